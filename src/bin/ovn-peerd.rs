@@ -1,0 +1,3 @@
+//! Placeholder until the shell stands.
+
+fn main() {}

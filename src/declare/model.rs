@@ -1,0 +1,118 @@
+//! What a declaration says, parsed once into types that cannot be wrong.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// A network's identity: unique in one deployment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkKey {
+    /// The project (tenant) that owns the network.
+    pub project: Arc<str>,
+    /// The network's name within its project.
+    pub name: Arc<str>,
+}
+
+impl NetworkKey {
+    /// Joins a project and a network name.
+    #[must_use]
+    pub fn new(project: &str, name: &str) -> Self {
+        Self { project: project.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for NetworkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.project, self.name)
+    }
+}
+
+/// A half's identity: its network and the name its owner chose (S0.5-S0.7).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HalfKey {
+    /// The local network.
+    pub network: NetworkKey,
+    /// The half's name, unique in its network.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for HalfKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.name)
+    }
+}
+
+/// How the operator names a Logical_Router.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouterRef {
+    /// By its `name` column; must be unambiguous in the northbound.
+    Name(Arc<str>),
+    /// By its row UUID.
+    Uuid(Uuid),
+}
+
+impl fmt::Display for RouterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Uuid(uuid) => uuid.fmt(f),
+        }
+    }
+}
+
+/// A network's type; only private networks may peer (S3.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkType {
+    /// The default.
+    Private,
+    /// Any other word the operator's platform uses, such as `public` or `utility`.
+    Other(Arc<str>),
+}
+
+/// The operator's binding of a network to a router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Who it is.
+    pub key: NetworkKey,
+    /// The Logical_Router behind it.
+    pub router: RouterRef,
+    /// Must match the other side's to peer (S3.6), where both are given.
+    pub zone: Option<Arc<str>>,
+    /// Must match the other side's to peer (S1.8), where both are given.
+    pub region: Option<Arc<str>>,
+    /// Only [`NetworkType::Private`] may peer.
+    pub kind: NetworkType,
+    /// Prefixes beyond its own subnets that it may announce.
+    pub may_export: Vec<IpNet>,
+}
+
+/// Administratively up or down (S3.12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConfiguredStatus {
+    /// Up: the default.
+    #[default]
+    Active,
+    /// Down: kept, but not linked.
+    Disabled,
+}
+
+/// One side's declaration of a peering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// Who it is.
+    pub key: HalfKey,
+    /// The network it wants to reach.
+    pub target: NetworkKey,
+    /// Free text (S0.13).
+    pub description: String,
+    /// Up or down.
+    pub configured_status: ConfiguredStatus,
+    /// `user.*` keys (S0.14).
+    pub config: BTreeMap<String, String>,
+    /// Renews a request that expired.
+    pub requested: Option<Timestamp>,
+}

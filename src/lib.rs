@@ -1,0 +1,3 @@
+//! ovn-peerd: peers two tenants' OVN networks directly, privately and by the consent of both.
+
+pub mod declare;
