@@ -1,3 +1,5 @@
 //! ovn-peerd: peers two tenants' OVN networks directly, privately and by the consent of both.
 
 pub mod declare;
+pub mod now;
+pub mod view;

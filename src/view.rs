@@ -1,0 +1,300 @@
+//! What the engine shows of itself: plain data for the control socket and the operator's tool.
+//!
+//! Owns the vocabulary of states and reasons as users read it, and the shape of every answer.
+//! Decides nothing and reads nothing. The JSON of these types is a public interface: fields are
+//! added, never renamed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The state of a half, as its owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The other side has not declared, or does not exist: the same to the owner (S0.10, S0.11).
+    PendingPeer,
+    /// Mutual; the northbound does not hold it yet, or OVN has not caught up.
+    Provisioning,
+    /// Committed, and OVN has acted on it.
+    Active,
+    /// `configured_status = "disabled"` on this side.
+    Disabled,
+    /// `configured_status = "disabled"` on the other side only.
+    PeerDisabled,
+    /// It was up and the other side withdrew.
+    Disconnected,
+    /// Cannot be linked, for a [`Reason`]; leaves by itself once the cause is gone.
+    Failed,
+}
+
+impl State {
+    /// The word users read, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingPeer => "pending-peer",
+            Self::Provisioning => "provisioning",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::PeerDisabled => "peer-disabled",
+            Self::Disconnected => "disconnected",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a half is not active, in one word a program can match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The other side has not declared its half.
+    AwaitingPeer,
+    /// The other side withdrew its half.
+    PeerWithdrew,
+    /// This side is administratively down.
+    AdministrativelyDown,
+    /// The other side is administratively down.
+    PeerAdministrativelyDown,
+    /// The rows are not committed yet.
+    AwaitingCommit,
+    /// The rows are committed; ovn-northd has not acted on them yet.
+    AwaitingNorthd,
+    /// The northbound is out of reach.
+    NorthboundUnreachable,
+    /// Another instance holds the lock and writes.
+    Standby,
+    /// The northbound refused the rows.
+    NorthboundRefused,
+    /// The address spaces overlap, or one overlaps what is in use on a router.
+    ConflictSubnet,
+    /// The local network is not bound to a router, or the router is not there.
+    MissingLocalRouter,
+    /// The other network's router is not there.
+    MissingPeerRouter,
+    /// A network is not of type `private` (S3.4).
+    TypeNotPrivate,
+    /// The zones differ (S3.6).
+    ZoneMismatch,
+    /// The regions differ (S1.8).
+    RegionMismatch,
+    /// Another half of this network already targets the same network (S1.5).
+    PeeringConflict,
+    /// A router of a kind that this version cannot link.
+    UnsupportedRouter,
+}
+
+impl Reason {
+    /// The word users read, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AwaitingPeer => "awaiting-peer",
+            Self::PeerWithdrew => "peer-withdrew",
+            Self::AdministrativelyDown => "administratively-down",
+            Self::PeerAdministrativelyDown => "peer-administratively-down",
+            Self::AwaitingCommit => "awaiting-commit",
+            Self::AwaitingNorthd => "awaiting-northd",
+            Self::NorthboundUnreachable => "northbound-unreachable",
+            Self::Standby => "standby",
+            Self::NorthboundRefused => "northbound-refused",
+            Self::ConflictSubnet => "conflict-subnet",
+            Self::MissingLocalRouter => "missing-local-router",
+            Self::MissingPeerRouter => "missing-peer-router",
+            Self::TypeNotPrivate => "type-not-private",
+            Self::ZoneMismatch => "zone-mismatch",
+            Self::RegionMismatch => "region-mismatch",
+            Self::PeeringConflict => "peering-conflict",
+            Self::UnsupportedRouter => "unsupported-router",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One half in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalfView {
+    /// The owner's project.
+    pub project: String,
+    /// The local network.
+    pub network: String,
+    /// The half's name.
+    pub name: String,
+    /// The project it targets.
+    pub target_project: String,
+    /// The network it targets.
+    pub target_network: String,
+    /// Where it stands.
+    pub state: State,
+    /// Why it is not active; none when it is.
+    pub reason: Option<Reason>,
+    /// The reason as a sentence, with what and where; none when active.
+    pub explanation: Option<String>,
+    /// Since when the half is in this state; for `provisioning` and `active`, since the rows were
+    /// written. None until the northbound has been read.
+    pub since: Option<Timestamp>,
+    /// What to do about it; none when nothing is to be done.
+    pub next_step: Option<String>,
+    /// What is not as it should be although the peering is up; empty when all is well.
+    pub degraded: Vec<String>,
+    /// Free text.
+    pub description: String,
+}
+
+/// One half in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalfDetail {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub half: HalfView,
+    /// `active` or `disabled`, as declared.
+    pub configured_status: String,
+    /// The `user.*` keys.
+    pub config: BTreeMap<String, String>,
+    /// The file that declares it.
+    pub file: Option<String>,
+    /// The Logical_Router bound to the local network, as the operator wrote it.
+    pub router: Option<String>,
+    /// What this side announces.
+    pub local_prefixes: Vec<IpNet>,
+    /// What the other side announces; empty until both sides consent.
+    pub remote_prefixes: Vec<IpNet>,
+    /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
+    pub address_sets: Vec<String>,
+    /// The rows in the northbound that make up this side of the peering.
+    pub rows: Vec<RowView>,
+}
+
+/// One northbound row of ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowView {
+    /// The OVN table.
+    pub table: String,
+    /// The row's UUID; none while it is only planned.
+    pub uuid: Option<String>,
+    /// What it says, in one line.
+    pub summary: String,
+}
+
+/// What the daemon would write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// Rows that would appear, change or go.
+    pub rows: Vec<PlannedRow>,
+    /// Routes that would appear: which network gains which prefix.
+    pub gained: Vec<PlannedPrefix>,
+    /// Routes that would go.
+    pub lost: Vec<PlannedPrefix>,
+    /// What is wrong with the declarations that were planned.
+    pub diagnostics: Vec<String>,
+    /// Halves that the mass-withdrawal guard would hold, `project/network/name` each.
+    pub held: Vec<String>,
+}
+
+impl PlanView {
+    /// Whether anything would be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.held.is_empty()
+    }
+}
+
+/// What happens to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlannedAction {
+    /// It would appear.
+    Insert,
+    /// It would change.
+    Update,
+    /// It would go.
+    Delete,
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlannedRow {
+    /// What would happen to it.
+    pub action: PlannedAction,
+    /// The row.
+    #[serde(flatten)]
+    pub row: RowView,
+}
+
+/// A prefix that a network would gain or lose a route to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlannedPrefix {
+    /// `project/network` whose router gets the route.
+    pub network: String,
+    /// The route's destination.
+    pub prefix: IpNet,
+}
+
+/// The daemon's own state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The daemon's version.
+    pub version: String,
+    /// The mark on what this host declares.
+    pub host: String,
+    /// The northbound connection.
+    pub northbound: NorthboundView,
+    /// How many halves are in each state.
+    pub halves: BTreeMap<State, usize>,
+    /// What is wrong with the declaration files.
+    pub diagnostics: Vec<String>,
+    /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
+    pub held: Vec<String>,
+    /// What has been done since the start.
+    pub counters: Counters,
+}
+
+/// The northbound connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NorthboundView {
+    /// Connected and read in full.
+    pub synced: bool,
+    /// The remote in use.
+    pub remote: Option<String>,
+    /// The schema's version.
+    pub schema: Option<String>,
+    /// Whether this instance holds the lock and writes.
+    pub active: bool,
+    /// The last error of the connection.
+    pub error: Option<String>,
+    /// `NB_Global.nb_cfg`: the sequence number of the last write.
+    pub nb_cfg: Option<i64>,
+    /// `NB_Global.sb_cfg`: the last write that ovn-northd acted on.
+    pub sb_cfg: Option<i64>,
+}
+
+/// Work done since the start; what "nothing changed, nothing done" is proved by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Transactions submitted.
+    pub transactions: u64,
+    /// Transactions that the northbound refused or whose outcome was lost.
+    pub transactions_failed: u64,
+    /// Row changes folded into the replica.
+    pub row_changes: u64,
+    /// Peerings decided anew.
+    pub peerings_resolved: u64,
+    /// Peerings compared with the northbound.
+    pub peerings_compared: u64,
+    /// Rows of ours found altered or missing and put back.
+    pub drift_repaired: u64,
+}
