@@ -2,4 +2,5 @@
 
 pub mod declare;
 pub mod now;
+pub mod ovsdb;
 pub mod view;

@@ -1,0 +1,143 @@
+//! The difference semantics of `modify` in update2 and update3 (ovsdb-server(7) section 4.1.13).
+//!
+//! Owns how a difference is folded into a value. May not touch JSON or the replica. Invariant:
+//! differences are their own inverse for sets: folding one twice gives the value back.
+
+use std::cmp::Ordering;
+
+use super::schema::ColumnType;
+use super::value::{Atom, Value};
+
+/// `current` with `diff` folded in: a column of at most one atom or pair is replaced; of a set the
+/// symmetric difference is taken; in a map a pair that is there deletes, any other sets.
+pub fn apply_diff(current: &Value, diff: Value, type_: &ColumnType) -> Value {
+    if type_.is_replaced_by_modify() {
+        return diff;
+    }
+    if type_.value.is_some() {
+        fold_map(current.pairs(), diff)
+    } else {
+        fold_set(current.atoms(), diff)
+    }
+}
+
+fn fold_set(current: &[Atom], diff: Value) -> Value {
+    let toggled = match diff {
+        Value::Atom(atom) => vec![atom],
+        Value::Set(atoms) => atoms.into_vec(),
+        Value::Map(_) => Vec::new(),
+    };
+    let mut folded = Vec::with_capacity(current.len() + toggled.len());
+    let mut toggled = toggled.into_iter().peekable();
+    for atom in current {
+        while let Some(added) = toggled.next_if(|next| next < atom) {
+            folded.push(added);
+        }
+        if toggled.next_if_eq(atom).is_none() {
+            folded.push(atom.clone());
+        }
+    }
+    folded.extend(toggled);
+    Value::set(folded)
+}
+
+fn fold_map(current: &[(Atom, Atom)], diff: Value) -> Value {
+    let changes = if let Value::Map(pairs) = diff { pairs.into_vec() } else { Vec::new() };
+    let mut folded = Vec::with_capacity(current.len() + changes.len());
+    let mut changes = changes.into_iter().peekable();
+    for pair in current {
+        while let Some(added) = changes.next_if(|next| next.0.cmp(&pair.0) == Ordering::Less) {
+            folded.push(added);
+        }
+        match changes.next_if(|next| next.0 == pair.0) {
+            None => folded.push(pair.clone()),
+            Some(changed) if changed.1 == pair.1 => {}
+            Some(changed) => folded.push(changed),
+        }
+    }
+    folded.extend(changes);
+    Value::map(folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn type_of(json: &str) -> ColumnType {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn set_type() -> ColumnType {
+        type_of(r#"{"key":"integer","min":0,"max":"unlimited"}"#)
+    }
+
+    fn map_type() -> ColumnType {
+        type_of(r#"{"key":"string","value":"string","min":0,"max":"unlimited"}"#)
+    }
+
+    fn set(atoms: &BTreeSet<i64>) -> Value {
+        Value::set(atoms.iter().map(|atom| Atom::Integer(*atom)).collect())
+    }
+
+    fn map(pairs: &BTreeMap<String, String>) -> Value {
+        Value::map(pairs.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect())
+    }
+
+    /// The difference as ovsdb-server defines it, written out slowly.
+    fn map_diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Value {
+        let mut diff = BTreeMap::new();
+        for (key, value) in old {
+            if !new.contains_key(key) {
+                diff.insert(key.clone(), value.clone());
+            }
+        }
+        for (key, value) in new {
+            if old.get(key) != Some(value) {
+                diff.insert(key.clone(), value.clone());
+            }
+        }
+        map(&diff)
+    }
+
+    fn small_map() -> impl Strategy<Value = BTreeMap<String, String>> {
+        proptest::collection::btree_map("[a-f]", "[x-z]", 0..6)
+    }
+
+    #[test]
+    fn at_most_one_atom_is_replaced() {
+        let optional = type_of(r#"{"key":"string","min":0,"max":1}"#);
+        assert_eq!(apply_diff(&"a".into(), "b".into(), &optional), "b".into());
+        assert_eq!(apply_diff(&"a".into(), "a".into(), &optional), "a".into());
+        assert_eq!(apply_diff(&"a".into(), Value::empty(), &optional), Value::empty());
+    }
+
+    #[test]
+    fn one_pair_at_most_is_replaced_too() {
+        let single = type_of(r#"{"key":"string","value":"string","min":0,"max":1}"#);
+        let pair = Value::map(vec![("k".into(), "v".into())]);
+        assert_eq!(apply_diff(&pair, pair.clone(), &single), pair);
+    }
+
+    proptest! {
+        #[test]
+        fn sets_take_the_symmetric_difference(
+            old in proptest::collection::btree_set(0i64..12, 0..8),
+            new in proptest::collection::btree_set(0i64..12, 0..8),
+        ) {
+            let diff: BTreeSet<i64> = old.symmetric_difference(&new).copied().collect();
+            let folded = apply_diff(&set(&old), set(&diff), &set_type());
+            prop_assert_eq!(&folded, &set(&new));
+            prop_assert_eq!(apply_diff(&folded, set(&diff), &set_type()), set(&old));
+        }
+
+        #[test]
+        fn maps_delete_same_pairs_and_set_others(old in small_map(), new in small_map()) {
+            let diff = map_diff(&old, &new);
+            prop_assert_eq!(apply_diff(&map(&old), diff, &map_type()), map(&new));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! OVSDB (RFC 7047): values, schema, updates, the replica and operations; all of it pure.
+//!
+//! Owns the protocol's data. May not touch any table's name nor any word of peering: what is wanted
+//! comes in as a list of names ([`Wanted`]), and rows are read by positions in it.
+
+mod decode;
+mod decode_value;
+pub mod diff;
+pub mod layout;
+pub mod operation;
+pub mod outcome;
+pub mod replica;
+pub mod schema;
+pub mod update;
+pub mod value;
+
+pub use layout::{
+    Clause, ColumnId, Condition, Constant, Function, Layout, MonitorRequests, Row, TableId, Wanted,
+};
+pub use operation::{Columns, Datum, Mutator, Operation, Until, Where};
+pub use outcome::{Expected, OperationResult, OutcomeError, TransactionError};
+pub use replica::{Inconsistent, Replica, RowChange};
+pub use schema::{AtomicType, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema};
+pub use update::{
+    DecodeError, MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates,
+};
+pub use value::{Atom, Value};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The replica: the wanted rows of a database, as of the last update applied.
+//!
+//! Owns the rows and how updates are folded into them. May not touch JSON, sockets or any table's
+//! name. Invariants: every row is as wide as its table's layout; `apply` folds all of its updates or
+//! none; both entries report a row only if it differs from what it was.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::diff::apply_diff;
+pub use super::layout::Row;
+use super::layout::{ColumnId, Layout, TableId};
+use super::update::{RowUpdate, Updates};
+use super::value::Value;
+
+type Table = BTreeMap<Uuid, Row>;
+
+/// The wanted rows of a database.
+#[derive(Debug)]
+pub struct Replica {
+    layout: Arc<Layout>,
+    tables: Box<[Table]>,
+}
+
+/// A row that is not as it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowChange {
+    /// Its table.
+    pub table: TableId,
+    /// Its identity.
+    pub uuid: Uuid,
+    /// What it was; `None`: it was not there.
+    pub old: Option<Row>,
+    /// Whether it is there now.
+    pub present: bool,
+}
+
+/// An update that does not follow from what the replica holds: some update was lost or is not ours.
+/// The remedy is a full resynchronisation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server {what} row {uuid} of table {table}, {but}: the replica must be read afresh")]
+pub struct Inconsistent {
+    /// What the server did.
+    what: &'static str,
+    /// To which row.
+    uuid: Uuid,
+    /// Of which table.
+    table: String,
+    /// Why that cannot be.
+    but: &'static str,
+}
+
+impl Replica {
+    /// A replica without rows.
+    pub fn new(layout: Arc<Layout>) -> Self {
+        let tables = layout.table_ids().map(|_| Table::new()).collect();
+        Self { layout, tables }
+    }
+
+    /// The layout of the rows.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The rows of a table, in order of their identities.
+    pub fn rows(&self, table: TableId) -> impl Iterator<Item = (Uuid, &Row)> {
+        self.table(table).into_iter().flatten().map(|(uuid, row)| (*uuid, row))
+    }
+
+    /// A row.
+    pub fn row(&self, table: TableId, uuid: Uuid) -> Option<&Row> {
+        self.table(table)?.get(&uuid)
+    }
+
+    /// A cell; `None` if there is no such row.
+    pub fn cell(&self, table: TableId, uuid: Uuid, column: ColumnId) -> Option<&Value> {
+        self.row(table, uuid)?.get(usize::from(column.0))
+    }
+
+    /// How many rows a table has.
+    pub fn len(&self, table: TableId) -> usize {
+        self.table(table).map_or(0, Table::len)
+    }
+
+    /// Whether there is no row in any table.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(Table::is_empty)
+    }
+
+    /// Folds an incremental update: all of it, or on an error none of it.
+    ///
+    /// # Errors
+    /// If the server inserts a row that is there, or modifies or deletes one that is not.
+    pub fn apply(&mut self, updates: Updates) -> Result<Vec<RowChange>, Inconsistent> {
+        let mut changes = Vec::with_capacity(updates.len());
+        for table_updates in updates.tables {
+            let id = table_updates.table;
+            for (uuid, update) in table_updates.rows {
+                match self.fold(id, uuid, update) {
+                    Ok(change) => changes.extend(change),
+                    Err((what, but)) => {
+                        self.undo(changes);
+                        let table = self.layout.table_name(id).unwrap_or("?").to_owned();
+                        return Err(Inconsistent { what, uuid, table, but });
+                    }
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Replaces everything by the rows of a first dump, built aside. Only true differences are
+    /// reported, so that a resynchronisation goes unnoticed where nothing has changed.
+    pub fn replace(&mut self, layout: Arc<Layout>, updates: Updates) -> Vec<RowChange> {
+        let mut fresh = Self::new(layout);
+        for table_updates in updates.tables {
+            let rows = table_updates.rows.into_iter().filter_map(|(uuid, update)| match update {
+                RowUpdate::Initial(row) | RowUpdate::Insert(row) | RowUpdate::Replace(row) => {
+                    Some((uuid, row))
+                }
+                RowUpdate::Modify(_) | RowUpdate::Delete => None,
+            });
+            if let Some(table) = fresh.table_mut(table_updates.table) {
+                // Collected, not inserted one by one: the nodes of the tree come out full.
+                *table = rows.collect();
+            }
+        }
+        let old = std::mem::replace(self, fresh);
+        let mut changes = Vec::new();
+        for (id, before) in old.layout.table_ids().zip(old.tables) {
+            differences(id, before, self.table(id), &mut changes);
+        }
+        changes
+    }
+
+    fn table(&self, table: TableId) -> Option<&Table> {
+        self.tables.get(usize::from(table.0))
+    }
+
+    fn table_mut(&mut self, table: TableId) -> Option<&mut Table> {
+        self.tables.get_mut(usize::from(table.0))
+    }
+
+    fn fold(
+        &mut self,
+        id: TableId,
+        uuid: Uuid,
+        update: RowUpdate,
+    ) -> Result<Option<RowChange>, (&'static str, &'static str)> {
+        let layout = Arc::clone(&self.layout);
+        let Some(table) = self.table_mut(id) else { return Ok(None) };
+        match (update, table.entry(uuid)) {
+            (RowUpdate::Initial(row) | RowUpdate::Insert(row), Entry::Vacant(vacant)) => {
+                vacant.insert(row);
+                Ok(Some(RowChange { table: id, uuid, old: None, present: true }))
+            }
+            (RowUpdate::Modify(diff), Entry::Occupied(mut present)) => {
+                let Some(row) = modified(&layout, id, present.get(), diff) else { return Ok(None) };
+                let old = Some(present.insert(row));
+                Ok(Some(RowChange { table: id, uuid, old, present: true }))
+            }
+            (RowUpdate::Replace(row), Entry::Occupied(mut present)) => {
+                if *present.get() == row {
+                    return Ok(None);
+                }
+                let old = Some(present.insert(row));
+                Ok(Some(RowChange { table: id, uuid, old, present: true }))
+            }
+            (RowUpdate::Delete, Entry::Occupied(present)) => {
+                let old = Some(present.remove());
+                Ok(Some(RowChange { table: id, uuid, old, present: false }))
+            }
+            (RowUpdate::Initial(_) | RowUpdate::Insert(_), Entry::Occupied(_)) => {
+                Err(("inserted", "which is there already"))
+            }
+            (RowUpdate::Modify(_) | RowUpdate::Replace(_), Entry::Vacant(_)) => {
+                Err(("modified", "which is not there"))
+            }
+            (RowUpdate::Delete, Entry::Vacant(_)) => Err(("deleted", "which is not there")),
+        }
+    }
+
+    /// Takes back what was done, last first.
+    fn undo(&mut self, changes: Vec<RowChange>) {
+        for change in changes.into_iter().rev() {
+            if let Some(table) = self.table_mut(change.table) {
+                match change.old {
+                    Some(row) => table.insert(change.uuid, row),
+                    None => table.remove(&change.uuid),
+                };
+            }
+        }
+    }
+}
+
+/// `row` with `diff` folded in, or `None` if that changes nothing.
+fn modified(
+    layout: &Layout,
+    table: TableId,
+    row: &Row,
+    diff: Box<[(ColumnId, Value)]>,
+) -> Option<Row> {
+    let mut new: Option<Row> = None;
+    for (column, diff) in diff {
+        let position = usize::from(column.0);
+        let current = new.as_ref().unwrap_or(row).get(position);
+        let (Some(type_), Some(current)) = (layout.column_type(table, column), current) else {
+            continue;
+        };
+        let value = apply_diff(current, diff, type_);
+        if value != *current
+            && let Some(cell) = new.get_or_insert_with(|| row.clone()).get_mut(position)
+        {
+            *cell = value;
+        }
+    }
+    new
+}
+
+/// Reports what differs between two states of a table; takes the old one apart for it.
+fn differences(id: TableId, before: Table, after: Option<&Table>, changes: &mut Vec<RowChange>) {
+    let mut after = after.into_iter().flatten().peekable();
+    let inserted = |uuid: Uuid| RowChange { table: id, uuid, old: None, present: true };
+    for (uuid, old) in before {
+        while let Some((earlier, _)) = after.next_if(|(next, _)| **next < uuid) {
+            changes.push(inserted(*earlier));
+        }
+        match after.next_if(|(next, _)| **next == uuid) {
+            Some((_, row)) if *row == old => {}
+            found => changes.push(RowChange {
+                table: id,
+                uuid,
+                old: Some(old),
+                present: found.is_some(),
+            }),
+        }
+    }
+    changes.extend(after.map(|(uuid, _)| inserted(*uuid)));
+}

@@ -1,0 +1,162 @@
+//! What a server says about rows: replies to the three monitor methods and the updates after them.
+//!
+//! Owns the typed form of updates and the entry points that decode them from bytes (the work is done in
+//! `decode`). May not touch the replica. Invariants: nothing here borrows from the bytes it was decoded
+//! from; a decoded row is always as wide as its table's layout.
+
+use uuid::Uuid;
+
+use super::decode;
+use super::layout::{ColumnId, Layout, Row, TableId};
+use super::value::Value;
+
+/// How rows were asked for; each server knows the older ones as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MonitorMethod {
+    /// `monitor`, RFC 7047 section 4.1.5; updates come as `update`.
+    Monitor,
+    /// `monitor_cond`, ovsdb-server(7) section 4.1.12; updates come as `update2`.
+    MonitorCond,
+    /// `monitor_cond_since`, ovsdb-server(7) section 4.1.15; updates come as `update3`.
+    MonitorCondSince,
+}
+
+impl MonitorMethod {
+    /// The method's name in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Monitor => "monitor",
+            Self::MonitorCond => "monitor_cond",
+            Self::MonitorCondSince => "monitor_cond_since",
+        }
+    }
+
+    /// The method to try when a server does not know this one.
+    pub fn older(self) -> Option<Self> {
+        match self {
+            Self::Monitor => None,
+            Self::MonitorCond => Some(Self::Monitor),
+            Self::MonitorCondSince => Some(Self::MonitorCond),
+        }
+    }
+
+    /// The method whose updates arrive as notifications of this name.
+    pub fn of_notification(name: &str) -> Option<Self> {
+        match name {
+            "update" => Some(Self::Monitor),
+            "update2" => Some(Self::MonitorCond),
+            "update3" => Some(Self::MonitorCondSince),
+            _ => None,
+        }
+    }
+}
+
+/// Changes to rows, in the order in which the server sent them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Updates {
+    /// Changes by table; a table occurs once at most.
+    pub tables: Vec<TableUpdates>,
+}
+
+/// Changes to the rows of one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableUpdates {
+    /// The table.
+    pub table: TableId,
+    /// Changes by row.
+    pub rows: Vec<(Uuid, RowUpdate)>,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowUpdate {
+    /// It was there when the monitor began.
+    Initial(Row),
+    /// It was inserted, or began to meet the condition.
+    Insert(Row),
+    /// Differences of the columns that changed, to be folded by `apply_diff`.
+    Modify(Box<[(ColumnId, Value)]>),
+    /// It changed; this is all of it afterwards (only after [`MonitorMethod::Monitor`]).
+    Replace(Row),
+    /// It was deleted, or ceased to meet the condition.
+    Delete,
+}
+
+impl Updates {
+    /// How many rows are concerned.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(|table| table.rows.len()).sum()
+    }
+
+    /// Whether no row is concerned.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| table.rows.is_empty())
+    }
+}
+
+/// The reply to a monitor request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MonitorReply {
+    /// Whether `updates` continue from the transaction that was asked for. If not, they are everything.
+    pub found: bool,
+    /// The last transaction contained; nil from a server that keeps no history.
+    pub last_id: Uuid,
+    /// The rows.
+    pub updates: Updates,
+}
+
+/// The parameters of an `update`, `update2` or `update3`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateParams {
+    /// The monitor that this belongs to, as JSON text.
+    pub monitor_id: Box<str>,
+    /// The last transaction contained; nil from a server that keeps no history.
+    pub last_id: Uuid,
+    /// The rows.
+    pub updates: Updates,
+}
+
+/// A reply or update that is not as RFC 7047 has it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server's {what} could not be understood (is this an OVSDB server, and does its schema \
+     describe its data?)"
+)]
+pub struct DecodeError {
+    /// What was being decoded.
+    pub what: &'static str,
+    /// Where it went wrong.
+    #[source]
+    pub source: serde_json::Error,
+}
+
+impl MonitorReply {
+    /// Decodes the `result` of a reply to `method`.
+    ///
+    /// # Errors
+    /// If it does not have the form that the method's specification gives, or a cell is not of the type
+    /// that the schema gives.
+    pub fn decode(
+        layout: &Layout,
+        method: MonitorMethod,
+        result: &[u8],
+    ) -> Result<Self, DecodeError> {
+        decode::whole(decode::ReplySeed { layout, method }, result)
+            .map_err(|source| DecodeError { what: "monitor reply", source })
+    }
+}
+
+impl UpdateParams {
+    /// Decodes the `params` of a notification that follows `method`.
+    ///
+    /// # Errors
+    /// As [`MonitorReply::decode`].
+    pub fn decode(
+        layout: &Layout,
+        method: MonitorMethod,
+        params: &[u8],
+    ) -> Result<Self, DecodeError> {
+        decode::whole(decode::ParamsSeed { layout, method }, params)
+            .map_err(|source| DecodeError { what: "update", source })
+    }
+}
