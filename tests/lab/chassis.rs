@@ -1,0 +1,181 @@
+//! One OVN chassis: a network namespace with its own ovsdb-server, ovs-vswitchd and ovn-controller.
+//!
+//! The datapath is the userspace one (`datapath_type=netdev`): it needs no kernel module. Two ovs-vswitchd of that kind
+//! cannot share a namespace (both want a tap named `ovs-netdev`), hence one namespace each.
+//!
+//! Invariant: `OVS_RUNDIR` and the like point into the chassis' own directory, so that no system OVS is ever spoken to.
+
+use std::path::{Path, PathBuf};
+
+use super::command::run_command;
+use super::databases::{server, wait_for_socket};
+use super::netns::{Netns, ip};
+use super::scope::Scope;
+use super::service::{Launch, Service};
+
+const VSWITCH_SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
+/// The name by which a localnet port finds the bridge to the outside.
+pub const PHYSICAL_NETWORK: &str = "physnet";
+/// The bridge to the outside.
+pub const EXTERNAL_BRIDGE: &str = "br-ex";
+
+/// How a chassis takes part in the overlay.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// `ovn-remote`: the southbound.
+    pub southbound: String,
+    /// `ovn-encap-ip`.
+    pub encap_ip: String,
+    /// The interface, already in the chassis' namespace, that leads to the other nodes.
+    pub underlay_port: Option<&'static str>,
+}
+
+/// A running chassis.
+#[derive(Debug)]
+pub struct Chassis {
+    name: String,
+    dir: PathBuf,
+    // Processes before the namespace: fields are dropped in this order.
+    /// ovn-controller.
+    pub controller: Service,
+    /// ovs-vswitchd.
+    pub vswitchd: Service,
+    server: Service,
+    netns: Netns,
+}
+
+impl Chassis {
+    /// Starts one in a namespace that exists; it does not wait for the chassis to be registered.
+    #[track_caller]
+    pub fn start(scope: &Scope, name: &str, netns: Netns, overlay: &Overlay) -> Chassis {
+        let dir = scope.dir().join(name);
+        std::fs::create_dir(&dir).expect("a chassis' directory can be made");
+        let server = server(&dir, "db", VSWITCH_SCHEMA, None, None);
+        wait_for_socket(&server, &dir.join("db.sock"));
+        let vswitchd = Service::start("vswitchd", daemon("ovs-vswitchd", &dir, netns.name()));
+        let controller =
+            Service::stopped("controller", daemon("ovn-controller", &dir, netns.name()));
+        let chassis = Chassis { name: name.to_owned(), dir, controller, vswitchd, server, netns };
+        chassis.configure(overlay);
+        chassis.controller.start_again();
+        chassis
+    }
+
+    /// Its name, also OVN's (`system-id`).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its namespace.
+    pub fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// Runs `ovs-vsctl` here and waits until ovs-vswitchd has done it.
+    #[track_caller]
+    pub fn vsctl(&self, args: &[&str]) -> String {
+        self.tool("ovs-vsctl", &["--timeout=20"], args)
+    }
+
+    /// Runs `ovs-vsctl` here without waiting.
+    #[track_caller]
+    pub fn vsctl_no_wait(&self, args: &[&str]) -> String {
+        self.tool("ovs-vsctl", &["--no-wait"], args)
+    }
+
+    /// How many OpenFlow flows `br-int` holds.
+    #[track_caller]
+    pub fn openflow_flows(&self) -> usize {
+        let socket = format!("unix:{}/br-int.mgmt", self.dir.display());
+        let flows =
+            self.tool("ovs-ofctl", &["-OOpenFlow15", "--no-stats"], &["dump-flows", &socket]);
+        flows.lines().count()
+    }
+
+    /// Adds one end of a veth pair to a bridge, the other goes to `other` as `eth0`. Does not wait.
+    #[track_caller]
+    pub fn plug(&self, bridge: &str, port: &str, other: &str, iface_id: Option<&str>) {
+        let pair = format!("link add {port} type veth peer name eth0 netns {other}");
+        ip(self.netns.name(), &[pair, format!("link set {port} up")]);
+        // Checksums that veth would have left to a device's hardware are wrong once in the userspace datapath.
+        self.netns.run(&["ethtool", "-K", port, "tx", "off"]);
+        let mut args = vec!["add-port", bridge, port];
+        let iface_id = iface_id.map(|id| format!("external_ids:iface-id={id}"));
+        if let Some(iface_id) = &iface_id {
+            args.extend(["--", "set", "Interface", port, iface_id]);
+        }
+        self.vsctl_no_wait(&args);
+    }
+
+    pub(super) fn services(&self) -> impl Iterator<Item = &Service> {
+        [&self.controller, &self.vswitchd, &self.server].into_iter()
+    }
+
+    /// The bridges, and the keys that ovn-controller reads (ovn-controller(8)).
+    fn configure(&self, overlay: &Overlay) {
+        let id = |key: &str, value: &str| format!("external-ids:{key}={value}");
+        let mut args: Vec<String> = ["init", "--", "set", "open", "."].map(String::from).into();
+        args.push(id("system-id", &self.name));
+        args.push(id("ovn-remote", &overlay.southbound));
+        args.push(id("ovn-encap-type", "geneve"));
+        args.push(id("ovn-encap-ip", &overlay.encap_ip));
+        args.push(id("ovn-bridge-datapath-type", "netdev"));
+        args.push(id("ovn-bridge-mappings", &format!("{PHYSICAL_NETWORK}:{EXTERNAL_BRIDGE}")));
+        let bridge = |name: &str, mode: &str| {
+            let line = format!(
+                "-- add-br {name} -- set Bridge {name} datapath_type=netdev fail-mode={mode}"
+            );
+            line.split(' ').map(String::from).collect::<Vec<_>>()
+        };
+        args.extend(bridge("br-int", "secure"));
+        args.extend(bridge(EXTERNAL_BRIDGE, "standalone"));
+        if let Some(port) = overlay.underlay_port {
+            // Native tunnelling finds its way only when the encap address sits on a netdev bridge.
+            args.extend(bridge("br-under", "standalone"));
+            args.extend(["--", "add-port", "br-under", port].map(String::from));
+        }
+        self.vsctl(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        if overlay.underlay_port.is_some() {
+            let address = format!("address add {}/24 dev br-under", overlay.encap_ip);
+            self.netns.ip(&[address, "link set br-under up".to_owned()]);
+        }
+    }
+
+    #[track_caller]
+    fn tool(&self, program: &str, options: &[&str], args: &[&str]) -> String {
+        let mut command = std::process::Command::new(program);
+        command.args(options);
+        if program == "ovs-vsctl" {
+            command.arg(format!("--db=unix:{}/db.sock", self.dir.display()));
+        }
+        command.args(args).envs(environment(&self.dir));
+        run_command(command)
+    }
+}
+
+/// Every variable by which OVS and OVN find their default directories (ovs-vswitchd(8), ovn-controller(8)).
+fn environment(dir: &Path) -> impl Iterator<Item = (&'static str, &Path)> {
+    let names = [
+        "OVS_RUNDIR",
+        "OVS_LOGDIR",
+        "OVS_DBDIR",
+        "OVS_SYSCONFDIR",
+        "OVN_RUNDIR",
+        "OVN_LOGDIR",
+        "OVN_DBDIR",
+        "OVN_SYSCONFDIR",
+    ];
+    names.into_iter().map(move |name| (name, dir))
+}
+
+fn daemon(program: &str, dir: &Path, namespace: &str) -> Launch {
+    let mut launch = Launch::new(program, dir).inside(namespace);
+    for (name, value) in environment(dir) {
+        launch = launch.env(name, value);
+    }
+    launch.arg(format!("unix:{}/db.sock", dir.display())).args([
+        "-vconsole:info",
+        "-vfile:off",
+        "-vsyslog:off",
+    ])
+}

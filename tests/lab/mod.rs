@@ -1,0 +1,323 @@
+//! A lab: real OVN with real packets, for integration tests. A test crate has it at its root:
+//! `#[path = "../lab/mod.rs"] mod lab;`.
+//!
+//! | constructor | what runs | for |
+//! |---|---|---|
+//! | [`Lab::databases_only`] | NB, SB, ovn-northd | what is written to the northbound, logical flows |
+//! | [`Lab::northbound_only`] | NB, SB | the same, with nobody else writing |
+//! | [`Lab::single_chassis`] | all of that, and one chassis | packets, in about two seconds |
+//! | [`Lab::two_chassis_and_gateway`] | central, hv1, hv2, gw1 on an underlay | packets between chassis |
+//!
+//! A test body takes `&Lab` and does not know which one it is: [`on_every_lab!`] makes a test of it for each of the last
+//! two. [`topology`] builds networks, guests and uplinks; a [`host::Host`] pings, connects, forges and captures;
+//! [`northbound`] compares whole dumps and counts transactions; [`daemon`] drives the binaries under test.
+//!
+//! Needs root and OVN's packages, and fails without. Labs run side by side in any number of test processes. Whatever a lab
+//! starts or makes goes away with it, at a panic too; after a SIGKILL the kernel ends the processes and the next lab
+//! sweeps the rest. `LAB_KEEP=1` keeps the files (databases, logs) of the lab.
+
+#![allow(dead_code, unused_imports, reason = "each test crate uses its own part of the lab")]
+#![allow(unreachable_pub, missing_docs, reason = "the module is compiled into test crates")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and a lab is made of files, clocks and processes"
+)]
+
+pub mod chassis;
+pub mod command;
+pub mod daemon;
+pub mod databases;
+pub mod host;
+pub mod netns;
+pub mod northbound;
+pub mod probe;
+pub mod scope;
+pub mod service;
+pub mod topology;
+mod underlay;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use chassis::{Chassis, Overlay};
+use command::{poll, run, run_command};
+use databases::{Databases, Placement};
+use netns::Netns;
+use scope::Scope;
+use service::Service;
+
+/// How long OVN may take to do what it was told, on a slow and busy machine.
+pub const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs one test body on lab 1 and on lab 3: `on_every_lab!(name_of_a_fn_that_takes_a_lab, ...)`.
+#[macro_export]
+macro_rules! on_every_lab {
+    ($($body:ident),+ $(,)?) => {
+        mod single_chassis {
+            $(#[test] fn $body() { super::$body(&$crate::lab::Lab::single_chassis()); })+
+        }
+        mod two_chassis_and_gateway {
+            $(#[test] fn $body() { super::$body(&$crate::lab::Lab::two_chassis_and_gateway()); })+
+        }
+    };
+}
+
+/// A running OVN. Dropping it ends everything.
+#[derive(Debug)]
+pub struct Lab {
+    chassis: Vec<Chassis>,
+    /// How many of `chassis`, from the first, take guests; uplinks are on the last one.
+    hypervisors: usize,
+    databases: Databases,
+    namespaces: Mutex<Vec<Netns>>,
+    numbers: AtomicU32,
+    outside: Mutex<Option<host::Host>>,
+    // Last: the directory goes when nothing works in it any more.
+    scope: Scope,
+}
+
+impl Lab {
+    /// Northbound, southbound and ovn-northd, without any chassis.
+    #[track_caller]
+    pub fn databases_only() -> Lab {
+        Lab::central(true)
+    }
+
+    /// Northbound and southbound, without ovn-northd: nobody writes but the test.
+    #[track_caller]
+    pub fn northbound_only() -> Lab {
+        Lab::central(false)
+    }
+
+    /// One chassis, `hv1`, that takes guests and uplinks.
+    #[track_caller]
+    pub fn single_chassis() -> Lab {
+        let mut lab = Lab::central(true);
+        let overlay = Overlay {
+            southbound: format!("unix:{}", lab.databases.sb_socket().display()),
+            encap_ip: "127.0.0.1".to_owned(),
+            underlay_port: None,
+        };
+        let netns = Netns::new(&lab.scope, "hv1");
+        lab.chassis.push(Chassis::start(&lab.scope, "hv1", netns, &overlay));
+        lab.hypervisors = 1;
+        lab.wait_for_chassis();
+        lab
+    }
+
+    /// Two chassis for guests, `hv1` and `hv2`, and one for uplinks, `gw1`; tunnels between them over an underlay.
+    #[track_caller]
+    pub fn two_chassis_and_gateway() -> Lab {
+        command::require_root_and_tools();
+        let scope = Scope::new();
+        let underlay = underlay::Underlay::build(&scope, &["hv1", "hv2", "gw1"]);
+        let listen = format!("ptcp:{}:{}", underlay::SB_PORT, underlay::CENTRAL);
+        let place =
+            Placement { namespace: Some(underlay.central.name()), sb_listen: Some(&listen) };
+        let databases = Databases::start(scope.dir(), place, true);
+        let start = |node: underlay::Node| {
+            let overlay = Overlay {
+                southbound: format!("tcp:{}:{}", underlay::CENTRAL, underlay::SB_PORT),
+                encap_ip: node.address,
+                underlay_port: Some(underlay::PORT),
+            };
+            Chassis::start(&scope, node.name, node.netns, &overlay)
+        };
+        let chassis = std::thread::scope(|threads| {
+            let starts: Vec<_> =
+                underlay.nodes.into_iter().map(|n| threads.spawn(|| start(n))).collect();
+            starts.into_iter().map(|s| s.join().expect("a chassis starts")).collect()
+        });
+        let namespaces = Mutex::new(vec![underlay.central, underlay.wire]);
+        let lab = Lab {
+            chassis,
+            hypervisors: 2,
+            databases,
+            namespaces,
+            numbers: AtomicU32::new(1),
+            outside: Mutex::new(None),
+            scope,
+        };
+        lab.wait_for_chassis();
+        lab
+    }
+
+    #[track_caller]
+    fn central(with_northd: bool) -> Lab {
+        command::require_root_and_tools();
+        let scope = Scope::new();
+        let databases = Databases::start(scope.dir(), Placement::default(), with_northd);
+        Lab {
+            chassis: vec![],
+            hypervisors: 0,
+            databases,
+            namespaces: Mutex::new(vec![]),
+            numbers: AtomicU32::new(1),
+            outside: Mutex::new(None),
+            scope,
+        }
+    }
+
+    /// The lab's directory: for files that a test makes, and gone after it.
+    pub fn dir(&self) -> &Path {
+        self.scope.dir()
+    }
+
+    /// The central processes, to stop, kill and pause them.
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
+    /// The northbound's Unix socket.
+    pub fn nb_socket(&self) -> PathBuf {
+        self.databases.nb_socket()
+    }
+
+    /// The northbound as an OVSDB remote (`unix:PATH`).
+    pub fn nb_remote(&self) -> String {
+        format!("unix:{}", self.nb_socket().display())
+    }
+
+    /// All chassis, those for guests first.
+    pub fn all_chassis(&self) -> &[Chassis] {
+        &self.chassis
+    }
+
+    /// The chassis for the `nth` guest: they take turns, so that 0 and 1 are apart wherever there are two.
+    #[track_caller]
+    pub fn hypervisor(&self, nth: usize) -> &Chassis {
+        assert!(self.hypervisors > 0, "this lab has no chassis: take another constructor of Lab");
+        &self.chassis[nth % self.hypervisors]
+    }
+
+    /// The chassis that holds the uplinks.
+    #[track_caller]
+    pub fn gateway(&self) -> &Chassis {
+        self.chassis.last().expect("this lab has a chassis")
+    }
+
+    /// Runs `ovn-nbctl`; panics when it fails.
+    #[track_caller]
+    pub fn nbctl<S: AsRef<str>>(&self, args: &[S]) -> String {
+        self.control("ovn-nbctl", &self.databases.nb_socket(), args)
+    }
+
+    /// Runs `ovn-sbctl`; panics when it fails.
+    #[track_caller]
+    pub fn sbctl<S: AsRef<str>>(&self, args: &[S]) -> String {
+        self.control("ovn-sbctl", &self.databases.sb_socket(), args)
+    }
+
+    /// Runs many `ovn-nbctl` commands in one transaction: a command a line, blank lines and `#` comments skipped.
+    /// Words may be quoted with `'` as in a shell.
+    #[track_caller]
+    pub fn nbctl_batch(&self, lines: &str) -> String {
+        self.nbctl(&batch(lines))
+    }
+
+    /// Waits until every chassis has done all that the northbound asks for now (`ovn-nbctl --wait=hv sync`).
+    #[track_caller]
+    pub fn sync(&self) {
+        if self.chassis.is_empty() {
+            self.nbctl(&["--wait=sb", "sync"]);
+        } else {
+            self.nbctl(&["--wait=hv", "sync"]);
+        }
+    }
+
+    /// Waits until every guest's port is up, then [`Lab::sync`]s.
+    #[track_caller]
+    pub fn settle(&self) {
+        poll("all guests' ports are up", SETTLE_LIMIT, || {
+            let down = self.nbctl(&[
+                "--bare",
+                "--columns=name",
+                "find",
+                "Logical_Switch_Port",
+                "type=\"\"",
+                "up=false",
+            ]);
+            if down.trim().is_empty() { Ok(()) } else { Err(format!("down: {}", down.trim())) }
+        });
+        self.sync();
+    }
+
+    #[track_caller]
+    fn wait_for_chassis(&self) {
+        poll("every chassis is registered", SETTLE_LIMIT, || {
+            let found = self.sbctl(&["--bare", "--columns=name", "list", "Chassis"]);
+            let count = found.split_whitespace().count();
+            if count == self.chassis.len() { Ok(()) } else { Err(format!("only {count}")) }
+        });
+    }
+
+    #[track_caller]
+    fn control<S: AsRef<str>>(&self, program: &str, socket: &Path, args: &[S]) -> String {
+        let mut command = std::process::Command::new(program);
+        command.arg(format!("--db=unix:{}", socket.display()));
+        command.arg(format!("--timeout={}", SETTLE_LIMIT.as_secs()));
+        command.args(args.iter().map(AsRef::as_ref));
+        run_command(command)
+    }
+
+    fn services(&self) -> impl Iterator<Item = &Service> {
+        self.chassis.iter().flat_map(Chassis::services).chain(self.databases.services())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for service in self.services() {
+                let log = service.log();
+                let bad = log.lines().filter(|l| l.contains("|ERR|") || l.contains("|EMER|"));
+                bad.take(20).for_each(|line| eprintln!("{}: {line}", service.name()));
+            }
+        }
+        // All at once, so that the waits below overlap.
+        self.services().for_each(Service::ask_to_stop);
+        for host in self.namespaces.lock().into_iter().flat_map(|mut all| std::mem::take(&mut *all))
+        {
+            drop(host);
+        }
+    }
+}
+
+/// The words of a batch, its commands parted by `--`.
+fn batch(lines: &str) -> Vec<String> {
+    let commands = lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let mut words = vec![];
+    for command in commands {
+        if !words.is_empty() {
+            words.push("--".to_owned());
+        }
+        words.extend(split_words(command));
+    }
+    words
+}
+
+fn split_words(line: &str) -> Vec<String> {
+    let mut words = vec![];
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    assert!(!quoted, "a quote is open in: {line}");
+    words.extend(word);
+    words
+}

@@ -1,0 +1,15 @@
+//! The lab itself, and the rows of a peering written by hand: what the daemon will write is right on this OVN.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod databases;
+mod guests;
