@@ -1,3 +1,8 @@
-//! Placeholder until the shell stands.
+//! The operator's tool; see [`ovn_peerd::ctl`].
 
-fn main() {}
+use std::env;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ovn_peerd::ctl::run(env::args_os())
+}

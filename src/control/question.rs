@@ -1,0 +1,45 @@
+//! What a client asks of the event loop, and how the answer travels back.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Candidate, Confirmed, Refusal, Reloaded};
+use crate::declare::HalfKey;
+use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
+
+/// One request, on its way to the event loop. The answer goes into the sender; a client that has
+/// left meanwhile is no error.
+#[derive(Debug)]
+pub enum Question {
+    /// Every half.
+    List(oneshot::Sender<Vec<HalfView>>),
+    /// One half in full.
+    Show(HalfKey, oneshot::Sender<Option<HalfDetail>>),
+    /// The daemon's own state.
+    Status(oneshot::Sender<StatusView>),
+    /// What would be written: for the daemon's own files, or for a candidate's.
+    Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
+    /// Release the withdrawals that are held.
+    Confirm(oneshot::Sender<Confirmed>),
+    /// Read every file again.
+    Reload(oneshot::Sender<Reloaded>),
+}
+
+/// The way from a request's task to the event loop.
+#[derive(Clone, Debug)]
+pub(super) struct Door(mpsc::Sender<Question>);
+
+impl Door {
+    pub(super) fn new(questions: mpsc::Sender<Question>) -> Self {
+        Self(questions)
+    }
+
+    /// Puts a question and waits for its answer. The caller's deadline bounds the wait.
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, Refusal> {
+        let (sender, answer) = oneshot::channel();
+        self.0.send(question(sender)).await.map_err(|_| Refusal::Leaving)?;
+        answer.await.map_err(|_| Refusal::Leaving)
+    }
+}

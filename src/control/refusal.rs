@@ -1,0 +1,149 @@
+//! Why a request is refused: a status, a code for programs, a sentence and a next step for people.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
+use crate::declare::HalfKey;
+
+/// A request that gets no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The client is not an operator.
+    #[error(
+        "uid {uid} may not ask: the control socket answers root, the daemon's own user and the members of the socket's group"
+    )]
+    NotOperator {
+        /// The client's user.
+        uid: u32,
+    },
+    /// No half of that name.
+    #[error("there is no half {0}")]
+    NoSuchHalf(HalfKey),
+    /// No such route.
+    #[error("there is no {method} {path} here")]
+    NoSuchRoute {
+        /// The request's method.
+        method: String,
+        /// The request's path.
+        path: String,
+    },
+    /// The route is there, but not for this method.
+    #[error("{path} does not take {method}")]
+    WrongMethod {
+        /// The request's method.
+        method: String,
+        /// The request's path.
+        path: String,
+    },
+    /// The request cannot be understood.
+    #[error("the request cannot be understood: {0}")]
+    BadRequest(String),
+    /// The body is over [`MAX_BODY_BYTES`].
+    #[error("the request's body is larger than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+    /// The answer took longer than [`REQUEST_TIME`].
+    #[error("no answer within {} s", REQUEST_TIME.as_secs())]
+    TooLate,
+    /// The northbound has not been read yet.
+    #[error("the northbound has not been read yet, so nothing can be compared with it")]
+    NotSynced,
+    /// The daemon is going down.
+    #[error("the daemon is stopping")]
+    Leaving,
+}
+
+impl Refusal {
+    /// The HTTP status (RFC 9110 section 15).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotOperator { .. } => StatusCode::FORBIDDEN,
+            Self::NoSuchHalf(_) | Self::NoSuchRoute { .. } => StatusCode::NOT_FOUND,
+            Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
+            Self::NotSynced | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// One word that a program can match; never renamed.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotOperator { .. } => "not-operator",
+            Self::NoSuchHalf(_) => "no-such-half",
+            Self::NoSuchRoute { .. } => "no-such-route",
+            Self::WrongMethod { .. } => "wrong-method",
+            Self::BadRequest(_) => "bad-request",
+            Self::TooLarge => "too-large",
+            Self::TooLate => "too-late",
+            Self::NotSynced => "northbound-not-read",
+            Self::Leaving => "stopping",
+        }
+    }
+
+    /// What the client can do about it.
+    #[must_use]
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::NotOperator { .. } => {
+                "run it as root, or add your user to the socket's group and log in again"
+            }
+            Self::NoSuchHalf(_) => {
+                "`ovn-peerctl list` shows every half by project, network and name"
+            }
+            Self::NoSuchRoute { .. } => {
+                "the routes are /v1/halves, /v1/status, /v1/plan, /v1/withdrawals/confirm and /v1/reload"
+            }
+            Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
+            Self::BadRequest(_) => "correct the request",
+            Self::TooLarge => "plan fewer files at once",
+            Self::TooLate => {
+                "the daemon is busy: look at `systemctl status ovn-peerd`, then ask again"
+            }
+            Self::NotSynced => {
+                "`ovn-peerctl status` shows what keeps the northbound away; ask again once it is read"
+            }
+            Self::Leaving => "ask again once it has started",
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = ErrorBody {
+            error: ErrorDetail {
+                code: self.code().to_owned(),
+                message: self.to_string(),
+                next_step: self.next_step().to_owned(),
+            },
+        };
+        (self.status(), Json(body)).into_response()
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        Self::BadRequest(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::BadRequest(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::TooLarge
+        } else {
+            Self::BadRequest(rejection.body_text())
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The routes under `/v1`: each turns a request into one question, and the answer into JSON.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::time;
+
+use super::question::Door;
+use super::{
+    Candidate, Confirmed, Filter, MAX_BODY_BYTES, Question, REQUEST_TIME, Refusal, Reloaded,
+};
+use crate::declare::{HalfKey, NetworkKey};
+use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
+
+type Answer<T> = Result<Json<T>, Refusal>;
+
+/// Everything that an operator may ask.
+pub(super) fn router(door: Door) -> Router {
+    Router::new()
+        .route("/v1/halves", get(list))
+        .route("/v1/halves/{project}/{network}/{name}", get(show))
+        .route("/v1/status", get(status))
+        .route("/v1/plan", get(plan).post(plan_candidate))
+        .route("/v1/withdrawals/confirm", post(confirm))
+        .route("/v1/reload", post(reload))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(within_request_time))
+        .with_state(door)
+}
+
+/// What everybody else gets, whatever they ask.
+pub(super) fn refuse_all(refusal: Refusal) -> Router {
+    Router::new().fallback(move || async move { refusal })
+}
+
+async fn list(
+    State(door): State<Door>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Answer<Vec<HalfView>> {
+    let Query(filter) = filter?;
+    let mut halves = door.ask(Question::List).await?;
+    halves.retain(|half| filter.admits(half));
+    Ok(Json(halves))
+}
+
+async fn show(
+    State(door): State<Door>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+) -> Answer<HalfDetail> {
+    let Path((project, network, name)) = path?;
+    let key = HalfKey { network: NetworkKey::new(&project, &network), name: name.into() };
+    let half = door.ask(|answer| Question::Show(key.clone(), answer)).await?;
+    half.map(Json).ok_or(Refusal::NoSuchHalf(key))
+}
+
+async fn status(State(door): State<Door>) -> Answer<StatusView> {
+    door.ask(Question::Status).await.map(Json)
+}
+
+async fn plan(State(door): State<Door>) -> Answer<PlanView> {
+    door.ask(|answer| Question::Plan(None, answer)).await?.map(Json)
+}
+
+async fn plan_candidate(
+    State(door): State<Door>,
+    candidate: Result<Json<Candidate>, JsonRejection>,
+) -> Answer<PlanView> {
+    let Json(candidate) = candidate?;
+    door.ask(|answer| Question::Plan(Some(candidate), answer)).await?.map(Json)
+}
+
+async fn confirm(State(door): State<Door>) -> Answer<Confirmed> {
+    door.ask(Question::Confirm).await.map(Json)
+}
+
+async fn reload(State(door): State<Door>) -> Answer<Reloaded> {
+    door.ask(Question::Reload).await.map(Json)
+}
+
+async fn no_such_route(request: Request) -> Refusal {
+    Refusal::NoSuchRoute {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+    }
+}
+
+async fn wrong_method(request: Request) -> Refusal {
+    Refusal::WrongMethod {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+    }
+}
+
+async fn within_request_time(request: Request, next: Next) -> Response {
+    match time::timeout(REQUEST_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::TooLate.into_response(),
+    }
+}

@@ -1,0 +1,166 @@
+//! The control socket's file: made without ever taking a live daemon's place, removed on leaving.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time;
+
+use super::Operators;
+
+/// Read and write for the owner and the group: operators, see [`Operators`].
+const SOCKET_MODE: u32 = 0o660;
+/// Everybody may look for the socket; its own mode says who may use it.
+const DIRECTORY_MODE: u32 = 0o755;
+/// A live daemon accepts at once; one whose backlog is full is alive too.
+const PROBE_TIME: Duration = Duration::from_secs(1);
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Another daemon answers there.
+    #[error(
+        "{path} belongs to a live daemon{}: stop it, or give this one another `[control] socket`",
+        pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
+    Live {
+        /// The socket.
+        path: PathBuf,
+        /// Its process, where known.
+        pid: Option<String>,
+    },
+    /// The path is something else.
+    #[error("{0} is there and is not a socket: move it away, or choose another `[control] socket`")]
+    NotASocket(PathBuf),
+    /// The system refused.
+    #[error("cannot {action} {path}; check the directory's owner, mode and space")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A bound control socket. Dropping it removes the file.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+    operators: Operators,
+    // Held for as long as the socket is: what tells a live daemon from a dead one's remains.
+    _lock: Flock<File>,
+}
+
+impl Socket {
+    /// Binds `path`: makes its directory, replaces what a dead daemon left, refuses a live one's.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError`].
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
+        let io_error = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| SocketError::Io { action, path, source }
+        };
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(DIRECTORY_MODE)
+                .create(directory)
+                .map_err(io_error("create the directory", directory))?;
+        }
+        let lock = lock(path)?;
+        remove_stale(path).await?;
+        let listener = UnixListener::bind(path).map_err(io_error("bind", path))?;
+        fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))
+            .map_err(io_error("set the mode of", path))?;
+        let metadata = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            inode: metadata.ino(),
+            operators: Operators::of_group(metadata.gid()),
+            _lock: lock,
+        })
+    }
+
+    /// Who may ask here.
+    #[must_use]
+    pub fn operators(&self) -> Operators {
+        self.operators
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Only our own: somebody may have replaced the file meanwhile.
+        if fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Takes the lock beside the socket, so that two daemons that start at once do not both believe
+/// that the socket is a dead one's. The kernel drops it with its process.
+fn lock(socket: &Path) -> Result<Flock<File>, SocketError> {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let io_error = |source| SocketError::Io { action: "lock", path: path.clone(), source };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(&path)
+        .map_err(io_error)?;
+    let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((mut file, Errno::EWOULDBLOCK)) => {
+            let mut pid = String::new();
+            let pid = file.read_to_string(&mut pid).ok().map(|_| pid.trim().to_owned());
+            return Err(SocketError::Live { path: socket.to_owned(), pid });
+        }
+        Err((_, errno)) => return Err(io_error(errno.into())),
+    };
+    lock.set_len(0).map_err(io_error)?;
+    lock.rewind().map_err(io_error)?;
+    writeln!(lock, "{}", process::id()).map_err(io_error)?;
+    Ok(lock)
+}
+
+/// Removes a socket that nobody listens on. The lock does not replace the probe: the path may
+/// belong to a program that knows nothing of our lock.
+async fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let io_error = |action| move |source| SocketError::Io { action, path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error("look at")(error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    match time::timeout(PROBE_TIME, UnixStream::connect(path)).await {
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(io_error("remove the stale socket"))
+        }
+        Ok(Err(error)) => Err(io_error("probe")(error)),
+        Ok(Ok(_)) | Err(_) => Err(SocketError::Live { path: path.to_owned(), pid: None }),
+    }
+}

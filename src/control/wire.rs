@@ -1,0 +1,68 @@
+//! What travels over the control socket beside the views: filters, acknowledgements, errors.
+//!
+//! A public interface: fields are added, never renamed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::view::{HalfView, State};
+
+/// Which halves to list; what is left out matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// Only this project's halves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only halves of networks of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Only halves in this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+}
+
+impl Filter {
+    /// Whether a half is wanted.
+    #[must_use]
+    pub fn admits(&self, half: &HalfView) -> bool {
+        self.project.as_ref().is_none_or(|project| *project == half.project)
+            && self.network.as_ref().is_none_or(|network| *network == half.network)
+            && self.state.is_none_or(|state| state == half.state)
+    }
+}
+
+/// What a confirmation released.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The halves whose withdrawal was held and now goes on, `project/network/name` each.
+    pub released: Vec<String>,
+}
+
+/// What a reload found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Halves declared after it.
+    pub halves: usize,
+    /// What is wrong with the files.
+    pub diagnostics: Vec<String>,
+    /// Halves whose withdrawal waits for the operator's confirmation.
+    pub held: Vec<String>,
+}
+
+/// The body of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// One word that a program can match.
+    pub code: String,
+    /// What went wrong, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub next_step: String,
+}

@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+
+use crate::view::State;
+
+/// Where the packaged daemon listens.
+const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for plan: nothing would change
+  1  an error
+  2  plan: something would change
+  3  there is no such half
+  4  no daemon answers at the socket";
+
+/// Shows and steers the peerings that this host's ovn-peerd keeps.
+#[derive(Debug, Parser)]
+#[command(name = "ovn-peerctl", version, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    /// The daemon's control socket.
+    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub(super) socket: PathBuf,
+    /// How to print the answer.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(super) format: Format,
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// For programs; fields are added, never renamed.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List the halves that are declared here.
+    List {
+        /// Only this project's.
+        #[arg(long)]
+        project: Option<String>,
+        /// Only those of networks of this name.
+        #[arg(long)]
+        network: Option<String>,
+        /// Only those in this state.
+        #[arg(long, value_parser = parse_state)]
+        state: Option<State>,
+    },
+    /// Show one half in full: its prefixes, its rows, what to do about it.
+    Show {
+        /// The project that owns it.
+        project: String,
+        /// Its network.
+        network: String,
+        /// Its name.
+        name: String,
+    },
+    /// Show the daemon: its northbound, its counts, what is wrong with its files.
+    Status,
+    /// Show what would be written to the northbound: rows, and prefixes gained and lost.
+    Plan,
+    /// Read every declaration file again, and wait until that is folded in.
+    Reload,
+    /// Release the withdrawals that the daemon holds because they are so many.
+    Confirm,
+}
+
+fn parse_state(word: &str) -> Result<State, ValueError> {
+    let deserializer: StrDeserializer<'_, ValueError> = word.into_deserializer();
+    State::deserialize(deserializer)
+}

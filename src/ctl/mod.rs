@@ -1,0 +1,134 @@
+//! `ovn-peerctl`: the operator's commands, as a client of the control socket.
+//!
+//! Owns the command line, its tables and its exit codes. What it shows is what the daemon's views
+//! say; it decides nothing, writes to no northbound and reads no declaration but those that
+//! `plan --config` names. May not touch the engine.
+//!
+//! Exit codes: 0 done, and for `plan` nothing would change; 1 an error; 2 `plan`: something would
+//! change; 3 there is no such half; 4 no daemon answers at the socket.
+//!
+//! Invariants: what tenants wrote reaches a terminal with its control characters escaped; JSON on
+//! standard output is the daemon's own; errors go to standard error and say what to do.
+
+mod arguments;
+mod client;
+mod error;
+mod render;
+mod text;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind as UsageKind;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::runtime;
+
+use crate::control::{Confirmed, Filter, Reloaded};
+use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
+
+use arguments::{Arguments, Command, Format};
+use client::Client;
+use error::CtlError;
+
+/// `plan`: something would change.
+const CHANGES: u8 = 2;
+/// Something is wrong; also a wrong command line, where clap's own 2 would read as "changes".
+const FAILURE: u8 = 1;
+
+/// Runs one command line, the program's name included.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            drop(usage.print());
+            let asked = matches!(usage.kind(), UsageKind::DisplayHelp | UsageKind::DisplayVersion);
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) };
+        }
+    };
+    let outcome = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CtlError::Runtime)
+        .and_then(|runtime| runtime.block_on(obey(arguments)));
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
+    let Arguments { socket, format, command } = arguments;
+    let client = Client::new(socket);
+    let now = Timestamp::now();
+    match command {
+        Command::List { project, network, state } => {
+            let query = client::query(&Filter { project, network, state });
+            let halves: Vec<HalfView> = client.get(&format!("/v1/halves{query}")).await?;
+            show(format, &halves, |halves| render::halves(halves, now))?;
+        }
+        Command::Show { project, network, name } => {
+            let path = client::path(&["v1", "halves", &project, &network, &name]);
+            let half: HalfDetail = client.get(&path).await?;
+            show(format, &half, |half| render::half(half, now))?;
+        }
+        Command::Status => {
+            let status: StatusView = client.get("/v1/status").await?;
+            show(format, &status, render::status)?;
+        }
+        Command::Plan => {
+            let plan: PlanView = client.get("/v1/plan").await?;
+            show(format, &plan, render::plan)?;
+            return Ok(if plan.is_empty() { 0 } else { CHANGES });
+        }
+        Command::Reload => {
+            let reloaded: Reloaded = client.post("/v1/reload").await?;
+            show(format, &reloaded, render::reloaded)?;
+        }
+        Command::Confirm => {
+            let confirmed: Confirmed = client.post("/v1/withdrawals/confirm").await?;
+            show(format, &confirmed, render::confirmed)?;
+        }
+    }
+    Ok(0)
+}
+
+/// Writes an answer in the format asked for.
+fn show<T: Serialize>(
+    format: Format,
+    answer: &T,
+    table: impl FnOnce(&T) -> String,
+) -> Result<(), CtlError> {
+    let mut text = match format {
+        Format::Table => table(answer),
+        Format::Json => serde_json::to_string_pretty(answer).map_err(CtlError::Encode)?,
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // A reader that has seen enough, such as `head`, is no failure.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(CtlError::Output),
+    }
+}
+
+/// Prints the chain of causes once.
+fn complain(error: &CtlError) {
+    let mut line = format!("ovn-peerctl: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    let mut stderr = io::stderr().lock();
+    drop(writeln!(stderr, "{}", text::plain(&line)));
+    drop(writeln!(stderr, "  {}", text::plain(&error.next_step())));
+}

@@ -1,0 +1,251 @@
+//! Tables for people. Every cell passes through [`plain`].
+
+use std::fmt::Display;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use jiff::Timestamp;
+
+use super::text::{age, moment, plain};
+use crate::control::{Confirmed, Reloaded};
+use crate::view::{HalfDetail, HalfView, PlanView, PlannedAction, PlannedPrefix, StatusView};
+
+/// `list`.
+pub(super) fn halves(halves: &[HalfView], now: Timestamp) -> String {
+    if halves.is_empty() {
+        return "No halves are declared that match.".to_owned();
+    }
+    let mut table = table();
+    table.set_header(["PROJECT", "NETWORK", "NAME", "TARGET", "STATE", "REASON", "AGE"]);
+    for half in halves {
+        table.add_row(cells([
+            half.project.clone(),
+            half.network.clone(),
+            half.name.clone(),
+            format!("{}/{}", half.target_project, half.target_network),
+            state(half),
+            half.reason.map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
+            age(half.since, now),
+        ]));
+    }
+    lines(&table)
+}
+
+/// `show`.
+pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
+    let half = &detail.half;
+    let mut sheet = Sheet::new();
+    sheet.line("Half", format!("{}/{}/{}", half.project, half.network, half.name));
+    sheet.line("Target", format!("{}/{}", half.target_project, half.target_network));
+    sheet.line("State", half.state);
+    sheet.line("Since", moment(half.since, now));
+    sheet.optional("Reason", half.reason);
+    sheet.optional("Explanation", half.explanation.as_ref());
+    sheet.optional("Next step", half.next_step.as_ref());
+    sheet.several("Degraded", &half.degraded);
+    sheet.optional("Description", Some(&half.description).filter(|text| !text.is_empty()));
+    sheet.line("Configured status", &detail.configured_status);
+    let config: Vec<_> =
+        detail.config.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    sheet.several("Config", &config);
+    sheet.optional("Declared in", detail.file.as_ref());
+    sheet.line("Router", detail.router.as_deref().unwrap_or("none is bound to this network"));
+    sheet.several("Local prefixes", &detail.local_prefixes);
+    sheet.several("Remote prefixes", &detail.remote_prefixes);
+    let sets: Vec<_> = detail.address_sets.iter().map(|name| format!("${name}")).collect();
+    sheet.several("Address sets", &sets);
+    let mut text = sheet.into_text();
+    if !detail.rows.is_empty() {
+        let mut rows = table();
+        rows.set_header(["TABLE", "UUID", "ROW"]);
+        for row in &detail.rows {
+            let uuid = row.uuid.clone().unwrap_or_else(|| "(planned)".to_owned());
+            rows.add_row(cells([row.table.clone(), uuid, row.summary.clone()]));
+        }
+        text.push('\n');
+        text.push_str(&lines(&rows));
+    }
+    text
+}
+
+/// `status`.
+pub(super) fn status(status: &StatusView) -> String {
+    let northbound = &status.northbound;
+    let mut sheet = Sheet::new();
+    sheet.line("Version", &status.version);
+    sheet.line("Host", &status.host);
+    sheet.line("Northbound", northbound.remote.as_deref().unwrap_or("not connected"));
+    sheet.line("Read in full", if northbound.synced { "yes" } else { "no" });
+    sheet.line(
+        "Role",
+        if northbound.active { "active: holds the lock and writes" } else { "standby" },
+    );
+    sheet.optional("Last error", northbound.error.as_ref());
+    sheet.optional("Schema", northbound.schema.as_ref());
+    sheet.optional("nb_cfg", northbound.nb_cfg);
+    sheet.optional("sb_cfg", northbound.sb_cfg);
+    let halves: Vec<_> =
+        status.halves.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    sheet.line("Halves", if halves.is_empty() { "none".to_owned() } else { halves.join(", ") });
+    sheet.line("Transactions", status.counters.transactions);
+    sheet.line("Transactions failed", status.counters.transactions_failed);
+    sheet.line("Drift repaired", status.counters.drift_repaired);
+    sheet.several("Held withdrawals", &status.held);
+    sheet.several("Diagnostics", &status.diagnostics);
+    let mut text = sheet.into_text();
+    if !status.held.is_empty() {
+        text.push_str("\n`ovn-peerctl confirm` lets the held withdrawals go on.\n");
+    }
+    text
+}
+
+/// `plan`.
+pub(super) fn plan(plan: &PlanView) -> String {
+    let mut text = String::new();
+    let mut changes = table();
+    for planned in &plan.rows {
+        let sign = match planned.action {
+            PlannedAction::Insert => "+",
+            PlannedAction::Update => "~",
+            PlannedAction::Delete => "-",
+        };
+        let uuid = planned.row.uuid.clone().unwrap_or_default();
+        changes.add_row(cells([
+            sign.to_owned(),
+            planned.row.table.clone(),
+            planned.row.summary.clone(),
+            uuid,
+        ]));
+    }
+    text.push_str(&lines(&changes));
+    prefixes(&mut text, "Prefixes gained:", "+", &plan.gained);
+    prefixes(&mut text, "Prefixes lost:", "-", &plan.lost);
+    listing(&mut text, "Held until `ovn-peerctl confirm`, because they are so many:", &plan.held);
+    listing(&mut text, "Wrong with the declarations:", &plan.diagnostics);
+    let count = |action| plan.rows.iter().filter(|row| row.action == action).count();
+    let (inserted, updated, deleted) =
+        (count(PlannedAction::Insert), count(PlannedAction::Update), count(PlannedAction::Delete));
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    if plan.is_empty() {
+        text.push_str("Nothing would change.\n");
+    } else {
+        text.push_str(&format!(
+            "Rows: {inserted} to insert, {updated} to update, {deleted} to delete. \
+             Withdrawals held: {}.\n",
+            plan.held.len()
+        ));
+    }
+    text
+}
+
+/// `reload`.
+pub(super) fn reloaded(reloaded: &Reloaded) -> String {
+    let mut text = format!("Read again: {} halves are declared.\n", reloaded.halves);
+    listing(
+        &mut text,
+        "Held until `ovn-peerctl confirm`, because they are so many:",
+        &reloaded.held,
+    );
+    listing(&mut text, "Wrong with the declarations:", &reloaded.diagnostics);
+    text
+}
+
+/// `confirm`.
+pub(super) fn confirmed(confirmed: &Confirmed) -> String {
+    if confirmed.released.is_empty() {
+        return "No withdrawal is held.".to_owned();
+    }
+    let mut text = String::new();
+    listing(&mut text, "Released:", &confirmed.released);
+    text
+}
+
+fn state(half: &HalfView) -> String {
+    if half.degraded.is_empty() {
+        half.state.to_string()
+    } else {
+        format!("{} (degraded)", half.state)
+    }
+}
+
+fn prefixes(text: &mut String, title: &str, sign: &str, prefixes: &[PlannedPrefix]) {
+    let lines: Vec<_> = prefixes
+        .iter()
+        .map(|planned| format!("{sign} {}  {}", planned.network, planned.prefix))
+        .collect();
+    listing(text, title, &lines);
+}
+
+fn listing(text: &mut String, title: &str, entries: &[impl Display]) {
+    if entries.is_empty() {
+        return;
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(title);
+    text.push('\n');
+    for entry in entries {
+        // Entries may be of several lines, as diagnostics are.
+        let entry = plain(&entry.to_string()).replace('\n', "\n  ");
+        text.push_str(&format!("  {}\n", entry.trim_end()));
+    }
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn cells<const N: usize>(cells: [String; N]) -> [String; N] {
+    // One line each: a row of a list is one line, so that it can be searched by line.
+    cells.map(|cell| plain(&cell).replace('\n', " "))
+}
+
+fn lines(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim());
+        text.push('\n');
+    }
+    text
+}
+
+/// Labelled lines.
+struct Sheet(Vec<(&'static str, String)>);
+
+impl Sheet {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn line(&mut self, label: &'static str, value: impl Display) {
+        self.0.push((label, plain(&value.to_string())));
+    }
+
+    fn optional(&mut self, label: &'static str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.line(label, value);
+        }
+    }
+
+    /// One line each; the label stands at the first.
+    fn several(&mut self, label: &'static str, values: &[impl Display]) {
+        for (index, value) in values.iter().enumerate() {
+            self.line(if index == 0 { label } else { "" }, value);
+        }
+    }
+
+    fn into_text(self) -> String {
+        let width = self.0.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
+        let mut text = String::new();
+        for (label, value) in &self.0 {
+            let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+            text.push_str(&format!("{label:width$}  {value}\n"));
+        }
+        text
+    }
+}

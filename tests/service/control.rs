@@ -1,0 +1,326 @@
+//! The control socket by itself: who gets in, what is refused and how, what is bounded. The
+//! event loop's side of the queue answers from fixed views here; the running daemon is `daemon`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::{self, JoinHandle};
+
+use ovn_peerd::control::{
+    self, Confirmed, MAX_BODY_BYTES, Question, Reloaded, Socket, SocketError,
+};
+use ovn_peerd::view::{
+    Counters, HalfDetail, HalfView, NorthboundView, PlanView, Reason, State, StatusView,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+
+fn half(project: &str, name: &str, state: State) -> HalfView {
+    HalfView {
+        project: project.into(),
+        network: "web".into(),
+        name: name.into(),
+        target_project: "green".into(),
+        target_network: "db".into(),
+        state,
+        reason: (state == State::PendingPeer).then_some(Reason::AwaitingPeer),
+        explanation: None,
+        since: None,
+        next_step: None,
+        degraded: Vec::new(),
+        description: String::new(),
+    }
+}
+
+fn halves() -> Vec<HalfView> {
+    vec![
+        half("blue", "to-db", State::Active),
+        half("blue", "a/b c", State::PendingPeer),
+        half("red", "to-db", State::Active),
+    ]
+}
+
+fn detail(half: HalfView) -> HalfDetail {
+    HalfDetail {
+        half,
+        configured_status: "active".into(),
+        config: BTreeMap::new(),
+        file: None,
+        router: None,
+        local_prefixes: Vec::new(),
+        remote_prefixes: Vec::new(),
+        address_sets: Vec::new(),
+        rows: Vec::new(),
+    }
+}
+
+fn answer(question: Question) {
+    match question {
+        Question::List(answer) => drop(answer.send(halves())),
+        Question::Show(key, answer) => {
+            let found = halves()
+                .into_iter()
+                .find(|half| *half.project == *key.network.project && *half.name == *key.name);
+            drop(answer.send(found.map(detail)));
+        }
+        Question::Status(answer) => drop(answer.send(StatusView {
+            version: "0".into(),
+            host: "hv1".into(),
+            northbound: NorthboundView::default(),
+            halves: BTreeMap::from([(State::Active, 2)]),
+            diagnostics: Vec::new(),
+            held: Vec::new(),
+            counters: Counters::default(),
+        })),
+        Question::Plan(candidate, answer) => {
+            let held = candidate.iter().flat_map(|c| &c.peerings.files).map(|f| f.name.clone());
+            drop(answer.send(Ok(PlanView { held: held.collect(), ..PlanView::default() })));
+        }
+        Question::Confirm(answer) => drop(answer.send(Confirmed::default())),
+        Question::Reload(answer) => {
+            drop(answer.send(Reloaded { halves: 3, ..Reloaded::default() }))
+        }
+    }
+}
+
+/// A served socket; dropping it stops the server.
+struct Served {
+    directory: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        // A client of another user must be able to reach the socket to be refused by it.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = directory.path().join("run/control.sock");
+        let (stop, stopped) = oneshot::channel();
+        let (bound, wait) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            runtime().block_on(async {
+                let socket = Socket::bind(&path).await.unwrap();
+                bound.send(()).unwrap();
+                let (questions, mut asked) = mpsc::channel(control::MAX_QUESTIONS);
+                let answers = async {
+                    while let Some(question) = asked.recv().await {
+                        answer(question);
+                    }
+                };
+                tokio::select! {
+                    () = control::serve(socket, questions) => {}
+                    () = answers => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        wait.recv().unwrap();
+        Self { directory, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.directory.path().join("run/control.sock")
+    }
+
+    /// Status code and body.
+    fn curl(&self, arguments: &[&str], path: &str) -> (u16, Value) {
+        parse(&curl(&self.socket(), arguments, path).output().unwrap())
+    }
+
+    fn ctl(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
+        command.arg("--socket").arg(self.socket()).args(arguments).output().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn curl(socket: &Path, arguments: &[&str], path: &str) -> Command {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "20", "-w", "\n%{http_code}"]);
+    command.arg("--unix-socket").arg(socket).args(arguments);
+    command.arg(format!("http://localhost{path}"));
+    command
+}
+
+fn parse(output: &Output) -> (u16, Value) {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let (body, status) = text.rsplit_once('\n').unwrap();
+    (status.parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}")))
+}
+
+#[test]
+fn answers_are_json_and_filters_narrow_them() {
+    let served = Served::start();
+    let (status, all) = served.curl(&[], "/v1/halves");
+    assert_eq!((status, all.as_array().unwrap().len()), (200, 3));
+    let (_, blue) = served.curl(&[], "/v1/halves?project=blue&state=active");
+    assert_eq!(blue.as_array().unwrap().len(), 1);
+    assert_eq!(blue[0]["name"], "to-db");
+    let (_, none) = served.curl(&[], "/v1/halves?network=nowhere");
+    assert_eq!(none, Value::Array(Vec::new()));
+    let (status, half) = served.curl(&[], "/v1/halves/blue/web/a%2Fb%20c");
+    assert_eq!((status, &half["name"]), (200, &Value::from("a/b c")));
+    let (status, reloaded) = served.curl(&["-X", "POST"], "/v1/reload");
+    assert_eq!((status, &reloaded["halves"]), (200, &Value::from(3)));
+    let body = r#"{"networks": {}, "peerings": {"files": [{"name": "b.toml", "path": "/b.toml", "text": ""}]}}"#;
+    let (status, plan) =
+        served.curl(&["-H", "content-type: application/json", "--data", body], "/v1/plan");
+    assert_eq!((status, &plan["held"][0]), (200, &Value::from("b.toml")));
+}
+
+#[test]
+fn refusals_have_a_code_a_sentence_and_a_next_step() {
+    let served = Served::start();
+    let json = "content-type: application/json";
+    for (arguments, path, status, code) in [
+        (&[][..], "/v1/halves/blue/web/none", 404, "no-such-half"),
+        (&[], "/v1/halves/blue/web/%ff", 400, "bad-request"),
+        (&[], "/v2", 404, "no-such-route"),
+        (&["-X", "DELETE"], "/v1/halves", 405, "wrong-method"),
+        (&[], "/v1/halves?state=nonsense", 400, "bad-request"),
+        (&[], "/v1/halves?projekt=blue", 400, "bad-request"),
+        (&["-H", json, "--data", "{"], "/v1/plan", 400, "bad-request"),
+        (&["--data", "{}"], "/v1/plan", 400, "bad-request"),
+    ] {
+        let (seen, body) = served.curl(arguments, path);
+        assert_eq!((seen, &body["error"]["code"]), (status, &Value::from(code)), "{path} {body}");
+        for field in ["message", "next_step"] {
+            assert!(!body["error"][field].as_str().unwrap().is_empty(), "{path} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    let served = Served::start();
+    let mut head = curl(&served.socket(), &["-X", "DELETE", "--include"], "/v1/halves");
+    let head = String::from_utf8(head.output().unwrap().stdout).unwrap().to_lowercase();
+    assert!(head.contains("allow: get"), "{head}");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused() {
+    let served = Served::start();
+    let file = served.directory.path().join("body");
+    fs::File::create(&file).unwrap().set_len(MAX_BODY_BYTES as u64 + 1).unwrap();
+    let data = format!("@{}", file.display());
+    // `Expect` is dropped so that the whole body is under way when the refusal comes.
+    let arguments =
+        ["-H", "content-type: application/json", "-H", "Expect:", "--data-binary", &data];
+    let (status, body) = served.curl(&arguments, "/v1/plan");
+    assert_eq!((status, &body["error"]["code"]), (413, &Value::from("too-large")));
+}
+
+#[test]
+fn others_than_operators_are_refused_even_where_the_mode_lets_them_in() {
+    let served = Served::start();
+    let socket = served.socket();
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let as_user = |user: &str, group: &str| {
+        let curl = curl(&socket, &[], "/v1/status");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", user, "--regid", group, "--clear-groups"]);
+        command.arg(curl.get_program()).args(curl.get_args()).output().unwrap()
+    };
+    assert_eq!(parse_status(&as_user("nobody", "nogroup")), 0, "the mode keeps others out");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    let output = as_user("nobody", "nogroup");
+    let (status, body) = parse(&output);
+    assert_eq!((status, &body["error"]["code"]), (403, &Value::from("not-operator")));
+    assert!(body["error"]["message"].as_str().unwrap().contains("uid 65534"), "{body}");
+    // The socket's group is the group of the process that made it: root's, here.
+    assert_eq!(parse(&as_user("nobody", "root")).0, 200);
+}
+
+fn parse_status(output: &Output) -> u16 {
+    String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
+}
+
+#[test]
+fn a_dead_daemons_socket_is_replaced_and_a_live_ones_is_not() {
+    let served = Served::start();
+    let socket = served.socket();
+    let bind = |path: &Path| runtime().block_on(Socket::bind(path));
+    let error = bind(&socket).unwrap_err();
+    assert!(matches!(&error, SocketError::Live { pid: Some(_), .. }), "{error}");
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+    assert_eq!(served.curl(&[], "/v1/status").0, 200, "the live one still answers");
+
+    let stale = served.directory.path().join("stale.sock");
+    drop(UnixListener::bind(&stale).unwrap());
+    assert!(fs::symlink_metadata(&stale).unwrap().file_type().is_socket());
+    let bound = bind(&stale).unwrap();
+    drop(bound);
+    assert_eq!(fs::symlink_metadata(&stale).unwrap_err().kind(), ErrorKind::NotFound);
+
+    let foreign = served.directory.path().join("foreign.sock");
+    let listener = UnixListener::bind(&foreign).unwrap();
+    assert!(matches!(bind(&foreign), Err(SocketError::Live { pid: None, .. })));
+    drop(listener);
+
+    let file = served.directory.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    assert!(matches!(bind(&file), Err(SocketError::NotASocket(_))));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+}
+
+#[test]
+fn the_operators_tool_tells_success_absence_and_silence_apart() {
+    let served = Served::start();
+    let list = served.ctl(&["list", "--project", "blue", "--format", "json"]);
+    assert_eq!(list.status.code(), Some(0), "{list:?}");
+    let halves: Vec<HalfView> = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(halves.len(), 2);
+    let table = String::from_utf8(served.ctl(&["list", "--state", "pending-peer"]).stdout).unwrap();
+    assert_eq!(table.lines().count(), 2, "{table}");
+    assert!(table.contains("a/b c") && table.contains("awaiting-peer"), "{table}");
+    let shown = served.ctl(&["show", "blue", "web", "a/b c"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("pending-peer"));
+
+    let absent = served.ctl(&["show", "blue", "web", "none"]);
+    assert_eq!(absent.status.code(), Some(3));
+    let message = String::from_utf8(absent.stderr).unwrap();
+    assert!(message.contains("blue/web/none") && message.contains("ovn-peerctl list"), "{message}");
+    assert_eq!(served.ctl(&["plan"]).status.code(), Some(0));
+    assert_eq!(served.ctl(&["reload"]).status.code(), Some(0));
+    assert_eq!(served.ctl(&["list", "--state", "nonsense"]).status.code(), Some(1));
+
+    let mut alone = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
+    let silent = alone.args(["--socket", "/nonexistent/control.sock", "status"]).output().unwrap();
+    assert_eq!(silent.status.code(), Some(4));
+    let message = String::from_utf8(silent.stderr).unwrap();
+    assert!(message.contains("systemctl status ovn-peerd"), "{message}");
+}
+
+#[test]
+fn a_client_that_stays_silent_is_dropped_and_does_not_keep_others_out() {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    let served = Served::start();
+    let mut idle: Vec<_> = (0..control::MAX_CONNECTIONS)
+        .map(|_| UnixStream::connect(served.socket()).unwrap())
+        .collect();
+    // Every place is taken; one comes free when the first idle client's time is over.
+    assert_eq!(served.curl(&[], "/v1/status").0, 200);
+    let dropped = idle.first_mut().unwrap();
+    dropped.set_read_timeout(Some(control::HEAD_TIME)).unwrap();
+    assert_eq!(dropped.read(&mut [0; 1]).unwrap(), 0, "closed by the daemon");
+}

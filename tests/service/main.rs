@@ -1,0 +1,12 @@
+//! The service as systemd and the operator meet it: the control socket, the notify socket, the
+//! journal, the command line, the unit and the package.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's failure is its report; clippy exempts only the test functions themselves"
+)]
+
+mod control;
