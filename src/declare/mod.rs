@@ -3,7 +3,30 @@
 //! Owns the file formats, the diagnostics (every error of every file at once, with
 //! file:line:column and a hint), drop-in order, and the last good version of each file.
 //! May not touch the file system, the clock, or any OVN table: text comes in, values go out.
+//!
+//! A [`Reading`] says what the shell found in the directories; the [`Book`] folds readings and
+//! holds what is in effect. [`Settings`] are the operator's own file.
 
+mod book;
+mod check;
+mod claims;
+mod contribution;
+mod diagnostic;
 mod model;
+mod networks;
+mod page;
+mod peerings;
+mod pins;
+mod settings;
+mod settings_file;
+mod source;
 
+pub use book::{Book, Changed, Held};
+pub use check::{Checked, check};
+pub use diagnostic::{Diagnostic, Position, Severity};
 pub use model::{ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkType, RouterRef};
+pub use settings::{
+    ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings, PathSettings,
+    PolicySettings, ProjectPin, Settings,
+};
+pub use source::{Directory, FileId, Owner, Reading, SourceFile};

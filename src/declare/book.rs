@@ -1,0 +1,377 @@
+//! Everything declared on this host: what every file last gave, joined in drop-in order.
+//!
+//! Invariants:
+//! - what is in effect depends on what each file last gave, not on the order in which files came;
+//! - the work of a fold follows the files in the reading, not the files known;
+//! - a file that is bad, and a directory that cannot be read, withdraw nothing;
+//! - a reading that would withdraw more than the policy allows changes nothing until confirmed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::claims::{Claims, Touched};
+use super::contribution::{Contribution, Parsed};
+use super::diagnostic::{Diagnostic, Position};
+use super::model::{Half, HalfKey, Network, NetworkKey};
+use super::pins::Pins;
+use super::settings::{MaxWithdrawals, Settings};
+use super::source::{Directory, FileId, Reading, SourceFile};
+use super::{networks, peerings};
+
+/// The declarations in effect, and what is wrong with those that are not.
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// The directories, as diagnostics show them.
+    paths: BTreeMap<Directory, Arc<str>>,
+    pins: Pins,
+    limit: MaxWithdrawals,
+    files: BTreeMap<FileId, FileEntry>,
+    networks: Claims<Network>,
+    halves: Claims<Half>,
+    diagnostics: BTreeSet<Diagnostic>,
+    directory_faults: BTreeMap<Directory, Diagnostic>,
+    /// Directories that were listed at least once.
+    listed: BTreeSet<Directory>,
+    /// What files of held readings last gave; `None` for a file that is gone.
+    pending: Outcomes,
+    held: Option<Held>,
+}
+
+/// What is known of one file.
+#[derive(Clone, Debug)]
+struct FileEntry {
+    path: Arc<str>,
+    /// What its last good text, once accepted, declares.
+    networks: Vec<NetworkKey>,
+    halves: Vec<HalfKey>,
+    /// Of its latest text.
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// New contributions by file; `None` for a file that is gone.
+type Outcomes = BTreeMap<FileId, Option<Contribution>>;
+
+/// The keys whose declaration in effect was added, altered, removed or moved to another file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Networks.
+    pub networks: BTreeSet<NetworkKey>,
+    /// Halves.
+    pub halves: BTreeSet<HalfKey>,
+}
+
+impl Changed {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.halves.is_empty()
+    }
+}
+
+/// A reading that waits for the operator, because it would withdraw too much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The halves that would be lost, because their own declaration goes or their network's.
+    pub withdrawals: Vec<HalfKey>,
+    /// How many halves stand now.
+    pub of: usize,
+}
+
+impl Book {
+    /// An empty book under the operator's policy and pins.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            paths: BTreeMap::from([
+                (Directory::Networks, settings.paths.networks.display().to_string().into()),
+                (Directory::Peerings, settings.paths.peerings.display().to_string().into()),
+            ]),
+            pins: Pins::new(&settings.projects),
+            limit: settings.policy.max_withdrawals,
+            files: BTreeMap::new(),
+            networks: Claims::default(),
+            halves: Claims::default(),
+            diagnostics: BTreeSet::new(),
+            directory_faults: BTreeMap::new(),
+            listed: BTreeSet::new(),
+            pending: Outcomes::new(),
+            held: None,
+        }
+    }
+
+    /// Takes over the last good contribution of a file as the northbound remembers it. Meant for
+    /// start-up, before the first reading, so that a typo made while the daemon was down takes no
+    /// peering down, and a mass removal is held as if the daemon had seen it.
+    pub fn remember(&mut self, file: FileId, networks: Vec<Network>, halves: Vec<Half>) {
+        let path = match self.paths.get(&file.directory) {
+            Some(directory) => format!("{directory}/{}", file.name).into(),
+            None => Arc::clone(&file.name),
+        };
+        self.files.entry(file.clone()).or_insert_with(|| FileEntry::new(path));
+        let networks = networks.into_iter().map(|network| (None, network)).collect();
+        let halves = halves.into_iter().map(|half| (None, half)).collect();
+        self.apply(BTreeMap::from([(file, Some(Contribution { networks, halves }))]));
+    }
+
+    /// Takes in what was read. Parses the files in the reading and no others.
+    pub fn fold(&mut self, reading: Reading) -> Changed {
+        let outcomes = self.take_in(reading);
+        let fresh: BTreeSet<FileId> =
+            outcomes.keys().filter(|id| !self.pending.contains_key(id)).cloned().collect();
+        let held_before = !self.pending.is_empty();
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend(outcomes);
+        if !self.is_too_much(&pending) {
+            self.held = None;
+            return self.apply(pending);
+        }
+        // A held reading must not stop the others: what came since, in other files, is judged by
+        // itself.
+        let mut changed = Changed::default();
+        if held_before {
+            let (separate, held) = pending.into_iter().partition(|(id, _)| fresh.contains(id));
+            pending = held;
+            if self.is_too_much(&separate) {
+                pending.extend(separate);
+            } else {
+                changed = self.apply(separate);
+            }
+        }
+        let withdrawals = self.lost(&pending).into_iter().collect();
+        self.held = Some(Held { withdrawals, of: self.halves.len() });
+        self.pending = pending;
+        changed
+    }
+
+    /// Lets a held reading take effect: the operator says that it is meant.
+    pub fn confirm(&mut self) -> Changed {
+        self.held = None;
+        let pending = std::mem::take(&mut self.pending);
+        self.apply(pending)
+    }
+
+    /// Takes over another policy and other pins. They hold from the next reading on: follow up
+    /// with a complete one.
+    pub fn configure(&mut self, settings: &Settings) {
+        self.pins = Pins::new(&settings.projects);
+        self.limit = settings.policy.max_withdrawals;
+    }
+
+    /// Whether both directories were listed at least once: before that, a missing file means
+    /// nothing.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        Directory::ALL.iter().all(|directory| self.listed.contains(directory))
+    }
+
+    /// The network in effect under this key.
+    #[must_use]
+    pub fn network(&self, key: &NetworkKey) -> Option<&Network> {
+        self.networks.standing(key).map(|claim| &claim.value)
+    }
+
+    /// All networks in effect, by key.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.networks.all().map(|claim| &claim.value)
+    }
+
+    /// The half in effect under this key.
+    #[must_use]
+    pub fn half(&self, key: &HalfKey) -> Option<&Half> {
+        self.halves.standing(key).map(|claim| &claim.value)
+    }
+
+    /// All halves in effect, by key.
+    pub fn halves(&self) -> impl Iterator<Item = &Half> {
+        self.halves.all().map(|claim| &claim.value)
+    }
+
+    /// The halves in effect of one network, by name.
+    pub fn halves_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Half> {
+        self.halves
+            .from(HalfKey { network: network.clone(), name: "".into() })
+            .map(|claim| &claim.value)
+            .take_while(move |half| half.key.network == *network)
+    }
+
+    /// The file that gives a network.
+    #[must_use]
+    pub fn origin_of_network(&self, key: &NetworkKey) -> Option<&FileId> {
+        self.networks.standing(key).map(|claim| &claim.file)
+    }
+
+    /// The file that gives a half.
+    #[must_use]
+    pub fn origin_of_half(&self, key: &HalfKey) -> Option<&FileId> {
+        self.halves.standing(key).map(|claim| &claim.file)
+    }
+
+    /// Everything wrong with the files as they are now, in the order of files, lines and columns.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter()
+    }
+
+    /// The reading that waits for [`Book::confirm`], if one does.
+    #[must_use]
+    pub fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    /// Where a half is written: its file as shown, line and column.
+    pub(super) fn place_of_half(&self, key: &HalfKey) -> Option<(&Arc<str>, Option<Position>)> {
+        self.halves.standing(key).map(|claim| (&claim.path, claim.position))
+    }
+
+    /// Parses the reading and notes what is wrong with it; what is good comes back.
+    fn take_in(&mut self, reading: Reading) -> Outcomes {
+        let mut outcomes: Outcomes = reading.removed.into_iter().map(|id| (id, None)).collect();
+        if reading.complete {
+            let listed = |id: &FileId| {
+                reading.directories.iter().any(|(at, found)| *at == id.directory && found.is_ok())
+            };
+            let known = self.files.keys().filter(|id| listed(id));
+            outcomes.extend(known.map(|id| (id.clone(), None)));
+        }
+        for (directory, found) in reading.directories {
+            if found.is_ok() && reading.complete {
+                self.listed.insert(directory);
+            }
+            self.note_directory(directory, found);
+        }
+        for file in reading.files {
+            let id = file.id.clone();
+            outcomes.remove(&id);
+            if let Some(contribution) = self.read(file) {
+                outcomes.insert(id, Some(contribution));
+            } else if self.pending.get(&id).is_some_and(Option::is_none) {
+                // It was gone and is back, if broken: that withdraws nothing.
+                self.pending.remove(&id);
+            }
+        }
+        let gone = |(id, outcome): &(&FileId, &Option<Contribution>)| {
+            outcome.is_none() && self.files.contains_key(*id)
+        };
+        let gone: Vec<_> = outcomes.iter().filter(gone).map(|(id, _)| id.clone()).collect();
+        for id in &gone {
+            self.note(id, Vec::new());
+        }
+        outcomes.retain(|id, outcome| outcome.is_some() || self.files.contains_key(id));
+        outcomes
+    }
+
+    fn read(&mut self, file: SourceFile) -> Option<Contribution> {
+        let entry = self.files.entry(file.id.clone());
+        entry.or_insert_with(|| FileEntry::new(Arc::clone(&file.path))).path =
+            Arc::clone(&file.path);
+        let mut parsed = parse(&file);
+        if let Some(refusal) = self.pins.refusal(&file, &parsed) {
+            parsed.contribution = None;
+            parsed.diagnostics.push(refusal);
+        }
+        self.note(&file.id, parsed.diagnostics);
+        parsed.contribution
+    }
+
+    /// Puts a file's diagnostics in the place of its former ones.
+    fn note(&mut self, id: &FileId, diagnostics: Vec<Diagnostic>) {
+        let Some(entry) = self.files.get_mut(id) else { return };
+        for stale in &entry.diagnostics {
+            self.diagnostics.remove(stale);
+        }
+        self.diagnostics.extend(diagnostics.iter().cloned());
+        entry.diagnostics = diagnostics;
+    }
+
+    fn note_directory(&mut self, directory: Directory, found: Result<(), String>) {
+        if let Some(stale) = self.directory_faults.remove(&directory) {
+            self.diagnostics.remove(&stale);
+        }
+        let (Err(why), Some(path)) = (found, self.paths.get(&directory)) else { return };
+        let fault = Diagnostic::whole(
+            path,
+            format!("the directory cannot be read: {why}"),
+            "what its files last declared stays in effect; bring the directory back, or leave it \
+             there empty to withdraw everything",
+        );
+        self.diagnostics.insert(fault.clone());
+        self.directory_faults.insert(directory, fault);
+    }
+
+    fn is_too_much(&self, outcomes: &Outcomes) -> bool {
+        self.limit.is_exceeded(self.lost(outcomes).len(), self.halves.len())
+    }
+
+    /// The halves in effect that would not be afterwards, because no file declares them or their
+    /// network any more. One that only moves between files is not lost.
+    fn lost(&self, outcomes: &Outcomes) -> BTreeSet<HalfKey> {
+        let given = || outcomes.values().flatten();
+        let kept: BTreeSet<&HalfKey> =
+            given().flat_map(|new| new.halves.iter().map(|(_, half)| &half.key)).collect();
+        let kept_networks: BTreeSet<&NetworkKey> =
+            given().flat_map(|new| new.networks.iter().map(|(_, network)| &network.key)).collect();
+        let entries = || outcomes.keys().filter_map(|id| self.files.get(id));
+        let mut lost: BTreeSet<HalfKey> = entries()
+            .flat_map(|entry| &entry.halves)
+            .filter(|key| !kept.contains(key) && !self.halves.is_claimed_beside(key, outcomes))
+            .cloned()
+            .collect();
+        let networks = entries().flat_map(|entry| &entry.networks).filter(|key| {
+            !kept_networks.contains(key) && !self.networks.is_claimed_beside(key, outcomes)
+        });
+        for network in networks {
+            lost.extend(self.halves_of(network).map(|half| half.key.clone()));
+        }
+        lost
+    }
+
+    fn apply(&mut self, outcomes: Outcomes) -> Changed {
+        let mut networks = Touched::<Network>::new();
+        let mut halves = Touched::<Half>::new();
+        for (id, outcome) in outcomes {
+            let Some(entry) = self.files.get_mut(&id) else { continue };
+            let gone = outcome.is_none();
+            let new = outcome.unwrap_or_default();
+            let (path, old) = (&entry.path, &entry.networks);
+            entry.networks =
+                self.networks.replace(&id, path, old, new.networks.into_iter(), &mut networks);
+            let old = &entry.halves;
+            entry.halves = self.halves.replace(&id, path, old, new.halves.into_iter(), &mut halves);
+            if gone {
+                self.files.remove(&id);
+            }
+        }
+        Changed {
+            networks: self.networks.settle(networks, &mut self.diagnostics),
+            halves: self.halves.settle(halves, &mut self.diagnostics),
+        }
+    }
+}
+
+impl FileEntry {
+    fn new(path: Arc<str>) -> Self {
+        Self { path, networks: Vec::new(), halves: Vec::new(), diagnostics: Vec::new() }
+    }
+}
+
+fn parse(file: &SourceFile) -> Parsed {
+    let fault = |message: String, hint: &str| Parsed {
+        contribution: None,
+        project: None,
+        diagnostics: vec![Diagnostic::whole(&file.path, message, hint)],
+    };
+    match &file.text {
+        Err(why) => fault(
+            format!("the file cannot be read: {why}"),
+            "what it last declared stays in effect; remove it to withdraw that",
+        ),
+        // As a crash or a full disk leaves behind: nobody withdraws by truncating.
+        Ok(text) if text.trim().is_empty() => fault(
+            "the file is empty".to_owned(),
+            "what it last declared stays in effect; remove it to withdraw that",
+        ),
+        Ok(text) => match file.id.directory {
+            Directory::Networks => networks::parse(&file.path, text),
+            Directory::Peerings => peerings::parse(&file.path, text),
+        },
+    }
+}

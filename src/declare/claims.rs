@@ -1,0 +1,215 @@
+//! Who declares what: for each key, the files that claim it, in drop-in order.
+//!
+//! The first file in drop-in order stands; each other one is a diagnostic that names both places,
+//! and takes over as soon as those before it are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Place, Position, Severity};
+use super::model::{Half, HalfKey, Network, NetworkKey};
+use super::source::FileId;
+
+/// A declaration that files compete for.
+pub(super) trait Declared: Clone + PartialEq {
+    type Key: Clone + Ord + fmt::Display;
+    /// What it is called in diagnostics.
+    const KIND: &'static str;
+    /// What to do about a duplicate.
+    const HINT: &'static str;
+    fn key(&self) -> &Self::Key;
+}
+
+impl Declared for Network {
+    type Key = NetworkKey;
+    const KIND: &'static str = "network";
+    const HINT: &'static str = "a network has one router; remove one of the two";
+    fn key(&self) -> &NetworkKey {
+        &self.key
+    }
+}
+
+impl Declared for Half {
+    type Key = HalfKey;
+    const KIND: &'static str = "half";
+    const HINT: &'static str = "a name is unique in its network: rename or remove one";
+    fn key(&self) -> &HalfKey {
+        &self.key
+    }
+}
+
+/// One file's claim to a key.
+#[derive(Clone, Debug)]
+pub(super) struct Claim<T> {
+    pub(super) file: FileId,
+    pub(super) path: Arc<str>,
+    /// `None` for one that the northbound remembered.
+    pub(super) position: Option<Position>,
+    pub(super) value: T,
+}
+
+/// The claims that stood before a change, for each key that it touches.
+pub(super) type Touched<T> = BTreeMap<<T as Declared>::Key, Option<Claim<T>>>;
+
+/// All claims to one kind of declaration.
+#[derive(Clone, Debug)]
+pub(super) struct Claims<T: Declared> {
+    /// Never empty inside; sorted by file.
+    by_key: BTreeMap<T::Key, Vec<Claim<T>>>,
+    /// Of the keys that more than one file claims.
+    duplicates: BTreeMap<T::Key, Vec<Diagnostic>>,
+}
+
+impl<T: Declared> Default for Claims<T> {
+    fn default() -> Self {
+        Self { by_key: BTreeMap::new(), duplicates: BTreeMap::new() }
+    }
+}
+
+impl<T: Declared> Claims<T> {
+    /// The claim that stands.
+    pub(super) fn standing(&self, key: &T::Key) -> Option<&Claim<T>> {
+        self.by_key.get(key)?.first()
+    }
+
+    /// All that stand, by key.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Claim<T>> {
+        self.by_key.values().filter_map(|claims| claims.first())
+    }
+
+    /// Those that stand from `start` on, by key.
+    pub(super) fn from(&self, start: T::Key) -> impl Iterator<Item = &Claim<T>> {
+        self.by_key.range(start..).filter_map(|(_, claims)| claims.first())
+    }
+
+    /// How many stand.
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether a file outside `files` claims the key.
+    pub(super) fn is_claimed_beside<V>(&self, key: &T::Key, files: &BTreeMap<FileId, V>) -> bool {
+        let claims = self.by_key.get(key).into_iter().flatten();
+        claims.into_iter().any(|claim| !files.contains_key(&claim.file))
+    }
+
+    /// Puts a file's new claims in the place of its `old` ones and returns their keys. What stood
+    /// before is kept in `touched` for each key where anything differs.
+    pub(super) fn replace(
+        &mut self,
+        file: &FileId,
+        path: &Arc<str>,
+        old: &[T::Key],
+        new: impl Iterator<Item = (Option<Position>, T)>,
+        touched: &mut Touched<T>,
+    ) -> Vec<T::Key> {
+        let new: BTreeMap<T::Key, (Option<Position>, T)> =
+            new.map(|(position, value)| (value.key().clone(), (position, value))).collect();
+        for key in old.iter().filter(|key| !new.contains_key(key)) {
+            self.remember(key, touched);
+            self.remove(key, file);
+        }
+        let keys = new.keys().cloned().collect();
+        for (key, (position, value)) in new {
+            if !self.refresh(&key, file, path, position, &value) {
+                self.remember(&key, touched);
+                let claim = Claim { file: file.clone(), path: Arc::clone(path), position, value };
+                self.insert(&key, claim);
+            } else if self.duplicates.contains_key(&key) {
+                self.remember(&key, touched);
+            }
+        }
+        keys
+    }
+
+    /// Ends a change: brings the duplicates of the touched keys up to date in `diagnostics`, and
+    /// returns the keys whose standing declaration, or the file that gives it, differs.
+    pub(super) fn settle(
+        &mut self,
+        touched: Touched<T>,
+        diagnostics: &mut BTreeSet<Diagnostic>,
+    ) -> BTreeSet<T::Key> {
+        let mut changed = BTreeSet::new();
+        for (key, before) in touched {
+            for stale in self.duplicates.remove(&key).into_iter().flatten() {
+                diagnostics.remove(&stale);
+            }
+            let fresh = self.duplicates_of(&key);
+            if !fresh.is_empty() {
+                diagnostics.extend(fresh.iter().cloned());
+                self.duplicates.insert(key.clone(), fresh);
+            }
+            let standing = self.standing(&key);
+            let same = match (&before, standing) {
+                (None, None) => true,
+                (Some(old), Some(new)) => old.file == new.file && old.value == new.value,
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            if !same {
+                changed.insert(key);
+            }
+        }
+        changed
+    }
+
+    fn remember(&self, key: &T::Key, touched: &mut Touched<T>) {
+        if !touched.contains_key(key) {
+            touched.insert(key.clone(), self.standing(key).cloned());
+        }
+    }
+
+    /// If the file already claims the key with this value, only its place is brought up to date.
+    fn refresh(
+        &mut self,
+        key: &T::Key,
+        file: &FileId,
+        path: &Arc<str>,
+        position: Option<Position>,
+        value: &T,
+    ) -> bool {
+        let mut claims = self.by_key.get_mut(key).into_iter().flatten();
+        match claims.find(|claim| claim.file == *file) {
+            Some(claim) if claim.value == *value => {
+                claim.position = position;
+                claim.path = Arc::clone(path);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn insert(&mut self, key: &T::Key, claim: Claim<T>) {
+        let claims = self.by_key.entry(key.clone()).or_default();
+        claims.retain(|other| other.file != claim.file);
+        let at = claims.partition_point(|other| other.file < claim.file);
+        claims.insert(at, claim);
+    }
+
+    fn remove(&mut self, key: &T::Key, file: &FileId) {
+        if let Some(claims) = self.by_key.get_mut(key) {
+            claims.retain(|claim| claim.file != *file);
+            if claims.is_empty() {
+                self.by_key.remove(key);
+            }
+        }
+    }
+
+    fn duplicates_of(&self, key: &T::Key) -> Vec<Diagnostic> {
+        let claims = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
+        let Some((first, others)) = claims.split_first() else { return Vec::new() };
+        let stands = Place { file: &first.path, position: first.position };
+        let duplicate = |other: &Claim<T>| Diagnostic {
+            file: Arc::clone(&other.path),
+            position: other.position,
+            severity: Severity::Error,
+            message: format!(
+                "{} {key} is already declared at {stands}, which stands (files count in the byte \
+                 order of their names)",
+                T::KIND
+            ),
+            hint: Some(T::HINT.to_owned()),
+        };
+        others.iter().map(duplicate).collect()
+    }
+}

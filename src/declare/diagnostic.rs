@@ -1,0 +1,193 @@
+//! What is wrong with a declaration, where, and what to do about it.
+//!
+//! Owns the one shape in which every fault of every file is told. A diagnostic is plain data:
+//! its order is the order in which a reader wants to see it.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// How much a diagnostic matters. Errors sort first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file, or the entry named, is not in effect as written.
+    Error,
+    /// In effect, but probably not what its author wants.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Position {
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters (not bytes).
+    pub column: u32,
+}
+
+/// One fault of one file or directory.
+///
+/// Ordered by path, then place (a fault of the whole file first), then severity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Diagnostic {
+    /// The file or directory, as the reader of it named it.
+    #[serde(serialize_with = "as_str")]
+    pub file: Arc<str>,
+    /// Where in the file; `None` when the whole file or directory is meant.
+    #[serde(flatten)]
+    pub position: Option<Position>,
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to do, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error about a whole file or directory.
+    #[must_use]
+    pub fn whole(file: &Arc<str>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            file: Arc::clone(file),
+            position: None,
+            severity: Severity::Error,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Place { file: &self.file, position: self.position })?;
+        write!(f, ": {}: {}", self.severity, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn as_str<S: Serializer>(file: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(file)
+}
+
+/// `path:line:column`, or the path alone.
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) position: Option<Position>,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(Position { line, column }) => write!(f, "{}:{line}:{column}", self.file),
+            None => f.write_str(self.file),
+        }
+    }
+}
+
+/// Turns byte offsets of one text into lines and columns.
+pub(super) struct Lines<'t> {
+    text: &'t str,
+    /// Offset of the first byte of each line.
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        Self { text, starts: std::iter::once(0).chain(ends.map(|end| end + 1)).collect() }
+    }
+
+    /// The position of a byte; one that lies beyond the text or inside a character is moved back.
+    pub(super) fn position(&self, offset: usize) -> Position {
+        let offset = (0..=offset.min(self.text.len()))
+            .rev()
+            .find(|at| self.text.is_char_boundary(*at))
+            .unwrap_or_default();
+        let line = self.index(offset);
+        let start = self.starts.get(line).copied().unwrap_or_default();
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        Position { line: one_based(line), column: one_based(column) }
+    }
+
+    /// The lines, from 1, that are spoiled by a syntax error at `offset`: the line itself, or for
+    /// a broken table header all lines up to the next header, because the keys below belong to a
+    /// table that is unknown.
+    pub(super) fn spoiled(&self, offset: usize) -> Range<u32> {
+        let first = self.index(offset);
+        let header = |line: &usize| self.line(*line).trim_start().starts_with('[');
+        let end = if header(&first) {
+            (first + 1..self.starts.len()).find(header).unwrap_or(self.starts.len())
+        } else {
+            first + 1
+        };
+        one_based(first)..one_based(end)
+    }
+
+    fn index(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    fn line(&self, index: usize) -> &'t str {
+        let start = self.starts.get(index).copied().unwrap_or_default();
+        let end = self.starts.get(index + 1).copied().unwrap_or(self.text.len());
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+fn one_based(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX - 1) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters() {
+        let lines = Lines::new("a\nää x\n");
+        assert_eq!(lines.position(0), Position { line: 1, column: 1 });
+        assert_eq!(lines.position(7), Position { line: 2, column: 4 });
+        assert_eq!(lines.position(3), Position { line: 2, column: 1 }, "inside a character");
+        assert_eq!(lines.position(99), Position { line: 3, column: 1 });
+        assert_eq!(Lines::new("").position(0), Position { line: 1, column: 1 });
+    }
+
+    #[test]
+    fn a_broken_header_spoils_what_follows_it() {
+        let lines = Lines::new("a = 1\n[[x]\nb = 2\n[[y]]\nc = 3");
+        assert_eq!(lines.spoiled(2), 1..2);
+        assert_eq!(lines.spoiled(8), 2..4);
+        assert_eq!(lines.spoiled(18), 4..6);
+    }
+
+    #[test]
+    fn shown_and_serialized() {
+        let mut diagnostic = Diagnostic::whole(&"a.toml".into(), "is empty", "remove it");
+        assert_eq!(diagnostic.to_string(), "a.toml: error: is empty\n  hint: remove it");
+        diagnostic.position = Some(Position { line: 2, column: 3 });
+        diagnostic.hint = None;
+        assert_eq!(diagnostic.to_string(), "a.toml:2:3: error: is empty");
+        assert_eq!(
+            serde_json::to_value(&diagnostic).unwrap(),
+            serde_json::json!({"file": "a.toml", "line": 2, "column": 3, "severity": "error",
+                "message": "is empty"})
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! The format of `networks.d/*.toml`: which network is which Logical_Router.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use toml::de::DeTable;
+use uuid::Uuid;
+
+use super::contribution::{Contribution, Parsed};
+use super::model::{Network, NetworkKey, NetworkType, RouterRef};
+use super::page::{Found, Page};
+
+const FILE_KEYS: &[&str] = &["network"];
+const NETWORK_KEYS: &[&str] =
+    &["project", "name", "router", "zone", "region", "type", "may_export"];
+
+/// Reads one file of `networks.d`.
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
+    let (mut page, table) = Page::open(file, text);
+    page.refuse_unknown(table.get_ref(), "a file of networks.d", FILE_KEYS, &[]);
+    let mut contribution = Contribution::default();
+    let mut seen = BTreeMap::new();
+    for entry in page.entries(table.get_ref(), "network") {
+        let Some((name, network)) = network(&mut page, &entry) else { continue };
+        let position = page.position(&name.span);
+        if let Some(first) = seen.insert(network.key.clone(), position) {
+            page.error(
+                &name.span,
+                format!("network {} is already bound on line {}", network.key, first.line),
+                Some("a network has one router; remove one of the two".to_owned()),
+            );
+        }
+        contribution.networks.push((Some(position), network));
+    }
+    Parsed::new(page, contribution, None)
+}
+
+fn network<'d>(
+    page: &mut Page<'_>,
+    entry: &Found<&'d DeTable<'_>>,
+) -> Option<(Found<&'d str>, Network)> {
+    const WHAT: &str = "[[network]]";
+    page.refuse_unknown(entry.value, WHAT, NETWORK_KEYS, &[]);
+    let project = page.name(entry, WHAT, "project", "\"blue\"");
+    let name = page.name(entry, WHAT, "name", "\"web\"");
+    let router = page.name(entry, WHAT, "router", "\"blue-web-lr\" (a Logical_Router)");
+    let zone = page.optional_name(entry.value, "zone");
+    let region = page.optional_name(entry.value, "region");
+    let kind = page.optional_name(entry.value, "type");
+    let may_export = prefixes(page, entry.value, "may_export");
+    let (project, name, router) = (project?, name?, router?);
+    let network = Network {
+        key: NetworkKey::new(project.value, name.value),
+        router: Uuid::try_parse(router.value)
+            .map_or_else(|_| RouterRef::Name(router.value.into()), RouterRef::Uuid),
+        zone: zone.map(|found| found.value.into()),
+        region: region.map(|found| found.value.into()),
+        kind: match kind {
+            None => NetworkType::Private,
+            Some(found) if found.value == "private" => NetworkType::Private,
+            Some(found) => NetworkType::Other(found.value.into()),
+        },
+        may_export,
+    };
+    Some((name, network))
+}
+
+fn prefixes(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {
+    let mut prefixes = Vec::new();
+    for found in page.strings(table, key).unwrap_or_default() {
+        match found.value.parse::<IpNet>() {
+            Ok(prefix) if prefix == prefix.trunc() => prefixes.push(prefix),
+            Ok(prefix) => page.error(
+                &found.span,
+                format!("{prefix} has bits set beyond its length of {}", prefix.prefix_len()),
+                Some(format!("write \"{}\"", prefix.trunc())),
+            ),
+            Err(_) => page.error(
+                &found.span,
+                format!("\"{}\" is not a prefix", found.value.escape_debug()),
+                Some("write an address and a length, such as \"10.64.0.0/12\"".to_owned()),
+            ),
+        }
+    }
+    prefixes
+}

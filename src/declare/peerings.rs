@@ -1,0 +1,192 @@
+//! The format of `peerings.d/*.toml`: one project's halves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::contribution::{Contribution, Parsed};
+use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
+use super::page::{Found, Page, Refused};
+
+const FILE_KEYS: &[&str] = &["project", "peering"];
+const PEERING_KEYS: &[&str] = &[
+    "name",
+    "network",
+    "target_project",
+    "target_network",
+    "description",
+    "configured_status",
+    "config",
+];
+
+const FILE_REFUSED: &[Refused] = &[Refused {
+    key: "rejection",
+    message: "[[rejection]] is not supported in this version",
+    hint: "remove it; a request that you do not answer with a half of your own stays pending",
+}];
+
+const PEERING_REFUSED: &[Refused] = &[
+    // S0.15: LXD's page lists `ports` as "Network forward port list"; it does nothing there.
+    Refused {
+        key: "ports",
+        message: "`ports` is not a key of a peering: LXD documents it for network peers as a \
+                  \"network forward port list\", but a peering carries whole prefixes and never \
+                  looks at ports",
+        hint: "remove it; to narrow what flows, use ACLs on the network's own switch. Filters \
+               per peering are not supported in this version",
+    },
+    Refused {
+        key: "status",
+        message: "`status` is reported, not declared",
+        hint: "use configured_status = \"disabled\" to take a half down; `ovn-peerctl list` \
+               shows the status",
+    },
+    Refused {
+        key: "requested",
+        message: "`requested` is not supported in this version",
+        hint: "remove it; requests do not expire yet, so there is nothing to renew",
+    },
+    Refused {
+        key: "project",
+        message: "`project` belongs at the top of the file, not in [[peering]]",
+        hint: "one file speaks for one project: move this half to a file of its own project",
+    },
+];
+
+/// Reads one file of `peerings.d`.
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
+    let (mut page, table) = Page::open(file, text);
+    page.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, FILE_REFUSED);
+    if table.get_ref().is_empty() {
+        // Nothing but comments: its author took everything out on purpose.
+        return Parsed::new(page, Contribution::default(), None);
+    }
+    let top = Found { value: table.get_ref(), span: 0..0 };
+    let project = page.name(&top, "the file", "project", "\"blue\" at its top");
+    let mut halves = Halves {
+        project: project.as_ref().map_or("", |found| found.value).into(),
+        seen: BTreeMap::new(),
+        contribution: Contribution::default(),
+    };
+    for entry in page.entries(table.get_ref(), "peering") {
+        halves.read(&mut page, &entry);
+    }
+    let spoken = project.map(|found| (halves.project, page.position(&found.span)));
+    Parsed::new(page, halves.contribution, spoken)
+}
+
+struct Halves {
+    project: Arc<str>,
+    /// The line of each half.
+    seen: BTreeMap<HalfKey, u32>,
+    contribution: Contribution,
+}
+
+impl Halves {
+    fn read(&mut self, page: &mut Page<'_>, entry: &Found<&DeTable<'_>>) {
+        const WHAT: &str = "[[peering]]";
+        page.refuse_unknown(entry.value, WHAT, PEERING_KEYS, PEERING_REFUSED);
+        let name = page.name(entry, WHAT, "name", "\"to-db\"");
+        let network = page.name(entry, WHAT, "network", "\"web\"");
+        let target_project = page.name(entry, WHAT, "target_project", "\"green\"");
+        let target_network = page.name(entry, WHAT, "target_network", "\"db\"");
+        let description = page.string(entry.value, "description");
+        let configured_status = configured_status(page, entry.value);
+        let config = config(page, entry.value);
+        let (Some(name), Some(network), Some(target_project), Some(target_network)) =
+            (name, network, target_project, target_network)
+        else {
+            return;
+        };
+        let key = HalfKey {
+            network: NetworkKey { project: Arc::clone(&self.project), name: network.value.into() },
+            name: name.value.into(),
+        };
+        let target = NetworkKey::new(target_project.value, target_network.value);
+        if target == key.network {
+            page.error(
+                &target_network.span,
+                format!("network {target} is to peer with itself"),
+                Some("name another network as the target".to_owned()),
+            );
+        }
+        let position = page.position(&name.span);
+        if let Some(first) = self.seen.insert(key.clone(), position.line) {
+            page.error(
+                &name.span,
+                format!("half {key} is already declared on line {first}"),
+                Some("a name is unique in its network: rename or remove one".to_owned()),
+            );
+        }
+        let half = Half {
+            key,
+            target,
+            description: description.map_or_else(String::new, |found| found.value.to_owned()),
+            configured_status,
+            config,
+            requested: None,
+        };
+        self.contribution.halves.push((Some(position), half));
+    }
+}
+
+fn configured_status(page: &mut Page<'_>, table: &DeTable<'_>) -> ConfiguredStatus {
+    let Some(found) = page.string(table, "configured_status") else {
+        return ConfiguredStatus::default();
+    };
+    match found.value {
+        "active" => ConfiguredStatus::Active,
+        "disabled" => ConfiguredStatus::Disabled,
+        other => {
+            page.error(
+                &found.span,
+                format!("`configured_status` is \"{}\"", other.escape_debug()),
+                Some("write \"active\" or \"disabled\"".to_owned()),
+            );
+            ConfiguredStatus::default()
+        }
+    }
+}
+
+/// S0.14: only `user.*`. Written `"user.ticket" = ".."` or, as TOML invites, `user.ticket = ".."`.
+fn config(page: &mut Page<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
+    let mut config = BTreeMap::new();
+    if let Some(found) = page.section(table, "config") {
+        for (key, value) in found.value {
+            config_key(page, &mut config, key.get_ref(), &key.span(), value);
+        }
+    }
+    config
+}
+
+fn config_key(
+    page: &mut Page<'_>,
+    config: &mut BTreeMap<String, String>,
+    key: &str,
+    span: &std::ops::Range<usize>,
+    value: &Spanned<DeValue<'_>>,
+) {
+    let nested = value.get_ref().as_table();
+    if let Some(nested) = nested.filter(|_| key == "user" || key.starts_with("user.")) {
+        for (inner, value) in nested {
+            config_key(page, config, &format!("{key}.{}", inner.get_ref()), &inner.span(), value);
+        }
+        return;
+    }
+    let shown = key.escape_debug();
+    let is_user = key.strip_prefix("user.").is_some_and(|rest| !rest.is_empty());
+    if !is_user || key.contains('\0') {
+        page.error(
+            span,
+            format!("`config` takes only keys that begin with \"user.\", not \"{shown}\""),
+            Some(format!("write \"user.{shown}\", or remove it")),
+        );
+        return;
+    }
+    let Some(text) = page.text(key, value) else { return };
+    if config.insert(key.to_owned(), text.value.to_owned()).is_some() {
+        page.error(span, format!("`config` has \"{shown}\" twice"), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! What the operator sets in `ovn-peerd.toml`. Every key has a default.
+
+use std::path::{Path, PathBuf};
+
+/// The operator's settings, with paths resolved against the file that they stand in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `[northbound]`
+    pub northbound: NorthboundSettings,
+    /// `[paths]`
+    pub paths: PathSettings,
+    /// `[control]`
+    pub control: ControlSettings,
+    /// `[daemon]`
+    pub daemon: DaemonSettings,
+    /// `[policy]`
+    pub policy: PolicySettings,
+    /// `[[project]]`
+    pub projects: Vec<ProjectPin>,
+}
+
+/// `[northbound]`: how to reach OVN's northbound database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NorthboundSettings {
+    /// `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT` (ovsdb(7), "Active Remote Connection
+    /// Methods"), at least one, tried in turn.
+    pub remotes: Vec<String>,
+    /// Whether only the leader of a RAFT cluster will do.
+    pub leader_only: bool,
+    /// PEM: the authority that signed the server's certificate; required by `ssl:`.
+    pub ca_cert: Option<PathBuf>,
+    /// PEM: the certificate shown to the server; goes with `private_key`.
+    pub certificate: Option<PathBuf>,
+    /// PEM: its key.
+    pub private_key: Option<PathBuf>,
+    /// Whether the server's certificate must also carry the remote's host name. Off by default,
+    /// as in OVS: `ovs-pki` writes certificates without addresses.
+    pub verify_name: bool,
+}
+
+/// `[paths]`: the drop-in directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathSettings {
+    /// The operator's bindings.
+    pub networks: PathBuf,
+    /// The tenants' halves.
+    pub peerings: PathBuf,
+}
+
+/// `[control]`: the socket that `ovn-peerctl` talks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// A unix socket's path.
+    pub socket: PathBuf,
+}
+
+/// `[daemon]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaemonSettings {
+    /// The mark on what this host declares; `None`: the host's name.
+    pub host: Option<String>,
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// What one reload may withdraw before it is held.
+    pub max_withdrawals: MaxWithdrawals,
+}
+
+/// A reload that would withdraw more than *both* limits is held until the operator confirms it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxWithdrawals {
+    /// A number of halves.
+    pub halves: u32,
+    /// A share of all halves that stand, 0 to 100. With 0 the number alone decides; with 100
+    /// nothing is ever held.
+    pub percent: u32,
+}
+
+impl Default for MaxWithdrawals {
+    /// "More than 10 and more than half": a small site may be emptied, a large one not by accident.
+    fn default() -> Self {
+        Self { halves: 10, percent: 50 }
+    }
+}
+
+impl MaxWithdrawals {
+    /// Whether withdrawing `lost` of `of` halves needs a confirmation.
+    #[must_use]
+    pub fn is_exceeded(&self, lost: usize, of: usize) -> bool {
+        let (lost, of) = (lost as u128, of as u128);
+        lost > u128::from(self.halves) && lost * 100 > of * u128::from(self.percent)
+    }
+}
+
+/// `[[project]]`: only files of this Unix owner may speak for the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectPin {
+    /// The project.
+    pub name: String,
+    /// An account's name, or a uid in digits.
+    pub owner: String,
+}
+
+impl Settings {
+    /// The settings of an empty file in `directory`.
+    #[must_use]
+    pub fn defaults(directory: &Path) -> Self {
+        Self {
+            northbound: NorthboundSettings {
+                remotes: vec!["unix:/run/ovn/ovnnb_db.sock".to_owned()],
+                leader_only: true,
+                ca_cert: None,
+                certificate: None,
+                private_key: None,
+                verify_name: false,
+            },
+            paths: PathSettings {
+                networks: directory.join("networks.d"),
+                peerings: directory.join("peerings.d"),
+            },
+            control: ControlSettings { socket: "/run/ovn-peerd/control.sock".into() },
+            daemon: DaemonSettings::default(),
+            policy: PolicySettings::default(),
+            projects: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The format of `ovn-peerd.toml`.
+//!
+//! A key is known only if something honours it: an option that silently does nothing is a lie.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::diagnostic::Diagnostic;
+use super::page::{Found, Page, Refused};
+use super::settings::{MaxWithdrawals, ProjectPin, Settings};
+
+const FILE_KEYS: &[&str] = &["northbound", "paths", "control", "daemon", "policy", "project"];
+const NORTHBOUND_KEYS: &[&str] =
+    &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
+const PATHS_KEYS: &[&str] = &["networks", "peerings"];
+const CONTROL_KEYS: &[&str] = &["socket"];
+const DAEMON_KEYS: &[&str] = &["host"];
+const POLICY_KEYS: &[&str] = &["max_withdrawals"];
+const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
+const PROJECT_KEYS: &[&str] = &["name", "owner"];
+
+const POLICY_REFUSED: &[Refused] = &[
+    Refused {
+        key: "auto_accept",
+        message: "`auto_accept` is not supported in this version",
+        hint: "remove it; both sides must always declare their half",
+    },
+    Refused {
+        key: "request_expiry",
+        message: "`request_expiry` is not supported in this version",
+        hint: "remove it; a request stays pending until it is answered or withdrawn",
+    },
+    Refused {
+        key: "address_space",
+        message: "`address_space` is not supported in this version",
+        hint: "remove it; a change of subnets is always carried to the other side",
+    },
+    Refused {
+        key: "require_workload",
+        message: "`require_workload` is not supported in this version",
+        hint: "remove it; a network may peer before it has any port",
+    },
+    Refused {
+        key: "history",
+        message: "`history` is not supported in this version",
+        hint: "remove it; a half that is withdrawn is no longer listed",
+    },
+];
+
+impl Settings {
+    /// Reads `ovn-peerd.toml`. `path` is where the text stands: relative paths in it are relative
+    /// to its directory, and diagnostics name it. A key that is wrong has its default here.
+    #[must_use]
+    pub fn parse(path: &Path, text: &str) -> (Self, Vec<Diagnostic>) {
+        let file: Arc<str> = path.display().to_string().into();
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let mut settings = Self::defaults(directory);
+        let (mut page, table) = Page::open(&file, text);
+        let top = table.get_ref();
+        page.refuse_unknown(top, "ovn-peerd.toml", FILE_KEYS, &[]);
+        northbound(&mut page, top, directory, &mut settings);
+        paths(&mut page, top, directory, &mut settings);
+        if let Some(control) = section(&mut page, top, "control", CONTROL_KEYS) {
+            set_path(&mut page, &control, "socket", directory, &mut settings.control.socket);
+        }
+        if let Some(daemon) = section(&mut page, top, "daemon", DAEMON_KEYS) {
+            let host = page.optional_name(daemon.value, "host");
+            settings.daemon.host = host.map(|found| found.value.to_owned());
+        }
+        policy(&mut page, top, &mut settings);
+        projects(&mut page, top, &mut settings);
+        (settings, page.close())
+    }
+}
+
+fn section<'d, 'i>(
+    page: &mut Page<'_>,
+    top: &'d DeTable<'i>,
+    key: &str,
+    known: &[&str],
+) -> Option<Found<&'d DeTable<'i>>> {
+    let found = page.section(top, key)?;
+    page.refuse_unknown(found.value, &format!("[{key}]"), known, &[]);
+    Some(found)
+}
+
+fn northbound(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mut Settings) {
+    let Some(found) = section(page, top, "northbound", NORTHBOUND_KEYS) else { return };
+    let northbound = &mut settings.northbound;
+    if let Some(remotes) = page.strings(found.value, "remotes") {
+        let listed = remotes.len();
+        northbound.remotes =
+            remotes.iter().filter_map(|remote| self::remote(page, remote, directory)).collect();
+        if listed == 0 {
+            let hint = "name at least one, such as \"unix:/run/ovn/ovnnb_db.sock\"".to_owned();
+            page.error(&found.span, "`remotes` is empty", Some(hint));
+        }
+    }
+    if let Some(leader_only) = page.boolean(found.value, "leader_only") {
+        northbound.leader_only = leader_only;
+    }
+    if let Some(verify_name) = page.boolean(found.value, "verify_name") {
+        northbound.verify_name = verify_name;
+    }
+    northbound.ca_cert = path(page, found.value, "ca_cert", directory);
+    northbound.certificate = path(page, found.value, "certificate", directory);
+    northbound.private_key = path(page, found.value, "private_key", directory);
+    let has = |key| found.value.contains_key(key);
+    if northbound.remotes.iter().any(|remote| remote.starts_with("ssl:")) && !has("ca_cert") {
+        page.missing(&found.span, "[northbound] with an ssl: remote", "ca_cert", "\"cacert.pem\"");
+    }
+    if has("certificate") && !has("private_key") {
+        page.missing(&found.span, "[northbound] with `certificate`", "private_key", "\"key.pem\"");
+    }
+    if has("private_key") && !has("certificate") {
+        page.missing(&found.span, "[northbound] with `private_key`", "certificate", "\"cert.pem\"");
+    }
+}
+
+/// Checks a remote's form (ovsdb(7)); a relative unix path is made relative to the file.
+fn remote(page: &mut Page<'_>, found: &Found<&str>, directory: &Path) -> Option<String> {
+    let good = match found.value.split_once(':') {
+        Some(("unix", path)) if !path.is_empty() => {
+            return Some(format!("unix:{}", directory.join(path).display()));
+        }
+        Some(("tcp" | "ssl", address)) => address.rsplit_once(':').is_some_and(|(host, port)| {
+            let bracketed = host.starts_with('[') && host.ends_with(']') && host.len() > 2;
+            let plain = !host.is_empty() && !host.contains([':', '[', ']', ' ']);
+            (bracketed || plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        }),
+        Some(_) | None => false,
+    };
+    if !good {
+        page.error(
+            &found.span,
+            format!("\"{}\" is not a remote of OVSDB", found.value.escape_debug()),
+            Some("write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT; IPv6 as ssl:[::1]:6641".into()),
+        );
+    }
+    good.then(|| found.value.to_owned())
+}
+
+fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mut Settings) {
+    let Some(found) = section(page, top, "paths", PATHS_KEYS) else { return };
+    set_path(page, &found, "networks", directory, &mut settings.paths.networks);
+    set_path(page, &found, "peerings", directory, &mut settings.paths.peerings);
+    if settings.paths.networks == settings.paths.peerings {
+        page.error(
+            &found.span,
+            "`networks` and `peerings` are the same directory",
+            Some("keep them apart: who may write peerings must not bind networks".to_owned()),
+        );
+    }
+}
+
+fn policy(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
+    let Some(found) = page.section(top, "policy") else { return };
+    page.refuse_unknown(found.value, "[policy]", POLICY_KEYS, POLICY_REFUSED);
+    let Some(limit) = page.section(found.value, "max_withdrawals") else { return };
+    page.refuse_unknown(limit.value, "max_withdrawals", MAX_WITHDRAWALS_KEYS, &[]);
+    let default = MaxWithdrawals::default();
+    let halves = page.number(limit.value, "halves", u32::MAX);
+    let percent = page.number(limit.value, "percent", 100);
+    settings.policy.max_withdrawals = MaxWithdrawals {
+        halves: halves.unwrap_or(default.halves),
+        percent: percent.unwrap_or(default.percent),
+    };
+}
+
+fn projects(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
+    const WHAT: &str = "[[project]]";
+    let mut seen = BTreeMap::new();
+    for entry in page.entries(top, "project") {
+        page.refuse_unknown(entry.value, WHAT, PROJECT_KEYS, &[]);
+        let name = page.name(&entry, WHAT, "name", "\"blue\"");
+        let owner = page.name(&entry, WHAT, "owner", "\"alice\" (a Unix account)");
+        let (Some(name), Some(owner)) = (name, owner) else { continue };
+        let line = page.position(&name.span).line;
+        if let Some(first) = seen.insert(name.value, line) {
+            let message = format!("project {} is already pinned on line {first}", name.value);
+            page.error(&name.span, message, Some("a project has one owner".to_owned()));
+        }
+        settings
+            .projects
+            .push(ProjectPin { name: name.value.to_owned(), owner: owner.value.to_owned() });
+    }
+}
+
+fn path(page: &mut Page<'_>, table: &DeTable<'_>, key: &str, directory: &Path) -> Option<PathBuf> {
+    let found = page.string(table, key)?;
+    if found.value.is_empty() {
+        page.error(&found.span, format!("`{key}` is an empty path"), None);
+        return None;
+    }
+    Some(directory.join(found.value))
+}
+
+fn set_path(
+    page: &mut Page<'_>,
+    found: &Found<&DeTable<'_>>,
+    key: &str,
+    directory: &Path,
+    target: &mut PathBuf,
+) {
+    if let Some(path) = path(page, found.value, key, directory) {
+        *target = path;
+    }
+}

@@ -1,0 +1,271 @@
+//! What stays, what goes and what is held.
+
+use std::collections::BTreeSet;
+
+use ovn_peerd::declare::{Directory, FileId, Owner, Reading};
+
+use crate::texts::*;
+
+const WEB: &str = "[[network]]\nproject = \"blue\"\nname = \"web\"\nrouter = \"lr\"\n";
+
+#[test]
+fn a_file_gives_and_its_removal_withdraws() {
+    let mut book = book();
+    assert!(!book.ready());
+    let changed =
+        book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 2))]));
+    assert!(book.ready());
+    assert_eq!(changed.networks, BTreeSet::from([network_key("blue", "web")]));
+    assert_eq!(changed.halves.len(), 2);
+    assert_eq!(book.halves_of(&network_key("blue", "web")).count(), 2);
+    assert_eq!(book.halves_of(&network_key("blue", "we")).count(), 0);
+    let key = half_key("blue", "web", "p1");
+    assert_eq!(book.half(&key).unwrap().target, network_key("t", "n1"));
+    assert_eq!(book.origin_of_half(&key), Some(&FileId::peerings("a.toml")));
+
+    let again = book.fold(some([peerings("a.toml", &many("blue", "p", 2))]));
+    assert!(again.is_empty(), "nothing changed: {again:?}");
+
+    let changed = book.fold(without([FileId::peerings("a.toml")]));
+    assert_eq!(changed.halves.len(), 2);
+    assert_eq!(book.halves().count(), 0);
+    let changed = book.fold(all([]));
+    assert_eq!(changed.networks.len(), 1);
+}
+
+#[test]
+fn a_bad_file_keeps_what_it_last_gave() {
+    let bad = [
+        "",
+        "  \n",
+        "project = \"blue\"\n[[peering]\n",
+        "project = \"blue\"\n[[peering]]\nname = \"p0\"\n",
+        "[[peering]]\n",
+        "project = \"blue\"\n[[peering]]\nname = \"p0\"\nnetwork = \"web\"\ntarget_project = \"blue\"\ntarget_network = \"web\"\n",
+    ];
+    for text in bad {
+        let mut book = book();
+        book.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
+        let changed = book.fold(some([peerings("a.toml", text)]));
+        assert!(changed.is_empty());
+        assert_eq!(book.halves().count(), 1, "{text}");
+        assert!(told(&book).contains("peerings.d/a.toml"), "{text}");
+        book.fold(some([peerings("a.toml", &many("blue", "p", 1))]));
+        assert_eq!(told(&book), "", "healed");
+    }
+    let mut book = book();
+    book.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
+    let mut unreadable = peerings("a.toml", "");
+    unreadable.text = Err("permission denied".to_owned());
+    book.fold(all([unreadable]));
+    assert_eq!(book.halves().count(), 1);
+    assert!(told(&book).contains("permission denied"));
+    book.fold(all([peerings("a.toml", "# taken out on purpose\n")]));
+    assert_eq!(book.halves().count(), 0, "a comment is not an accident");
+    assert_eq!(told(&book), "");
+}
+
+#[test]
+fn a_directory_that_vanishes_withdraws_nothing() {
+    let mut book = book();
+    book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 3))]));
+    for complete in [true, false] {
+        let changed = book.fold(Reading {
+            complete,
+            directories: vec![
+                (Directory::Networks, Ok(())),
+                (Directory::Peerings, Err("no such directory".to_owned())),
+            ],
+            files: vec![networks("a.toml", WEB)],
+            ..Reading::default()
+        });
+        assert!(changed.is_empty());
+        assert_eq!(book.halves().count(), 3);
+        assert!(told(&book).starts_with("/etc/peerings.d: error: the directory cannot be read"));
+    }
+    book.fold(all([networks("a.toml", WEB)]));
+    assert_eq!(book.halves().count(), 0, "it is back, and empty");
+    assert_eq!(told(&book), "");
+}
+
+#[test]
+fn never_ready_while_a_directory_is_missing() {
+    let mut book = book();
+    let directories = vec![(Directory::Networks, Ok(())), (Directory::Peerings, Err("no".into()))];
+    book.fold(Reading { complete: true, directories, ..Reading::default() });
+    assert!(!book.ready());
+    book.fold(all([]));
+    assert!(book.ready());
+}
+
+#[test]
+fn the_first_of_duplicates_stands_and_the_second_takes_over() {
+    let first = many("blue", "p", 1);
+    let second = format!("# second\n{}", many("blue", "p", 1).replace("\"t\"", "\"other\""));
+    let key = half_key("blue", "web", "p0");
+    let mut book = book();
+    book.fold(some([peerings("b.toml", &second)]));
+    assert_eq!(&*book.half(&key).unwrap().target.project, "other");
+    let changed = book.fold(some([peerings("a.toml", &first)]));
+    assert_eq!(changed.halves.len(), 1);
+    assert_eq!(&*book.half(&key).unwrap().target.project, "t");
+    let text = told(&book);
+    assert!(text.starts_with("peerings.d/b.toml:4:8: error: half blue/web/p0"), "{text}");
+    assert!(text.contains("peerings.d/a.toml:3:8"), "{text}");
+
+    book.fold(some([peerings("a.toml", &format!("\n\n{first}"))]));
+    assert!(told(&book).contains("peerings.d/a.toml:5:8"), "follows the place");
+
+    let changed = book.fold(without([FileId::peerings("a.toml")]));
+    assert_eq!(changed.halves.len(), 1);
+    assert_eq!(&*book.half(&key).unwrap().target.project, "other");
+    assert_eq!(book.origin_of_half(&key), Some(&FileId::peerings("b.toml")));
+    assert_eq!(told(&book), "");
+}
+
+#[test]
+fn one_duplicate_leaves_the_rest_of_its_file_in_effect() {
+    let mut book = book();
+    let both = format!("{WEB}{}", WEB.replace("web", "db"));
+    book.fold(all([networks("a.toml", WEB), networks("b.toml", &both)]));
+    assert_eq!(book.networks().count(), 2);
+    assert_eq!(book.diagnostics().count(), 1);
+}
+
+#[test]
+fn a_mass_withdrawal_is_held_until_confirmed() {
+    let mut book = book();
+    book.fold(
+        all((0..12).map(|n| peerings(&format!("{n}.toml"), &many(&format!("p{n}"), "h", 1)))),
+    );
+    let changed = book.fold(all([peerings("new.toml", &many("new", "h", 1))]));
+    assert!(changed.is_empty(), "held whole");
+    let held = book.held().unwrap();
+    assert_eq!((held.withdrawals.len(), held.of), (12, 12));
+
+    let changed = book.fold(some([peerings("other.toml", &many("other", "h", 1))]));
+    assert_eq!(changed.halves.len(), 1, "others go on meanwhile");
+    assert_eq!(book.held().unwrap().of, 13);
+
+    let changed = book.confirm();
+    assert_eq!(changed.halves.len(), 13);
+    assert_eq!(book.held(), None);
+    assert_eq!(book.halves().count(), 2);
+    assert!(book.confirm().is_empty());
+}
+
+#[test]
+fn a_held_reading_is_released_by_bringing_files_back() {
+    let files =
+        || (0..12).map(|n| peerings(&format!("{n:02}.toml"), &many(&format!("p{n}"), "h", 1)));
+    let mut book = book();
+    book.fold(all(files()));
+    book.fold(all([]));
+    assert!(book.held().is_some());
+    let changed = book.fold(some(files().take(2)));
+    assert_eq!(book.held(), None, "10 may go");
+    assert_eq!(changed.halves.len(), 10);
+    assert_eq!(book.halves().count(), 2);
+}
+
+#[test]
+fn a_broken_file_that_returns_is_not_withdrawn_by_confirming() {
+    let mut book = book();
+    book.fold(all([peerings("a.toml", &many("blue", "p", 20))]));
+    book.fold(all([]));
+    assert!(book.held().is_some());
+    book.fold(some([peerings("a.toml", "project = ")]));
+    assert_eq!(book.held(), None);
+    assert!(book.confirm().is_empty());
+    assert_eq!(book.halves().count(), 20);
+}
+
+#[test]
+fn moving_halves_between_files_is_no_withdrawal() {
+    let mut book = book();
+    book.fold(all([peerings("a.toml", &many("blue", "p", 20))]));
+    let changed = book.fold(all([peerings("b.toml", &many("blue", "p", 20))]));
+    assert_eq!(book.held(), None);
+    assert_eq!(changed.halves.len(), 20, "their origin changed");
+    assert_eq!(
+        book.origin_of_half(&half_key("blue", "web", "p0")),
+        Some(&FileId::peerings("b.toml"))
+    );
+}
+
+#[test]
+fn unbinding_a_network_counts_as_withdrawing_its_halves() {
+    let mut book = book();
+    book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    book.fold(some([networks("a.toml", "# none\n")]));
+    assert_eq!(book.held().unwrap().withdrawals.len(), 20);
+    assert!(book.network(&network_key("blue", "web")).is_some());
+}
+
+#[test]
+fn the_limit_is_the_operators() {
+    let mut book = ovn_peerd::declare::Book::new(&settings(
+        "[policy]\nmax_withdrawals = { halves = 0, percent = 0 }",
+    ));
+    book.fold(all([peerings("a.toml", &many("blue", "p", 2))]));
+    book.fold(all([]));
+    assert!(book.held().is_some());
+    book.configure(&settings("[policy]\nmax_withdrawals = { halves = 0, percent = 100 }"));
+    book.fold(all([]));
+    assert_eq!(book.held(), None);
+    assert_eq!(book.halves().count(), 0);
+}
+
+#[test]
+fn what_the_northbound_remembers_is_guarded_over_a_restart() {
+    let mut before = book();
+    before.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    let remembering = || {
+        let mut book = book();
+        book.remember(FileId::networks("a.toml"), before.networks().cloned().collect(), vec![]);
+        book.remember(FileId::peerings("a.toml"), vec![], before.halves().cloned().collect());
+        book
+    };
+    let mut book = remembering();
+    assert!(book.half(&half_key("blue", "web", "p0")).is_some());
+    let same = all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]);
+    assert!(book.fold(same).is_empty());
+
+    let mut book = remembering();
+    book.fold(all([networks("a.toml", WEB), peerings("a.toml", "typo")]));
+    assert_eq!(book.halves().count(), 20);
+
+    let mut book = remembering();
+    book.fold(all([networks("a.toml", WEB)]));
+    assert!(book.held().is_some());
+    assert_eq!(book.halves().count(), 20);
+}
+
+#[test]
+fn a_pinned_project_is_spoken_for_by_its_owner_only() {
+    let pinned = settings("[[project]]\nname = \"blue\"\nowner = \"alice\"\n");
+    let mut book = ovn_peerd::declare::Book::new(&pinned);
+    book.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
+    assert_eq!(book.halves().count(), 1);
+
+    let mallory = Some(Owner { uid: 1666, name: Some("mallory".to_owned()) });
+    let mut theirs = peerings("a.toml", &many("blue", "p", 3));
+    theirs.owner = mallory.clone();
+    let mut new = peerings("00.toml", &many("blue", "x", 1));
+    new.owner = mallory;
+    let mut unknown = peerings("01.toml", &many("blue", "y", 1));
+    unknown.owner = None;
+    assert!(book.fold(some([theirs, new, unknown])).is_empty());
+    assert_eq!(book.halves().count(), 1, "what was acceptable then stays");
+    let text = told(&book);
+    assert!(text.contains("00.toml:1:11: error: only files of alice may speak for project blue"));
+    assert!(text.contains("mallory's"), "{text}");
+    assert_eq!(book.diagnostics().count(), 3);
+
+    book.configure(&settings("[[project]]\nname = \"blue\"\nowner = \"1000\"\n"));
+    let mut by_uid = peerings("a.toml", &many("blue", "p", 2));
+    by_uid.owner = Some(Owner { uid: 1000, name: None });
+    book.fold(all([by_uid]));
+    assert_eq!(book.halves().count(), 2);
+    assert_eq!(told(&book), "");
+}

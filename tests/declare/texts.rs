@@ -1,0 +1,79 @@
+//! Short ways to write the inputs of these tests.
+
+use std::path::Path;
+
+use ovn_peerd::declare::{
+    Book, Directory, FileId, HalfKey, NetworkKey, Owner, Reading, Settings, SourceFile,
+};
+
+pub(crate) fn settings(text: &str) -> Settings {
+    let (settings, diagnostics) = Settings::parse(Path::new("/etc/ovn-peerd.toml"), text);
+    assert_eq!(diagnostics, []);
+    settings
+}
+
+pub(crate) fn book() -> Book {
+    Book::new(&settings(""))
+}
+
+pub(crate) fn file(id: FileId, text: &str) -> SourceFile {
+    let directory = match id.directory {
+        Directory::Networks => "networks.d",
+        Directory::Peerings => "peerings.d",
+    };
+    let path = format!("{directory}/{}", id.name).into();
+    let owner = Some(Owner { uid: 1000, name: Some("alice".to_owned()) });
+    SourceFile { id, path, text: Ok(text.to_owned()), owner }
+}
+
+/// A file of peerings.d.
+pub(crate) fn peerings(name: &str, text: &str) -> SourceFile {
+    file(FileId::peerings(name), text)
+}
+
+/// A file of networks.d.
+pub(crate) fn networks(name: &str, text: &str) -> SourceFile {
+    file(FileId::networks(name), text)
+}
+
+/// A reading of these files alone.
+pub(crate) fn some(files: impl IntoIterator<Item = SourceFile>) -> Reading {
+    Reading { files: files.into_iter().collect(), ..Reading::default() }
+}
+
+/// A full listing of both directories.
+pub(crate) fn all(files: impl IntoIterator<Item = SourceFile>) -> Reading {
+    Reading {
+        complete: true,
+        directories: Directory::ALL.map(|directory| (directory, Ok(()))).into(),
+        ..some(files)
+    }
+}
+
+pub(crate) fn without(files: impl IntoIterator<Item = FileId>) -> Reading {
+    Reading { removed: files.into_iter().collect(), ..Reading::default() }
+}
+
+/// `halves` halves of `project`/web, named `{prefix}0`..., in one file's text.
+pub(crate) fn many(project: &str, prefix: &str, halves: usize) -> String {
+    let entry = |n| {
+        format!(
+            "[[peering]]\nname = \"{prefix}{n}\"\nnetwork = \"web\"\ntarget_project = \"t\"\n\
+             target_network = \"n{n}\"\n"
+        )
+    };
+    format!("project = \"{project}\"\n{}", (0..halves).map(entry).collect::<String>())
+}
+
+pub(crate) fn network_key(project: &str, name: &str) -> NetworkKey {
+    NetworkKey::new(project, name)
+}
+
+pub(crate) fn half_key(project: &str, network: &str, name: &str) -> HalfKey {
+    HalfKey { network: NetworkKey::new(project, network), name: name.into() }
+}
+
+/// The diagnostics as text, one after the other.
+pub(crate) fn told(book: &Book) -> String {
+    book.diagnostics().map(|diagnostic| format!("{diagnostic}\n")).collect()
+}
