@@ -28,6 +28,46 @@ pub(super) fn whole<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
+/// One member of an object, decoded by a seed while the others are skipped: the large part of a message
+/// is read once, out of the message itself.
+struct MemberSeed<S>(&'static str, S);
+
+/// Decodes the member `name` of the message in `bytes` by `seed`.
+pub(super) fn member<'de, S: DeserializeSeed<'de>>(
+    name: &'static str,
+    seed: S,
+    bytes: &'de [u8],
+) -> Result<S::Value, serde_json::Error> {
+    whole(MemberSeed(name, seed), bytes)
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for MemberSeed<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for MemberSeed<S> {
+    type Value = S::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<S::Value, A::Error> {
+        let (name, mut seed, mut value) = (self.0, Some(self.1), None);
+        while let Some(wanted) = map.next_key_seed(NameSeed(|key: &str| key == name))? {
+            match seed.take_if(|_| wanted) {
+                Some(seed) => value = Some(map.next_value_seed(seed)?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        value.ok_or_else(|| A::Error::missing_field(name))
+    }
+}
+
 /// The `result` of a monitor request.
 #[derive(Clone, Copy)]
 pub(super) struct ReplySeed<'a> {
@@ -67,10 +107,11 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
     }
 }
 
-/// The `params` of an update notification.
+/// The `params` of an update notification, of whichever monitor it is.
 #[derive(Clone, Copy)]
 pub(super) struct ParamsSeed<'a> {
-    pub(super) layout: &'a Layout,
+    /// Finds a monitor's layout by its id as JSON text.
+    pub(super) layout_of: &'a dyn Fn(&str) -> Option<&'a Layout>,
     pub(super) method: MonitorMethod,
 }
 
@@ -97,7 +138,9 @@ impl<'de> Visitor<'de> for ParamsSeed<'_> {
         } else {
             Uuid::nil()
         };
-        let seed = UpdatesSeed { layout: self.layout, method: self.method, partial: true };
+        let layout = (self.layout_of)(monitor_id.get())
+            .ok_or_else(|| A::Error::custom(format_args!("no monitor has the id {monitor_id}")))?;
+        let seed = UpdatesSeed { layout, method: self.method, partial: true };
         let updates =
             seq.next_element_seed(seed)?.ok_or_else(|| A::Error::invalid_length(2, &self))?;
         end_of_seq(seq)?;

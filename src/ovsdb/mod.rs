@@ -1,8 +1,10 @@
-//! OVSDB (RFC 7047): values, schema, updates, the replica and operations; all of it pure.
+//! OVSDB (RFC 7047): values, schema, updates, the replica and operations, all of them pure; below them
+//! the [`client`], which has all IO.
 //!
 //! Owns the protocol's data. May not touch any table's name nor any word of peering: what is wanted
 //! comes in as a list of names ([`Wanted`]), and rows are read by positions in it.
 
+pub mod client;
 mod decode;
 mod decode_value;
 pub mod diff;
@@ -14,6 +16,7 @@ pub mod schema;
 pub mod update;
 pub mod value;
 
+pub use client::{Client, Config, Event, Remote, TlsFiles, TransactError, connect};
 pub use layout::{
     Clause, ColumnId, Condition, Constant, Function, Layout, MonitorRequests, Row, TableId, Wanted,
 };

@@ -38,6 +38,19 @@ impl Datum {
     }
 }
 
+impl Datum {
+    fn contains_nul(&self) -> bool {
+        match self {
+            Self::Integer(_) | Self::Boolean(_) | Self::Uuid(_) => false,
+            Self::String(string) | Self::NamedUuid(string) => string.contains('\0'),
+            Self::Set(atoms) => atoms.iter().any(Self::contains_nul),
+            Self::Map(pairs) => {
+                pairs.iter().any(|(key, value)| key.contains('\0') || value.contains('\0'))
+            }
+        }
+    }
+}
+
 impl From<&str> for Datum {
     fn from(string: &str) -> Self {
         Self::String(string.to_owned())
@@ -249,6 +262,30 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Whether a NUL is in any string: the server would close the connection rather than answer.
+    pub fn contains_nul(&self) -> bool {
+        let columns = |row: &Columns| row.iter().any(|(_, datum)| datum.contains_nul());
+        let chosen = |selection: &Where| match selection {
+            Where::All | Where::Uuid(_) => false,
+            Where::Equal(row) => columns(row),
+        };
+        match self {
+            Self::Insert { uuid_name, row, .. } => {
+                columns(row) || uuid_name.as_ref().is_some_and(|name| name.contains('\0'))
+            }
+            Self::Update { row, .. } => columns(row),
+            Self::Mutate { selection, mutations, .. } => {
+                chosen(selection) || mutations.iter().any(|(_, _, datum)| datum.contains_nul())
+            }
+            Self::Wait { selection, rows, .. } => chosen(selection) || rows.iter().any(columns),
+            Self::Select { selection, .. } => chosen(selection),
+            Self::Delete { .. } => false,
+            Self::Assert { lock: text } | Self::Comment(text) => text.contains('\0'),
+        }
+    }
+}
+
 struct Object<'a>(&'a [(&'static str, Datum)]);
 
 impl Serialize for Object<'_> {
@@ -376,6 +413,27 @@ mod tests {
             json!({"op":"wait","table":"T","timeout":0,"where":[],"columns":["n"],"until":"!=",
                    "rows":[{"n":["set",[]]}]})
         );
+    }
+
+    #[test]
+    fn a_nul_is_found_wherever_it_is() {
+        let row = || vec![("m", Datum::map([("k", "v\0")]))];
+        let set = || Datum::Set(vec![1.into(), "\0".into()]);
+        let (table, uuid_name) = ("T", None);
+        for operation in [
+            Operation::Insert { table, uuid_name, row: row() },
+            Operation::Update { table, row_uuid: Uuid::nil(), row: row() },
+            Operation::Mutate {
+                table,
+                selection: Where::All,
+                mutations: vec![("s", Mutator::Insert, set())],
+            },
+            Operation::Select { table, selection: Where::Equal(row()), columns: vec![] },
+            Operation::Comment("\0".into()),
+        ] {
+            assert!(operation.contains_nul(), "{operation:?}");
+        }
+        assert!(!Operation::Comment("0".into()).contains_nul());
     }
 
     #[test]

@@ -144,6 +144,19 @@ impl MonitorReply {
         decode::whole(decode::ReplySeed { layout, method }, result)
             .map_err(|source| DecodeError { what: "monitor reply", source })
     }
+
+    /// Decodes a whole reply to `method`.
+    ///
+    /// # Errors
+    /// As [`MonitorReply::decode`].
+    pub fn decode_message(
+        layout: &Layout,
+        method: MonitorMethod,
+        message: &[u8],
+    ) -> Result<Self, DecodeError> {
+        decode::member("result", decode::ReplySeed { layout, method }, message)
+            .map_err(|source| DecodeError { what: "monitor reply", source })
+    }
 }
 
 impl UpdateParams {
@@ -156,7 +169,21 @@ impl UpdateParams {
         method: MonitorMethod,
         params: &[u8],
     ) -> Result<Self, DecodeError> {
-        decode::whole(decode::ParamsSeed { layout, method }, params)
+        decode::whole(decode::ParamsSeed { layout_of: &|_| Some(layout), method }, params)
+            .map_err(|source| DecodeError { what: "update", source })
+    }
+
+    /// Decodes a whole notification that follows `method`, of any of several monitors: `layout_of`
+    /// finds a monitor's layout by its id as JSON text.
+    ///
+    /// # Errors
+    /// As [`MonitorReply::decode`], and if the monitor is unknown.
+    pub fn decode_message<'a>(
+        layout_of: &'a dyn Fn(&str) -> Option<&'a Layout>,
+        method: MonitorMethod,
+        message: &[u8],
+    ) -> Result<Self, DecodeError> {
+        decode::member("params", decode::ParamsSeed { layout_of, method }, message)
             .map_err(|source| DecodeError { what: "update", source })
     }
 }

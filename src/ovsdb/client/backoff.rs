@@ -1,0 +1,92 @@
+//! How long to wait before the next attempt to connect.
+//!
+//! Owns the rule. May not touch the clock or randomness: both come in. The rule: after a healthy
+//! session the first attempt follows at once; then each round through all remotes waits twice as long
+//! as the one before, from 1 to 8 s; within a round the next remote follows at once (as OVS's
+//! "backoff-free tries" do).
+
+use std::time::Duration;
+
+/// Longest wait for an attempt that follows "at once": spreads many clients of one server a little.
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// Wait after the first failed round.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// Longest wait, without what chance adds.
+const LONGEST: Duration = Duration::from_secs(8);
+/// A session of at least this length was healthy.
+const HEALTHY: Duration = Duration::from_secs(1);
+
+/// Counts attempts since the last healthy session.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    remotes: u32,
+    attempts: u32,
+}
+
+impl Backoff {
+    /// For this number of remotes.
+    pub(super) fn new(remotes: usize) -> Self {
+        Self { remotes: u32::try_from(remotes).unwrap_or(u32::MAX).max(1), attempts: 0 }
+    }
+
+    /// Notes that a session has ended which stood for this long. One that ends as soon as it has begun
+    /// does not count as healthy: to retry it at once would be a busy loop of first dumps.
+    pub(super) fn session_ended(&mut self, stood: Duration) {
+        if stood >= HEALTHY {
+            self.attempts = 0;
+        }
+    }
+
+    fn begins_round(&self) -> bool {
+        self.attempts.is_multiple_of(self.remotes)
+    }
+
+    /// The wait before the next attempt; `chance` is spread evenly over all of `u64`. At most a quarter
+    /// is added to the 1 to 8 s, so that clients that lost one server do not return in step.
+    pub(super) fn next(&mut self, chance: u64) -> Duration {
+        let round = self.attempts / self.remotes;
+        let at_once = round == 0 || !self.begins_round();
+        self.attempts = self.attempts.saturating_add(1);
+        let share = u32::try_from(chance % 1000).unwrap_or(0);
+        if at_once {
+            return AT_ONCE / 2 + AT_ONCE / 2 * share / 1000;
+        }
+        let wait = SHORTEST.saturating_mul(1 << (round - 1).min(16)).min(LONGEST);
+        wait + wait / 4 * share / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(backoff: &mut Backoff, chance: u64) -> u128 {
+        backoff.next(chance).as_millis()
+    }
+
+    #[test]
+    fn one_remote() {
+        let mut backoff = Backoff::new(1);
+        let waits: Vec<_> = (0..7).map(|_| millis(&mut backoff, 0)).collect();
+        assert_eq!(waits, [50, 1000, 2000, 4000, 8000, 8000, 8000]);
+        backoff.session_ended(Duration::from_millis(10));
+        assert_eq!(millis(&mut backoff, 999), 9998);
+        backoff.session_ended(Duration::from_secs(60));
+        assert_eq!(millis(&mut backoff, 999), 99);
+    }
+
+    #[test]
+    fn three_remotes_are_all_tried_before_the_wait_grows() {
+        let mut backoff = Backoff::new(3);
+        let waits: Vec<_> = (0..9).map(|_| millis(&mut backoff, 0)).collect();
+        assert_eq!(waits, [50, 50, 50, 1000, 50, 50, 2000, 50, 50]);
+        assert!(backoff.begins_round());
+    }
+
+    #[test]
+    fn it_never_overflows() {
+        let mut backoff = Backoff { remotes: 1, attempts: u32::MAX };
+        assert!(backoff.next(u64::MAX) < Duration::from_secs(11));
+        assert!(Backoff::new(0).next(0) < Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,71 @@
+//! What a client is told, with the defaults and why they are what they are.
+
+use std::time::Duration;
+
+use super::remote::Remote;
+use super::tls::TlsFiles;
+use crate::ovsdb::layout::Wanted;
+
+/// Silence after which the server is asked for a sign of life; after twice that it is given up. Long,
+/// because a server that composes a large dump for somebody says nothing for seconds.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Time for connecting, TLS included, and again for each short request until the first dump.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for the reply to a transaction; then its outcome is unknown, and the session is given up. A
+/// RAFT cluster that has just lost its leader answers within its election timer of some seconds.
+pub const TRANSACT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest message, in bytes: ten times the dump of a northbound of 10,000 routers.
+pub const LARGEST_FRAME: usize = 512 << 20;
+
+/// Events that wait for the user; beyond that the server has to wait.
+pub const EVENT_QUEUE: usize = 256;
+
+/// Transactions that wait to be sent; beyond that [`submit`](super::Client::submit) refuses.
+pub const COMMAND_QUEUE: usize = 1024;
+
+/// What a client is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the servers of one database listen: one, or the members of a cluster.
+    pub remotes: Vec<Remote>,
+    /// The files for `ssl:` remotes, read anew for each connection.
+    pub tls: Option<TlsFiles>,
+    /// Whether only a cluster's leader will do: a follower may lag behind. A standalone server always
+    /// does.
+    pub leader_only: bool,
+    /// The database's name.
+    pub database: &'static str,
+    /// The tables and columns of the replica.
+    pub wanted: &'static [Wanted],
+    /// A lock to hold or wait for in every session (RFC 7047 section 4.1.8).
+    pub lock: Option<String>,
+    /// See [`PROBE_INTERVAL`].
+    pub probe_interval: Duration,
+    /// See [`CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
+    /// See [`TRANSACT_TIMEOUT`].
+    pub transact_timeout: Duration,
+    /// See [`LARGEST_FRAME`].
+    pub largest_frame: usize,
+}
+
+impl Config {
+    /// With the defaults: leader only, no TLS files, no lock.
+    pub fn new(remotes: Vec<Remote>, database: &'static str, wanted: &'static [Wanted]) -> Self {
+        Self {
+            remotes,
+            tls: None,
+            leader_only: true,
+            database,
+            wanted,
+            lock: None,
+            probe_interval: PROBE_INTERVAL,
+            connect_timeout: CONNECT_TIMEOUT,
+            transact_timeout: TRANSACT_TIMEOUT,
+            largest_frame: LARGEST_FRAME,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Between JSON-RPC 1.0, which OVSDB speaks, and 2.0, which the engine speaks.
+//!
+//! Owns what kind of message a frame is, and the splicing of one form into the other. May not touch
+//! sockets, nor what results and parameters mean. Invariants: nothing is parsed beyond the members of
+//! the outermost object; an outbound message never has a `jsonrpc` member and always has `params` (with
+//! the one, or without the other, the server closes the connection).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The id of this client's own probes; requests have numbers.
+pub(super) const PROBE_ID: &str = "\"probe\"";
+
+/// A probe (RFC 7047 section 4.1.11).
+pub(super) const PROBE: &str = r#"{"method":"echo","params":[],"id":"probe"}"#;
+
+/// Frames smaller than this are always parsed: that costs less than it is worth thinking about. Bytes.
+const SMALL: usize = 4096;
+
+/// What a frame is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Inbound<'a> {
+    /// A request of the server's.
+    Request {
+        /// Its id, as JSON text.
+        id: &'a str,
+        /// Its method.
+        method: Cow<'a, str>,
+        /// Its parameters, as JSON text.
+        params: &'a str,
+    },
+    /// A notification.
+    Notification {
+        /// Its method.
+        method: Cow<'a, str>,
+    },
+    /// The reply to a probe.
+    Probe,
+    /// A reply with a result; `None` if the frame was too large to look for where it ends.
+    Success {
+        /// The request that it replies to.
+        id: u64,
+        /// The result, as JSON text.
+        result: Option<&'a str>,
+    },
+    /// A reply with an error.
+    Failure {
+        /// The request that it replies to.
+        id: u64,
+        /// The error, as JSON text.
+        error: &'a str,
+    },
+}
+
+/// The outermost object of any message.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+/// Says what `frame` is.
+///
+/// # Errors
+/// If it is not JSON, or neither request, notification nor reply.
+pub(super) fn classify(frame: &[u8]) -> Result<Inbound<'_>, serde_json::Error> {
+    if frame.len() >= SMALL
+        && let Some(inbound) = by_its_head(frame)
+    {
+        return Ok(inbound);
+    }
+    parse(frame)
+}
+
+/// Large messages begin as ovsdb-server has always written them: what they are is said before the large
+/// part. `None` for anything else, which is parsed as a whole.
+fn by_its_head(frame: &[u8]) -> Option<Inbound<'_>> {
+    let rest = frame.strip_prefix(b"{\"id\":")?;
+    if let Some(rest) = rest.strip_prefix(b"null,\"method\":\"") {
+        let name = rest.split(|byte| *byte == b'"').next()?;
+        rest.get(name.len()..)?.strip_prefix(b"\",\"params\":[")?;
+        let plain = name.iter().all(u8::is_ascii_alphanumeric);
+        let method = std::str::from_utf8(name).ok().filter(|_| plain)?;
+        return Some(Inbound::Notification { method: Cow::Borrowed(method) });
+    }
+    let digits = rest.split(|byte| *byte == b',').next()?;
+    let rest = rest.get(digits.len()..)?.strip_prefix(b",\"result\":")?;
+    let id = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    matches!(rest.first()?, b'[' | b'{').then_some(Inbound::Success { id, result: None })
+}
+
+fn parse(frame: &[u8]) -> Result<Inbound<'_>, serde_json::Error> {
+    let wrong = serde::de::Error::custom;
+    let envelope: Envelope<'_> = serde_json::from_slice(frame)?;
+    let id = envelope.id.map(RawValue::get);
+    match (envelope.method, id) {
+        (Some(method), None) => Ok(Inbound::Notification { method }),
+        (Some(method), Some(id)) => {
+            Ok(Inbound::Request { id, method, params: envelope.params.map_or("[]", RawValue::get) })
+        }
+        (None, Some(PROBE_ID)) => Ok(Inbound::Probe),
+        (None, Some(id)) => {
+            let id =
+                id.parse().map_err(|_| wrong(format!("a reply to {id}, which nobody sent")))?;
+            Ok(match envelope.error {
+                Some(error) => Inbound::Failure { id, error: error.get() },
+                None => Inbound::Success {
+                    id,
+                    result: Some(envelope.result.map_or("null", RawValue::get)),
+                },
+            })
+        }
+        (None, None) => Err(wrong("neither a request nor a reply".to_owned())),
+    }
+}
+
+/// The `result` of a reply that was too large for [`classify`] to look at as a whole.
+///
+/// # Errors
+/// If the frame is not JSON.
+pub(super) fn result_of(frame: &[u8]) -> Result<&str, serde_json::Error> {
+    let envelope: Envelope<'_> = serde_json::from_slice(frame)?;
+    Ok(envelope.result.map_or("null", RawValue::get))
+}
+
+/// A result for the engine, stamped with the number of notifications that preceded it.
+pub(super) fn success(id: u64, stamp: u64, result: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"stamp":{stamp},"result":{result}}}}}"#)
+        .into_bytes()
+}
+
+/// An error for the engine, which wants a number and a text of it.
+pub(super) fn failure(id: u64, error: &str) -> Vec<u8> {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"","data":{error}}}}}"#
+    )
+    .into_bytes()
+}
+
+/// The reply to an echo request.
+pub(super) fn echo_reply(id: &str, params: &str) -> String {
+    format!(r#"{{"id":{id},"result":{params},"error":null}}"#)
+}
+
+/// The reply to any other request.
+pub(super) fn unknown_method(id: &str) -> String {
+    format!(r#"{{"id":{id},"result":null,"error":{{"error":"unknown method"}}}}"#)
+}
+
+/// A message of the engine's, in JSON-RPC 1.0.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outbound {
+    /// The id, unless it is a notification.
+    pub id: Option<u64>,
+    /// Whether the reply is to go around the engine.
+    pub is_monitor: bool,
+    /// What to send.
+    pub text: String,
+}
+
+/// Rewrites a message of the engine's.
+///
+/// # Errors
+/// If it is not a single request or notification.
+pub(super) fn outbound(message: &str) -> Result<Outbound, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(default)]
+        id: Option<u64>,
+        #[serde(borrow)]
+        method: Cow<'a, str>,
+        #[serde(borrow, default)]
+        params: Option<&'a RawValue>,
+    }
+    let message: Message<'_> = serde_json::from_str(message)?;
+    let method = serde_json::to_string(&message.method)?;
+    let params = message.params.map_or("[]", RawValue::get);
+    let id = message.id.map_or_else(|| "null".to_owned(), |id| id.to_string());
+    Ok(Outbound {
+        id: message.id,
+        is_monitor: matches!(&*message.method, "monitor" | "monitor_cond" | "monitor_cond_since"),
+        text: format!(r#"{{"method":{method},"params":{params},"id":{id}}}"#),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_apart() {
+        let cases = [
+            (
+                r#"{"id":"echo","method":"echo","params":[1]}"#,
+                Inbound::Request { id: "\"echo\"", method: "echo".into(), params: "[1]" },
+            ),
+            (
+                r#"{"id":null,"method":"update3","params":[]}"#,
+                Inbound::Notification { method: "update3".into() },
+            ),
+            (r#"{"id":"probe","result":[],"error":null}"#, Inbound::Probe),
+            (
+                r#"{"error":null,"result":[1],"id":7}"#,
+                Inbound::Success { id: 7, result: Some("[1]") },
+            ),
+            (
+                r#"{"id":7,"result":null,"error":null}"#,
+                Inbound::Success { id: 7, result: Some("null") },
+            ),
+            (
+                r#"{"id":3,"error":"unknown method"}"#,
+                Inbound::Failure { id: 3, error: "\"unknown method\"" },
+            ),
+            (r#"{"id":3,"result":null,"error":{}}"#, Inbound::Failure { id: 3, error: "{}" }),
+        ];
+        for (frame, expected) in cases {
+            assert_eq!(classify(frame.as_bytes()).unwrap(), expected, "{frame}");
+        }
+        for frame in ["{}", "{", r#"{"id":-1,"result":1}"#, r#"{"id":"x","result":1}"#] {
+            assert!(classify(frame.as_bytes()).is_err(), "{frame}");
+        }
+    }
+
+    #[test]
+    fn large_messages_are_known_by_their_heads() {
+        let long = format!("[\"{}\"]", "x".repeat(SMALL));
+        let reply = format!(r#"{{"id":12,"result":{long},"error":null}}"#);
+        assert_eq!(classify(reply.as_bytes()).unwrap(), Inbound::Success { id: 12, result: None });
+        assert_eq!(result_of(reply.as_bytes()).unwrap(), long);
+        let update = format!(r#"{{"id":null,"method":"update3","params":{long}}}"#);
+        assert_eq!(
+            classify(update.as_bytes()).unwrap(),
+            Inbound::Notification { method: "update3".into() }
+        );
+        // Any other order is as good, only slower.
+        let reply = format!(r#"{{"error":null,"result":{long},"id":12}}"#);
+        assert_eq!(
+            classify(reply.as_bytes()).unwrap(),
+            Inbound::Success { id: 12, result: Some(&long) }
+        );
+        let error = format!(r#"{{"id":12,"result":null,"error":{long}}}"#);
+        assert_eq!(classify(error.as_bytes()).unwrap(), Inbound::Failure { id: 12, error: &long });
+    }
+
+    #[test]
+    fn outbound_messages_are_as_the_server_wants_them() {
+        let request =
+            outbound(r#"{"jsonrpc":"2.0","id":0,"method":"monitor_cond","params":["x"]}"#).unwrap();
+        assert_eq!(request.text, r#"{"method":"monitor_cond","params":["x"],"id":0}"#);
+        assert!(request.is_monitor && request.id == Some(0));
+        let bare = outbound(r#"{"jsonrpc":"2.0","method":"list_dbs"}"#).unwrap();
+        assert_eq!(bare.text, r#"{"method":"list_dbs","params":[],"id":null}"#);
+        assert!(outbound("[]").is_err());
+    }
+
+    #[test]
+    fn spliced_replies_are_json() {
+        for bytes in [success(1, 2, "[3]"), failure(1, "\"e\"")] {
+            assert!(serde_json::from_slice::<serde_json::Value>(&bytes).unwrap().is_object());
+        }
+        for text in [echo_reply("1", "[]"), unknown_method("\"x\""), PROBE.to_owned()] {
+            assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a client tells its user, in the order in which it became true.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::ovsdb::layout::Layout;
+use crate::ovsdb::outcome::{OperationResult, TransactionError};
+use crate::ovsdb::schema::DatabaseSchema;
+use crate::ovsdb::update::Updates;
+
+/// What a client tells its user.
+///
+/// A session is `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is configured, then any
+/// number of `Update`, `Lock` and `Transacted`, then `Disconnected`. An attempt that comes to nothing is
+/// `Disconnected` alone.
+#[derive(Debug)]
+pub enum Event {
+    /// A session has begun.
+    Connected {
+        /// With which remote.
+        remote: String,
+        /// The database's schema; it may differ from the last session's.
+        schema: Arc<DatabaseSchema>,
+        /// The wanted list resolved against it; the same `Arc` as before where nothing has changed.
+        layout: Arc<Layout>,
+    },
+    /// Everything: replaces all rows ([`Replica::replace`](crate::ovsdb::Replica::replace)).
+    Snapshot {
+        /// The layout of the rows.
+        layout: Arc<Layout>,
+        /// All rows.
+        updates: Updates,
+        /// The last transaction contained.
+        last_id: Uuid,
+    },
+    /// The server continues where the last session ended; what was missed follows as `Update`.
+    Resumed,
+    /// Incremental ([`Replica::apply`](crate::ovsdb::Replica::apply)).
+    Update {
+        /// Changes to rows.
+        updates: Updates,
+        /// The last transaction contained.
+        last_id: Uuid,
+    },
+    /// The configured lock is held, or is not (queued for, or stolen). A session that has ended holds
+    /// no lock.
+    Lock {
+        /// Whether it is held.
+        held: bool,
+    },
+    /// A transaction submitted has ended. Its own changes to wanted rows came before.
+    Transacted {
+        /// As submitted.
+        id: u64,
+        /// A result for each operation, or why not.
+        result: Result<Vec<OperationResult>, TransactError>,
+    },
+    /// There is no session: it has ended, or could not be begun. What was submitted and has not ended
+    /// has an unknown outcome, and was reported so before this.
+    Disconnected {
+        /// Why, with all causes, and what to do about it.
+        error: String,
+        /// When the next attempt follows.
+        retry_in: Duration,
+    },
+}
+
+/// Why a transaction has no results.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransactError {
+    /// The server refused it; nothing of it was done.
+    #[error(transparent)]
+    Rejected(#[from] TransactionError),
+    /// It was sent and not answered: done or not, the rows of the next session will tell.
+    #[error("whether the transaction was done is not known: {0}")]
+    Unknown(String),
+    /// It was not sent, as there is no session; nothing of it was done.
+    #[error("the transaction was not sent: there is no connection to the database")]
+    NotConnected,
+    /// It was not sent, as the server would have closed the connection; nothing of it was done.
+    #[error("the transaction was not sent: a string in it contains a NUL, which OVSDB cannot hold")]
+    Nul,
+}
+
+impl TransactError {
+    /// Whether a transaction made afresh from the rows of that time may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Rejected(error) => error.is_retryable(),
+            Self::Unknown(_) | Self::NotConnected => true,
+            Self::Nul => false,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Framing: where one JSON object ends and the next begins (RFC 7047 section 4 has no delimiter).
+//!
+//! Owns the scanner and its limits. May not touch sockets, nor what the objects mean. Invariants: no
+//! byte is looked at twice, however small the reads; a frame is balanced in braces outside strings, and
+//! nothing more is promised of it.
+
+use bytes::{Bytes, BytesMut};
+use memchr::{memchr2, memchr3};
+use tokio_util::codec::Decoder;
+
+/// A frame beyond this size gives its buffer away with it, so that one first dump does not keep its
+/// memory for as long as the connection lives. In bytes.
+const LARGE: usize = 1 << 20;
+
+/// What is not a frame.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The server speaks another protocol.
+    #[error("the server sent {found} where a JSON object should begin: {hint}")]
+    NotJson {
+        /// The first bytes, printable.
+        found: String,
+        /// What may be the cause.
+        hint: &'static str,
+    },
+    /// The limit is exceeded.
+    #[error(
+        "the server sent a message of more than {limit} bytes: it is not what was asked for, or \
+         `largest_frame` must be raised"
+    )]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// Reading failed; [`Decoder`] requires this.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Splits a stream of bytes into JSON objects.
+#[derive(Debug)]
+pub struct FrameDecoder {
+    largest: usize,
+    /// How far the buffer has been looked at.
+    scanned: usize,
+    depth: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Outside strings.
+    Structure,
+    String,
+    /// In a string, after a backslash.
+    Escape,
+}
+
+impl FrameDecoder {
+    /// A decoder that refuses frames beyond `largest` bytes.
+    pub fn new(largest: usize) -> Self {
+        Self { largest, scanned: 0, depth: 0, state: State::Structure }
+    }
+
+    /// How many more bytes are worth making room for, given what waits in the buffer: growing with it,
+    /// so that a large frame is copied a constant number of times.
+    pub fn room(&self, waiting: usize) -> usize {
+        waiting.clamp(16 << 10, 32 << 20)
+    }
+
+    /// Skips the whitespace between frames; the next byte must begin an object.
+    fn begin(&mut self, buffer: &mut BytesMut) -> Result<bool, FrameError> {
+        let blank = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let _ = buffer.split_to(blank);
+        match buffer.first() {
+            None => Ok(false),
+            Some(b'{') => {
+                (self.scanned, self.depth, self.state) = (1, 1, State::Structure);
+                Ok(true)
+            }
+            Some(first) => {
+                Err(FrameError::NotJson { found: printable(buffer), hint: hint(*first) })
+            }
+        }
+    }
+
+    /// Looks at what has not been looked at; true once the object has ended.
+    fn scan(&mut self, buffer: &[u8]) -> bool {
+        while let Some(rest) = buffer.get(self.scanned..) {
+            let found = match self.state {
+                State::Structure => memchr3(b'"', b'{', b'}', rest),
+                State::String => memchr2(b'"', b'\\', rest),
+                State::Escape => (!rest.is_empty()).then_some(0),
+            };
+            let Some((offset, byte)) = found.and_then(|offset| Some((offset, rest.get(offset)?)))
+            else {
+                self.scanned = buffer.len();
+                return false;
+            };
+            self.scanned += offset + 1;
+            match (self.state, byte) {
+                (State::Structure, b'"') => self.state = State::String,
+                (State::Structure, b'{') => self.depth += 1,
+                (State::Structure, _) => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return true;
+                    }
+                }
+                (State::String, b'\\') => self.state = State::Escape,
+                (State::String, _) => self.state = State::Structure,
+                (State::Escape, _) => self.state = State::String,
+            }
+        }
+        false
+    }
+}
+
+impl Decoder for FrameDecoder {
+    type Item = Bytes;
+    type Error = FrameError;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        if self.depth == 0 && !self.begin(buffer)? {
+            return Ok(None);
+        }
+        let complete = self.scan(buffer);
+        if self.scanned > self.largest {
+            return Err(FrameError::TooLarge { limit: self.largest });
+        }
+        if !complete {
+            return Ok(None);
+        }
+        let frame = buffer.split_to(self.scanned).freeze();
+        self.scanned = 0;
+        if frame.len() > LARGE {
+            *buffer = BytesMut::from(&buffer[..]);
+        }
+        Ok(Some(frame))
+    }
+}
+
+fn printable(buffer: &[u8]) -> String {
+    let start: Vec<u8> = buffer.iter().take(24).copied().collect();
+    format!("\"{}\"", start.escape_ascii())
+}
+
+fn hint(first: u8) -> &'static str {
+    match first {
+        // A TLS alert or handshake record.
+        0x15 | 0x16 => "it seems to speak TLS; name the remote as ssl:",
+        _ => "it is not an OVSDB server; check the remote's address and port",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Decodes `input`, given in pieces of `chunk` bytes.
+    fn frames(input: &[u8], chunk: usize, largest: usize) -> Result<Vec<String>, FrameError> {
+        let (mut decoder, mut buffer, mut found) =
+            (FrameDecoder::new(largest), BytesMut::new(), vec![]);
+        for piece in input.chunks(chunk) {
+            buffer.extend_from_slice(piece);
+            while let Some(frame) = decoder.decode(&mut buffer)? {
+                found.push(String::from_utf8(frame.to_vec()).unwrap());
+            }
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn frames_end_where_their_braces_close() {
+        let expected = [r#"{}"#, r#"{"a":{"b":"}{\"\\"}}"#, r#"{"\\":["{",{}]}"#];
+        let input = format!(" {}{}\n{} ", expected[0], expected[1], expected[2]);
+        for chunk in 1..=input.len() {
+            assert_eq!(frames(input.as_bytes(), chunk, 100).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_named() {
+        let banner = frames(b"SSH-2.0-OpenSSH_9.2\r\n", 7, 100).unwrap_err().to_string();
+        assert!(banner.contains("SSH-2.0") && banner.contains("not an OVSDB server"), "{banner}");
+        let alert = frames(&[0x15, 3, 3, 0, 2], 9, 100).unwrap_err().to_string();
+        assert!(alert.contains("ssl:"), "{alert}");
+        assert!(frames(b"}", 1, 100).is_err());
+    }
+
+    #[test]
+    fn large_frames_are_refused_before_they_are_complete() {
+        let limit = frames(br#"{"aaaaaaaaaaaaaaaaaaaaaaaaaaa"#, 8, 16).unwrap_err();
+        assert!(limit.to_string().contains("more than 16 bytes"), "{limit}");
+        assert_eq!(frames(br#"{"a":1}{"b":2}"#, 14, 7).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_large_frame_leaves_a_small_buffer() {
+        let mut buffer = BytesMut::from(format!("{{\"{}\"}}{{", "x".repeat(2 * LARGE)).as_bytes());
+        let frame = FrameDecoder::new(4 * LARGE).decode(&mut buffer).unwrap().unwrap();
+        assert!(frame.len() > LARGE && buffer.capacity() < 1024);
+        assert_eq!(&buffer[..], b"{");
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter(
+            texts in proptest::collection::vec("[a-c{}\"\\\\\u{e9}]{0,9}", 0..6),
+            chunk in 1usize..9,
+        ) {
+            let objects: Vec<String> =
+                texts.iter().map(|text| serde_json::json!({text: [text, {"k": text}]}).to_string()).collect();
+            prop_assert_eq!(frames(objects.concat().as_bytes(), chunk, 1000).unwrap(), objects);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A connection with its JSON-RPC engine: requests one at a time, and what goes around the engine in the
+//! order of the wire.
+//!
+//! Owns the engine's settings and the counting of stamps. May not touch what requests and updates mean.
+//! Invariant: while a reply is waited for, the wire is drained, so that a full queue never holds up
+//! the reply behind it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jsonrpsee_core::client::async_client::RpcService;
+use jsonrpsee_core::client::{Client, ClientBuilder, ClientT, Error as EngineError};
+use jsonrpsee_core::middleware::RpcServiceBuilder;
+use jsonrpsee_core::traits::ToRpcParams;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::config::Config;
+use super::error::{Failure, SessionError};
+use super::socket::Halves;
+use super::transport::{Wire, transport};
+
+/// The engine has one limit for all requests, and its clock starts before a request is sent. Each
+/// request here has its own limit, so the engine's must never be reached.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Time for the wire to end after the engine has.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// The engine without its default middleware, which serialises every message for its log at any level.
+pub(super) type Engine = Client<RpcService>;
+
+/// A result with the number of messages that came around the engine before it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Stamped {
+    pub(super) stamp: u64,
+    pub(super) result: Box<RawValue>,
+}
+
+/// Parameters of a request.
+pub(super) struct Params<P>(pub(super) P);
+
+impl<P: Serialize> ToRpcParams for Params<P> {
+    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+        serde_json::value::to_raw_value(&self.0).map(Some)
+    }
+}
+
+/// A connection with its engine.
+pub(super) struct Link {
+    pub(super) engine: Arc<Engine>,
+    wire: mpsc::Receiver<Wire>,
+    /// Taken from the wire while a reply was waited for.
+    waiting: VecDeque<Wire>,
+    /// How many messages have been handed out.
+    pub(super) seen: u64,
+    writer: AbortHandle,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.writer.abort();
+    }
+}
+
+impl Link {
+    pub(super) fn new(halves: Halves, config: &Config) -> Self {
+        let transport = transport(halves, config.largest_frame, config.probe_interval);
+        let engine = ClientBuilder::new()
+            .request_timeout(ENGINE_TIMEOUT)
+            .set_rpc_middleware(RpcServiceBuilder::new())
+            .build_with_tokio(transport.sender, transport.receiver);
+        Self {
+            engine: Arc::new(engine),
+            wire: transport.wire,
+            waiting: VecDeque::new(),
+            seen: 0,
+            writer: transport.writer,
+        }
+    }
+
+    /// The next message that came around the engine. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<Wire, SessionError> {
+        let wire = match self.waiting.pop_front() {
+            Some(wire) => wire,
+            None => match self.wire.recv().await {
+                Some(Wire::Ended(error)) => return Err(error.into()),
+                Some(wire) => wire,
+                None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
+            },
+        };
+        self.seen += 1;
+        Ok(wire)
+    }
+
+    /// Sends a request and decodes its reply. With a limit of `None` only probes limit the wait.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &'static str,
+        params: impl Serialize + Send,
+        limit: Option<Duration>,
+    ) -> Result<T, SessionError> {
+        let stamped = self.request(method, params, limit).await?;
+        serde_json::from_str(stamped.result.get())
+            .map_err(|source| SessionError::Reply { method, source })
+    }
+
+    /// Sends a monitor request and returns the message that holds its reply.
+    pub(super) async fn monitor(
+        &mut self,
+        method: &'static str,
+        params: impl Serialize + Send,
+        limit: Option<Duration>,
+    ) -> Result<Bytes, SessionError> {
+        self.request(method, params, limit).await?;
+        let is_reply = |wire: &Wire| matches!(wire, Wire::MonitorReply(_));
+        loop {
+            // Only one monitor request is under way at any time: it is this one's reply.
+            if let Some(position) = self.waiting.iter().position(is_reply)
+                && let Some(Wire::MonitorReply(frame)) = self.waiting.remove(position)
+            {
+                self.seen += 1;
+                return Ok(frame);
+            }
+            match self.wire.recv().await {
+                Some(Wire::Ended(error)) => return Err(error.into()),
+                Some(wire) => self.waiting.push_back(wire),
+                None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
+            }
+        }
+    }
+
+    async fn request(
+        &mut self,
+        method: &'static str,
+        params: impl Serialize + Send,
+        limit: Option<Duration>,
+    ) -> Result<Stamped, SessionError> {
+        let engine = Arc::clone(&self.engine);
+        let request = engine.request::<Stamped, _>(method, Params(params));
+        let limited = tokio::time::timeout(limit.unwrap_or(ENGINE_TIMEOUT), request);
+        tokio::pin!(limited);
+        loop {
+            tokio::select! {
+                biased;
+                reply = &mut limited => {
+                    let timeout = |_| SessionError::Timeout {
+                        what: method,
+                        limit: limit.unwrap_or(ENGINE_TIMEOUT),
+                    };
+                    match reply.map_err(timeout)? {
+                        Ok(stamped) => return Ok(stamped),
+                        Err(error) => return Err(self.failed(method, error).await),
+                    }
+                }
+                Some(wire) = self.wire.recv() => match wire {
+                    Wire::Ended(error) => return Err(error.into()),
+                    wire => self.waiting.push_back(wire),
+                },
+            }
+        }
+    }
+
+    /// What a failed request means. When the engine has ended, the wire knows why.
+    async fn failed(&mut self, method: &'static str, error: EngineError) -> SessionError {
+        match error {
+            EngineError::Call(call) => {
+                let failure = Failure::read(call.data().map_or("", RawValue::get));
+                SessionError::Refused { method, failure }
+            }
+            EngineError::ParseError(source) => SessionError::Reply { method, source },
+            other => self.ended(other).await,
+        }
+    }
+
+    async fn ended(&mut self, error: EngineError) -> SessionError {
+        let last = async {
+            while let Some(wire) = self.wire.recv().await {
+                if let Wire::Ended(error) = wire {
+                    return Some(error);
+                }
+            }
+            None
+        };
+        match tokio::time::timeout(ENDING, last).await {
+            Ok(Some(transport)) => transport.into(),
+            Ok(None) | Err(_) => SessionError::Engine(error),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The client: sessions with a database server, whichever remote it is at, for as long as it is used.
+//!
+//! Owns all IO of this room. From below: `remote` and `tls` name and secure a server, `socket` opens it,
+//! `frame` and `envelope` (pure) cut and classify messages, `transport` joins them to the JSON-RPC engine,
+//! `link` is one connection, `opening` and `session` one session, `supervisor` session after session with
+//! `backoff` (pure) between them. May not touch any table's name. Runs on one thread as on several.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the errors of sockets, TLS and JSON-RPC are others' open-ended enums"
+)]
+
+mod backoff;
+mod config;
+mod envelope;
+mod error;
+mod event;
+pub mod frame;
+mod link;
+mod opening;
+mod remote;
+mod session;
+mod socket;
+mod supervisor;
+mod tls;
+mod transport;
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+
+pub use config::{
+    COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL,
+    TRANSACT_TIMEOUT,
+};
+pub use event::{Event, TransactError};
+pub use remote::{HostPort, Remote, RemoteError};
+pub use tls::TlsFiles;
+
+use super::operation::Operation;
+use session::Submission;
+
+/// A handle to the client; it ends when all handles, or the receiver of its events, are dropped.
+#[derive(Clone, Debug)]
+pub struct Client {
+    submissions: mpsc::Sender<Submission>,
+    resync: Arc<Notify>,
+}
+
+/// More transactions wait than any user has reason to submit, or the client has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {COMMAND_QUEUE} transactions wait to be sent: wait for some to end")]
+pub struct QueueFull;
+
+impl Client {
+    /// Submits a transaction (RFC 7047 section 4.1.3). It is sent at once, in the order of submission,
+    /// and ends with exactly one [`Event::Transacted`] of the same `id`. It must be idempotent or guarded
+    /// by [`Operation::Wait`]: after [`TransactError::Unknown`] it may have been done.
+    ///
+    /// # Errors
+    /// If too many wait; there will be no event.
+    pub fn submit(&self, id: u64, operations: Vec<Operation>) -> Result<(), QueueFull> {
+        self.submissions.try_send(Submission { id, operations }).map_err(|_| QueueFull)
+    }
+
+    /// Reads everything afresh, in a new session: an update did not follow from the replica. Updates
+    /// that were under way may still come before that [`Event::Snapshot`]; they are to be ignored.
+    pub fn resync(&self) {
+        self.resync.notify_one();
+    }
+}
+
+/// Starts a client. Its events must be taken, or the server has to wait.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn connect(config: Config) -> (Client, mpsc::Receiver<Event>) {
+    let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
+    let (events, receiver) = mpsc::channel(EVENT_QUEUE);
+    let resync = Arc::new(Notify::new());
+    tokio::spawn(supervisor::supervise(config, events, queue, Arc::clone(&resync)));
+    (Client { submissions, resync }, receiver)
+}

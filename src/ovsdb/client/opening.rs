@@ -1,0 +1,194 @@
+//! How a session begins: from an address to the first dump, in the order of OVS's own client.
+//!
+//! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
+//! rows are there, is the lock held. May not touch any table's name but those of `_Server`, the
+//! protocol's own database (ovsdb-server(5)).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::config::Config;
+use super::error::SessionError;
+use super::link::Link;
+use super::remote::Remote;
+use super::socket;
+use crate::ovsdb::layout::{ColumnId, Layout, TableId, Wanted};
+use crate::ovsdb::replica::Replica;
+use crate::ovsdb::schema::DatabaseSchema;
+use crate::ovsdb::update::{MonitorMethod, MonitorReply};
+
+/// The database about databases (ovsdb-server(5)).
+pub(super) const SERVER: &str = "_Server";
+/// Without `index`, which changes with every transaction.
+const SERVER_WANTED: &[Wanted] =
+    &[Wanted { table: "Database", columns: &["name", "connected", "leader"], condition: None }];
+const DATABASE: TableId = TableId(0);
+const NAME: ColumnId = ColumnId(0);
+const CONNECTED: ColumnId = ColumnId(1);
+const LEADER: ColumnId = ColumnId(2);
+
+/// Where the last session ended.
+#[derive(Debug, Default)]
+pub(super) struct Resume {
+    pub(super) layout: Option<Arc<Layout>>,
+    pub(super) last_id: Uuid,
+}
+
+/// A session that can begin.
+pub(super) struct Opening {
+    pub(super) link: Link,
+    /// `None` with a server that has no `_Server` database (before OVS 2.9).
+    pub(super) server: Option<Replica>,
+    pub(super) schema: Arc<DatabaseSchema>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) first: MonitorReply,
+    /// Whether the configured lock is held.
+    pub(super) lock: Option<bool>,
+}
+
+/// A monitor's id, as JSON text: the database's name.
+pub(super) fn monitor_id(database: &str) -> String {
+    serde_json::Value::from(database).to_string()
+}
+
+/// Connects and asks all that is asked once.
+///
+/// # Errors
+/// If the server is not there, does not answer, is not the one to speak to, or has not what is wanted.
+pub(super) async fn open(
+    config: &Config,
+    remote: &Remote,
+    resume: &Resume,
+) -> Result<Opening, SessionError> {
+    let limit = config.connect_timeout;
+    let halves = tokio::time::timeout(limit, socket::open(remote, config.tls.as_ref()))
+        .await
+        .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
+    let mut link = Link::new(halves, config);
+    let server = server_monitor(&mut link, config).await?;
+    if let Some(server) = &server {
+        check_server(server, config)?;
+    }
+    change_aware(&mut link, config).await?;
+    let schema = Arc::new(schema(&mut link, config, config.database).await?);
+    let layout = layout(&schema, config, resume);
+    let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
+    let first = monitor(&mut link, &layout, since).await?;
+    let lock = match &config.lock {
+        Some(name) => Some(lock(&mut link, config, name).await?),
+        None => None,
+    };
+    Ok(Opening { link, server, schema, layout, first, lock })
+}
+
+/// The layout for this schema; the last session's own where it is the same, so that users can tell.
+fn layout(schema: &DatabaseSchema, config: &Config, resume: &Resume) -> Arc<Layout> {
+    let layout = Layout::new(config.wanted, schema);
+    match &resume.layout {
+        Some(last) if **last == layout => Arc::clone(last),
+        _ => Arc::new(layout),
+    }
+}
+
+async fn schema(
+    link: &mut Link,
+    config: &Config,
+    database: &'static str,
+) -> Result<DatabaseSchema, SessionError> {
+    link.call("get_schema", [database], Some(config.connect_timeout)).await
+}
+
+async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Replica>, SessionError> {
+    let schema = match schema(link, config, SERVER).await {
+        Ok(schema) => schema,
+        Err(SessionError::Refused { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let layout = Arc::new(Layout::new(SERVER_WANTED, &schema));
+    // A server that has this database knows this method.
+    let method = MonitorMethod::MonitorCond;
+    let params = (SERVER, SERVER, layout.monitor_requests(false));
+    let frame = link.monitor(method.as_str(), params, Some(config.connect_timeout)).await?;
+    let reply = MonitorReply::decode_message(&layout, method, &frame)?;
+    let mut server = Replica::new(Arc::clone(&layout));
+    server.replace(layout, reply.updates);
+    Ok(Some(server))
+}
+
+/// Whether this is the server to speak to, by what it says of itself.
+///
+/// # Errors
+/// If it lacks the database, has lost its cluster, or does not lead it and only the leader will do.
+pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), SessionError> {
+    let name = |row: &[_]| cell(row, NAME).map_or("", |value| value.string()).to_owned();
+    let mut present = Vec::new();
+    for (_, row) in server.rows(DATABASE) {
+        if name(row) != config.database {
+            present.push(name(row));
+            continue;
+        }
+        let says = |column| cell(row, column).and_then(|value| value.boolean());
+        if says(CONNECTED) == Some(false) {
+            return Err(SessionError::NotInCluster);
+        }
+        if config.leader_only && says(LEADER) == Some(false) {
+            return Err(SessionError::NotLeader);
+        }
+        return Ok(());
+    }
+    Err(SessionError::NoDatabase { database: config.database, present: present.join(", ") })
+}
+
+fn cell(row: &[crate::ovsdb::Value], column: ColumnId) -> Option<&crate::ovsdb::Value> {
+    row.get(usize::from(column.0))
+}
+
+/// Without this a server drops its clients when a schema is converted (ovsdb-server(7) section 4.1.18).
+async fn change_aware(link: &mut Link, config: &Config) -> Result<(), SessionError> {
+    let limit = Some(config.connect_timeout);
+    match link.call::<Box<RawValue>>("set_db_change_aware", [true], limit).await {
+        // An older server does not know it.
+        Ok(_) | Err(SessionError::Refused { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The first dump, or what came after `since`; by the newest method that the server knows.
+async fn monitor(
+    link: &mut Link,
+    layout: &Layout,
+    since: Uuid,
+) -> Result<MonitorReply, SessionError> {
+    let mut method = MonitorMethod::MonitorCondSince;
+    loop {
+        let requests = layout.monitor_requests(method != MonitorMethod::Monitor);
+        let (database, id) = (layout.database(), layout.database());
+        // A server may take many seconds for a large dump. That it lives is seen to by probes.
+        let reply = if method == MonitorMethod::MonitorCondSince {
+            link.monitor(method.as_str(), (database, id, requests, since), None).await
+        } else {
+            link.monitor(method.as_str(), (database, id, requests), None).await
+        };
+        match (reply, method.older()) {
+            (Ok(frame), _) => return Ok(MonitorReply::decode_message(layout, method, &frame)?),
+            (Err(SessionError::Refused { failure, .. }), Some(older))
+                if failure.error == "unknown method" =>
+            {
+                method = older;
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
+}
+
+async fn lock(link: &mut Link, config: &Config, name: &str) -> Result<bool, SessionError> {
+    #[derive(Deserialize)]
+    struct Reply {
+        locked: bool,
+    }
+    let reply: Reply = link.call("lock", [name], Some(config.connect_timeout)).await?;
+    Ok(reply.locked)
+}

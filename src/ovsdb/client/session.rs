@@ -1,0 +1,340 @@
+//! A session: from the first dump to the end of the connection.
+//!
+//! Owns the order of what the user is told. Invariants: a transaction's end is told after every update
+//! that the server sent before it; each transaction submitted ends exactly once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jsonrpsee_core::client::{ClientT, Error as EngineError};
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, mpsc};
+
+use super::config::Config;
+use super::error::{Failure, SessionError, chain};
+use super::event::{Event, TransactError};
+use super::link::{Engine, Link, Params, Stamped};
+use super::opening::{self, Opening, Resume};
+use super::transport::Wire;
+use crate::ovsdb::layout::Layout;
+use crate::ovsdb::operation::Operation;
+use crate::ovsdb::outcome::{Expected, OutcomeError, TransactionError};
+use crate::ovsdb::replica::Replica;
+use crate::ovsdb::update::{MonitorMethod, UpdateParams};
+
+/// Time for replies that had arrived when the connection ended.
+const LAST_REPLIES: Duration = Duration::from_millis(100);
+
+/// A transaction to be sent.
+#[derive(Debug)]
+pub(super) struct Submission {
+    pub(super) id: u64,
+    pub(super) operations: Vec<Operation>,
+}
+
+/// A transaction's end, with the stamp of its reply.
+struct Finished {
+    id: u64,
+    stamp: u64,
+    result: Result<Vec<crate::ovsdb::OperationResult>, TransactError>,
+    /// Whether its outcome is unknown because the server is not what it should be.
+    fatal: Option<SessionError>,
+}
+
+type Pending = Pin<Box<dyn Future<Output = Finished> + Send>>;
+
+/// A session.
+pub(super) struct Session<'a> {
+    config: &'a Config,
+    events: &'a mpsc::Sender<Event>,
+    resume: &'a mut Resume,
+    link: Link,
+    server: Option<Replica>,
+    layout: Arc<Layout>,
+    data_id: String,
+    server_id: String,
+    pending: FuturesUnordered<Pending>,
+    /// Ids of transactions that have not ended.
+    unfinished: Vec<u64>,
+    /// Ended, but told only once the updates before them are.
+    finished: Vec<Finished>,
+}
+
+/// Runs a session to its end, which is always for a reason.
+pub(super) async fn run(
+    config: &Config,
+    opening: Opening,
+    resume: &mut Resume,
+    events: &mpsc::Sender<Event>,
+    submissions: &mut mpsc::Receiver<Submission>,
+    resync: &Notify,
+    remote: String,
+) -> SessionError {
+    let mut session = Session {
+        config,
+        events,
+        resume,
+        link: opening.link,
+        server: opening.server,
+        layout: Arc::clone(&opening.layout),
+        data_id: opening::monitor_id(config.database),
+        server_id: opening::monitor_id(opening::SERVER),
+        pending: FuturesUnordered::new(),
+        unfinished: Vec::new(),
+        finished: Vec::new(),
+    };
+    let connected = Event::Connected { remote, schema: opening.schema, layout: opening.layout };
+    let error = match session.begin(connected, opening.first, opening.lock).await {
+        Ok(()) => session.steady(submissions, resync).await,
+        Err(error) => error,
+    };
+    session.end(&error).await;
+    error
+}
+
+impl Session<'_> {
+    async fn begin(
+        &mut self,
+        connected: Event,
+        first: crate::ovsdb::MonitorReply,
+        lock: Option<bool>,
+    ) -> Result<(), SessionError> {
+        self.tell(connected).await?;
+        self.resume.layout = Some(Arc::clone(&self.layout));
+        if first.found {
+            self.tell(Event::Resumed).await?;
+            self.update(first.updates, first.last_id).await?;
+        } else {
+            self.resume.last_id = first.last_id;
+            let layout = Arc::clone(&self.layout);
+            let (updates, last_id) = (first.updates, first.last_id);
+            self.tell(Event::Snapshot { layout, updates, last_id }).await?;
+        }
+        match lock {
+            Some(held) => self.tell(Event::Lock { held }).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn steady(
+        &mut self,
+        submissions: &mut mpsc::Receiver<Submission>,
+        resync: &Notify,
+    ) -> SessionError {
+        loop {
+            let step = tokio::select! {
+                wire = self.link.next() => match wire {
+                    Ok(wire) => self.wire(wire).await,
+                    Err(error) => Err(error),
+                },
+                Some(finished) = self.pending.next() => {
+                    self.finished.push(finished);
+                    Ok(())
+                }
+                submission = submissions.recv() => match submission {
+                    Some(submission) => self.submit(submission).await,
+                    None => Err(SessionError::Abandoned),
+                },
+                () = resync.notified() => Err(SessionError::Resync),
+            };
+            if let Err(error) = step {
+                return error;
+            }
+            if let Err(error) = self.tell_finished().await {
+                return error;
+            }
+        }
+    }
+
+    /// Ends every transaction that has not.
+    async fn end(&mut self, error: &SessionError) {
+        if matches!(error, SessionError::Transport(_) | SessionError::Engine(_)) {
+            // Their replies may have come before the end; the engine wakes all of them.
+            while let Ok(Some(finished)) =
+                tokio::time::timeout(LAST_REPLIES, self.pending.next()).await
+            {
+                self.finished.push(finished);
+            }
+        }
+        let seen = self.link.seen;
+        for finished in std::mem::take(&mut self.finished) {
+            // A reply whose own update was not read is as good as none.
+            if finished.stamp <= seen && finished.fatal.is_none() {
+                self.unfinished.retain(|id| *id != finished.id);
+                let _ = self.told(finished.id, finished.result).await;
+            }
+        }
+        let why = chain(error);
+        for id in std::mem::take(&mut self.unfinished) {
+            let _ = self.told(id, Err(TransactError::Unknown(why.clone()))).await;
+        }
+    }
+
+    async fn tell(&mut self, event: Event) -> Result<(), SessionError> {
+        self.events.send(event).await.map_err(|_| SessionError::Abandoned)
+    }
+
+    async fn told(
+        &mut self,
+        id: u64,
+        result: Result<Vec<crate::ovsdb::OperationResult>, TransactError>,
+    ) -> Result<(), SessionError> {
+        self.tell(Event::Transacted { id, result }).await
+    }
+
+    async fn update(
+        &mut self,
+        updates: crate::ovsdb::Updates,
+        last_id: uuid::Uuid,
+    ) -> Result<(), SessionError> {
+        self.resume.last_id = last_id;
+        if updates.is_empty() {
+            return Ok(());
+        }
+        self.tell(Event::Update { updates, last_id }).await
+    }
+
+    async fn wire(&mut self, wire: Wire) -> Result<(), SessionError> {
+        match wire {
+            Wire::Ended(error) => Err(error.into()),
+            // Nothing is monitored beyond what the opening has seen the reply to.
+            Wire::MonitorReply(_) => Ok(()),
+            Wire::Notification { method, frame } => match MonitorMethod::of_notification(&method) {
+                Some(monitor) => self.updated(monitor, &frame).await,
+                None => self.notified(&method, &frame).await,
+            },
+        }
+    }
+
+    async fn updated(&mut self, method: MonitorMethod, frame: &[u8]) -> Result<(), SessionError> {
+        let server_layout = self.server.as_ref().map(|server| &**server.layout());
+        let layout_of = |id: &str| {
+            if id == self.data_id {
+                Some(&*self.layout)
+            } else {
+                server_layout.filter(|_| id == self.server_id)
+            }
+        };
+        let params = UpdateParams::decode_message(&layout_of, method, frame)?;
+        if *params.monitor_id == *self.data_id {
+            return self.update(params.updates, params.last_id).await;
+        }
+        let Some(server) = &mut self.server else { return Ok(()) };
+        // The server's own rows are few: whatever does not follow is cured by another session.
+        server.apply(params.updates).map_err(|_| SessionError::Resync)?;
+        opening::check_server(server, self.config)
+    }
+
+    /// Notifications other than updates (RFC 7047 section 4.1.9, 4.1.10; ovsdb-server(7) 4.1.21).
+    async fn notified(&mut self, method: &str, frame: &[u8]) -> Result<(), SessionError> {
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            params: Vec<&'a RawValue>,
+        }
+        if !matches!(method, "locked" | "stolen" | "monitor_canceled") {
+            return Ok(());
+        }
+        let message: Message<'_> = serde_json::from_slice(frame).map_err(|source| {
+            SessionError::Reply { method: "a request for notifications", source }
+        })?;
+        let subject = message.params.first().map_or("", |first| first.get());
+        if method == "monitor_canceled" {
+            let ours = subject == self.data_id || subject == self.server_id;
+            return if ours { Err(SessionError::MonitorCanceled) } else { Ok(()) };
+        }
+        match &self.config.lock {
+            Some(lock) if subject == opening::monitor_id(lock) => {
+                self.tell(Event::Lock { held: method == "locked" }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn submit(&mut self, submission: Submission) -> Result<(), SessionError> {
+        let Submission { id, operations } = submission;
+        if operations.iter().any(Operation::contains_nul) {
+            return self.told(id, Err(TransactError::Nul)).await;
+        }
+        self.unfinished.push(id);
+        let engine = Arc::clone(&self.link.engine);
+        let (database, limit) = (self.config.database, self.config.transact_timeout);
+        self.pending.push(Box::pin(transact(engine, database, limit, id, operations)));
+        Ok(())
+    }
+
+    /// Tells of the transactions whose updates have been told.
+    async fn tell_finished(&mut self) -> Result<(), SessionError> {
+        let seen = self.link.seen;
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.finished).into_iter().partition(|end| end.stamp <= seen);
+        self.finished = waiting;
+        for finished in ready {
+            if let Some(fatal) = finished.fatal {
+                return Err(fatal);
+            }
+            self.unfinished.retain(|id| *id != finished.id);
+            self.told(finished.id, finished.result).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The parameters of `transact`: the database, then the operations.
+struct Transact {
+    database: &'static str,
+    operations: Vec<Operation>,
+}
+
+impl Serialize for Transact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.operations.len() + 1))?;
+        seq.serialize_element(self.database)?;
+        for operation in &self.operations {
+            seq.serialize_element(operation)?;
+        }
+        seq.end()
+    }
+}
+
+async fn transact(
+    engine: Arc<Engine>,
+    database: &'static str,
+    limit: Duration,
+    id: u64,
+    operations: Vec<Operation>,
+) -> Finished {
+    let expected = Expected::of(&operations);
+    let params = Params(Transact { database, operations });
+    let request = engine.request::<Stamped, _>("transact", params);
+    let fatal = |error: SessionError| {
+        let result = Err(TransactError::Unknown(chain(&error)));
+        Finished { id, stamp: 0, result, fatal: Some(error) }
+    };
+    let stamped = match tokio::time::timeout(limit, request).await {
+        Err(_) => return fatal(SessionError::Timeout { what: "a transaction", limit }),
+        Ok(Err(EngineError::Call(call))) => {
+            let failure = Failure::read(call.data().map_or("", RawValue::get));
+            let error =
+                TransactionError { index: None, error: failure.error, details: failure.details };
+            return Finished { id, stamp: 0, result: Err(error.into()), fatal: None };
+        }
+        Ok(Err(error)) => return fatal(SessionError::Engine(error)),
+        Ok(Ok(stamped)) => stamped,
+    };
+    match expected.decode(stamped.result.get().as_bytes()) {
+        Ok(results) => Finished { id, stamp: stamped.stamp, result: Ok(results), fatal: None },
+        Err(OutcomeError::Refused(error)) => {
+            Finished { id, stamp: stamped.stamp, result: Err(error.into()), fatal: None }
+        }
+        Err(OutcomeError::Malformed { what, source }) => {
+            let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
+            fatal(SessionError::Reply { method: "transact", source })
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Opening a remote: a stream of bytes, whatever lies below.
+//!
+//! Owns connecting and the TLS handshake. May not touch the protocol above. Invariant: the two halves are
+//! independent, so that writing never waits for reading.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::remote::{HostPort, Remote};
+use super::tls::{self, TlsError, TlsFiles};
+
+/// The two halves of a connection.
+pub(super) struct Halves {
+    pub(super) read: Box<dyn AsyncRead + Send + Unpin>,
+    pub(super) write: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+/// A remote that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// There is nobody.
+    #[error("cannot connect: {remedy}")]
+    Connect {
+        /// What to do about it.
+        remedy: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An `ssl:` remote without files.
+    #[error("an ssl: remote needs ca_cert, certificate and private_key; none are configured")]
+    NoTlsFiles,
+    /// Files that do not do.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The handshake failed.
+    #[error("the TLS handshake failed: {remedy}")]
+    Handshake {
+        /// What to do about it.
+        remedy: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Opens `remote`.
+///
+/// # Errors
+/// If there is nobody, or TLS cannot be agreed on. Takes as long as the system lets it: the caller has
+/// the clock.
+pub(super) async fn open(remote: &Remote, files: Option<&TlsFiles>) -> Result<Halves, OpenError> {
+    match remote {
+        Remote::Unix(path) => {
+            let (read, write) = UnixStream::connect(path).await.map_err(connect)?.into_split();
+            Ok(Halves { read: Box::new(read), write: Box::new(write) })
+        }
+        Remote::Tcp(address) => {
+            let (read, write) = tcp(address).await?.into_split();
+            Ok(Halves { read: Box::new(read), write: Box::new(write) })
+        }
+        Remote::Ssl(address) => {
+            let config = tls::client_config(files.ok_or(OpenError::NoTlsFiles)?)?;
+            let connector = TlsConnector::from(Arc::new(config));
+            let name = tls::server_name(&address.host);
+            let stream = connector.connect(name, tcp(address).await?).await.map_err(handshake)?;
+            let (read, write) = tokio::io::split(stream);
+            Ok(Halves { read: Box::new(read), write: Box::new(write) })
+        }
+    }
+}
+
+async fn tcp(address: &HostPort) -> Result<TcpStream, OpenError> {
+    let stream =
+        TcpStream::connect((address.host.as_str(), address.port)).await.map_err(connect)?;
+    // Requests are written whole; waiting to fill a segment only delays them.
+    stream.set_nodelay(true).map_err(connect)?;
+    Ok(stream)
+}
+
+fn connect(source: io::Error) -> OpenError {
+    let remedy = match source.kind() {
+        io::ErrorKind::NotFound => "there is no such socket; is the server running?",
+        io::ErrorKind::ConnectionRefused => "nobody listens there; is the server running?",
+        io::ErrorKind::PermissionDenied => {
+            "this user may not open the socket; is it in the socket's group?"
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "there is no way to this host; check the address and the routes"
+        }
+        _ => "check the remote and the server",
+    };
+    OpenError::Connect { remedy, source }
+}
+
+fn handshake(source: io::Error) -> OpenError {
+    let remedy = tls::remedy(&source).unwrap_or(if source.kind() == io::ErrorKind::UnexpectedEof {
+        "the server closed the connection in the middle of it; does it speak TLS on this port?"
+    } else {
+        "check that the server speaks TLS on this port"
+    });
+    OpenError::Handshake { remedy, source }
+}

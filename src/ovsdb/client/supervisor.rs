@@ -1,0 +1,112 @@
+//! Session after session, for as long as anybody listens.
+//!
+//! Owns the choice of the remote, the wait between attempts, and the answers to transactions while there
+//! is no session. Invariant: a transaction submitted while there is none ends at once.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::config::Config;
+use super::error::{SessionError, chain};
+use super::event::{Event, TransactError};
+use super::opening::{self, Resume};
+use super::remote::Remote;
+use super::session::{self, Submission};
+
+/// Runs until the client or its events are dropped.
+pub(super) async fn supervise(
+    config: Config,
+    events: mpsc::Sender<Event>,
+    mut submissions: mpsc::Receiver<Submission>,
+    resync: Arc<Notify>,
+) {
+    let mut resume = Resume::default();
+    let mut backoff = Backoff::new(config.remotes.len());
+    let mut round: Vec<Remote> = Vec::new();
+    loop {
+        if round.is_empty() {
+            round = shuffled(&config.remotes);
+        }
+        let remote = round.pop();
+        let attempt = async {
+            match &remote {
+                Some(remote) => opening::open(&config, remote, &resume).await,
+                None => Err(SessionError::NoRemote),
+            }
+        };
+        let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
+        let name = remote.map_or_else(String::new, |remote| remote.to_string());
+        let error = match opened {
+            Err(error) => error,
+            Ok(opening) => {
+                let began = Instant::now();
+                let (resume, name) = (&mut resume, name.clone());
+                let error = session::run(
+                    &config,
+                    opening,
+                    resume,
+                    &events,
+                    &mut submissions,
+                    &resync,
+                    name,
+                )
+                .await;
+                backoff.session_ended(began.elapsed());
+                error
+            }
+        };
+        if matches!(error, SessionError::Abandoned) {
+            return;
+        }
+        if error.spoils_replica() {
+            resume = Resume { last_id: uuid::Uuid::nil(), ..resume };
+        }
+        let retry_in = backoff.next(chance());
+        let error =
+            if name.is_empty() { chain(&error) } else { format!("{name}: {}", chain(&error)) };
+        if events.send(Event::Disconnected { error, retry_in }).await.is_err() {
+            return;
+        }
+        let wait = refusing(tokio::time::sleep(retry_in), &events, &mut submissions);
+        // Asked for while there is no session: the next one must read everything.
+        tokio::select! {
+            ended = wait => if ended.is_none() { return },
+            () = resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
+        }
+    }
+}
+
+/// Awaits `future`; answers meanwhile that there is no session. `None` once nobody listens.
+async fn refusing<F: Future>(
+    future: F,
+    events: &mpsc::Sender<Event>,
+    submissions: &mut mpsc::Receiver<Submission>,
+) -> Option<F::Output> {
+    tokio::pin!(future);
+    loop {
+        tokio::select! {
+            output = &mut future => return Some(output),
+            submission = submissions.recv() => {
+                let result = Err(TransactError::NotConnected);
+                events.send(Event::Transacted { id: submission?.id, result }).await.ok()?;
+            }
+            () = events.closed() => return None,
+        }
+    }
+}
+
+/// An even spread over all of `u64`: the standard library seeds its hashers at random.
+fn chance() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// In an order of chance, so that the clients of a cluster spread over its members.
+fn shuffled(remotes: &[Remote]) -> Vec<Remote> {
+    let mut keyed: Vec<_> = remotes.iter().map(|remote| (chance(), remote.clone())).collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, remote)| remote).collect()
+}

@@ -1,0 +1,305 @@
+//! TLS for `ssl:` remotes, as OVS does it: the chain is verified, the name only on request.
+//!
+//! Owns the TLS configuration and what its failures mean to an operator. Reads the three files anew for
+//! each connection, so that renewed certificates need no restart. May not touch the protocol above.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{
+    self, AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
+};
+
+/// The files of an `ssl:` remote, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificates of the authorities that may have signed the server's (OVS: `--ca-cert`). One of
+    /// ovs-pki's servers are signed by `switchca/cacert.pem`.
+    pub ca_cert: PathBuf,
+    /// This client's certificate, with intermediates after it (OVS: `--certificate`).
+    pub certificate: PathBuf,
+    /// Its private key, in PKCS#1, PKCS#8 or SEC1 (OVS: `--private-key`).
+    pub private_key: PathBuf,
+    /// Whether the server's certificate must be for the remote's host. OVS never checks that, and
+    /// ovs-pki's certificates do not allow it.
+    pub verify_name: bool,
+}
+
+/// Files that give no TLS configuration.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read the {what} in {}: check the path and that this user may read it", .path.display())]
+    Read {
+        /// Which file it is.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("there is no usable {what} in {}: {reason}; it must be in PEM", .path.display())]
+    Content {
+        /// Which file it is.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Certificate and key do not go together.
+    #[error(
+        "the certificate in {} and the private key in {} cannot be used together: name the key that the \
+         certificate was made for", .certificate.display(), .private_key.display()
+    )]
+    Pair {
+        /// The certificate's path.
+        certificate: PathBuf,
+        /// The key's path.
+        private_key: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
+    /// No protocol version could be agreed with the library.
+    #[error("TLS cannot be set up")]
+    Setup(#[source] rustls::Error),
+}
+
+/// Reads the files.
+///
+/// # Errors
+/// If one cannot be read or does not hold what it should, or certificate and key differ.
+pub(super) fn client_config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = ChainVerifier {
+        roots: roots(&files.ca_cert)?,
+        algorithms: provider.signature_verification_algorithms,
+        verify_name: files.verify_name,
+    };
+    let chain = certificates("certificate", &files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.private_key)
+        .map_err(|error| pem_error("private key", &files.private_key, error))?;
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(chain, key)
+        .map_err(|source| TlsError::Pair {
+            certificate: files.certificate.clone(),
+            private_key: files.private_key.clone(),
+            source,
+        })
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let what = "CA certificate";
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(what, path)? {
+        roots.add(certificate).map_err(|error| TlsError::Content {
+            what,
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(roots)
+}
+
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
+    let found = read().map_err(|error| pem_error(what, path, error))?;
+    if found.is_empty() { Err(pem_error(what, path, pem::Error::NoItemsFound)) } else { Ok(found) }
+}
+
+fn pem_error(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
+    let path = path.to_owned();
+    match error {
+        pem::Error::Io(source) => TlsError::Read { what, path, source },
+        // The enum is open, and its words are good enough.
+        other => TlsError::Content { what, path, reason: other.to_string() },
+    }
+}
+
+/// The name of `host` in a TLS handshake. A host that cannot be one (an address with a zone) gets a name
+/// that matches no certificate.
+pub(super) fn server_name(host: &str) -> ServerName<'static> {
+    let address = host.split('%').next().unwrap_or(host).parse::<std::net::IpAddr>();
+    match (address, ServerName::try_from(host.to_owned())) {
+        (Ok(address), _) => ServerName::IpAddress(address.into()),
+        (Err(_), Ok(name)) => name,
+        (Err(_), Err(_)) => ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()),
+    }
+}
+
+/// Verifies the chain to the configured authorities, and the name if asked.
+#[derive(Debug)]
+struct ChainVerifier {
+    roots: RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
+    verify_name: bool,
+}
+
+impl ServerCertVerifier for ChainVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            now,
+            self.algorithms.all,
+        )?;
+        if self.verify_name {
+            verify_server_name(&certificate, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// What an operator should do about a TLS failure. With TLS 1.3 a refused client certificate shows only
+/// when the first bytes are read, so every read error is asked for its remedy.
+pub(super) fn remedy(error: &io::Error) -> Option<&'static str> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(reason) => Some(certificate_remedy(reason)),
+        rustls::Error::AlertReceived(alert) => Some(alert_remedy(*alert)),
+        rustls::Error::InvalidMessage(_) => Some(
+            "the server does not speak TLS on this port: name the remote as tcp:, or correct the port",
+        ),
+        rustls::Error::PeerIncompatible(_) => {
+            Some("the server offers no version or cipher of TLS 1.2 or 1.3: widen its settings")
+        }
+        _ => None,
+    }
+}
+
+fn certificate_remedy(reason: &CertificateError) -> &'static str {
+    // These two have no variant of their own; their text is all that is told.
+    let text = format!("{reason:?}");
+    if text.contains("UnsupportedCertVersion") {
+        return "the server's certificate is of X.509 version 1: issue one of version 3 \
+                (openssl x509 -req with -extfile, or ovs-pki)";
+    }
+    if text.contains("CaUsedAsEndEntity") {
+        return "the server uses a self-signed or CA certificate as its own: make a CA, and sign a \
+                server certificate with it (CA:FALSE, as `ovs-pki req+sign` does)";
+    }
+    match reason {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is not signed by the authority in ca_cert: with ovs-pki that is \
+             switchca/cacert.pem, where the server's certificate was signed as a switch"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired: renew it, or correct this host's clock"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet: correct this host's clock"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is not for this host: issue one that names it, or turn verify_name off"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the server's certificate is not for servers: issue one with extendedKeyUsage serverAuth"
+        }
+        _ => "the server's certificate cannot be verified: issue it anew",
+    }
+}
+
+fn alert_remedy(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::CertificateExpired => {
+            "the server says that this client's certificate has expired: renew it"
+        }
+        AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => {
+            "the server offers no version or cipher of TLS 1.2 or 1.3: widen its settings"
+        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateRequired
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::AccessDenied
+        | AlertDescription::DecryptError
+        | AlertDescription::HandshakeFailure => {
+            "the server refuses this client's certificate: it must be signed by the authority that the \
+             server trusts (with ovs-pki its --ca-cert is controllerca/cacert.pem)"
+        }
+        _ => "the server has ended the TLS session; its log says why",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_do_not_do_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let empty = directory.path().join("empty.pem");
+        std::fs::write(&empty, "nothing here").unwrap();
+        let files = |ca_cert: &Path| TlsFiles {
+            ca_cert: ca_cert.to_owned(),
+            certificate: empty.clone(),
+            private_key: empty.clone(),
+            verify_name: false,
+        };
+        let missing = client_config(&files(Path::new("/nowhere/ca.pem"))).unwrap_err().to_string();
+        assert!(missing.contains("cannot read the CA certificate in /nowhere/ca.pem"), "{missing}");
+        let empty = client_config(&files(&empty)).unwrap_err().to_string();
+        assert!(
+            empty.contains("no usable CA certificate") && empty.contains("empty.pem"),
+            "{empty}"
+        );
+    }
+
+    #[test]
+    fn every_host_has_a_name() {
+        assert!(matches!(server_name("::1"), ServerName::IpAddress(_)));
+        assert!(matches!(server_name("fe80::1%eth0"), ServerName::IpAddress(_)));
+        assert!(matches!(server_name("db.example"), ServerName::DnsName(_)));
+        assert!(matches!(server_name("not_a name"), ServerName::IpAddress(_)));
+    }
+}

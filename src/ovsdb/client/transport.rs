@@ -1,0 +1,303 @@
+//! The transport below the JSON-RPC engine: the sender half, the receiver half and the writer.
+//!
+//! Owns both halves of a connection. Three things go around the engine here, as it would drop or copy
+//! them: notifications and monitor replies go to the session as the bytes that came, in the order of the
+//! wire; the server's echo requests are answered; this side's own probes are sent and counted. Every reply
+//! that does go to the engine is stamped with the number of messages that went around before it.
+//!
+//! Invariants: only the writer writes, and the receiver never waits for it (the server stops reading while
+//! it has much to send, so that would be a deadlock); any byte received is a sign of life.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jsonrpsee_core::client::{ReceivedMessage, TransportReceiverT, TransportSenderT};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio_util::codec::Decoder;
+
+use super::envelope::{self, Inbound};
+use super::frame::{FrameDecoder, FrameError};
+use super::socket::Halves;
+use super::tls;
+
+/// Requests that wait for the writer. Small: the engine's own queue is before it.
+const REQUEST_QUEUE: usize = 64;
+/// Replies to echo requests that wait for the writer. A server sends the next one only once it has the
+/// last one's reply, so this is never reached by an honest one.
+const ECHO_QUEUE: usize = 64;
+/// Messages that wait for the session; beyond that the server has to wait.
+const WIRE_QUEUE: usize = 1024;
+
+/// A read is offered at least this much room. In bytes.
+const LEAST_ROOM: usize = 4096;
+
+/// What goes around the engine, in the order of the wire.
+#[derive(Debug)]
+pub(super) enum Wire {
+    /// A frame: the successful reply to a monitor request.
+    MonitorReply(Bytes),
+    /// A frame: a notification.
+    Notification { method: Box<str>, frame: Bytes },
+    /// The connection has ended.
+    Ended(TransportError),
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransportError {
+    /// Reading failed.
+    #[error("the connection was lost: {remedy}")]
+    Read {
+        /// What to do about it.
+        remedy: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The server closed it.
+    #[error("the server closed the connection{}", if *.amid { " in the middle of a message" } else { "" })]
+    Closed {
+        /// Whether a message was incomplete.
+        amid: bool,
+    },
+    /// The server is silent.
+    #[error(
+        "the server has sent nothing for {} s and did not answer a probe: it hangs, is paused or is gone",
+        .0.as_secs_f32()
+    )]
+    Silent(Duration),
+    /// What came is not a JSON object.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// What came is not a message.
+    #[error("the server sent a message that is neither request, notification nor reply")]
+    Message(#[from] serde_json::Error),
+    /// The server asks without reading the answers.
+    #[error("the server sends echo requests and does not read the replies")]
+    EchoFlood,
+    /// The writer has ended; reading tells why.
+    #[error("the connection no longer takes requests")]
+    Writer,
+    /// The session has ended.
+    #[error("the session has ended")]
+    Session,
+}
+
+/// Ids of monitor requests under way.
+type Monitors = Arc<Mutex<BTreeSet<u64>>>;
+
+/// What a session needs of a connection.
+pub(super) struct Transport {
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) wire: mpsc::Receiver<Wire>,
+    /// Ends the writer, even when the server does not read.
+    pub(super) writer: AbortHandle,
+}
+
+/// Sets up the halves and spawns the writer.
+pub(super) fn transport(
+    halves: Halves,
+    largest_frame: usize,
+    probe_interval: Duration,
+) -> Transport {
+    let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
+    let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
+    let (to_session, wire) = mpsc::channel(WIRE_QUEUE);
+    let monitors = Monitors::default();
+    let writer = tokio::spawn(write(halves.write, request_queue, reply_queue)).abort_handle();
+    let receiver = Receiver {
+        read: halves.read,
+        buffer: BytesMut::new(),
+        decoder: FrameDecoder::new(largest_frame),
+        probe_interval,
+        replies,
+        session: to_session,
+        monitors: Arc::clone(&monitors),
+        stamp: 0,
+    };
+    Transport { sender: Sender { requests, monitors }, receiver, wire, writer }
+}
+
+/// The only task that writes. Whatever waits is written together.
+async fn write(
+    mut write: Box<dyn AsyncWrite + Send + Unpin>,
+    mut requests: mpsc::Receiver<String>,
+    mut replies: mpsc::Receiver<String>,
+) {
+    loop {
+        let first = tokio::select! {
+            biased;
+            Some(reply) = replies.recv() => reply,
+            Some(request) = requests.recv() => request,
+            else => break,
+        };
+        let mut batch = first.into_bytes();
+        while let Ok(next) = replies.try_recv().or_else(|_| requests.try_recv()) {
+            batch.extend_from_slice(next.as_bytes());
+        }
+        if write.write_all(&batch).await.is_err() || write.flush().await.is_err() {
+            // The reader learns the reason; here the queues close, which stops the engine.
+            return;
+        }
+    }
+    // Nobody is left to be told.
+    let _ = write.shutdown().await;
+}
+
+/// The engine's way out.
+pub(super) struct Sender {
+    requests: mpsc::Sender<String>,
+    monitors: Monitors,
+}
+
+impl TransportSenderT for Sender {
+    type Error = TransportError;
+
+    async fn send(&mut self, message: String) -> Result<(), TransportError> {
+        let outbound = envelope::outbound(&message)?;
+        if outbound.is_monitor {
+            let mut monitors = self.monitors.lock().unwrap_or_else(PoisonError::into_inner);
+            monitors.extend(outbound.id);
+        }
+        self.requests.send(outbound.text).await.map_err(|_| TransportError::Writer)
+    }
+}
+
+/// The engine's way in.
+pub(super) struct Receiver {
+    read: Box<dyn AsyncRead + Send + Unpin>,
+    buffer: BytesMut,
+    decoder: FrameDecoder,
+    probe_interval: Duration,
+    replies: mpsc::Sender<String>,
+    session: mpsc::Sender<Wire>,
+    monitors: Monitors,
+    /// How many messages have gone around the engine.
+    stamp: u64,
+}
+
+impl TransportReceiverT for Receiver {
+    type Error = TransportError;
+
+    async fn receive(&mut self) -> Result<ReceivedMessage, TransportError> {
+        match self.next().await {
+            Ok(message) => Ok(ReceivedMessage::Bytes(message)),
+            Err(error) => {
+                // The session hears of it after all that came before; if it has ended, nobody asks.
+                let _ = self.session.send(Wire::Ended(error)).await;
+                Err(TransportError::Session)
+            }
+        }
+    }
+}
+
+impl Receiver {
+    /// The next message for the engine.
+    async fn next(&mut self) -> Result<Vec<u8>, TransportError> {
+        loop {
+            let frame = self.frame().await?;
+            if let Some(message) = self.sort(frame).await? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Sends a frame where it belongs; returns what is for the engine.
+    async fn sort(&mut self, frame: Bytes) -> Result<Option<Vec<u8>>, TransportError> {
+        match envelope::classify(&frame)? {
+            Inbound::Request { id, method, params } => {
+                let reply = if method == "echo" {
+                    envelope::echo_reply(id, params)
+                } else {
+                    envelope::unknown_method(id)
+                };
+                self.reply(reply)?;
+            }
+            Inbound::Probe => {}
+            Inbound::Notification { method } => {
+                let method = method.into();
+                self.around(Wire::Notification { method, frame }).await?;
+            }
+            Inbound::Success { id, .. } if self.is_monitor(id) => {
+                self.around(Wire::MonitorReply(frame)).await?;
+                return Ok(Some(envelope::success(id, self.stamp, "null")));
+            }
+            Inbound::Success { id, result } => {
+                let result = match result {
+                    Some(result) => result,
+                    None => envelope::result_of(&frame)?,
+                };
+                return Ok(Some(envelope::success(id, self.stamp, result)));
+            }
+            Inbound::Failure { id, error } => {
+                self.is_monitor(id);
+                return Ok(Some(envelope::failure(id, error)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn around(&mut self, wire: Wire) -> Result<(), TransportError> {
+        self.stamp += 1;
+        self.session.send(wire).await.map_err(|_| TransportError::Session)
+    }
+
+    /// Whether this replies to a monitor request; asked once for each reply.
+    fn is_monitor(&self, id: u64) -> bool {
+        self.monitors.lock().unwrap_or_else(PoisonError::into_inner).remove(&id)
+    }
+
+    fn reply(&self, text: String) -> Result<(), TransportError> {
+        self.replies.try_send(text).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => TransportError::EchoFlood,
+            mpsc::error::TrySendError::Closed(_) => TransportError::Writer,
+        })
+    }
+
+    /// The next frame, read if it is not there yet.
+    async fn frame(&mut self) -> Result<Bytes, TransportError> {
+        loop {
+            if let Some(frame) = self.decoder.decode(&mut self.buffer)? {
+                return Ok(frame);
+            }
+            self.read().await?;
+        }
+    }
+
+    /// Reads some bytes. When none come for the probe's interval the server is asked, when none come for
+    /// another one it is given up.
+    async fn read(&mut self) -> Result<(), TransportError> {
+        if self.buffer.capacity() - self.buffer.len() < LEAST_ROOM {
+            self.buffer.reserve(self.decoder.room(self.buffer.len()));
+        }
+        let mut probed = false;
+        loop {
+            let read = self.read.read_buf(&mut self.buffer);
+            match tokio::time::timeout(self.probe_interval, read).await {
+                Ok(Ok(0)) => return Err(TransportError::Closed { amid: !self.buffer.is_empty() }),
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(source)) => return Err(lost(source)),
+                Err(_) if probed => return Err(TransportError::Silent(self.probe_interval * 2)),
+                Err(_) => {
+                    probed = true;
+                    self.reply(envelope::PROBE.to_owned())?;
+                }
+            }
+        }
+    }
+}
+
+fn lost(source: io::Error) -> TransportError {
+    let remedy = tls::remedy(&source).unwrap_or(match source.kind() {
+        io::ErrorKind::UnexpectedEof => "the server closed it without ending the TLS session",
+        io::ErrorKind::ConnectionReset => "the server or something on the way reset it",
+        _ => "check the server and the network",
+    });
+    TransportError::Read { remedy, source }
+}
