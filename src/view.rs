@@ -83,6 +83,8 @@ pub enum Reason {
     MissingPeerRouter,
     /// A network is not of type `private` (S3.4).
     TypeNotPrivate,
+    /// A router without a subnet, or two networks without a common address family.
+    NoSubnet,
     /// The zones differ (S3.6).
     ZoneMismatch,
     /// The regions differ (S1.8).
@@ -111,6 +113,7 @@ impl Reason {
             Self::MissingLocalRouter => "missing-local-router",
             Self::MissingPeerRouter => "missing-peer-router",
             Self::TypeNotPrivate => "type-not-private",
+            Self::NoSubnet => "no-subnet",
             Self::ZoneMismatch => "zone-mismatch",
             Self::RegionMismatch => "region-mismatch",
             Self::PeeringConflict => "peering-conflict",
@@ -235,11 +238,11 @@ pub struct PlannedRow {
     pub row: RowView,
 }
 
-/// A prefix that a network would gain or lose a route to.
+/// A prefix that a router would gain or lose a route to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlannedPrefix {
-    /// `project/network` whose router gets the route.
-    pub network: String,
+    /// The Logical_Router's name.
+    pub router: String,
     /// The route's destination.
     pub prefix: IpNet,
 }

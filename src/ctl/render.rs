@@ -173,7 +173,7 @@ fn state(half: &HalfView) -> String {
 fn prefixes(text: &mut String, title: &str, sign: &str, prefixes: &[PlannedPrefix]) {
     let lines: Vec<_> = prefixes
         .iter()
-        .map(|planned| format!("{sign} {}  {}", planned.network, planned.prefix))
+        .map(|planned| format!("{sign} {}  {}", planned.router, planned.prefix))
         .collect();
     listing(text, title, &lines);
 }

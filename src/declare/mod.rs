@@ -15,6 +15,7 @@ mod diagnostic;
 mod model;
 mod networks;
 mod page;
+mod pair;
 mod peerings;
 mod pins;
 mod settings;
@@ -25,6 +26,7 @@ pub use book::{Book, Changed, Held};
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use model::{ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkType, RouterRef};
+pub use pair::PeeringKey;
 pub use settings::{
     ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings, PathSettings,
     PolicySettings, ProjectPin, Settings,

@@ -1,0 +1,413 @@
+//! The index over the replica: from a row to the router that it concerns, and to the unit it serves.
+//!
+//! Owns the reverse references that OVSDB does not keep. Folding the changes of one update costs
+//! what changed, and says what they touched; whom that concerns is for the engine to know.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, Value};
+
+use super::owner::{self, Id, UNIT_KEY, UnitId};
+use super::registration;
+use super::router::{cell, is_ours};
+use super::tables::{
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, logical_switch, router_policy,
+    router_port, static_route, switch_port,
+};
+
+/// What some changes touched.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Routers whose facts may differ, by row.
+    pub routers: BTreeSet<Uuid>,
+    /// Names that a router gained or lost: what a declaration binds may differ.
+    pub router_names: BTreeSet<Box<str>>,
+    /// Units of which a row appeared, changed or went.
+    pub units: BTreeSet<UnitId>,
+    /// Halves whose record changed: the network's identity and the half's name.
+    pub records: BTreeSet<(Id, Box<str>)>,
+    /// Whether the configuration sequence numbers moved.
+    pub sequence: bool,
+}
+
+/// The index.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    routers_by_name: BTreeMap<Box<str>, BTreeSet<Uuid>>,
+    /// Router port, static route or policy -> router.
+    router_of: HashMap<Uuid, Uuid>,
+    ports_by_name: HashMap<Box<str>, Uuid>,
+    /// Switch port -> switch.
+    switch_of: HashMap<Uuid, Uuid>,
+    /// Name of a router port -> the switch ports that lead to it.
+    switch_ports_to: HashMap<Box<str>, BTreeSet<Uuid>>,
+    /// Switch -> its localnet ports.
+    localnets: HashMap<Uuid, BTreeSet<Uuid>>,
+    units: BTreeMap<UnitId, BTreeSet<(TableId, Uuid)>>,
+}
+
+impl Inventory {
+    /// Folds changes that the replica has already taken.
+    pub fn fold(&mut self, replica: &Replica, changes: &[RowChange]) -> Touched {
+        let mut touched = Touched::default();
+        // Parents first: a child's change is then told to the router that has it now.
+        for change in changes {
+            match change.table {
+                LOGICAL_ROUTER => self.fold_router(replica, change, &mut touched),
+                LOGICAL_SWITCH => self.fold_switch(replica, change, &mut touched),
+                _ => {}
+            }
+        }
+        for change in changes {
+            match change.table {
+                ROUTER_PORT => self.fold_router_port(replica, change, &mut touched),
+                STATIC_ROUTE => {
+                    self.fold_child(replica, change, static_route::EXTERNAL_IDS, &mut touched);
+                }
+                ROUTER_POLICY => {
+                    self.fold_child(replica, change, router_policy::EXTERNAL_IDS, &mut touched);
+                }
+                SWITCH_PORT => self.fold_switch_port(replica, change, &mut touched),
+                ADDRESS_SET => self.fold_address_set(replica, change, &mut touched),
+                NB_GLOBAL => touched.sequence = true,
+                _ => {}
+            }
+        }
+        touched
+    }
+
+    /// The routers of this name: OVN does not keep names unique.
+    pub fn routers_named(&self, name: &str) -> impl Iterator<Item = Uuid> {
+        self.routers_by_name.get(name).into_iter().flatten().copied()
+    }
+
+    /// The router that has this port, route or policy.
+    #[must_use]
+    pub fn router_of(&self, child: Uuid) -> Option<Uuid> {
+        self.router_of.get(&child).copied()
+    }
+
+    /// The router port of this name.
+    #[must_use]
+    pub fn port_named(&self, name: &str) -> Option<Uuid> {
+        self.ports_by_name.get(name).copied()
+    }
+
+    /// Whether a router port is on a switch with a localnet port.
+    #[must_use]
+    pub fn leads_to_localnet(&self, router_port: &str) -> bool {
+        self.switch_ports_to.get(router_port).into_iter().flatten().any(|port| {
+            self.switch_of.get(port).is_some_and(|switch| self.localnets.contains_key(switch))
+        })
+    }
+
+    /// The rows of ours that serve a unit.
+    pub fn rows_of(&self, unit: UnitId) -> impl Iterator<Item = (TableId, Uuid)> {
+        self.units.get(&unit).into_iter().flatten().copied()
+    }
+
+    /// All units of which a row is there.
+    pub fn units(&self) -> impl Iterator<Item = UnitId> {
+        self.units.keys().copied()
+    }
+
+    fn fold_router(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        let old = change.old.as_ref();
+        let new = replica.row(LOGICAL_ROUTER, change.uuid);
+        let (before, after) =
+            (name_of(old, logical_router::NAME), name_of(new, logical_router::NAME));
+        if before != after {
+            if let Some(name) = before {
+                remove(&mut self.routers_by_name, name, &change.uuid);
+                touched.router_names.insert(name.into());
+            }
+            if let Some(name) = after {
+                self.routers_by_name.entry(name.into()).or_default().insert(change.uuid);
+                touched.router_names.insert(name.into());
+            }
+        }
+        let gateway = |row: Option<&Row>| {
+            row.map(|row| cell(row, logical_router::OPTIONS).get("chassis").is_some())
+        };
+        if before != after || gateway(old) != gateway(new) {
+            touched.routers.insert(change.uuid);
+        }
+        let lists = [
+            (logical_router::PORTS, ROUTER_PORT, router_port::EXTERNAL_IDS),
+            (logical_router::STATIC_ROUTES, STATIC_ROUTE, static_route::EXTERNAL_IDS),
+            (logical_router::POLICIES, ROUTER_POLICY, router_policy::EXTERNAL_IDS),
+        ];
+        for (column, table, tags) in lists {
+            let (lost, gained) = set_difference(old, new, column);
+            for child in lost {
+                if self.router_of.get(&child) == Some(&change.uuid) {
+                    self.router_of.remove(&child);
+                }
+                // Foreign or ours: a row that only moved away is told here, one that went by itself.
+                touched.routers.insert(change.uuid);
+            }
+            for child in gained {
+                self.router_of.insert(child, change.uuid);
+                match replica.row(table, child).and_then(|row| unit_of(table, row, tags)) {
+                    Some(unit) => {
+                        touched.units.insert(unit);
+                    }
+                    None => {
+                        touched.routers.insert(change.uuid);
+                    }
+                }
+            }
+        }
+    }
+
+    fn fold_router_port(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        let old = change.old.as_ref();
+        let new = replica.row(ROUTER_PORT, change.uuid);
+        let (before, after) = (name_of(old, router_port::NAME), name_of(new, router_port::NAME));
+        if before != after {
+            if let Some(name) = before
+                && self.ports_by_name.get(name) == Some(&change.uuid)
+            {
+                self.ports_by_name.remove(name);
+            }
+            if let Some(name) = after {
+                self.ports_by_name.insert(name.into(), change.uuid);
+            }
+        }
+        self.fold_child(replica, change, router_port::EXTERNAL_IDS, touched);
+    }
+
+    /// A port, route or policy: ours serves a unit, another's is a fact of its router.
+    fn fold_child(
+        &mut self,
+        replica: &Replica,
+        change: &RowChange,
+        tags: ColumnId,
+        touched: &mut Touched,
+    ) {
+        let table = change.table;
+        let of = |row: &Row| unit_of(table, row, tags);
+        let foreign = |row: Option<&Row>| row.is_some_and(|row| of(row).is_none());
+        if (foreign(change.old.as_ref()) || foreign(replica.row(table, change.uuid)))
+            && let Some(router) = self.router_of.get(&change.uuid)
+        {
+            touched.routers.insert(*router);
+        }
+        self.fold_unit(replica, change, of, touched);
+    }
+
+    fn fold_address_set(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        let of = |row: &Row| unit_by_tag(cell(row, address_set::EXTERNAL_IDS));
+        let old = change.old.as_ref();
+        let new = replica.row(ADDRESS_SET, change.uuid);
+        if let Some(UnitId::Network(network)) = new.or(old).and_then(of) {
+            let records = changed_records(old, new).into_iter();
+            touched.records.extend(records.map(|name| (network, name.into())));
+        }
+        self.fold_unit(replica, change, of, touched);
+    }
+
+    fn fold_unit(
+        &mut self,
+        replica: &Replica,
+        change: &RowChange,
+        unit_of: impl Fn(&Row) -> Option<UnitId>,
+        touched: &mut Touched,
+    ) {
+        let row = (change.table, change.uuid);
+        if let Some(unit) = change.old.as_ref().and_then(&unit_of) {
+            remove(&mut self.units, &unit, &row);
+            touched.units.insert(unit);
+        }
+        if let Some(unit) = replica.row(change.table, change.uuid).and_then(&unit_of) {
+            self.units.entry(unit).or_default().insert(row);
+            touched.units.insert(unit);
+        }
+    }
+
+    fn fold_switch(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        let new = replica.row(LOGICAL_SWITCH, change.uuid);
+        let (lost, gained) = set_difference(change.old.as_ref(), new, logical_switch::PORTS);
+        for port in lost {
+            if self.switch_of.get(&port) == Some(&change.uuid) {
+                self.switch_of.remove(&port);
+            }
+            if let Some(ports) = self.localnets.get_mut(&change.uuid)
+                && ports.remove(&port)
+                && ports.is_empty()
+            {
+                self.localnets.remove(&change.uuid);
+                self.touch_routers_on(replica, change.uuid, touched);
+            }
+        }
+        for port in gained {
+            self.switch_of.insert(port, change.uuid);
+            if let Some(row) = replica.row(SWITCH_PORT, port) {
+                self.place_switch_port(replica, port, row, touched);
+            }
+        }
+    }
+
+    fn fold_switch_port(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        if let Some(name) = change.old.as_ref().and_then(leads_to) {
+            remove(&mut self.switch_ports_to, name, &change.uuid);
+            self.touch_router_port(name, touched);
+        }
+        let new = replica.row(SWITCH_PORT, change.uuid);
+        let is_localnet = new.is_some_and(localnet);
+        if change.old.as_ref().is_some_and(localnet)
+            && !is_localnet
+            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
+        {
+            remove(&mut self.localnets, &switch, &change.uuid);
+            self.touch_routers_on(replica, switch, touched);
+        }
+        if let Some(row) = new {
+            self.place_switch_port(replica, change.uuid, row, touched);
+        }
+    }
+
+    fn place_switch_port(
+        &mut self,
+        replica: &Replica,
+        uuid: Uuid,
+        row: &Row,
+        touched: &mut Touched,
+    ) {
+        if let Some(name) = leads_to(row) {
+            self.switch_ports_to.entry(name.into()).or_default().insert(uuid);
+            self.touch_router_port(name, touched);
+        }
+        if localnet(row)
+            && let Some(switch) = self.switch_of.get(&uuid).copied()
+            && self.localnets.entry(switch).or_default().insert(uuid)
+        {
+            self.touch_routers_on(replica, switch, touched);
+        }
+    }
+
+    /// A switch became an uplink or ceased to be one: so did the router ports on it.
+    fn touch_routers_on(&self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
+        let Some(row) = replica.row(LOGICAL_SWITCH, switch) else { return };
+        for port in cell(row, logical_switch::PORTS).uuids() {
+            if let Some(name) = replica.row(SWITCH_PORT, port).and_then(leads_to) {
+                self.touch_router_port(name, touched);
+            }
+        }
+    }
+
+    fn touch_router_port(&self, name: &str, touched: &mut Touched) {
+        let router = self.ports_by_name.get(name).and_then(|port| self.router_of.get(port));
+        touched.routers.extend(router);
+    }
+}
+
+/// The unit that a router's port, route or policy serves; none if it is somebody else's.
+pub(crate) fn unit_of(table: TableId, row: &Row, tags: ColumnId) -> Option<UnitId> {
+    let by_tag = unit_by_tag(cell(row, tags));
+    if by_tag.is_some() || table != ROUTER_PORT {
+        return by_tag;
+    }
+    owner::peering_of_link_port(cell(row, router_port::NAME).string()).map(UnitId::Peering)
+}
+
+fn unit_by_tag(external_ids: &Value) -> Option<UnitId> {
+    if !is_ours(external_ids) {
+        return None;
+    }
+    external_ids.get(UNIT_KEY).and_then(UnitId::parse)
+}
+
+/// The names of the halves whose record differs; costs one walk over both rows.
+fn changed_records<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> BTreeSet<&'a str> {
+    let records = |row: Option<&'a Row>| {
+        let entries =
+            row.into_iter().flat_map(|row| cell(row, address_set::EXTERNAL_IDS).entries());
+        let records = entries
+            .filter_map(|(key, text)| Some((key.strip_prefix(registration::HALF_PREFIX)?, text)));
+        records.collect::<BTreeMap<&str, &str>>()
+    };
+    let (old, new) = (records(old), records(new));
+    let differing = |one: &BTreeMap<&'a str, &'a str>, other: &BTreeMap<&'a str, &'a str>| {
+        let names = one.iter().filter(|(name, text)| other.get(*name) != Some(*text));
+        names.map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    differing(&old, &new).into_iter().chain(differing(&new, &old)).collect()
+}
+
+fn localnet(row: &Row) -> bool {
+    cell(row, switch_port::TYPE).string() == "localnet"
+}
+
+/// The name of the router port that a switch port leads to.
+fn leads_to(row: &Row) -> Option<&str> {
+    cell(row, switch_port::OPTIONS).get("router-port")
+}
+
+fn name_of(row: Option<&Row>, column: ColumnId) -> Option<&str> {
+    row.map(|row| cell(row, column).string())
+}
+
+/// The members that a set lost and gained; costs one walk over both.
+fn set_difference(
+    old: Option<&Row>,
+    new: Option<&Row>,
+    column: ColumnId,
+) -> (Vec<Uuid>, Vec<Uuid>) {
+    let members = |row: Option<&Row>| -> Vec<Uuid> {
+        row.map(|row| cell(row, column).uuids().collect()).unwrap_or_default()
+    };
+    let same = match (old, new) {
+        (Some(old), Some(new)) => cell(old, column) == cell(new, column),
+        _ => false,
+    };
+    if same {
+        return (Vec::new(), Vec::new());
+    }
+    // Both are sorted, as every set in the replica is.
+    let (old, new) = (members(old), members(new));
+    let lost = old.iter().filter(|uuid| new.binary_search(uuid).is_err()).copied().collect();
+    let gained = new.iter().filter(|uuid| old.binary_search(uuid).is_err()).copied().collect();
+    (lost, gained)
+}
+
+/// Takes a member out of a map of sets, and the set with its last member.
+trait MapOfSets<K: ?Sized, V> {
+    fn remove_member(&mut self, key: &K, member: &V);
+}
+
+fn remove<K: ?Sized, V>(map: &mut impl MapOfSets<K, V>, key: &K, member: &V) {
+    map.remove_member(key, member);
+}
+
+impl<O: Ord + std::borrow::Borrow<K>, K: Ord + ?Sized, V: Ord> MapOfSets<K, V>
+    for BTreeMap<O, BTreeSet<V>>
+{
+    fn remove_member(&mut self, key: &K, member: &V) {
+        if let Some(members) = self.get_mut(key)
+            && members.remove(member)
+            && members.is_empty()
+        {
+            self.remove(key);
+        }
+    }
+}
+
+impl<O, K, V> MapOfSets<K, V> for HashMap<O, BTreeSet<V>>
+where
+    O: std::hash::Hash + Eq + std::borrow::Borrow<K>,
+    K: std::hash::Hash + Eq + ?Sized,
+    V: Ord,
+{
+    fn remove_member(&mut self, key: &K, member: &V) {
+        if let Some(members) = self.get_mut(key)
+            && members.remove(member)
+            && members.is_empty()
+        {
+            self.remove(key);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! OVN's northbound, read: typed facts about routers, and the owner tag.
+//!
+//! Owns the tables and columns that are monitored, the index from rows to routers, what counts as
+//! an inward port or an uplink, which rows are ours, and the records that must outlive the daemon.
+//! May not touch peering rules, operations or sockets. Invariant: folding a change costs what the
+//! change costs, whatever else the northbound holds.
+
+pub mod inventory;
+pub mod owner;
+pub mod registration;
+pub mod router;
+mod state;
+pub mod tables;
+
+pub use inventory::{Inventory, Touched};
+pub use owner::{End, Family, Id, UnitId};
+pub use registration::{HalfRecord, NetworkRecord, RecordedState};
+pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind};
+pub use state::Northbound;

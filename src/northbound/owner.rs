@@ -1,0 +1,226 @@
+//! The owner tag, and the names of rows that are ours.
+//!
+//! Names are derived from identities by SHA-256, so that two tenants cannot make them collide and
+//! no text of a tenant ever stands in a row name or in a match. A router port of ours is known by
+//! its name as well as by its tag: names of router ports are unique in the northbound.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::declare::{NetworkKey, PeeringKey};
+
+/// The key in `external_ids` that marks a row as ours.
+pub const OWNER_KEY: &str = "ovn-peerd";
+/// Its value: the version of what our rows mean.
+pub const OWNER_VALUE: &str = "1";
+/// The key that holds the identity of the peering or network that a row serves.
+pub const UNIT_KEY: &str = "ovn-peerd-unit";
+/// The key that says in words, for people, what a row serves.
+pub const LABEL_KEY: &str = "ovn-peerd-label";
+
+/// Every name of ours in the namespace that router and switch ports share.
+const PORT_PREFIX: &str = "ovn-peerd-";
+/// Every name of ours among address sets: no hyphens, a match could not name it.
+const SET_PREFIX: &str = "ovn_peerd_";
+/// 96 bits: as many as nobody can search a collision for.
+const ID_BYTES: usize = 12;
+
+/// What a row serves; each row of ours belongs to exactly one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnitId {
+    /// A peering: its link ports, routes and policies.
+    Peering(Id),
+    /// A network: its registration, and the policies that guard its own prefixes.
+    Network(Id),
+}
+
+impl UnitId {
+    /// The tag's value.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        match self {
+            Self::Peering(id) => format!("peering-{id}"),
+            Self::Network(id) => format!("network-{id}"),
+        }
+    }
+
+    /// Reads a tag's value; none if it is no tag of this version.
+    #[must_use]
+    pub fn parse(tag: &str) -> Option<Self> {
+        let (kind, id) = tag.split_once('-')?;
+        match kind {
+            "peering" => Id::parse(id).map(Self::Peering),
+            "network" => Id::parse(id).map(Self::Network),
+            _ => None,
+        }
+    }
+}
+
+/// A digest that stands for an identity in names and tags.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id([u8; ID_BYTES]);
+
+impl Id {
+    /// The identity of a peering.
+    #[must_use]
+    pub fn of_peering(key: &PeeringKey) -> Self {
+        let (a, b) = (key.a(), key.b());
+        Self::digest(&["peering", &a.project, &a.name, &b.project, &b.name])
+    }
+
+    /// The identity of a network.
+    #[must_use]
+    pub fn of_network(key: &NetworkKey) -> Self {
+        Self::digest(&["network", &key.project, &key.name])
+    }
+
+    /// Length-prefixed, so that no two lists of parts give the same bytes.
+    fn digest(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut id = [0; ID_BYTES];
+        for (byte, digest) in id.iter_mut().zip(hash.finalize()) {
+            *byte = digest;
+        }
+        Self(id)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.len() != 2 * ID_BYTES || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut id = [0; ID_BYTES];
+        for (position, byte) in id.iter_mut().enumerate() {
+            let digits = text.get(2 * position..2 * position + 2)?;
+            *byte = u8::from_str_radix(digits, 16).ok()?;
+        }
+        Some(Self(id))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Which end of a peering: `A` is the one whose network sorts first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// The network that sorts first.
+    A,
+    /// The other one.
+    B,
+}
+
+impl End {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// The opposite end.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// The name of a peering's router port on the router of one end.
+#[must_use]
+pub fn link_port_name(peering: Id, end: End) -> String {
+    let end = match end {
+        End::A => "a",
+        End::B => "b",
+    };
+    format!("{PORT_PREFIX}{peering}-{end}")
+}
+
+/// The peering whose link port has this name; none if the name is not ours.
+#[must_use]
+pub fn peering_of_link_port(name: &str) -> Option<Id> {
+    let (id, end) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
+    if matches!(end, "a" | "b") { Id::parse(id) } else { None }
+}
+
+/// A link port's Ethernet address: locally administered, unicast, derived from the identity.
+#[must_use]
+pub fn link_port_mac(peering: Id, end: End) -> String {
+    let digest = Id::digest(&["mac", &link_port_name(peering, end)]).0;
+    let [first, second, third, fourth, fifth, ..] = digest;
+    format!("0a:{first:02x}:{second:02x}:{third:02x}:{fourth:02x}:{fifth:02x}")
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    Ip4,
+    /// IPv6.
+    Ip6,
+}
+
+impl Family {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::Ip4, Self::Ip6];
+
+    /// The family of a prefix.
+    #[must_use]
+    pub fn of(prefix: &ipnet::IpNet) -> Self {
+        match prefix {
+            ipnet::IpNet::V4(_) => Self::Ip4,
+            ipnet::IpNet::V6(_) => Self::Ip6,
+        }
+    }
+
+    /// As OVN's match language names the protocol.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ip4 => "ip4",
+            Self::Ip6 => "ip6",
+        }
+    }
+}
+
+/// The name of the Address_Set that holds a network's prefixes of one family.
+#[must_use]
+pub fn address_set_name(network: Id, family: Family) -> String {
+    format!("{SET_PREFIX}{network}_{}", family.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_stable_because_rows_outlive_the_daemon() {
+        let key = PeeringKey::new(NetworkKey::new("blue", "web"), NetworkKey::new("green", "db"));
+        let id = Id::of_peering(&key.expect("two networks"));
+        assert_eq!(link_port_name(id, End::A), format!("ovn-peerd-{id}-a"));
+        assert_eq!(peering_of_link_port(&link_port_name(id, End::B)), Some(id));
+        assert_eq!(UnitId::parse(&UnitId::Peering(id).tag()), Some(UnitId::Peering(id)));
+        assert_eq!(peering_of_link_port("ovn-peerd-zz-a"), None);
+        assert_eq!(peering_of_link_port("lrp0"), None);
+        assert!(link_port_mac(id, End::A).starts_with("0a:"));
+        assert_ne!(link_port_mac(id, End::A), link_port_mac(id, End::B));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let left = Id::of_network(&NetworkKey::new("ab", "c"));
+        let right = Id::of_network(&NetworkKey::new("a", "bc"));
+        assert_ne!(left, right);
+    }
+}

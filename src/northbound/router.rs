@@ -1,0 +1,219 @@
+//! One router as the peering rules need to see it: kind, subnets, and what others route there.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::ovsdb::{Replica, Row, Value};
+
+use super::inventory::Inventory;
+use super::owner::{self, OWNER_KEY};
+use super::tables::{
+    LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router, router_policy,
+    router_port, static_route,
+};
+
+/// What a router's kind allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouterKind {
+    /// On every chassis, with or without distributed gateway ports.
+    Distributed,
+    /// `options:chassis` pins it to one chassis; a direct link to it fails silently.
+    Gateway,
+}
+
+/// A network that a port of the router connects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connected {
+    /// The router's own address in it.
+    pub address: IpAddr,
+    /// The network, without host bits.
+    pub prefix: IpNet,
+    /// The router port's name.
+    pub port: Arc<str>,
+}
+
+/// A static route of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignRoute {
+    /// The prefix it matches, without host bits.
+    pub prefix: IpNet,
+    /// The prefix as written, and where it leads: for messages.
+    pub text: Arc<str>,
+    /// Whether it matches the source instead of the destination.
+    pub by_source: bool,
+    /// The route table; empty for the main one.
+    pub table: Arc<str>,
+}
+
+/// A reroute or drop policy of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignPolicy {
+    /// Its priority.
+    pub priority: i64,
+    /// Its match, as written.
+    pub text: Arc<str>,
+}
+
+/// A router's facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterFacts {
+    /// The row.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its kind.
+    pub kind: RouterKind,
+    /// Networks on inward ports: the address space of the network behind it.
+    pub inward: Vec<Connected>,
+    /// Networks on all other ports of others: uplinks, links to other routers.
+    pub outward: Vec<Connected>,
+    /// Names of uplink ports.
+    pub uplinks: BTreeSet<Arc<str>>,
+    /// The route tables that inward ports look up; always holds the main one, the empty name.
+    pub tables: BTreeSet<Arc<str>>,
+    /// Static routes of others.
+    pub routes: Vec<ForeignRoute>,
+    /// Reroute policies of others.
+    pub reroutes: Vec<ForeignPolicy>,
+}
+
+impl RouterFacts {
+    /// Reads a router; none if it is not there.
+    #[must_use]
+    pub fn read(uuid: Uuid, replica: &Replica, inventory: &Inventory) -> Option<Self> {
+        let router = replica.row(LOGICAL_ROUTER, uuid)?;
+        let gateway = cell(router, logical_router::OPTIONS).get("chassis").is_some();
+        let mut facts = Self {
+            uuid,
+            name: cell(router, logical_router::NAME).string().into(),
+            kind: if gateway { RouterKind::Gateway } else { RouterKind::Distributed },
+            inward: Vec::new(),
+            outward: Vec::new(),
+            uplinks: BTreeSet::new(),
+            tables: BTreeSet::from(["".into()]),
+            routes: Vec::new(),
+            reroutes: Vec::new(),
+        };
+        for port in cell(router, logical_router::PORTS).uuids() {
+            if let Some(row) = replica.row(ROUTER_PORT, port) {
+                facts.add_port(row, inventory);
+            }
+        }
+        for route in cell(router, logical_router::STATIC_ROUTES).uuids() {
+            if let Some(row) = replica.row(STATIC_ROUTE, route) {
+                facts.routes.extend(foreign_route(row));
+            }
+        }
+        for policy in cell(router, logical_router::POLICIES).uuids() {
+            if let Some(row) = replica.row(ROUTER_POLICY, policy) {
+                facts.reroutes.extend(foreign_reroute(row));
+            }
+        }
+        facts.inward.sort();
+        facts.outward.sort();
+        facts.routes.sort();
+        facts.reroutes.sort();
+        Some(facts)
+    }
+
+    /// The address space of the network behind the router: sorted, each prefix once.
+    #[must_use]
+    pub fn prefixes(&self) -> Vec<IpNet> {
+        let prefixes: BTreeSet<IpNet> = self.inward.iter().map(|net| net.prefix).collect();
+        prefixes.into_iter().collect()
+    }
+
+    fn add_port(&mut self, row: &Row, inventory: &Inventory) {
+        let name = cell(row, router_port::NAME).string();
+        if is_ours(cell(row, router_port::EXTERNAL_IDS))
+            || owner::peering_of_link_port(name).is_some()
+        {
+            return;
+        }
+        let name: Arc<str> = name.into();
+        let gateway = !cell(row, router_port::GATEWAY_CHASSIS).is_empty()
+            || !cell(row, router_port::HA_CHASSIS_GROUP).is_empty()
+            || inventory.leads_to_localnet(&name);
+        let linked = !cell(row, router_port::PEER).is_empty();
+        let networks =
+            cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(text, &name));
+        if gateway || linked {
+            self.outward.extend(networks);
+        } else {
+            self.inward.extend(networks);
+            if let Some(table) = cell(row, router_port::OPTIONS).get("route_table") {
+                self.tables.insert(table.into());
+            }
+        }
+        if gateway {
+            self.uplinks.insert(name);
+        }
+    }
+}
+
+/// Whether `external_ids` carry our tag, of whichever version.
+pub(crate) fn is_ours(external_ids: &Value) -> bool {
+    external_ids.get(OWNER_KEY).is_some()
+}
+
+/// A cell that the layout promises; a shorter row reads as empty.
+pub(crate) fn cell(row: &Row, column: crate::ovsdb::ColumnId) -> &Value {
+    static EMPTY: LazyLock<Value> = LazyLock::new(Value::empty);
+    row.get(usize::from(column.0)).unwrap_or(&EMPTY)
+}
+
+/// Parses `10.1.0.1/24`; link-local networks are nobody's address space.
+fn connected(text: &str, port: &Arc<str>) -> Option<Connected> {
+    let net: IpNet = text.parse().ok()?;
+    let link_local = match net {
+        IpNet::V4(net) => net.addr().is_link_local(),
+        IpNet::V6(net) => net.addr().is_unicast_link_local(),
+    };
+    if link_local {
+        return None;
+    }
+    Some(Connected { address: net.addr(), prefix: net.trunc(), port: Arc::clone(port) })
+}
+
+fn foreign_route(row: &Row) -> Option<ForeignRoute> {
+    if is_ours(cell(row, static_route::EXTERNAL_IDS)) {
+        return None;
+    }
+    let written = cell(row, static_route::IP_PREFIX).string();
+    let nexthop = cell(row, static_route::NEXTHOP).string();
+    let output_port = cell(row, static_route::OUTPUT_PORT).string();
+    // A hand-made twin of a route of ours leads where ours leads: it contradicts nothing.
+    if owner::peering_of_link_port(output_port).is_some() {
+        return None;
+    }
+    let via = if output_port.is_empty() { String::new() } else { format!(" out of {output_port}") };
+    Some(ForeignRoute {
+        prefix: parse_prefix(written)?,
+        text: format!("{written} via {nexthop}{via}").into(),
+        by_source: cell(row, static_route::POLICY).string() == "src-ip",
+        table: cell(row, static_route::ROUTE_TABLE).string().into(),
+    })
+}
+
+/// A prefix as OVN reads it: a bare address is a host route, host bits are ignored.
+fn parse_prefix(text: &str) -> Option<IpNet> {
+    if let Ok(net) = text.parse::<IpNet>() {
+        return Some(net.trunc());
+    }
+    text.parse::<IpAddr>().ok().map(IpNet::from)
+}
+
+fn foreign_reroute(row: &Row) -> Option<ForeignPolicy> {
+    let ours = is_ours(cell(row, router_policy::EXTERNAL_IDS));
+    if ours || cell(row, router_policy::ACTION).string() != "reroute" {
+        return None;
+    }
+    Some(ForeignPolicy {
+        priority: cell(row, router_policy::PRIORITY).integer().unwrap_or(0),
+        text: cell(row, router_policy::MATCH).string().into(),
+    })
+}

@@ -1,0 +1,159 @@
+//! The northbound as last read: the replica and its index, kept in step.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::declare::RouterRef;
+use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates};
+
+use super::inventory::{Inventory, Touched};
+use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
+use super::registration::{HalfRecord, half_key, half_record};
+use super::router::{RouterFacts, cell};
+use super::tables::{
+    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, STATIC_ROUTE, address_set, nb_global,
+    router_port, static_route,
+};
+
+/// The replica and its index.
+#[derive(Debug)]
+pub struct Northbound {
+    replica: Replica,
+    inventory: Inventory,
+    row_changes: u64,
+}
+
+impl Northbound {
+    /// An empty northbound, to be replaced by the first snapshot.
+    #[must_use]
+    pub fn new(layout: Arc<Layout>) -> Self {
+        Self { replica: Replica::new(layout), inventory: Inventory::default(), row_changes: 0 }
+    }
+
+    /// Folds an incremental update.
+    ///
+    /// # Errors
+    /// The update does not fit the replica, which must then be read anew.
+    pub fn apply(&mut self, updates: Updates) -> Result<Touched, Inconsistent> {
+        let changes = self.replica.apply(updates)?;
+        Ok(self.fold(&changes))
+    }
+
+    /// Replaces everything; only true differences are told.
+    pub fn replace(&mut self, layout: Arc<Layout>, snapshot: Updates) -> Touched {
+        let changes = self.replica.replace(layout, snapshot);
+        self.fold(&changes)
+    }
+
+    fn fold(&mut self, changes: &[crate::ovsdb::RowChange]) -> Touched {
+        self.row_changes += changes.len() as u64;
+        self.inventory.fold(&self.replica, changes)
+    }
+
+    /// The replica.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The index.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Row changes folded so far.
+    #[must_use]
+    pub fn row_changes(&self) -> u64 {
+        self.row_changes
+    }
+
+    /// The routers that a declaration's reference means.
+    pub fn routers(&self, reference: &RouterRef) -> impl Iterator<Item = Uuid> {
+        let (by_name, by_uuid) = match reference {
+            RouterRef::Name(name) => (Some(self.inventory.routers_named(name)), None),
+            RouterRef::Uuid(uuid) => {
+                (None, self.replica.row(LOGICAL_ROUTER, *uuid).is_some().then_some(*uuid))
+            }
+        };
+        by_name.into_iter().flatten().chain(by_uuid)
+    }
+
+    /// A router's facts.
+    #[must_use]
+    pub fn facts(&self, router: Uuid) -> Option<RouterFacts> {
+        RouterFacts::read(router, &self.replica, &self.inventory)
+    }
+
+    /// `NB_Global.nb_cfg`.
+    #[must_use]
+    pub fn nb_cfg(&self) -> Option<i64> {
+        self.global(nb_global::NB_CFG)
+    }
+
+    /// `NB_Global.sb_cfg`.
+    #[must_use]
+    pub fn sb_cfg(&self) -> Option<i64> {
+        self.global(nb_global::SB_CFG)
+    }
+
+    fn global(&self, column: crate::ovsdb::ColumnId) -> Option<i64> {
+        self.replica.rows(NB_GLOBAL).next().and_then(|(_, row)| cell(row, column).integer())
+    }
+
+    /// The rows of ours that serve a unit.
+    pub fn rows_of(&self, unit: UnitId) -> impl Iterator<Item = (TableId, Uuid, &Row)> {
+        self.inventory
+            .rows_of(unit)
+            .filter_map(|(table, uuid)| self.replica.row(table, uuid).map(|row| (table, uuid, row)))
+    }
+
+    /// A network's Address_Set of one family.
+    #[must_use]
+    pub fn address_set(&self, network: Id, family: Family) -> Option<(Uuid, &Row)> {
+        let name = address_set_name(network, family);
+        self.rows_of(UnitId::Network(network))
+            .find(|(table, _, row)| {
+                *table == ADDRESS_SET && cell(row, address_set::NAME).string() == name
+            })
+            .map(|(_, uuid, row)| (uuid, row))
+    }
+
+    /// What is recorded of a half.
+    #[must_use]
+    pub fn half_record(&self, network: Id, name: &str) -> Option<HalfRecord> {
+        let (_, row) = self.address_set(network, Family::Ip4)?;
+        half_record(cell(row, address_set::EXTERNAL_IDS), name)
+    }
+
+    /// The same as written.
+    #[must_use]
+    pub fn half_record_text(&self, network: Id, name: &str) -> Option<&str> {
+        let (_, row) = self.address_set(network, Family::Ip4)?;
+        cell(row, address_set::EXTERNAL_IDS).get(&half_key(name))
+    }
+
+    /// The prefixes that a peering's routes on this router lead to now.
+    #[must_use]
+    pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
+        self.rows_of(UnitId::Peering(peering))
+            .filter(|(table, uuid, _)| {
+                *table == STATIC_ROUTE && self.inventory.router_of(*uuid) == Some(router)
+            })
+            .filter_map(|(_, _, row)| cell(row, static_route::IP_PREFIX).string().parse().ok())
+            .collect()
+    }
+
+    /// The addresses of a peering's link port now.
+    #[must_use]
+    pub fn link_addresses(&self, peering: Id, end: End) -> Vec<IpAddr> {
+        let port = self.inventory.port_named(&link_port_name(peering, end));
+        let row = port.and_then(|port| self.replica.row(ROUTER_PORT, port));
+        let networks = row.into_iter().flat_map(|row| cell(row, router_port::NETWORKS).strings());
+        networks.filter_map(|text| text.parse::<IpNet>().ok()).map(|net| net.addr()).collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! The tables and columns of OVN's northbound that we read, as ovn-nb(5) names them.
+//!
+//! Positions in [`WANTED`] are the identities used everywhere: a table or column that a server's
+//! schema lacks reads as empty, so no other place asks which OVN version is there.
+
+use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
+
+use super::owner::{OWNER_KEY, OWNER_VALUE};
+
+/// The database's name.
+pub const DATABASE: &str = "OVN_Northbound";
+
+/// The OVSDB lock that the one programming instance holds (RFC 7047 section 4.1.8).
+pub const LOCK: &str = "ovn-peerd";
+
+const fn of_type(text: &'static str) -> Clause {
+    Clause { column: "type", function: Function::Equal, value: Constant::String(text) }
+}
+
+/// Writes each table once: its position, its name, its columns in order, and what is asked for.
+macro_rules! tables {
+    ($($(#[$meta:meta])* $table:ident = $id:literal, $module:ident, $name:literal,
+       $condition:expr, { $($(#[$column_meta:meta])* $column:ident = $position:literal, $text:literal;)* })*) => {
+        $(
+            $(#[$meta])*
+            pub const $table: TableId = TableId($id);
+            #[doc = concat!("Columns of `", $name, "`.")]
+            pub mod $module {
+                use crate::ovsdb::ColumnId;
+                $($(#[$column_meta])* pub const $column: ColumnId = ColumnId($position);)*
+            }
+        )*
+        /// What is asked of the server: nothing that no rule needs. Column selection is the
+        /// largest lever on start-up time and memory.
+        pub const WANTED: &[Wanted] = &[
+            $(Wanted { table: $name, columns: &[$($text),*], condition: $condition }),*
+        ];
+    };
+}
+
+tables! {
+    /// One row: the configuration sequence numbers.
+    NB_GLOBAL = 0, nb_global, "NB_Global", None, {
+        /// Incremented with each change whose arrival in the southbound is awaited.
+        NB_CFG = 0, "nb_cfg";
+        /// The last `nb_cfg` that ovn-northd has acted on.
+        SB_CFG = 1, "sb_cfg";
+    }
+    /// Logical routers.
+    LOGICAL_ROUTER = 1, logical_router, "Logical_Router", None, {
+        /// Not unique in OVN.
+        NAME = 0, "name";
+        /// Strong references to `Logical_Router_Port`.
+        PORTS = 1, "ports";
+        /// Strong references to `Logical_Router_Static_Route`.
+        STATIC_ROUTES = 2, "static_routes";
+        /// Strong references to `Logical_Router_Policy`.
+        POLICIES = 3, "policies";
+        /// `chassis` makes it a gateway router.
+        OPTIONS = 4, "options";
+    }
+    /// Router ports.
+    ROUTER_PORT = 2, router_port, "Logical_Router_Port", None, {
+        /// Unique in the northbound.
+        NAME = 0, "name";
+        /// Addresses with their prefix lengths.
+        NETWORKS = 1, "networks";
+        /// Ethernet address.
+        MAC = 2, "mac";
+        /// The name of the router port at the other end of a direct link.
+        PEER = 3, "peer";
+        /// Makes it a distributed gateway port.
+        GATEWAY_CHASSIS = 4, "gateway_chassis";
+        /// Makes it a distributed gateway port.
+        HA_CHASSIS_GROUP = 5, "ha_chassis_group";
+        /// `route_table` among others.
+        OPTIONS = 6, "options";
+        /// Administratively up, also when unset.
+        ENABLED = 7, "enabled";
+        /// Tags.
+        EXTERNAL_IDS = 8, "external_ids";
+    }
+    /// Static routes.
+    STATIC_ROUTE = 3, static_route, "Logical_Router_Static_Route", None, {
+        /// The prefix that is matched.
+        IP_PREFIX = 0, "ip_prefix";
+        /// An address, or `discard`.
+        NEXTHOP = 1, "nexthop";
+        /// The router port to send through.
+        OUTPUT_PORT = 2, "output_port";
+        /// `dst-ip`, also when unset, or `src-ip`.
+        POLICY = 3, "policy";
+        /// The route table; empty for the main one.
+        ROUTE_TABLE = 4, "route_table";
+        /// The BFD session that gates the route.
+        BFD = 5, "bfd";
+        /// `ecmp_symmetric_reply` among others.
+        OPTIONS = 6, "options";
+        /// Tags.
+        EXTERNAL_IDS = 7, "external_ids";
+    }
+    /// Router policies.
+    ROUTER_POLICY = 4, router_policy, "Logical_Router_Policy", None, {
+        /// 0 to 32767; the highest that matches applies.
+        PRIORITY = 0, "priority";
+        /// An OVN expression; one that does not parse is silently absent.
+        MATCH = 1, "match";
+        /// `allow`, `drop` or `reroute` (newer: `jump`).
+        ACTION = 2, "action";
+        /// Next hop of a reroute (deprecated by `nexthops`).
+        NEXTHOP = 3, "nexthop";
+        /// Next hops of a reroute.
+        NEXTHOPS = 4, "nexthops";
+        /// `pkt_mark` among others.
+        OPTIONS = 5, "options";
+        /// Tags.
+        EXTERNAL_IDS = 6, "external_ids";
+    }
+    /// Address sets: only those of ours are read.
+    ADDRESS_SET = 5, address_set, "Address_Set", Some(Condition(&[Clause {
+        column: "external_ids",
+        function: Function::Includes,
+        value: Constant::Map(&[(OWNER_KEY, OWNER_VALUE)]),
+    }])), {
+        /// Unique in the northbound.
+        NAME = 0, "name";
+        /// Addresses and prefixes.
+        ADDRESSES = 1, "addresses";
+        /// Tags, and what must last.
+        EXTERNAL_IDS = 2, "external_ids";
+    }
+    /// Logical switches: only for which ports are theirs.
+    LOGICAL_SWITCH = 6, logical_switch, "Logical_Switch", None, {
+        /// Strong references to `Logical_Switch_Port`.
+        PORTS = 0, "ports";
+    }
+    /// Switch ports: only those of type `router` and `localnet` are read.
+    SWITCH_PORT = 7, switch_port, "Logical_Switch_Port", Some(Condition(&[of_type("router"), of_type("localnet")])), {
+        /// `router` or `localnet`.
+        TYPE = 0, "type";
+        /// `router-port` names the router port at the other end.
+        OPTIONS = 1, "options";
+    }
+}
