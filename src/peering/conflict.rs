@@ -1,0 +1,144 @@
+//! What stands against routing a prefix of the other side on a router (northbound.md section 3).
+//!
+//! Each conflict has two tellings: one for the owner of the router, with the rows named, and one
+//! for the other side, which learns only which prefix of its own is in use there.
+
+use ipnet::IpNet;
+
+use crate::declare::NetworkKey;
+use crate::northbound::RouterFacts;
+
+use super::prefix::overlap;
+
+/// A prefix of another peer of the same network, admitted there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The network it belongs to.
+    pub network: NetworkKey,
+    /// The prefix.
+    pub prefix: IpNet,
+}
+
+/// A reason not to route a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The prefix of the other side.
+    pub prefix: IpNet,
+    /// With what, for the owner of the router.
+    pub with: String,
+}
+
+impl Conflict {
+    /// For the owner of the router.
+    #[must_use]
+    pub fn explain(&self, remote: &NetworkKey) -> String {
+        format!("{} of {remote} overlaps {}", self.prefix, self.with)
+    }
+
+    /// For the owner of the prefix.
+    #[must_use]
+    pub fn explain_to_remote(&self, router_side: &NetworkKey) -> String {
+        format!("{} is already in use at {router_side}", self.prefix)
+    }
+}
+
+/// The first reason not to route `prefix` on this router, besides other peers.
+#[must_use]
+pub fn against(prefix: &IpNet, router: &RouterFacts) -> Option<Conflict> {
+    let with = |with: String| Some(Conflict { prefix: *prefix, with });
+    if let Some(own) = router.inward.iter().find(|own| overlap(&own.prefix, prefix)) {
+        return with(format!("its own subnet {} on port {}", own.prefix, own.port));
+    }
+    if let Some(used) = router.outward.iter().find(|used| overlap(&used.prefix, prefix)) {
+        return with(format!("{}, connected on port {}", used.prefix, used.port));
+    }
+    let twin = router.routes.iter().find(|route| {
+        !route.by_source && route.prefix == *prefix && router.tables.contains(&route.table)
+    })?;
+    with(format!("the static route {} of router {}", twin.text, router.name))
+}
+
+/// What takes traffic away from a route that stands: each as a sentence for the router's owner.
+pub fn diversions<'a>(
+    prefix: &'a IpNet,
+    own: &'a [IpNet],
+    router: &'a RouterFacts,
+) -> impl Iterator<Item = String> + 'a {
+    let routes = router.routes.iter().filter(move |route| {
+        let wins = route.prefix.prefix_len() > prefix.prefix_len();
+        let concerned = if route.by_source {
+            own.iter().any(|own| overlap(own, &route.prefix)) && same_family(&route.prefix, prefix)
+        } else {
+            prefix.contains(&route.prefix)
+        };
+        wins && concerned && router.tables.contains(&route.table)
+    });
+    let routes = routes.map(move |route| {
+        let kind = if route.by_source { "source route" } else { "static route" };
+        format!("the {kind} {} of router {} takes traffic from {prefix}", route.text, router.name)
+    });
+    let policies = router.reroutes.iter().filter(move |policy| may_concern(&policy.text, prefix));
+    routes.chain(policies.map(move |policy| {
+        format!(
+            "the reroute policy of priority {} ({}) of router {} may take traffic from {prefix}",
+            policy.priority, policy.text, router.name
+        )
+    }))
+}
+
+fn same_family(one: &IpNet, other: &IpNet) -> bool {
+    matches!((one, other), (IpNet::V4(_), IpNet::V4(_)) | (IpNet::V6(_), IpNet::V6(_)))
+}
+
+/// Whether a foreign match may concern traffic to `prefix`. Matches are not evaluated: only one
+/// that names destinations, none of which overlaps, is known not to.
+fn may_concern(text: &str, prefix: &IpNet) -> bool {
+    let field = match prefix {
+        IpNet::V4(_) => "ip4.dst",
+        IpNet::V6(_) => "ip6.dst",
+    };
+    let other = match prefix {
+        IpNet::V4(_) => "ip6.",
+        IpNet::V6(_) => "ip4.",
+    };
+    let Some((_, rest)) = text.split_once(field) else {
+        // Only the other family is spoken of.
+        return !text.contains(other) || text.contains("||");
+    };
+    if text.contains("||") || text.contains('!') || text.contains('$') {
+        return true;
+    }
+    let literals = rest.trim_start().trim_start_matches("==").trim_start();
+    let literals = literals
+        .strip_prefix('{')
+        .and_then(|set| set.split('}').next())
+        .unwrap_or(literals.split_whitespace().next().unwrap_or(""));
+    let mut known = literals.split([',', ' ']).filter(|word| !word.is_empty()).map(|word| {
+        let net =
+            word.parse::<IpNet>().or_else(|_| word.parse::<std::net::IpAddr>().map(IpNet::from));
+        net.map(|net| overlap(&net.trunc(), prefix)).unwrap_or(true)
+    });
+    known.any(|overlaps| overlaps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_on_other_destinations_is_known_to_be_harmless() {
+        let prefix: IpNet = "10.2.0.0/24".parse().expect("a prefix");
+        for (text, expected) in [
+            ("ip4.dst == 10.3.0.0/16", false),
+            ("ip4.dst == {10.3.0.0/16, 10.2.0.7}", true),
+            ("ip4.dst == 10.2.0.0/16 && tcp", true),
+            ("ip4.src == 10.1.0.0/24", true),
+            ("ip6.dst == fd00::/8", false),
+            ("inport == \"x\"", true),
+            ("ip4.dst != 10.3.0.0/16", true),
+            ("ip4.dst == $somebody", true),
+        ] {
+            assert_eq!(may_concern(text, &prefix), expected, "{text}");
+        }
+    }
+}

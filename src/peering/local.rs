@@ -1,0 +1,156 @@
+//! One network on its own: whether it can peer at all, before anybody else is looked at.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::declare::{Network, NetworkKey, NetworkType, RouterRef};
+use crate::northbound::{Northbound, RouterFacts, RouterKind};
+use crate::view::Reason;
+
+/// A network that has declared a half.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// It can peer.
+    Ready(Arc<Ready>),
+    /// It cannot, whoever the other side is.
+    Fault(Fault),
+}
+
+/// A network that can peer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Its binding.
+    pub network: Network,
+    /// Its router.
+    pub router: RouterFacts,
+    /// Its address space.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// Why a network cannot peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No file of the operator binds it.
+    Unbound,
+    /// Its router is not in the northbound.
+    NoRouter(RouterRef),
+    /// Several routers have that name.
+    AmbiguousRouter(RouterRef),
+    /// It is not of type `private`.
+    Type(Arc<str>),
+    /// Its router is a gateway router.
+    GatewayRouter(Arc<str>),
+    /// Its router has no inward subnet.
+    NoSubnet(Arc<str>),
+}
+
+impl Local {
+    /// Reads a network's own state.
+    #[must_use]
+    pub fn read(binding: Option<&Network>, northbound: &Northbound) -> Self {
+        match Self::ready(binding, northbound) {
+            Ok(ready) => Self::Ready(Arc::new(ready)),
+            Err(fault) => Self::Fault(fault),
+        }
+    }
+
+    fn ready(binding: Option<&Network>, northbound: &Northbound) -> Result<Ready, Fault> {
+        let network = binding.ok_or(Fault::Unbound)?.clone();
+        if let NetworkType::Other(kind) = &network.kind {
+            return Err(Fault::Type(Arc::clone(kind)));
+        }
+        let mut routers = northbound.routers(&network.router);
+        let router = routers.next().ok_or_else(|| Fault::NoRouter(network.router.clone()))?;
+        if routers.next().is_some() {
+            return Err(Fault::AmbiguousRouter(network.router.clone()));
+        }
+        drop(routers);
+        let router =
+            northbound.facts(router).ok_or_else(|| Fault::NoRouter(network.router.clone()))?;
+        if router.kind == RouterKind::Gateway {
+            return Err(Fault::GatewayRouter(router.name));
+        }
+        let prefixes = router.prefixes();
+        if prefixes.is_empty() {
+            return Err(Fault::NoSubnet(router.name));
+        }
+        Ok(Ready { network, router, prefixes })
+    }
+}
+
+impl Fault {
+    /// The reason told to the network's own side.
+    #[must_use]
+    pub fn local_reason(&self) -> Reason {
+        match self {
+            Self::Unbound | Self::NoRouter(_) => Reason::MissingLocalRouter,
+            Self::AmbiguousRouter(_) | Self::GatewayRouter(_) => Reason::UnsupportedRouter,
+            Self::Type(_) => Reason::TypeNotPrivate,
+            Self::NoSubnet(_) => Reason::NoSubnet,
+        }
+    }
+
+    /// The reason told to the other side, once both have consented: no names of this side's rows.
+    #[must_use]
+    pub fn remote_reason(&self) -> Reason {
+        match self {
+            Self::Unbound | Self::NoRouter(_) => Reason::MissingPeerRouter,
+            Self::AmbiguousRouter(_)
+            | Self::GatewayRouter(_)
+            | Self::Type(_)
+            | Self::NoSubnet(_) => self.local_reason(),
+        }
+    }
+
+    /// What is wrong, for the network's own side.
+    #[must_use]
+    pub fn explain(&self, network: &NetworkKey) -> String {
+        match self {
+            Self::Unbound => format!("network {network} is not bound to a Logical_Router"),
+            Self::NoRouter(router) => format!(
+                "network {network} is bound to Logical_Router {router}, which is not in the northbound"
+            ),
+            Self::AmbiguousRouter(router) => format!(
+                "network {network} is bound to Logical_Router {router}, but several routers have that name"
+            ),
+            Self::Type(kind) => {
+                format!("network {network} is of type {kind}; only private networks may peer")
+            }
+            Self::GatewayRouter(router) => format!(
+                "Logical_Router {router} of network {network} is a gateway router (options:chassis), to which OVN makes no direct link"
+            ),
+            Self::NoSubnet(router) => {
+                format!(
+                    "Logical_Router {router} of network {network} has no inward port with a subnet"
+                )
+            }
+        }
+    }
+
+    /// What the network's own side can do.
+    #[must_use]
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::Unbound => "ask the operator to bind the network in networks.d",
+            Self::NoRouter(_) => "create the router, or correct `router` in networks.d",
+            Self::AmbiguousRouter(_) => "name the router by its UUID in networks.d",
+            Self::Type(_) => "peer a private network, or correct `type` in networks.d",
+            Self::GatewayRouter(_) => "bind the network to a distributed router",
+            Self::NoSubnet(_) => "give the router a port with a subnet",
+        }
+    }
+
+    /// What is wrong, for the other side: what it must know and no more.
+    #[must_use]
+    pub fn explain_to_remote(&self, network: &NetworkKey) -> String {
+        match self {
+            Self::Unbound | Self::NoRouter(_) => format!("{network} has no router at present"),
+            Self::AmbiguousRouter(_) | Self::GatewayRouter(_) => {
+                format!("the router of {network} is of a kind that cannot be linked")
+            }
+            Self::Type(_) => format!("{network} is not a private network"),
+            Self::NoSubnet(_) => format!("{network} has no subnet at present"),
+        }
+    }
+}

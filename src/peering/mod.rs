@@ -1,0 +1,20 @@
+//! The rules of peering: the only place that decides.
+//!
+//! Owns identity, pairing, consent, conflicts and reasons: declarations, the northbound's facts and
+//! what is recorded there become one [`Resolution`] per pair of networks. May not touch row shapes,
+//! operations or the clock. Invariants: every [`Standing`] is produced in `decide`; until both
+//! sides have declared, nothing of the other network is looked at; what comes out does not depend
+//! on the order in which things came in.
+
+pub mod conflict;
+pub mod decide;
+pub mod local;
+pub mod network;
+pub mod outcome;
+pub mod prefix;
+pub mod resolver;
+
+pub use local::{Local, Ready};
+pub use network::{Networks, Node};
+pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
+pub use resolver::{Resolved, Resolver, end_of, key_of_end};

@@ -1,0 +1,258 @@
+//! The networks that take part: their halves, their own state, and what is wanted there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::declare::{Book, HalfKey, NetworkKey, PeeringKey, RouterRef};
+use crate::northbound::{Id, Northbound, Touched};
+
+use super::local::Local;
+use super::prefix::PrefixIndex;
+
+/// A network that has halves, or is the target of some.
+#[derive(Debug, Default)]
+pub struct Node {
+    halves: BTreeSet<HalfKey>,
+    pairs: BTreeSet<PeeringKey>,
+    linked: BTreeSet<PeeringKey>,
+    local: Option<Local>,
+    wanted: PrefixIndex<PeeringKey>,
+}
+
+impl Node {
+    /// The network on its own; none unless it has declared a half: until then nobody looks.
+    #[must_use]
+    pub fn local(&self) -> Option<&Local> {
+        self.local.as_ref()
+    }
+
+    /// The halves that it declares.
+    #[must_use]
+    pub fn halves(&self) -> &BTreeSet<HalfKey> {
+        &self.halves
+    }
+
+    /// The pairs that it is part of.
+    #[must_use]
+    pub fn pairs(&self) -> &BTreeSet<PeeringKey> {
+        &self.pairs
+    }
+
+    /// Whether a link stands on it.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        !self.linked.is_empty()
+    }
+
+    /// Candidates that want something routed here that overlaps this prefix.
+    pub(super) fn wanting(&self, prefix: &IpNet) -> impl Iterator<Item = &PeeringKey> {
+        self.wanted.overlapping(prefix)
+    }
+}
+
+/// How a network's router was found.
+#[derive(Debug, PartialEq, Eq)]
+struct Watch {
+    reference: RouterRef,
+    routers: BTreeSet<Uuid>,
+}
+
+/// All networks that take part.
+#[derive(Debug, Default)]
+pub struct Networks {
+    nodes: BTreeMap<NetworkKey, Node>,
+    keys: HashMap<Id, NetworkKey>,
+    watches: BTreeMap<NetworkKey, Watch>,
+    by_router: HashMap<Uuid, BTreeSet<NetworkKey>>,
+    by_reference: BTreeMap<RouterRef, BTreeSet<NetworkKey>>,
+    dirty: BTreeSet<NetworkKey>,
+}
+
+impl Networks {
+    /// What is known of a network.
+    #[must_use]
+    pub fn node(&self, key: &NetworkKey) -> Option<&Node> {
+        self.nodes.get(key)
+    }
+
+    /// The network with this identity.
+    #[must_use]
+    pub fn key_of(&self, id: Id) -> Option<&NetworkKey> {
+        self.keys.get(&id)
+    }
+
+    /// The router of a network that can peer.
+    #[must_use]
+    pub fn router_of(&self, key: &NetworkKey) -> Option<Uuid> {
+        match self.nodes.get(key)?.local.as_ref()? {
+            Local::Ready(ready) => Some(ready.router.uuid),
+            Local::Fault(_) => None,
+        }
+    }
+
+    /// All networks that have declared a half.
+    pub fn declared(&self) -> impl Iterator<Item = &NetworkKey> {
+        self.nodes.iter().filter(|(_, node)| !node.halves.is_empty()).map(|(key, _)| key)
+    }
+
+    pub(super) fn pairs_of(&self, key: &NetworkKey) -> Vec<PeeringKey> {
+        self.nodes.get(key).map(|node| node.pairs.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn mark(&mut self, key: &NetworkKey) {
+        if self.nodes.contains_key(key) {
+            self.dirty.insert(key.clone());
+        }
+    }
+
+    pub(super) fn mark_all(&mut self) {
+        self.dirty.extend(self.nodes.keys().cloned());
+    }
+
+    pub(super) fn touched(&mut self, touched: &Touched) {
+        for router in &touched.routers {
+            self.dirty.extend(self.by_router.get(router).into_iter().flatten().cloned());
+            let reference = RouterRef::Uuid(*router);
+            self.dirty.extend(self.by_reference.get(&reference).into_iter().flatten().cloned());
+        }
+        for name in &touched.router_names {
+            let reference = RouterRef::Name(name.as_ref().into());
+            self.dirty.extend(self.by_reference.get(&reference).into_iter().flatten().cloned());
+        }
+    }
+
+    pub(super) fn declare(&mut self, half: &HalfKey) {
+        let id = Id::of_network(&half.network);
+        self.keys.entry(id).or_insert_with(|| half.network.clone());
+        let node = self.nodes.entry(half.network.clone()).or_default();
+        if node.halves.is_empty() {
+            self.dirty.insert(half.network.clone());
+        }
+        node.halves.insert(half.clone());
+    }
+
+    pub(super) fn withdraw(&mut self, half: &HalfKey) {
+        let Some(node) = self.nodes.get_mut(&half.network) else { return };
+        node.halves.remove(half);
+        if node.halves.is_empty() {
+            self.dirty.insert(half.network.clone());
+        }
+    }
+
+    pub(super) fn join(&mut self, pair: &PeeringKey) {
+        for key in [pair.a(), pair.b()] {
+            self.nodes.entry(key.clone()).or_default().pairs.insert(pair.clone());
+        }
+    }
+
+    pub(super) fn leave(&mut self, pair: &PeeringKey) {
+        for key in [pair.a(), pair.b()] {
+            let Some(node) = self.nodes.get_mut(key) else { continue };
+            node.pairs.remove(pair);
+            node.linked.remove(pair);
+            if node.pairs.is_empty() && node.halves.is_empty() {
+                self.nodes.remove(key);
+                self.keys.remove(&Id::of_network(key));
+                self.unwatch(key);
+            }
+        }
+    }
+
+    pub(super) fn set_wanted(
+        &mut self,
+        network: &NetworkKey,
+        pair: &PeeringKey,
+        old: &[IpNet],
+        new: &[IpNet],
+    ) {
+        let Some(node) = self.nodes.get_mut(network) else { return };
+        for prefix in old {
+            node.wanted.remove(prefix, pair);
+        }
+        for prefix in new {
+            node.wanted.insert(prefix, pair.clone());
+        }
+    }
+
+    /// Notes whether a link stands; a network's first and last one bring and take its own guard.
+    pub(super) fn set_linked(
+        &mut self,
+        pair: &PeeringKey,
+        linked: bool,
+        changed: &mut BTreeSet<NetworkKey>,
+    ) {
+        for key in [pair.a(), pair.b()] {
+            let Some(node) = self.nodes.get_mut(key) else { continue };
+            let before = node.is_linked();
+            if linked {
+                node.linked.insert(pair.clone());
+            } else {
+                node.linked.remove(pair);
+            }
+            if node.is_linked() != before {
+                changed.insert(key.clone());
+            }
+        }
+    }
+
+    /// Reads dirty networks anew; returns those whose own state differs.
+    pub(super) fn refresh(
+        &mut self,
+        book: &Book,
+        northbound: &Northbound,
+        changed: &mut BTreeSet<NetworkKey>,
+    ) -> Vec<NetworkKey> {
+        let mut differing = Vec::new();
+        for key in std::mem::take(&mut self.dirty) {
+            changed.insert(key.clone());
+            let Some(node) = self.nodes.get(&key) else { continue };
+            let binding = book.network(&key);
+            let local = (!node.halves.is_empty()).then(|| Local::read(binding, northbound));
+            let watch = local.is_some().then_some(binding).flatten().map(|network| Watch {
+                reference: network.router.clone(),
+                routers: northbound.routers(&network.router).collect(),
+            });
+            self.watch(&key, watch);
+            if let Some(node) = self.nodes.get_mut(&key)
+                && node.local != local
+            {
+                node.local = local;
+                differing.push(key);
+            }
+        }
+        differing
+    }
+
+    fn watch(&mut self, key: &NetworkKey, watch: Option<Watch>) {
+        if self.watches.get(key) == watch.as_ref() {
+            return;
+        }
+        self.unwatch(key);
+        let Some(watch) = watch else { return };
+        for router in &watch.routers {
+            self.by_router.entry(*router).or_default().insert(key.clone());
+        }
+        self.by_reference.entry(watch.reference.clone()).or_default().insert(key.clone());
+        self.watches.insert(key.clone(), watch);
+    }
+
+    fn unwatch(&mut self, key: &NetworkKey) {
+        let Some(watch) = self.watches.remove(key) else { return };
+        for router in &watch.routers {
+            if let Some(keys) = self.by_router.get_mut(router) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_router.remove(router);
+                }
+            }
+        }
+        if let Some(keys) = self.by_reference.get_mut(&watch.reference) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_reference.remove(&watch.reference);
+            }
+        }
+    }
+}

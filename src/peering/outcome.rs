@@ -1,0 +1,133 @@
+//! What the rules decide: a verdict per half, and the link that shall stand, if any.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::declare::{NetworkKey, PeeringKey};
+use crate::northbound::{End, Family, Id, RecordedState};
+use crate::view::Reason;
+
+/// Where a half stands, as far as rules can tell: whether a linked one is provisioning or active
+/// is seen from the northbound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The other side has not declared.
+    Pending,
+    /// The link shall stand.
+    Linked,
+    /// Down on this side.
+    Disabled,
+    /// Down on the other side.
+    PeerDisabled,
+    /// It was linked, and the other side withdrew.
+    Disconnected,
+    /// It cannot be linked.
+    Failed(Reason),
+}
+
+impl Standing {
+    /// As it is recorded.
+    #[must_use]
+    pub fn recorded(self) -> RecordedState {
+        match self {
+            Self::Pending => RecordedState::Pending,
+            Self::Linked => RecordedState::Linked,
+            Self::Disabled => RecordedState::Disabled,
+            Self::PeerDisabled => RecordedState::PeerDisabled,
+            Self::Disconnected => RecordedState::Disconnected,
+            Self::Failed(reason) => RecordedState::Failed(reason.as_str().into()),
+        }
+    }
+}
+
+/// The verdict on a half.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why, in a sentence; none when linked.
+    pub explanation: Option<String>,
+    /// What to do about it.
+    pub next_step: Option<String>,
+    /// What is not as it should be although it is linked.
+    pub degraded: Vec<String>,
+}
+
+/// A link between two routers: everything the rows are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The peering.
+    pub key: PeeringKey,
+    /// Its identity in names.
+    pub id: Id,
+    /// The end whose network sorts first.
+    pub a: LinkEnd,
+    /// The other end.
+    pub b: LinkEnd,
+}
+
+impl Link {
+    /// One end.
+    #[must_use]
+    pub fn end(&self, end: End) -> &LinkEnd {
+        match end {
+            End::A => &self.a,
+            End::B => &self.b,
+        }
+    }
+}
+
+/// One end of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkEnd {
+    /// The network.
+    pub network: NetworkKey,
+    /// Its identity in names.
+    pub network_id: Id,
+    /// Its router.
+    pub router: Uuid,
+    /// The router's name, which guards the transaction.
+    pub router_name: Arc<str>,
+    /// The router's own inward address of each linked family.
+    pub addresses: Vec<IpAddr>,
+    /// The route tables of the router that need the other end's prefixes.
+    pub tables: BTreeSet<Arc<str>>,
+    /// This end's prefixes that the other end routes, of linked families.
+    pub prefixes: Vec<IpNet>,
+    /// The families in which these are all prefixes of the network: the registration's sets say
+    /// the same then, and follow it without a change of the link's policies.
+    pub whole: BTreeSet<Family>,
+}
+
+impl LinkEnd {
+    /// The address of a family, if that is linked.
+    #[must_use]
+    pub fn address(&self, family: Family) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|address| Family::of(&(*address).into()) == family)
+    }
+}
+
+/// What the rules say of one peering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The verdict on the half of each end that counts; none where an end has not declared.
+    pub verdicts: [Option<Verdict>; 2],
+    /// The link that shall stand.
+    pub link: Option<Link>,
+}
+
+impl Resolution {
+    /// The verdict on one end's half.
+    #[must_use]
+    pub fn verdict(&self, end: End) -> Option<&Verdict> {
+        let [a, b] = &self.verdicts;
+        match end {
+            End::A => a.as_ref(),
+            End::B => b.as_ref(),
+        }
+    }
+}

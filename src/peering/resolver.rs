@@ -1,0 +1,454 @@
+//! The rules applied to all pairs, and kept applied as things change.
+//!
+//! Owns which halves make which pair, each network's own state, and who wants which prefix routed
+//! where. Peerings compete only where prefixes overlap at a common network: those that stand come
+//! first, the oldest first, then the others by name; each is admitted unless one that comes first
+//! has what it needs. A change makes dirty only the pairs that it can concern; a full recompute is
+//! the same code with all of them dirty.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::declare::{Book, Half, HalfKey, NetworkKey, PeeringKey};
+use crate::northbound::{End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId};
+
+use super::conflict::Claim;
+use super::decide::{Pair, Side};
+use super::network::{Networks, Node};
+use super::outcome::{Link, Resolution, Verdict};
+use super::prefix::overlap;
+
+/// Who comes first where two peerings want what only one can have: those that stand, the oldest
+/// first; then by name. A total order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    new: bool,
+    since: Option<Timestamp>,
+    key: PeeringKey,
+}
+
+/// A pair of networks of which one at least has declared.
+#[derive(Debug)]
+struct PairState {
+    id: Id,
+    rank: Rank,
+    halves: BTreeSet<HalfKey>,
+    /// The half of each end that counts.
+    counting: [Option<HalfKey>; 2],
+    /// At each end, what the other end's network would have routed there.
+    wanted: [Vec<IpNet>; 2],
+    /// At each end, what was admitted of it.
+    claims: [Vec<IpNet>; 2],
+    resolution: Resolution,
+}
+
+/// What a pass of the rules did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Pairs decided anew.
+    pub pairs: BTreeSet<PeeringKey>,
+    /// Units of which nothing is declared any more.
+    pub orphans: BTreeSet<UnitId>,
+    /// Networks whose registration or own guard may differ.
+    pub networks: BTreeSet<NetworkKey>,
+}
+
+/// All pairs.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    networks: Networks,
+    pairs: BTreeMap<PeeringKey, PairState>,
+    pair_of_half: BTreeMap<HalfKey, PeeringKey>,
+    pair_of_id: HashMap<Id, PeeringKey>,
+    dirty: BTreeSet<Rank>,
+    pending: Resolved,
+}
+
+impl Resolver {
+    /// Takes note of declarations that were added, altered or withdrawn.
+    pub fn declared(
+        &mut self,
+        book: &Book,
+        networks: &BTreeSet<NetworkKey>,
+        halves: &BTreeSet<HalfKey>,
+    ) {
+        for network in networks {
+            self.networks.mark(network);
+        }
+        for key in halves {
+            self.place(key, book.half(key));
+        }
+    }
+
+    /// Takes note of what changed in the northbound.
+    pub fn touched(&mut self, touched: &Touched) {
+        self.networks.touched(touched);
+        for unit in &touched.units {
+            match unit {
+                UnitId::Peering(id) => match self.pair_of_id.get(id).cloned() {
+                    Some(key) => self.mark(&key),
+                    None => {
+                        self.pending.orphans.insert(*unit);
+                    }
+                },
+                UnitId::Network(id) => match self.networks.key_of(*id) {
+                    Some(key) => {
+                        self.pending.networks.insert(key.clone());
+                    }
+                    None => {
+                        self.pending.orphans.insert(*unit);
+                    }
+                },
+            }
+        }
+        for (network, name) in &touched.records {
+            let Some(network) = self.networks.key_of(*network).cloned() else { continue };
+            let half = HalfKey { network, name: name.as_ref().into() };
+            if let Some(pair) = self.pair_of_half.get(&half).cloned() {
+                self.mark(&pair);
+            }
+        }
+    }
+
+    /// Makes every pair and network dirty, and every unit of which rows are there.
+    pub fn mark_all(&mut self, northbound: &Northbound) {
+        self.networks.mark_all();
+        let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
+        for pair in &pairs {
+            self.mark(pair);
+        }
+        let units = northbound.inventory().units();
+        self.pending.orphans.extend(units.filter(|unit| match unit {
+            UnitId::Peering(id) => !self.pair_of_id.contains_key(id),
+            UnitId::Network(id) => self.networks.key_of(*id).is_none(),
+        }));
+    }
+
+    /// Decides whatever is dirty.
+    pub fn resolve(&mut self, book: &Book, northbound: &Northbound) -> Resolved {
+        for network in self.networks.refresh(book, northbound, &mut self.pending.networks) {
+            for pair in self.networks.pairs_of(&network) {
+                self.mark(&pair);
+            }
+        }
+        while let Some(rank) = self.dirty.pop_first() {
+            self.resolve_pair(&rank.key, book, northbound);
+        }
+        std::mem::take(&mut self.pending)
+    }
+
+    /// The link that shall stand between two networks, if any.
+    #[must_use]
+    pub fn link(&self, key: &PeeringKey) -> Option<&Link> {
+        self.pairs.get(key)?.resolution.link.as_ref()
+    }
+
+    /// A pair's identity in names, as long as one side has declared it.
+    #[must_use]
+    pub fn id(&self, key: &PeeringKey) -> Option<Id> {
+        self.pairs.get(key).map(|pair| pair.id)
+    }
+
+    /// All pairs of which one side at least has declared.
+    pub fn pairs(&self) -> impl Iterator<Item = &PeeringKey> {
+        self.pairs.keys()
+    }
+
+    /// The pair that a half belongs to.
+    #[must_use]
+    pub fn pair_of(&self, half: &HalfKey) -> Option<&PeeringKey> {
+        self.pair_of_half.get(half)
+    }
+
+    /// The halves of a pair, of both sides.
+    pub fn halves_of(&self, key: &PeeringKey) -> impl Iterator<Item = &HalfKey> {
+        self.pairs.get(key).into_iter().flat_map(|pair| &pair.halves)
+    }
+
+    /// The verdict on a half; for a surplus half of the same pair, that it conflicts.
+    #[must_use]
+    pub fn verdict(&self, half: &HalfKey) -> Option<Verdict> {
+        let key = self.pair_of_half.get(half)?;
+        let pair = self.pairs.get(key)?;
+        let end = end_of(key, &half.network);
+        let [a, b] = &pair.counting;
+        let counting = if end == End::A { a } else { b }.as_ref()?;
+        if counting == half {
+            return pair.resolution.verdict(end).cloned();
+        }
+        Some(super::decide::surplus(&counting.name, key_of_end(key, end.other())))
+    }
+
+    /// What is known of the networks.
+    #[must_use]
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// Moves a half to the pair it belongs to now, if any.
+    fn place(&mut self, key: &HalfKey, half: Option<&Half>) {
+        let pair =
+            half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
+        if let Some(old) = self.pair_of_half.remove(key) {
+            if let Some(state) = self.pairs.get_mut(&old) {
+                state.halves.remove(key);
+            }
+            self.mark(&old);
+        }
+        self.pending.networks.insert(key.network.clone());
+        let Some(pair) = pair else {
+            self.networks.withdraw(key);
+            return;
+        };
+        self.networks.declare(key);
+        self.pair_of_half.insert(key.clone(), pair.clone());
+        let id = Id::of_peering(&pair);
+        self.pair_of_id.insert(id, pair.clone());
+        let state = self.pairs.entry(pair.clone()).or_insert_with(|| PairState::new(id, &pair));
+        state.halves.insert(key.clone());
+        self.networks.join(&pair);
+        self.mark(&pair);
+    }
+
+    fn mark(&mut self, key: &PeeringKey) {
+        if let Some(pair) = self.pairs.get(key) {
+            self.dirty.insert(pair.rank.clone());
+        }
+    }
+
+    fn resolve_pair(&mut self, key: &PeeringKey, book: &Book, northbound: &Northbound) {
+        let Some(mut state) = self.pairs.remove(key) else { return };
+        if state.halves.is_empty() {
+            let old_wanted = state.wanted.clone();
+            self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
+            self.settle(key, &state.rank, &old_wanted, &state);
+            self.networks.set_linked(key, false, &mut self.pending.networks);
+            self.networks.leave(key);
+            self.pair_of_id.remove(&state.id);
+            self.pending.orphans.insert(UnitId::Peering(state.id));
+            return;
+        }
+        let inputs = self.inputs(key, &state, book, northbound);
+        let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
+        let old_claims = std::mem::take(&mut state.claims);
+        let old_wanted = state.wanted.clone();
+        let (wanted, resolution) = {
+            let pair = self.pair(key, &state, &inputs);
+            let wanted = match pair.candidate() {
+                Some((a, b)) => [b.prefixes.clone(), a.prefixes.clone()],
+                None => [Vec::new(), Vec::new()],
+            };
+            (wanted, pair.decide())
+        };
+        state.claims = match &resolution.link {
+            Some(link) => [link.b.prefixes.clone(), link.a.prefixes.clone()],
+            None => [Vec::new(), Vec::new()],
+        };
+        state.counting = inputs.counting();
+        state.resolution = resolution;
+        self.set_wanted(key, &mut state, wanted);
+        if old_claims != state.claims || old_rank != state.rank {
+            self.settle(key, &old_rank, &old_wanted, &state);
+        }
+        self.networks.set_linked(key, state.resolution.link.is_some(), &mut self.pending.networks);
+        self.pairs.insert(key.clone(), state);
+        self.pending.pairs.insert(key.clone());
+    }
+
+    /// Keeps the index of wanted prefixes in step.
+    fn set_wanted(&mut self, key: &PeeringKey, state: &mut PairState, wanted: [Vec<IpNet>; 2]) {
+        if state.wanted == wanted {
+            return;
+        }
+        let old = std::mem::replace(&mut state.wanted, wanted);
+        for ((end, old), new) in End::BOTH.into_iter().zip(&old).zip(&state.wanted) {
+            self.networks.set_wanted(key_of_end(key, end), key, old, new);
+        }
+    }
+
+    /// A pair's claims or rank changed: those that compete with it must be looked at again.
+    fn settle(
+        &mut self,
+        key: &PeeringKey,
+        old_rank: &Rank,
+        old: &[Vec<IpNet>; 2],
+        state: &PairState,
+    ) {
+        let moved = *old_rank != state.rank;
+        let mut rivals = BTreeSet::new();
+        for ((end, old), new) in End::BOTH.into_iter().zip(old).zip(&state.wanted) {
+            let Some(node) = self.networks.node(key_of_end(key, end)) else { continue };
+            for prefix in old.iter().chain(new) {
+                rivals.extend(node.wanting(prefix).filter(|rival| *rival != key).cloned());
+            }
+        }
+        for rival in rivals {
+            let after = self.pairs.get(&rival).is_some_and(|other| other.rank > state.rank);
+            if after || moved {
+                self.mark(&rival);
+            }
+        }
+    }
+
+    fn inputs<'a>(
+        &self,
+        key: &PeeringKey,
+        state: &PairState,
+        book: &'a Book,
+        northbound: &Northbound,
+    ) -> Inputs<'a> {
+        let side = |end: End| {
+            let network = key_of_end(key, end);
+            let target = key_of_end(key, end.other());
+            let network_id = Id::of_network(network);
+            let halves = state.halves.iter().filter(|half| half.network == *network);
+            let declared = halves.filter_map(|half| book.half(half)).map(|half| {
+                let record = northbound.half_record(network_id, &half.key.name);
+                (half, record.filter(|record| record.targets(target)))
+            });
+            // Of several halves with one target the one that is linked counts, else the first.
+            let counting = declared.min_by_key(|(half, record)| {
+                (!record.as_ref().is_some_and(is_linked), half.key.name.clone())
+            });
+            let (half, record) =
+                counting.map_or((None, None), |(half, record)| (Some(half), record));
+            let router = self.networks.router_of(network);
+            InputSide {
+                network_id,
+                half,
+                record,
+                routed: router
+                    .map(|router| northbound.link_routes(state.id, router))
+                    .unwrap_or_default(),
+                port_addresses: northbound.link_addresses(state.id, end),
+            }
+        };
+        Inputs { a: side(End::A), b: side(End::B) }
+    }
+
+    fn pair<'a>(
+        &'a self,
+        key: &'a PeeringKey,
+        state: &PairState,
+        inputs: &'a Inputs<'a>,
+    ) -> Pair<'a> {
+        let rank = state.rank.clone();
+        let side = |end: End| {
+            let input = inputs.side(end);
+            let network = key_of_end(key, end);
+            Side {
+                network,
+                network_id: input.network_id,
+                half: input.half,
+                local: self.networks.node(network).and_then(Node::local),
+                was_linked: input.record.as_ref().is_some_and(|record| record.was_linked),
+                routed: &input.routed,
+                port_addresses: &input.port_addresses,
+            }
+        };
+        Pair {
+            key,
+            id: state.id,
+            a: side(End::A),
+            b: side(End::B),
+            stands: !rank.new,
+            claim: Box::new(move |end, prefix| self.claim_before(key, &rank, end, prefix)),
+        }
+    }
+
+    /// What a peering that comes first has of what this one would route at one end.
+    fn claim_before(
+        &self,
+        key: &PeeringKey,
+        rank: &Rank,
+        end: End,
+        prefix: &IpNet,
+    ) -> Option<Claim> {
+        let network = key_of_end(key, end);
+        let node = self.networks.node(network)?;
+        let mut rivals: Vec<(&Rank, &PeeringKey, &PairState)> = node
+            .wanting(prefix)
+            .filter(|rival| *rival != key)
+            .filter_map(|rival| self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair)))
+            .filter(|(other, _, _)| *other < rank)
+            .collect();
+        rivals.sort_by_key(|(rank, _, _)| *rank);
+        rivals.into_iter().find_map(|(_, rival, pair)| {
+            let end = end_of(rival, network);
+            let [at_a, at_b] = &pair.claims;
+            let claims = if end == End::A { at_a } else { at_b };
+            let claimed = claims.iter().find(|claimed| overlap(claimed, prefix))?;
+            Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
+        })
+    }
+}
+
+impl PairState {
+    fn new(id: Id, key: &PeeringKey) -> Self {
+        Self {
+            id,
+            rank: Rank { new: true, since: None, key: key.clone() },
+            halves: BTreeSet::new(),
+            counting: [None, None],
+            wanted: [Vec::new(), Vec::new()],
+            claims: [Vec::new(), Vec::new()],
+            resolution: Resolution { verdicts: [None, None], link: None },
+        }
+    }
+}
+
+/// What is read of both ends before deciding.
+struct Inputs<'a> {
+    a: InputSide<'a>,
+    b: InputSide<'a>,
+}
+
+struct InputSide<'a> {
+    network_id: Id,
+    half: Option<&'a Half>,
+    record: Option<HalfRecord>,
+    routed: BTreeSet<IpNet>,
+    port_addresses: Vec<std::net::IpAddr>,
+}
+
+impl<'a> Inputs<'a> {
+    fn side(&self, end: End) -> &InputSide<'a> {
+        match end {
+            End::A => &self.a,
+            End::B => &self.b,
+        }
+    }
+
+    fn counting(&self) -> [Option<HalfKey>; 2] {
+        [&self.a, &self.b].map(|side| side.half.map(|half| half.key.clone()))
+    }
+
+    fn rank(&self, key: &PeeringKey) -> Rank {
+        let linked = |side: &InputSide| {
+            side.record.as_ref().filter(|record| is_linked(record)).map(|record| record.since)
+        };
+        let since = linked(&self.a).zip(linked(&self.b)).map(|(a, b)| a.max(b));
+        Rank { new: since.is_none(), since, key: key.clone() }
+    }
+}
+
+fn is_linked(record: &HalfRecord) -> bool {
+    record.state == RecordedState::Linked
+}
+
+/// The end at which a network is.
+#[must_use]
+pub fn end_of(key: &PeeringKey, network: &NetworkKey) -> End {
+    if key.a() == network { End::A } else { End::B }
+}
+
+/// The network at an end.
+#[must_use]
+pub fn key_of_end(key: &PeeringKey, end: End) -> &NetworkKey {
+    match end {
+        End::A => key.a(),
+        End::B => key.b(),
+    }
+}
