@@ -1,0 +1,155 @@
+//! Desired rows against those that are there: what to insert, to update and to delete.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::northbound::tables::ADDRESS_SET;
+use crate::northbound::{Northbound, UnitId};
+use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value};
+
+use super::row::{DesiredRow, identity, tags_column};
+
+/// One row that is not as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowDiff {
+    /// It is missing.
+    Insert(DesiredRow),
+    /// It differs.
+    Update {
+        /// As it shall be.
+        row: DesiredRow,
+        /// The row.
+        uuid: Uuid,
+        /// The columns that differ, as they shall be.
+        columns: Vec<(ColumnId, Datum)>,
+        /// The tags that differ.
+        tags: Vec<String>,
+    },
+    /// It is too much.
+    Delete {
+        /// The table.
+        table: TableId,
+        /// The row.
+        uuid: Uuid,
+        /// The router that refers to it.
+        router: Option<Uuid>,
+    },
+}
+
+/// What tells a row of a unit from the others: its table, its router, its identifying columns.
+type Identity = (TableId, Option<Uuid>, Vec<Value>);
+
+/// Compares a unit's router rows with those that are there. Equal rows give nothing.
+#[must_use]
+pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
+    let mut present = present_rows(unit, northbound);
+    let layout = northbound.replica().layout();
+    let mut diffs = Vec::new();
+    for row in desired {
+        let router = row.router.as_ref().map(|router| router.uuid);
+        let columns = identity(row.table).iter();
+        let values =
+            columns.map(|column| row.columns.get(column).map_or_else(Value::empty, value_of));
+        // The main route table's name is empty, which as a column is the empty string.
+        let key = (row.table, router, values.map(normal).collect::<Vec<_>>());
+        match present.get_mut(&key).and_then(Vec::pop) {
+            Some((uuid, found)) => diffs.extend(compare(row, uuid, found, layout)),
+            None => diffs.push(RowDiff::Insert(row)),
+        }
+    }
+    let surplus = present.into_iter().flat_map(|((table, router, _), rows)| {
+        rows.into_iter().map(move |(uuid, _)| RowDiff::Delete { table, uuid, router })
+    });
+    diffs.extend(surplus);
+    diffs
+}
+
+fn present_rows(unit: UnitId, northbound: &Northbound) -> BTreeMap<Identity, Vec<(Uuid, &Row)>> {
+    let mut present: BTreeMap<Identity, Vec<(Uuid, &Row)>> = BTreeMap::new();
+    for (table, uuid, row) in northbound.rows_of(unit) {
+        if table == ADDRESS_SET {
+            continue;
+        }
+        let values = identity(table).iter().map(|column| normal(cell(row, *column).clone()));
+        let key = (table, northbound.inventory().router_of(uuid), values.collect());
+        present.entry(key).or_default().push((uuid, row));
+    }
+    present
+}
+
+fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<RowDiff> {
+    let tags_column = tags_column(row.table);
+    let mut columns = Vec::new();
+    for position in 0..layout.width(row.table) {
+        let Ok(column) = u16::try_from(position).map(ColumnId) else { break };
+        if Some(column) == tags_column || !layout.has_column(row.table, column) {
+            continue;
+        }
+        let desired = row.columns.get(&column);
+        let value = desired.map_or_else(Value::empty, value_of);
+        if normal(value) != normal(cell(found, column).clone()) {
+            let datum = desired.cloned().unwrap_or_else(|| empty(row.table, column, layout));
+            columns.push((column, datum));
+        }
+    }
+    let found_tags = tags_column.map(|column| cell(found, column));
+    let differs = |(key, value): &(&String, &String)| {
+        found_tags.and_then(|tags| tags.get(key)) != Some(value.as_str())
+    };
+    let tags: Vec<String> = row.tags.iter().filter(differs).map(|(key, _)| key.clone()).collect();
+    if columns.is_empty() && tags.is_empty() {
+        return None;
+    }
+    Some(RowDiff::Update { row, uuid, columns, tags })
+}
+
+/// An empty value in the form that the column's type asks for.
+fn empty(table: TableId, column: ColumnId, layout: &Layout) -> Datum {
+    match layout.column_type(table, column) {
+        Some(kind) if kind.value.is_some() => Datum::Map(Vec::new()),
+        Some(kind) if kind.min > 0 => Datum::String(String::new()),
+        _ => Datum::Set(Vec::new()),
+    }
+}
+
+fn cell(row: &Row, column: ColumnId) -> &Value {
+    crate::northbound::router::cell(row, column)
+}
+
+/// An empty string, the default of a mandatory column, and an absent optional mean the same here.
+fn normal(value: Value) -> Value {
+    if matches!(&value, Value::Atom(Atom::String(text)) if text.is_empty()) {
+        return Value::empty();
+    }
+    value
+}
+
+/// A value as the replica would hold it once written.
+pub(super) fn value_of(datum: &Datum) -> Value {
+    match datum {
+        Datum::Set(members) => Value::set(members.iter().filter_map(atom_of).collect()),
+        Datum::Map(pairs) => Value::map(
+            pairs
+                .iter()
+                .map(|(key, value)| (Atom::from(key.as_str()), Atom::from(value.as_str())))
+                .collect(),
+        ),
+        Datum::Integer(_)
+        | Datum::Boolean(_)
+        | Datum::String(_)
+        | Datum::Uuid(_)
+        | Datum::NamedUuid(_) => Value::set(atom_of(datum).into_iter().collect()),
+    }
+}
+
+fn atom_of(datum: &Datum) -> Option<Atom> {
+    match datum {
+        Datum::Integer(integer) => Some(Atom::from(*integer)),
+        Datum::Boolean(boolean) => Some(Atom::from(*boolean)),
+        Datum::String(text) => Some(Atom::from(text.as_str())),
+        Datum::Uuid(uuid) => Some(Atom::from(*uuid)),
+        // A name has no value before the commit, and sets do not nest.
+        Datum::NamedUuid(_) | Datum::Set(_) | Datum::Map(_) => None,
+    }
+}

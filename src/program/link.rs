@@ -1,0 +1,109 @@
+//! A link's rows: two ports that name each other, a route per prefix, and the policies that make
+//! the peering non-transitive and its sources believable (northbound.md section 1).
+
+use ipnet::IpNet;
+
+use crate::northbound::owner::{link_port_mac, link_port_name};
+use crate::northbound::tables::{
+    ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, router_policy, router_port, static_route,
+};
+use crate::northbound::{End, Family, UnitId};
+use crate::ovsdb::{Datum, TableId};
+use crate::peering::{Link, LinkEnd};
+
+use super::matches::{Addresses, any, between, inport, source};
+use super::row::{DesiredRow, RouterRow};
+
+/// Allows what the two networks say to each other. Filters will stand between this and the drop.
+const ALLOW_PRIORITY: i64 = 30_200;
+/// Drops whatever else comes over the link: the peering is not transitive.
+const DROP_PRIORITY: i64 = 30_100;
+/// Drops a source that comes from where it cannot belong.
+pub(super) const SPOOF_PRIORITY: i64 = 30_090;
+
+/// The rows of a link, on both routers.
+#[must_use]
+pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
+    let mut rows = Vec::new();
+    for end in End::BOTH {
+        let side = Side { link, end, local: link.end(end), remote: link.end(end.other()) };
+        rows.push(side.port());
+        side.routes(&mut rows);
+        side.policies(&mut rows);
+    }
+    rows
+}
+
+/// A link seen from one of its routers.
+struct Side<'a> {
+    link: &'a Link,
+    end: End,
+    local: &'a LinkEnd,
+    remote: &'a LinkEnd,
+}
+
+impl Side<'_> {
+    fn row(&self, table: TableId) -> DesiredRow {
+        let router = RouterRow { uuid: self.local.router, name: self.local.router_name.clone() };
+        let label = self.link.key.to_string();
+        DesiredRow::new(table, Some(router), UnitId::Peering(self.link.id), &label)
+    }
+
+    fn port_name(&self) -> String {
+        link_port_name(self.link.id, self.end)
+    }
+
+    fn port(&self) -> DesiredRow {
+        // Host routes to the router's own addresses: no link subnet is needed, and traceroute
+        // shows the gateways that guests know.
+        let networks = self.local.addresses.iter().map(|address| IpNet::from(*address).to_string());
+        self.row(ROUTER_PORT)
+            .set(router_port::NAME, self.port_name())
+            .set(router_port::MAC, link_port_mac(self.link.id, self.end))
+            .set(router_port::NETWORKS, Datum::strings(networks))
+            .set(router_port::PEER, link_port_name(self.link.id, self.end.other()))
+    }
+
+    fn routes(&self, rows: &mut Vec<DesiredRow>) {
+        for table in &self.local.tables {
+            for prefix in &self.remote.prefixes {
+                let Some(nexthop) = self.remote.address(Family::of(prefix)) else { continue };
+                let row = self
+                    .row(STATIC_ROUTE)
+                    .set(static_route::IP_PREFIX, prefix.to_string())
+                    .set(static_route::NEXTHOP, nexthop.to_string())
+                    // Without it OVN finds no way to a next hop outside connected networks.
+                    .set(static_route::OUTPUT_PORT, self.port_name());
+                rows.push(if table.is_empty() {
+                    row
+                } else {
+                    row.set(static_route::ROUTE_TABLE, table.as_ref())
+                });
+            }
+        }
+    }
+
+    fn policies(&self, rows: &mut Vec<DesiredRow>) {
+        let port = inport([self.port_name().as_str()]);
+        let (mut allowed, mut spoofed) = (Vec::new(), Vec::new());
+        let linked = |family: &Family| self.local.address(*family).is_some();
+        for family in Family::BOTH.into_iter().filter(linked) {
+            let local = Addresses::of(self.local, family);
+            let remote = Addresses::of(self.remote, family);
+            allowed.push(between(family, &remote, &local));
+            // The router's own replies: they leave as if they had come in where the request did.
+            allowed.push(between(family, &local, &remote));
+            spoofed.push(source(family, &remote));
+        }
+        rows.push(self.policy(ALLOW_PRIORITY, format!("{port} && ({})", any(&allowed)), "allow"));
+        rows.push(self.policy(DROP_PRIORITY, port, "drop"));
+        rows.push(self.policy(SPOOF_PRIORITY, any(&spoofed), "drop"));
+    }
+
+    fn policy(&self, priority: i64, text: String, action: &str) -> DesiredRow {
+        self.row(ROUTER_POLICY)
+            .set(router_policy::PRIORITY, priority)
+            .set(router_policy::MATCH, text)
+            .set(router_policy::ACTION, action)
+    }
+}

@@ -1,0 +1,96 @@
+//! Matches of router policies, built from typed parts only.
+//!
+//! A match that does not parse is silently absent in OVN and so fails open: no text of a tenant
+//! comes near one, port names are quoted, and `!=` is never used (northbound.md section 4).
+
+use std::fmt;
+
+use ipnet::IpNet;
+
+use crate::northbound::Family;
+use crate::northbound::owner::address_set_name;
+use crate::peering::LinkEnd;
+
+/// Something that addresses are compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Addresses {
+    /// All prefixes of a network: its registration's set, which follows them.
+    Set(String),
+    /// Some of them, written out.
+    Prefixes(Vec<IpNet>),
+}
+
+impl Addresses {
+    /// The prefixes of one end in one family.
+    pub(super) fn of(end: &LinkEnd, family: Family) -> Self {
+        if end.whole.contains(&family) {
+            return Self::Set(address_set_name(end.network_id, family));
+        }
+        let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
+        Self::Prefixes(prefixes.copied().collect())
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(name) => write!(f, "${name}"),
+            Self::Prefixes(prefixes) => {
+                f.write_str("{")?;
+                for (position, prefix) in prefixes.iter().enumerate() {
+                    let comma = if position == 0 { "" } else { ", " };
+                    write!(f, "{comma}{prefix}")?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+/// `ip4.src == X`.
+pub(super) fn source(family: Family, addresses: &Addresses) -> String {
+    format!("{}.src == {addresses}", family.as_str())
+}
+
+/// `(ip4.src == X && ip4.dst == Y)`.
+pub(super) fn between(family: Family, from: &Addresses, to: &Addresses) -> String {
+    let family = family.as_str();
+    format!("({family}.src == {from} && {family}.dst == {to})")
+}
+
+/// `inport == "name"`, or `inport == {"one", "other"}`.
+pub(super) fn inport<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(quote).collect();
+    match quoted.as_slice() {
+        [one] => format!("inport == {one}"),
+        several => format!("inport == {{{}}}", several.join(", ")),
+    }
+}
+
+/// Any of the terms.
+pub(super) fn any(terms: &[String]) -> String {
+    terms.join(" || ")
+}
+
+/// A string of OVN's expression language: as in JSON (ovn-sb(5), Logical_Flow).
+fn quote(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ports_cannot_leave_their_quotes() {
+        assert_eq!(inport(["a\" || 1 == 1 || \""]), r#"inport == "a\" || 1 == 1 || \"""#);
+        assert_eq!(inport(["a", "b"]), r#"inport == {"a", "b"}"#);
+    }
+
+    #[test]
+    fn prefixes_are_written_out() {
+        let prefixes = ["10.1.0.0/24", "10.3.0.0/24"].map(|text| text.parse().expect("a prefix"));
+        let written = source(Family::Ip4, &Addresses::Prefixes(prefixes.to_vec()));
+        assert_eq!(written, "ip4.src == {10.1.0.0/24, 10.3.0.0/24}");
+    }
+}

@@ -1,0 +1,107 @@
+//! A row as it shall be, whatever its table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::northbound::UnitId;
+use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
+use crate::northbound::tables::{
+    ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, WANTED, address_set, router_policy,
+    router_port, static_route,
+};
+use crate::ovsdb::{ColumnId, Datum, TableId};
+
+/// A row of ours as it shall be. Columns that are not named shall be empty: whatever somebody
+/// else sets on a row of ours is drift.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredRow {
+    /// The table.
+    pub table: TableId,
+    /// The router that refers to it; none for root tables.
+    pub router: Option<RouterRow>,
+    /// The columns that are not empty, but for `external_ids`.
+    pub columns: BTreeMap<ColumnId, Datum>,
+    /// What `external_ids` shall hold; what else is there is left alone.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A router that a transaction changes; the name guards that it is still the one that was read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RouterRow {
+    /// The row.
+    pub uuid: Uuid,
+    /// Its name when it was read.
+    pub name: Arc<str>,
+}
+
+impl DesiredRow {
+    /// A row of a unit, labelled for people.
+    pub(super) fn new(
+        table: TableId,
+        router: Option<RouterRow>,
+        unit: UnitId,
+        label: &str,
+    ) -> Self {
+        let tags = [
+            (OWNER_KEY, OWNER_VALUE.to_owned()),
+            (UNIT_KEY, unit.tag()),
+            (LABEL_KEY, label.to_owned()),
+        ];
+        Self {
+            table,
+            router,
+            columns: BTreeMap::new(),
+            tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        }
+    }
+
+    pub(super) fn set(mut self, column: ColumnId, datum: impl Into<Datum>) -> Self {
+        self.columns.insert(column, datum.into());
+        self
+    }
+}
+
+/// The columns by which a row is told from the others of its unit on the same router.
+pub(super) fn identity(table: TableId) -> &'static [ColumnId] {
+    match table {
+        ROUTER_PORT => &[router_port::NAME],
+        STATIC_ROUTE => &[static_route::ROUTE_TABLE, static_route::IP_PREFIX],
+        ROUTER_POLICY => &[router_policy::PRIORITY],
+        ADDRESS_SET => &[address_set::NAME],
+        _ => &[],
+    }
+}
+
+/// The column of tags.
+pub(super) fn tags_column(table: TableId) -> Option<ColumnId> {
+    match table {
+        ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
+        STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),
+        ROUTER_POLICY => Some(router_policy::EXTERNAL_IDS),
+        ADDRESS_SET => Some(address_set::EXTERNAL_IDS),
+        _ => None,
+    }
+}
+
+/// The column of `Logical_Router` that refers to rows of a table; none for root tables.
+pub(super) fn reference_column(table: TableId) -> Option<&'static str> {
+    match table {
+        ROUTER_PORT => Some("ports"),
+        STATIC_ROUTE => Some("static_routes"),
+        ROUTER_POLICY => Some("policies"),
+        _ => None,
+    }
+}
+
+/// A table's name in the northbound.
+pub(super) fn table_name(table: TableId) -> &'static str {
+    WANTED.get(usize::from(table.0)).map_or("", |wanted| wanted.table)
+}
+
+/// A column's name in the northbound.
+pub(super) fn column_name(table: TableId, column: ColumnId) -> &'static str {
+    let columns = WANTED.get(usize::from(table.0)).map(|wanted| wanted.columns);
+    columns.and_then(|columns| columns.get(usize::from(column.0))).copied().unwrap_or("")
+}

@@ -1,0 +1,128 @@
+//! Rows in a line each, for people: what stands, and what would change.
+
+use uuid::Uuid;
+
+use crate::northbound::Northbound;
+use crate::northbound::owner::LABEL_KEY;
+use crate::northbound::tables::{
+    ADDRESS_SET, LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
+    logical_router, router_policy, router_port, static_route,
+};
+use crate::ovsdb::{ColumnId, Row, TableId, Value};
+use crate::view::{PlannedAction, PlannedPrefix, PlannedRow, RowView};
+
+use super::diff::{RowDiff, value_of};
+use super::registration::RegistrationDiff;
+use super::row::{DesiredRow, table_name};
+
+/// A row that is there.
+#[must_use]
+pub fn summarise(table: TableId, uuid: Option<Uuid>, row: &Row) -> RowView {
+    let summary = summary(table, |column| crate::northbound::router::cell(row, column).clone());
+    view(table, uuid, summary)
+}
+
+/// A row that would change, and the route that it is, if it is one.
+#[must_use]
+pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Option<PlannedPrefix>) {
+    match diff {
+        RowDiff::Insert(row) => {
+            let planned = PlannedRow { action: PlannedAction::Insert, row: desired(row, None) };
+            (planned, desired_route(row))
+        }
+        RowDiff::Update { row, uuid, .. } => {
+            let row = desired(row, Some(*uuid));
+            (PlannedRow { action: PlannedAction::Update, row }, None)
+        }
+        RowDiff::Delete { table, uuid, router } => {
+            let found = northbound.replica().row(*table, *uuid);
+            let row = found
+                .map(|row| summarise(*table, Some(*uuid), row))
+                .unwrap_or_else(|| view(*table, Some(*uuid), String::new()));
+            let route = found
+                .filter(|_| *table == STATIC_ROUTE)
+                .and_then(|row| text(row, static_route::IP_PREFIX).parse().ok())
+                .zip(router.and_then(|router| northbound.replica().row(LOGICAL_ROUTER, router)))
+                .map(|(prefix, router)| PlannedPrefix {
+                    router: text(router, logical_router::NAME).to_owned(),
+                    prefix,
+                });
+            (PlannedRow { action: PlannedAction::Delete, row }, route)
+        }
+    }
+}
+
+/// A registration that would change.
+#[must_use]
+pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) -> PlannedRow {
+    let shown = |name: &str, addresses: Value| {
+        format!("{name} {{{}}}", addresses.strings().collect::<Vec<_>>().join(", "))
+    };
+    let (action, uuid, summary) = match diff {
+        RegistrationDiff::Insert { name, addresses, .. } => {
+            (PlannedAction::Insert, None, shown(name, value_of(addresses)))
+        }
+        RegistrationDiff::Update { uuid, name, addresses, .. } => {
+            let addresses = addresses.as_ref().map_or_else(Value::empty, value_of);
+            (PlannedAction::Update, Some(*uuid), shown(name, addresses))
+        }
+        RegistrationDiff::Delete { uuid } => {
+            let row = northbound.replica().row(ADDRESS_SET, *uuid);
+            let label = row.and_then(|row| {
+                crate::northbound::router::cell(row, address_set::EXTERNAL_IDS).get(LABEL_KEY)
+            });
+            (PlannedAction::Delete, Some(*uuid), label.unwrap_or_default().to_owned())
+        }
+    };
+    PlannedRow { action, row: view(ADDRESS_SET, uuid, summary) }
+}
+
+fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
+    let column = |column: ColumnId| row.columns.get(&column).map_or_else(Value::empty, value_of);
+    let mut summary = summary(row.table, column);
+    if let Some(router) = &row.router {
+        summary = format!("{}: {summary}", router.name);
+    }
+    view(row.table, uuid, summary)
+}
+
+fn desired_route(row: &DesiredRow) -> Option<PlannedPrefix> {
+    let prefix = row.columns.get(&static_route::IP_PREFIX).filter(|_| row.table == STATIC_ROUTE)?;
+    let prefix = value_of(prefix).string().parse().ok()?;
+    Some(PlannedPrefix { router: row.router.as_ref()?.name.to_string(), prefix })
+}
+
+fn summary(table: TableId, cell: impl Fn(ColumnId) -> Value) -> String {
+    let text = |column: ColumnId| cell(column).string().to_owned();
+    let list = |column: ColumnId| cell(column).strings().collect::<Vec<_>>().join(" ");
+    match table {
+        ROUTER_PORT => format!(
+            "{} {} peer {}",
+            text(router_port::NAME),
+            list(router_port::NETWORKS),
+            text(router_port::PEER)
+        ),
+        STATIC_ROUTE => format!(
+            "{} via {} out of {}",
+            text(static_route::IP_PREFIX),
+            text(static_route::NEXTHOP),
+            text(static_route::OUTPUT_PORT)
+        ),
+        ROUTER_POLICY => format!(
+            "{} {} {}",
+            cell(router_policy::PRIORITY).integer().unwrap_or_default(),
+            text(router_policy::ACTION),
+            text(router_policy::MATCH)
+        ),
+        _ => String::new(),
+    }
+}
+
+fn text(row: &Row, column: ColumnId) -> &str {
+    crate::northbound::router::cell(row, column).string()
+}
+
+fn view(table: TableId, uuid: Option<Uuid>, summary: String) -> RowView {
+    let uuid = uuid.map(|uuid| uuid.to_string());
+    RowView { table: table_name(table).to_owned(), uuid, summary }
+}

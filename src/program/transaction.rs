@@ -1,0 +1,206 @@
+//! One transaction: everything that takes some peerings from one consistent state to the next.
+//!
+//! Guards first: the lock is ours, the routers are those that were read. Then all inserts, updates
+//! and deletes, which OVSDB commits together: OVN never sees a part of it. Last, if OVN has to act
+//! on any of it, `nb_cfg` moves, so that `sb_cfg` will tell when it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use crate::northbound::tables::{
+    ADDRESS_SET, LOCK, LOGICAL_ROUTER, NB_GLOBAL, address_set, nb_global,
+};
+use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
+
+use super::diff::RowDiff;
+use super::registration::{Entries, RegistrationDiff};
+use super::row::{DesiredRow, RouterRow, column_name, reference_column, table_name, tags_column};
+
+/// What is to be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// Rows of routers.
+    pub rows: Vec<RowDiff>,
+    /// Registrations.
+    pub registrations: Vec<RegistrationDiff>,
+}
+
+impl Transaction {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.registrations.is_empty()
+    }
+
+    /// Whether OVN has to act on it.
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        !self.rows.is_empty() || self.registrations.iter().any(RegistrationDiff::is_visible)
+    }
+
+    /// The operations, in the order in which they are sent.
+    #[must_use]
+    pub fn operations(self) -> Vec<Operation> {
+        let visible = self.is_visible();
+        let mut assembly = Assembly::default();
+        for row in self.rows {
+            assembly.row(row);
+        }
+        for registration in self.registrations {
+            assembly.registration(registration);
+        }
+        assembly.finish(visible)
+    }
+}
+
+/// What a router's references gain and lose.
+#[derive(Debug, Default)]
+struct References {
+    gained: BTreeMap<&'static str, Vec<Datum>>,
+    lost: BTreeMap<&'static str, Vec<Datum>>,
+}
+
+#[derive(Debug, Default)]
+struct Assembly {
+    guards: BTreeSet<RouterRow>,
+    references: BTreeMap<Uuid, References>,
+    operations: Vec<Operation>,
+    inserted: usize,
+}
+
+impl Assembly {
+    fn row(&mut self, diff: RowDiff) {
+        match diff {
+            RowDiff::Insert(row) => self.insert(row),
+            RowDiff::Update { row, uuid, columns, tags } => {
+                if !columns.is_empty() {
+                    let columns = columns
+                        .into_iter()
+                        .map(|(column, datum)| (column_name(row.table, column), datum))
+                        .collect();
+                    let table = table_name(row.table);
+                    self.operations.push(Operation::Update { table, row_uuid: uuid, row: columns });
+                }
+                let entries = tags.into_iter().map(|key| {
+                    let value = row.tags.get(&key).cloned();
+                    (key, value)
+                });
+                self.entries(row.table, uuid, entries.collect());
+            }
+            RowDiff::Delete { table, uuid, router } => {
+                // Without a reference the row goes by itself; no router, nothing to do.
+                let column = reference_column(table);
+                if let (Some(router), Some(column)) = (router, column) {
+                    let lost = &mut self.references.entry(router).or_default().lost;
+                    lost.entry(column).or_default().push(Datum::Uuid(uuid));
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, row: DesiredRow) {
+        let name = format!("row{}", self.inserted);
+        self.inserted += 1;
+        let table = row.table;
+        if let (Some(router), Some(column)) = (row.router, reference_column(table)) {
+            let gained = &mut self.references.entry(router.uuid).or_default().gained;
+            gained.entry(column).or_default().push(Datum::NamedUuid(name.clone()));
+            self.guards.insert(router);
+        }
+        let mut columns: Columns = row
+            .columns
+            .into_iter()
+            .map(|(column, datum)| (column_name(table, column), datum))
+            .collect();
+        if let Some(column) = tags_column(table) {
+            columns.push((column_name(table, column), Datum::map(row.tags)));
+        }
+        let table = table_name(table);
+        self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
+    }
+
+    fn registration(&mut self, diff: RegistrationDiff) {
+        let table = table_name(ADDRESS_SET);
+        let [name_column, addresses_column, tags_column] =
+            [address_set::NAME, address_set::ADDRESSES, address_set::EXTERNAL_IDS]
+                .map(|column| column_name(ADDRESS_SET, column));
+        match diff {
+            RegistrationDiff::Insert { name, addresses, entries } => {
+                let row = vec![
+                    (name_column, Datum::String(name)),
+                    (addresses_column, addresses),
+                    (tags_column, Datum::Map(entries)),
+                ];
+                self.operations.push(Operation::Insert { table, uuid_name: None, row });
+            }
+            RegistrationDiff::Update { uuid, name: _, addresses, entries } => {
+                if let Some(addresses) = addresses {
+                    let row = vec![(addresses_column, addresses)];
+                    self.operations.push(Operation::Update { table, row_uuid: uuid, row });
+                }
+                self.entries(ADDRESS_SET, uuid, entries);
+            }
+            RegistrationDiff::Delete { uuid } => {
+                self.operations.push(Operation::Delete { table, row_uuid: uuid });
+            }
+        }
+    }
+
+    /// Sets and removes entries of `external_ids`; the others are left alone.
+    fn entries(&mut self, table: TableId, row: Uuid, entries: Entries) {
+        let Some(column) = tags_column(table).map(|column| column_name(table, column)) else {
+            return;
+        };
+        if entries.is_empty() {
+            return;
+        }
+        // An insert does not replace what is there: the old entries go first.
+        let keys = Datum::strings(entries.keys().cloned());
+        let set: Vec<(String, String)> = entries
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value)))
+            .collect();
+        let mut mutations = vec![(column, Mutator::Delete, keys)];
+        if !set.is_empty() {
+            mutations.push((column, Mutator::Insert, Datum::Map(set)));
+        }
+        let table = table_name(table);
+        self.operations.push(Operation::Mutate { table, selection: Where::Uuid(row), mutations });
+    }
+
+    fn finish(self, visible: bool) -> Vec<Operation> {
+        let router = table_name(LOGICAL_ROUTER);
+        let name = crate::northbound::tables::logical_router::NAME;
+        let name = column_name(LOGICAL_ROUTER, name);
+        let mut operations = vec![Operation::Assert { lock: LOCK.to_owned() }];
+        operations.extend(self.guards.into_iter().map(|guard| Operation::Wait {
+            table: router,
+            selection: Where::Uuid(guard.uuid),
+            columns: vec![name],
+            until: Until::Equal,
+            rows: vec![vec![(name, Datum::String(guard.name.to_string()))]],
+        }));
+        operations.extend(self.operations);
+        operations.extend(self.references.into_iter().map(|(uuid, references)| {
+            let lost = references.lost.into_iter();
+            let lost = lost.map(|(column, rows)| (column, Mutator::Delete, Datum::Set(rows)));
+            let gained = references.gained.into_iter();
+            let gained = gained.map(|(column, rows)| (column, Mutator::Insert, Datum::Set(rows)));
+            let mutations = lost.chain(gained).collect();
+            Operation::Mutate { table: router, selection: Where::Uuid(uuid), mutations }
+        }));
+        if visible {
+            operations.push(Operation::Mutate {
+                table: table_name(NB_GLOBAL),
+                selection: Where::All,
+                mutations: vec![(
+                    column_name(NB_GLOBAL, nb_global::NB_CFG),
+                    Mutator::Add,
+                    Datum::Integer(1),
+                )],
+            });
+        }
+        operations
+    }
+}
