@@ -3,6 +3,10 @@
 pub mod control;
 pub mod ctl;
 pub mod declare;
+pub mod engine;
+pub mod northbound;
 pub mod now;
 pub mod ovsdb;
+pub mod peering;
+pub mod program;
 pub mod view;

@@ -1,0 +1,98 @@
+//! Which units go into one transaction.
+//!
+//! A batch is made of groups, each of which must be committed whole: a pair with its networks
+//! where those change, a network that changes with all its pairs. Many groups share a transaction,
+//! because ovn-northd recomputes everything for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::northbound::{Id, Northbound};
+use crate::program::Transaction;
+
+use super::state::{Patch, State, Unit, UnitChanges};
+
+/// What goes into one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Units that differ.
+    pub(super) units: BTreeSet<Unit>,
+    /// Units found to be as they shall be.
+    pub(super) clean: BTreeSet<Unit>,
+    /// How many groups it is made of.
+    pub(super) groups: usize,
+    transaction: Transaction,
+    patches: BTreeMap<Id, Patch>,
+}
+
+impl Batch {
+    /// Takes groups of dirty units, until so many of them differ. What was taken is dirty no more.
+    pub(super) fn gather(state: &mut State, northbound: &Northbound, most_groups: usize) -> Self {
+        let mut batch = Self::default();
+        while batch.groups < most_groups {
+            let Some(unit) = state.dirty.pop_first() else { break };
+            let before = batch.units.len();
+            batch.take_group(unit, state, northbound);
+            if batch.units.len() > before {
+                batch.groups += 1;
+            }
+        }
+        batch
+    }
+
+    /// The transaction; none if nothing differs.
+    pub(super) fn transaction(self, northbound: &Northbound) -> Option<Transaction> {
+        let mut transaction = self.transaction;
+        for (network, patch) in &self.patches {
+            transaction.registrations.extend(patch.diff(*network, northbound));
+        }
+        (!transaction.is_empty()).then_some(transaction)
+    }
+
+    fn take_group(&mut self, first: Unit, state: &mut State, northbound: &Northbound) {
+        let mut queue = vec![first];
+        while let Some(unit) = queue.pop() {
+            state.dirty.remove(&unit);
+            let changes = state.changes(&unit, northbound);
+            let differs = changes.differs(northbound);
+            let with = match &unit {
+                Unit::Orphan(_) => Vec::new(),
+                Unit::Pair(key) => {
+                    vec![Unit::Network(key.a().clone()), Unit::Network(key.b().clone())]
+                }
+                // Only a network that changes binds its pairs together.
+                Unit::Network(key) if differs => state
+                    .resolver
+                    .networks()
+                    .node(key)
+                    .map(|node| node.pairs().iter().cloned().map(Unit::Pair).collect())
+                    .unwrap_or_default(),
+                Unit::Network(_) => Vec::new(),
+            };
+            queue.extend(with.into_iter().filter(|unit| state.dirty.contains(unit)));
+            if differs {
+                self.units.insert(unit);
+                self.add(changes);
+            } else {
+                self.clean.insert(unit);
+            }
+        }
+    }
+
+    fn add(&mut self, changes: UnitChanges) {
+        self.transaction.rows.extend(changes.rows);
+        for (network, patch) in changes.patches {
+            self.patches.entry(network).or_default().merge(patch);
+        }
+    }
+}
+
+impl UnitChanges {
+    /// Whether anything is to be written. Records of a registration that is not there yet are.
+    pub(super) fn differs(&self, northbound: &Northbound) -> bool {
+        let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
+        !self.rows.is_empty()
+            || self.patches.iter().any(|(network, patch)| {
+                missing(patch) || !patch.diff(*network, northbound).is_empty()
+            })
+    }
+}

@@ -1,0 +1,212 @@
+//! Joins the pure rooms: events in, transactions and views out.
+//!
+//! Owns what is in effect (declarations, the northbound as read), what is dirty, what is under way
+//! and what waits. May not touch tokio, sockets, files or a clock: `now` is a parameter. Invariants:
+//! one transaction is under way at the most; a second `handle` of the same event yields no
+//! transaction; nothing is written before both the declarations and the northbound were read, nor
+//! without the lock.
+
+mod batch;
+mod notice;
+mod plan;
+mod progress;
+mod startup;
+mod state;
+mod views;
+mod writer;
+
+use std::time::Duration;
+
+pub use notice::{Level, Notice};
+pub use state::Unit;
+pub use writer::Submission;
+
+use crate::declare::{Reading, Settings};
+use crate::northbound::Northbound;
+use crate::now::Now;
+use crate::ovsdb;
+use crate::view::{Counters, NorthboundView};
+
+use notice::Notices;
+use progress::Progress;
+use startup::Startup;
+use state::State;
+use writer::Writer;
+
+/// Everything that can happen to the engine.
+#[derive(Debug)]
+pub enum Event {
+    /// Declaration files were read.
+    Reading(Reading),
+    /// The northbound client has something to tell.
+    Northbound(ovsdb::Event),
+    /// The operator confirms a held mass withdrawal.
+    Confirm,
+    /// A deadline has passed.
+    Tick,
+}
+
+/// When the engine wants to be woken without an event, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// In terms of [`Now::since_start`].
+    pub at: Duration,
+    /// For logs.
+    pub why: &'static str,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    state: State,
+    northbound: Option<Northbound>,
+    startup: Startup,
+    connection: NorthboundView,
+    needs_resync: bool,
+    progress: Progress,
+    writer: Writer,
+    notices: Notices,
+    counters: Counters,
+}
+
+impl Engine {
+    /// An engine that has read nothing yet. `host` marks what this host declares.
+    #[must_use]
+    pub fn new(settings: &Settings, host: String) -> Self {
+        Self {
+            state: State::new(settings, host),
+            northbound: None,
+            startup: Startup::new(settings),
+            connection: NorthboundView::default(),
+            needs_resync: false,
+            progress: Progress::default(),
+            writer: Writer::default(),
+            notices: Notices::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes over changed settings; the readings that follow are judged by them.
+    pub fn configure(&mut self, settings: &Settings) {
+        self.state.book.configure(settings);
+        self.startup.configure(settings);
+    }
+
+    /// Takes in what has happened.
+    pub fn handle(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Reading(reading) => self.read(reading),
+            Event::Northbound(event) => self.northbound_event(event, now),
+            Event::Confirm => {
+                let changed = self.state.book.confirm();
+                self.state.declared(&changed);
+            }
+            Event::Tick => {}
+        }
+        self.writer.wake(&mut self.state, now);
+        self.resolve(now);
+    }
+
+    /// Whether the replica does not fit the server's updates: the client must read anew.
+    pub fn wants_resync(&mut self) -> bool {
+        std::mem::take(&mut self.needs_resync)
+    }
+
+    /// The next moment at which something is to be done without an event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.writer.deadline()
+    }
+
+    /// What is worth a line in the log since the last call.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        self.tell_states();
+        self.notices.take()
+    }
+
+    fn read(&mut self, reading: Reading) {
+        self.startup.keep(&reading);
+        let changed = self.state.book.fold(reading);
+        self.state.declared(&changed);
+        self.notices.diagnostics(&self.state.book);
+    }
+
+    fn northbound_event(&mut self, event: ovsdb::Event, now: Now) {
+        match event {
+            ovsdb::Event::Connected { remote, schema, .. } => {
+                self.notices.connected(&remote, &schema.version);
+                self.connection.remote = Some(remote);
+                self.connection.schema = Some(schema.version.to_string());
+            }
+            ovsdb::Event::Snapshot { layout, updates, .. } => {
+                let mut northbound =
+                    self.northbound.take().unwrap_or_else(|| Northbound::new(layout.clone()));
+                let same_schema = *northbound.replica().layout() == layout;
+                let touched = northbound.replace(layout, updates);
+                self.startup.begin(&mut self.state, &northbound);
+                self.touched(&touched);
+                if !same_schema {
+                    self.state.resolver.mark_all(&northbound);
+                }
+                self.northbound = Some(northbound);
+                self.synced();
+            }
+            ovsdb::Event::Resumed => self.synced(),
+            ovsdb::Event::Update { updates, .. } => self.update(updates),
+            ovsdb::Event::Lock { held } => {
+                self.connection.active = held;
+                self.notices.lock(held);
+                // States that wait for a writer read differently now.
+                self.notices.all_states();
+            }
+            ovsdb::Event::Transacted { id, result } => self.transacted(id, result, now),
+            ovsdb::Event::Disconnected { error, .. } => {
+                self.notices.disconnected(&error);
+                self.notices.all_states();
+                self.connection.synced = false;
+                self.connection.active = false;
+                self.connection.error = Some(error);
+            }
+        }
+    }
+
+    fn synced(&mut self) {
+        self.connection.synced = true;
+        self.connection.error = None;
+        self.notices.all_states();
+    }
+
+    fn update(&mut self, updates: ovsdb::Updates) {
+        let Some(northbound) = &mut self.northbound else { return };
+        match northbound.apply(updates) {
+            Ok(touched) => self.touched(&touched),
+            Err(error) => {
+                self.notices.inconsistent(&error);
+                self.connection.synced = false;
+                self.needs_resync = true;
+            }
+        }
+    }
+
+    fn touched(&mut self, touched: &crate::northbound::Touched) {
+        self.writer.suspect(touched);
+        self.state.resolver.touched(touched);
+    }
+
+    /// Applies the rules to whatever is dirty, and notes what must be compared again.
+    fn resolve(&mut self, now: Now) {
+        let Some(northbound) = &self.northbound else { return };
+        if !self.startup.begun() {
+            return;
+        }
+        self.counters.row_changes = northbound.row_changes();
+        let resolved = self.state.resolve(northbound, now.wall);
+        self.counters.peerings_resolved += resolved.pairs.len() as u64;
+        for pair in &resolved.pairs {
+            self.progress.resolved(pair, self.state.resolver.link(pair).is_some());
+        }
+        self.notices.pairs(resolved.pairs);
+        let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
+        self.notices.pairs(acted);
+    }
+}

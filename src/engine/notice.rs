@@ -1,0 +1,183 @@
+//! What is worth a line in the log: each change of state once, with its subject as fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::declare::{Book, HalfKey, PeeringKey};
+use crate::northbound::UnitId;
+use crate::ovsdb::{Inconsistent, TransactError};
+use crate::view::{Reason, State};
+
+use super::Engine;
+
+/// Who is to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something is wrong that the daemon cannot mend by itself.
+    Error,
+    /// Something is wrong that may pass, or that a tenant must mend.
+    Warn,
+    /// Something changed as it should.
+    Info,
+    /// Of interest to somebody who looks for something.
+    Debug,
+}
+
+/// A line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Who is to notice.
+    pub level: Level,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// Its subject: `half`, `state`, `reason`, `peering`, `error`.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// What has not been told yet.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    waiting: Vec<Notice>,
+    pairs: BTreeSet<PeeringKey>,
+    all: bool,
+    told: BTreeMap<HalfKey, (State, Option<Reason>)>,
+    diagnostics: BTreeSet<String>,
+    held: usize,
+    last_disconnect: Option<String>,
+}
+
+impl Notices {
+    pub(super) fn take(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(super) fn pair(&mut self, pair: PeeringKey) {
+        self.pairs.insert(pair);
+    }
+
+    pub(super) fn pairs(&mut self, pairs: impl IntoIterator<Item = PeeringKey>) {
+        self.pairs.extend(pairs);
+    }
+
+    /// Something changed that every state depends on.
+    pub(super) fn all_states(&mut self) {
+        self.all = true;
+    }
+
+    pub(super) fn connected(&mut self, remote: &str, schema: &str) {
+        self.last_disconnect = None;
+        let fields = vec![("remote", remote.to_owned()), ("schema", schema.to_owned())];
+        self.push(Level::Info, "connected to the northbound", fields);
+    }
+
+    /// Told once for each cause, however often it is tried again.
+    pub(super) fn disconnected(&mut self, error: &str) {
+        if self.last_disconnect.as_deref() == Some(error) {
+            return;
+        }
+        self.last_disconnect = Some(error.to_owned());
+        let fields = vec![("error", error.to_owned())];
+        self.push(Level::Warn, "no connection to the northbound; the data plane stands", fields);
+    }
+
+    pub(super) fn lock(&mut self, held: bool) {
+        let message = if held {
+            "active: this instance writes to the northbound"
+        } else {
+            "standby: another instance writes to the northbound"
+        };
+        self.push(Level::Info, message, Vec::new());
+    }
+
+    pub(super) fn inconsistent(&mut self, error: &Inconsistent) {
+        let fields = vec![("error", error.to_string())];
+        self.push(Level::Error, "the northbound's updates do not fit; reading it anew", fields);
+    }
+
+    pub(super) fn drift(&mut self, unit: UnitId) {
+        let fields = vec![("unit", unit.tag())];
+        self.push(
+            Level::Warn,
+            "rows of ours were altered by somebody else; putting them back",
+            fields,
+        );
+    }
+
+    pub(super) fn transaction_failed(&mut self, error: &TransactError) {
+        let level = if error.is_retryable() { Level::Info } else { Level::Error };
+        self.push(level, "a transaction failed", vec![("error", error.to_string())]);
+    }
+
+    /// Tells diagnostics that were not there before, and a reading that is held.
+    pub(super) fn diagnostics(&mut self, book: &Book) {
+        let current: BTreeSet<String> = book.diagnostics().map(ToString::to_string).collect();
+        for text in current.difference(&self.diagnostics).cloned().collect::<Vec<_>>() {
+            self.push(Level::Warn, &text, Vec::new());
+        }
+        self.diagnostics = current;
+        let held = book.held().map_or(0, |held| held.withdrawals.len());
+        if held != 0 && held != self.held {
+            let message = format!(
+                "a reload would withdraw {held} halves; it is held until confirmed (ovn-peerctl confirm)"
+            );
+            self.push(Level::Error, &message, Vec::new());
+        }
+        self.held = held;
+    }
+
+    fn push(&mut self, level: Level, message: &str, fields: Vec<(&'static str, String)>) {
+        self.waiting.push(Notice { level, message: message.to_owned(), fields });
+    }
+
+    fn state(
+        &mut self,
+        half: &HalfKey,
+        state: State,
+        reason: Option<Reason>,
+        text: Option<String>,
+    ) {
+        let before = self.told.insert(half.clone(), (state, reason));
+        if before == Some((state, reason)) {
+            return;
+        }
+        let level = match state {
+            State::Failed | State::Disconnected => Level::Warn,
+            State::Provisioning => Level::Debug,
+            State::Active | State::PendingPeer | State::Disabled | State::PeerDisabled => {
+                Level::Info
+            }
+        };
+        let mut fields = vec![("half", half.to_string()), ("state", state.to_string())];
+        fields.extend(reason.map(|reason| ("reason", reason.to_string())));
+        let message = text.unwrap_or_else(|| format!("the peering is {state}"));
+        self.push(level, &message, fields);
+    }
+}
+
+impl Engine {
+    /// Tells the states that differ from those told last.
+    pub(super) fn tell_states(&mut self) {
+        if std::mem::take(&mut self.notices.all) {
+            self.notices.pairs.extend(self.state.resolver.pairs().cloned());
+        }
+        let pairs = std::mem::take(&mut self.notices.pairs);
+        for pair in pairs {
+            let halves: Vec<HalfKey> = self.state.resolver.halves_of(&pair).cloned().collect();
+            for half in halves {
+                if let Some(view) = self.half_view(&half) {
+                    self.notices.state(&half, view.state, view.reason, view.explanation);
+                }
+            }
+        }
+        let book = &self.state.book;
+        let gone: Vec<HalfKey> = if self.notices.told.len() > book.halves().count() {
+            self.notices.told.keys().filter(|half| book.half(half).is_none()).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        for half in gone {
+            self.notices.told.remove(&half);
+            let fields = vec![("half", half.to_string())];
+            self.notices.push(Level::Info, "the half was withdrawn", fields);
+        }
+    }
+}

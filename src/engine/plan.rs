@@ -1,0 +1,71 @@
+//! What would be written: the rules applied from nothing to a copy of the declarations.
+
+use crate::declare::Reading;
+use crate::northbound::Northbound;
+use crate::now::Now;
+use crate::program::{RegistrationDiff, RowDiff, Transaction, planned_registration, planned_row};
+use crate::view::PlanView;
+
+use super::Engine;
+use super::batch::Batch;
+use super::state::State;
+
+impl Engine {
+    /// What would be written for these files, or, without any, for the declarations in effect.
+    /// Costs a full recompute.
+    #[must_use]
+    pub fn plan(&self, candidate: Option<Reading>, now: Now) -> PlanView {
+        let mut book = self.state.book.clone();
+        if let Some(reading) = candidate {
+            book.fold(reading);
+        }
+        let mut plan = PlanView {
+            diagnostics: book.diagnostics().map(ToString::to_string).collect(),
+            held: book
+                .held()
+                .into_iter()
+                .flat_map(|held| held.withdrawals.iter().map(ToString::to_string))
+                .collect(),
+            ..PlanView::default()
+        };
+        if let Some(northbound) = &self.northbound {
+            // What is held would be written once it is confirmed: that is what to look at.
+            book.confirm();
+            let mut state = State::with(book, self.state.host.clone());
+            if let Some(transaction) = recompute(&mut state, northbound, now) {
+                describe(&transaction, northbound, &mut plan);
+            }
+        }
+        plan
+    }
+}
+
+/// Everything decided and compared anew.
+fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Transaction> {
+    state.declare_all();
+    state.resolver.mark_all(northbound);
+    state.resolve(northbound, now.wall);
+    Batch::gather(state, northbound, usize::MAX).transaction(northbound)
+}
+
+fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanView) {
+    for diff in &transaction.rows {
+        let (row, route) = planned_row(diff, northbound);
+        match diff {
+            RowDiff::Insert(_) => plan.gained.extend(route),
+            RowDiff::Delete { .. } => plan.lost.extend(route),
+            RowDiff::Update { .. } => {}
+        }
+        plan.rows.push(row);
+    }
+    plan.rows.extend(
+        transaction
+            .registrations
+            .iter()
+            .filter(|diff| RegistrationDiff::is_visible(diff))
+            .map(|diff| planned_registration(diff, northbound)),
+    );
+    plan.rows.sort();
+    plan.gained.sort();
+    plan.lost.sort();
+}

@@ -1,0 +1,232 @@
+//! The transaction under way, and what becomes of it.
+//!
+//! One refused unit must not hold up the others: a refused batch is halved until the unit that is
+//! refused stands alone; that one waits, with the server's words as its reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::northbound::{Touched, UnitId};
+use crate::now::Now;
+use crate::ovsdb::{Operation, OperationResult, TransactError};
+
+use super::batch::Batch;
+use super::state::{State, Unit};
+use super::{Deadline, Engine};
+
+/// Groups in one transaction at the most. ovn-northd recomputes everything for each transaction,
+/// so many; ovsdb-server answers nobody else while it commits one, so not all.
+const MOST_GROUPS: usize = 256;
+/// After a transaction that failed for something that passes; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// After repeated failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// How long a unit that the server refuses waits, unless something of it changes before.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// A transaction to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// Comes back with the result.
+    pub id: u64,
+    /// What to do, all or nothing.
+    pub operations: Vec<Operation>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    id: u64,
+    units: BTreeSet<Unit>,
+    groups: usize,
+}
+
+/// A unit that the server refuses.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) error: String,
+    until: Duration,
+}
+
+/// What is under way and what waits.
+#[derive(Debug)]
+pub(super) struct Writer {
+    under_way: Option<UnderWay>,
+    last_id: u64,
+    most_groups: usize,
+    pause: Duration,
+    paused_until: Option<Duration>,
+    refused: BTreeMap<Unit, Refusal>,
+    /// Units of which somebody else changed a row.
+    suspects: BTreeSet<UnitId>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self {
+            under_way: None,
+            last_id: 0,
+            most_groups: MOST_GROUPS,
+            pause: FIRST_PAUSE,
+            paused_until: None,
+            refused: BTreeMap::new(),
+            suspects: BTreeSet::new(),
+        }
+    }
+}
+
+impl Writer {
+    /// Rows changed: by us, if a transaction is under way, else by somebody else.
+    pub(super) fn suspect(&mut self, touched: &Touched) {
+        if self.under_way.is_none() {
+            self.suspects.extend(&touched.units);
+        }
+    }
+
+    /// Lets what has waited long enough be tried again.
+    pub(super) fn wake(&mut self, state: &mut State, now: Now) {
+        if self.paused_until.is_some_and(|until| until <= now.since_start) {
+            self.paused_until = None;
+        }
+        let due: Vec<Unit> = self
+            .refused
+            .iter()
+            .filter(|(_, refusal)| refusal.until <= now.since_start)
+            .map(|(unit, _)| unit.clone())
+            .collect();
+        for unit in due {
+            self.refused.remove(&unit);
+            state.dirty.insert(unit);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        let pause = self.paused_until.map(|at| Deadline { at, why: "a transaction failed" });
+        let refusals = self.refused.values().map(|refusal| refusal.until);
+        let refusal = refusals.min().map(|at| Deadline { at, why: "a unit was refused" });
+        pause.into_iter().chain(refusal).min_by_key(|deadline| deadline.at)
+    }
+
+    /// What the server said of a unit that it refuses.
+    pub(super) fn refusal(&self, unit: &Unit) -> Option<&Refusal> {
+        self.refused.get(unit)
+    }
+
+    /// Whether a unit is being written.
+    pub(super) fn is_under_way(&self, unit: &Unit) -> bool {
+        self.under_way.as_ref().is_some_and(|under_way| under_way.units.contains(unit))
+    }
+
+    fn pause(&mut self, now: Now) {
+        self.paused_until = Some(now.since_start + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    fn succeeded(&mut self) {
+        self.pause = FIRST_PAUSE;
+        self.paused_until = None;
+        self.most_groups = (self.most_groups * 2).min(MOST_GROUPS);
+    }
+}
+
+impl Engine {
+    /// The next transaction to be sent; none while one is under way or there is nothing to write.
+    pub fn poll(&mut self, _now: Now) -> Option<Submission> {
+        let may_write = self.connection.synced
+            && self.connection.active
+            && self.startup.begun()
+            && self.state.book.ready()
+            && self.writer.under_way.is_none()
+            && self.writer.paused_until.is_none();
+        if !may_write || self.state.dirty.is_empty() {
+            return None;
+        }
+        let northbound = self.northbound.as_ref()?;
+        let batch = Batch::gather(&mut self.state, northbound, self.writer.most_groups);
+        self.counters.peerings_compared += (batch.units.len() + batch.clean.len()) as u64;
+        for unit in &batch.clean {
+            self.writer.refused.remove(unit);
+            self.writer.suspects.retain(|suspect| !names(unit, *suspect, &self.state));
+            if let Unit::Pair(pair) = unit
+                && self.state.resolver.link(pair).is_some()
+            {
+                self.progress.committed(pair, northbound.nb_cfg());
+                self.notices.pair(pair.clone());
+            }
+        }
+        let drifted: Vec<UnitId> = self
+            .writer
+            .suspects
+            .iter()
+            .filter(|suspect| batch.units.iter().any(|unit| names(unit, **suspect, &self.state)))
+            .copied()
+            .collect();
+        let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
+        self.notices.pairs(acted);
+        let (units, groups) = (batch.units.clone(), batch.groups);
+        let transaction = batch.transaction(northbound)?;
+        for unit in drifted {
+            self.writer.suspects.remove(&unit);
+            self.counters.drift_repaired += 1;
+            self.notices.drift(unit);
+        }
+        for unit in &units {
+            self.writer.refused.remove(unit);
+            if let Unit::Pair(pair) = unit {
+                self.notices.pair(pair.clone());
+            }
+        }
+        self.writer.last_id += 1;
+        let id = self.writer.last_id;
+        self.writer.under_way = Some(UnderWay { id, units, groups });
+        self.counters.transactions += 1;
+        Some(Submission { id, operations: transaction.operations() })
+    }
+
+    pub(super) fn transacted(
+        &mut self,
+        id: u64,
+        result: Result<Vec<OperationResult>, TransactError>,
+        now: Now,
+    ) {
+        let Some(done) = self.writer.under_way.take_if(|under_way| under_way.id == id) else {
+            return;
+        };
+        let pairs = done.units.iter().filter_map(|unit| match unit {
+            Unit::Pair(pair) => Some(pair.clone()),
+            Unit::Network(_) | Unit::Orphan(_) => None,
+        });
+        self.notices.pairs(pairs);
+        // Compared once more in any case: only what the northbound holds counts.
+        self.state.dirty.extend(done.units.iter().cloned());
+        let Err(error) = result else {
+            self.writer.succeeded();
+            return;
+        };
+        self.counters.transactions_failed += 1;
+        self.notices.transaction_failed(&error);
+        if error.is_retryable() {
+            self.writer.pause(now);
+        } else if done.groups > 1 {
+            self.writer.most_groups = (done.groups / 2).max(1);
+        } else {
+            let until = now.since_start + REFUSAL_PAUSE;
+            for unit in done.units {
+                self.state.dirty.remove(&unit);
+                let refusal = Refusal { error: error.to_string(), until };
+                self.writer.refused.insert(unit, refusal);
+            }
+        }
+    }
+}
+
+/// Whether a unit of rows is this one.
+fn names(unit: &Unit, id: UnitId, state: &State) -> bool {
+    match (unit, id) {
+        (Unit::Orphan(orphan), id) => *orphan == id,
+        (Unit::Pair(key), UnitId::Peering(id)) => state.resolver.id(key) == Some(id),
+        (Unit::Network(key), UnitId::Network(id)) => {
+            state.resolver.networks().key_of(id) == Some(key)
+        }
+        (Unit::Pair(_), UnitId::Network(_)) | (Unit::Network(_), UnitId::Peering(_)) => false,
+    }
+}
