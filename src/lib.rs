@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod ctl;
+pub mod daemon;
 pub mod declare;
 pub mod engine;
 pub mod northbound;

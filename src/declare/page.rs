@@ -10,12 +10,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Lines, Position, Severity};
 
-/// Longest name of a project, network or half, in characters (as LXD and Outscale).
-const MAX_NAME_CHARS: usize = 255;
+mod fields;
 
 /// Below this likeness a known key is not worth suggesting.
 const MIN_LIKENESS: f64 = 0.7;
@@ -72,7 +71,8 @@ impl<'t> Page<'t> {
             }
         }
         for (_, start, error) in spoiled.values() {
-            self.error(&(*start..*start), format!("syntax: {}", error.message()), None);
+            let message = error.message();
+            self.error(&(*start..*start), format!("syntax: {message}"), syntax_hint(message));
         }
         self.spoiled = spoiled.into_values().map(|(lines, _, _)| lines).collect();
     }
@@ -146,169 +146,21 @@ impl<'t> Page<'t> {
             self.error(&key.span(), message, Some(hint));
         }
     }
+}
 
-    /// A string free of NUL, which no C program behind OVN would carry whole.
-    pub(super) fn string<'d>(
-        &mut self,
-        table: &'d DeTable<'_>,
-        key: &str,
-    ) -> Option<Found<&'d str>> {
-        let value = table.get(key)?;
-        self.text(key, value)
-    }
-
-    /// As [`Page::string`], for a value that was already looked up.
-    pub(super) fn text<'d>(
-        &mut self,
-        key: &str,
-        value: &'d Spanned<DeValue<'_>>,
-    ) -> Option<Found<&'d str>> {
-        let Some(text) = value.get_ref().as_str() else {
-            let hint = match value.get_ref() {
-                DeValue::Integer(number) => Some(format!("quote it: {key} = \"{number}\"")),
-                DeValue::String(_)
-                | DeValue::Float(_)
-                | DeValue::Boolean(_)
-                | DeValue::Datetime(_)
-                | DeValue::Array(_)
-                | DeValue::Table(_) => None,
-            };
-            self.mistyped(key, "a string", value, hint);
-            return None;
-        };
-        if text.contains('\0') {
-            self.error(&value.span(), format!("`{key}` contains a NUL character"), None);
-            return None;
-        }
-        Some(Found { value: text, span: value.span() })
-    }
-
-    /// A required name of 1 to 255 characters, none of them a control character.
-    pub(super) fn name<'d>(
-        &mut self,
-        table: &Found<&'d DeTable<'_>>,
-        what: &str,
-        key: &str,
-        example: &str,
-    ) -> Option<Found<&'d str>> {
-        if table.value.get(key).is_none() {
-            self.missing(&table.span, what, key, example);
-            return None;
-        }
-        self.optional_name(table.value, key)
-    }
-
-    /// As [`Page::name`], but it may be absent.
-    pub(super) fn optional_name<'d>(
-        &mut self,
-        table: &'d DeTable<'_>,
-        key: &str,
-    ) -> Option<Found<&'d str>> {
-        let found = self.string(table, key)?;
-        let length = found.value.chars().count();
-        if !(1..=MAX_NAME_CHARS).contains(&length) {
-            let message =
-                format!("`{key}` has {length} characters; 1 to {MAX_NAME_CHARS} are allowed");
-            self.error(&found.span, message, None);
-            return None;
-        }
-        if let Some(control) = found.value.chars().find(|letter| letter.is_control()) {
-            let message =
-                format!("`{key}` contains the control character {}", control.escape_debug());
-            self.error(&found.span, message, None);
-            return None;
-        }
-        Some(found)
-    }
-
-    /// A boolean.
-    pub(super) fn boolean(&mut self, table: &DeTable<'_>, key: &str) -> Option<bool> {
-        let value = table.get(key)?;
-        let found = value.get_ref().as_bool();
-        if found.is_none() {
-            self.mistyped(key, "true or false", value, None);
-        }
-        found
-    }
-
-    /// A whole number from 0 to `max`.
-    pub(super) fn number(&mut self, table: &DeTable<'_>, key: &str, max: u32) -> Option<u32> {
-        let value = table.get(key)?;
-        let Some(integer) = value.get_ref().as_integer() else {
-            self.mistyped(key, "a whole number", value, None);
-            return None;
-        };
-        let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let found = number.filter(|number| *number <= max);
-        if found.is_none() {
-            let message = format!("`{key}` is {integer}; 0 to {max} are allowed");
-            self.error(&value.span(), message, None);
-        }
-        found
-    }
-
-    /// The strings of an array; `None` when the key is absent or not an array.
-    pub(super) fn strings<'d>(
-        &mut self,
-        table: &'d DeTable<'_>,
-        key: &str,
-    ) -> Option<Vec<Found<&'d str>>> {
-        let value = table.get(key)?;
-        let Some(array) = value.get_ref().as_array() else {
-            self.mistyped(key, "an array of strings", value, None);
-            return None;
-        };
-        Some(array.iter().filter_map(|item| self.text(key, item)).collect())
-    }
-
-    /// The tables of an array of tables, such as `[[peering]]`.
-    pub(super) fn entries<'d, 'i>(
-        &mut self,
-        table: &'d DeTable<'i>,
-        key: &str,
-    ) -> Vec<Found<&'d DeTable<'i>>> {
-        let Some(value) = table.get(key) else { return Vec::new() };
-        let hint = || Some(format!("write [[{key}]] once for each"));
-        let Some(array) = value.get_ref().as_array() else {
-            self.mistyped(key, "an array of tables", value, hint());
-            return Vec::new();
-        };
-        let mut entries = Vec::with_capacity(array.len());
-        for item in array.iter() {
-            match item.get_ref().as_table() {
-                Some(entry) => entries.push(Found { value: entry, span: item.span() }),
-                None => self.mistyped(key, "an array of tables", item, hint()),
-            }
-        }
-        entries
-    }
-
-    /// A table, such as `[paths]`.
-    pub(super) fn section<'d, 'i>(
-        &mut self,
-        table: &'d DeTable<'i>,
-        key: &str,
-    ) -> Option<Found<&'d DeTable<'i>>> {
-        let value = table.get(key)?;
-        let found = value.get_ref().as_table();
-        if found.is_none() {
-            self.mistyped(key, "a table", value, Some(format!("write [{key}] on its own line")));
-        }
-        Some(Found { value: found?, span: value.span() })
-    }
-
-    pub(super) fn mistyped(
-        &mut self,
-        key: &str,
-        expected: &str,
-        value: &Spanned<DeValue<'_>>,
-        hint: Option<String>,
-    ) {
-        let actual = value.get_ref().type_str();
-        let article = if actual.starts_with(['a', 'i']) { "an" } else { "a" };
-        let message = format!("`{key}` must be {expected}, not {article} {actual}");
-        self.error(&value.span(), message, hint);
-    }
+/// What to do about the commonest of the parser's messages.
+fn syntax_hint(message: &str) -> Option<String> {
+    let hints = [
+        ("string values must be quoted", "write the value in quotes, such as \"web\""),
+        ("invalid basic string", "close the string with a \" on the same line"),
+        ("duplicate key", "keep one of the two"),
+        ("key with no value", "write key = value"),
+        ("unexpected key or value", "begin a new line for each key"),
+        ("unclosed array table", "write [[name]]"),
+        ("unclosed", "close it with the bracket that is missing"),
+    ];
+    let hint = hints.iter().find(|(start, _)| message.starts_with(start));
+    hint.map(|(_, hint)| (*hint).to_owned())
 }
 
 /// The candidate most like `name`, if any is like it at all.

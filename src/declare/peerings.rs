@@ -44,6 +44,11 @@ const PEERING_REFUSED: &[Refused] = &[
                shows the status",
     },
     Refused {
+        key: "target",
+        message: "a target is named by two keys",
+        hint: "write target_project = \"..\" and target_network = \"..\"",
+    },
+    Refused {
         key: "requested",
         message: "`requested` is not supported in this version",
         hint: "remove it; requests do not expire yet, so there is nothing to renew",
@@ -153,7 +158,8 @@ fn configured_status(page: &mut Page<'_>, table: &DeTable<'_>) -> ConfiguredStat
 /// S0.14: only `user.*`. Written `"user.ticket" = ".."` or, as TOML invites, `user.ticket = ".."`.
 fn config(page: &mut Page<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
     let mut config = BTreeMap::new();
-    if let Some(found) = page.section(table, "config") {
+    if let Some(found) = page.section(table, "config", "config = { \"user.ticket\" = \"NET-42\" }")
+    {
         for (key, value) in found.value {
             config_key(page, &mut config, key.get_ref(), &key.span(), value);
         }
@@ -177,11 +183,15 @@ fn config_key(
     }
     let shown = key.escape_debug();
     let is_user = key.strip_prefix("user.").is_some_and(|rest| !rest.is_empty());
-    if !is_user || key.contains('\0') {
+    if key.contains('\0') {
+        page.error(span, "a key of `config` contains a NUL character", None);
+        return;
+    }
+    if !is_user {
         page.error(
             span,
             format!("`config` takes only keys that begin with \"user.\", not \"{shown}\""),
-            Some(format!("write \"user.{shown}\", or remove it")),
+            Some("write \"user.\" and a name of your own, or remove it".to_owned()),
         );
         return;
     }

@@ -82,7 +82,7 @@ fn section<'d, 'i>(
     key: &str,
     known: &[&str],
 ) -> Option<Found<&'d DeTable<'i>>> {
-    let found = page.section(top, key)?;
+    let found = page.section(top, key, &format!("[{key}] on a line of its own"))?;
     page.refuse_unknown(found.value, &format!("[{key}]"), known, &[]);
     Some(found)
 }
@@ -157,9 +157,10 @@ fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mu
 }
 
 fn policy(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
-    let Some(found) = page.section(top, "policy") else { return };
+    let Some(found) = page.section(top, "policy", "[policy] on a line of its own") else { return };
     page.refuse_unknown(found.value, "[policy]", POLICY_KEYS, POLICY_REFUSED);
-    let Some(limit) = page.section(found.value, "max_withdrawals") else { return };
+    const EXAMPLE: &str = "max_withdrawals = { halves = 10, percent = 50 }";
+    let Some(limit) = page.section(found.value, "max_withdrawals", EXAMPLE) else { return };
     page.refuse_unknown(limit.value, "max_withdrawals", MAX_WITHDRAWALS_KEYS, &[]);
     let default = MaxWithdrawals::default();
     let halves = page.number(limit.value, "halves", u32::MAX);

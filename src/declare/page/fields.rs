@@ -1,0 +1,196 @@
+//! Typed values of a table. Each reader notes what is wrong and gives nothing then.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Found, Page};
+
+/// Longest name of a project, network or half, in characters (as LXD and Outscale).
+const MAX_NAME_CHARS: usize = 255;
+
+impl Page<'_> {
+    /// A string free of NUL, which no C program behind OVN would carry whole.
+    pub(in crate::declare) fn string<'d>(
+        &mut self,
+        table: &'d DeTable<'_>,
+        key: &str,
+    ) -> Option<Found<&'d str>> {
+        let value = table.get(key)?;
+        self.text(key, value)
+    }
+
+    /// As [`Page::string`], for a value that was already looked up.
+    pub(in crate::declare) fn text<'d>(
+        &mut self,
+        key: &str,
+        value: &'d Spanned<DeValue<'_>>,
+    ) -> Option<Found<&'d str>> {
+        let Some(text) = value.get_ref().as_str() else {
+            let hint = match value.get_ref() {
+                DeValue::Integer(number) => Some(format!("quote it: {key} = \"{number}\"")),
+                DeValue::String(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => None,
+            };
+            self.mistyped(key, "a string", value, hint);
+            return None;
+        };
+        if text.contains('\0') {
+            self.error(&value.span(), format!("`{key}` contains a NUL character"), None);
+            return None;
+        }
+        Some(Found { value: text, span: value.span() })
+    }
+
+    /// A required name of 1 to 255 characters, none of them a control character.
+    pub(in crate::declare) fn name<'d>(
+        &mut self,
+        table: &Found<&'d DeTable<'_>>,
+        what: &str,
+        key: &str,
+        example: &str,
+    ) -> Option<Found<&'d str>> {
+        if table.value.get(key).is_none() {
+            self.missing(&table.span, what, key, example);
+            return None;
+        }
+        self.optional_name(table.value, key)
+    }
+
+    /// As [`Page::name`], but it may be absent.
+    pub(in crate::declare) fn optional_name<'d>(
+        &mut self,
+        table: &'d DeTable<'_>,
+        key: &str,
+    ) -> Option<Found<&'d str>> {
+        let found = self.string(table, key)?;
+        let length = found.value.chars().count();
+        if !(1..=MAX_NAME_CHARS).contains(&length) {
+            let message =
+                format!("`{key}` has {length} characters; 1 to {MAX_NAME_CHARS} are allowed");
+            self.error(&found.span, message, None);
+            return None;
+        }
+        if let Some(control) = found.value.chars().find(|letter| letter.is_control()) {
+            let message =
+                format!("`{key}` contains the control character {}", control.escape_debug());
+            self.error(&found.span, message, None);
+            return None;
+        }
+        Some(found)
+    }
+
+    /// A boolean.
+    pub(in crate::declare) fn boolean(&mut self, table: &DeTable<'_>, key: &str) -> Option<bool> {
+        let value = table.get(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            self.mistyped(key, "true or false", value, None);
+        }
+        found
+    }
+
+    /// A whole number from 0 to `max`.
+    pub(in crate::declare) fn number(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        max: u32,
+    ) -> Option<u32> {
+        let value = table.get(key)?;
+        let Some(integer) = value.get_ref().as_integer() else {
+            self.mistyped(key, "a whole number", value, None);
+            return None;
+        };
+        let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
+        let found = number.filter(|number| *number <= max);
+        if found.is_none() {
+            let message = format!("`{key}` is {integer}; 0 to {max} are allowed");
+            self.error(&value.span(), message, None);
+        }
+        found
+    }
+
+    /// The strings of an array; `None` when the key is absent or not an array.
+    pub(in crate::declare) fn strings<'d>(
+        &mut self,
+        table: &'d DeTable<'_>,
+        key: &str,
+    ) -> Option<Vec<Found<&'d str>>> {
+        let value = table.get(key)?;
+        let Some(array) = value.get_ref().as_array() else {
+            self.mistyped(key, "an array of strings", value, None);
+            return None;
+        };
+        let what = format!("each of `{key}`");
+        let mut found = Vec::with_capacity(array.len());
+        for item in array.iter() {
+            match item.get_ref().as_str() {
+                Some(_) => found.extend(self.text(key, item)),
+                None => self.error(
+                    &item.span(),
+                    mistyped(&what, "a string", item),
+                    Some("write it in quotes".to_owned()),
+                ),
+            }
+        }
+        Some(found)
+    }
+
+    /// The tables of an array of tables, such as `[[peering]]`.
+    pub(in crate::declare) fn entries<'d, 'i>(
+        &mut self,
+        table: &'d DeTable<'i>,
+        key: &str,
+    ) -> Vec<Found<&'d DeTable<'i>>> {
+        let Some(value) = table.get(key) else { return Vec::new() };
+        let hint = || Some(format!("write [[{key}]] once for each"));
+        let Some(array) = value.get_ref().as_array() else {
+            self.mistyped(key, "an array of tables", value, hint());
+            return Vec::new();
+        };
+        let mut entries = Vec::with_capacity(array.len());
+        for item in array.iter() {
+            match item.get_ref().as_table() {
+                Some(entry) => entries.push(Found { value: entry, span: item.span() }),
+                None => self.mistyped(key, "an array of tables", item, hint()),
+            }
+        }
+        entries
+    }
+
+    /// A table, such as `[paths]`.
+    pub(in crate::declare) fn section<'d, 'i>(
+        &mut self,
+        table: &'d DeTable<'i>,
+        key: &str,
+        example: &str,
+    ) -> Option<Found<&'d DeTable<'i>>> {
+        let value = table.get(key)?;
+        let found = value.get_ref().as_table();
+        if found.is_none() {
+            self.mistyped(key, "a table", value, Some(format!("write {example}")));
+        }
+        Some(Found { value: found?, span: value.span() })
+    }
+
+    fn mistyped(
+        &mut self,
+        key: &str,
+        expected: &str,
+        value: &Spanned<DeValue<'_>>,
+        hint: Option<String>,
+    ) {
+        let message = mistyped(&format!("`{key}`"), expected, value);
+        self.error(&value.span(), message, hint);
+    }
+}
+
+fn mistyped(what: &str, expected: &str, value: &Spanned<DeValue<'_>>) -> String {
+    let actual = value.get_ref().type_str();
+    let article = if actual.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{what} must be {expected}, not {article} {actual}")
+}
