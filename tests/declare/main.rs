@@ -1,6 +1,17 @@
 //! Declarations: formats, the book, the offline check, and files on a real file system.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that fails should say so at once"
+)]
 
 mod book;
 mod formats;
+mod golden;
+mod ground;
 mod properties;
 mod texts;
+mod watch;

@@ -1,0 +1,240 @@
+//! The configuration on disk: the settings file and the two drop-in directories.
+//!
+//! Owns reading, and nothing of what a text means. A file counts by its name: `*.toml`, unless it
+//! begins with a dot or `#`. That leaves out what editors and package managers put beside it
+//! (`.x.toml.swp`, `.#x.toml`, `#x.toml#`, `x.toml~`, `x.toml.tmp`, `x.toml.dpkg-new`,
+//! `x.toml.rpmnew`, and the `..data` of symlink farms).
+//!
+//! Invariants: a listing that broke off is an error, never a shorter listing; the owner of a
+//! file is that of the very inode whose text was read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::OFlag;
+use nix::unistd::{Uid, User};
+
+use crate::declare::{
+    Diagnostic, Directory, FileId, Owner, PathSettings, Reading, Settings, SourceFile,
+};
+
+/// Largest file that is read, in bytes: some 20,000 halves. Bounds what one tenant can make the
+/// daemon hold and parse.
+pub const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Reads the settings. A file that cannot be read is a diagnostic and leaves the defaults.
+#[must_use]
+pub fn read_settings(path: &Path) -> (Settings, Vec<Diagnostic>) {
+    match read_text(path) {
+        Ok(opened) => Settings::parse(path, &opened.text),
+        Err(why) => {
+            let defaults = Settings::defaults(path.parent().unwrap_or(Path::new("")));
+            let file = path.display().to_string().into();
+            let message = format!("the settings cannot be read: {why}");
+            let hint = "every key has a default, but the file must be there; it may be empty";
+            (defaults, vec![Diagnostic::whole(&file, message, hint)])
+        }
+    }
+}
+
+/// The two drop-in directories as files are read from them.
+#[derive(Debug)]
+pub struct Files {
+    directories: BTreeMap<Directory, PathBuf>,
+    /// Account names; a look-up may ask a remote directory service.
+    accounts: BTreeMap<u32, Option<String>>,
+}
+
+/// What tells two versions of a file apart without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    inode: (u64, u64),
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// Of the inode: its owner may have changed.
+    changed: (i64, i64),
+}
+
+/// One file as it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Its text, or why it has none.
+    pub source: SourceFile,
+    /// Of the inode that was read; `None` if it could not be opened.
+    pub signature: Option<Signature>,
+    /// Whether it was written to while it was read.
+    pub in_flux: bool,
+}
+
+impl Files {
+    /// The directories named in the settings.
+    #[must_use]
+    pub fn new(paths: &PathSettings) -> Self {
+        Self {
+            directories: BTreeMap::from([
+                (Directory::Networks, paths.networks.clone()),
+                (Directory::Peerings, paths.peerings.clone()),
+            ]),
+            accounts: BTreeMap::new(),
+        }
+    }
+
+    /// Where a directory is.
+    #[must_use]
+    pub fn directory(&self, directory: Directory) -> &Path {
+        self.directories.get(&directory).map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// Where a file is.
+    #[must_use]
+    pub fn path(&self, id: &FileId) -> PathBuf {
+        self.directory(id.directory).join(&*id.name)
+    }
+
+    /// Reads everything; `each` sees every file as it was found.
+    pub fn read_all(&mut self, mut each: impl FnMut(&Found)) -> Reading {
+        let mut reading = Reading { complete: true, ..Reading::default() };
+        self.forget_accounts();
+        for directory in Directory::ALL {
+            let listed = self.list(directory);
+            if let Ok(ids) = &listed {
+                for mut found in ids.iter().filter_map(|id| self.read(id)) {
+                    each(&found);
+                    if found.in_flux {
+                        found.source.text = Err("it is being written to".to_owned());
+                    }
+                    reading.files.push(found.source);
+                }
+            }
+            let found = listed.map(drop).map_err(|error| error.to_string());
+            reading.directories.push((directory, found));
+        }
+        reading
+    }
+
+    /// The files of a directory, in no order.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed to its end.
+    pub fn list(&self, directory: Directory) -> io::Result<Vec<FileId>> {
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(self.directory(directory))? {
+            ids.extend(file_id(directory, &entry?.file_name()));
+        }
+        Ok(ids)
+    }
+
+    /// Reads one file; `None` if there is none of this name.
+    pub fn read(&mut self, id: &FileId) -> Option<Found> {
+        let path = self.path(id);
+        let mut opened = read_text(&path);
+        if opened.is_err() && fs::symlink_metadata(&path).is_err() {
+            if !id.name.contains(char::REPLACEMENT_CHARACTER) {
+                return None;
+            }
+            opened = Err("its name is not UTF-8".to_owned());
+        }
+        let shown: Arc<str> = path.display().to_string().into();
+        let (text, metadata, in_flux) = match opened {
+            Ok(opened) => (Ok(opened.text), Some(opened.metadata), opened.in_flux),
+            Err(why) => (Err(why), fs::metadata(&path).ok(), false),
+        };
+        let owner = metadata.as_ref().map(|metadata| self.owner(metadata.uid()));
+        let signature = metadata.as_ref().map(Signature::of);
+        let source = SourceFile { id: id.clone(), path: shown, text, owner };
+        Some(Found { source, signature, in_flux })
+    }
+
+    /// The file's signature now, following links.
+    #[must_use]
+    pub fn signature(&self, id: &FileId) -> Option<Signature> {
+        fs::metadata(self.path(id)).ok().as_ref().map(Signature::of)
+    }
+
+    /// Looks account names up anew from here on.
+    pub fn forget_accounts(&mut self) {
+        self.accounts.clear();
+    }
+
+    fn owner(&mut self, uid: u32) -> Owner {
+        let name = self.accounts.entry(uid).or_insert_with(|| {
+            User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+        });
+        Owner { uid, name: name.clone() }
+    }
+}
+
+impl Signature {
+    /// When the file was last written to.
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        let (seconds, nanoseconds) = self.modified;
+        let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        UNIX_EPOCH + whole + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
+    }
+
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// The file that a directory entry of this name is, if its name counts.
+#[must_use]
+pub fn file_id(directory: Directory, name: &OsStr) -> Option<FileId> {
+    // What is not UTF-8 gets replacement characters, cannot be opened and is told as such.
+    let name = name.to_string_lossy();
+    let counts = name.ends_with(".toml") && !name.starts_with(['.', '#']);
+    counts.then(|| FileId { directory, name: name.as_ref().into() })
+}
+
+struct Opened {
+    text: String,
+    metadata: Metadata,
+    in_flux: bool,
+}
+
+fn read_text(path: &Path) -> Result<Opened, String> {
+    // A FIFO must not block the daemon.
+    let options = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).to_owned();
+    let file = options.open(path).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound && path.is_symlink() {
+            "it is a link to a file that is not there".to_owned()
+        } else {
+            error.to_string()
+        }
+    })?;
+    read_open(file).map_err(|error| error.to_string())
+}
+
+fn read_open(mut file: File) -> io::Result<Opened> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let limit = MAX_FILE_BYTES >> 20;
+        return Err(io::Error::other(format!("it is larger than {limit} MiB")));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line =
+            1 + memchr::memchr_iter(b'\n', error.as_bytes().get(..at).unwrap_or(&[])).count();
+        io::Error::other(format!("it is not UTF-8 on line {line}"))
+    })?;
+    let in_flux = Signature::of(&metadata) != Signature::of(&file.metadata()?);
+    Ok(Opened { text, metadata, in_flux })
+}

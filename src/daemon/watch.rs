@@ -1,0 +1,123 @@
+//! Watches the drop-in directories and delivers what changed in them.
+//!
+//! Owns one thread, which reads files and waits for the kernel's notices; to it belong all
+//! questions of when. What a text means is `declare`'s.
+//!
+//! Invariants:
+//! - what a reading leaves out is either unchanged or will come in a later reading;
+//! - a file that is half written is not read before its writer closes it or falls silent;
+//! - a directory that is missing never shows as the removal of its files;
+//! - every queue is bounded; where one overflows, everything is read instead.
+
+mod dirty;
+mod happening;
+mod hinges;
+mod lookout;
+mod watches;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+
+use notify::{INotifyWatcher, Watcher};
+use tokio::sync::mpsc;
+
+pub use self::dirty::Pace;
+use self::happening::{Line, Message};
+use self::lookout::Lookout;
+use self::watches::Watches;
+use super::files::Files;
+use crate::declare::{PathSettings, Reading};
+
+/// Notices that may wait for the thread. More of them become one reading of everything.
+const MAX_NOTICES: usize = 4096;
+
+/// Readings that may wait for the receiver. Meanwhile notices gather.
+const MAX_READINGS: usize = 4;
+
+/// The watched drop-in directories. Dropping it ends the thread.
+#[derive(Debug)]
+pub struct Watch {
+    readings: mpsc::Receiver<Reading>,
+    line: Line,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts watching. The first reading is complete and comes at once; directories that are
+    /// not there are watched for.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(paths: &PathSettings, pace: Pace) -> io::Result<Self> {
+        Self::start_with(paths, pace, true)
+    }
+
+    /// As [`Watch::start`], without the kernel's notices: changes are found by comparing
+    /// signatures every [`Pace::blind`].
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start_blind(paths: &PathSettings, pace: Pace) -> io::Result<Self> {
+        Self::start_with(paths, pace, false)
+    }
+
+    fn start_with(paths: &PathSettings, pace: Pace, notices: bool) -> io::Result<Self> {
+        let (sender, messages) = sync_channel(MAX_NOTICES);
+        let (deliver, readings) = mpsc::channel(MAX_READINGS);
+        let line = Line {
+            sender,
+            lost: Arc::new(AtomicBool::new(false)),
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let kernel = notices.then(|| kernel(&line)).flatten();
+        let watches = Watches::new(kernel);
+        let lookout = Lookout::new(Files::new(paths), watches, pace, line.clone(), deliver);
+        let thread = std::thread::Builder::new()
+            .name("declarations".to_owned())
+            .spawn(move || lookout.run(&messages))?;
+        Ok(Self { readings, line, thread: Some(thread) })
+    }
+
+    /// The next reading; `None` only if the thread has died. Cancelling it loses nothing.
+    pub async fn next(&mut self) -> Option<Reading> {
+        self.readings.recv().await
+    }
+
+    /// Asks for a reading of everything, as SIGHUP does.
+    pub fn reread(&self) {
+        self.line.tell(Message::Reread);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.line.stop.store(true, Ordering::Release);
+        self.line.tell(Message::Wake);
+        // A thread that waits for room to deliver learns from this that there is nobody left.
+        self.readings.close();
+        while self.readings.try_recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked with anything that matters to whoever drops this.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn kernel(line: &Line) -> Option<INotifyWatcher> {
+    let line = line.clone();
+    let config = notify::Config::default();
+    match INotifyWatcher::new(move |notice| line.notice(notice), config) {
+        Ok(kernel) => Some(kernel),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "the kernel cannot watch files; looking for changes every few seconds instead \
+                 (fs.inotify.max_user_instances may be too low)"
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Where a path hinges: the directory entries that decide what it leads to.
+//!
+//! A path through symbolic links changes its meaning when any of the links is replaced, not only
+//! when its last entry is. Configuration management works that way: `blue.toml -> ..data/blue.toml`
+//! and `..data -> ..2024_05_01`, of which only `..data` is ever renamed over.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// As in Linux (path_resolution(7)): a path with more links than this leads nowhere.
+const MAX_LINKS: usize = 40;
+
+/// A directory entry, by the directory's physical path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Hinge {
+    pub(super) directory: PathBuf,
+    pub(super) name: OsString,
+}
+
+/// What a path leads to now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Resolved {
+    /// Its links, and its last entry; or the first entry that is missing.
+    pub(super) hinges: Vec<Hinge>,
+    /// Without links; `None` if something on the way is missing.
+    pub(super) physical: Option<PathBuf>,
+}
+
+/// Follows an absolute path.
+pub(super) fn resolve(path: &Path) -> Resolved {
+    let mut hinges = Vec::new();
+    let mut here = PathBuf::from("/");
+    let mut ahead: VecDeque<OsString> = parts(path).collect();
+    while let Some(name) = ahead.pop_front() {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let entry = here.join(&name);
+        let metadata = fs::symlink_metadata(&entry);
+        let link = metadata.as_ref().is_ok_and(fs::Metadata::is_symlink);
+        if link || ahead.is_empty() || metadata.is_err() {
+            hinges.push(Hinge { directory: here.clone(), name });
+        }
+        let target = link.then(|| fs::read_link(&entry)).transpose();
+        let (Ok(_), Ok(target), true) = (metadata, target, hinges.len() <= MAX_LINKS) else {
+            return Resolved { hinges, physical: None };
+        };
+        match target {
+            Some(target) => {
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
+                    ahead.push_front(part);
+                }
+            }
+            None => here = entry,
+        }
+    }
+    Resolved { hinges, physical: Some(here) }
+}
+
+fn parts(path: &Path) -> impl Iterator<Item = OsString> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn hinge(directory: &Path, name: &str) -> Hinge {
+        Hinge { directory: directory.to_owned(), name: name.into() }
+    }
+
+    #[test]
+    fn a_link_farm_hinges_on_each_link() {
+        let root = tempfile::tempdir().unwrap();
+        let at = root.path().canonicalize().unwrap();
+        fs::create_dir(at.join("..v1")).unwrap();
+        fs::write(at.join("..v1/a.toml"), "").unwrap();
+        symlink("..v1", at.join("..data")).unwrap();
+        symlink("..data/a.toml", at.join("a.toml")).unwrap();
+        let resolved = resolve(&at.join("a.toml"));
+        let v1 = at.join("..v1");
+        assert_eq!(
+            resolved.hinges,
+            [hinge(&at, "a.toml"), hinge(&at, "..data"), hinge(&v1, "a.toml")]
+        );
+        assert_eq!(resolved.physical, Some(v1.join("a.toml")));
+    }
+
+    #[test]
+    fn what_is_missing_is_a_hinge() {
+        let root = tempfile::tempdir().unwrap();
+        let at = root.path().canonicalize().unwrap();
+        symlink("../no/such", at.join("a")).unwrap();
+        let resolved = resolve(&at.join("a/b"));
+        assert_eq!(resolved.hinges, [hinge(&at, "a"), hinge(at.parent().unwrap(), "no")]);
+        assert_eq!(resolved.physical, None);
+        symlink("loop", at.join("loop")).unwrap();
+        assert_eq!(resolve(&at.join("loop")).physical, None);
+    }
+}

@@ -1,0 +1,207 @@
+//! Which directories the kernel watches for us, and what an entry of them stands for.
+//!
+//! Invariant: whatever can change what a drop-in directory or a linked file in it leads to is
+//! watched before that directory or file is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf, absolute};
+
+use notify::{INotifyWatcher, RecursiveMode, Watcher};
+
+use super::hinges::{Hinge, resolve};
+use crate::daemon::files::{Files, file_id};
+use crate::declare::{Directory, FileId};
+
+/// What changes when a directory entry does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// A drop-in directory itself: it came, went or was exchanged.
+    Directory,
+    /// A file of one.
+    File(FileId),
+}
+
+/// The watched directories.
+pub(super) struct Watches {
+    /// `None` if the kernel gives us no instance.
+    kernel: Option<INotifyWatcher>,
+    watched: BTreeMap<PathBuf, Watched>,
+    /// The drop-in directories by physical path.
+    places: BTreeMap<PathBuf, Directory>,
+    /// Who depends on an entry: directories, and files that are links.
+    hinges: BTreeMap<Hinge, BTreeSet<Subject>>,
+    links: BTreeMap<FileId, Vec<Hinge>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    /// Device and inode: another one under this name is not watched.
+    inode: Option<(u64, u64)>,
+    /// How many places and hinges need it.
+    users: usize,
+    /// Whether the kernel watches it.
+    armed: bool,
+}
+
+impl Watches {
+    pub(super) fn new(kernel: Option<INotifyWatcher>) -> Self {
+        Self {
+            kernel,
+            watched: BTreeMap::new(),
+            places: BTreeMap::new(),
+            hinges: BTreeMap::new(),
+            links: BTreeMap::new(),
+        }
+    }
+
+    /// Whether changes can be missed: then they have to be looked for often.
+    pub(super) fn is_blind(&self) -> bool {
+        self.kernel.is_none() || self.watched.values().any(|watched| !watched.armed)
+    }
+
+    /// Finds out anew what has to be watched, and watches it. Directories that are still the same
+    /// go on being watched without a break.
+    pub(super) fn arm(&mut self, files: &Files) {
+        self.places.clear();
+        self.hinges.clear();
+        self.links.clear();
+        for watched in self.watched.values_mut() {
+            watched.users = 0;
+        }
+        for directory in Directory::ALL {
+            let Ok(path) = absolute(files.directory(directory)) else { continue };
+            let resolved = resolve(&path);
+            for hinge in resolved.hinges {
+                self.depend(hinge, Subject::Directory);
+            }
+            if let Some(physical) = resolved.physical {
+                self.need(&physical);
+                self.places.insert(physical, directory);
+            }
+        }
+        for id in Directory::ALL.into_iter().filter_map(|at| files.list(at).ok()).flatten() {
+            self.follow(files, &id);
+        }
+        let unused =
+            |(path, watched): (&PathBuf, &Watched)| (watched.users == 0).then(|| path.clone());
+        for path in self.watched.iter().filter_map(unused).collect::<Vec<_>>() {
+            self.drop_watch(&path);
+        }
+    }
+
+    /// Watches whatever a file's link leads through; to be called before the file is read.
+    pub(super) fn follow(&mut self, files: &Files, id: &FileId) {
+        let path = files.path(id);
+        let hinges = match absolute(&path) {
+            Ok(path) if path.is_symlink() => resolve(&path).hinges,
+            Ok(_) | Err(_) => Vec::new(),
+        };
+        let former = self.links.remove(id).unwrap_or_default();
+        for hinge in &hinges {
+            self.depend(hinge.clone(), Subject::File(id.clone()));
+        }
+        for hinge in &former {
+            self.release(hinge, id, hinges.contains(hinge));
+        }
+        if !hinges.is_empty() {
+            self.links.insert(id.clone(), hinges);
+        }
+    }
+
+    /// What an entry stands for.
+    pub(super) fn subjects(&self, path: &Path) -> BTreeSet<Subject> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return BTreeSet::new();
+        };
+        let hinge = Hinge { directory: directory.to_owned(), name: name.to_owned() };
+        let mut subjects = self.hinges.get(&hinge).cloned().unwrap_or_default();
+        let place = self.places.get(directory).and_then(|at| file_id(*at, name));
+        subjects.extend(place.map(Subject::File));
+        subjects
+    }
+
+    /// Notes that a directory went away; returns whether it was watched.
+    pub(super) fn lose(&mut self, path: &Path) -> bool {
+        match self.watched.get_mut(path) {
+            Some(watched) => {
+                watched.armed = false;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that notices were lost: no watch is trusted any more.
+    pub(super) fn lose_all(&mut self) {
+        for watched in self.watched.values_mut() {
+            watched.armed = false;
+        }
+    }
+
+    /// Whether a watched directory is not what it was, though nothing was heard.
+    pub(super) fn is_stale(&self) -> bool {
+        self.watched.iter().any(|(path, watched)| watched.inode != inode(path))
+    }
+
+    fn depend(&mut self, hinge: Hinge, subject: Subject) {
+        self.need(&hinge.directory);
+        self.hinges.entry(hinge).or_default().insert(subject);
+    }
+
+    fn release(&mut self, hinge: &Hinge, id: &FileId, still_needed: bool) {
+        if !still_needed && let Some(subjects) = self.hinges.get_mut(hinge) {
+            subjects.remove(&Subject::File(id.clone()));
+            if subjects.is_empty() {
+                self.hinges.remove(hinge);
+            }
+        }
+        let Some(watched) = self.watched.get_mut(&hinge.directory) else { return };
+        watched.users = watched.users.saturating_sub(1);
+        if watched.users == 0 {
+            self.drop_watch(&hinge.directory);
+        }
+    }
+
+    fn need(&mut self, path: &Path) {
+        let watched = self.watched.entry(path.to_owned());
+        watched.or_insert(Watched { inode: None, users: 0, armed: false }).users += 1;
+        self.watch(path);
+    }
+
+    /// Has the kernel watch a directory, unless it already watches this very one.
+    fn watch(&mut self, path: &Path) {
+        let Some(watched) = self.watched.get_mut(path) else { return };
+        let former = std::mem::replace(&mut watched.inode, inode(path));
+        let Some(kernel) = &mut self.kernel else { return };
+        if watched.armed && watched.inode == former {
+            return;
+        }
+        // An error here only says that the kernel dropped the watch with the directory.
+        let _ = kernel.unwatch(path);
+        watched.armed = match kernel.watch(path, RecursiveMode::NonRecursive) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(
+                    directory = %path.display(), %error,
+                    "cannot watch a directory; looking for changes every few seconds instead"
+                );
+                false
+            }
+        };
+    }
+
+    fn drop_watch(&mut self, path: &Path) {
+        self.watched.remove(path);
+        if let Some(kernel) = &mut self.kernel {
+            // An error here only says that the kernel dropped the watch with the directory.
+            let _ = kernel.unwatch(path);
+        }
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
