@@ -1,3 +1,8 @@
-//! Placeholder until the shell stands.
+//! The daemon; see [`ovn_peerd::daemon`].
 
-fn main() {}
+use std::env;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ovn_peerd::daemon::run(env::args_os())
+}

@@ -10,8 +10,9 @@ use super::owner::{OWNER_KEY, OWNER_VALUE};
 /// The database's name.
 pub const DATABASE: &str = "OVN_Northbound";
 
-/// The OVSDB lock that the one programming instance holds (RFC 7047 section 4.1.8).
-pub const LOCK: &str = "ovn-peerd";
+/// The OVSDB lock that the one programming instance holds (RFC 7047 section 4.1.8); an `<id>`, so
+/// without hyphens.
+pub const LOCK: &str = "ovn_peerd";
 
 const fn of_type(text: &'static str) -> Clause {
     Clause { column: "type", function: Function::Equal, value: Constant::String(text) }

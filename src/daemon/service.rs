@@ -1,0 +1,76 @@
+//! What the service manager is told (sd_notify(3)).
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tracing::debug;
+
+use crate::view::{State, StatusView};
+
+/// The service manager, if there is one.
+#[derive(Debug)]
+pub(super) struct Service {
+    status: String,
+    /// How often the watchdog is to be fed; none where nobody watches.
+    pub(super) watchdog: Option<Duration>,
+}
+
+impl Service {
+    pub(super) fn new() -> Self {
+        // At half of the time that it allows, as sd_watchdog_enabled(3) recommends.
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
+        Self { status: String::new(), watchdog }
+    }
+
+    pub(super) fn ready(&self) {
+        tell(&[NotifyState::Ready]);
+    }
+
+    /// RELOADING=1 with the moment it began; READY=1 ends it.
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(_) => tell(&[NotifyState::Reloading]),
+        }
+    }
+
+    pub(super) fn stopping(&self) {
+        tell(&[NotifyState::Stopping]);
+    }
+
+    pub(super) fn alive(&self) {
+        tell(&[NotifyState::Watchdog]);
+    }
+
+    /// Tells a status that differs from the last one.
+    pub(super) fn status(&mut self, status: &StatusView) {
+        let text = sentence(status);
+        if text != self.status {
+            tell(&[NotifyState::Status(&text)]);
+            self.status = text;
+        }
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        debug!(%error, "the service manager cannot be told");
+    }
+}
+
+/// `active: 12 active, 1 failed; northbound unix:/run/ovn/ovnnb_db.sock`.
+fn sentence(status: &StatusView) -> String {
+    let count = |(state, count): (&State, &usize)| format!("{count} {state}");
+    let halves: Vec<String> = status.halves.iter().map(count).collect();
+    let halves = if halves.is_empty() { "no peerings".to_owned() } else { halves.join(", ") };
+    let northbound = &status.northbound;
+    let role = match (northbound.synced, northbound.active) {
+        (false, _) => "waiting for the northbound",
+        (true, true) => "active",
+        (true, false) => "standby",
+    };
+    let remote = northbound.remote.as_deref().unwrap_or("not reached yet");
+    let held =
+        if status.held.is_empty() { "" } else { "; a mass withdrawal waits: ovn-peerctl confirm" };
+    format!("{role}: {halves}; northbound {remote}{held}")
+}
