@@ -30,8 +30,13 @@ pub(crate) fn directories() -> (TempDir, PathSettings) {
 
 impl Ground {
     pub(crate) fn new() -> Self {
+        Self::paced(Pace::default())
+    }
+
+    /// With waits so long that a busy machine cannot reach them by accident.
+    pub(crate) fn paced(pace: Pace) -> Self {
         let (root, _) = directories();
-        Self::on(root, |paths| Watch::start(paths, Pace::default()).unwrap())
+        Self::on(root, |paths| Watch::start(paths, pace).unwrap())
     }
 
     /// Watches directories that are there already.

@@ -35,7 +35,7 @@ fn an_atomic_rename_is_read_alone_and_at_once() {
 
 #[test]
 fn a_write_in_place_counts_when_it_is_closed() {
-    let mut ground = Ground::new();
+    let mut ground = Ground::paced(Pace { settle: Duration::from_secs(5), ..Pace::default() });
     let path = ground.peerings("a.toml");
     fs::write(&path, many("blue", "p", 3)).unwrap();
     let readings = ground.until_halves(3);
@@ -52,7 +52,7 @@ fn a_write_in_place_counts_when_it_is_closed() {
     drop(file);
     let readings = ground.until_halves(5);
     assert_eq!(readings.len(), 1);
-    assert!(start.elapsed() < Pace::default().settle, "at once");
+    assert!(start.elapsed() < Duration::from_secs(5), "at once");
     assert_eq!(told(&ground.book), "");
 }
 
@@ -97,7 +97,7 @@ fn what_editors_and_packages_leave_beside_is_not_read() {
 
 #[test]
 fn an_editor_that_replaces_by_removing_first_withdraws_nothing() {
-    let mut ground = Ground::new();
+    let mut ground = Ground::paced(Pace { removal: Duration::from_secs(5), ..Pace::default() });
     let path = ground.peerings("a.toml");
     place(&path, &many("blue", "p", 2));
     ground.until_halves(2);
@@ -116,13 +116,13 @@ fn an_editor_that_replaces_by_removing_first_withdraws_nothing() {
 
 #[test]
 fn a_removal_and_a_move_are_told() {
-    let mut ground = Ground::new();
+    let mut ground = Ground::paced(Pace { removal: Duration::from_secs(2), ..Pace::default() });
     place(&ground.peerings("a.toml"), &many("blue", "p", 2));
     ground.until_halves(2);
     let start = Instant::now();
     fs::rename(ground.peerings("a.toml"), ground.peerings("b.toml")).unwrap();
     let reading = ground.next();
-    assert!(start.elapsed() < Pace::default().removal, "no doubt about a rename");
+    assert!(start.elapsed() < Duration::from_secs(2), "no doubt about a rename");
     assert_eq!(reading.removed, [FileId::peerings("a.toml")]);
     assert_eq!(&*reading.files[0].id.name, "b.toml");
     ground.book.fold(reading);
@@ -137,7 +137,8 @@ fn a_mass_removal_is_one_reading_and_is_held() {
     for n in 0..300 {
         place(&paths.peerings.join(format!("{n}.toml")), &many(&format!("p{n}"), "h", 1));
     }
-    let mut ground = Ground::on(root, |paths| Watch::start(paths, Pace::default()).unwrap());
+    let pace = Pace { removal: Duration::from_secs(1), ..Pace::default() };
+    let mut ground = Ground::on(root, |paths| Watch::start(paths, pace).unwrap());
     assert_eq!(ground.book.halves().count(), 300);
     for n in 0..300 {
         fs::remove_file(ground.peerings(&format!("{n}.toml"))).unwrap();
@@ -225,7 +226,7 @@ fn links_to_files_elsewhere_are_followed() {
 
 #[test]
 fn a_directory_that_vanishes_and_returns_withdraws_nothing() {
-    let mut ground = Ground::new();
+    let mut ground = Ground::paced(Pace { settle: Duration::from_millis(600), ..Pace::default() });
     place(&ground.peerings("a.toml"), &many("blue", "p", 2));
     ground.until_halves(2);
     for round in 0..3 {
