@@ -13,6 +13,8 @@ use super::probe::{Capture, PingReport, Probe, TcpReport};
 const REACH_LIMIT: Duration = Duration::from_secs(15);
 /// How long the last echo reply may take on a busy machine.
 const REPLY_PATIENCE: Duration = Duration::from_secs(1);
+/// The port, or the ICMP identifier, of forged packets.
+const FORGED_PORT: &str = "4791";
 /// How many lost echo requests count as unreachable: the first few could be lost to address resolution.
 const LOST_IN_A_ROW: u32 = 5;
 
@@ -195,19 +197,17 @@ impl Host {
         bytes as f64 * 8.0 / report.seconds / 1e6
     }
 
-    /// Sends packets that claim another source, and tells whether one came to the host that has the address `to`.
+    /// Sends packets that claim to come from `source` to the address `to`, and watches for them at the host that has it.
     #[track_caller]
-    pub fn forges(&self, what: Forged, source: IpAddr, to: IpAddr, target: &Host) -> bool {
-        let version = if source.is_ipv4() { "ip" } else { "ip6" };
-        let filter = format!("{version} src {source} and dst {to}");
-        let capture = target.capture(&filter);
-        let kind = match what {
-            Forged::Udp => "udp",
-            Forged::IcmpEcho => "icmp",
+    pub fn forge(&self, what: Forged, source: IpAddr, to: IpAddr, target: &Host) -> Forgery {
+        let (kind, filter) = match (what, source.is_ipv4()) {
+            (Forged::Udp, _) => ("udp", "udp"),
+            (Forged::IcmpEcho, true) => ("icmp", "icmp"),
+            (Forged::IcmpEcho, false) => ("icmp", "icmp6"),
         };
-        let args = ["forge", kind, &source.to_string(), &to.to_string(), "4791", "5", "0.1"];
-        let _: serde_json::Value = Probe::start(&self.namespace, &args).report();
-        capture.sees_something(REPLY_PATIENCE)
+        let capture = target.capture(&format!("{filter} and src {source} and dst {to}"));
+        let args = ["forge", kind, &source.to_string(), &to.to_string(), FORGED_PORT, "5", "0.1"];
+        Forgery { sending: Probe::start(&self.namespace, &args), capture }
     }
 
     /// Captures what passes its interface, both ways: a pcap-filter(7).
@@ -259,6 +259,22 @@ impl Host {
         let said: serde_json::Value =
             serde_json::from_str(&serving.line()).expect("the server says where it listens");
         (said["listening"].to_string(), serving)
+    }
+}
+
+/// Packets with a false source, on their way.
+#[derive(Debug)]
+pub struct Forgery {
+    sending: Probe,
+    capture: Capture,
+}
+
+impl Forgery {
+    /// Whether any of the packets comes to its target within a second of the last one's sending.
+    #[track_caller]
+    pub fn arrives(self) -> bool {
+        let _: serde_json::Value = self.sending.report();
+        self.capture.sees_something(REPLY_PATIENCE)
     }
 }
 

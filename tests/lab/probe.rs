@@ -153,7 +153,8 @@ impl Capture {
         let lines = Arc::new(Mutex::new(vec![]));
         let sink = Arc::clone(&lines);
         let reader = std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
+            // tcpdump ends with an empty line.
+            for line in stdout.lines().map_while(Result::ok).filter(|l| !l.is_empty()) {
                 sink.lock().expect("no holder panics").push(line);
             }
             // Keeps the pipe open: tcpdump prints its counts there when it ends.

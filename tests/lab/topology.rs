@@ -127,7 +127,7 @@ impl Lab {
              lsp-set-type {switch}-r router\n\
              lsp-set-addresses {switch}-r router\n\
              lsp-set-options {switch}-r router-port={router_port}\n",
-            self.next_mac(),
+            self.fresh_mac(),
             addresses.join(" ")
         )
     }
@@ -143,7 +143,7 @@ impl Lab {
     pub fn add_guest_in(&self, subnet: &Subnet, name: &str, nth: usize) -> Host {
         let number = u128::from(subnet.guests.fetch_add(1, Ordering::Relaxed)) + FIRST_GUEST;
         let addresses: Vec<_> = subnet.prefixes.iter().map(|p| nth_address(p, number)).collect();
-        let mac = self.next_mac();
+        let mac = self.fresh_mac();
         let texts: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
         let switch = &subnet.switch;
         self.nbctl_batch(&format!(
@@ -183,7 +183,7 @@ impl Lab {
              lsp-set-type {name}-ext-ln localnet\n\
              lsp-set-addresses {name}-ext-ln unknown\n\
              lsp-set-options {name}-ext-ln network_name={PHYSICAL_NETWORK}\n",
-            self.next_mac(),
+            self.fresh_mac(),
             own(OUTSIDE[0]),
             own(OUTSIDE[1]),
             self.gateway().name()
@@ -213,7 +213,7 @@ impl Lab {
         self.gateway().plug(EXTERNAL_BRIDGE, "outside", netns.name(), None);
         let parse = |(stem, host, _)| format!("{stem}{host}").parse().expect("an address");
         let addresses: Vec<IpAddr> = OUTSIDE.into_iter().map(parse).collect();
-        let mac = self.next_mac();
+        let mac = self.fresh_mac();
         let mut lines = vec![format!("link set eth0 address {mac} up")];
         lines.extend(addresses.iter().zip(OUTSIDE).map(|(a, o)| assign(*a, o.2)));
         let host = self.host_in(netns, "outside", &mac, addresses, &lines);
@@ -238,7 +238,7 @@ impl Lab {
     }
 
     /// A locally administered unicast address that this lab has not used.
-    fn next_mac(&self) -> String {
+    pub fn fresh_mac(&self) -> String {
         let [_, b, c, d] = self.numbers.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         format!("0a:00:00:{b:02x}:{c:02x}:{d:02x}")
     }

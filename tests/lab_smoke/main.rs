@@ -11,5 +11,9 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod cost;
 mod databases;
+mod forged;
 mod guests;
+mod peered;
+mod rows;
