@@ -1,0 +1,351 @@
+//! A deployment in memory: routers, other people's rows, files, and an engine that looks after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
+use ovn_peerd::engine::{Engine, Event};
+use ovn_peerd::northbound::owner::OWNER_KEY;
+use ovn_peerd::northbound::tables::{
+    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
+    logical_router, nb_global, router_policy, router_port, static_route,
+};
+use ovn_peerd::now::Now;
+use ovn_peerd::ovsdb::{self, ColumnId, TableId, Value};
+use uuid::Uuid;
+
+use crate::database::{Database, Rows};
+
+/// Prefixes of which many overlap.
+pub const PREFIXES: &[&str] = &[
+    "10.0.0.0/24",
+    "10.0.1.0/24",
+    "10.0.0.0/23",
+    "10.0.1.128/25",
+    "10.2.0.0/24",
+    "10.3.0.0/24",
+    "fd00::/64",
+    "fd01::/64",
+];
+pub const NETWORKS: usize = 5;
+
+/// A router of somebody's.
+#[derive(Clone, Debug, Default)]
+pub struct Router {
+    pub uuid: Uuid,
+    pub ports: BTreeMap<usize, Uuid>,
+    pub routes: BTreeMap<usize, Uuid>,
+}
+
+/// What one project declares: for each target, whether it is enabled.
+pub type Halves = BTreeMap<usize, bool>;
+
+/// The deployment.
+pub struct World {
+    pub database: Database,
+    told: Rows,
+    pub engine: Engine,
+    pub routers: BTreeMap<usize, Router>,
+    /// Network -> router.
+    pub bindings: BTreeMap<usize, usize>,
+    pub halves: BTreeMap<usize, Halves>,
+    pub broken: BTreeSet<usize>,
+    pub seconds: i64,
+}
+
+pub fn prefix(index: usize) -> IpNet {
+    PREFIXES[index].parse().unwrap()
+}
+
+fn settings() -> Settings {
+    Settings::defaults(Path::new("/etc/ovn-peerd"))
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut world = Self {
+            database: Database::new(),
+            told: Rows::new(),
+            engine: Engine::new(&settings(), "hv1".into()),
+            routers: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            halves: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            seconds: 0,
+        };
+        world.read_all();
+        world.connect();
+        world
+    }
+
+    pub fn now(&self) -> Now {
+        Now {
+            wall: Timestamp::from_second(1_800_000_000 + self.seconds).unwrap(),
+            since_start: Duration::from_secs(self.seconds.unsigned_abs()),
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.now();
+        self.engine.handle(event, now);
+    }
+
+    fn client(&mut self, event: ovsdb::Event) {
+        self.handle(Event::Northbound(event));
+    }
+
+    /// Another process on the same host, with the same files.
+    pub fn restart(&mut self) {
+        self.engine = Engine::new(&settings(), "hv1".into());
+        self.read_all();
+        self.connect();
+    }
+
+    /// A new session, which reads everything.
+    pub fn connect(&mut self) {
+        let layout = Arc::clone(&self.database.layout);
+        let schema = Arc::new(
+            serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
+        );
+        let remote = "unix:test".to_owned();
+        self.client(ovsdb::Event::Connected { remote, schema, layout: Arc::clone(&layout) });
+        self.told = self.database.rows.clone();
+        let updates = self.database.updates_since(&Rows::new());
+        self.client(ovsdb::Event::Snapshot { layout, updates, last_id: Uuid::nil() });
+        self.client(ovsdb::Event::Lock { held: true });
+    }
+
+    fn tell(&mut self) {
+        let updates = self.database.updates_since(&self.told);
+        if !updates.is_empty() {
+            self.told = self.database.rows.clone();
+            self.client(ovsdb::Event::Update { updates, last_id: Uuid::nil() });
+        }
+    }
+
+    /// Lets the engine do all it wants; returns how many transactions that took.
+    pub fn settle(&mut self) -> usize {
+        self.tell();
+        for count in 0..32 {
+            let now = self.now();
+            let Some(submission) = self.engine.poll(now) else { return count };
+            let result = self.database.transact(&submission.operations);
+            if let Err(error) = result {
+                panic!("{error}: {} operations", submission.operations.len());
+            }
+            self.tell();
+            let result = Ok(Vec::new());
+            self.client(ovsdb::Event::Transacted { id: submission.id, result });
+        }
+        panic!("the engine does not come to rest");
+    }
+
+    /// The engine's next transaction is committed, and the process dies before it learns of it.
+    pub fn crash(&mut self) {
+        self.tell();
+        let now = self.now();
+        if let Some(submission) = self.engine.poll(now) {
+            self.database.transact(&submission.operations).unwrap();
+        }
+        self.restart();
+    }
+
+    /// ovn-northd acts on everything.
+    pub fn northd(&mut self) {
+        let (uuid, nb_cfg, _) = self.database.global();
+        self.database.set(NB_GLOBAL, uuid, nb_global::SB_CFG, Value::Atom(nb_cfg.into()));
+    }
+
+    pub fn network_file(&self, network: usize) -> SourceFile {
+        let text = match self.bindings.get(&network) {
+            Some(router) => format!(
+                "[[network]]\nproject = \"p{network}\"\nname = \"n\"\nrouter = \"r{router}\"\n"
+            ),
+            None => "# nothing\n".to_owned(),
+        };
+        source(Directory::Networks, network, text)
+    }
+
+    pub fn halves_file(&self, network: usize) -> SourceFile {
+        let mut text = format!("project = \"p{network}\"\n");
+        for (target, enabled) in self.halves.get(&network).into_iter().flatten() {
+            let status = if *enabled { "active" } else { "disabled" };
+            text += &format!(
+                "[[peering]]\nname = \"to-{target}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\nconfigured_status = \"{status}\"\n"
+            );
+        }
+        if self.broken.contains(&network) {
+            text += "[[peering]\n";
+        }
+        source(Directory::Peerings, network, text)
+    }
+
+    pub fn read(&mut self, file: SourceFile) {
+        self.handle(Event::Reading(Reading { files: vec![file], ..Reading::default() }));
+    }
+
+    pub fn complete(&self) -> Reading {
+        let networks = (0..NETWORKS).map(|network| self.network_file(network));
+        let halves = (0..NETWORKS).map(|network| self.halves_file(network));
+        Reading {
+            complete: true,
+            files: networks.chain(halves).collect(),
+            removed: Vec::new(),
+            directories: Directory::ALL.iter().map(|directory| (*directory, Ok(()))).collect(),
+        }
+    }
+
+    fn read_all(&mut self) {
+        let reading = self.complete();
+        self.handle(Event::Reading(reading));
+    }
+
+    pub fn add_router(&mut self, index: usize) {
+        let name = format!("r{index}");
+        let uuid =
+            self.database.insert(LOGICAL_ROUTER, &[(logical_router::NAME, name.as_str().into())]);
+        self.routers.insert(index, Router { uuid, ..Router::default() });
+    }
+
+    pub fn remove_router(&mut self, index: usize) {
+        let router = self.routers.remove(&index).unwrap();
+        self.database.rows.remove(&(LOGICAL_ROUTER, router.uuid));
+        self.database.collect();
+    }
+
+    pub fn toggle_port(&mut self, index: usize, subnet: usize) {
+        let uuid = self.routers[&index].uuid;
+        if let Some(port) = self.routers.get_mut(&index).unwrap().ports.remove(&subnet) {
+            self.database.refer(uuid, logical_router::PORTS, port, false);
+            self.database.collect();
+            return;
+        }
+        let net = prefix(subnet);
+        let gateway = net.hosts().next().unwrap();
+        let (name, text) =
+            (format!("r{index}-{subnet}"), format!("{gateway}/{}", net.prefix_len()));
+        let cells = [
+            (router_port::NAME, name.as_str().into()),
+            (router_port::NETWORKS, text.as_str().into()),
+        ];
+        let port = self.database.insert(ROUTER_PORT, &cells);
+        self.database.refer(uuid, logical_router::PORTS, port, true);
+        self.routers.get_mut(&index).unwrap().ports.insert(subnet, port);
+    }
+
+    pub fn toggle_route(&mut self, index: usize, subnet: usize) {
+        let uuid = self.routers[&index].uuid;
+        if let Some(route) = self.routers.get_mut(&index).unwrap().routes.remove(&subnet) {
+            self.database.refer(uuid, logical_router::STATIC_ROUTES, route, false);
+            self.database.collect();
+            return;
+        }
+        let cells = [
+            (static_route::IP_PREFIX, PREFIXES[subnet].into()),
+            (static_route::NEXTHOP, "192.0.2.1".into()),
+        ];
+        let route = self.database.insert(STATIC_ROUTE, &cells);
+        self.database.refer(uuid, logical_router::STATIC_ROUTES, route, true);
+        self.routers.get_mut(&index).unwrap().routes.insert(subnet, route);
+    }
+
+    /// Rows of ours, in a fixed order.
+    pub fn own_rows(&self) -> Vec<(TableId, Uuid)> {
+        self.database.rows.keys().copied().filter(|key| self.is_own(*key)).collect()
+    }
+
+    fn is_own(&self, (table, uuid): (TableId, Uuid)) -> bool {
+        tags(table)
+            .is_some_and(|column| self.database.cell(table, uuid, column).get(OWNER_KEY).is_some())
+    }
+
+    /// Somebody deletes a row of ours.
+    pub fn delete_own(&mut self, choice: usize) {
+        let rows = self.own_rows();
+        let Some(key) = rows.get(choice % rows.len().max(1)) else { return };
+        self.database.rows.remove(key);
+        let columns =
+            [logical_router::PORTS, logical_router::STATIC_ROUTES, logical_router::POLICIES];
+        let routers: Vec<Uuid> = self.routers.values().map(|router| router.uuid).collect();
+        for router in routers {
+            for column in columns {
+                self.database.refer(router, column, key.1, false);
+            }
+        }
+    }
+
+    /// Somebody alters a row of ours.
+    pub fn alter_own(&mut self, choice: usize) {
+        let rows = self.own_rows();
+        let Some((table, uuid)) = rows.get(choice % rows.len().max(1)).copied() else { return };
+        let column = match table {
+            ROUTER_PORT => [router_port::MAC, router_port::PEER][choice % 2],
+            STATIC_ROUTE => [static_route::NEXTHOP, static_route::OUTPUT_PORT][choice % 2],
+            ROUTER_POLICY => [router_policy::MATCH, router_policy::ACTION][choice % 2],
+            ADDRESS_SET => address_set::ADDRESSES,
+            _ => return,
+        };
+        self.database.set(table, uuid, column, Value::Atom("altered".into()));
+    }
+
+    /// Rows of others: what must never change by our doing. Of routers, only what is not ours.
+    pub fn foreign(&self) -> Rows {
+        let own: BTreeSet<Uuid> = self.own_rows().into_iter().map(|(_, uuid)| uuid).collect();
+        let mut rows = self.database.rows.clone();
+        rows.retain(|(table, uuid), _| *table != NB_GLOBAL && !own.contains(uuid));
+        for ((table, _), row) in &mut rows {
+            if *table == LOGICAL_ROUTER {
+                for cell in row.iter_mut() {
+                    if cell.uuids().next().is_some() {
+                        let kept = cell.uuids().filter(|uuid| !own.contains(uuid));
+                        *cell = Value::set(kept.map(Into::into).collect());
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    /// What stands of ours, without identities: comparable between deployments.
+    pub fn own_content(&self) -> BTreeSet<String> {
+        let router = |uuid: Uuid| {
+            self.routers.iter().find(|(_, router)| {
+                [logical_router::PORTS, logical_router::STATIC_ROUTES, logical_router::POLICIES]
+                    .iter()
+                    .any(|column| {
+                        let cell = self.database.cell(LOGICAL_ROUTER, router.uuid, *column);
+                        cell.uuids().any(|member| member == uuid)
+                    })
+            })
+        };
+        let content = |(table, uuid): (TableId, Uuid)| {
+            let index = router(uuid).map(|(index, _)| *index);
+            format!("{index:?} {table:?} {:?}", self.database.rows[&(table, uuid)])
+        };
+        self.own_rows().into_iter().map(content).collect()
+    }
+}
+
+fn tags(table: TableId) -> Option<ColumnId> {
+    match table {
+        ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
+        STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),
+        ROUTER_POLICY => Some(router_policy::EXTERNAL_IDS),
+        ADDRESS_SET => Some(address_set::EXTERNAL_IDS),
+        _ => None,
+    }
+}
+
+fn source(directory: Directory, network: usize, text: String) -> SourceFile {
+    let name = format!("p{network}.toml");
+    SourceFile {
+        id: FileId { directory, name: name.as_str().into() },
+        path: name.as_str().into(),
+        text: Ok(text),
+        owner: None,
+    }
+}
