@@ -188,7 +188,10 @@ impl Shell {
 
     /// The programme's only clock.
     fn now(&self) -> Now {
-        Now { wall: Timestamp::now(), since_start: self.started.elapsed() }
+        // Milliseconds are what people read and what records need.
+        let wall = Timestamp::now();
+        let wall = Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall);
+        Now { wall, since_start: self.started.elapsed() }
     }
 
     fn handle(&mut self, event: Event) {

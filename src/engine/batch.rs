@@ -51,7 +51,6 @@ impl Batch {
     fn take_group(&mut self, first: Unit, state: &mut State, northbound: &Northbound) {
         let mut queue = vec![first];
         while let Some(unit) = queue.pop() {
-            state.dirty.remove(&unit);
             let changes = state.changes(&unit, northbound);
             let differs = changes.differs(northbound);
             let with = match &unit {
@@ -68,7 +67,8 @@ impl Batch {
                     .unwrap_or_default(),
                 Unit::Network(_) => Vec::new(),
             };
-            queue.extend(with.into_iter().filter(|unit| state.dirty.contains(unit)));
+            // What is queued is dirty no more: no unit is taken twice.
+            queue.extend(with.into_iter().filter(|unit| state.dirty.remove(unit)));
             if differs {
                 self.units.insert(unit);
                 self.add(changes);

@@ -96,7 +96,7 @@ impl State {
         for pair in &resolved.pairs {
             let halves: Vec<HalfKey> = self.resolver.halves_of(pair).cloned().collect();
             for half in halves {
-                self.note_since(&half, northbound, now);
+                self.note_since(&half, now);
             }
         }
         self.dirty.extend(resolved.orphans.iter().copied().map(Unit::Orphan));
@@ -106,10 +106,10 @@ impl State {
     }
 
     /// What is recorded counts; else what was noted; else it is so since now.
-    fn note_since(&mut self, half: &HalfKey, northbound: &Northbound, now: Timestamp) {
+    fn note_since(&mut self, half: &HalfKey, now: Timestamp) {
         let Some(verdict) = self.resolver.verdict(half) else { return };
         let state = verdict.standing.recorded();
-        let recorded = self.record(half, northbound).filter(|record| record.state == state);
+        let recorded = self.record(half).filter(|record| record.state == state);
         let noted = self.since.get(half).filter(|(noted, _)| *noted == state).map(|(_, at)| *at);
         let since = recorded.map(|record| record.since).or(noted).unwrap_or(now);
         self.since.insert(half.clone(), (state, since));
@@ -121,10 +121,9 @@ impl State {
     }
 
     /// What is recorded of a half, if it is about its present target.
-    fn record(&self, half: &HalfKey, northbound: &Northbound) -> Option<HalfRecord> {
+    fn record(&self, half: &HalfKey) -> Option<&HalfRecord> {
         let target = &self.book.half(half)?.target;
-        let record = northbound.half_record(Id::of_network(&half.network), &half.name)?;
-        record.targets(target).then_some(record)
+        self.resolver.record(half).filter(|record| record.targets(target))
     }
 
     /// What a unit wants changed in the northbound.
@@ -143,7 +142,7 @@ impl State {
         changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
-            let Some(text) = self.record_text(half, northbound) else { continue };
+            let Some(text) = self.record_text(half) else { continue };
             let missing = northbound.address_set(network, Family::Ip4).is_none();
             let current = northbound.half_record_text(network, &half.name);
             if missing || current != Some(text.as_str()) {
@@ -154,11 +153,11 @@ impl State {
         changes
     }
 
-    fn record_text(&self, key: &HalfKey, northbound: &Northbound) -> Option<String> {
+    fn record_text(&self, key: &HalfKey) -> Option<String> {
         let half = self.book.half(key)?;
         let file = self.book.origin_of_half(key)?;
         let (state, since) = self.since.get(key)?.clone();
-        let was_linked = self.record(key, northbound).is_some_and(|record| record.was_linked);
+        let was_linked = self.record(key).is_some_and(|record| record.was_linked);
         Some(HalfRecord::new(half, file, &self.host, state, since, was_linked).to_text())
     }
 

@@ -37,6 +37,8 @@ pub enum Fault {
     NoRouter(RouterRef),
     /// Several routers have that name.
     AmbiguousRouter(RouterRef),
+    /// Its router is behind another network as well.
+    SharedRouter(RouterRef),
     /// It is not of type `private`.
     Type(Arc<str>),
     /// Its router is a gateway router.
@@ -46,16 +48,20 @@ pub enum Fault {
 }
 
 impl Local {
-    /// Reads a network's own state.
+    /// Reads a network's own state. `shared` says that its router is another network's already.
     #[must_use]
-    pub fn read(binding: Option<&Network>, northbound: &Northbound) -> Self {
-        match Self::ready(binding, northbound) {
+    pub fn read(binding: Option<&Network>, shared: bool, northbound: &Northbound) -> Self {
+        match Self::ready(binding, shared, northbound) {
             Ok(ready) => Self::Ready(Arc::new(ready)),
             Err(fault) => Self::Fault(fault),
         }
     }
 
-    fn ready(binding: Option<&Network>, northbound: &Northbound) -> Result<Ready, Fault> {
+    fn ready(
+        binding: Option<&Network>,
+        shared: bool,
+        northbound: &Northbound,
+    ) -> Result<Ready, Fault> {
         let network = binding.ok_or(Fault::Unbound)?.clone();
         if let NetworkType::Other(kind) = &network.kind {
             return Err(Fault::Type(Arc::clone(kind)));
@@ -64,6 +70,9 @@ impl Local {
         let router = routers.next().ok_or_else(|| Fault::NoRouter(network.router.clone()))?;
         if routers.next().is_some() {
             return Err(Fault::AmbiguousRouter(network.router.clone()));
+        }
+        if shared {
+            return Err(Fault::SharedRouter(network.router.clone()));
         }
         drop(routers);
         let router =
@@ -85,7 +94,9 @@ impl Fault {
     pub fn local_reason(&self) -> Reason {
         match self {
             Self::Unbound | Self::NoRouter(_) => Reason::MissingLocalRouter,
-            Self::AmbiguousRouter(_) | Self::GatewayRouter(_) => Reason::UnsupportedRouter,
+            Self::AmbiguousRouter(_) | Self::SharedRouter(_) | Self::GatewayRouter(_) => {
+                Reason::UnsupportedRouter
+            }
             Self::Type(_) => Reason::TypeNotPrivate,
             Self::NoSubnet(_) => Reason::NoSubnet,
         }
@@ -97,6 +108,7 @@ impl Fault {
         match self {
             Self::Unbound | Self::NoRouter(_) => Reason::MissingPeerRouter,
             Self::AmbiguousRouter(_)
+            | Self::SharedRouter(_)
             | Self::GatewayRouter(_)
             | Self::Type(_)
             | Self::NoSubnet(_) => self.local_reason(),
@@ -113,6 +125,9 @@ impl Fault {
             ),
             Self::AmbiguousRouter(router) => format!(
                 "network {network} is bound to Logical_Router {router}, but several routers have that name"
+            ),
+            Self::SharedRouter(router) => format!(
+                "network {network} is bound to Logical_Router {router}, which is bound to another network already"
             ),
             Self::Type(kind) => {
                 format!("network {network} is of type {kind}; only private networks may peer")
@@ -135,6 +150,7 @@ impl Fault {
             Self::Unbound => "ask the operator to bind the network in networks.d",
             Self::NoRouter(_) => "create the router, or correct `router` in networks.d",
             Self::AmbiguousRouter(_) => "name the router by its UUID in networks.d",
+            Self::SharedRouter(_) => "ask the operator to bind each network to a router of its own",
             Self::Type(_) => "peer a private network, or correct `type` in networks.d",
             Self::GatewayRouter(_) => "bind the network to a distributed router",
             Self::NoSubnet(_) => "give the router a port with a subnet",
@@ -146,7 +162,7 @@ impl Fault {
     pub fn explain_to_remote(&self, network: &NetworkKey) -> String {
         match self {
             Self::Unbound | Self::NoRouter(_) => format!("{network} has no router at present"),
-            Self::AmbiguousRouter(_) | Self::GatewayRouter(_) => {
+            Self::AmbiguousRouter(_) | Self::SharedRouter(_) | Self::GatewayRouter(_) => {
                 format!("the router of {network} is of a kind that cannot be linked")
             }
             Self::Type(_) => format!("{network} is not a private network"),

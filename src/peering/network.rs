@@ -204,31 +204,59 @@ impl Networks {
         northbound: &Northbound,
         changed: &mut BTreeSet<NetworkKey>,
     ) -> Vec<NetworkKey> {
-        let mut differing = Vec::new();
-        for key in std::mem::take(&mut self.dirty) {
-            changed.insert(key.clone());
-            let Some(node) = self.nodes.get(&key) else { continue };
-            let binding = book.network(&key);
-            let local = (!node.halves.is_empty()).then(|| Local::read(binding, northbound));
-            let watch = local.is_some().then_some(binding).flatten().map(|network| Watch {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        // Watches first: whether a network has its router for itself depends on the others'.
+        let mut siblings = BTreeSet::new();
+        for key in &dirty {
+            let declares = self.nodes.get(key).is_some_and(|node| !node.halves.is_empty());
+            let binding = book.network(key).filter(|_| declares);
+            let watch = binding.map(|network| Watch {
                 reference: network.router.clone(),
                 routers: northbound.routers(&network.router).collect(),
             });
-            self.watch(&key, watch);
+            self.watch(key, watch, &mut siblings);
+        }
+        dirty.append(&mut siblings);
+        let mut differing = Vec::new();
+        for key in dirty {
+            let local = self.read(&key, book, northbound);
             if let Some(node) = self.nodes.get_mut(&key)
                 && node.local != local
             {
                 node.local = local;
-                differing.push(key);
+                differing.push(key.clone());
             }
+            changed.insert(key);
         }
         differing
     }
 
-    fn watch(&mut self, key: &NetworkKey, watch: Option<Watch>) {
-        if self.watches.get(key) == watch.as_ref() {
+    fn read(&self, key: &NetworkKey, book: &Book, northbound: &Northbound) -> Option<Local> {
+        let node = self.nodes.get(key)?;
+        if node.halves.is_empty() {
+            return None;
+        }
+        let routers = self.watches.get(key).into_iter().flat_map(|watch| &watch.routers);
+        let shared = routers
+            .filter_map(|router| self.by_router.get(router)?.first())
+            .any(|first| first < key);
+        Some(Local::read(book.network(key), shared, northbound))
+    }
+
+    /// Watches other routers than before; names the networks that share an old or a new one.
+    fn watch(
+        &mut self,
+        key: &NetworkKey,
+        watch: Option<Watch>,
+        siblings: &mut BTreeSet<NetworkKey>,
+    ) {
+        let old = self.watches.get(key);
+        if old == watch.as_ref() {
             return;
         }
+        let routers = old.into_iter().chain(&watch).flat_map(|watch| &watch.routers);
+        let sharing = routers.filter_map(|router| self.by_router.get(router)).flatten();
+        siblings.extend(sharing.cloned());
         self.unwatch(key);
         let Some(watch) = watch else { return };
         for router in &watch.routers {

@@ -62,6 +62,8 @@ pub struct Resolver {
     pairs: BTreeMap<PeeringKey, PairState>,
     pair_of_half: BTreeMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
+    /// What was last recorded of each half: a record that somebody deletes is not forgotten.
+    records: BTreeMap<HalfKey, HalfRecord>,
     dirty: BTreeSet<Rank>,
     pending: Resolved,
 }
@@ -187,6 +189,21 @@ impl Resolver {
         &self.networks
     }
 
+    /// What was last recorded of a half, whatever its target was then.
+    #[must_use]
+    pub fn record(&self, half: &HalfKey) -> Option<&HalfRecord> {
+        self.records.get(half)
+    }
+
+    fn remember(&mut self, state: &PairState, northbound: &Northbound) {
+        for half in &state.halves {
+            let network = Id::of_network(&half.network);
+            if let Some(record) = northbound.half_record(network, &half.name) {
+                self.records.insert(half.clone(), record);
+            }
+        }
+    }
+
     /// Moves a half to the pair it belongs to now, if any.
     fn place(&mut self, key: &HalfKey, half: Option<&Half>) {
         let pair =
@@ -199,6 +216,7 @@ impl Resolver {
         }
         self.pending.networks.insert(key.network.clone());
         let Some(pair) = pair else {
+            self.records.remove(key);
             self.networks.withdraw(key);
             return;
         };
@@ -230,6 +248,7 @@ impl Resolver {
             self.pending.orphans.insert(UnitId::Peering(state.id));
             return;
         }
+        self.remember(&state, northbound);
         let inputs = self.inputs(key, &state, book, northbound);
         let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_claims = std::mem::take(&mut state.claims);
@@ -305,8 +324,8 @@ impl Resolver {
             let network_id = Id::of_network(network);
             let halves = state.halves.iter().filter(|half| half.network == *network);
             let declared = halves.filter_map(|half| book.half(half)).map(|half| {
-                let record = northbound.half_record(network_id, &half.key.name);
-                (half, record.filter(|record| record.targets(target)))
+                let record = self.records.get(&half.key);
+                (half, record.filter(|record| record.targets(target)).cloned())
             });
             // Of several halves with one target the one that is linked counts, else the first.
             let counting = declared.min_by_key(|(half, record)| {

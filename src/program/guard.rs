@@ -1,34 +1,48 @@
 //! A network's own guard: its prefixes are not believed when they come from outside.
+//!
+//! Prefixes are written out, not named by the registration's set: if somebody deletes that set,
+//! a match that names it is silently absent, and a drop that is absent fails open.
 
-use crate::northbound::owner::{Id, address_set_name};
+use crate::northbound::owner::Id;
 use crate::northbound::tables::{ROUTER_POLICY, router_policy};
 use crate::northbound::{Family, UnitId};
 use crate::peering::Ready;
 
 use super::link::SPOOF_PRIORITY;
-use super::matches::{Addresses, any, inport, source};
+use super::matches::{Addresses, any, inport, outport, source};
 use super::row::{DesiredRow, RouterRow};
 
-/// The policy on the uplinks of a network that has a peering; none without an uplink.
+/// Lets the router itself answer to the outside: its answers leave as if they had come in where
+/// the request did, so with an own source, and out of an uplink again.
+const ANSWER_PRIORITY: i64 = SPOOF_PRIORITY + 5;
+
+/// The policies on the uplinks of a network that has a peering; none without an uplink.
 #[must_use]
 pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
     let router = &ready.router;
     if router.uplinks.is_empty() {
         return Vec::new();
     }
-    let has = |family: &Family| ready.prefixes.iter().any(|prefix| Family::of(prefix) == *family);
     let sources: Vec<String> = Family::BOTH
         .into_iter()
-        .filter(has)
-        .map(|family| source(family, &Addresses::Set(address_set_name(network, family))))
+        .filter_map(|family| {
+            let of_family = ready.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
+            let prefixes: Vec<_> = of_family.copied().collect();
+            (!prefixes.is_empty()).then(|| source(family, &Addresses::Prefixes(prefixes)))
+        })
         .collect();
-    let uplinks = inport(router.uplinks.iter().map(AsRef::as_ref));
-    let on = RouterRow { uuid: router.uuid, name: router.name.clone() };
-    let label = ready.network.key.to_string();
-    vec![
+    let uplinks = || router.uplinks.iter().map(AsRef::as_ref);
+    let (inward, outward, own) = (inport(uplinks()), outport(uplinks()), any(&sources));
+    let policy = |priority: i64, text: String, action: &str| {
+        let on = RouterRow { uuid: router.uuid, name: router.name.clone() };
+        let label = ready.network.key.to_string();
         DesiredRow::new(ROUTER_POLICY, Some(on), UnitId::Network(network), &label)
-            .set(router_policy::PRIORITY, SPOOF_PRIORITY)
-            .set(router_policy::MATCH, format!("{uplinks} && ({})", any(&sources)))
-            .set(router_policy::ACTION, "drop"),
+            .set(router_policy::PRIORITY, priority)
+            .set(router_policy::MATCH, text)
+            .set(router_policy::ACTION, action)
+    };
+    vec![
+        policy(ANSWER_PRIORITY, format!("{inward} && {outward} && ({own})"), "allow"),
+        policy(SPOOF_PRIORITY, format!("{inward} && ({own})"), "drop"),
     ]
 }

@@ -60,10 +60,19 @@ pub(super) fn between(family: Family, from: &Addresses, to: &Addresses) -> Strin
 
 /// `inport == "name"`, or `inport == {"one", "other"}`.
 pub(super) fn inport<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    port("inport", names)
+}
+
+/// `outport == "name"`, or `outport == {"one", "other"}`.
+pub(super) fn outport<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    port("outport", names)
+}
+
+fn port<'a>(field: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(quote).collect();
     match quoted.as_slice() {
-        [one] => format!("inport == {one}"),
-        several => format!("inport == {{{}}}", several.join(", ")),
+        [one] => format!("{field} == {one}"),
+        several => format!("{field} == {{{}}}", several.join(", ")),
     }
 }
 
