@@ -180,11 +180,11 @@ impl Host {
     pub fn tcp_echo(&self, server: &Host, patience: Duration) -> Vec<TcpReport> {
         let (port, _serving) = server.serve();
         let patience = patience.as_secs_f64().to_string();
-        let echo = |to: &IpAddr| {
-            let args = ["tcp_echo", &to.to_string(), &port, &patience];
-            Probe::start(&self.namespace, &args).report()
+        let start = |to: &IpAddr| {
+            Probe::start(&self.namespace, &["tcp_echo", &to.to_string(), &port, &patience])
         };
-        self.common(server).iter().map(echo).collect()
+        let probes: Vec<_> = self.common(server).iter().map(start).collect();
+        probes.into_iter().map(Probe::report).collect()
     }
 
     /// Megabits per second of one TCP connection to an address of `server` that carries `bytes`.

@@ -249,6 +249,18 @@ impl Lab {
         self.sync();
     }
 
+    /// Asserts that every chassis has understood every match: one that does not parse is silently absent, so a `drop`
+    /// of that kind lets pass what it should stop. (ovn-controller says so in its log only.)
+    #[track_caller]
+    pub fn assert_all_matches_parse(&self) {
+        self.sync();
+        for chassis in &self.chassis {
+            let log = chassis.controller.log();
+            let bad: Vec<_> = log.lines().filter(|l| l.contains("error parsing match")).collect();
+            assert!(bad.is_empty(), "{}: {}", chassis.name(), bad.join("\n"));
+        }
+    }
+
     #[track_caller]
     fn wait_for_chassis(&self) {
         poll("every chassis is registered", SETTLE_LIMIT, || {

@@ -59,8 +59,9 @@ impl Drop for Scope {
     }
 }
 
-/// Removes the processes, namespaces and directories of labs whose creator no longer runs.
-fn sweep() {
+/// Removes the processes, namespaces and directories of labs whose creator no longer runs. The first lab of each process
+/// does it by itself.
+pub fn sweep() {
     let stale = |name: &str| {
         let mut parts = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split('-');
         let pid: u32 = parts.next()?.parse().ok()?;

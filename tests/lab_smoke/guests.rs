@@ -27,3 +27,14 @@ fn guests_of_one_network_reach_each_other_and_the_outside(lab: &Lab) {
     assert_eq!(report.lost(), 0);
     assert!(first.tcp_throughput(&second, second.v4(), 20_000_000) > 1.0);
 }
+
+#[test]
+#[should_panic(expected = "error parsing match")]
+fn a_match_that_does_not_parse_is_noticed() {
+    let lab = Lab::single_chassis();
+    let blue = lab.add_network("blue", &["10.1.0.0/24"]);
+    lab.add_guest(&blue, "b1", 0);
+    lab.nbctl_batch("lr-policy-add blue 500 'outport != \"blue-r0\"' drop");
+    lab.settle();
+    lab.assert_all_matches_parse();
+}

@@ -13,7 +13,9 @@ mod lab;
 
 mod cost;
 mod databases;
+mod driven;
 mod forged;
 mod guests;
+mod leftovers;
 mod peered;
 mod rows;

@@ -117,6 +117,7 @@ fn uplinks_go_on_as_before(lab: &Lab) {
     lab.sync();
     check();
     a1.assert_reaches(&b2);
+    lab.assert_all_matches_parse();
 }
 
 #[test]
