@@ -273,8 +273,20 @@ impl Forgery {
     /// Whether any of the packets comes to its target within a second of the last one's sending.
     #[track_caller]
     pub fn arrives(self) -> bool {
-        let _: serde_json::Value = self.sending.report();
-        self.capture.sees_something(REPLY_PATIENCE)
+        Forgery::which_arrive(vec![self])[0]
+    }
+
+    /// The same for many at once, with one wait for all of them.
+    #[track_caller]
+    pub fn which_arrive(all: Vec<Forgery>) -> Vec<bool> {
+        let mut captures = vec![];
+        for Forgery { sending, capture } in all {
+            let _: serde_json::Value = sending.report();
+            captures.push(capture);
+        }
+        let sent = Instant::now();
+        let left = || REPLY_PATIENCE.saturating_sub(sent.elapsed());
+        captures.iter().map(|capture| capture.sees_something(left())).collect()
     }
 }
 

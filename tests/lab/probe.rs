@@ -182,13 +182,13 @@ impl Capture {
 
     /// Ends it and gives all packets seen.
     pub fn stop(mut self) -> Vec<String> {
-        self.end();
+        self.end(Signal::SIGINT);
         self.lines()
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, how: Signal) {
         if let Some(child) = self.child.take() {
-            signal(&child, Signal::SIGINT);
+            signal(&child, how);
             reap(child, Duration::from_secs(1));
         }
         if let Some(reader) = self.reader.take() {
@@ -199,7 +199,8 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        self.end();
+        // Nobody asks for what it has yet to write.
+        self.end(Signal::SIGKILL);
     }
 }
 

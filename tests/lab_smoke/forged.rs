@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::lab::Lab;
-use crate::lab::host::{Forged, Host};
+use crate::lab::host::{Forged, Forgery, Host};
 use crate::lab::topology::Nat;
 use crate::on_every_lab;
 use crate::rows::{self, Naming};
@@ -102,14 +102,14 @@ fn lost(claims: &[Claim<'_>]) -> Vec<String> {
 
 /// Tries every claim at once, in both families, by UDP and by ICMP.
 fn outcomes(claims: &[Claim<'_>]) -> Vec<(String, bool)> {
-    let mut all = vec![];
+    let (mut names, mut forgeries) = (vec![], vec![]);
     for (from, claimed, to) in claims {
         for (source, target) in [(claimed.v4(), to.v4()), (claimed.v6(), to.v6())] {
             for what in [Forged::Udp, Forged::IcmpEcho] {
-                let name = format!("{} as {source} -> {target} {what:?}", from.name);
-                all.push((name, from.forge(what, source, target, to)));
+                names.push(format!("{} as {source} -> {target} {what:?}", from.name));
+                forgeries.push(from.forge(what, source, target, to));
             }
         }
     }
-    all.into_iter().map(|(name, forgery)| (name, forgery.arrives())).collect()
+    names.into_iter().zip(Forgery::which_arrive(forgeries)).collect()
 }
