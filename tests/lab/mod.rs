@@ -16,7 +16,7 @@
 //! starts or makes goes away with it, at a panic too; after a SIGKILL the kernel ends the processes and the next lab
 //! sweeps the rest. `LAB_KEEP=1` keeps the files (databases, logs) of the lab.
 
-#![allow(dead_code, unused_imports, reason = "each test crate uses its own part of the lab")]
+#![allow(dead_code, reason = "each test crate uses its own part of the lab")]
 #![allow(unreachable_pub, missing_docs, reason = "the module is compiled into test crates")]
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +38,7 @@ pub mod northbound;
 pub mod probe;
 pub mod scope;
 pub mod service;
+mod tools;
 pub mod topology;
 mod underlay;
 
@@ -47,7 +48,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use chassis::{Chassis, Overlay};
-use command::{poll, run, run_command};
+use command::poll;
 use databases::{Databases, Placement};
 use netns::Netns;
 use scope::Scope;
@@ -203,64 +204,6 @@ impl Lab {
         self.chassis.last().expect("this lab has a chassis")
     }
 
-    /// Runs `ovn-nbctl`; panics when it fails.
-    #[track_caller]
-    pub fn nbctl<S: AsRef<str>>(&self, args: &[S]) -> String {
-        self.control("ovn-nbctl", &self.databases.nb_socket(), args)
-    }
-
-    /// Runs `ovn-sbctl`; panics when it fails.
-    #[track_caller]
-    pub fn sbctl<S: AsRef<str>>(&self, args: &[S]) -> String {
-        self.control("ovn-sbctl", &self.databases.sb_socket(), args)
-    }
-
-    /// Runs many `ovn-nbctl` commands in one transaction: a command a line, blank lines and `#` comments skipped.
-    /// Words may be quoted with `'` as in a shell.
-    #[track_caller]
-    pub fn nbctl_batch(&self, lines: &str) -> String {
-        self.nbctl(&batch(lines))
-    }
-
-    /// Waits until every chassis has done all that the northbound asks for now (`ovn-nbctl --wait=hv sync`).
-    #[track_caller]
-    pub fn sync(&self) {
-        if self.chassis.is_empty() {
-            self.nbctl(&["--wait=sb", "sync"]);
-        } else {
-            self.nbctl(&["--wait=hv", "sync"]);
-        }
-    }
-
-    /// Waits until every guest's port is up, then [`Lab::sync`]s.
-    #[track_caller]
-    pub fn settle(&self) {
-        poll("all guests' ports are up", SETTLE_LIMIT, || {
-            let down = self.nbctl(&[
-                "--bare",
-                "--columns=name",
-                "find",
-                "Logical_Switch_Port",
-                "type=\"\"",
-                "up=false",
-            ]);
-            if down.trim().is_empty() { Ok(()) } else { Err(format!("down: {}", down.trim())) }
-        });
-        self.sync();
-    }
-
-    /// Asserts that every chassis has understood every match: one that does not parse is silently absent, so a `drop`
-    /// of that kind lets pass what it should stop. (ovn-controller says so in its log only.)
-    #[track_caller]
-    pub fn assert_all_matches_parse(&self) {
-        self.sync();
-        for chassis in &self.chassis {
-            let log = chassis.controller.log();
-            let bad: Vec<_> = log.lines().filter(|l| l.contains("error parsing match")).collect();
-            assert!(bad.is_empty(), "{}: {}", chassis.name(), bad.join("\n"));
-        }
-    }
-
     #[track_caller]
     fn wait_for_chassis(&self) {
         poll("every chassis is registered", SETTLE_LIMIT, || {
@@ -268,15 +211,6 @@ impl Lab {
             let count = found.split_whitespace().count();
             if count == self.chassis.len() { Ok(()) } else { Err(format!("only {count}")) }
         });
-    }
-
-    #[track_caller]
-    fn control<S: AsRef<str>>(&self, program: &str, socket: &Path, args: &[S]) -> String {
-        let mut command = std::process::Command::new(program);
-        command.arg(format!("--db=unix:{}", socket.display()));
-        command.arg(format!("--timeout={}", SETTLE_LIMIT.as_secs()));
-        command.args(args.iter().map(AsRef::as_ref));
-        run_command(command)
     }
 
     fn services(&self) -> impl Iterator<Item = &Service> {
@@ -300,36 +234,4 @@ impl Drop for Lab {
             drop(host);
         }
     }
-}
-
-/// The words of a batch, its commands parted by `--`.
-fn batch(lines: &str) -> Vec<String> {
-    let commands = lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let mut words = vec![];
-    for command in commands {
-        if !words.is_empty() {
-            words.push("--".to_owned());
-        }
-        words.extend(split_words(command));
-    }
-    words
-}
-
-fn split_words(line: &str) -> Vec<String> {
-    let mut words = vec![];
-    let mut word: Option<String> = None;
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '\'' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            ' ' if !quoted => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    assert!(!quoted, "a quote is open in: {line}");
-    words.extend(word);
-    words
 }

@@ -12,7 +12,6 @@ use nix::sys::signal::Signal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::command::poll;
 use super::scope::NAMESPACES;
 use super::service::{reap, signal, spawn};
 
