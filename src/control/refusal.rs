@@ -47,6 +47,9 @@ pub enum Refusal {
     /// The answer took longer than [`REQUEST_TIME`].
     #[error("no answer within {} s", REQUEST_TIME.as_secs())]
     TooLate,
+    /// Too many of the kind at once.
+    #[error("too many plans are being made at once")]
+    Busy,
     /// The northbound has not been read yet.
     #[error("the northbound has not been read yet, so nothing can be compared with it")]
     NotSynced,
@@ -66,7 +69,7 @@ impl Refusal {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
-            Self::NotSynced | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NotSynced | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -81,6 +84,7 @@ impl Refusal {
             Self::BadRequest(_) => "bad-request",
             Self::TooLarge => "too-large",
             Self::TooLate => "too-late",
+            Self::Busy => "busy",
             Self::NotSynced => "northbound-not-read",
             Self::Leaving => "stopping",
         }
@@ -105,6 +109,7 @@ impl Refusal {
             Self::TooLate => {
                 "the daemon is busy: look at `systemctl status ovn-peerd`, then ask again"
             }
+            Self::Busy => "ask again in a moment; if that does not help, look at the file system",
             Self::NotSynced => {
                 "`ovn-peerctl status` shows what keeps the northbound away; ask again once it is read"
             }

@@ -71,7 +71,14 @@ pub(super) enum Command {
     /// Show the daemon: its northbound, its counts, what is wrong with its files.
     Status,
     /// Show what would be written to the northbound: rows, and prefixes gained and lost.
-    Plan,
+    ///
+    /// Without --config: for the daemon's own files as they are on disk now.
+    Plan {
+        /// Plan for the files that these settings name instead. Of the settings only [paths]
+        /// counts; the daemon's policy stays as it is.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Read every declaration file again, and wait until that is folded in.
     Reload,
     /// Release the withdrawals that the daemon holds because they are so many.

@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time;
@@ -41,6 +42,15 @@ impl Client {
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
         self.ask(Method::POST, path, Bytes::new()).await
+    }
+
+    pub(super) async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CtlError> {
+        let body = serde_json::to_vec(body).map_err(CtlError::Encode)?;
+        self.ask(Method::POST, path, body.into()).await
     }
 
     async fn ask<T: DeserializeOwned>(

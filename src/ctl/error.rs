@@ -33,6 +33,8 @@ pub(super) enum CtlError {
     Foreign { socket: PathBuf, source: serde_json::Error },
     #[error("{}", .0.message)]
     Refused(ErrorDetail),
+    #[error("the settings are not good:\n{diagnostics}")]
+    Settings { diagnostics: String },
     #[error("cannot compose the request")]
     Request(#[source] hyper::http::Error),
     #[error("cannot write JSON")]
@@ -69,6 +71,7 @@ impl CtlError {
             | Self::Foreign { .. } => NO_DAEMON,
             Self::Refused(detail) if detail.code == "no-such-half" => NOT_FOUND,
             Self::Refused(_)
+            | Self::Settings { .. }
             | Self::Request(_)
             | Self::Encode(_)
             | Self::Output(_)
@@ -94,6 +97,9 @@ impl CtlError {
                 "See what the daemon does: `systemctl status ovn-peerd`, `journalctl -u ovn-peerd`."
             }
             Self::Refused(detail) => return detail.next_step.clone(),
+            Self::Settings { .. } => {
+                "Correct them; `ovn-peerd check --config FILE` checks all files."
+            }
             Self::Output(_) => "Check where the output goes.",
             Self::Request(_) | Self::Encode(_) | Self::Runtime(_) => {
                 "This should not happen: please report it."

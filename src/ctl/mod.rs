@@ -19,6 +19,7 @@ mod text;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,7 +28,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime;
 
-use crate::control::{Confirmed, Filter, Reloaded};
+use crate::control::{Candidate, Confirmed, Filter, Reloaded};
+use crate::daemon::candidate::candidate_of;
+use crate::daemon::files::{Files, read_settings};
+use crate::declare::Severity;
 use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
 
 use arguments::{Arguments, Command, Format};
@@ -83,8 +87,11 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             let status: StatusView = client.get("/v1/status").await?;
             show(format, &status, render::status)?;
         }
-        Command::Plan => {
-            let plan: PlanView = client.get("/v1/plan").await?;
+        Command::Plan { config } => {
+            let plan: PlanView = match config {
+                None => client.get("/v1/plan").await?,
+                Some(config) => client.post_json("/v1/plan", &candidate(&config)?).await?,
+            };
             show(format, &plan, render::plan)?;
             return Ok(if plan.is_empty() { 0 } else { CHANGES });
         }
@@ -98,6 +105,18 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
     }
     Ok(0)
+}
+
+/// The declarations that a settings file names.
+fn candidate(config: &Path) -> Result<Candidate, CtlError> {
+    let (settings, diagnostics) = read_settings(config);
+    let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(ToString::to_string).collect();
+    if errors.is_empty() {
+        Ok(candidate_of(Files::new(&settings.paths).read_all(|_| ())))
+    } else {
+        Err(CtlError::Settings { diagnostics: errors.join("\n") })
+    }
 }
 
 /// Writes an answer in the format asked for.

@@ -1,6 +1,7 @@
 //! The command line of `ovn-peerd`, and starting up.
 
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ enum Format {
     Json,
 }
 
+/// Where the package puts it.
 const DEFAULT_CONFIG: &str = "/etc/ovn-peerd/ovn-peerd.toml";
 
 /// Why the daemon cannot start, or cannot go on.
@@ -70,6 +72,9 @@ pub(super) enum DaemonError {
     /// Another daemon is there, or the path is not usable.
     #[error("the control socket cannot be served")]
     Socket(#[from] SocketError),
+    /// A part of the daemon that never ends has ended.
+    #[error("{0} has ended, which it never does: please report it with the log")]
+    Ended(&'static str),
     /// The operating system refuses something.
     #[error("cannot {what}")]
     System {
@@ -87,7 +92,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if let Some(Command::Check { config, format }) = arguments.command {
         return check(&config, format);
     }
-    log::start(arguments.log_level.as_deref());
+    if let Err(why) = log::start(arguments.log_level.as_deref()) {
+        return refuse(&format!("--log-level is not a level or a filter: {why}"));
+    }
     match serve(&arguments.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
@@ -97,15 +104,25 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "a report is what `check` is for")]
 fn check(config: &Path, format: Format) -> ExitCode {
     let report = check_config(config);
     let text = match format {
-        Format::Text => report.to_text(),
-        Format::Json => report.to_json().unwrap_or_default(),
+        Format::Text => Ok(report.to_text()),
+        Format::Json => report.to_json().map_err(io::Error::from),
     };
-    print!("{text}");
-    ExitCode::from(report.exit_code())
+    match text.and_then(|text| io::stdout().lock().write_all(text.as_bytes())) {
+        // A reader that has seen enough, such as `head`, changes no verdict.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            refuse(&format!("the report cannot be written: {error}"))
+        }
+        Ok(()) | Err(_) => ExitCode::from(report.exit_code()),
+    }
+}
+
+fn refuse(why: &str) -> ExitCode {
+    // Where stderr is closed, the exit code has to do.
+    let _ = writeln!(io::stderr().lock(), "ovn-peerd: {why}");
+    ExitCode::FAILURE
 }
 
 fn serve(config: &Path) -> Result<(), DaemonError> {
@@ -114,10 +131,13 @@ fn serve(config: &Path) -> Result<(), DaemonError> {
         .enable_all()
         .build()
         .map_err(|source| DaemonError::System { what: "start the runtime", source })?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let socket = Socket::bind(&settings.control.socket).await?;
         Shell::start(config.to_owned(), settings, socket)?.run().await
-    })
+    });
+    // A thread that hangs in a file system or a user database does not keep the process.
+    runtime.shutdown_background();
+    served
 }
 
 /// Reads the settings; any error in them is fatal, since half of an operator's policy is none.

@@ -1,14 +1,19 @@
 //! The log: fields in the journal, text elsewhere.
 //!
-//! | level | who is to notice |
-//! |---|---|
-//! | error | the operator, now: the daemon cannot mend it by itself |
-//! | warn | the operator or a tenant, today: something failed, drifted, or is declared wrongly |
-//! | info | nobody, later: a peering or the connection changed state |
-//! | debug | somebody who looks for something |
+//! | level | journal priority | who is to notice |
+//! |---|---|---|
+//! | error | err | somebody, now: the daemon cannot mend it by itself |
+//! | warn | warning | the operator or a tenant, today: refused, drifted, held, or declared wrongly |
+//! | info | notice | nobody, until asked what happened: a peering or the connection changed state |
+//! | debug, trace | info, debug | somebody who looks for something |
+//!
+//! Each change is told once. In the journal its subject is in fields of its own: `journalctl -u
+//! ovn-peerd OVN_PEERD_PROJECT=blue`.
 
+use std::env;
 use std::error::Error;
-use std::io::IsTerminal;
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 
 use tracing_subscriber::filter::EnvFilter;
@@ -17,30 +22,46 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::engine::{Level, Notice};
 
-/// Starts logging; whatever cannot be set up is left out rather than fatal.
-pub(super) fn start(level: Option<&str>) {
+/// Of the daemon's own fields in the journal, so that they are told from the journal's.
+const FIELD_PREFIX: &str = "OVN_PEERD";
+const IDENTIFIER: &str = "ovn-peerd";
+
+/// Starts logging, at `level` where one is given: a word, or a filter (tracing-subscriber,
+/// `EnvFilter`); else as RUST_LOG says; else at info.
+///
+/// # Errors
+/// When the filter makes no sense.
+pub(super) fn start(level: Option<&str>) -> Result<(), String> {
     let filter = match level {
-        Some(level) => EnvFilter::new(level),
+        Some(level) => EnvFilter::try_new(level).map_err(|error| error.to_string())?,
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
     };
     let registry = tracing_subscriber::registry().with(filter);
-    match tracing_journald::layer().ok().filter(|_| stderr_is_journal()) {
-        Some(journal) => registry.with(journal).init(),
+    let journal = stderr_is_journal().then(tracing_journald::layer).and_then(Result::ok);
+    match journal {
+        Some(journal) => registry
+            .with(
+                journal
+                    .with_field_prefix(Some(FIELD_PREFIX.to_owned()))
+                    .with_syslog_identifier(IDENTIFIER.to_owned()),
+            )
+            .init(),
         None => registry
             .with(
                 tracing_subscriber::fmt::layer()
-                    .with_writer(std::io::stderr)
-                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_writer(io::stderr)
+                    .with_ansi(io::stderr().is_terminal())
                     .with_target(false),
             )
             .init(),
     }
+    Ok(())
 }
 
 /// Whether the service manager connected stderr to the journal (systemd.exec(5), JOURNAL_STREAM).
 fn stderr_is_journal() -> bool {
-    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    let Ok(stream) = env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stderr) = fs::metadata("/proc/self/fd/2") else { return false };
     stream == format!("{}:{}", stderr.dev(), stderr.ino())
 }
 
@@ -54,6 +75,9 @@ pub(super) fn notice(notice: &Notice) {
             tracing::event!(
                 $level,
                 half = field("half"),
+                project = field("project"),
+                network = field("network"),
+                peering = field("peering"),
                 state = field("state"),
                 reason = field("reason"),
                 unit = field("unit"),

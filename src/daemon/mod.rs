@@ -6,12 +6,17 @@
 //! loop, one closed event type; the watchdog is fed by that loop and by nothing else; leaving
 //! leaves the data plane as it is.
 
+mod answers;
+pub mod candidate;
 pub mod check;
 mod command;
 mod events;
 pub mod files;
 mod log;
+mod northbound;
+mod reload;
 mod service;
+mod signals;
 pub mod watch;
 
 pub use command::run;

@@ -22,8 +22,10 @@ impl Service {
         Self { status: String::new(), watchdog }
     }
 
-    pub(super) fn ready(&self) {
-        tell(&[NotifyState::Ready]);
+    /// READY=1: started, or done reloading.
+    pub(super) fn ready(&mut self, status: &StatusView) {
+        self.status = sentence(status);
+        tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
     }
 
     /// RELOADING=1 with the moment it began; READY=1 ends it.

@@ -17,7 +17,7 @@ mod watches;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
@@ -40,7 +40,8 @@ const MAX_READINGS: usize = 4;
 /// The watched drop-in directories. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Watch {
-    readings: mpsc::Receiver<Reading>,
+    readings: mpsc::Receiver<(Reading, u64)>,
+    answered: u64,
     line: Line,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,6 +72,7 @@ impl Watch {
             sender,
             lost: Arc::new(AtomicBool::new(false)),
             stop: Arc::new(AtomicBool::new(false)),
+            asked: Arc::new(AtomicU64::new(0)),
         };
         let kernel = notices.then(|| kernel(&line)).flatten();
         let watches = Watches::new(kernel);
@@ -78,17 +80,28 @@ impl Watch {
         let thread = std::thread::Builder::new()
             .name("declarations".to_owned())
             .spawn(move || lookout.run(&messages))?;
-        Ok(Self { readings, line, thread: Some(thread) })
+        Ok(Self { readings, answered: 0, line, thread: Some(thread) })
     }
 
     /// The next reading; `None` only if the thread has died. Cancelling it loses nothing.
     pub async fn next(&mut self) -> Option<Reading> {
-        self.readings.recv().await
+        let (reading, answered) = self.readings.recv().await?;
+        self.answered = answered;
+        Some(reading)
     }
 
-    /// Asks for a reading of everything, as SIGHUP does.
-    pub fn reread(&self) {
+    /// Asks for a reading of everything, as SIGHUP does. Returns the request's number.
+    pub fn reread(&self) -> u64 {
+        let number = self.line.asked.fetch_add(1, Ordering::AcqRel) + 1;
         self.line.tell(Message::Reread);
+        number
+    }
+
+    /// The last request whose reading, begun after it was made, [`next`](Self::next) has
+    /// returned; it answers all before it too.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answered
     }
 }
 

@@ -29,7 +29,8 @@ pub struct Notice {
     pub level: Level,
     /// What happened, in a sentence.
     pub message: String,
-    /// Its subject: `half`, `state`, `reason`, `peering`, `error`.
+    /// Its subject: `half` with its parts `project`, `network` and `peering`; `state`, `reason`,
+    /// `unit`, `remote`, `schema`, `error`.
     pub fields: Vec<(&'static str, String)>,
 }
 
@@ -146,7 +147,8 @@ impl Notices {
                 Level::Info
             }
         };
-        let mut fields = vec![("half", half.to_string()), ("state", state.to_string())];
+        let mut fields = subject(half);
+        fields.push(("state", state.to_string()));
         fields.extend(reason.map(|reason| ("reason", reason.to_string())));
         let message = text.unwrap_or_else(|| format!("the peering is {state}"));
         self.push(level, &message, fields);
@@ -176,8 +178,17 @@ impl Engine {
         };
         for half in gone {
             self.notices.told.remove(&half);
-            let fields = vec![("half", half.to_string())];
-            self.notices.push(Level::Info, "the half was withdrawn", fields);
+            self.notices.push(Level::Info, "the half was withdrawn", subject(&half));
         }
     }
+}
+
+/// A half as fields: whole, and by its parts, in which any character may stand.
+fn subject(half: &HalfKey) -> Vec<(&'static str, String)> {
+    vec![
+        ("half", half.to_string()),
+        ("project", half.network.project.to_string()),
+        ("network", half.network.name.to_string()),
+        ("peering", half.name.to_string()),
+    ]
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
@@ -28,7 +28,7 @@ pub(super) enum Happening {
 #[derive(Debug)]
 pub(super) enum Message {
     Happened(Happening),
-    /// Read everything: the operator asks.
+    /// Read everything: the operator asks, see [`Line::asked`].
     Reread,
     /// Look at the flags.
     Wake,
@@ -41,6 +41,9 @@ pub(super) struct Line {
     pub(super) sender: SyncSender<Message>,
     pub(super) lost: Arc<AtomicBool>,
     pub(super) stop: Arc<AtomicBool>,
+    /// How many readings of everything have been asked for. Not part of the message, which may
+    /// be among those that do not fit.
+    pub(super) asked: Arc<AtomicU64>,
 }
 
 impl Line {

@@ -26,7 +26,9 @@ pub(super) struct Lookout {
     /// Directories that could not be listed last time.
     faulty: BTreeSet<Directory>,
     line: Line,
-    deliver: Sender<Reading>,
+    /// The last request for a reading of everything that what is delivered now satisfies.
+    answered: u64,
+    deliver: Sender<(Reading, u64)>,
 }
 
 /// The receiver is gone, or asked to stop.
@@ -38,7 +40,7 @@ impl Lookout {
         watches: Watches,
         pace: Pace,
         line: Line,
-        deliver: Sender<Reading>,
+        deliver: Sender<(Reading, u64)>,
     ) -> Self {
         Self {
             files,
@@ -48,6 +50,7 @@ impl Lookout {
             known: BTreeMap::new(),
             faulty: BTreeSet::new(),
             line,
+            answered: 0,
             deliver,
         }
     }
@@ -191,10 +194,12 @@ impl Lookout {
             removed = reading.removed.len(),
             "read declarations"
         );
-        self.deliver.blocking_send(reading).map_err(|_| Stopped)
+        self.deliver.blocking_send((reading, self.answered)).map_err(|_| Stopped)
     }
 
     fn read_everything(&mut self) -> Reading {
+        // Before the first file is read: a request that comes meanwhile wants another reading.
+        self.answered = self.line.asked.load(Ordering::Acquire);
         self.watches.arm(&self.files);
         self.known.clear();
         let now = Instant::now();

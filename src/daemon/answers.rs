@@ -1,0 +1,95 @@
+//! Answers to what clients of the control socket ask: views of the engine, and nothing else.
+
+use std::future::pending;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::control::{Confirmed, Question, Refusal};
+use crate::declare::{PathSettings, Reading};
+use crate::engine::Event;
+use crate::view::PlanView;
+
+use super::candidate::reading_of;
+use super::events::Shell;
+use super::files::Files;
+
+/// Readings for plans at one time. Each is a thread, which a file system that hangs may hold.
+const MOST_FRESH_READINGS: usize = 4;
+
+type PlanReply = oneshot::Sender<Result<PlanView, Refusal>>;
+
+/// The files as they are on disk, read for a plan.
+#[derive(Debug)]
+pub(super) struct FreshReading {
+    pub(super) reading: Reading,
+    pub(super) reply: PlanReply,
+}
+
+/// Readings under way, off the event loop.
+#[derive(Debug)]
+pub(super) struct FreshReadings(JoinSet<FreshReading>);
+
+impl FreshReadings {
+    pub(super) fn new() -> Self {
+        Self(JoinSet::new())
+    }
+
+    /// The next that is finished. One that failed leaves its client without an answer, which is
+    /// answered as such.
+    pub(super) async fn next(&mut self) -> FreshReading {
+        loop {
+            match self.0.join_next().await {
+                Some(Ok(fresh)) => return fresh,
+                Some(Err(_)) => {}
+                None => pending().await,
+            }
+        }
+    }
+
+    fn begin(&mut self, paths: &PathSettings, reply: PlanReply) {
+        if self.0.len() >= MOST_FRESH_READINGS {
+            // A client that has left meanwhile is no error, here and below.
+            return drop(reply.send(Err(Refusal::Busy)));
+        }
+        let paths = paths.clone();
+        self.0.spawn_blocking(move || {
+            let reading = Files::new(&paths).read_all(|_| ());
+            FreshReading { reading, reply }
+        });
+    }
+}
+
+impl Shell {
+    pub(super) fn answer(&mut self, question: Question) {
+        match question {
+            Question::List(reply) => drop(reply.send(self.engine.list())),
+            Question::Show(half, reply) => drop(reply.send(self.engine.show(&half))),
+            Question::Status(reply) => drop(reply.send(self.engine.status())),
+            Question::Plan(Some(candidate), reply) => self.plan(reading_of(candidate), reply),
+            Question::Plan(None, reply) => {
+                self.fresh_readings.begin(&self.settings.paths, reply);
+            }
+            Question::Confirm(reply) => drop(reply.send(self.confirm())),
+            Question::Reload(reply) => self.reload(Some(reply)),
+        }
+    }
+
+    /// What would be written if this were all that is declared.
+    pub(super) fn plan(&self, reading: Reading, reply: PlanReply) {
+        let plan = if self.engine.status().northbound.synced {
+            Ok(self.engine.plan(Some(reading), self.now()))
+        } else {
+            Err(Refusal::NotSynced)
+        };
+        drop(reply.send(plan));
+    }
+
+    fn confirm(&mut self) -> Confirmed {
+        let mut released = self.engine.status().held;
+        self.handle(Event::Confirm);
+        let still = self.engine.status().held;
+        released.retain(|half| !still.contains(half));
+        Confirmed { released }
+    }
+}

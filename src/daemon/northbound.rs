@@ -1,0 +1,27 @@
+//! How the settings name the northbound, as the OVSDB client wants to hear it.
+
+use crate::declare::Settings;
+use crate::northbound::tables::{DATABASE, LOCK, WANTED};
+use crate::ovsdb::client::RemoteError;
+use crate::ovsdb::{Config, Remote, TlsFiles};
+
+/// The client's configuration; every instance waits for the one lock that the writer holds.
+pub(super) fn client_config(settings: &Settings) -> Result<Config, RemoteError> {
+    let northbound = &settings.northbound;
+    let remotes: Vec<Remote> =
+        northbound.remotes.iter().map(|remote| remote.parse()).collect::<Result<_, _>>()?;
+    let files = (&northbound.ca_cert, &northbound.certificate, &northbound.private_key);
+    let tls = match files {
+        (Some(ca_cert), Some(certificate), Some(private_key)) => Some(TlsFiles {
+            ca_cert: ca_cert.clone(),
+            certificate: certificate.clone(),
+            private_key: private_key.clone(),
+            verify_name: northbound.verify_name,
+        }),
+        // The settings are refused where only some of them are given.
+        _ => None,
+    };
+    let lock = Some(LOCK.to_owned());
+    let leader_only = northbound.leader_only;
+    Ok(Config { tls, lock, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
+}
