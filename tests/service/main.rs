@@ -10,3 +10,6 @@
 )]
 
 mod control;
+mod daemon;
+mod log;
+mod running;

@@ -1,0 +1,276 @@
+//! The daemon as systemd and operators meet it: readiness, reload, watchdog, leaving, its socket.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ovn_peerd::view::{PlanView, Reason, State, StatusView};
+use serde_json::Value;
+
+use crate::running::{BLUE, GREEN, NETWORKS, Running, Start, directory, peered, place, wait_for};
+
+fn json(running: &Running, path: &str) -> Value {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "20"])
+        .arg("--unix-socket")
+        .arg(running.socket())
+        .arg(format!("http://localhost{path}"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn it_is_ready_without_a_northbound_and_says_what_it_waits_for() {
+    let directory = directory();
+    place(directory.path(), "networks.d/a.toml", NETWORKS);
+    place(directory.path(), "peerings.d/b.toml", BLUE);
+    let running = Running::start(directory, &Start::default());
+    let ready = running.notified.assignment("READY=1");
+    // At once: the control socket answers, and the declarations are read.
+    assert!(ready.contains("STATUS=waiting for the northbound: 1 "), "{ready}");
+    let halves = json(&running, "/v1/halves");
+    assert_eq!(halves[0]["name"], "to-db", "{halves}");
+    let status: StatusView = serde_json::from_value(json(&running, "/v1/status")).unwrap();
+    assert!(!status.northbound.synced && status.northbound.remote.is_none(), "{status:?}");
+    let plan = running.ctl(&["plan"]);
+    assert_eq!(plan.status.code(), Some(1), "there is nothing to compare with: {plan:?}");
+}
+
+#[test]
+fn two_files_become_a_peering_and_the_status_says_so() {
+    let (northbound, running) = peered(&Start::default());
+    running
+        .notified
+        .next("status", |message| message.contains("STATUS=active: 2 active; northbound unix:"));
+    assert!(northbound.dump().contains("10.2.0.0/24"));
+    let show = running.ctl(&["show", "blue", "web", "to-db"]);
+    let sheet = String::from_utf8(show.stdout).unwrap();
+    for words in ["active", "10.1.0.0/24", "10.2.0.0/24", "ago (20", "Logical_Router_Port"] {
+        assert!(sheet.contains(words), "{words}: {sheet}");
+    }
+    let detail = json(&running, "/v1/halves/blue/web/to-db");
+    assert_eq!(detail["remote_prefixes"][0], "10.2.0.0/24", "{detail}");
+}
+
+#[test]
+fn sighup_reads_everything_again_and_says_so() {
+    let running = Running::ready(directory(), &Start::default());
+    place(running.path(), "peerings.d/b.toml", BLUE);
+    running.daemon.signal("HUP");
+    let reloading = running.notified.assignment("RELOADING=1");
+    let moment = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+    assert!(moment.unwrap().parse::<u64>().unwrap() > 0, "{reloading}");
+    running.notified.assignment("READY=1");
+    assert_eq!(running.halves().len(), 1);
+}
+
+#[test]
+fn a_reload_over_the_socket_returns_when_its_reading_is_folded_in() {
+    let running = Running::ready(directory(), &Start::default());
+    // Each time anew: whichever reading is under way must not be taken for the one asked for.
+    for count in 1..20 {
+        let halves: String = (0..count)
+            .map(|n| {
+                format!(
+                    "[[peering]]\nname = \"p{n}\"\nnetwork = \"web\"\n\
+                     target_project = \"green\"\ntarget_network = \"n{n}\"\n"
+                )
+            })
+            .collect();
+        place(running.path(), "peerings.d/b.toml", &format!("project = \"blue\"\n{halves}"));
+        let output = running.ctl(&["reload", "--format", "json"]);
+        assert!(output.status.success(), "{output:?} {}", running.log());
+        let reloaded: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(reloaded["halves"], count, "{output:?} {}", running.log());
+        running.notified.assignment("RELOADING=1");
+        running.notified.assignment("READY=1");
+    }
+}
+
+#[test]
+fn the_settings_that_want_a_restart_are_named_on_reload() {
+    let running = Running::ready(directory(), &Start::default());
+    let settings = running.path().join("ovn-peerd.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("{text}\n[daemon]\nhost = \"other\"\n")).unwrap();
+    assert!(running.ctl(&["reload"]).status.success());
+    assert!(running.log().contains("[daemon] take effect with the next restart"));
+    fs::write(&settings, "nonsense = 1").unwrap();
+    assert!(running.ctl(&["reload"]).status.success());
+    assert!(running.log().contains("the settings stay as they were"), "{}", running.log());
+}
+
+#[test]
+fn the_watchdog_is_fed_for_as_long_as_the_loop_runs() {
+    let start = Start { watchdog: Some(Duration::from_millis(400)), ..Start::default() };
+    let running = Running::ready(directory(), &start);
+    running.notified.assignment("WATCHDOG=1");
+    let begun = Instant::now();
+    for _ in 0..5 {
+        running.notified.assignment("WATCHDOG=1");
+    }
+    let elapsed = begun.elapsed();
+    assert!(elapsed >= Duration::from_millis(800), "not fed for feeding's sake: {elapsed:?}");
+    // Nothing but the loop feeds it: a process that is stopped says nothing.
+    running.daemon.signal("STOP");
+    running.notified.silence(Duration::from_millis(600));
+    running.daemon.signal("CONT");
+    running.notified.assignment("WATCHDOG=1");
+}
+
+#[test]
+fn sigterm_leaves_the_data_plane_as_it_is() {
+    let (northbound, mut running) = peered(&Start::default());
+    let before = northbound.dump();
+    running.daemon.signal("TERM");
+    running.notified.assignment("STOPPING=1");
+    assert_eq!(running.daemon.ended().code(), Some(0));
+    assert!(!running.socket().exists());
+    assert_eq!(northbound.dump(), before);
+}
+
+#[test]
+fn sigint_leaves_too_without_a_northbound_and_at_once() {
+    let mut running = Running::ready(directory(), &Start::default());
+    let begun = Instant::now();
+    running.daemon.signal("INT");
+    assert_eq!(running.daemon.ended().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_second_daemon_leaves_the_first_ones_socket_alone() {
+    let running = Running::ready(directory(), &Start::default());
+    let second = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"))
+        .arg("--config")
+        .arg(running.path().join("ovn-peerd.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let message = String::from_utf8(second.stderr).unwrap();
+    assert!(message.contains("belongs to a live daemon (pid "), "{message}");
+    assert!(running.ctl(&["status"]).status.success());
+}
+
+#[test]
+fn a_killed_daemons_socket_is_taken_over() {
+    let (northbound, mut running) = peered(&Start::default());
+    let before = northbound.dump();
+    running.daemon.signal("KILL");
+    running.daemon.ended();
+    assert!(running.socket().exists());
+    let mut again = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"));
+    again.arg("--config").arg(running.path().join("ovn-peerd.toml"));
+    again.stderr(fs::File::create(running.path().join("log2")).unwrap());
+    running.daemon = crate::running::Process(again.spawn().unwrap());
+    wait_for("socket", || UnixStream::connect(running.socket()).ok());
+    running.wait_for_state("to-db", State::Active);
+    assert_eq!(northbound.dump(), before);
+    let status: StatusView = serde_json::from_value(json(&running, "/v1/status")).unwrap();
+    assert_eq!(status.counters.transactions, 0, "nothing changed, so nothing is written");
+}
+
+#[test]
+fn a_northbound_that_restarts_is_told_and_found_again() {
+    let (mut northbound, running) = peered(&Start::default());
+    northbound.stop();
+    let half = wait_for("unreachable northbound", || {
+        let status: StatusView = serde_json::from_value(json(&running, "/v1/status")).unwrap();
+        (!status.northbound.synced).then(|| status.northbound.error.unwrap())
+    });
+    assert!(!half.is_empty());
+    running.notified.next("status", |message| message.contains("waiting for the northbound"));
+    northbound.restart();
+    running.notified.next("status", |message| message.contains("STATUS=active: 2 active"));
+}
+
+#[test]
+fn plan_tells_what_a_candidate_would_change_and_changes_nothing() {
+    let (northbound, running) = peered(&Start::default());
+    let before = northbound.dump();
+    let plan = running.ctl(&["plan"]);
+    assert_eq!(plan.status.code(), Some(0), "{plan:?}");
+
+    let candidate = directory();
+    place(candidate.path(), "ovn-peerd.toml", "");
+    place(candidate.path(), "networks.d/a.toml", NETWORKS);
+    place(candidate.path(), "peerings.d/b.toml", BLUE);
+    fs::create_dir_all(candidate.path().join("peerings.d")).unwrap();
+    let config = candidate.path().join("ovn-peerd.toml");
+    let plan = running.ctl(&["plan", "--config", config.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(plan.status.code(), Some(2), "{plan:?}");
+    let plan: PlanView = serde_json::from_slice(&plan.stdout).unwrap();
+    assert!(plan.lost.iter().any(|it| it.router == "blue-lr"), "{plan:?}");
+    assert_eq!(northbound.dump(), before);
+
+    place(candidate.path(), "peerings.d/g.toml", GREEN);
+    let same = running.ctl(&["plan", "--config", config.to_str().unwrap()]);
+    assert_eq!(same.status.code(), Some(0), "{same:?}");
+    fs::write(&config, "nonsense = 1").unwrap();
+    let bad = running.ctl(&["plan", "--config", config.to_str().unwrap()]);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+}
+
+#[test]
+fn a_mass_withdrawal_waits_for_its_confirmation() {
+    let start = Start {
+        settings: "[policy]\nmax_withdrawals = { halves = 0, percent = 0 }\n",
+        ..Start::default()
+    };
+    let (northbound, running) = peered(&start);
+    let before = northbound.dump();
+    fs::remove_file(running.path().join("peerings.d/b.toml")).unwrap();
+    running.notified.next("status", |message| message.contains("ovn-peerctl confirm"));
+    assert_eq!(running.halves().len(), 2);
+    assert_eq!(northbound.dump(), before);
+    let status = String::from_utf8(running.ctl(&["status"]).stdout).unwrap();
+    assert!(status.contains("blue/web/to-db"), "{status}");
+    let confirmed = running.ctl(&["confirm"]);
+    assert!(String::from_utf8(confirmed.stdout).unwrap().contains("blue/web/to-db"));
+    let green = running.wait_for_state("to-web", State::Disconnected);
+    assert_eq!(green.reason, Some(Reason::PeerWithdrew));
+    wait_for("withdrawn route", || {
+        (!northbound.nbctl(&["lr-route-list", "blue-lr"]).contains("10.2.0.0/24")).then_some(())
+    });
+}
+
+#[test]
+fn bad_settings_end_the_start_with_every_error_named() {
+    let root = directory();
+    place(root.path(), "ovn-peerd.toml", "nonsense = 1\n[northbound]\nremotes = [\"bogus\"]\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"))
+        .arg("--config")
+        .arg(root.path().join("ovn-peerd.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("ovn-peerd.toml:1:1"), "{message}");
+    assert!(message.contains("ovn-peerd.toml:3:"), "{message}");
+}
+
+#[test]
+fn check_judges_offline_by_its_exit_code() {
+    let root = directory();
+    place(root.path(), "ovn-peerd.toml", "");
+    place(root.path(), "networks.d/a.toml", NETWORKS);
+    place(root.path(), "peerings.d/b.toml", BLUE);
+    let check = |format: &str| {
+        Command::new(env!("CARGO_BIN_EXE_ovn-peerd"))
+            .args(["check", "--format", format, "--config"])
+            .arg(root.path().join("ovn-peerd.toml"))
+            .output()
+            .unwrap()
+    };
+    assert_eq!(check("text").status.code(), Some(0), "{:?}", check("text"));
+    place(root.path(), "peerings.d/g.toml", "project = \"green\"\n[[peering]]\nnam = \"x\"\n");
+    let report = check("json");
+    assert_eq!(report.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert!(report["diagnostics"][0]["line"].is_u64(), "{report}");
+    assert!(String::from_utf8(check("text").stdout).unwrap().contains("g.toml:"));
+}
