@@ -8,6 +8,7 @@
 
 pub mod conflict;
 pub mod decide;
+mod inputs;
 pub mod local;
 pub mod network;
 pub mod outcome;

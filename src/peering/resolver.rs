@@ -9,25 +9,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
-use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::declare::{Book, Half, HalfKey, NetworkKey, PeeringKey};
-use crate::northbound::{End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId};
+use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
 use super::conflict::Claim;
 use super::decide::{Pair, Side};
+use super::inputs::{InputSide, Inputs, Rank, is_linked};
 use super::network::{Networks, Node};
 use super::outcome::{Link, Resolution, Verdict};
 use super::prefix::overlap;
-
-/// Who comes first where two peerings want what only one can have: those that stand, the oldest
-/// first; then by name. A total order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    new: bool,
-    since: Option<Timestamp>,
-    key: PeeringKey,
-}
 
 /// A pair of networks of which one at least has declared.
 #[derive(Debug)]
@@ -41,6 +33,10 @@ struct PairState {
     wanted: [Vec<IpNet>; 2],
     /// At each end, what was admitted of it.
     claims: [Vec<IpNet>; 2],
+    /// At each end, what is routed already of a link that stands: nobody else gets that.
+    held: [Vec<IpNet>; 2],
+    /// At each end, the router and what it was to route when the rules last came to rest.
+    rested: [Option<(Uuid, Vec<IpNet>)>; 2],
     resolution: Resolution,
 }
 
@@ -137,6 +133,11 @@ impl Resolver {
         }
         while let Some(rank) = self.dirty.pop_first() {
             self.resolve_pair(&rank.key, book, northbound);
+        }
+        for key in &self.pending.pairs {
+            if let Some(pair) = self.pairs.get_mut(key) {
+                pair.rest();
+            }
         }
         std::mem::take(&mut self.pending)
     }
@@ -241,7 +242,7 @@ impl Resolver {
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
             self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
-            self.settle(key, &state.rank, &old_wanted, &state);
+            self.unsettle(key, &old_wanted, &state, true);
             self.networks.set_linked(key, false, &mut self.pending.networks);
             self.networks.leave(key);
             self.pair_of_id.remove(&state.id);
@@ -253,6 +254,7 @@ impl Resolver {
         let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_claims = std::mem::take(&mut state.claims);
         let old_wanted = state.wanted.clone();
+        let old_held = std::mem::take(&mut state.held);
         let (wanted, resolution) = {
             let pair = self.pair(key, &state, &inputs);
             let wanted = match pair.candidate() {
@@ -261,6 +263,7 @@ impl Resolver {
             };
             (wanted, pair.decide())
         };
+        state.held = inputs.held(&state.rank, &wanted);
         state.claims = match &resolution.link {
             Some(link) => [link.b.prefixes.clone(), link.a.prefixes.clone()],
             None => [Vec::new(), Vec::new()],
@@ -268,8 +271,9 @@ impl Resolver {
         state.counting = inputs.counting();
         state.resolution = resolution;
         self.set_wanted(key, &mut state, wanted);
-        if old_claims != state.claims || old_rank != state.rank {
-            self.settle(key, &old_rank, &old_wanted, &state);
+        let moved = old_rank != state.rank || old_held != state.held;
+        if moved || old_claims != state.claims {
+            self.unsettle(key, &old_wanted, &state, moved);
         }
         self.networks.set_linked(key, state.resolution.link.is_some(), &mut self.pending.networks);
         self.pairs.insert(key.clone(), state);
@@ -287,15 +291,15 @@ impl Resolver {
         }
     }
 
-    /// A pair's claims or rank changed: those that compete with it must be looked at again.
-    fn settle(
+    /// What a pair has changed: those that compete with it must be looked at again; those that
+    /// come before it only if it `moved`: its rank, or what it holds.
+    fn unsettle(
         &mut self,
         key: &PeeringKey,
-        old_rank: &Rank,
         old: &[Vec<IpNet>; 2],
         state: &PairState,
+        moved: bool,
     ) {
-        let moved = *old_rank != state.rank;
         let mut rivals = BTreeSet::new();
         for ((end, old), new) in End::BOTH.into_iter().zip(old).zip(&state.wanted) {
             let Some(node) = self.networks.node(key_of_end(key, end)) else { continue };
@@ -339,7 +343,7 @@ impl Resolver {
                 half,
                 record,
                 routed: router
-                    .map(|router| northbound.link_routes(state.id, router))
+                    .map(|router| routed(state, end, router, northbound))
                     .unwrap_or_default(),
                 port_addresses: northbound.link_addresses(state.id, end),
             }
@@ -391,20 +395,36 @@ impl Resolver {
             .wanting(prefix)
             .filter(|rival| *rival != key)
             .filter_map(|rival| self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair)))
-            .filter(|(other, _, _)| *other < rank)
             .collect();
         rivals.sort_by_key(|(rank, _, _)| *rank);
-        rivals.into_iter().find_map(|(_, rival, pair)| {
+        rivals.into_iter().find_map(|(other, rival, pair)| {
             let end = end_of(rival, network);
-            let [at_a, at_b] = &pair.claims;
-            let claims = if end == End::A { at_a } else { at_b };
-            let claimed = claims.iter().find(|claimed| overlap(claimed, prefix))?;
+            let claims = of_end(&pair.claims, end).iter().filter(|_| other < rank);
+            let claimed = claims.chain(of_end(&pair.held, end)).find(|it| overlap(it, prefix))?;
             Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
         })
     }
 }
 
+/// One of a pair's two.
+fn of_end<T>([a, b]: &[T; 2], end: End) -> &T {
+    match end {
+        End::A => a,
+        End::B => b,
+    }
+}
+
 impl PairState {
+    fn rest(&mut self) {
+        self.rested = match &self.resolution.link {
+            Some(link) => [
+                Some((link.a.router, link.b.prefixes.clone())),
+                Some((link.b.router, link.a.prefixes.clone())),
+            ],
+            None => [None, None],
+        };
+    }
+
     fn new(id: Id, key: &PeeringKey) -> Self {
         Self {
             id,
@@ -413,48 +433,22 @@ impl PairState {
             counting: [None, None],
             wanted: [Vec::new(), Vec::new()],
             claims: [Vec::new(), Vec::new()],
+            held: [Vec::new(), Vec::new()],
+            rested: [None, None],
             resolution: Resolution { verdicts: [None, None], link: None },
         }
     }
 }
 
-/// What is read of both ends before deciding.
-struct Inputs<'a> {
-    a: InputSide<'a>,
-    b: InputSide<'a>,
-}
-
-struct InputSide<'a> {
-    network_id: Id,
-    half: Option<&'a Half>,
-    record: Option<HalfRecord>,
-    routed: BTreeSet<IpNet>,
-    port_addresses: Vec<std::net::IpAddr>,
-}
-
-impl<'a> Inputs<'a> {
-    fn side(&self, end: End) -> &InputSide<'a> {
-        match end {
-            End::A => &self.a,
-            End::B => &self.b,
-        }
+/// What one end's router routes over the link, or should: a route that somebody deleted counts.
+fn routed(state: &PairState, end: End, router: Uuid, northbound: &Northbound) -> BTreeSet<IpNet> {
+    let mut routed = northbound.link_routes(state.id, router);
+    if let Some((on, prefixes)) = of_end(&state.rested, end)
+        && *on == router
+    {
+        routed.extend(prefixes);
     }
-
-    fn counting(&self) -> [Option<HalfKey>; 2] {
-        [&self.a, &self.b].map(|side| side.half.map(|half| half.key.clone()))
-    }
-
-    fn rank(&self, key: &PeeringKey) -> Rank {
-        let linked = |side: &InputSide| {
-            side.record.as_ref().filter(|record| is_linked(record)).map(|record| record.since)
-        };
-        let since = linked(&self.a).zip(linked(&self.b)).map(|(a, b)| a.max(b));
-        Rank { new: since.is_none(), since, key: key.clone() }
-    }
-}
-
-fn is_linked(record: &HalfRecord) -> bool {
-    record.state == RecordedState::Linked
+    routed
 }
 
 /// The end at which a network is.

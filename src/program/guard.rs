@@ -12,9 +12,13 @@ use super::link::SPOOF_PRIORITY;
 use super::matches::{Addresses, any, inport, outport, source};
 use super::row::{DesiredRow, RouterRow};
 
-/// Lets the router itself answer to the outside: its answers leave as if they had come in where
-/// the request did, so with an own source, and out of an uplink again.
-const ANSWER_PRIORITY: i64 = SPOOF_PRIORITY + 5;
+/// Lets pass what has an own source at an uplink for a good reason: answers of the router itself,
+/// which leave as if they had come in where the request did, so out of an uplink again; and what
+/// OVN turns around at the gateway port on its way to a floating IP of the same router.
+const PASS_PRIORITY: i64 = SPOOF_PRIORITY + 5;
+
+/// How northd marks what it turned around there (REGBIT_EGRESS_LOOPBACK); nobody outside can set it.
+const TURNED_AROUND: &str = "reg9[0] == 1";
 
 /// The policies on the uplinks of a network that has a peering; none without an uplink.
 #[must_use]
@@ -42,7 +46,11 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
             .set(router_policy::ACTION, action)
     };
     vec![
-        policy(ANSWER_PRIORITY, format!("{inward} && {outward} && ({own})"), "allow"),
+        policy(
+            PASS_PRIORITY,
+            format!("{inward} && ({outward} || {TURNED_AROUND}) && ({own})"),
+            "allow",
+        ),
         policy(SPOOF_PRIORITY, format!("{inward} && ({own})"), "drop"),
     ]
 }

@@ -93,7 +93,8 @@ impl Side<'_> {
             allowed.push(between(family, &remote, &local));
             // The router's own replies: they leave as if they had come in where the request did.
             allowed.push(between(family, &local, &remote));
-            spoofed.push(source(family, &remote));
+            // Written out: a drop that names a set somebody deletes fails open.
+            spoofed.push(source(family, &Addresses::written_out(self.remote, family)));
         }
         rows.push(self.policy(ALLOW_PRIORITY, format!("{port} && ({})", any(&allowed)), "allow"));
         rows.push(self.policy(DROP_PRIORITY, port, "drop"));

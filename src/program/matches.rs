@@ -26,6 +26,11 @@ impl Addresses {
         if end.whole.contains(&family) {
             return Self::Set(address_set_name(end.network_id, family));
         }
+        Self::written_out(end, family)
+    }
+
+    /// The same without a set, which somebody may delete.
+    pub(super) fn written_out(end: &LinkEnd, family: Family) -> Self {
         let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
         Self::Prefixes(prefixes.copied().collect())
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use ovn_peerd::view::{Reason, State};
+use uuid::Uuid;
 
 use crate::world::{Halves, NETWORKS, Router, World, prefix};
 
@@ -17,8 +18,8 @@ struct Memory {
 #[derive(Debug, Default)]
 pub struct Model {
     memory: BTreeMap<(usize, usize), Memory>,
-    /// At (network, peer): the peer's prefixes that are routed.
-    routed: BTreeMap<(usize, usize), BTreeSet<IpNet>>,
+    /// At (network, peer): the peer's prefixes that are routed, and on which router.
+    routed: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
     /// What each project's file gave last when it was good.
     good: BTreeMap<usize, Halves>,
 }
@@ -75,7 +76,10 @@ impl Model {
             }
             expected.insert((*from, *to), shown);
         }
-        self.routed = accepted.clone();
+        let on_router = |((at, peer), prefixes): (&(usize, usize), &BTreeSet<IpNet>)| {
+            ((*at, *peer), (router(world, *at).unwrap().uuid, prefixes.clone()))
+        };
+        self.routed = accepted.iter().map(on_router).collect();
         (expected, accepted)
     }
 
@@ -98,10 +102,21 @@ impl Model {
             .collect();
         candidates.sort();
         let mut accepted: BTreeMap<(usize, usize), BTreeSet<IpNet>> = BTreeMap::new();
+        // What is routed already nobody else gets, whoever comes first.
+        let mut held: BTreeMap<(usize, usize), BTreeSet<IpNet>> = BTreeMap::new();
+        for (_, _, a, b) in candidates.iter().filter(|(new, ..)| !new) {
+            for (at, peer) in [(*a, *b), (*b, *a)] {
+                let on = router(world, at).unwrap().uuid;
+                let routed = self.routed.get(&(at, peer)).filter(|(uuid, _)| *uuid == on);
+                let offered = space(world, peer, halves).unwrap();
+                let kept = routed.map(|(_, nets)| nets & &offered).unwrap_or_default();
+                held.insert((at, peer), kept);
+            }
+        }
         for (new, _, a, b) in candidates {
             let (of_a, of_b) = (space(world, a, halves).unwrap(), space(world, b, halves).unwrap());
-            let at_a = self.admit(world, a, b, &of_b, new, &accepted);
-            let at_b = self.admit(world, b, a, &of_a, new, &accepted);
+            let at_a = self.admit(world, a, b, &of_b, &held, &accepted);
+            let at_b = self.admit(world, b, a, &of_a, &held, &accepted);
             let clash = at_a.len() < of_b.len() || at_b.len() < of_a.len();
             let conflict = new && clash;
             let families = |set: &BTreeSet<IpNet>| -> BTreeSet<bool> {
@@ -129,7 +144,7 @@ impl Model {
         at: usize,
         peer: usize,
         offered: &BTreeSet<IpNet>,
-        new: bool,
+        held: &BTreeMap<(usize, usize), BTreeSet<IpNet>>,
         accepted: &BTreeMap<(usize, usize), BTreeSet<IpNet>>,
     ) -> BTreeSet<IpNet> {
         let router = router(world, at).unwrap();
@@ -138,13 +153,12 @@ impl Model {
             let route = router.routes.keys().any(|route| prefix(*route) == *net);
             let claimed = accepted
                 .iter()
-                .filter(|((network, _), _)| *network == at)
+                .chain(held)
+                .filter(|((network, other), _)| *network == at && *other != peer)
                 .any(|(_, claims)| claims.iter().any(|claim| overlap(claim, net)));
             !own && !route && !claimed
         };
-        let routed = |net: &IpNet| {
-            !new && self.routed.get(&(at, peer)).is_some_and(|routed| routed.contains(net))
-        };
+        let routed = |net: &IpNet| held.get(&(at, peer)).is_some_and(|held| held.contains(net));
         offered.iter().filter(|net| free(net) || routed(net)).copied().collect()
     }
 }

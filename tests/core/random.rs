@@ -153,7 +153,11 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
     let plan = world.engine.plan(None, world.now());
     assert!(plan.is_empty(), "incremental and full recompute differ: {step}\n{plan:#?}");
 
-    let (mut expected, routed) = model.step(world);
+    // What a step decides is remembered for the next: so until it comes to rest.
+    let (mut expected, mut routed) = model.step(world);
+    for _ in 0..4 {
+        (expected, routed) = model.step(world);
+    }
     let mut seen = shown(&world.engine.list());
     // The model does not tell a clash from two networks without a common family.
     for (half, state) in &mut expected {
