@@ -1,0 +1,157 @@
+//! What README.md says is true: its files are good, its commands run, its tables know every state and reason.
+//!
+//! Owns: which kinds of blocks there are. `toml` blocks name their file in the first line; `sh` blocks run in their order
+//! against one daemon; `console` (installing, building: what `.ci/run` does anyway) and `text` are not run.
+//! May not: know what the README is about beyond the names of its routers and switches.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod blocks;
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use blocks::{Block, Kind, file_of};
+use lab::Lab;
+use lab::command::{output, poll};
+use lab::daemon::{CONTROL, DAEMON, Daemon};
+
+/// Where the README puts the configuration.
+const CONFIGURATION: &str = "/etc/ovn-peerd/";
+const SETTINGS: &str = "ovn-peerd.toml";
+
+#[test]
+fn every_settings_block_passes_the_check_with_all_other_files() {
+    let files: Vec<_> = blocks::read().iter().filter_map(file_of).collect();
+    let (settings, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.0 == SETTINGS);
+    assert!(settings.len() >= 2 && others.len() >= 3, "the README shows all kinds of files");
+    for (_, text) in &settings {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in others.iter().chain([&(SETTINGS.to_owned(), text.clone())]) {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let config = dir.path().join(SETTINGS);
+        let checked = output(Command::new(DAEMON).arg("check").arg("--config").arg(config));
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{said}\n{text}");
+        assert_eq!(said, "ok: 0 errors, 0 warnings, 2 networks, 2 halves\n");
+    }
+}
+
+/// The block that says "all keys, with their defaults" must not differ from an empty file.
+#[test]
+fn the_defaults_are_the_defaults() {
+    let files: Vec<_> = blocks::read().iter().filter_map(file_of).collect();
+    let (_, text) = files.iter().find(|file| file.0 == SETTINGS).unwrap();
+    let path = Path::new(CONFIGURATION).join(SETTINGS);
+    let (shown, _) = ovn_peerd::declare::Settings::parse(&path, text);
+    let (mut defaults, _) = ovn_peerd::declare::Settings::parse(&path, "");
+    defaults.daemon.host = Some("hv1".to_owned());
+    assert_eq!(shown, defaults);
+}
+
+#[test]
+fn every_command_runs() {
+    let lab = Lab::databases_only();
+    lab.add_network("blue-web-lr", &["10.1.0.0/24 fd01::/64"]);
+    lab.add_network("green-db-lr", &["10.2.0.0/24 fd02::/64"]);
+    lab.nbctl(&["ls-add", "green-db"]);
+    let daemon = Daemon::start(&lab);
+    let blocks = blocks::read();
+    for (path, text) in blocks.iter().filter_map(file_of).filter(|file| file.0 != SETTINGS) {
+        daemon.write(&path, &text);
+    }
+    daemon.wait_state("blue", "web", "to-db", "active");
+    daemon.wait_state("green", "db", "to-web", "active");
+    poll("nothing is left to write", Duration::from_secs(10), || {
+        let plan = daemon.ctl(&["plan"]);
+        if plan.status.success() { Ok(()) } else { Err(format!("{plan:?}")) }
+    });
+    let programs = shims(&daemon);
+    let commands: Vec<_> = blocks.iter().filter(|block| block.kind == Kind::Shell).collect();
+    assert!(commands.len() >= 3, "the README shows commands");
+    for block in commands {
+        let own = format!("{}/", daemon.dir().display());
+        let script = block.text.replace(CONFIGURATION, &own);
+        let mut shell = Command::new("bash");
+        shell.args(["-euo", "pipefail", "-c", &script]).current_dir(lab.dir());
+        let path = std::env::var("PATH").unwrap();
+        shell.env("PATH", format!("{}:{path}", programs.display()));
+        shell.env("OVN_NB_DB", lab.nb_remote());
+        let ran = output(&mut shell);
+        let said = [&ran.stdout[..], &ran.stderr[..]].concat();
+        let (line, said) = (block.line, String::from_utf8_lossy(&said).into_owned());
+        assert!(ran.status.success(), "README.md:{line}: {script}\n{}\n{said}", ran.status);
+        assert!(block.is_silent() || !said.trim().is_empty(), "README.md:{line} prints nothing");
+    }
+    let acl = lab.nbctl(&["acl-list", "green-db"]);
+    assert!(acl.contains("ovn_peerd_") && acl.contains("_ip4"), "the ACL names the set: {acl}");
+}
+
+/// Reads the words of `as_str` from their one source, so that no word is forgotten here.
+#[test]
+fn every_state_and_reason_is_explained_and_no_other() {
+    let view = fs::read_to_string("src/view.rs").unwrap();
+    let words = |line: &str| {
+        let word = line.trim().strip_prefix("Self::")?.split_once(" => \"")?.1;
+        Some(word.split('"').next()?.to_owned())
+    };
+    let known: BTreeSet<String> = view.lines().filter_map(words).collect();
+    assert!(known.contains("pending-peer") && known.contains("conflict-subnet"));
+    let readme = fs::read_to_string("README.md").unwrap();
+    let table = readme.split("| state | reason |").nth(1).expect("the table of states");
+    let table = table.split("\n\n").next().unwrap();
+    let cells = table.lines().skip(2).flat_map(|row| row.split('|').skip(1).take(2));
+    let word = |cell: &str| cell.trim().strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+    let told: BTreeSet<String> = cells.filter_map(word).collect();
+    assert_eq!(told, known);
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let headings: BTreeSet<String> =
+        readme.lines().filter(|line| line.starts_with('#')).map(blocks::anchor).collect();
+    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        match link.strip_prefix('#') {
+            Some(anchor) => assert!(headings.contains(anchor), "no heading for #{anchor}"),
+            None => assert!(link.contains("://") || Path::new(link).exists(), "no {link}"),
+        }
+    }
+}
+
+/// The programs as the README calls them: installed, and without naming a socket.
+fn shims(daemon: &Daemon) -> std::path::PathBuf {
+    let dir = daemon.dir().join("bin");
+    fs::create_dir(&dir).unwrap();
+    let socket = daemon.socket();
+    let control = format!("exec {CONTROL} --socket {} \"$@\"", socket.display());
+    let programs = [("ovn-peerctl", control), ("ovn-peerd", format!("exec {DAEMON} \"$@\""))];
+    for (name, text) in programs {
+        let path = dir.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&path, mode).unwrap();
+    }
+    dir
+}
+
+impl Block {
+    /// Whether it may print nothing: only what changes the northbound without asking it anything.
+    fn is_silent(&self) -> bool {
+        self.text.contains("acl-add")
+    }
+}
