@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::northbound::{Touched, UnitId};
+use crate::declare::NetworkKey;
+use crate::northbound::{Id, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{Operation, OperationResult, TransactError};
+use crate::program;
 
 use super::batch::Batch;
 use super::state::{State, Unit};
@@ -58,6 +60,10 @@ pub(super) struct Writer {
     refused: BTreeMap<Unit, Refusal>,
     /// Units of which somebody else changed a row.
     suspects: BTreeSet<UnitId>,
+    /// Networks whose registration cannot be inserted, as its name is there without our tag.
+    untagged: BTreeSet<NetworkKey>,
+    /// The same, whose tag has been put back since.
+    tagged: BTreeSet<NetworkKey>,
 }
 
 impl Default for Writer {
@@ -70,6 +76,8 @@ impl Default for Writer {
             paused_until: None,
             refused: BTreeMap::new(),
             suspects: BTreeSet::new(),
+            untagged: BTreeSet::new(),
+            tagged: BTreeSet::new(),
         }
     }
 }
@@ -116,6 +124,35 @@ impl Writer {
         self.under_way.as_ref().is_some_and(|under_way| under_way.units.contains(unit))
     }
 
+    /// What is refused for a name that is there already may be a registration of ours that lost
+    /// its tag, and with it our sight: its name is ours, so the tag is put back. Once.
+    fn suspect_names(&mut self, units: &BTreeSet<Unit>, error: &TransactError) -> bool {
+        let TransactError::Rejected(rejection) = error else { return false };
+        if rejection.error != "constraint violation" {
+            return false;
+        }
+        let networks = units.iter().filter_map(|unit| match unit {
+            Unit::Network(network) => Some(network),
+            Unit::Pair(_) | Unit::Orphan(_) => None,
+        });
+        let fresh: Vec<NetworkKey> =
+            networks.filter(|network| !self.tagged.contains(network)).cloned().collect();
+        self.untagged.extend(fresh.iter().cloned());
+        !fresh.is_empty()
+    }
+
+    fn submission(
+        &mut self,
+        units: BTreeSet<Unit>,
+        groups: usize,
+        operations: Vec<Operation>,
+    ) -> Submission {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.under_way = Some(UnderWay { id, units, groups });
+        Submission { id, operations }
+    }
+
     fn pause(&mut self, now: Now) {
         self.paused_until = Some(now.since_start + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -141,10 +178,21 @@ impl Engine {
             return None;
         }
         let northbound = self.northbound.as_ref()?;
+        let untagged = std::mem::take(&mut self.writer.untagged);
+        if !untagged.is_empty() {
+            self.writer.tagged.extend(untagged.iter().cloned());
+            self.counters.transactions += 1;
+            let operations = program::tag_registrations(untagged.iter().map(Id::of_network));
+            let units = untagged.into_iter().map(Unit::Network).collect();
+            return Some(self.writer.submission(units, 1, operations));
+        }
         let batch = Batch::gather(&mut self.state, northbound, self.writer.most_groups);
         self.counters.peerings_compared += (batch.units.len() + batch.clean.len()) as u64;
         for unit in &batch.clean {
             self.writer.refused.remove(unit);
+            if let Unit::Network(network) = unit {
+                self.writer.tagged.remove(network);
+            }
             self.writer.suspects.retain(|suspect| !names(unit, *suspect, &self.state));
             if let Unit::Pair(pair) = unit
                 && self.state.resolver.link(pair).is_some()
@@ -175,11 +223,8 @@ impl Engine {
                 self.notices.pair(pair.clone());
             }
         }
-        self.writer.last_id += 1;
-        let id = self.writer.last_id;
-        self.writer.under_way = Some(UnderWay { id, units, groups });
         self.counters.transactions += 1;
-        Some(Submission { id, operations: transaction.operations() })
+        Some(self.writer.submission(units, groups, transaction.operations()))
     }
 
     pub(super) fn transacted(
@@ -208,7 +253,7 @@ impl Engine {
             self.writer.pause(now);
         } else if done.groups > 1 {
             self.writer.most_groups = (done.groups / 2).max(1);
-        } else {
+        } else if !self.writer.suspect_names(&done.units, &error) {
             let until = now.since_start + REFUSAL_PAUSE;
             for unit in done.units {
                 self.state.dirty.remove(&unit);

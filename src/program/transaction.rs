@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::tables::{
     ADDRESS_SET, LOCK, LOGICAL_ROUTER, NB_GLOBAL, address_set, nb_global,
 };
+use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 
 use super::diff::RowDiff;
@@ -52,6 +54,27 @@ impl Transaction {
         }
         assembly.finish(visible)
     }
+}
+
+/// Puts our tag back on registrations that are there by name.
+#[must_use]
+pub fn tag_registrations(networks: impl Iterator<Item = Id>) -> Vec<Operation> {
+    let table = table_name(ADDRESS_SET);
+    let [name, tags] = [address_set::NAME, address_set::EXTERNAL_IDS]
+        .map(|column| column_name(ADDRESS_SET, column));
+    let mut operations = vec![Operation::Assert { lock: LOCK.to_owned() }];
+    operations.extend(networks.flat_map(|network| {
+        let unit = UnitId::Network(network).tag();
+        Family::BOTH.into_iter().map(move |family| Operation::Mutate {
+            table,
+            selection: Where::Equal(vec![(name, address_set_name(network, family).into())]),
+            mutations: vec![
+                (tags, Mutator::Delete, Datum::strings([OWNER_KEY, UNIT_KEY])),
+                (tags, Mutator::Insert, Datum::map([(OWNER_KEY, OWNER_VALUE), (UNIT_KEY, &unit)])),
+            ],
+        })
+    }));
+    operations
 }
 
 /// What a router's references gain and lose.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, WANTED,
     address_set, logical_router, router_port,
@@ -120,10 +121,20 @@ impl Database {
         (*uuid, row[0].integer().unwrap_or(0), row[1].integer().unwrap_or(0))
     }
 
-    /// What a monitor would send for the way from `before` to now.
-    pub fn updates_since(&self, before: &Rows) -> Updates {
+    /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag.
+    pub fn monitored(&self) -> Rows {
+        let mut rows = self.rows.clone();
+        rows.retain(|(table, _), row| {
+            let tags = &row[usize::from(address_set::EXTERNAL_IDS.0).min(row.len() - 1)];
+            *table != ADDRESS_SET || tags.get(OWNER_KEY).is_some()
+        });
+        rows
+    }
+
+    /// What a monitor would send for the way from `before` to `now`.
+    pub fn updates(before: &Rows, now: &Rows) -> Updates {
         let mut tables: BTreeMap<TableId, Vec<(Uuid, RowUpdate)>> = BTreeMap::new();
-        for ((table, uuid), row) in &self.rows {
+        for ((table, uuid), row) in now {
             let update = match before.get(&(*table, *uuid)) {
                 None => RowUpdate::Insert(row.clone()),
                 Some(old) if old != row => RowUpdate::Replace(row.clone()),
@@ -131,7 +142,7 @@ impl Database {
             };
             tables.entry(*table).or_default().push((*uuid, update));
         }
-        for (table, uuid) in before.keys().filter(|key| !self.rows.contains_key(key)) {
+        for (table, uuid) in before.keys().filter(|key| !now.contains_key(key)) {
             tables.entry(*table).or_default().push((*uuid, RowUpdate::Delete));
         }
         let tables = tables.into_iter().map(|(table, rows)| TableUpdates { table, rows });
@@ -245,7 +256,15 @@ impl Database {
         match selection {
             Where::All => all.collect(),
             Where::Uuid(uuid) => all.filter(|other| other == uuid).collect(),
-            Where::Equal(_) => panic!("not used by the core"),
+            Where::Equal(columns) => {
+                let same = |uuid: &Uuid| {
+                    columns.iter().all(|(column, datum)| {
+                        let column = self.layout.column_id(table, column).unwrap();
+                        *self.cell(table, *uuid, column) == value(datum, &HashMap::new())
+                    })
+                };
+                all.filter(same).collect()
+            }
         }
     }
 

@@ -17,4 +17,5 @@ mod database;
 mod house;
 mod model;
 mod random;
+mod refusal;
 mod world;

@@ -50,7 +50,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 /// Five networks on a router and a subnet of their own each.
-fn prepared() -> World {
+pub fn prepared() -> World {
     let mut world = World::new();
     for index in 0..NETWORKS {
         world.add_router(index);

@@ -15,7 +15,7 @@ use ovn_peerd::northbound::tables::{
     logical_router, nb_global, router_policy, router_port, static_route,
 };
 use ovn_peerd::now::Now;
-use ovn_peerd::ovsdb::{self, ColumnId, TableId, Value};
+use ovn_peerd::ovsdb::{self, ColumnId, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -55,6 +55,10 @@ pub struct World {
     pub halves: BTreeMap<usize, Halves>,
     pub broken: BTreeSet<usize>,
     pub seconds: i64,
+    /// Errors of the database that are no fault of the engine's.
+    pub expected_errors: Vec<&'static str>,
+    /// A row that somebody strips of our tag whenever it has one.
+    pub refuse_tagging_of: Option<Uuid>,
 }
 
 pub fn prefix(index: usize) -> IpNet {
@@ -76,6 +80,8 @@ impl World {
             halves: BTreeMap::new(),
             broken: BTreeSet::new(),
             seconds: 0,
+            expected_errors: Vec::new(),
+            refuse_tagging_of: None,
         };
         world.read_all();
         world.connect();
@@ -113,16 +119,17 @@ impl World {
         );
         let remote = "unix:test".to_owned();
         self.client(ovsdb::Event::Connected { remote, schema, layout: Arc::clone(&layout) });
-        self.told = self.database.rows.clone();
-        let updates = self.database.updates_since(&Rows::new());
+        self.told = self.database.monitored();
+        let updates = Database::updates(&Rows::new(), &self.told);
         self.client(ovsdb::Event::Snapshot { layout, updates, last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
     }
 
     fn tell(&mut self) {
-        let updates = self.database.updates_since(&self.told);
+        let now = self.database.monitored();
+        let updates = Database::updates(&self.told, &now);
         if !updates.is_empty() {
-            self.told = self.database.rows.clone();
+            self.told = now;
             self.client(ovsdb::Event::Update { updates, last_id: Uuid::nil() });
         }
     }
@@ -134,11 +141,18 @@ impl World {
             let now = self.now();
             let Some(submission) = self.engine.poll(now) else { return count };
             let result = self.database.transact(&submission.operations);
-            if let Err(error) = result {
-                panic!("{error}: {} operations", submission.operations.len());
+            if let Some(row) = self.refuse_tagging_of {
+                self.database.set(ADDRESS_SET, row, address_set::EXTERNAL_IDS, Value::empty());
             }
             self.tell();
-            let result = Ok(Vec::new());
+            let result = match result {
+                Ok(()) => Ok(Vec::new()),
+                Err(error) => {
+                    assert!(self.expected_errors.contains(&error.as_str()), "{error}");
+                    let error = TransactionError { index: None, error, details: None };
+                    Err(TransactError::Rejected(error))
+                }
+            };
             self.client(ovsdb::Event::Transacted { id: submission.id, result });
         }
         panic!("the engine does not come to rest");

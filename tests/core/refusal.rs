@@ -1,0 +1,83 @@
+//! What the server refuses: one unit must not hold up the others, and a registration that lost its
+//! tag is found by its name.
+
+use std::collections::BTreeMap;
+
+use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, address_set_name};
+use ovn_peerd::northbound::tables::{ADDRESS_SET, address_set};
+use ovn_peerd::ovsdb::{Atom, Value};
+use ovn_peerd::view::{Reason, State};
+use uuid::Uuid;
+
+use crate::random::prepared;
+use crate::world::World;
+
+fn declare(world: &mut World, pairs: &[(usize, usize)]) {
+    for (a, b) in pairs {
+        world.halves.entry(*a).or_default().insert(*b, true);
+        world.halves.entry(*b).or_default().insert(*a, true);
+    }
+    for network in pairs.iter().flat_map(|(a, b)| [*a, *b]) {
+        let file = world.halves_file(network);
+        world.read(file);
+    }
+}
+
+fn states(world: &World) -> BTreeMap<String, (State, Option<Reason>)> {
+    let views = world.engine.list().into_iter();
+    views
+        .map(|view| (format!("{}{}", view.project, view.target_project), (view.state, view.reason)))
+        .collect()
+}
+
+fn set_named(world: &World, name: &str) -> Uuid {
+    let sets = world.database.rows.keys().filter(|(table, _)| *table == ADDRESS_SET);
+    let named =
+        |uuid: &Uuid| world.database.cell(ADDRESS_SET, *uuid, address_set::NAME).string() == name;
+    sets.map(|(_, uuid)| *uuid).find(named).unwrap()
+}
+
+#[test]
+fn a_registration_that_lost_its_tag_is_found_by_its_name() {
+    let mut world = prepared();
+    declare(&mut world, &[(0, 1)]);
+    world.settle();
+    let network = ovn_peerd::declare::NetworkKey::new("p0", "n");
+    let name = address_set_name(Id::of_network(&network), Family::Ip4);
+    let set = set_named(&world, &name);
+    world.database.set(ADDRESS_SET, set, address_set::EXTERNAL_IDS, Value::empty());
+    world.expected_errors = vec!["constraint violation"];
+    world.settle();
+    world.northd();
+    world.settle();
+    assert_eq!(set_named(&world, &name), set, "the row itself is kept");
+    assert!(
+        world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS).get(OWNER_KEY).is_some()
+    );
+    assert!(states(&world).values().all(|state| *state == (State::Active, None)));
+    assert!(world.engine.plan(None, world.now()).is_empty());
+}
+
+#[test]
+fn a_unit_that_is_refused_holds_up_no_other() {
+    let mut world = prepared();
+    // A set of one network's name that somebody keeps for himself.
+    let key = |name: &str| ovn_peerd::declare::NetworkKey::new(name, "n");
+    let pair = ovn_peerd::declare::PeeringKey::new(key("p0"), key("p1")).unwrap();
+    let name = address_set_name(Id::of_network(pair.a()), Family::Ip6);
+    let foreign =
+        world.database.insert(ADDRESS_SET, &[(address_set::NAME, Atom::from(name.as_str()))]);
+    world.expected_errors = vec!["constraint violation"];
+    world.refuse_tagging_of = Some(foreign);
+    declare(&mut world, &[(0, 1), (2, 3)]);
+    world.settle();
+    world.northd();
+    world.settle();
+    let states = states(&world);
+    for half in ["p2p3", "p3p2"] {
+        assert_eq!(states[half], (State::Active, None), "{half}");
+    }
+    for half in ["p0p1", "p1p0"] {
+        assert_eq!(states[half], (State::Failed, Some(Reason::NorthboundRefused)), "{half}");
+    }
+}
