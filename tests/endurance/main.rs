@@ -13,4 +13,5 @@
 mod lab;
 
 mod crash;
+mod drift;
 mod subnets;
