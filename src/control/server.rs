@@ -31,7 +31,7 @@ pub async fn serve(socket: Socket, questions: mpsc::Sender<Question>) {
         let stream = match socket.accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                warn!(%error, "the control socket cannot accept a connection");
+                warn!("the control socket cannot accept a connection: {error}");
                 time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -49,7 +49,7 @@ async fn converse(stream: UnixStream, router: Router, operators: Operators) {
     let router = match operators.admit(&stream).await {
         Ok(()) => router,
         Err(refusal) => {
-            warn!(%refusal, "refused on the control socket");
+            warn!("refused on the control socket: {refusal}");
             routes::refuse_all(refusal)
         }
     };

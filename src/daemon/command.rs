@@ -98,7 +98,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match serve(&arguments.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            error!(error = %log::chain(&cause), "ovn-peerd cannot go on");
+            error!("ovn-peerd cannot go on: {}", log::chain(&cause));
             ExitCode::FAILURE
         }
     }

@@ -7,14 +7,15 @@
 //! | info | notice | nobody, until asked what happened: a peering or the connection changed state |
 //! | debug, trace | info, debug | somebody who looks for something |
 //!
-//! Each change is told once. In the journal its subject is in fields of its own: `journalctl -u
-//! ovn-peerd OVN_PEERD_PROJECT=blue`.
+//! Each change is told once. In the journal its subject is in fields of its own (`journalctl -u
+//! ovn-peerd OVN_PEERD_PROJECT=blue`) and, because `journalctl` shows no fields, in the message.
 
 use std::env;
 use std::error::Error;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -25,6 +26,9 @@ use crate::engine::{Level, Notice};
 /// Of the daemon's own fields in the journal, so that they are told from the journal's.
 const FIELD_PREFIX: &str = "OVN_PEERD";
 const IDENTIFIER: &str = "ovn-peerd";
+
+/// Whether the log goes to the journal; set once, at the start.
+static IN_JOURNAL: OnceLock<bool> = OnceLock::new();
 
 /// Starts logging, at `level` where one is given: a word, or a filter (tracing-subscriber,
 /// `EnvFilter`); else as RUST_LOG says; else at info.
@@ -38,6 +42,7 @@ pub(super) fn start(level: Option<&str>) -> Result<(), String> {
     };
     let registry = tracing_subscriber::registry().with(filter);
     let journal = stderr_is_journal().then(tracing_journald::layer).and_then(Result::ok);
+    IN_JOURNAL.get_or_init(|| journal.is_some());
     match journal {
         Some(journal) => registry
             .with(
@@ -70,22 +75,25 @@ pub(super) fn notice(notice: &Notice) {
     let field = |name: &str| {
         notice.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
     };
+    let in_journal = IN_JOURNAL.get().is_some_and(|journal| *journal);
+    // Text shows its fields, and the half says it all there.
+    let part = |name: &str| field(name).filter(|_| in_journal);
+    let message = if in_journal { sentence(notice, field) } else { notice.message.clone() };
     macro_rules! emit {
         ($level:expr) => {
             tracing::event!(
                 $level,
                 half = field("half"),
-                project = field("project"),
-                network = field("network"),
-                peering = field("peering"),
+                project = part("project"),
+                network = part("network"),
+                peering = part("peering"),
                 state = field("state"),
                 reason = field("reason"),
                 unit = field("unit"),
                 remote = field("remote"),
                 schema = field("schema"),
                 error = field("error"),
-                "{}",
-                notice.message
+                "{message}"
             )
         };
     }
@@ -95,6 +103,19 @@ pub(super) fn notice(notice: &Notice) {
         Level::Info => emit!(tracing::Level::INFO),
         Level::Debug => emit!(tracing::Level::DEBUG),
     }
+}
+
+/// The message with what it is about and why, for a reader who sees no fields.
+fn sentence<'n>(notice: &'n Notice, field: impl Fn(&str) -> Option<&'n str>) -> String {
+    let mut text = match field("half") {
+        Some(half) => format!("{half}: {}", notice.message),
+        None => notice.message.clone(),
+    };
+    for detail in ["unit", "remote", "error"].into_iter().filter_map(field) {
+        text.push_str(": ");
+        text.push_str(detail);
+    }
+    text
 }
 
 /// An error with all its causes, in one line.

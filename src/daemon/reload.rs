@@ -32,7 +32,7 @@ impl Shell {
                 self.settings.projects = settings.projects;
             }
             Err(cause) => {
-                error!(error = %log::chain(&cause), "the settings stay as they were");
+                error!("the settings stay as they were: {}", log::chain(&cause));
             }
         }
         let number = self.watch.reread();

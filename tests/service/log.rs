@@ -126,6 +126,7 @@ fn the_journal_gets_fields_of_its_own() {
     assert_eq!(starting["PRIORITY"], "5", "info is journald's notice: {starting:?}");
     assert_eq!(entries.iter().find(refused).unwrap()["PRIORITY"], "4", "{entries:?}");
     let half = entries.iter().find(of_half).unwrap();
+    assert!(half["MESSAGE"].starts_with("blue/web/a/b \u{fc}: "), "{half:?}");
     for (field, value) in [
         ("HALF", "blue/web/a/b \u{fc}"),
         ("PROJECT", "blue"),
