@@ -12,4 +12,7 @@
 mod control;
 mod daemon;
 mod log;
+mod machine;
+mod package;
 mod running;
+mod unit;
