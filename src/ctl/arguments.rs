@@ -74,7 +74,7 @@ pub(super) enum Command {
     ///
     /// Without --config: for the daemon's own files as they are on disk now.
     Plan {
-        /// Plan for the files that these settings name instead. Of the settings only [paths]
+        /// Plan for the files that these settings name instead. Of the settings only `[paths]`
         /// counts; the daemon's policy stays as it is.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
