@@ -102,12 +102,16 @@ fn summary(table: TableId, cell: impl Fn(ColumnId) -> Value) -> String {
             list(router_port::NETWORKS),
             text(router_port::PEER)
         ),
-        STATIC_ROUTE => format!(
-            "{} via {} out of {}",
-            text(static_route::IP_PREFIX),
-            text(static_route::NEXTHOP),
-            text(static_route::OUTPUT_PORT)
-        ),
+        STATIC_ROUTE => {
+            let table = text(static_route::ROUTE_TABLE);
+            let table = if table.is_empty() { table } else { format!(" in table {table}") };
+            format!(
+                "{} via {} out of {}{table}",
+                text(static_route::IP_PREFIX),
+                text(static_route::NEXTHOP),
+                text(static_route::OUTPUT_PORT)
+            )
+        }
         ROUTER_POLICY => format!(
             "{} {} {}",
             cell(router_policy::PRIORITY).integer().unwrap_or_default(),

@@ -14,6 +14,7 @@
 )]
 
 mod database;
+mod golden;
 mod house;
 mod model;
 mod random;

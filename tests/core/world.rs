@@ -88,6 +88,17 @@ impl World {
         world
     }
 
+    /// Without any file read, and not connected yet.
+    pub fn bare() -> Self {
+        let mut world = Self::new();
+        world.engine = Engine::new(&settings(), "hv1".into());
+        world
+    }
+
+    pub fn read_reading(&mut self, reading: Reading) {
+        self.handle(Event::Reading(reading));
+    }
+
     pub fn now(&self) -> Now {
         Now {
             wall: Timestamp::from_second(1_800_000_000 + self.seconds).unwrap(),

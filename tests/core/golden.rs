@@ -1,0 +1,196 @@
+//! Golden folders: a northbound and declarations in, states and operations out. A new case is a
+//! folder; `UPDATE_GOLDEN=1` rewrites what is expected.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ovn_peerd::declare::{Directory, FileId, Reading, SourceFile};
+use ovn_peerd::northbound::tables::{
+    LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router, router_policy,
+    router_port, static_route,
+};
+use ovn_peerd::ovsdb::{Atom, Value};
+use serde::Deserialize;
+
+use crate::world::World;
+
+/// Other people's rows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Northbound {
+    router: Vec<Router>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Router {
+    name: String,
+    #[serde(default)]
+    chassis: Option<String>,
+    #[serde(default)]
+    port: Vec<Port>,
+    #[serde(default)]
+    route: Vec<Route>,
+    #[serde(default)]
+    reroute: Vec<Reroute>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Port {
+    name: String,
+    networks: Vec<String>,
+    #[serde(default)]
+    gateway: bool,
+    #[serde(default)]
+    route_table: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Route {
+    prefix: String,
+    nexthop: String,
+    #[serde(default)]
+    policy: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reroute {
+    priority: i64,
+    r#match: String,
+}
+
+fn strings(texts: &[String]) -> Value {
+    Value::set(texts.iter().map(|text| Atom::from(text.as_str())).collect())
+}
+
+fn pair(key: &str, value: &str) -> Value {
+    Value::map(vec![(key.into(), value.into())])
+}
+
+fn populate(world: &mut World, northbound: &Northbound) {
+    let database = &mut world.database;
+    for router in &northbound.router {
+        let name = [(logical_router::NAME, router.name.as_str().into())];
+        let uuid = database.insert(LOGICAL_ROUTER, &name);
+        if let Some(chassis) = &router.chassis {
+            database.set(LOGICAL_ROUTER, uuid, logical_router::OPTIONS, pair("chassis", chassis));
+        }
+        for port in &router.port {
+            let child =
+                database.insert(ROUTER_PORT, &[(router_port::NAME, port.name.as_str().into())]);
+            database.set(ROUTER_PORT, child, router_port::NETWORKS, strings(&port.networks));
+            if port.gateway {
+                let chassis = Value::Atom("gateway".into());
+                database.set(ROUTER_PORT, child, router_port::GATEWAY_CHASSIS, chassis);
+            }
+            if let Some(table) = &port.route_table {
+                let options = pair("route_table", table);
+                database.set(ROUTER_PORT, child, router_port::OPTIONS, options);
+            }
+            database.refer(uuid, logical_router::PORTS, child, true);
+        }
+        for route in &router.route {
+            let cells = [
+                (static_route::IP_PREFIX, route.prefix.as_str().into()),
+                (static_route::NEXTHOP, route.nexthop.as_str().into()),
+            ];
+            let child = database.insert(STATIC_ROUTE, &cells);
+            if let Some(policy) = &route.policy {
+                let policy = Value::Atom(policy.as_str().into());
+                database.set(STATIC_ROUTE, child, static_route::POLICY, policy);
+            }
+            database.refer(uuid, logical_router::STATIC_ROUTES, child, true);
+        }
+        for reroute in &router.reroute {
+            let cells = [
+                (router_policy::PRIORITY, reroute.priority.into()),
+                (router_policy::MATCH, reroute.r#match.as_str().into()),
+                (router_policy::ACTION, "reroute".into()),
+            ];
+            let child = database.insert(ROUTER_POLICY, &cells);
+            database.refer(uuid, logical_router::POLICIES, child, true);
+        }
+    }
+}
+
+fn declarations(case: &Path) -> Reading {
+    let mut reading = Reading { complete: true, ..Reading::default() };
+    for (directory, name) in [(Directory::Networks, "networks.toml"), (Directory::Peerings, "")] {
+        reading.directories.push((directory, Ok(())));
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for path in files {
+            let file = path.file_name().unwrap().to_str().unwrap();
+            let peering = file.starts_with("peering-");
+            if (directory == Directory::Networks && file != name)
+                || (directory == Directory::Peerings && !peering)
+            {
+                continue;
+            }
+            reading.files.push(SourceFile {
+                id: FileId { directory, name: file.into() },
+                path: file.into(),
+                text: Ok(fs::read_to_string(&path).unwrap()),
+                owner: None,
+            });
+        }
+    }
+    reading
+}
+
+/// States first, then what is planned, row by row.
+fn outcome(world: &mut World, reading: Reading) -> String {
+    let plan = world.engine.plan(Some(reading.clone()), world.now());
+    let mut text = String::new();
+    for diagnostic in &plan.diagnostics {
+        writeln!(text, "diagnostic {diagnostic}").unwrap();
+    }
+    world.read_reading(reading);
+    world.settle();
+    world.northd();
+    world.settle();
+    for view in world.engine.list() {
+        write!(text, "half {}/{}/{}: {}", view.project, view.network, view.name, view.state)
+            .unwrap();
+        if let Some(reason) = view.reason {
+            write!(text, ", {reason}").unwrap();
+        }
+        writeln!(text).unwrap();
+        let details = [view.explanation, view.next_step].into_iter().flatten();
+        for detail in details.chain(view.degraded) {
+            writeln!(text, "  {detail}").unwrap();
+        }
+    }
+    for row in &plan.rows {
+        writeln!(text, "{:?} {} {}", row.action, row.row.table, row.row.summary).unwrap();
+    }
+    text
+}
+
+#[test]
+fn each_folder_gives_what_it_expects() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/core/golden");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let mut world = World::bare();
+        let northbound = fs::read_to_string(case.join("northbound.toml")).unwrap();
+        populate(&mut world, &toml::from_str(&northbound).unwrap());
+        world.connect();
+        let found = outcome(&mut world, declarations(&case));
+        let expected = case.join("expected.txt");
+        if update {
+            fs::write(&expected, &found).unwrap();
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(found, expected, "{}", case.display());
+    }
+}
