@@ -193,9 +193,7 @@ impl Engine {
             if let Unit::Network(network) = unit {
                 self.writer.tagged.remove(network);
             }
-            if let Some(id) = id_of(unit, &self.state) {
-                self.writer.suspects.remove(&id);
-            }
+            self.writer.suspects.retain(|suspect| !names(unit, *suspect, &self.state));
             if let Unit::Pair(pair) = unit
                 && self.state.resolver.link(pair).is_some()
             {
@@ -203,12 +201,12 @@ impl Engine {
                 self.notices.pair(pair.clone());
             }
         }
-        let suspects = &self.writer.suspects;
-        let drifted: Vec<UnitId> = batch
-            .units
+        let drifted: Vec<UnitId> = self
+            .writer
+            .suspects
             .iter()
-            .filter_map(|unit| id_of(unit, &self.state))
-            .filter(|id| suspects.contains(id))
+            .filter(|suspect| batch.units.iter().any(|unit| names(unit, **suspect, &self.state)))
+            .copied()
             .collect();
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.notices.pairs(acted);
@@ -266,11 +264,14 @@ impl Engine {
     }
 }
 
-/// The unit of rows that a unit is compared with; none of a pair that nobody declares any more.
-fn id_of(unit: &Unit, state: &State) -> Option<UnitId> {
-    match unit {
-        Unit::Orphan(orphan) => Some(*orphan),
-        Unit::Pair(key) => state.resolver.id(key).map(UnitId::Peering),
-        Unit::Network(key) => Some(UnitId::Network(Id::of_network(key))),
+/// Whether a unit of rows is this one.
+fn names(unit: &Unit, id: UnitId, state: &State) -> bool {
+    match (unit, id) {
+        (Unit::Orphan(orphan), id) => *orphan == id,
+        (Unit::Pair(key), UnitId::Peering(id)) => state.resolver.id(key) == Some(id),
+        (Unit::Network(key), UnitId::Network(id)) => {
+            state.resolver.networks().key_of(id) == Some(key)
+        }
+        (Unit::Pair(_), UnitId::Network(_)) | (Unit::Network(_), UnitId::Peering(_)) => false,
     }
 }

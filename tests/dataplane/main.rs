@@ -12,7 +12,6 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
-mod consent;
 mod ground;
 mod outside;
 mod seamless;

@@ -12,7 +12,6 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
-mod conflicts;
 mod crash;
 mod drift;
 mod subnets;

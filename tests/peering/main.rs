@@ -1,0 +1,27 @@
+//! Two declarations become packets, on real OVN, and stay true: the promises of the sources, each test named after
+//! those that it proves (S0 LXD, S1 Outscale, S2 Windows Server SDN, S3 Aiven and UpCloud).
+//!
+//! The real daemon runs against a real northbound; nothing here knows the daemon's inside. That packets do *not* pass is
+//! asserted beside some that do.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints what it measures"
+)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod basics;
+mod conflicts;
+mod drift;
+mod owned;
+mod privacy;
+mod quiet;
+mod routes;
+mod subnets;
+mod tenants;

@@ -1,0 +1,135 @@
+//! The tenants of these tests: blue, whose network web is router `a`, and green, whose network db is router `b`.
+//!
+//! Owns: how their halves are written, and the usual way to an active peering.
+//! May not: assert what the tests are about.
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::lab::daemon::Daemon;
+use crate::lab::topology::Network;
+
+/// Blue's prefixes.
+pub(crate) const BLUE: &str = "10.1.0.0/24 fd01::/64";
+/// Green's prefixes.
+pub(crate) const GREEN: &str = "10.2.0.0/24 fd02::/64";
+
+/// A half, as a tenant writes it; the target is `project/network`.
+pub(crate) fn half(name: &str, network: &str, target: &str) -> String {
+    let (project, target) = target.split_once('/').expect("project/network");
+    format!(
+        "[[peering]]\nname = \"{name}\"\nnetwork = \"{network}\"\ntarget_project = \"{project}\"\n\
+         target_network = \"{target}\"\n"
+    )
+}
+
+/// The same, administratively down.
+pub(crate) fn disabled(name: &str, network: &str, target: &str) -> String {
+    half(name, network, target) + "configured_status = \"disabled\"\n"
+}
+
+/// Blue and green, with a daemon that knows both.
+pub(crate) struct Tenants {
+    pub(crate) a: Network,
+    pub(crate) b: Network,
+    pub(crate) daemon: Daemon,
+}
+
+impl Tenants {
+    /// With a subnet each, and no halves.
+    #[track_caller]
+    pub(crate) fn new(lab: &Lab) -> Tenants {
+        Tenants::with_subnets(lab, &[BLUE], &[GREEN])
+    }
+
+    /// With these subnets, and no halves.
+    #[track_caller]
+    pub(crate) fn with_subnets(lab: &Lab, blue: &[&str], green: &[&str]) -> Tenants {
+        let (a, b) = (lab.add_network("a", blue), lab.add_network("b", green));
+        let daemon = Daemon::start(lab);
+        daemon.bind_network("blue", "web", a.router());
+        daemon.bind_network("green", "db", b.router());
+        Tenants { a, b, daemon }
+    }
+
+    /// Blue's half.
+    #[track_caller]
+    pub(crate) fn blue_declares(&self) {
+        self.daemon.declare("blue", &half("to-db", "web", "green/db"));
+    }
+
+    /// Green's half.
+    #[track_caller]
+    pub(crate) fn green_declares(&self) {
+        self.daemon.declare("green", &half("to-web", "db", "blue/web"));
+    }
+
+    /// Both halves, not waited for.
+    #[track_caller]
+    pub(crate) fn both_declare(&self) {
+        self.blue_declares();
+        self.green_declares();
+    }
+
+    /// Both halves, and active.
+    #[track_caller]
+    pub(crate) fn peer(&self) {
+        self.both_declare();
+        self.wait_active();
+    }
+
+    /// Waits until both halves are active and nothing is wrong with them.
+    #[track_caller]
+    pub(crate) fn wait_active(&self) {
+        wait_all_active(&self.daemon);
+    }
+
+    /// Waits until blue's half is in a state, and gives it.
+    #[track_caller]
+    pub(crate) fn wait_blue(&self, state: &str) -> Value {
+        self.daemon.wait_state("blue", "web", "to-db", state)
+    }
+
+    /// Waits until green's half is in a state, and gives it.
+    #[track_caller]
+    pub(crate) fn wait_green(&self, state: &str) -> Value {
+        self.daemon.wait_state("green", "db", "to-web", state)
+    }
+}
+
+/// Waits until there are at least two halves and all are active, none of them degraded.
+#[track_caller]
+pub(crate) fn wait_all_active(daemon: &Daemon) {
+    daemon.wait_until("all halves are active", |halves| {
+        let other = halves.iter().find(|h| h["state"] != "active" || !flaws(h).is_empty());
+        match other {
+            Some(half) => Err(half.to_string()),
+            None if halves.len() < 2 => Err(format!("only {} halves", halves.len())),
+            None => Ok(()),
+        }
+    });
+}
+
+/// What a half's view says is not as it should be although the peering is up.
+pub(crate) fn flaws(half: &Value) -> Vec<String> {
+    let all = half["degraded"].as_array().into_iter().flatten();
+    all.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The daemon's status.
+#[track_caller]
+pub(crate) fn status(daemon: &Daemon) -> Value {
+    let answer = daemon.ctl(&["status", "--format", "json"]);
+    serde_json::from_slice(&answer.stdout).expect("the status is JSON")
+}
+
+/// Asserts that a half is in a state for a reason, and that its explanation names all of these.
+#[track_caller]
+pub(crate) fn assert_says(half: &Value, reason: &str, named: &[&str]) {
+    assert_eq!(half["reason"], reason, "{half}");
+    let told = half["explanation"].as_str().unwrap_or_default();
+    for name in named {
+        assert!(told.contains(name), "{name:?} is not named in: {told}");
+    }
+    assert!(half["next_step"].is_string(), "there is a next step: {half}");
+}
