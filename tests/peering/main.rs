@@ -17,8 +17,12 @@
 mod lab;
 
 mod basics;
+mod chassis;
 mod conflicts;
+mod crash;
 mod drift;
+mod flows;
+mod forged;
 mod owned;
 mod privacy;
 mod quiet;

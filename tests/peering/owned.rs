@@ -46,14 +46,14 @@ impl Owned {
         format!("{} of {:?}: {:?}", self.table, self.router, self.row)
     }
 
-    /// Deletes it, as an operator would by hand.
+    /// Deletes it, as an operator would by hand, unless it is gone.
     #[track_caller]
     pub(crate) fn delete(&self, lab: &Lab) {
         match LINK_TABLES.iter().position(|t| *t == self.table) {
             Some(n) => {
                 lab.nbctl(&["remove", "Logical_Router", &self.router, REFERENCES[n], &self.uuid])
             }
-            None => lab.nbctl(&["destroy", &self.table, &self.uuid]),
+            None => lab.nbctl(&["--if-exists", "destroy", &self.table, &self.uuid]),
         };
     }
 }

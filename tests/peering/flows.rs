@@ -1,0 +1,136 @@
+//! Flows that a change does not concern lose no packet; each network keeps its own gateway.
+
+use std::time::Duration;
+
+use crate::lab::Lab;
+use crate::lab::host::{Host, Stream};
+use crate::lab::topology::Nat;
+use crate::owned::linked_prefixes;
+use crate::tenants::{Tenants, half};
+
+/// Echo requests a second, on each flow.
+const RATE: u32 = 100;
+/// So many are sent on each flow, at least.
+const PACKETS: u32 = 1000;
+
+/// A flow that is to lose nothing.
+struct Flow {
+    what: &'static str,
+    stream: Stream,
+}
+
+impl Flow {
+    fn start(what: &'static str, from: &Host, to: std::net::IpAddr) -> Flow {
+        Flow { what, stream: from.stream(to, RATE) }
+    }
+
+    #[track_caller]
+    fn finish(self) {
+        let report = self.stream.finish();
+        println!("{}: {} of {} lost", self.what, report.lost(), report.sent);
+        assert!(report.sent >= PACKETS, "{}: only {} were sent", self.what, report.sent);
+        assert_eq!(report.lost(), 0, "{}: {report:?}", self.what);
+    }
+}
+
+/// S2.5: 1000 packets at 100 a second on this peering, on another one and inside a network, while subnets come and go
+/// and while other networks peer, withdraw and peer again.
+#[test]
+fn s2_5_no_packet_is_lost_while_others_change() {
+    let lab = Lab::single_chassis();
+    let mut tenants = Tenants::new(&lab);
+    let others: Vec<_> = [("c", 3), ("d", 4), ("e", 5)]
+        .map(|(name, n)| lab.add_network(name, &[&format!("10.{n}.0.0/24 fd0{n}::/64")]))
+        .into();
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let a2 = lab.add_guest(&tenants.a, "a2", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    let c1 = lab.add_guest(&others[0], "c1", 0);
+    let d1 = lab.add_guest(&others[1], "d1", 0);
+    let e1 = lab.add_guest(&others[2], "e1", 0);
+    for (project, router) in [("red", "c"), ("grey", "d"), ("pink", "e")] {
+        tenants.daemon.bind_network(project, "net", router);
+    }
+    let daemon = &tenants.daemon;
+    daemon.declare("red", &half("to-grey", "net", "grey/net"));
+    daemon.declare("grey", &half("to-red", "net", "red/net"));
+    tenants.peer();
+    lab.settle();
+    for (from, to) in [(&a1, &b1), (&c1, &d1), (&a1, &a2)] {
+        from.assert_reaches(to);
+    }
+    let start = std::time::Instant::now();
+    let flows = [
+        Flow::start("this peering, v4", &a1, b1.v4()),
+        Flow::start("this peering, v6", &a1, b1.v6()),
+        Flow::start("another peering, v4", &c1, d1.v4()),
+        Flow::start("another peering, v6", &c1, d1.v6()),
+        Flow::start("one switch, v4", &a2, a1.v4()),
+    ];
+    let mut rounds = 0;
+    while start.elapsed() < Duration::from_secs(11) || rounds == 0 {
+        // An unrelated subnet of a peered network comes, ...
+        let subnet = format!("10.{}.0.0/24 fd{}::/64", 50 + rounds, 50 + rounds);
+        lab.add_subnet(&mut tenants.a, &subnet);
+        let port = tenants.a.subnets.last().expect("a subnet").router_port.clone();
+        tenants.daemon.wait_until("the subnet is carried over", |_| {
+            let routed = linked_prefixes(&lab.dump(), "b");
+            if routed.len() == 4 { Ok(()) } else { Err(format!("{routed:?}")) }
+        });
+        // ... another network peers with the same one, ...
+        let both = half("to-db", "web", "green/db") + &half("to-pink", "web", "pink/net");
+        tenants.daemon.declare("blue", &both);
+        tenants.daemon.declare("pink", &half("to-web", "net", "blue/web"));
+        tenants.daemon.wait_state("pink", "net", "to-web", "active");
+        e1.assert_reaches(&a1);
+        // ... and both go.
+        lab.nbctl(&["lrp-del", &port]);
+        tenants.daemon.withdraw("pink");
+        tenants.blue_declares();
+        tenants.wait_active();
+        lab.sync();
+        rounds += 1;
+    }
+    println!("{rounds} rounds");
+    flows.into_iter().for_each(Flow::finish);
+}
+
+/// S2.23: what the outside sees of a peered network is its own gateway, and not the other's.
+#[test]
+fn s2_23_each_network_keeps_its_own_gateway() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    for network in [&tenants.a, &tenants.b] {
+        lab.add_uplink(network, Nat::Source);
+    }
+    lab.settle();
+    let outside = lab.outside();
+    let own_gateway = || {
+        for (guest, network, other) in
+            [(&a1, &tenants.a, &tenants.b), (&b1, &tenants.b, &tenants.a)]
+        {
+            let own = network.uplink_address(outside.v4());
+            let theirs = other.uplink_address(outside.v4());
+            let seen = outside.capture(&format!("icmp and src {own} and dst {}", outside.v4()));
+            let wrong = outside.capture(&format!("icmp and src {theirs} and dst {}", outside.v4()));
+            guest.assert_reaches(&outside);
+            guest.assert_tcp(&outside);
+            assert!(seen.sees_something(Duration::from_secs(5)), "{} uses its gateway", guest.name);
+            assert_eq!(wrong.stop(), Vec::<String>::new(), "{} uses the other's", guest.name);
+        }
+    };
+    own_gateway();
+    tenants.peer();
+    lab.sync();
+    own_gateway();
+    a1.assert_reaches(&b1);
+    b1.assert_tcp(&a1);
+    // Without a gateway of its own, a network does not get the other's.
+    lab.nbctl(&["lrp-del", "b-up"]);
+    lab.sync();
+    a1.assert_reaches(&b1);
+    a1.assert_reaches(&outside);
+    b1.assert_isolated_from(&outside);
+}
