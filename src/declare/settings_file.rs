@@ -108,14 +108,20 @@ fn northbound(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings
     northbound.ca_cert = path(page, found.value, "ca_cert", directory);
     northbound.certificate = path(page, found.value, "certificate", directory);
     northbound.private_key = path(page, found.value, "private_key", directory);
-    let has = |key| found.value.contains_key(key);
-    if northbound.remotes.iter().any(|remote| remote.starts_with("ssl:")) && !has("ca_cert") {
-        page.missing(&found.span, "[northbound] with an ssl: remote", "ca_cert", "\"cacert.pem\"");
-    }
-    if has("certificate") && !has("private_key") {
+    let has = |key: &str| found.value.contains_key(key);
+    if northbound.remotes.iter().any(|remote| remote.starts_with("ssl:")) {
+        // Both ends show a certificate: OVN's servers refuse a client without one.
+        let files = [
+            ("ca_cert", "\"cacert.pem\""),
+            ("certificate", "\"cert.pem\""),
+            ("private_key", "\"key.pem\""),
+        ];
+        for (key, example) in files.into_iter().filter(|(key, _)| !has(key)) {
+            page.missing(&found.span, "[northbound] with an ssl: remote", key, example);
+        }
+    } else if has("certificate") && !has("private_key") {
         page.missing(&found.span, "[northbound] with `certificate`", "private_key", "\"key.pem\"");
-    }
-    if has("private_key") && !has("certificate") {
+    } else if has("private_key") && !has("certificate") {
         page.missing(&found.span, "[northbound] with `private_key`", "certificate", "\"cert.pem\"");
     }
 }
