@@ -81,6 +81,9 @@ fn forged_sources_arrive_nowhere(lab: &Lab) {
             ("outside as b to a, IPv6", outside.forge(udp, b.guest.v6(), a.guest.v6(), &a.guest)),
         ]
     };
+    // Neighbours are resolved by packets that can be answered; a forged one cannot.
+    outside.assert_reaches(&a.guest);
+    outside.assert_reaches(&b.guest);
     // Unpeered, what comes from outside does arrive: the forgeries are real.
     let (names, forgeries): (Vec<_>, Vec<_>) = sources().into_iter().unzip();
     let before = Forgery::which_arrive(forgeries);
