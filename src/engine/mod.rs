@@ -100,6 +100,7 @@ impl Engine {
             Event::Confirm => {
                 let changed = self.state.book.confirm();
                 self.state.declared(&changed);
+                self.notices.declared(&changed, &self.state.book);
             }
             Event::Tick => {}
         }
@@ -128,6 +129,7 @@ impl Engine {
         self.startup.keep(&reading);
         let changed = self.state.book.fold(reading);
         self.state.declared(&changed);
+        self.notices.declared(&changed, &self.state.book);
         self.notices.diagnostics(&self.state.book);
     }
 
@@ -144,6 +146,7 @@ impl Engine {
                 let same_schema = *northbound.replica().layout() == layout;
                 let touched = northbound.replace(layout, updates);
                 self.startup.begin(&mut self.state, &northbound);
+                self.notices.book_replaced(&self.state.book);
                 self.touched(&touched);
                 if !same_schema {
                     self.state.resolver.mark_all(&northbound);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declare::{Book, HalfKey, PeeringKey};
+use crate::declare::{Book, Changed, HalfKey, PeeringKey};
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::view::{Reason, State};
@@ -41,6 +41,8 @@ pub(super) struct Notices {
     pairs: BTreeSet<PeeringKey>,
     all: bool,
     told: BTreeMap<HalfKey, (State, Option<Reason>)>,
+    /// Halves that went out of effect; they may have come back since.
+    withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<String>,
     held: usize,
     last_disconnect: Option<String>,
@@ -57,6 +59,18 @@ impl Notices {
 
     pub(super) fn pairs(&mut self, pairs: impl IntoIterator<Item = PeeringKey>) {
         self.pairs.extend(pairs);
+    }
+
+    /// Declarations changed: a half that was told of and is there no more is to be told of again.
+    pub(super) fn declared(&mut self, changed: &Changed, book: &Book) {
+        let gone = changed.halves.iter().filter(|half| book.half(half).is_none());
+        self.withdrawn.extend(gone.cloned());
+    }
+
+    /// The book was begun anew.
+    pub(super) fn book_replaced(&mut self, book: &Book) {
+        let gone = self.told.keys().filter(|half| book.half(half).is_none());
+        self.withdrawn.extend(gone.cloned());
     }
 
     /// Something changed that every state depends on.
@@ -171,14 +185,12 @@ impl Engine {
             }
         }
         let book = &self.state.book;
-        let gone: Vec<HalfKey> = if self.notices.told.len() > book.halves().count() {
-            self.notices.told.keys().filter(|half| book.half(half).is_none()).cloned().collect()
-        } else {
-            Vec::new()
-        };
+        let withdrawn = std::mem::take(&mut self.notices.withdrawn);
+        let gone = withdrawn.into_iter().filter(|half| book.half(half).is_none());
         for half in gone {
-            self.notices.told.remove(&half);
-            self.notices.push(Level::Info, "the half was withdrawn", subject(&half));
+            if self.notices.told.remove(&half).is_some() {
+                self.notices.push(Level::Info, "the half was withdrawn", subject(&half));
+            }
         }
     }
 }

@@ -193,7 +193,9 @@ impl Engine {
             if let Unit::Network(network) = unit {
                 self.writer.tagged.remove(network);
             }
-            self.writer.suspects.retain(|suspect| !names(unit, *suspect, &self.state));
+            if let Some(id) = id_of(unit, &self.state) {
+                self.writer.suspects.remove(&id);
+            }
             if let Unit::Pair(pair) = unit
                 && self.state.resolver.link(pair).is_some()
             {
@@ -201,12 +203,12 @@ impl Engine {
                 self.notices.pair(pair.clone());
             }
         }
-        let drifted: Vec<UnitId> = self
-            .writer
-            .suspects
+        let suspects = &self.writer.suspects;
+        let drifted: Vec<UnitId> = batch
+            .units
             .iter()
-            .filter(|suspect| batch.units.iter().any(|unit| names(unit, **suspect, &self.state)))
-            .copied()
+            .filter_map(|unit| id_of(unit, &self.state))
+            .filter(|id| suspects.contains(id))
             .collect();
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.notices.pairs(acted);
@@ -264,14 +266,11 @@ impl Engine {
     }
 }
 
-/// Whether a unit of rows is this one.
-fn names(unit: &Unit, id: UnitId, state: &State) -> bool {
-    match (unit, id) {
-        (Unit::Orphan(orphan), id) => *orphan == id,
-        (Unit::Pair(key), UnitId::Peering(id)) => state.resolver.id(key) == Some(id),
-        (Unit::Network(key), UnitId::Network(id)) => {
-            state.resolver.networks().key_of(id) == Some(key)
-        }
-        (Unit::Pair(_), UnitId::Network(_)) | (Unit::Network(_), UnitId::Peering(_)) => false,
+/// The unit of rows that a unit is compared with; none of a pair that nobody declares any more.
+fn id_of(unit: &Unit, state: &State) -> Option<UnitId> {
+    match unit {
+        Unit::Orphan(orphan) => Some(*orphan),
+        Unit::Pair(key) => state.resolver.id(key).map(UnitId::Peering),
+        Unit::Network(key) => Some(UnitId::Network(Id::of_network(key))),
     }
 }

@@ -12,6 +12,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod consent;
 mod ground;
 mod outside;
 mod seamless;

@@ -12,6 +12,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod conflicts;
 mod crash;
 mod drift;
 mod subnets;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -135,7 +135,10 @@ impl Northbound {
         command.arg(format!("--remote=punix:{}", at("nb.sock")));
         command.arg(format!("--remote=punix:{}", at("sb.sock")));
         let server = Process(command.args([at("nb.db"), at("sb.db")]).spawn().unwrap());
-        wait_for("northbound socket", || directory.join("sb.sock").exists().then_some(()));
+        // In no order; one that a killed server left is there, too, but refuses.
+        for socket in ["nb.sock", "sb.sock"] {
+            wait_for(socket, || UnixStream::connect(directory.join(socket)).ok());
+        }
         server
     }
 
@@ -167,7 +170,6 @@ impl Northbound {
     /// Ends the server and starts another at the same socket.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        fs::remove_file(self.directory.join("sb.sock")).unwrap();
         self.server = Some(Self::server(&self.directory));
     }
 

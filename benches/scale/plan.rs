@@ -1,0 +1,174 @@
+//! What is in the northbound, and what is declared: networks 0 to n, a hub, its spokes, and pairs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::server::Server;
+use super::wire::Connection;
+
+/// Networks of one project, so that files have the size that tenants give them.
+const NETWORKS_OF_A_PROJECT: usize = 100;
+/// Networks made by one transaction.
+const BATCH: usize = 250;
+/// Guests on each switch, beside its router.
+const GUESTS: usize = 4;
+/// The router that nobody declares.
+pub(crate) const STRANGER: &str = "stranger";
+const STRANGER_ROUTES: usize = 250;
+
+/// The sizes, and who peers with whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// How many networks there are.
+    pub(crate) networks: usize,
+    /// Spokes of network 0, which are networks 1 and on.
+    pub(crate) spokes: usize,
+    /// All peerings: the hub's first.
+    pub(crate) peerings: Vec<(usize, usize)>,
+}
+
+impl Plan {
+    /// A fifth of the peerings share the hub, the others are pairs.
+    pub(crate) fn new(networks: usize, peerings: usize) -> Self {
+        let spokes = peerings / 5;
+        let pairs = peerings - spokes;
+        assert!(1 + spokes + 2 * pairs <= networks, "{peerings} peerings need more networks");
+        assert!(networks < 1 << 16, "addresses are made for 65,535 networks");
+        let hub = (1..=spokes).map(|spoke| (0, spoke));
+        let pairs = (0..pairs).map(|pair| (1 + spokes + 2 * pair, 2 + spokes + 2 * pair));
+        Self { networks, spokes, peerings: hub.chain(pairs).collect() }
+    }
+
+    /// The `k`th peering that may be added to those that stand: between two pairs.
+    pub(crate) fn probe(&self, k: usize) -> (usize, usize) {
+        let pairs = &self.peerings[self.spokes..];
+        (pairs[k % pairs.len()].0, pairs[(k + 1) % pairs.len()].1)
+    }
+
+    /// Makes the networks in a database of its own, and gives the file.
+    pub(crate) fn build(&self, dir: &Path) -> PathBuf {
+        let server = Server::create(dir);
+        let mut connection = Connection::open(&server.socket());
+        let global = json!({"op": "insert", "table": "NB_Global", "row": {}});
+        connection.transact(vec![global]);
+        for first in (0..self.networks).step_by(BATCH) {
+            let indices = first..(first + BATCH).min(self.networks);
+            connection.transact(indices.flat_map(network).collect());
+        }
+        connection.transact(stranger());
+        server.stop()
+    }
+
+    /// The files of `networks.d`: name and text.
+    pub(crate) fn network_files(&self) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        for index in 0..self.networks {
+            let text: &mut String = files.entry(format!("{}.toml", project(index))).or_default();
+            let (project, name) = (project(index), name(index));
+            let _ = writeln!(
+                text,
+                "[[network]]\nproject = \"{project}\"\nname = \"{name}\"\nrouter = \"{}\"",
+                router(index)
+            );
+        }
+        files
+    }
+
+    /// The files of `peerings.d`, with both halves of every peering.
+    pub(crate) fn peering_files(&self) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        for (a, b) in &self.peerings {
+            for (local, remote) in [(*a, *b), (*b, *a)] {
+                let text: &mut String =
+                    files.entry(format!("{}.toml", project(local))).or_insert_with(|| head(local));
+                text.push_str(&half(local, remote));
+            }
+        }
+        files
+    }
+}
+
+/// A file with one half.
+pub(crate) fn half_file(local: usize, remote: usize) -> String {
+    head(local) + &half(local, remote)
+}
+
+fn head(index: usize) -> String {
+    format!("project = \"{}\"\n", project(index))
+}
+
+fn half(local: usize, remote: usize) -> String {
+    format!(
+        "[[peering]]\nname = \"to-{remote}\"\nnetwork = \"{}\"\ntarget_project = \"{}\"\n\
+         target_network = \"{}\"\n",
+        name(local),
+        project(remote),
+        name(remote)
+    )
+}
+
+fn project(index: usize) -> String {
+    format!("p{:03}", index / NETWORKS_OF_A_PROJECT)
+}
+
+fn name(index: usize) -> String {
+    format!("n{index}")
+}
+
+/// A network's router.
+pub(crate) fn router(index: usize) -> String {
+    format!("router-{index}")
+}
+
+/// A network's own router port.
+pub(crate) fn router_port(index: usize) -> String {
+    format!("inward-{index}")
+}
+
+fn network(index: usize) -> Vec<Value> {
+    let (high, low) = (index >> 8, index & 255);
+    let mac = |host: usize| format!("0a:00:{high:02x}:{low:02x}:00:{host:02x}");
+    let subnets =
+        json!(["set", [format!("10.{high}.{low}.1/24"), format!("fd00:0:0:{index:x}::1/64")]]);
+    let reference = |name: String| json!(["named-uuid", name]);
+    let port = router_port(index);
+    let mut operations = vec![
+        json!({"op": "insert", "table": "Logical_Router_Port", "uuid-name": format!("rp{index}"),
+            "row": {"name": port, "mac": mac(1), "networks": subnets}}),
+        json!({"op": "insert", "table": "Logical_Router",
+            "row": {"name": router(index), "ports": reference(format!("rp{index}"))}}),
+        json!({"op": "insert", "table": "Logical_Switch_Port", "uuid-name": format!("sp{index}x0"),
+            "row": {"name": format!("switch-{index}-router"), "type": "router", "addresses": "router",
+                "options": ["map", [["router-port", port]]]}}),
+    ];
+    for guest in 1..=GUESTS {
+        let host = guest + 9;
+        let addresses =
+            format!("{} 10.{high}.{low}.{host} fd00:0:0:{index:x}::{host:x}", mac(host));
+        operations.push(json!({"op": "insert", "table": "Logical_Switch_Port",
+            "uuid-name": format!("sp{index}x{guest}"),
+            "row": {"name": format!("switch-{index}-guest-{guest}"), "addresses": addresses,
+                "port_security": addresses}}));
+    }
+    let ports: Vec<Value> =
+        (0..=GUESTS).map(|port| reference(format!("sp{index}x{port}"))).collect();
+    operations.push(json!({"op": "insert", "table": "Logical_Switch",
+        "row": {"name": format!("switch-{index}"), "ports": ["set", ports]}}));
+    operations
+}
+
+/// Routes that nobody's peering concerns: so many that two changes of one of them are far apart.
+fn stranger() -> Vec<Value> {
+    let routes = (0..STRANGER_ROUTES).map(|k| {
+        json!({"op": "insert", "table": "Logical_Router_Static_Route", "uuid-name": format!("route{k}"),
+            "row": {"ip_prefix": format!("198.51.100.{k}/32"), "nexthop": "192.0.2.1"}})
+    });
+    let names: Vec<Value> =
+        (0..STRANGER_ROUTES).map(|k| json!(["named-uuid", format!("route{k}")])).collect();
+    let router = json!({"op": "insert", "table": "Logical_Router",
+        "row": {"name": STRANGER, "static_routes": ["set", names]}});
+    routes.chain([router]).collect()
+}

@@ -1,0 +1,68 @@
+//! Changes of the northbound that concern no declared network: folded, and nothing else.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::daemon::Site;
+use super::plan::{Plan, STRANGER};
+use super::say;
+use super::server::Server;
+use super::statistics::cpu_of;
+use super::table::{Table, time};
+use super::wire::Connection;
+
+const CHANGES: usize = 10_000;
+const PAUSE: Duration = Duration::from_micros(200);
+/// Processor time that one may take.
+const MICROSECONDS: f64 = 50.0;
+
+/// Changes a route of a router that nobody has declared, one transaction after the other.
+pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
+    say("changes that concern no declared network");
+    let server = Server::on_copy(dir, full);
+    let mut connection = Connection::open(&server.socket());
+    let site = Site::peered(&dir.join("site"), plan);
+    let daemon = site.start(&server.socket());
+    daemon.settle(2 * plan.peerings.len(), &mut connection);
+    let before = daemon.status().counters;
+    let routes = routes_of_the_stranger(&mut connection);
+    let cpu = cpu_of(daemon.pid());
+    for change in 0..CHANGES {
+        let route = &routes[change % routes.len()];
+        let row = json!({"nexthop": format!("192.0.2.{}", change / routes.len() + 2)});
+        let place = json!([["_uuid", "==", route]]);
+        let table = "Logical_Router_Static_Route";
+        connection
+            .transact(vec![json!({"op": "update", "table": table, "where": place, "row": row})]);
+        // One by one, as an operator's changes come: a burst would share its cost.
+        sleep(PAUSE);
+    }
+    daemon.folded(before.row_changes + CHANGES as u64);
+    let after = daemon.status().counters;
+    let each = (cpu_of(daemon.pid()) - cpu) / u32::try_from(CHANGES).expect("not that many");
+    daemon.stop();
+    let folded = after.row_changes - before.row_changes;
+    let decided = after.peerings_resolved - before.peerings_resolved;
+    let compared = after.peerings_compared - before.peerings_compared;
+    let written = after.transactions - before.transactions;
+    let work = format!("{CHANGES} northbound changes that concern no declared network");
+    let shown =
+        format!("{folded} folded, {decided} resolved, {compared} compared, {written} written");
+    let nothing = folded == CHANGES as u64 && decided + compared + written == 0;
+    table.limit(&format!("{work}: work"), shown, "only folded", nothing);
+    let held = each.as_secs_f64() * 1e6 <= MICROSECONDS;
+    let to_reach = format!("<= {MICROSECONDS} us each");
+    table.limit(&format!("{work}: processor time"), time(each).0, &to_reach, held);
+}
+
+fn routes_of_the_stranger(connection: &mut Connection) -> Vec<Value> {
+    let place = json!([["name", "==", STRANGER]]);
+    let columns = json!(["static_routes"]);
+    let select =
+        json!({"op": "select", "table": "Logical_Router", "where": place, "columns": columns});
+    let mut routes = connection.transact(vec![select])[0]["rows"][0]["static_routes"][1].take();
+    routes.as_array_mut().map(std::mem::take).expect("the stranger has routes")
+}
