@@ -13,8 +13,8 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Longest wait, without what chance adds.
 const LONGEST: Duration = Duration::from_secs(8);
-/// A session of at least this length was healthy.
-const HEALTHY: Duration = Duration::from_secs(1);
+/// A session of at least this length was healthy, if it stood for as long as it took to open.
+const HEALTHY: Duration = Duration::from_millis(200);
 
 /// Counts attempts since the last healthy session.
 #[derive(Debug)]
@@ -29,10 +29,11 @@ impl Backoff {
         Self { remotes: u32::try_from(remotes).unwrap_or(u32::MAX).max(1), attempts: 0 }
     }
 
-    /// Notes that a session has ended which stood for this long. One that ends as soon as it has begun
-    /// does not count as healthy: to retry it at once would be a busy loop of first dumps.
-    pub(super) fn session_ended(&mut self, stood: Duration) {
-        if stood >= HEALTHY {
+    /// Notes that a session has ended which took `opening` to begin, first dump included, and then
+    /// `stood`. One that ends as soon as it has begun does not count as healthy: to retry it at once would
+    /// have the server compose dumps and do nothing else.
+    pub(super) fn session_ended(&mut self, opening: Duration, stood: Duration) {
+        if stood >= HEALTHY.max(opening) {
             self.attempts = 0;
         }
     }
@@ -69,9 +70,11 @@ mod tests {
         let mut backoff = Backoff::new(1);
         let waits: Vec<_> = (0..7).map(|_| millis(&mut backoff, 0)).collect();
         assert_eq!(waits, [50, 1000, 2000, 4000, 8000, 8000, 8000]);
-        backoff.session_ended(Duration::from_millis(10));
-        assert_eq!(millis(&mut backoff, 999), 9998);
-        backoff.session_ended(Duration::from_secs(60));
+        for (opening, stood) in [(0, 199), (5000, 4999)] {
+            backoff.session_ended(Duration::from_millis(opening), Duration::from_millis(stood));
+            assert_eq!(millis(&mut backoff, 999), 9998);
+        }
+        backoff.session_ended(Duration::from_secs(5), Duration::from_secs(5));
         assert_eq!(millis(&mut backoff, 999), 99);
     }
 

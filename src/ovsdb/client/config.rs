@@ -40,7 +40,8 @@ pub struct Config {
     pub database: &'static str,
     /// The tables and columns of the replica.
     pub wanted: &'static [Wanted],
-    /// A lock to hold or wait for in every session (RFC 7047 section 4.1.8).
+    /// A lock to hold or wait for in every session (RFC 7047 section 4.1.8). Its
+    /// name is an `<id>`: letters, digits and underscores, not beginning with a digit.
     pub lock: Option<String>,
     /// See [`PROBE_INTERVAL`].
     pub probe_interval: Duration,

@@ -100,7 +100,7 @@ fn by_its_head(frame: &[u8]) -> Option<Inbound<'_>> {
 }
 
 fn parse(frame: &[u8]) -> Result<Inbound<'_>, serde_json::Error> {
-    let wrong = serde::de::Error::custom;
+    let wrong = |what: String| serde::de::Error::custom(what);
     let envelope: Envelope<'_> = serde_json::from_slice(frame)?;
     let id = envelope.id.map(RawValue::get);
     match (envelope.method, id) {
@@ -161,11 +161,11 @@ pub(super) fn unknown_method(id: &str) -> String {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outbound {
     /// The id, unless it is a notification.
-    pub id: Option<u64>,
+    pub(super) id: Option<u64>,
     /// Whether the reply is to go around the engine.
-    pub is_monitor: bool,
+    pub(super) is_monitor: bool,
     /// What to send.
-    pub text: String,
+    pub(super) text: String,
 }
 
 /// Rewrites a message of the engine's.

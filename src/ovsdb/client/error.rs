@@ -93,9 +93,9 @@ impl SessionError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Failure {
     /// The error's name.
-    pub error: String,
+    pub(super) error: String,
     /// What the server says beyond that.
-    pub details: Option<String>,
+    pub(super) details: Option<String>,
 }
 
 impl std::fmt::Display for Failure {

@@ -160,7 +160,7 @@ impl Link {
                 }
                 Some(wire) = self.wire.recv() => match wire {
                     Wire::Ended(error) => return Err(error.into()),
-                    wire => self.waiting.push_back(wire),
+                    Wire::MonitorReply(_) | Wire::Notification { .. } => self.waiting.push_back(wire),
                 },
             }
         }
@@ -168,14 +168,14 @@ impl Link {
 
     /// What a failed request means. When the engine has ended, the wire knows why.
     async fn failed(&mut self, method: &'static str, error: EngineError) -> SessionError {
-        match error {
-            EngineError::Call(call) => {
-                let failure = Failure::read(call.data().map_or("", RawValue::get));
-                SessionError::Refused { method, failure }
-            }
-            EngineError::ParseError(source) => SessionError::Reply { method, source },
-            other => self.ended(other).await,
+        if let EngineError::Call(call) = &error {
+            let failure = Failure::read(call.data().map_or("", RawValue::get));
+            return SessionError::Refused { method, failure };
         }
+        if let EngineError::ParseError(source) = error {
+            return SessionError::Reply { method, source };
+        }
+        self.ended(error).await
     }
 
     async fn ended(&mut self, error: EngineError) -> SessionError {

@@ -5,11 +5,6 @@
 //! `link` is one connection, `opening` and `session` one session, `supervisor` session after session with
 //! `backoff` (pure) between them. May not touch any table's name. Runs on one thread as on several.
 
-#![allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the errors of sockets, TLS and JSON-RPC are others' open-ended enums"
-)]
-
 mod backoff;
 mod config;
 mod envelope;

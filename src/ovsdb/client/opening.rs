@@ -139,6 +139,7 @@ pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), Sess
         }
         return Ok(());
     }
+    present.sort();
     Err(SessionError::NoDatabase { database: config.database, present: present.join(", ") })
 }
 

@@ -41,10 +41,19 @@ pub(super) struct Submission {
 struct Finished {
     id: u64,
     stamp: u64,
-    result: Result<Vec<crate::ovsdb::OperationResult>, TransactError>,
-    /// Whether its outcome is unknown because the server is not what it should be.
-    fatal: Option<SessionError>,
+    end: End,
 }
+
+enum End {
+    /// The server has answered.
+    Answered(Outcome),
+    /// The engine has ended before the answer; the wire will say why.
+    Lost,
+    /// The server has not answered as it must.
+    Fatal(SessionError),
+}
+
+type Outcome = Result<Vec<crate::ovsdb::OperationResult>, TransactError>;
 
 type Pending = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
@@ -141,6 +150,7 @@ impl Session<'_> {
                     None => Err(SessionError::Abandoned),
                 },
                 () = resync.notified() => Err(SessionError::Resync),
+                () = self.events.closed() => Err(SessionError::Abandoned),
             };
             if let Err(error) = step {
                 return error;
@@ -162,15 +172,15 @@ impl Session<'_> {
             }
         }
         let seen = self.link.seen;
-        for finished in std::mem::take(&mut self.finished) {
-            // A reply whose own update was not read is as good as none.
-            if finished.stamp <= seen && finished.fatal.is_none() {
-                self.unfinished.retain(|id| *id != finished.id);
-                let _ = self.told(finished.id, finished.result).await;
+        for Finished { id, stamp, end } in std::mem::take(&mut self.finished) {
+            // An answer whose own update was not read is as good as none.
+            if let (End::Answered(outcome), true) = (end, stamp <= seen) {
+                let _ = self.told(id, outcome).await;
             }
         }
         let why = chain(error);
         for id in std::mem::take(&mut self.unfinished) {
+            // Nobody may be listening any more, which the supervisor finds out as well.
             let _ = self.told(id, Err(TransactError::Unknown(why.clone()))).await;
         }
     }
@@ -179,11 +189,8 @@ impl Session<'_> {
         self.events.send(event).await.map_err(|_| SessionError::Abandoned)
     }
 
-    async fn told(
-        &mut self,
-        id: u64,
-        result: Result<Vec<crate::ovsdb::OperationResult>, TransactError>,
-    ) -> Result<(), SessionError> {
+    async fn told(&mut self, id: u64, result: Outcome) -> Result<(), SessionError> {
+        self.unfinished.retain(|unfinished| *unfinished != id);
         self.tell(Event::Transacted { id, result }).await
     }
 
@@ -274,12 +281,12 @@ impl Session<'_> {
         let (ready, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.finished).into_iter().partition(|end| end.stamp <= seen);
         self.finished = waiting;
-        for finished in ready {
-            if let Some(fatal) = finished.fatal {
-                return Err(fatal);
+        for Finished { id, end, .. } in ready {
+            match end {
+                End::Answered(outcome) => self.told(id, outcome).await?,
+                End::Lost => {}
+                End::Fatal(error) => return Err(error),
             }
-            self.unfinished.retain(|id| *id != finished.id);
-            self.told(finished.id, finished.result).await?;
         }
         Ok(())
     }
@@ -312,29 +319,30 @@ async fn transact(
     let expected = Expected::of(&operations);
     let params = Params(Transact { database, operations });
     let request = engine.request::<Stamped, _>("transact", params);
-    let fatal = |error: SessionError| {
-        let result = Err(TransactError::Unknown(chain(&error)));
-        Finished { id, stamp: 0, result, fatal: Some(error) }
-    };
+    let finished = |stamp, end| Finished { id, stamp, end };
     let stamped = match tokio::time::timeout(limit, request).await {
-        Err(_) => return fatal(SessionError::Timeout { what: "a transaction", limit }),
+        Ok(Ok(stamped)) => stamped,
         Ok(Err(EngineError::Call(call))) => {
             let failure = Failure::read(call.data().map_or("", RawValue::get));
             let error =
                 TransactionError { index: None, error: failure.error, details: failure.details };
-            return Finished { id, stamp: 0, result: Err(error.into()), fatal: None };
+            return finished(0, End::Answered(Err(error.into())));
         }
-        Ok(Err(error)) => return fatal(SessionError::Engine(error)),
-        Ok(Ok(stamped)) => stamped,
+        Ok(Err(EngineError::ParseError(source))) => {
+            return finished(0, End::Fatal(SessionError::Reply { method: "transact", source }));
+        }
+        Ok(Err(_)) => return finished(0, End::Lost),
+        Err(_) => {
+            return finished(0, End::Fatal(SessionError::Timeout { what: "a transaction", limit }));
+        }
     };
-    match expected.decode(stamped.result.get().as_bytes()) {
-        Ok(results) => Finished { id, stamp: stamped.stamp, result: Ok(results), fatal: None },
-        Err(OutcomeError::Refused(error)) => {
-            Finished { id, stamp: stamped.stamp, result: Err(error.into()), fatal: None }
-        }
+    let end = match expected.decode(stamped.result.get().as_bytes()) {
+        Ok(results) => End::Answered(Ok(results)),
+        Err(OutcomeError::Refused(error)) => End::Answered(Err(error.into())),
         Err(OutcomeError::Malformed { what, source }) => {
             let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
-            fatal(SessionError::Reply { method: "transact", source })
+            End::Fatal(SessionError::Reply { method: "transact", source })
         }
-    }
+    };
+    finished(stamped.stamp, end)
 }

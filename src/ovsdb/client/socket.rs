@@ -82,6 +82,10 @@ async fn tcp(address: &HostPort) -> Result<TcpStream, OpenError> {
     Ok(stream)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign and open enum; only some have a word"
+)]
 fn connect(source: io::Error) -> OpenError {
     let remedy = match source.kind() {
         io::ErrorKind::NotFound => "there is no such socket; is the server running?",

@@ -32,6 +32,7 @@ pub(super) async fn supervise(
             round = shuffled(&config.remotes);
         }
         let remote = round.pop();
+        let tried = Instant::now();
         let attempt = async {
             match &remote {
                 Some(remote) => opening::open(&config, remote, &resume).await,
@@ -55,7 +56,7 @@ pub(super) async fn supervise(
                     name,
                 )
                 .await;
-                backoff.session_ended(began.elapsed());
+                backoff.session_ended(began - tried, began.elapsed());
                 error
             }
         };

@@ -126,6 +126,10 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     if found.is_empty() { Err(pem_error(what, path, pem::Error::NoItemsFound)) } else { Ok(found) }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign and open enum; only some have a word"
+)]
 fn pem_error(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
     let path = path.to_owned();
     match error {
@@ -202,6 +206,10 @@ impl ServerCertVerifier for ChainVerifier {
 
 /// What an operator should do about a TLS failure. With TLS 1.3 a refused client certificate shows only
 /// when the first bytes are read, so every read error is asked for its remedy.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign and open enum; only some have a word"
+)]
 pub(super) fn remedy(error: &io::Error) -> Option<&'static str> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(reason) => Some(certificate_remedy(reason)),
@@ -216,6 +224,10 @@ pub(super) fn remedy(error: &io::Error) -> Option<&'static str> {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign and open enum; only some have a word"
+)]
 fn certificate_remedy(reason: &CertificateError) -> &'static str {
     // These two have no variant of their own; their text is all that is told.
     let text = format!("{reason:?}");
@@ -248,6 +260,10 @@ fn certificate_remedy(reason: &CertificateError) -> &'static str {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign and open enum; only some have a word"
+)]
 fn alert_remedy(alert: AlertDescription) -> &'static str {
     match alert {
         AlertDescription::CertificateExpired => {

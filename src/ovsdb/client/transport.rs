@@ -293,6 +293,10 @@ impl Receiver {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a foreign and open enum; only some have a word"
+)]
 fn lost(source: io::Error) -> TransportError {
     let remedy = tls::remedy(&source).unwrap_or(match source.kind() {
         io::ErrorKind::UnexpectedEof => "the server closed it without ending the TLS session",
