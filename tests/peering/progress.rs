@@ -1,0 +1,115 @@
+//! `active` is said only when OVN has acted, and does not wait for a chassis that is dead (B1, S2.32).
+
+use std::time::{Duration, Instant};
+
+use crate::lab::Lab;
+use crate::lab::command::poll;
+use crate::owned::link_rows;
+use crate::tenants::{Tenants, assert_says, half, status};
+
+#[test]
+fn b1_active_only_when_ovn_has_acted() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    lab.databases().northd().pause();
+    tenants.both_declare();
+    poll("the rows are committed", Duration::from_secs(10), || {
+        match link_rows(&lab.dump()).len() {
+            0 => Err("none yet".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    let half = tenants.daemon.wait_until("it waits for northd", |halves| {
+        let waits = halves.iter().find(|h| h["reason"] == "awaiting-northd");
+        waits.cloned().ok_or(format!("{halves:?}"))
+    });
+    assert_eq!(half["state"], "provisioning");
+    assert_says(&half, "awaiting-northd", &["ovn-northd"]);
+    tenants.wait_green("provisioning");
+    lab.databases().northd().resume();
+    tenants.wait_active();
+}
+
+#[test]
+fn b1_a_dead_chassis_holds_nothing_up() {
+    let lab = Lab::two_chassis_and_gateway();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    lab.settle();
+    let dead = &lab.hypervisor(1).controller;
+    dead.pause();
+    tenants.peer();
+    a1.assert_reaches(&b1);
+    a1.assert_tcp(&b1);
+    dead.resume();
+}
+
+/// Without a northbound every half says so, and nothing is forgotten when it is back.
+#[test]
+fn b10_a_northbound_that_is_away_is_told_and_awaited() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    tenants.blue_declares();
+    tenants.wait_blue("pending-peer");
+    lab.databases().nb.kill9();
+    poll("it is missed", Duration::from_secs(10), || {
+        let now = status(&tenants.daemon);
+        if now["northbound"]["synced"] == false { Ok(()) } else { Err(now.to_string()) }
+    });
+    tenants.green_declares();
+    let waiting = tenants.wait_green("provisioning");
+    assert_says(&waiting, "northbound-unreachable", &["northbound"]);
+    lab.databases().start_nb_again();
+    tenants.wait_active();
+    assert_eq!(tenants.daemon.ctl(&["plan"]).status.code(), Some(0));
+}
+
+/// What is declared together is written together: northd recomputes everything for each transaction.
+#[test]
+fn b9_many_changes_are_batched() {
+    const SPOKES: usize = 60;
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    let (mut rows, mut hub, mut spokes) = (String::new(), String::new(), String::new());
+    let mut networks = String::new();
+    for n in 0..SPOKES {
+        let mac = lab.fresh_mac();
+        rows += &format!("lr-add s{n}\nlrp-add s{n} s{n}-p {mac} 10.50.{n}.1/24 fd50:{n}::1/64\n");
+        hub += &half(&format!("to-{n}"), "web", &format!("red/n{n}"));
+        spokes += &half("to-hub", &format!("n{n}"), "blue/web");
+        networks +=
+            &format!("[[network]]\nproject = \"red\"\nname = \"n{n}\"\nrouter = \"s{n}\"\n");
+    }
+    lab.nbctl_batch(&rows);
+    tenants.daemon.write("networks.d/red.toml", &networks);
+    tenants.daemon.declare("red", &spokes);
+    tenants.daemon.wait_state("red", "n59", "to-hub", "pending-peer");
+    poll("all are recorded", Duration::from_secs(10), || {
+        let plan = tenants.daemon.ctl(&["plan"]);
+        if plan.status.code() == Some(0) { Ok(()) } else { Err(format!("{plan:?}")) }
+    });
+    let count = || tenants.daemon.list().iter().filter(|h| h["state"] == "active").count();
+    let written = lab.northbound_transactions();
+    let start = Instant::now();
+    tenants.daemon.declare("blue", &hub);
+    poll("all are active", Duration::from_secs(30), || match count() {
+        n if n == 2 * SPOKES => Ok(()),
+        n => Err(format!("{n} are")),
+    });
+    let took = start.elapsed();
+    let transactions = lab.northbound_transactions() - written;
+    println!("{SPOKES} peerings active after {took:?}, in {transactions} transactions");
+    assert_eq!(transactions, 1);
+    // One subnet of the hub is carried to all in one more.
+    let written = lab.northbound_transactions();
+    lab.nbctl(&["lrp-add", "a", "a-more", &lab.fresh_mac(), "10.51.0.1/24"]);
+    poll("all have the route", Duration::from_secs(30), || {
+        let rows = link_rows(&lab.dump());
+        match rows.iter().filter(|row| row.text("ip_prefix") == "10.51.0.0/24").count() {
+            SPOKES => Ok(()),
+            n => Err(format!("{n} have")),
+        }
+    });
+    assert_eq!(lab.northbound_transactions() - written, 2, "the subnet, and all that follows");
+}
