@@ -155,6 +155,14 @@ impl Engine {
         if !self.connection.active {
             return Shown::waiting(Reason::Standby, "another instance holds the lock and writes");
         }
+        if !self.state.book.ready() {
+            let waiting = Shown::waiting(
+                Reason::AwaitingCommit,
+                "a directory of declarations could not be read since the start; nothing is written until it is",
+            );
+            let next_step = "bring the directory back that `ovn-peerctl status` names";
+            return Shown { next_step: Some(next_step.to_owned()), ..waiting };
+        }
         Shown::waiting(Reason::AwaitingCommit, "the rows are being written")
     }
 
