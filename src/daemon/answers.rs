@@ -76,7 +76,7 @@ impl Shell {
     }
 
     /// What would be written if this were all that is declared.
-    pub(super) fn plan(&self, reading: Reading, reply: PlanReply) {
+    pub(super) fn plan(&mut self, reading: Reading, reply: PlanReply) {
         let plan = if self.engine.status().northbound.synced {
             Ok(self.engine.plan(Some(reading), self.now()))
         } else {

@@ -19,8 +19,10 @@ use super::source::{Directory, FileId, Reading};
 
 mod guard;
 mod intake;
+mod memory;
 
 pub use guard::Held;
+pub use memory::Remembered;
 
 /// The declarations in effect, and what is wrong with those that are not.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ struct FileEntry {
     /// What its last good text, once accepted, declares.
     networks: Vec<NetworkKey>,
     halves: Vec<HalfKey>,
+    /// Whether any text of it was accepted; one that declares nothing is a declaration too.
+    accepted: bool,
     /// Of its latest text.
     diagnostics: Vec<Diagnostic>,
 }
@@ -94,20 +98,6 @@ impl Book {
         }
     }
 
-    /// Takes over the last good contribution of a file as the northbound remembers it. Meant for
-    /// start-up, before the first reading, so that a typo made while the daemon was down takes no
-    /// peering down, and a mass removal is held as if the daemon had seen it.
-    pub fn remember(&mut self, file: FileId, networks: Vec<Network>, halves: Vec<Half>) {
-        let path = match self.paths.get(&file.directory) {
-            Some(directory) => format!("{directory}/{}", file.name).into(),
-            None => Arc::clone(&file.name),
-        };
-        self.files.entry(file.clone()).or_insert_with(|| FileEntry::new(path));
-        let networks = networks.into_iter().map(|network| (None, network)).collect();
-        let halves = halves.into_iter().map(|half| (None, half)).collect();
-        self.apply(BTreeMap::from([(file, Some(Contribution { networks, halves }))]));
-    }
-
     /// Takes in what was read. Parses the files in the reading and no others.
     pub fn fold(&mut self, reading: Reading) -> Changed {
         let outcomes = self.take_in(reading);
@@ -132,9 +122,7 @@ impl Book {
                 changed = self.apply(separate);
             }
         }
-        let withdrawals = self.lost(&pending).into_iter().collect();
-        self.held = Some(Held { withdrawals, of: self.halves.len() });
-        self.pending = pending;
+        self.hold(pending);
         changed
     }
 
@@ -179,6 +167,12 @@ impl Book {
     /// All halves in effect, by key.
     pub fn halves(&self) -> impl Iterator<Item = &Half> {
         self.halves.all().map(|claim| &claim.value)
+    }
+
+    /// How many halves are in effect.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.halves.len()
     }
 
     /// The halves in effect of one network, by name.
@@ -229,6 +223,7 @@ impl Book {
                 self.networks.replace(&id, path, old, new.networks.into_iter(), &mut networks);
             let old = &entry.halves;
             entry.halves = self.halves.replace(&id, path, old, new.halves.into_iter(), &mut halves);
+            entry.accepted = true;
             if gone {
                 self.files.remove(&id);
             }
@@ -242,6 +237,7 @@ impl Book {
 
 impl FileEntry {
     fn new(path: Arc<str>) -> Self {
-        Self { path, networks: Vec::new(), halves: Vec::new(), diagnostics: Vec::new() }
+        let (networks, halves, diagnostics) = (Vec::new(), Vec::new(), Vec::new());
+        Self { path, networks, halves, accepted: false, diagnostics }
     }
 }

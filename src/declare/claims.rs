@@ -88,6 +88,17 @@ impl<T: Declared> Claims<T> {
         self.by_key.len()
     }
 
+    /// Takes all claims out, and their duplicates out of `diagnostics`.
+    pub(super) fn take(
+        &mut self,
+        diagnostics: &mut BTreeSet<Diagnostic>,
+    ) -> impl Iterator<Item = Claim<T>> {
+        for stale in std::mem::take(&mut self.duplicates).into_values().flatten() {
+            diagnostics.remove(&stale);
+        }
+        std::mem::take(&mut self.by_key).into_values().flatten()
+    }
+
     /// Whether a file outside `files` claims the key.
     pub(super) fn is_claimed_beside<V>(&self, key: &T::Key, files: &BTreeMap<FileId, V>) -> bool {
         let claims = self.by_key.get(key).into_iter().flatten();
@@ -183,6 +194,8 @@ impl<T: Declared> Claims<T> {
         let claims = self.by_key.entry(key.clone()).or_default();
         claims.retain(|other| other.file != claim.file);
         let at = claims.partition_point(|other| other.file < claim.file);
+        // One claim for a key is the rule.
+        claims.reserve_exact(1);
         claims.insert(at, claim);
     }
 

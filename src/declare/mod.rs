@@ -22,10 +22,12 @@ mod settings;
 mod settings_file;
 mod source;
 
-pub use book::{Book, Changed, Held};
+pub use book::{Book, Changed, Held, Remembered};
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
-pub use model::{ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkType, RouterRef};
+pub use model::{
+    ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, RouterRef,
+};
 pub use pair::PeeringKey;
 pub use settings::{
     ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings, PathSettings,

@@ -1,16 +1,23 @@
 //! What a declaration says, parsed once into types that cannot be wrong.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// A network's identity: unique in one deployment.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NetworkKey {
+/// A network's identity: unique in one deployment. One pointer, for every pair, claim and index
+/// holds some.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NetworkKey(Arc<NetworkName>);
+
+/// What a [`NetworkKey`] says.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkName {
     /// The project (tenant) that owns the network.
     pub project: Arc<str>,
     /// The network's name within its project.
@@ -20,8 +27,29 @@ pub struct NetworkKey {
 impl NetworkKey {
     /// Joins a project and a network name.
     #[must_use]
-    pub fn new(project: &str, name: &str) -> Self {
-        Self { project: project.into(), name: name.into() }
+    pub fn new(project: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(NetworkName { project: project.into(), name: name.into() }))
+    }
+}
+
+impl Deref for NetworkKey {
+    type Target = NetworkName;
+
+    fn deref(&self) -> &NetworkName {
+        &self.0
+    }
+}
+
+impl Ord for NetworkKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most comparisons in an index are with a copy of the same key.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for NetworkKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -106,7 +106,7 @@ impl Halves {
             return;
         };
         let key = HalfKey {
-            network: NetworkKey { project: Arc::clone(&self.project), name: network.value.into() },
+            network: NetworkKey::new(Arc::clone(&self.project), network.value),
             name: name.value.into(),
         };
         let target = NetworkKey::new(target_project.value, target_network.value);

@@ -29,7 +29,6 @@ use crate::view::{Counters, NorthboundView};
 
 use notice::Notices;
 use progress::Progress;
-use startup::Startup;
 use state::State;
 use writer::Writer;
 
@@ -60,7 +59,6 @@ pub struct Deadline {
 pub struct Engine {
     state: State,
     northbound: Option<Northbound>,
-    startup: Startup,
     connection: NorthboundView,
     needs_resync: bool,
     progress: Progress,
@@ -76,7 +74,6 @@ impl Engine {
         Self {
             state: State::new(settings, host),
             northbound: None,
-            startup: Startup::new(settings),
             connection: NorthboundView::default(),
             needs_resync: false,
             progress: Progress::default(),
@@ -89,7 +86,6 @@ impl Engine {
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
         self.state.book.configure(settings);
-        self.startup.configure(settings);
     }
 
     /// Takes in what has happened.
@@ -126,7 +122,6 @@ impl Engine {
     }
 
     fn read(&mut self, reading: Reading) {
-        self.startup.keep(&reading);
         let changed = self.state.book.fold(reading);
         self.state.declared(&changed);
         self.notices.declared(&changed, &self.state.book);
@@ -145,7 +140,7 @@ impl Engine {
                     self.northbound.take().unwrap_or_else(|| Northbound::new(layout.clone()));
                 let same_schema = *northbound.replica().layout() == layout;
                 let touched = northbound.replace(layout, updates);
-                self.startup.begin(&mut self.state, &northbound);
+                self.state.begin(&northbound);
                 self.notices.book_replaced(&self.state.book);
                 self.touched(&touched);
                 if !same_schema {
@@ -199,7 +194,7 @@ impl Engine {
     /// Applies the rules to whatever is dirty, and notes what must be compared again.
     fn resolve(&mut self, now: Now) {
         let Some(northbound) = &self.northbound else { return };
-        if !self.startup.begun() {
+        if !self.state.begun {
             return;
         }
         self.counters.row_changes = northbound.row_changes();

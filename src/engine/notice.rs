@@ -41,6 +41,8 @@ pub(super) struct Notices {
     pairs: BTreeSet<PeeringKey>,
     all: bool,
     told: BTreeMap<HalfKey, (State, Option<Reason>)>,
+    /// How many of these there are in each state.
+    states: BTreeMap<State, usize>,
     /// Halves that went out of effect; they may have come back since.
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<String>,
@@ -51,6 +53,20 @@ pub(super) struct Notices {
 impl Notices {
     pub(super) fn take(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.waiting)
+    }
+
+    /// How many halves are in each state, as told last.
+    pub(super) fn states(&self) -> &BTreeMap<State, usize> {
+        &self.states
+    }
+
+    fn left(&mut self, state: State) {
+        if let Some(count) = self.states.get_mut(&state) {
+            *count -= 1;
+            if *count == 0 {
+                self.states.remove(&state);
+            }
+        }
     }
 
     pub(super) fn pair(&mut self, pair: PeeringKey) {
@@ -154,6 +170,10 @@ impl Notices {
         if before == Some((state, reason)) {
             return;
         }
+        if let Some((before, _)) = before {
+            self.left(before);
+        }
+        *self.states.entry(state).or_default() += 1;
         let level = match state {
             State::Failed | State::Disconnected => Level::Warn,
             State::Provisioning => Level::Debug,
@@ -188,7 +208,8 @@ impl Engine {
         let withdrawn = std::mem::take(&mut self.notices.withdrawn);
         let gone = withdrawn.into_iter().filter(|half| book.half(half).is_none());
         for half in gone {
-            if self.notices.told.remove(&half).is_some() {
+            if let Some((state, _)) = self.notices.told.remove(&half) {
+                self.notices.left(state);
                 self.notices.push(Level::Info, "the half was withdrawn", subject(&half));
             }
         }

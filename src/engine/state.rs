@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) book: Book,
     pub(super) resolver: Resolver,
     pub(super) dirty: BTreeSet<Unit>,
+    /// Whether the northbound has been read once; before, the rules know of no declaration.
+    pub(super) begun: bool,
     /// Since when each half stands where it stands.
     since: BTreeMap<HalfKey, (RecordedState, Timestamp)>,
 }
@@ -71,10 +73,13 @@ impl State {
 
     pub(super) fn with(book: Book, host: String) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
-        Self { host, book, resolver, dirty, since: BTreeMap::new() }
+        Self { host, book, resolver, dirty, begun: false, since: BTreeMap::new() }
     }
 
     pub(super) fn declared(&mut self, changed: &Changed) {
+        if !self.begun {
+            return;
+        }
         self.resolver.declared(&self.book, &changed.networks, &changed.halves);
         for half in &changed.halves {
             if self.book.half(half).is_none() {
@@ -83,8 +88,9 @@ impl State {
         }
     }
 
-    /// Everything in the book, as if it had just been declared.
+    /// Takes everything in the book to the rules, and from here on what changes there.
     pub(super) fn declare_all(&mut self) {
+        self.begun = true;
         let networks = self.book.networks().map(|network| network.key.clone()).collect();
         let halves = self.book.halves().map(|half| half.key.clone()).collect();
         self.declared(&Changed { networks, halves });
@@ -201,7 +207,7 @@ fn orphan_changes(unit: UnitId, northbound: &Northbound) -> UnitChanges {
 fn stale_entries(
     id: Id,
     network: &NetworkKey,
-    halves: &BTreeSet<HalfKey>,
+    halves: &[HalfKey],
     northbound: &Northbound,
 ) -> Entries {
     let Some((_, row)) = northbound.address_set(id, Family::Ip4) else { return Entries::new() };
@@ -209,7 +215,7 @@ fn stale_entries(
     names
         .filter(|name| {
             let key = HalfKey { network: network.clone(), name: (*name).into() };
-            !halves.contains(&key)
+            halves.binary_search(&key).is_err()
         })
         .map(|name| (half_key(name), None))
         .collect()

@@ -1,7 +1,5 @@
 //! What the engine shows: a half, all halves, itself.
 
-use std::collections::BTreeMap;
-
 use crate::declare::{ConfiguredStatus, Half, HalfKey, PeeringKey};
 use crate::northbound::owner::address_set_name;
 use crate::northbound::{End, Family, Id, UnitId};
@@ -46,14 +44,17 @@ impl Engine {
         })
     }
 
-    /// The daemon's own state.
+    /// The daemon's own state. Costs what changed since it was last asked or told.
     #[must_use]
-    pub fn status(&self) -> StatusView {
-        let mut halves: BTreeMap<State, usize> = BTreeMap::new();
-        for half in self.list() {
-            *halves.entry(half.state).or_default() += 1;
-        }
+    pub fn status(&mut self) -> StatusView {
+        self.tell_states();
         let book = &self.state.book;
+        let halves = if self.northbound.is_some() {
+            self.notices.states().clone()
+        } else {
+            let waiting = Some(book.count()).filter(|count| *count != 0);
+            waiting.map(|count| (State::Provisioning, count)).into_iter().collect()
+        };
         let held = book.held().into_iter().flat_map(|held| &held.withdrawals);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),

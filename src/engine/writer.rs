@@ -170,7 +170,7 @@ impl Engine {
     pub fn poll(&mut self, _now: Now) -> Option<Submission> {
         let may_write = self.connection.synced
             && self.connection.active
-            && self.startup.begun()
+            && self.state.begun
             && self.state.book.ready()
             && self.writer.under_way.is_none()
             && self.writer.paused_until.is_none();

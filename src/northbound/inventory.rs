@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, Value};
@@ -36,17 +37,17 @@ pub struct Touched {
 /// The index.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    routers_by_name: BTreeMap<Box<str>, BTreeSet<Uuid>>,
+    routers_by_name: BTreeMap<Box<str>, SortedSet<Uuid>>,
     /// Router port, static route or policy -> router.
     router_of: HashMap<Uuid, Uuid>,
     ports_by_name: HashMap<Box<str>, Uuid>,
     /// Switch port -> switch.
     switch_of: HashMap<Uuid, Uuid>,
     /// Name of a router port -> the switch ports that lead to it.
-    switch_ports_to: HashMap<Box<str>, BTreeSet<Uuid>>,
+    switch_ports_to: HashMap<Box<str>, SortedSet<Uuid>>,
     /// Switch -> its localnet ports.
-    localnets: HashMap<Uuid, BTreeSet<Uuid>>,
-    units: BTreeMap<UnitId, BTreeSet<(TableId, Uuid)>>,
+    localnets: HashMap<Uuid, SortedSet<Uuid>>,
+    units: BTreeMap<UnitId, SortedSet<(TableId, Uuid)>>,
 }
 
 impl Inventory {
@@ -81,7 +82,7 @@ impl Inventory {
 
     /// The routers of this name: OVN does not keep names unique.
     pub fn routers_named(&self, name: &str) -> impl Iterator<Item = Uuid> {
-        self.routers_by_name.get(name).into_iter().flatten().copied()
+        self.routers_by_name.get(name).into_iter().flat_map(|routers| routers.iter()).copied()
     }
 
     /// The router that has this port, route or policy.
@@ -99,14 +100,15 @@ impl Inventory {
     /// Whether a router port is on a switch with a localnet port.
     #[must_use]
     pub fn leads_to_localnet(&self, router_port: &str) -> bool {
-        self.switch_ports_to.get(router_port).into_iter().flatten().any(|port| {
+        let ports = self.switch_ports_to.get(router_port);
+        ports.into_iter().flat_map(|ports| ports.iter()).any(|port| {
             self.switch_of.get(port).is_some_and(|switch| self.localnets.contains_key(switch))
         })
     }
 
     /// The rows of ours that serve a unit.
     pub fn rows_of(&self, unit: UnitId) -> impl Iterator<Item = (TableId, Uuid)> {
-        self.units.get(&unit).into_iter().flatten().copied()
+        self.units.get(&unit).into_iter().flat_map(|rows| rows.iter()).copied()
     }
 
     /// All units of which a row is there.
@@ -125,7 +127,7 @@ impl Inventory {
                 touched.router_names.insert(name.into());
             }
             if let Some(name) = after {
-                self.routers_by_name.entry(name.into()).or_default().insert(change.uuid);
+                self.routers_by_name.entry(name.into()).or_default().find_or_insert(change.uuid);
                 touched.router_names.insert(name.into());
             }
         }
@@ -223,7 +225,7 @@ impl Inventory {
             touched.units.insert(unit);
         }
         if let Some(unit) = replica.row(change.table, change.uuid).and_then(&unit_of) {
-            self.units.entry(unit).or_default().insert(row);
+            self.units.entry(unit).or_default().find_or_insert(row);
             touched.units.insert(unit);
         }
     }
@@ -236,7 +238,7 @@ impl Inventory {
                 self.switch_of.remove(&port);
             }
             if let Some(ports) = self.localnets.get_mut(&change.uuid)
-                && ports.remove(&port)
+                && ports.remove_item(&port).is_some()
                 && ports.is_empty()
             {
                 self.localnets.remove(&change.uuid);
@@ -278,12 +280,12 @@ impl Inventory {
         touched: &mut Touched,
     ) {
         if let Some(name) = leads_to(row) {
-            self.switch_ports_to.entry(name.into()).or_default().insert(uuid);
+            self.switch_ports_to.entry(name.into()).or_default().find_or_insert(uuid);
             self.touch_router_port(name, touched);
         }
         if localnet(row)
             && let Some(switch) = self.switch_of.get(&uuid).copied()
-            && self.localnets.entry(switch).or_default().insert(uuid)
+            && self.localnets.entry(switch).or_default().find_or_insert(uuid).is_inserted()
         {
             self.touch_routers_on(replica, switch, touched);
         }
@@ -384,11 +386,11 @@ fn remove<K: ?Sized, V>(map: &mut impl MapOfSets<K, V>, key: &K, member: &V) {
 }
 
 impl<O: Ord + std::borrow::Borrow<K>, K: Ord + ?Sized, V: Ord> MapOfSets<K, V>
-    for BTreeMap<O, BTreeSet<V>>
+    for BTreeMap<O, SortedSet<V>>
 {
     fn remove_member(&mut self, key: &K, member: &V) {
         if let Some(members) = self.get_mut(key)
-            && members.remove(member)
+            && members.remove_item(member).is_some()
             && members.is_empty()
         {
             self.remove(key);
@@ -396,7 +398,7 @@ impl<O: Ord + std::borrow::Borrow<K>, K: Ord + ?Sized, V: Ord> MapOfSets<K, V>
     }
 }
 
-impl<O, K, V> MapOfSets<K, V> for HashMap<O, BTreeSet<V>>
+impl<O, K, V> MapOfSets<K, V> for HashMap<O, SortedSet<V>>
 where
     O: std::hash::Hash + Eq + std::borrow::Borrow<K>,
     K: std::hash::Hash + Eq + ?Sized,
@@ -404,7 +406,7 @@ where
 {
     fn remove_member(&mut self, key: &K, member: &V) {
         if let Some(members) = self.get_mut(key)
-            && members.remove(member)
+            && members.remove_item(member).is_some()
             && members.is_empty()
         {
             self.remove(key);

@@ -68,7 +68,7 @@ impl NetworkRecord {
     /// Whom the registration speaks for.
     #[must_use]
     pub fn key(&self) -> NetworkKey {
-        NetworkKey::new(&self.project, &self.name)
+        NetworkKey::new(self.project.as_str(), self.name.as_str())
     }
 
     /// The binding and the file that gave it.
@@ -189,7 +189,7 @@ impl HalfRecord {
     pub fn declaration(&self, network: NetworkKey, name: &str) -> (FileId, Half) {
         let half = Half {
             key: HalfKey { network, name: name.into() },
-            target: NetworkKey::new(&self.target.0, &self.target.1),
+            target: NetworkKey::new(self.target.0.as_str(), self.target.1.as_str()),
             description: self.description.clone(),
             configured_status: if self.disabled {
                 ConfiguredStatus::Disabled

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{Book, HalfKey, NetworkKey, PeeringKey, RouterRef};
@@ -14,11 +15,10 @@ use super::prefix::PrefixIndex;
 /// A network that has halves, or is the target of some.
 #[derive(Debug, Default)]
 pub struct Node {
-    halves: BTreeSet<HalfKey>,
-    pairs: BTreeSet<PeeringKey>,
-    linked: BTreeSet<PeeringKey>,
+    halves: SortedSet<HalfKey>,
+    pairs: SortedSet<PeeringKey>,
+    linked: SortedSet<PeeringKey>,
     local: Option<Local>,
-    wanted: PrefixIndex<PeeringKey>,
 }
 
 impl Node {
@@ -28,15 +28,15 @@ impl Node {
         self.local.as_ref()
     }
 
-    /// The halves that it declares.
+    /// The halves that it declares, in order.
     #[must_use]
-    pub fn halves(&self) -> &BTreeSet<HalfKey> {
+    pub fn halves(&self) -> &[HalfKey] {
         &self.halves
     }
 
-    /// The pairs that it is part of.
+    /// The pairs that it is part of, in order.
     #[must_use]
-    pub fn pairs(&self) -> &BTreeSet<PeeringKey> {
+    pub fn pairs(&self) -> &[PeeringKey] {
         &self.pairs
     }
 
@@ -45,18 +45,14 @@ impl Node {
     pub fn is_linked(&self) -> bool {
         !self.linked.is_empty()
     }
-
-    /// Candidates that want something routed here that overlaps this prefix.
-    pub(super) fn wanting(&self, prefix: &IpNet) -> impl Iterator<Item = &PeeringKey> {
-        self.wanted.overlapping(prefix)
-    }
 }
 
 /// How a network's router was found.
 #[derive(Debug, PartialEq, Eq)]
 struct Watch {
     reference: RouterRef,
-    routers: BTreeSet<Uuid>,
+    /// In order.
+    routers: Vec<Uuid>,
 }
 
 /// All networks that take part.
@@ -64,9 +60,11 @@ struct Watch {
 pub struct Networks {
     nodes: BTreeMap<NetworkKey, Node>,
     keys: HashMap<Id, NetworkKey>,
+    /// Who wants what routed at which network.
+    wanted: PrefixIndex<NetworkKey, PeeringKey>,
     watches: BTreeMap<NetworkKey, Watch>,
-    by_router: HashMap<Uuid, BTreeSet<NetworkKey>>,
-    by_reference: BTreeMap<RouterRef, BTreeSet<NetworkKey>>,
+    by_router: HashMap<Uuid, SortedSet<NetworkKey>>,
+    by_reference: BTreeMap<RouterRef, SortedSet<NetworkKey>>,
     dirty: BTreeSet<NetworkKey>,
 }
 
@@ -97,8 +95,17 @@ impl Networks {
         self.nodes.iter().filter(|(_, node)| !node.halves.is_empty()).map(|(key, _)| key)
     }
 
+    /// Candidates that want something routed at a network that overlaps this prefix.
+    pub(super) fn wanting(
+        &self,
+        network: &NetworkKey,
+        prefix: &IpNet,
+    ) -> impl Iterator<Item = &PeeringKey> {
+        self.wanted.overlapping(network, prefix)
+    }
+
     pub(super) fn pairs_of(&self, key: &NetworkKey) -> Vec<PeeringKey> {
-        self.nodes.get(key).map(|node| node.pairs.iter().cloned().collect()).unwrap_or_default()
+        self.nodes.get(key).map(|node| node.pairs.to_vec()).unwrap_or_default()
     }
 
     pub(super) fn mark(&mut self, key: &NetworkKey) {
@@ -113,14 +120,18 @@ impl Networks {
 
     pub(super) fn touched(&mut self, touched: &Touched) {
         for router in &touched.routers {
-            self.dirty.extend(self.by_router.get(router).into_iter().flatten().cloned());
-            let reference = RouterRef::Uuid(*router);
-            self.dirty.extend(self.by_reference.get(&reference).into_iter().flatten().cloned());
+            let sharing = self.by_router.get(router).into_iter().flat_map(|keys| keys.iter());
+            self.dirty.extend(sharing.cloned());
+            self.mark_reference(&RouterRef::Uuid(*router));
         }
         for name in &touched.router_names {
-            let reference = RouterRef::Name(name.as_ref().into());
-            self.dirty.extend(self.by_reference.get(&reference).into_iter().flatten().cloned());
+            self.mark_reference(&RouterRef::Name(name.as_ref().into()));
         }
+    }
+
+    fn mark_reference(&mut self, reference: &RouterRef) {
+        let bound = self.by_reference.get(reference).into_iter().flat_map(|keys| keys.iter());
+        self.dirty.extend(bound.cloned());
     }
 
     pub(super) fn declare(&mut self, half: &HalfKey) {
@@ -130,12 +141,12 @@ impl Networks {
         if node.halves.is_empty() {
             self.dirty.insert(half.network.clone());
         }
-        node.halves.insert(half.clone());
+        node.halves.find_or_insert(half.clone());
     }
 
     pub(super) fn withdraw(&mut self, half: &HalfKey) {
         let Some(node) = self.nodes.get_mut(&half.network) else { return };
-        node.halves.remove(half);
+        node.halves.remove_item(half);
         if node.halves.is_empty() {
             self.dirty.insert(half.network.clone());
         }
@@ -143,15 +154,15 @@ impl Networks {
 
     pub(super) fn join(&mut self, pair: &PeeringKey) {
         for key in [pair.a(), pair.b()] {
-            self.nodes.entry(key.clone()).or_default().pairs.insert(pair.clone());
+            self.nodes.entry(key.clone()).or_default().pairs.find_or_insert(pair.clone());
         }
     }
 
     pub(super) fn leave(&mut self, pair: &PeeringKey) {
         for key in [pair.a(), pair.b()] {
             let Some(node) = self.nodes.get_mut(key) else { continue };
-            node.pairs.remove(pair);
-            node.linked.remove(pair);
+            node.pairs.remove_item(pair);
+            node.linked.remove_item(pair);
             if node.pairs.is_empty() && node.halves.is_empty() {
                 self.nodes.remove(key);
                 self.keys.remove(&Id::of_network(key));
@@ -167,12 +178,11 @@ impl Networks {
         old: &[IpNet],
         new: &[IpNet],
     ) {
-        let Some(node) = self.nodes.get_mut(network) else { return };
         for prefix in old {
-            node.wanted.remove(prefix, pair);
+            self.wanted.remove(network, prefix, pair);
         }
         for prefix in new {
-            node.wanted.insert(prefix, pair.clone());
+            self.wanted.insert(network, prefix, pair.clone());
         }
     }
 
@@ -187,9 +197,9 @@ impl Networks {
             let Some(node) = self.nodes.get_mut(key) else { continue };
             let before = node.is_linked();
             if linked {
-                node.linked.insert(pair.clone());
+                node.linked.find_or_insert(pair.clone());
             } else {
-                node.linked.remove(pair);
+                node.linked.remove_item(pair);
             }
             if node.is_linked() != before {
                 changed.insert(key.clone());
@@ -212,7 +222,11 @@ impl Networks {
             let binding = book.network(key).filter(|_| declares);
             let watch = binding.map(|network| Watch {
                 reference: network.router.clone(),
-                routers: northbound.routers(&network.router).collect(),
+                routers: {
+                    let mut routers: Vec<Uuid> = northbound.routers(&network.router).collect();
+                    routers.sort_unstable();
+                    routers
+                },
             });
             self.watch(key, watch, &mut siblings);
         }
@@ -255,14 +269,14 @@ impl Networks {
             return;
         }
         let routers = old.into_iter().chain(&watch).flat_map(|watch| &watch.routers);
-        let sharing = routers.filter_map(|router| self.by_router.get(router)).flatten();
-        siblings.extend(sharing.cloned());
+        let sharing = routers.filter_map(|router| self.by_router.get(router));
+        siblings.extend(sharing.flat_map(|keys| keys.iter()).cloned());
         self.unwatch(key);
         let Some(watch) = watch else { return };
         for router in &watch.routers {
-            self.by_router.entry(*router).or_default().insert(key.clone());
+            self.by_router.entry(*router).or_default().find_or_insert(key.clone());
         }
-        self.by_reference.entry(watch.reference.clone()).or_default().insert(key.clone());
+        self.by_reference.entry(watch.reference.clone()).or_default().find_or_insert(key.clone());
         self.watches.insert(key.clone(), watch);
     }
 
@@ -270,14 +284,14 @@ impl Networks {
         let Some(watch) = self.watches.remove(key) else { return };
         for router in &watch.routers {
             if let Some(keys) = self.by_router.get_mut(router) {
-                keys.remove(key);
+                keys.remove_item(key);
                 if keys.is_empty() {
                     self.by_router.remove(router);
                 }
             }
         }
         if let Some(keys) = self.by_reference.get_mut(&watch.reference) {
-            keys.remove(key);
+            keys.remove_item(key);
             if keys.is_empty() {
                 self.by_reference.remove(&watch.reference);
             }

@@ -1,9 +1,10 @@
 //! Prefixes: overlap, and an index that finds who overlaps without looking at everybody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 
 use crate::northbound::Family;
 
@@ -17,7 +18,8 @@ pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Slot {
     family: Family,
-    network: u128,
+    /// Big-endian, so that bytes sort as numbers do, without the alignment of one.
+    network: [u8; 16],
     length: u8,
 }
 
@@ -30,6 +32,7 @@ impl Slot {
             IpAddr::V4(address) => u128::from(address.to_bits()) << IP4_SHIFT,
             IpAddr::V6(address) => address.to_bits(),
         };
+        let network = network.to_be_bytes();
         Self { family: Family::of(prefix), network, length: prefix.prefix_len() }
     }
 
@@ -37,87 +40,96 @@ impl Slot {
     fn ancestor(self, length: u8) -> Self {
         let kept = u32::from(ADDRESS_BITS - length.min(ADDRESS_BITS));
         let mask = u128::MAX.checked_shl(kept).unwrap_or(0);
-        Self { network: self.network & mask, length, ..self }
+        let network = u128::from_be_bytes(self.network) & mask;
+        Self { network: network.to_be_bytes(), length, ..self }
     }
 
     /// The last slot that this prefix contains.
     fn last(self) -> Self {
         let host = u128::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);
-        Self { network: self.network | host, length: ADDRESS_BITS, ..self }
+        let network = u128::from_be_bytes(self.network) | host;
+        Self { network: network.to_be_bytes(), length: ADDRESS_BITS, ..self }
     }
 }
 
-/// Which members stand behind which prefixes.
+/// Which members stand behind which prefixes, in many places apart from each other.
 ///
-/// Finding the overlaps of a prefix costs a look-up per prefix length in use, and one step per
-/// prefix found.
+/// Finding the overlaps of a prefix costs a look-up per prefix length in use at that place, and one
+/// step per prefix found. One index for all places: most of them hold one prefix.
 #[derive(Clone, Debug)]
-pub struct PrefixIndex<T> {
-    members: BTreeMap<Slot, BTreeSet<T>>,
-    lengths: BTreeMap<(Family, u8), usize>,
+pub struct PrefixIndex<P, T: Ord> {
+    members: BTreeMap<(P, Slot), SortedSet<T>>,
+    lengths: BTreeMap<(P, Family, u8), u32>,
 }
 
-impl<T> Default for PrefixIndex<T> {
+impl<P, T: Ord> Default for PrefixIndex<P, T> {
     fn default() -> Self {
         Self { members: BTreeMap::new(), lengths: BTreeMap::new() }
     }
 }
 
-impl<T: Ord> PrefixIndex<T> {
+impl<P: Ord + Clone, T: Ord> PrefixIndex<P, T> {
     /// Adds a member behind a prefix.
-    pub fn insert(&mut self, prefix: &IpNet, member: T) {
+    pub fn insert(&mut self, place: &P, prefix: &IpNet, member: T) {
         let slot = Slot::of(prefix);
-        let members = self.members.entry(slot).or_default();
+        let members = self.members.entry((place.clone(), slot)).or_default();
         if members.is_empty() {
-            *self.lengths.entry((slot.family, slot.length)).or_default() += 1;
+            let length = (place.clone(), slot.family, slot.length);
+            *self.lengths.entry(length).or_default() += 1;
         }
-        members.insert(member);
+        members.find_or_insert(member);
     }
 
     /// Takes a member from behind a prefix.
-    pub fn remove(&mut self, prefix: &IpNet, member: &T) {
+    pub fn remove(&mut self, place: &P, prefix: &IpNet, member: &T) {
         let slot = Slot::of(prefix);
-        let Some(members) = self.members.get_mut(&slot) else { return };
-        members.remove(member);
+        let key = (place.clone(), slot);
+        let Some(members) = self.members.get_mut(&key) else { return };
+        members.remove_item(member);
         if !members.is_empty() {
             return;
         }
-        self.members.remove(&slot);
-        let key = (slot.family, slot.length);
-        if let Some(count) = self.lengths.get_mut(&key) {
+        self.members.remove(&key);
+        let length = (key.0, slot.family, slot.length);
+        if let Some(count) = self.lengths.get_mut(&length) {
             *count -= 1;
             if *count == 0 {
-                self.lengths.remove(&key);
+                self.lengths.remove(&length);
             }
         }
     }
 
-    /// The members behind prefixes that overlap this one; one may come more than once.
-    pub fn overlapping(&self, prefix: &IpNet) -> impl Iterator<Item = &T> {
+    /// The members at a place behind prefixes that overlap this one; one may come more than once.
+    pub fn overlapping(&self, place: &P, prefix: &IpNet) -> impl Iterator<Item = &T> {
         let slot = Slot::of(prefix);
-        let shortest = (slot.family, 0);
-        let containing = self
-            .lengths
-            .range(shortest..=(slot.family, slot.length))
-            .filter_map(move |((_, length), _)| self.members.get(&slot.ancestor(*length)));
+        let at = |length: u8| (place.clone(), slot.family, length);
+        let containing = self.lengths.range(at(0)..=at(slot.length)).filter_map(
+            move |((place, _, length), _)| {
+                self.members.get(&(place.clone(), slot.ancestor(*length)))
+            },
+        );
         let first_inside = Slot { length: slot.length.saturating_add(1), ..slot };
         let inside = (slot.length < ADDRESS_BITS)
-            .then(|| self.members.range(first_inside..=slot.last()))
+            .then(|| {
+                self.members.range((place.clone(), first_inside)..=(place.clone(), slot.last()))
+            })
             .into_iter()
             .flatten()
             .map(|(_, members)| members);
-        containing.chain(inside).flatten()
+        containing.chain(inside).flat_map(|members| members.iter())
     }
 
     /// Whether no prefix is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.members.is_empty() && self.lengths.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -136,24 +148,25 @@ mod tests {
     proptest! {
         #[test]
         fn the_index_finds_what_a_walk_over_all_finds(
-            entries in prop::collection::vec((prefix(), 0_u8..4), 0..24),
+            entries in prop::collection::vec((0_u8..2, prefix(), 0_u8..4), 0..24),
             removed in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+            place in 0_u8..2,
             wanted in prefix(),
         ) {
             let mut index = PrefixIndex::default();
-            let mut all: BTreeSet<(IpNet, u8)> = BTreeSet::new();
-            for (net, member) in &entries {
-                index.insert(net, *member);
-                all.insert((*net, *member));
+            let mut all: BTreeSet<(u8, IpNet, u8)> = BTreeSet::new();
+            for (at, net, member) in &entries {
+                index.insert(at, net, *member);
+                all.insert((*at, *net, *member));
             }
             for choice in removed.iter().filter(|_| !entries.is_empty()) {
-                let (net, member) = choice.get(&entries);
-                index.remove(net, member);
-                all.remove(&(*net, *member));
+                let (at, net, member) = choice.get(&entries);
+                index.remove(at, net, member);
+                all.remove(&(*at, *net, *member));
             }
-            let found: BTreeSet<u8> = index.overlapping(&wanted).copied().collect();
+            let found: BTreeSet<u8> = index.overlapping(&place, &wanted).copied().collect();
             let expected: BTreeSet<u8> =
-                all.iter().filter(|(net, _)| overlap(net, &wanted)).map(|(_, m)| *m).collect();
+                all.iter().filter(|(at, net, _)| *at == place && overlap(net, &wanted)).map(|(_, _, m)| *m).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(index.is_empty(), all.is_empty());
         }

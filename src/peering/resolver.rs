@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{Book, Half, HalfKey, NetworkKey, PeeringKey};
@@ -26,7 +27,7 @@ use super::prefix::overlap;
 struct PairState {
     id: Id,
     rank: Rank,
-    halves: BTreeSet<HalfKey>,
+    halves: SortedSet<HalfKey>,
     /// The half of each end that counts.
     counting: [Option<HalfKey>; 2],
     /// At each end, what the other end's network would have routed there.
@@ -167,7 +168,7 @@ impl Resolver {
 
     /// The halves of a pair, of both sides.
     pub fn halves_of(&self, key: &PeeringKey) -> impl Iterator<Item = &HalfKey> {
-        self.pairs.get(key).into_iter().flat_map(|pair| &pair.halves)
+        self.pairs.get(key).into_iter().flat_map(|pair| pair.halves.iter())
     }
 
     /// The verdict on a half; for a surplus half of the same pair, that it conflicts.
@@ -197,7 +198,7 @@ impl Resolver {
     }
 
     fn remember(&mut self, state: &PairState, northbound: &Northbound) {
-        for half in &state.halves {
+        for half in state.halves.iter() {
             let network = Id::of_network(&half.network);
             if let Some(record) = northbound.half_record(network, &half.name) {
                 self.records.insert(half.clone(), record);
@@ -211,7 +212,7 @@ impl Resolver {
             half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
         if let Some(old) = self.pair_of_half.remove(key) {
             if let Some(state) = self.pairs.get_mut(&old) {
-                state.halves.remove(key);
+                state.halves.remove_item(key);
             }
             self.mark(&old);
         }
@@ -226,7 +227,7 @@ impl Resolver {
         let id = Id::of_peering(&pair);
         self.pair_of_id.insert(id, pair.clone());
         let state = self.pairs.entry(pair.clone()).or_insert_with(|| PairState::new(id, &pair));
-        state.halves.insert(key.clone());
+        state.halves.find_or_insert(key.clone());
         self.networks.join(&pair);
         self.mark(&pair);
     }
@@ -302,9 +303,10 @@ impl Resolver {
     ) {
         let mut rivals = BTreeSet::new();
         for ((end, old), new) in End::BOTH.into_iter().zip(old).zip(&state.wanted) {
-            let Some(node) = self.networks.node(key_of_end(key, end)) else { continue };
+            let network = key_of_end(key, end);
             for prefix in old.iter().chain(new) {
-                rivals.extend(node.wanting(prefix).filter(|rival| *rival != key).cloned());
+                let wanting = self.networks.wanting(network, prefix);
+                rivals.extend(wanting.filter(|rival| *rival != key).cloned());
             }
         }
         for rival in rivals {
@@ -390,9 +392,9 @@ impl Resolver {
         prefix: &IpNet,
     ) -> Option<Claim> {
         let network = key_of_end(key, end);
-        let node = self.networks.node(network)?;
-        let mut rivals: Vec<(&Rank, &PeeringKey, &PairState)> = node
-            .wanting(prefix)
+        let mut rivals: Vec<(&Rank, &PeeringKey, &PairState)> = self
+            .networks
+            .wanting(network, prefix)
             .filter(|rival| *rival != key)
             .filter_map(|rival| self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair)))
             .collect();
@@ -429,7 +431,7 @@ impl PairState {
         Self {
             id,
             rank: Rank { new: true, since: None, key: key.clone() },
-            halves: BTreeSet::new(),
+            halves: SortedSet::new(),
             counting: [None, None],
             wanted: [Vec::new(), Vec::new()],
             claims: [Vec::new(), Vec::new()],

@@ -1,6 +1,6 @@
 //! What stays, what goes and what is held.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ovn_peerd::declare::{Directory, FileId, Owner, Reading};
 
@@ -220,10 +220,15 @@ fn the_limit_is_the_operators() {
 fn what_the_northbound_remembers_is_guarded_over_a_restart() {
     let mut before = book();
     before.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    let remembered = || {
+        BTreeMap::from([
+            (FileId::networks("a.toml"), (before.networks().cloned().collect(), vec![])),
+            (FileId::peerings("a.toml"), (vec![], before.halves().cloned().collect())),
+        ])
+    };
     let remembering = || {
         let mut book = book();
-        book.remember(FileId::networks("a.toml"), before.networks().cloned().collect(), vec![]);
-        book.remember(FileId::peerings("a.toml"), vec![], before.halves().cloned().collect());
+        book.remember(remembered());
         book
     };
     let mut book = remembering();
@@ -239,6 +244,49 @@ fn what_the_northbound_remembers_is_guarded_over_a_restart() {
     book.fold(all([networks("a.toml", WEB)]));
     assert!(book.held().is_some());
     assert_eq!(book.halves().count(), 20);
+}
+
+#[test]
+fn what_is_remembered_comes_before_what_was_read_first() {
+    let before = [
+        all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]),
+        all([networks("a.toml", WEB), peerings("a.toml", "typo")]),
+        all([networks("a.toml", WEB), peerings("a.toml", "project = \"blue\"\n")]),
+        all([networks("a.toml", WEB), peerings("b.toml", &many("blue", "q", 2))]),
+        all([networks("a.toml", WEB), networks("b.toml", WEB)]),
+        some([peerings("a.toml", &many("blue", "p", 3))]),
+    ];
+    let mut source = book();
+    source.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    let remembered = || {
+        let mut networks: Vec<_> = source.networks().cloned().collect();
+        let stale = networks.first().cloned().map(|mut network| {
+            network.key = network_key("blue", "gone");
+            network
+        });
+        networks.extend(stale);
+        BTreeMap::from([
+            (FileId::networks("a.toml"), (networks, vec![])),
+            (FileId::peerings("a.toml"), (vec![], source.halves().cloned().collect())),
+        ])
+    };
+    for reading in before {
+        let mut first = book();
+        first.remember(remembered());
+        first.fold(reading.clone());
+        let mut last = book();
+        last.fold(reading.clone());
+        last.remember(remembered());
+        let shown = |book: &ovn_peerd::declare::Book| {
+            let networks: Vec<_> = book.networks().cloned().collect();
+            let halves: Vec<_> = book.halves().cloned().collect();
+            (networks, halves, told(book), book.held().cloned(), book.ready())
+        };
+        assert_eq!(shown(&first), shown(&last), "{reading:?}");
+        first.confirm();
+        last.confirm();
+        assert_eq!(shown(&first), shown(&last), "confirmed: {reading:?}");
+    }
 }
 
 #[test]

@@ -20,6 +20,13 @@ impl Book {
         self.limit.is_exceeded(self.lost(outcomes).len(), self.halves.len())
     }
 
+    /// Keeps outcomes until they are confirmed.
+    pub(super) fn hold(&mut self, pending: Outcomes) {
+        let withdrawals = self.lost(&pending).into_iter().collect();
+        self.held = Some(Held { withdrawals, of: self.halves.len() });
+        self.pending = pending;
+    }
+
     /// The halves in effect that would not be afterwards, because no file declares them or their
     /// network any more. One that only moves between files is not lost.
     pub(super) fn lost(&self, outcomes: &Outcomes) -> BTreeSet<HalfKey> {

@@ -1,0 +1,70 @@
+//! What outlived the daemon: each file's last good declarations, as the northbound remembers them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Book, FileEntry, Outcomes};
+use crate::declare::contribution::Contribution;
+use crate::declare::model::{Half, Network};
+use crate::declare::source::FileId;
+
+/// What each file gave when it was last accepted.
+pub type Remembered = BTreeMap<FileId, (Vec<Network>, Vec<Half>)>;
+
+impl Book {
+    /// Puts what is remembered before all that files have said so far, and judges that anew: so a
+    /// typo made while the daemon was down takes no peering down, and a mass removal is held as if
+    /// the daemon had seen it. Meant for start-up, once.
+    pub fn remember(&mut self, remembered: Remembered) {
+        let mut said = self.take_back();
+        let mut outcomes = Outcomes::new();
+        for (file, (networks, halves)) in remembered {
+            if !self.files.contains_key(&file) {
+                self.files.insert(file.clone(), FileEntry::new(self.path_of(&file)));
+                if self.listed.contains(&file.directory) {
+                    said.insert(file.clone(), None);
+                }
+            }
+            let networks = networks.into_iter().map(|network| (None, network)).collect();
+            let halves = halves.into_iter().map(|half| (None, half)).collect();
+            outcomes.insert(file, Some(Contribution { networks, halves }));
+        }
+        self.apply(outcomes);
+        if self.is_too_much(&said) {
+            self.hold(said);
+        } else {
+            self.apply(said);
+        }
+    }
+
+    /// What files have said so far; the book is left without declarations, as if they had not.
+    fn take_back(&mut self) -> Outcomes {
+        let accepted = self.files.iter().filter(|(_, entry)| entry.accepted);
+        let mut said: Outcomes =
+            accepted.map(|(id, _)| (id.clone(), Some(Contribution::default()))).collect();
+        for claim in self.networks.take(&mut self.diagnostics) {
+            if let Some(Some(contribution)) = said.get_mut(&claim.file) {
+                contribution.networks.push((claim.position, claim.value));
+            }
+        }
+        for claim in self.halves.take(&mut self.diagnostics) {
+            if let Some(Some(contribution)) = said.get_mut(&claim.file) {
+                contribution.halves.push((claim.position, claim.value));
+            }
+        }
+        for entry in self.files.values_mut() {
+            entry.networks.clear();
+            entry.halves.clear();
+        }
+        self.held = None;
+        said.append(&mut self.pending);
+        said
+    }
+
+    fn path_of(&self, file: &FileId) -> Arc<str> {
+        match self.paths.get(&file.directory) {
+            Some(directory) => format!("{directory}/{}", file.name).into(),
+            None => Arc::clone(&file.name),
+        }
+    }
+}
