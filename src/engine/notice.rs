@@ -192,16 +192,17 @@ impl Notices {
 impl Engine {
     /// Tells the states that differ from those told last.
     pub(super) fn tell_states(&mut self) {
+        let mut halves = Vec::new();
         if std::mem::take(&mut self.notices.all) {
-            self.notices.pairs.extend(self.state.resolver.pairs().cloned());
+            self.notices.pairs.clear();
+            halves.extend(self.state.book.halves().map(|half| half.key.clone()));
         }
-        let pairs = std::mem::take(&mut self.notices.pairs);
-        for pair in pairs {
-            let halves: Vec<HalfKey> = self.state.resolver.halves_of(&pair).cloned().collect();
-            for half in halves {
-                if let Some(view) = self.half_view(&half) {
-                    self.notices.state(&half, view.state, view.reason, view.explanation);
-                }
+        for pair in std::mem::take(&mut self.notices.pairs) {
+            halves.extend(self.state.resolver.halves_of(&pair).cloned());
+        }
+        for half in halves {
+            if let Some(view) = self.half_view(&half) {
+                self.notices.state(&half, view.state, view.reason, view.explanation);
             }
         }
         let book = &self.state.book;

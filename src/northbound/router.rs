@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::ovsdb::{Replica, Row, Value};
@@ -72,9 +73,9 @@ pub struct RouterFacts {
     /// Networks on all other ports of others: uplinks, links to other routers.
     pub outward: Vec<Connected>,
     /// Names of uplink ports.
-    pub uplinks: BTreeSet<Arc<str>>,
+    pub uplinks: SortedSet<Arc<str>>,
     /// The route tables that inward ports look up; always holds the main one, the empty name.
-    pub tables: BTreeSet<Arc<str>>,
+    pub tables: SortedSet<Arc<str>>,
     /// Static routes of others.
     pub routes: Vec<ForeignRoute>,
     /// Reroute policies of others.
@@ -93,8 +94,8 @@ impl RouterFacts {
             kind: if gateway { RouterKind::Gateway } else { RouterKind::Distributed },
             inward: Vec::new(),
             outward: Vec::new(),
-            uplinks: BTreeSet::new(),
-            tables: BTreeSet::from(["".into()]),
+            uplinks: SortedSet::new(),
+            tables: vec![Arc::from("")].into(),
             routes: Vec::new(),
             reroutes: Vec::new(),
         };
@@ -146,11 +147,11 @@ impl RouterFacts {
         } else {
             self.inward.extend(networks);
             if let Some(table) = cell(row, router_port::OPTIONS).get("route_table") {
-                self.tables.insert(table.into());
+                self.tables.find_or_insert(table.into());
             }
         }
         if gateway {
-            self.uplinks.insert(name);
+            self.uplinks.find_or_insert(name);
         }
     }
 }

@@ -4,7 +4,10 @@
 //! intermediate JSON tree, since this is where nearly all of a client's CPU time goes. Tables, columns
 //! and members that were not asked for are skipped.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -15,7 +18,7 @@ use uuid::Uuid;
 use super::decode_value::{NameSeed, UuidText, ValueSeed};
 use super::layout::{ColumnId, Layout, Row, TableId, TableLayout};
 use super::update::{MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates};
-use super::value::Value;
+use super::value::{Atom, Value};
 
 /// Decodes all of `bytes` by `seed`.
 pub(super) fn whole<'de, S: DeserializeSeed<'de>>(
@@ -82,7 +85,9 @@ impl<'de> DeserializeSeed<'de> for ReplySeed<'_> {
         if self.method == MonitorMethod::MonitorCondSince {
             return deserializer.deserialize_seq(self);
         }
-        let seed = UpdatesSeed { layout: self.layout, method: self.method, partial: false };
+        let maps = Maps::default();
+        let (layout, method) = (self.layout, self.method);
+        let seed = UpdatesSeed { layout, method, partial: false, maps: &maps };
         let updates = seed.deserialize(deserializer)?;
         Ok(MonitorReply { found: false, last_id: Uuid::nil(), updates })
     }
@@ -99,7 +104,9 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
         let found: bool = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
         let last_id =
             seq.next_element_seed(UuidText)?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
-        let seed = UpdatesSeed { layout: self.layout, method: self.method, partial: found };
+        let maps = Maps::default();
+        let (layout, method) = (self.layout, self.method);
+        let seed = UpdatesSeed { layout, method, partial: found, maps: &maps };
         let updates =
             seq.next_element_seed(seed)?.ok_or_else(|| A::Error::invalid_length(2, &self))?;
         end_of_seq(seq)?;
@@ -140,7 +147,8 @@ impl<'de> Visitor<'de> for ParamsSeed<'_> {
         };
         let layout = (self.layout_of)(monitor_id.get())
             .ok_or_else(|| A::Error::custom(format_args!("no monitor has the id {monitor_id}")))?;
-        let seed = UpdatesSeed { layout, method: self.method, partial: true };
+        let maps = Maps::default();
+        let seed = UpdatesSeed { layout, method: self.method, partial: true, maps: &maps };
         let updates =
             seq.next_element_seed(seed)?.ok_or_else(|| A::Error::invalid_length(2, &self))?;
         end_of_seq(seq)?;
@@ -162,6 +170,25 @@ struct UpdatesSeed<'a> {
     method: MonitorMethod,
     /// Whether rows may be modified or deleted, or can only be there.
     partial: bool,
+    maps: &'a Maps,
+}
+
+/// The maps of one message: equal ones are kept once.
+#[derive(Default)]
+struct Maps(RefCell<HashSet<Pairs>>);
+
+type Pairs = Arc<[(Atom, Atom)]>;
+
+impl Maps {
+    fn share(&self, value: Value) -> Value {
+        let Value::Map(pairs) = value else { return value };
+        let mut known = self.0.borrow_mut();
+        if let Some(same) = known.get(&pairs) {
+            return Value::Map(Arc::clone(same));
+        }
+        known.insert(Arc::clone(&pairs));
+        Value::Map(pairs)
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for UpdatesSeed<'_> {
@@ -279,8 +306,8 @@ impl RowUpdateSeed<'_> {
     ) -> Result<RowUpdate, A::Error> {
         let table = self.0.table;
         match member {
-            Member::Initial => map.next_value_seed(RowSeed(table)).map(RowUpdate::Initial),
-            Member::Insert => map.next_value_seed(RowSeed(table)).map(RowUpdate::Insert),
+            Member::Initial => map.next_value_seed(RowSeed(self.0)).map(RowUpdate::Initial),
+            Member::Insert => map.next_value_seed(RowSeed(self.0)).map(RowUpdate::Insert),
             Member::Modify => map.next_value_seed(DiffSeed(table)).map(RowUpdate::Modify),
             Member::Delete => map.next_value::<IgnoredAny>().map(|_| RowUpdate::Delete),
             Member::Old | Member::New => Err(A::Error::custom("`old` or `new` in an update2")),
@@ -309,7 +336,7 @@ impl<'de> Visitor<'de> for RowUpdateSeed<'_> {
                     continue;
                 }
                 (Some(Member::New), MonitorMethod::Monitor) => {
-                    RowUpdate::Insert(map.next_value_seed(RowSeed(self.0.table))?)
+                    RowUpdate::Insert(map.next_value_seed(RowSeed(self.0))?)
                 }
                 (Some(_), MonitorMethod::Monitor) => {
                     return Err(A::Error::custom("neither `old` nor `new` in an update"));
@@ -343,7 +370,7 @@ impl RowUpdateSeed<'_> {
 }
 
 /// A whole row; what is omitted has its default.
-struct RowSeed<'a>(&'a TableLayout);
+struct RowSeed<'a>(RowsSeed<'a>);
 
 impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
     type Value = Row;
@@ -361,10 +388,10 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Row, A::Error> {
-        let mut row = self.0.default_row();
-        each_cell(self.0, map, |column, value| {
+        let mut row = self.0.table.default_row();
+        each_cell(self.0.table, map, |column, value| {
             if let Some(cell) = row.get_mut(usize::from(column.0)) {
-                *cell = value;
+                *cell = self.0.updates.maps.share(value);
             }
         })?;
         Ok(row)

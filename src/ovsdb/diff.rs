@@ -15,7 +15,7 @@ pub fn apply_diff(current: &Value, diff: Value, type_: &ColumnType) -> Value {
         return diff;
     }
     if type_.value.is_some() {
-        fold_map(current.pairs(), diff)
+        fold_map(current.pairs(), &diff)
     } else {
         fold_set(current.atoms(), diff)
     }
@@ -41,8 +41,8 @@ fn fold_set(current: &[Atom], diff: Value) -> Value {
     Value::set(folded)
 }
 
-fn fold_map(current: &[(Atom, Atom)], diff: Value) -> Value {
-    let changes = if let Value::Map(pairs) = diff { pairs.into_vec() } else { Vec::new() };
+fn fold_map(current: &[(Atom, Atom)], diff: &Value) -> Value {
+    let changes = diff.pairs().to_vec();
     let mut folded = Vec::with_capacity(current.len() + changes.len());
     let mut changes = changes.into_iter().peekable();
     for pair in current {

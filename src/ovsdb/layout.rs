@@ -5,6 +5,7 @@
 //! for every schema (users hold them as constants); whatever the schema lacks keeps its position and
 //! reads as the empty set.
 
+use ecow::EcoString;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
@@ -278,7 +279,7 @@ fn default_value(type_: Option<&ColumnType>) -> Value {
         AtomicType::Integer => Atom::Integer(0),
         AtomicType::Real => Atom::Real(0.0),
         AtomicType::Boolean => Atom::Boolean(false),
-        AtomicType::String => Atom::String(Box::default()),
+        AtomicType::String => Atom::String(EcoString::new()),
         AtomicType::Uuid => Atom::Uuid(uuid::Uuid::nil()),
     })
 }

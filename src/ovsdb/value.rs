@@ -6,7 +6,10 @@
 //! set), so that equal contents are equal values.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
+use ecow::EcoString;
 use uuid::Uuid;
 
 /// One atom (RFC 7047 section 5.1, `<atom>`). 24 bytes.
@@ -18,8 +21,8 @@ pub enum Atom {
     Real(f64),
     /// A boolean.
     Boolean(bool),
-    /// A string without NUL.
-    String(Box<str>),
+    /// A string without NUL; 15 bytes need no allocation.
+    String(EcoString),
     /// The identity of a row.
     Uuid(Uuid),
 }
@@ -79,6 +82,19 @@ impl PartialEq for Atom {
 
 impl Eq for Atom {}
 
+impl Hash for Atom {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind().hash(state);
+        match self {
+            Self::Integer(integer) => integer.hash(state),
+            Self::Real(real) => real.to_bits().hash(state),
+            Self::Boolean(boolean) => boolean.hash(state),
+            Self::String(string) => string.hash(state),
+            Self::Uuid(uuid) => uuid.hash(state),
+        }
+    }
+}
+
 impl From<&str> for Atom {
     fn from(string: &str) -> Self {
         Self::String(string.into())
@@ -110,8 +126,8 @@ pub enum Value {
     Atom(Atom),
     /// No atom, or two and more: sorted, without duplicates.
     Set(Box<[Atom]>),
-    /// One pair and more: sorted by key, each key once.
-    Map(Box<[(Atom, Atom)]>),
+    /// One pair and more: sorted by key, each key once. Shared: many rows carry the same tags.
+    Map(Arc<[(Atom, Atom)]>),
 }
 
 impl Default for Value {
@@ -150,7 +166,7 @@ impl Value {
             pairs.sort_by(|a, b| a.0.cmp(&b.0));
             pairs.dedup_by(|later, earlier| later.0 == earlier.0);
         }
-        Self::Map(pairs.into_boxed_slice())
+        Self::Map(pairs.into())
     }
 
     /// The atoms of a scalar, an optional or a set; none for a map.

@@ -239,7 +239,7 @@ impl<'a> Pair<'a> {
                 .collect(),
             tables: ready.router.tables.clone(),
             prefixes: families.iter().flat_map(|family| of(*family, admitted)).collect(),
-            whole: families.iter().copied().filter(|family| whole(family)).collect(),
+            whole: families.iter().copied().filter(whole).collect::<Vec<_>>().into(),
         }
     }
 }

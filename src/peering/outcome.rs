@@ -1,10 +1,10 @@
 //! What the rules decide: a verdict per half, and the link that shall stand, if any.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey};
@@ -95,12 +95,12 @@ pub struct LinkEnd {
     /// The router's own inward address of each linked family.
     pub addresses: Vec<IpAddr>,
     /// The route tables of the router that need the other end's prefixes.
-    pub tables: BTreeSet<Arc<str>>,
+    pub tables: SortedSet<Arc<str>>,
     /// This end's prefixes that the other end routes, of linked families.
     pub prefixes: Vec<IpNet>,
     /// The families in which these are all prefixes of the network: the registration's sets say
     /// the same then, and follow it without a change of the link's policies.
-    pub whole: BTreeSet<Family>,
+    pub whole: SortedSet<Family>,
 }
 
 impl LinkEnd {

@@ -56,7 +56,8 @@ pub struct Resolved {
 #[derive(Debug, Default)]
 pub struct Resolver {
     networks: Networks,
-    pairs: BTreeMap<PeeringKey, PairState>,
+    /// Boxed: a node of the tree holds eleven, used or not.
+    pairs: BTreeMap<PeeringKey, Box<PairState>>,
     pair_of_half: BTreeMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
     /// What was last recorded of each half: a record that somebody deletes is not forgotten.
@@ -226,7 +227,8 @@ impl Resolver {
         self.pair_of_half.insert(key.clone(), pair.clone());
         let id = Id::of_peering(&pair);
         self.pair_of_id.insert(id, pair.clone());
-        let state = self.pairs.entry(pair.clone()).or_insert_with(|| PairState::new(id, &pair));
+        let state =
+            self.pairs.entry(pair.clone()).or_insert_with(|| Box::new(PairState::new(id, &pair)));
         state.halves.find_or_insert(key.clone());
         self.networks.join(&pair);
         self.mark(&pair);
@@ -396,7 +398,9 @@ impl Resolver {
             .networks
             .wanting(network, prefix)
             .filter(|rival| *rival != key)
-            .filter_map(|rival| self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair)))
+            .filter_map(|rival| {
+                self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair.as_ref()))
+            })
             .collect();
         rivals.sort_by_key(|(rank, _, _)| *rank);
         rivals.into_iter().find_map(|(other, rival, pair)| {

@@ -65,7 +65,7 @@ impl Side<'_> {
     }
 
     fn routes(&self, rows: &mut Vec<DesiredRow>) {
-        for table in &self.local.tables {
+        for table in self.local.tables.iter() {
             for prefix in &self.remote.prefixes {
                 let Some(nexthop) = self.remote.address(Family::of(prefix)) else { continue };
                 let row = self
