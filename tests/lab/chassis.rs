@@ -1,21 +1,25 @@
-//! One OVN chassis: a network namespace with its own ovsdb-server, ovs-vswitchd and ovn-controller.
+//! One OVN chassis: a network namespace with its own ovsdb-server, ovs-vswitchd and ovn-controller, or a container that
+//! has them already.
 //!
 //! The datapath is the userspace one (`datapath_type=netdev`): it needs no kernel module. Two ovs-vswitchd of that kind
 //! cannot share a namespace (both want a tap named `ovs-netdev`), hence one namespace each.
 //!
-//! Invariant: `OVS_RUNDIR` and the like point into the chassis' own directory, so that no system OVS is ever spoken to.
+//! Invariant: in a namespace, `OVS_RUNDIR` and the like point into the chassis' own directory, so that no system OVS is ever spoken to.
 
 use std::path::{Path, PathBuf};
 
 use super::command::run_command;
+use super::container::Container;
+use super::daemon;
 use super::databases::{server, wait_for_socket};
+use super::multinode::MARK;
 use super::netns::{Netns, ip};
 use super::scope::Scope;
 use super::service::{Launch, Service};
 
 const VSWITCH_SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 /// The name by which a localnet port finds the bridge to the outside.
-pub const PHYSICAL_NETWORK: &str = "physnet";
+pub const PHYSICAL_NETWORK: &str = "public";
 /// The bridge to the outside.
 pub const EXTERNAL_BRIDGE: &str = "br-ex";
 
@@ -34,14 +38,23 @@ pub struct Overlay {
 #[derive(Debug)]
 pub struct Chassis {
     name: String,
-    dir: PathBuf,
     // Processes before the namespace: fields are dropped in this order.
-    /// ovn-controller.
-    pub controller: Service,
-    /// ovs-vswitchd.
-    pub vswitchd: Service,
-    server: Service,
+    place: Place,
     netns: Netns,
+}
+
+#[derive(Debug)]
+enum Place {
+    Here(Box<Processes>),
+    Node(Container),
+}
+
+#[derive(Debug)]
+struct Processes {
+    dir: PathBuf,
+    controller: Service,
+    vswitchd: Service,
+    server: Service,
 }
 
 impl Chassis {
@@ -52,13 +65,56 @@ impl Chassis {
         std::fs::create_dir(&dir).expect("a chassis' directory can be made");
         let server = server(&dir, "db", VSWITCH_SCHEMA, None, None);
         wait_for_socket(&server, &dir.join("db.sock"));
-        let vswitchd = Service::start("vswitchd", daemon("ovs-vswitchd", &dir, netns.name()));
+        let vswitchd = Service::start("vswitchd", process("ovs-vswitchd", &dir, netns.name()));
         let controller =
-            Service::stopped("controller", daemon("ovn-controller", &dir, netns.name()));
-        let chassis = Chassis { name: name.to_owned(), dir, controller, vswitchd, server, netns };
+            Service::stopped("controller", process("ovn-controller", &dir, netns.name()));
+        let place = Place::Here(Box::new(Processes { dir, controller, vswitchd, server }));
+        let chassis = Chassis { name: name.to_owned(), place, netns };
         chassis.configure(overlay);
-        chassis.controller.start_again();
+        chassis.controller().start_again();
         chassis
+    }
+
+    /// One that runs already in a container; `netns` is a name for its namespace.
+    pub(super) fn on_node(node: Container, netns: Netns) -> Chassis {
+        Chassis { name: node.name().to_owned(), place: Place::Node(node), netns }
+    }
+
+    /// ovn-controller, to stop, kill and pause it; panics where it is a node's own.
+    #[track_caller]
+    pub fn controller(&self) -> &Service {
+        match &self.place {
+            Place::Here(processes) => &processes.controller,
+            Place::Node(_) => panic!("{}: its ovn-controller is the node's own", self.name),
+        }
+    }
+
+    /// All that ovn-controller has said.
+    #[track_caller]
+    pub fn controller_log(&self) -> String {
+        match &self.place {
+            Place::Here(processes) => processes.controller.log(),
+            Place::Node(node) => node.run(&["cat", "/var/log/ovn/ovn-controller.log"]),
+        }
+    }
+
+    /// The container that it is.
+    pub(super) fn node(&self) -> Option<&Container> {
+        match &self.place {
+            Place::Here(_) => None,
+            Place::Node(node) => Some(node),
+        }
+    }
+
+    /// Unplugs what tests have plugged into a container, and ends what they have started there.
+    #[track_caller]
+    pub(super) fn leave_clean(&self) {
+        let Some(node) = self.node() else { return };
+        node.end_all(Path::new(daemon::DAEMON));
+        let plugged = self.vsctl(&["--bare", "--columns=name", "find", "Interface", MARK]);
+        for port in plugged.split_whitespace() {
+            self.vsctl_no_wait(&["--if-exists", "del-port", port]);
+        }
     }
 
     /// Its name, also OVN's (`system-id`).
@@ -86,9 +142,12 @@ impl Chassis {
     /// How many OpenFlow flows `br-int` holds.
     #[track_caller]
     pub fn openflow_flows(&self) -> usize {
-        let socket = format!("unix:{}/br-int.mgmt", self.dir.display());
+        let bridge = match &self.place {
+            Place::Here(processes) => format!("unix:{}/br-int.mgmt", processes.dir.display()),
+            Place::Node(_) => "br-int".to_owned(),
+        };
         let flows =
-            self.tool("ovs-ofctl", &["-OOpenFlow15", "--no-stats"], &["dump-flows", &socket]);
+            self.tool("ovs-ofctl", &["-OOpenFlow15", "--no-stats"], &["dump-flows", &bridge]);
         flows.lines().count()
     }
 
@@ -99,16 +158,18 @@ impl Chassis {
         ip(self.netns.name(), &[pair, format!("link set {port} up")]);
         // Checksums that veth would have left to a device's hardware are wrong once in the userspace datapath.
         self.netns.run(&["ethtool", "-K", port, "tx", "off"]);
-        let mut args = vec!["add-port", bridge, port];
+        let mut args = vec!["add-port", bridge, port, "--", "set", "Interface", port, MARK];
         let iface_id = iface_id.map(|id| format!("external_ids:iface-id={id}"));
-        if let Some(iface_id) = &iface_id {
-            args.extend(["--", "set", "Interface", port, iface_id]);
-        }
+        args.extend(iface_id.as_deref());
         self.vsctl_no_wait(&args);
     }
 
     pub(super) fn services(&self) -> impl Iterator<Item = &Service> {
-        [&self.controller, &self.vswitchd, &self.server].into_iter()
+        let processes = match &self.place {
+            Place::Here(processes) => Some(&**processes),
+            Place::Node(_) => None,
+        };
+        processes.into_iter().flat_map(|p| [&p.controller, &p.vswitchd, &p.server])
     }
 
     /// The bridges, and the keys that ovn-controller reads (ovn-controller(8)).
@@ -143,12 +204,19 @@ impl Chassis {
 
     #[track_caller]
     fn tool(&self, program: &str, options: &[&str], args: &[&str]) -> String {
-        let mut command = std::process::Command::new(program);
-        command.args(options);
-        if program == "ovs-vsctl" {
-            command.arg(format!("--db=unix:{}/db.sock", self.dir.display()));
-        }
-        command.args(args).envs(environment(&self.dir));
+        let mut command = match &self.place {
+            Place::Node(node) => Container::command(node.name(), &[program]),
+            Place::Here(processes) => {
+                let dir = &processes.dir;
+                let mut command = std::process::Command::new(program);
+                command.envs(environment(dir));
+                if program == "ovs-vsctl" {
+                    command.arg(format!("--db=unix:{}/db.sock", dir.display()));
+                }
+                command
+            }
+        };
+        command.args(options).args(args);
         run_command(command)
     }
 }
@@ -168,7 +236,7 @@ fn environment(dir: &Path) -> impl Iterator<Item = (&'static str, &Path)> {
     names.into_iter().map(move |name| (name, dir))
 }
 
-fn daemon(program: &str, dir: &Path, namespace: &str) -> Launch {
+fn process(program: &str, dir: &Path, namespace: &str) -> Launch {
     let mut launch = Launch::new(program, dir).inside(namespace);
     for (name, value) in environment(dir) {
         launch = launch.env(name, value);

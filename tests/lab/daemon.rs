@@ -13,12 +13,18 @@ use serde_json::Value;
 
 use super::Lab;
 use super::command::{output, poll};
+use super::multinode::Cluster;
 use super::service::{Launch, Service};
 
 /// The daemon's binary, built by cargo for this test.
 pub const DAEMON: &str = env!("CARGO_BIN_EXE_ovn-peerd");
 /// The operator's command, likewise.
 pub const CONTROL: &str = env!("CARGO_BIN_EXE_ovn-peerctl");
+
+/// The daemon's copy in a directory that a lab's nodes see.
+pub(super) fn in_nodes(dir: &Path) -> PathBuf {
+    dir.join("ovn-peerd")
+}
 
 /// How long the daemon may take to its first answer on the control socket.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -50,16 +56,21 @@ impl Daemon {
         for sub in ["networks.d", "peerings.d"] {
             fs::create_dir_all(dir.join(sub)).expect("the configuration directory can be made");
         }
+        let node = lab.node_of(host);
         let config = format!(
-            "[northbound]\nremotes = [\"{}\"]\n\
+            "[northbound]\n{}\
              [paths]\nnetworks = \"networks.d\"\npeerings = \"peerings.d\"\n\
              [control]\nsocket = \"{}\"\n\
              [daemon]\nhost = \"{host}\"\n{more}",
-            lab.nb_remote(),
+            remotes(lab),
             dir.join("control.sock").display()
         );
         fs::write(dir.join("ovn-peerd.toml"), config).expect("the configuration can be written");
-        let launch = Launch::new(DAEMON, &dir).arg("--config").arg(dir.join("ovn-peerd.toml"));
+        let launch = match node {
+            None => Launch::new(DAEMON, &dir),
+            Some(node) => Launch::new(in_nodes(lab.dir()), &dir).in_container(node),
+        };
+        let launch = launch.arg("--config").arg(dir.join("ovn-peerd.toml"));
         Daemon { service: Service::stopped("ovn-peerd", launch), dir }
     }
 
@@ -209,6 +220,16 @@ impl Daemon {
             return Err(said(&listed));
         }
         serde_json::from_slice(&listed.stdout).map_err(|e| format!("{e}: {}", said(&listed)))
+    }
+}
+
+/// The northbound as a daemon of this lab reaches it.
+fn remotes(lab: &Lab) -> String {
+    match lab.cluster() {
+        None => format!("remotes = [\"{}\"]\n", lab.nb_remote()),
+        Some(cluster) => {
+            format!("remotes = {:?}\n{}", cluster.remotes(), Cluster::node_certificates())
+        }
     }
 }
 

@@ -7,9 +7,10 @@
 //! | [`Lab::northbound_only`] | NB, SB | the same, with nobody else writing |
 //! | [`Lab::single_chassis`] | all of that, and one chassis | packets, in about two seconds |
 //! | [`Lab::two_chassis_and_gateway`] | central, hv1, hv2, gw1 on an underlay | packets between chassis |
+//! | [`Lab::fake_multinode`] | the same as containers, if `tests/multinode/run` has started them | TLS, clusters, hosts |
 //!
 //! A test body takes `&Lab` and does not know which one it is: [`on_every_lab!`] makes a test of it for each of the last
-//! two. [`topology`] builds networks, guests and uplinks; a [`host::Host`] pings, connects, forges and captures;
+//! three. [`topology`] builds networks, guests and uplinks; a [`host::Host`] pings, connects, forges and captures;
 //! [`northbound`] compares whole dumps and counts transactions; [`daemon`] drives the binaries under test.
 //!
 //! Needs root and OVN's packages, and fails without. Labs run side by side in any number of test processes. Whatever a lab
@@ -30,9 +31,11 @@
 
 pub mod chassis;
 pub mod command;
+pub mod container;
 pub mod daemon;
 pub mod databases;
 pub mod host;
+pub mod multinode;
 pub mod netns;
 pub mod northbound;
 pub mod probe;
@@ -49,7 +52,9 @@ use std::time::Duration;
 
 use chassis::{Chassis, Overlay};
 use command::poll;
+use container::Container;
 use databases::{Databases, Placement};
+use multinode::Cluster;
 use netns::Netns;
 use scope::Scope;
 use service::Service;
@@ -57,26 +62,56 @@ use service::Service;
 /// How long OVN may take to do what it was told, on a slow and busy machine.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs one test body on lab 1 and on lab 3: `on_every_lab!(name_of_a_fn_that_takes_a_lab, ...)`.
+/// Runs one test body on labs 1, 3 and, where it is there, 4: `on_every_lab!(name_of_a_fn_that_takes_a_lab, ...)`.
 #[macro_export]
 macro_rules! on_every_lab {
     ($($body:ident),+ $(,)?) => {
         mod single_chassis {
             $(#[test] fn $body() { super::$body(&$crate::lab::Lab::single_chassis()); })+
         }
+        $crate::on_several_chassis!($($body),+);
+    };
+}
+
+/// The same on labs 3 and 4 only: for what takes several hosts.
+#[macro_export]
+macro_rules! on_several_chassis {
+    ($($body:ident),+ $(,)?) => {
         mod two_chassis_and_gateway {
             $(#[test] fn $body() { super::$body(&$crate::lab::Lab::two_chassis_and_gateway()); })+
+        }
+        $crate::on_fake_multinode!($($body),+);
+    };
+}
+
+/// The same on lab 4 only: for what containers alone can show.
+#[macro_export]
+macro_rules! on_fake_multinode {
+    ($($body:ident),+ $(,)?) => {
+        mod fake_multinode {
+            $(#[test] fn $body() {
+                if let Some(lab) = $crate::lab::Lab::fake_multinode() {
+                    super::$body(&lab);
+                }
+            })+
         }
     };
 }
 
-/// A running OVN. Dropping it ends everything.
+/// Where the databases are.
+#[derive(Debug)]
+enum Central {
+    Here(Box<Databases>),
+    Nodes(Box<Cluster>),
+}
+
+/// A running OVN. Dropping it ends everything, or, on nodes that others have started, takes away all that was added.
 #[derive(Debug)]
 pub struct Lab {
     chassis: Vec<Chassis>,
     /// How many of `chassis`, from the first, take guests; uplinks are on the last one.
     hypervisors: usize,
-    databases: Databases,
+    central: Central,
     namespaces: Mutex<Vec<Netns>>,
     numbers: AtomicU32,
     outside: Mutex<Option<host::Host>>,
@@ -88,21 +123,21 @@ impl Lab {
     /// Northbound, southbound and ovn-northd, without any chassis.
     #[track_caller]
     pub fn databases_only() -> Lab {
-        Lab::central(true)
+        Lab::without_chassis(true)
     }
 
     /// Northbound and southbound, without ovn-northd: nobody writes but the test.
     #[track_caller]
     pub fn northbound_only() -> Lab {
-        Lab::central(false)
+        Lab::without_chassis(false)
     }
 
     /// One chassis, `hv1`, that takes guests and uplinks.
     #[track_caller]
     pub fn single_chassis() -> Lab {
-        let mut lab = Lab::central(true);
+        let mut lab = Lab::without_chassis(true);
         let overlay = Overlay {
-            southbound: format!("unix:{}", lab.databases.sb_socket().display()),
+            southbound: format!("unix:{}", lab.databases().sb_socket().display()),
             encap_ip: "127.0.0.1".to_owned(),
             underlay_port: None,
         };
@@ -140,7 +175,7 @@ impl Lab {
         let lab = Lab {
             chassis,
             hypervisors: 2,
-            databases,
+            central: Central::Here(Box::new(databases)),
             namespaces,
             numbers: AtomicU32::new(1),
             outside: Mutex::new(None),
@@ -150,15 +185,45 @@ impl Lab {
         lab
     }
 
+    /// ovn-fake-multinode: two chassis for guests and one for uplinks, each a container; `None` where nobody has started it,
+    /// which is said.
     #[track_caller]
-    fn central(with_northd: bool) -> Lab {
+    pub fn fake_multinode() -> Option<Lab> {
+        let cluster = Cluster::take()?;
+        command::require_root_and_tools();
+        let scope = Scope::inside(cluster.shared());
+        std::fs::copy(daemon::DAEMON, daemon::in_nodes(scope.dir()))
+            .expect("the daemon can be copied to where nodes see it");
+        let attach = |name: &str| {
+            let node = Container::named(name);
+            let netns = Netns::of_process(&scope, name, node.init());
+            Chassis::on_node(node, netns)
+        };
+        let chassis: Vec<_> = cluster.chassis().map(attach).collect();
+        let lab = Lab {
+            hypervisors: chassis.len() - 1,
+            chassis,
+            central: Central::Nodes(Box::new(cluster)),
+            namespaces: Mutex::new(vec![]),
+            numbers: AtomicU32::new(1),
+            outside: Mutex::new(None),
+            scope,
+        };
+        lab.leave_nodes_clean();
+        lab.wait_for_chassis();
+        lab.sync();
+        Some(lab)
+    }
+
+    #[track_caller]
+    fn without_chassis(with_northd: bool) -> Lab {
         command::require_root_and_tools();
         let scope = Scope::new();
         let databases = Databases::start(scope.dir(), Placement::default(), with_northd);
         Lab {
             chassis: vec![],
             hypervisors: 0,
-            databases,
+            central: Central::Here(Box::new(databases)),
             namespaces: Mutex::new(vec![]),
             numbers: AtomicU32::new(1),
             outside: Mutex::new(None),
@@ -171,14 +236,20 @@ impl Lab {
         self.scope.dir()
     }
 
-    /// The central processes, to stop, kill and pause them.
+    /// The central processes, to stop, kill and pause them; panics where they are on nodes, which are paused instead
+    /// ([`Lab::cluster`]).
+    #[track_caller]
     pub fn databases(&self) -> &Databases {
-        &self.databases
+        match &self.central {
+            Central::Here(databases) => databases,
+            Central::Nodes(_) => panic!("the databases are on nodes: see Lab::cluster"),
+        }
     }
 
-    /// The northbound's Unix socket.
+    /// The northbound's Unix socket; panics as [`Lab::databases`].
+    #[track_caller]
     pub fn nb_socket(&self) -> PathBuf {
-        self.databases.nb_socket()
+        self.databases().nb_socket()
     }
 
     /// The northbound as an OVSDB remote (`unix:PATH`).
@@ -213,8 +284,28 @@ impl Lab {
         });
     }
 
+    /// The container that stands for a daemon's host: `hv2` is the second chassis, any other name one of the chassis.
+    /// `None` in a lab of namespaces.
+    fn node_of(&self, host: &str) -> Option<&Container> {
+        let number = host.strip_prefix("hv").and_then(|n| n.parse::<usize>().ok()).unwrap_or(1);
+        self.chassis.get(number.saturating_sub(1) % self.chassis.len().max(1))?.node()
+    }
+
+    /// Takes away what a test has added to nodes: this one, or one that was killed.
+    fn leave_nodes_clean(&self) {
+        let Central::Nodes(cluster) = &self.central else { return };
+        cluster.unpause_all();
+        self.chassis.iter().for_each(Chassis::leave_clean);
+        cluster.empty();
+    }
+
     fn services(&self) -> impl Iterator<Item = &Service> {
-        self.chassis.iter().flat_map(Chassis::services).chain(self.databases.services())
+        let central = match &self.central {
+            Central::Here(databases) => Some(&**databases),
+            Central::Nodes(_) => None,
+        };
+        let central = central.into_iter().flat_map(Databases::services);
+        self.chassis.iter().flat_map(Chassis::services).chain(central)
     }
 }
 
@@ -232,6 +323,10 @@ impl Drop for Lab {
         for host in self.namespaces.lock().into_iter().flat_map(|mut all| std::mem::take(&mut *all))
         {
             drop(host);
+        }
+        // In a panic a second one would abort; the next lab cleans as well.
+        if !std::thread::panicking() {
+            self.leave_nodes_clean();
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::command::{output, poll, run_command};
+use super::command::{output, poll, run, run_command};
 use super::scope::{NAMESPACES, Scope};
 
 /// A network namespace, with its loopback up.
@@ -30,6 +30,14 @@ impl Netns {
         let netns = Netns { name };
         netns.ip(&["link set lo up".to_owned()]);
         netns
+    }
+
+    /// Gives the namespace of a process a name; dropping it takes the name only.
+    #[track_caller]
+    pub fn of_process(scope: &Scope, role: &str, pid: i32) -> Netns {
+        let name = scope.name_for(role);
+        run("ip", ["netns", "attach", &name, &pid.to_string()]);
+        Netns { name }
     }
 
     /// Its name, as `ip -n` takes it.

@@ -28,6 +28,9 @@ const KEPT_BY_NORTHD: &[(&str, &str)] = &[
     ("Logical_Switch_Port", "dynamic_addresses"),
     ("Logical_Router_Port", "status"),
     ("BFD", "status"),
+    // By the server itself, of who is connected.
+    ("Connection", "status"),
+    ("Connection", "is_connected"),
 ];
 
 /// The whole northbound database at one moment.
@@ -128,8 +131,13 @@ impl Lab {
     /// The northbound as it is now.
     #[track_caller]
     pub fn dump(&self) -> Dump {
-        let remote = self.nb_remote();
-        let text = run("ovsdb-client", ["dump", "--format=json", &remote, "OVN_Northbound"]);
+        let text = match self.cluster() {
+            Some(cluster) => cluster.dump(),
+            None => {
+                let remote = self.nb_remote();
+                run("ovsdb-client", ["dump", "--format=json", &remote, "OVN_Northbound"])
+            }
+        };
         let tables = text.lines().filter(|l| !l.trim().is_empty()).map(|line| {
             let table: Value = serde_json::from_str(line).expect("ovsdb-client prints JSON");
             let name = table["caption"].as_str().expect("a caption");
@@ -143,12 +151,16 @@ impl Lab {
     /// ten minutes).
     #[track_caller]
     pub fn northbound_records(&self) -> Vec<Record> {
-        let file = std::fs::read(self.databases().nb_file()).expect("the database file is there");
-        let text = String::from_utf8_lossy(&file);
+        let text = match self.cluster() {
+            Some(cluster) => cluster.northbound_file(),
+            None => std::fs::read_to_string(self.databases().nb_file())
+                .expect("the database file is there"),
+        };
         // A header line, then the record on a line; the first record is the schema. A record that is being written
         // now has not been answered yet: it belongs to the next reading.
         let bodies = text.lines().filter(|line| !line.starts_with("OVSDB ")).skip(1);
-        bodies.filter_map(|b| serde_json::from_str(b).ok()).map(record).collect()
+        let bodies = bodies.filter_map(|b| serde_json::from_str(b).ok());
+        bodies.filter_map(transaction).map(record).collect()
     }
 
     /// How many transactions wrote to the northbound, not counting what northd keeps there.
@@ -224,6 +236,14 @@ fn forget(value: &mut Value, ids: &BTreeSet<String>) {
             *value = members.remove(0);
         }
     }
+}
+
+/// A clustered server's entry has the transaction beside a schema in its `data`, or none when it is about the cluster.
+fn transaction(entry: Value) -> Option<Value> {
+    if entry.get("term").is_none() {
+        return Some(entry);
+    }
+    entry.get("data")?.get(1).cloned()
 }
 
 fn record(body: Value) -> Record {

@@ -27,18 +27,23 @@ pub struct Scope {
 impl Scope {
     /// Takes a fresh corner, after sweeping those of labs whose process is gone.
     pub fn new() -> Scope {
+        Scope::inside(Path::new(ROOT))
+    }
+
+    /// The same with its directory in `root`, where somebody else sweeps directories.
+    pub fn inside(root: &Path) -> Scope {
         static SWEEP: Once = Once::new();
         static NEXT: AtomicU32 = AtomicU32::new(0);
         SWEEP.call_once(sweep);
         let pid = std::process::id();
         let start = start_time(pid).expect("/proc/<own pid>/stat can be read");
         let name = format!("{PREFIX}-{pid}-{start}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let dir = Path::new(ROOT).join(&name);
+        let dir = root.join(&name);
         fs::create_dir(&dir).unwrap_or_else(|e| panic!("cannot create {}: {e}", dir.display()));
         Scope { name, dir }
     }
 
-    /// The directory, of at most 40 bytes.
+    /// The directory, of at most 60 bytes.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

@@ -1,23 +1,30 @@
 //! Long-lived processes of a lab: started, signalled and ended by their id.
 //!
 //! Invariants: no process outlives its [`Service`], nor the test process, even when that is killed with SIGKILL (the
-//! kernel sends the parent-death signal); every process works in the lab's directory, by which stale ones are found.
+//! kernel sends the parent-death signal); every process works in the lab's directory, by which stale ones are found. A
+//! process in a container outlives a test that is killed with SIGKILL: the next lab there ends it.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::command::poll;
+use super::container::Container;
 use super::scope::NAMESPACES;
 
 /// How long a process may take to obey SIGTERM before it is killed.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a container may take to start a process.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// In a container: tells the process' id there, and becomes the program.
+const TELL_ID: &str = r#"echo $$ >"$0.new" && mv "$0.new" "$0" && exec "$@""#;
 
 /// What to start: a program, its arguments, its surroundings.
 #[derive(Clone, Debug)]
@@ -27,13 +34,15 @@ pub struct Launch {
     env: Vec<(String, OsString)>,
     dir: PathBuf,
     namespace: Option<String>,
+    container: Option<Container>,
 }
 
 impl Launch {
     /// A program that works in `dir`, a directory inside the lab's.
     pub fn new(program: impl Into<OsString>, dir: &Path) -> Launch {
         let dir = dir.to_owned();
-        Launch { program: program.into(), args: vec![], env: vec![], dir, namespace: None }
+        let program = program.into();
+        Launch { program, args: vec![], env: vec![], dir, namespace: None, container: None }
     }
 
     /// Appends an argument.
@@ -60,6 +69,18 @@ impl Launch {
         self
     }
 
+    /// Runs it in a container, which must see its directory under the same path.
+    pub fn in_container(mut self, container: &Container) -> Launch {
+        self.container = Some(container.clone());
+        self
+    }
+
+    /// Where the process tells its id, if it is in a container.
+    fn id_file(&self) -> PathBuf {
+        let name = Path::new(&self.program).file_name().expect("a program has a name");
+        self.dir.join(name).with_extension("pid")
+    }
+
     /// The command, wrapped so that it dies with this process. setpriv and nsenter replace themselves by the program,
     /// so the child's id is the program's.
     pub fn command(&self) -> Command {
@@ -68,8 +89,17 @@ impl Launch {
         if let Some(namespace) = &self.namespace {
             command.args(["nsenter", &format!("--net={NAMESPACES}/{namespace}"), "--"]);
         }
-        command.arg(&self.program).args(&self.args).current_dir(&self.dir);
-        command.envs(self.env.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());
+        command.current_dir(&self.dir).stdin(Stdio::null());
+        if let Some(container) = &self.container {
+            command.args(["podman", "exec", "--workdir"]).arg(&self.dir);
+            for (name, value) in &self.env {
+                command.arg("--env").arg(format!("{name}={}", value.to_string_lossy()));
+            }
+            command.args([container.name(), "sh", "-c", TELL_ID]).arg(self.id_file());
+        } else {
+            command.envs(self.env.iter().map(|(k, v)| (k, v)));
+        }
+        command.arg(&self.program).args(&self.args);
         command
     }
 }
@@ -80,7 +110,49 @@ pub struct Service {
     name: String,
     launch: Launch,
     log: PathBuf,
-    child: Mutex<Option<Child>>,
+    running: Mutex<Option<Running>>,
+}
+
+/// A started process.
+#[derive(Debug)]
+struct Running {
+    /// The process, or podman's client that waits for it.
+    child: Child,
+    /// The process, when it is in a container.
+    inner: Option<Pid>,
+}
+
+impl Running {
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn pid(&self) -> Pid {
+        let own = || Pid::from_raw(i32::try_from(self.child.id()).expect("process ids fit pid_t"));
+        self.inner.unwrap_or_else(own)
+    }
+
+    /// Only while it runs: later its id may be another's.
+    fn signal(&mut self, which: Signal) {
+        if self.is_running() {
+            let _ = kill(self.pid(), which);
+        }
+    }
+
+    /// Waits for its end, and kills it after `patience`. Tells whether it ended by itself.
+    fn end(mut self, patience: Duration) -> bool {
+        let start = std::time::Instant::now();
+        while self.is_running() {
+            if start.elapsed() >= patience {
+                self.signal(Signal::SIGKILL);
+                // Podman's client ends soon after the process for which it waits.
+                reap(self.child, PATIENCE);
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
 }
 
 impl Service {
@@ -95,54 +167,62 @@ impl Service {
     /// One that [`Service::start_again`] will start.
     pub fn stopped(name: &str, launch: Launch) -> Service {
         let log = launch.dir.join(format!("{name}.log"));
-        Service { name: name.to_owned(), launch, log, child: Mutex::new(None) }
+        Service { name: name.to_owned(), launch, log, running: Mutex::new(None) }
     }
 
     /// Starts it, when it does not run.
     #[track_caller]
     pub fn start_again(&self) {
-        let mut child = self.child.lock().expect("no holder panics");
-        assert!(child.is_none(), "{} runs already", self.name);
+        let mut running = self.running();
+        assert!(running.is_none(), "{} runs already", self.name);
         let log = append(&self.log);
+        let id_file = self.launch.id_file();
+        let _ = std::fs::remove_file(&id_file);
         let mut command = self.launch.command();
         command.stdout(log.try_clone().expect("a file can be duplicated")).stderr(log);
-        *child = Some(spawn(command));
+        let child = spawn(command);
+        let inner = self.launch.container.as_ref().map(|container| {
+            poll(&format!("{} tells its id", self.name), START_LIMIT, || {
+                let text = std::fs::read_to_string(&id_file).map_err(|e| e.to_string())?;
+                let inside = text.trim().parse().map_err(|e| format!("{text:?}: {e}"))?;
+                container.outside_id(inside).ok_or_else(|| format!("no process {inside}"))
+            })
+        });
+        *running = Some(Running { child, inner });
     }
 
     /// Whether it has not ended by itself.
     pub fn is_running(&self) -> bool {
-        let mut child = self.child.lock().expect("no holder panics");
-        child.as_mut().is_some_and(|c| c.try_wait().is_ok_and(|status| status.is_none()))
+        self.running().as_mut().is_some_and(Running::is_running)
     }
 
     /// The process id; panics when it is not started.
     #[track_caller]
     pub fn pid(&self) -> u32 {
-        let child = self.child.lock().expect("no holder panics");
-        child.as_ref().unwrap_or_else(|| panic!("{} is not started", self.name)).id()
+        let running = self.running();
+        let running = running.as_ref().unwrap_or_else(|| panic!("{} is not started", self.name));
+        u32::try_from(running.pid().as_raw()).expect("process ids are positive")
     }
 
     /// Ends it at once, as a crash would.
     pub fn kill9(&self) {
-        if let Some(mut child) = self.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(running) = self.take() {
+            running.end(Duration::ZERO);
         }
     }
 
     /// Asks it to end (SIGTERM) without waiting; [`Service::stop`] then waits.
     pub fn ask_to_stop(&self) {
-        let child = self.child.lock().expect("no holder panics");
-        if let Some(child) = child.as_ref() {
-            signal(child, Signal::SIGTERM);
-            signal(child, Signal::SIGCONT);
+        if let Some(running) = self.running().as_mut() {
+            running.signal(Signal::SIGTERM);
+            running.signal(Signal::SIGCONT);
         }
     }
 
     /// Ends it with SIGTERM, after two seconds with SIGKILL. Tells whether SIGTERM was enough.
     pub fn stop(&self) -> bool {
         self.ask_to_stop();
-        self.take().is_none_or(|child| reap(child, PATIENCE))
+        self.take().is_none_or(|running| running.end(PATIENCE))
     }
 
     /// Freezes it (SIGSTOP): it keeps its connections and answers nothing.
@@ -158,8 +238,9 @@ impl Service {
     /// Sends it a signal.
     #[track_caller]
     pub fn signal(&self, which: Signal) {
-        let child = self.child.lock().expect("no holder panics");
-        signal(child.as_ref().unwrap_or_else(|| panic!("{} is not started", self.name)), which);
+        let mut running = self.running();
+        let running = running.as_mut().unwrap_or_else(|| panic!("{} is not started", self.name));
+        running.signal(which);
     }
 
     /// All that it has printed so far, over all its starts.
@@ -174,8 +255,12 @@ impl Service {
         &self.name
     }
 
-    fn take(&self) -> Option<Child> {
-        self.child.lock().expect("no holder panics").take()
+    fn take(&self) -> Option<Running> {
+        self.running().take()
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,22 +2,20 @@
 //!
 //! Invariant: a wait has a deadline, after which the test fails and says what was missing.
 
-use std::path::Path;
-
 use super::command::{poll, run_command};
-use super::{Lab, SETTLE_LIMIT};
+use super::{Central, Lab, SETTLE_LIMIT};
 
 impl Lab {
     /// Runs `ovn-nbctl`; panics when it fails.
     #[track_caller]
     pub fn nbctl<S: AsRef<str>>(&self, args: &[S]) -> String {
-        self.control("ovn-nbctl", &self.databases.nb_socket(), args)
+        self.control("ovn-nbctl", args)
     }
 
     /// Runs `ovn-sbctl`; panics when it fails.
     #[track_caller]
     pub fn sbctl<S: AsRef<str>>(&self, args: &[S]) -> String {
-        self.control("ovn-sbctl", &self.databases.sb_socket(), args)
+        self.control("ovn-sbctl", args)
     }
 
     /// Runs many `ovn-nbctl` commands in one transaction: a command a line, blank lines and `#` comments skipped.
@@ -60,14 +58,20 @@ impl Lab {
     pub fn assert_all_matches_parse(&self) {
         self.sync();
         for chassis in &self.chassis {
-            let log = chassis.controller.log();
+            let log = chassis.controller_log();
             let bad: Vec<_> = log.lines().filter(|l| l.contains("error parsing match")).collect();
             assert!(bad.is_empty(), "{}: {}", chassis.name(), bad.join("\n"));
         }
     }
 
     #[track_caller]
-    fn control<S: AsRef<str>>(&self, program: &str, socket: &Path, args: &[S]) -> String {
+    fn control<S: AsRef<str>>(&self, program: &str, args: &[S]) -> String {
+        let databases = match &self.central {
+            Central::Here(databases) => databases,
+            Central::Nodes(cluster) => return cluster.control(program, args),
+        };
+        let southbound = program == "ovn-sbctl";
+        let socket = if southbound { databases.sb_socket() } else { databases.nb_socket() };
         let mut command = std::process::Command::new(program);
         command.arg(format!("--db=unix:{}", socket.display()));
         command.arg(format!("--timeout={}", SETTLE_LIMIT.as_secs()));

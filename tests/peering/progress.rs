@@ -37,7 +37,7 @@ fn b1_a_dead_chassis_holds_nothing_up() {
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
     let b1 = lab.add_guest(&tenants.b, "b1", 0);
     lab.settle();
-    let dead = &lab.hypervisor(1).controller;
+    let dead = lab.hypervisor(1).controller();
     dead.pause();
     tenants.peer();
     a1.assert_reaches(&b1);

@@ -1,0 +1,37 @@
+//! Two halves, wherever they are declared, become a path between chassis, and one alone does not.
+
+use crate::hosts::{Declared, Hosts};
+use crate::lab::Lab;
+use crate::on_several_chassis;
+
+on_several_chassis!(both_halves_on_one_chassis, the_same_halves_on_every_chassis);
+
+fn both_halves_on_one_chassis(lab: &Lab) {
+    comes_and_goes(lab, Declared::TOGETHER);
+}
+
+fn the_same_halves_on_every_chassis(lab: &Lab) {
+    comes_and_goes(lab, Declared::EVERYWHERE);
+}
+
+/// Nothing passes before, with one half alone, and after; everything in between; nobody else's row changes.
+fn comes_and_goes(lab: &Lab, declared: Declared) {
+    let hosts = Hosts::start(lab, &[0, 1, 2]);
+    let before = hosts.foreign();
+    hosts.assert_apart();
+    hosts.blue_declares(declared.blue);
+    hosts.wait(Some("pending-peer"), None);
+    hosts.assert_apart();
+    hosts.green_declares(declared.green);
+    let took = hosts.wait(Some("active"), Some("active"));
+    println!("{declared:?}: active after {took:?}");
+    hosts.assert_joined();
+    lab.assert_all_matches_parse();
+    hosts.green_withdraws(declared.green);
+    hosts.wait(Some("disconnected"), None);
+    hosts.assert_apart();
+    hosts.green_declares(declared.green);
+    hosts.wait(Some("active"), Some("active"));
+    hosts.assert_joined();
+    hosts.foreign().assert_same_as(&before);
+}

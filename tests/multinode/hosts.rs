@@ -1,0 +1,219 @@
+//! Two tenants with guests on different chassis, and a daemon on every chassis.
+//!
+//! Owns: on which hosts a half is declared. The operator's bindings are the same everywhere.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::lab::command::poll;
+use crate::lab::daemon::Daemon;
+use crate::lab::host::{Host, Stream};
+use crate::lab::northbound::Dump;
+use crate::lab::topology::Network;
+
+/// How long the hosts may take to agree, with a database or a host failing meanwhile.
+const AGREE_LIMIT: Duration = Duration::from_secs(120);
+/// Packets per second of a background stream.
+const RATE: u32 = 100;
+
+/// A project, its network, and a guest of it.
+pub(crate) struct Tenant {
+    project: &'static str,
+    pub(crate) network: Network,
+    pub(crate) guest: Host,
+}
+
+/// Blue on the first chassis, green on the second, and a daemon on each chassis, the gateway included.
+pub(crate) struct Hosts<'a> {
+    lab: &'a Lab,
+    pub(crate) blue: Tenant,
+    pub(crate) green: Tenant,
+    pub(crate) daemons: Vec<Daemon>,
+}
+
+/// On which hosts the two halves are declared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
+    pub(crate) blue: &'static [usize],
+    pub(crate) green: &'static [usize],
+}
+
+impl Declared {
+    /// Both on the first chassis.
+    pub(crate) const TOGETHER: Declared = Declared { blue: &[0], green: &[0] };
+    /// Both on every chassis.
+    pub(crate) const EVERYWHERE: Declared = Declared { blue: &[0, 1, 2], green: &[0, 1, 2] };
+}
+
+impl<'a> Hosts<'a> {
+    /// The tenants' networks and guests, settled, and the daemons of these chassis, started one after the other.
+    #[track_caller]
+    pub(crate) fn start(lab: &'a Lab, order: &[usize]) -> Hosts<'a> {
+        let tenant = |project: &'static str, n: usize| {
+            let network = lab.add_network(project, &[&format!("10.{n}.0.0/24 fd0{n}::/64")]);
+            let guest = lab.add_guest(&network, &format!("{project}-vm"), n - 1);
+            Tenant { project, network, guest }
+        };
+        let (blue, green) = (tenant("blue", 1), tenant("green", 2));
+        lab.settle();
+        let hosts = 0..lab.all_chassis().len();
+        let prepare = |n: usize| Daemon::prepare(lab, &format!("hv{}", n + 1), "");
+        let daemons: Vec<_> = hosts.map(prepare).collect();
+        for daemon in &daemons {
+            for tenant in [&blue, &green] {
+                daemon.bind_network(tenant.project, "net", tenant.network.router());
+            }
+        }
+        for n in order {
+            daemons[*n].start_again();
+            poll("a daemon has read the northbound", AGREE_LIMIT, || synced(&daemons[*n]));
+        }
+        Hosts { lab, blue, green, daemons }
+    }
+
+    /// Blue's half, on its hosts.
+    pub(crate) fn blue_declares(&self, on: &[usize]) {
+        on.iter().for_each(|n| self.daemons[*n].declare("blue", &half("green")));
+    }
+
+    /// Green's half, on its hosts.
+    pub(crate) fn green_declares(&self, on: &[usize]) {
+        on.iter().for_each(|n| self.daemons[*n].declare("green", &half("blue")));
+    }
+
+    /// Green's half goes, from its hosts.
+    pub(crate) fn green_withdraws(&self, on: &[usize]) {
+        on.iter().for_each(|n| self.daemons[*n].withdraw("green"));
+    }
+
+    /// Waits until the host that writes shows the halves of blue and green in these states (`None`: no such half), and
+    /// tells how long that took.
+    #[track_caller]
+    pub(crate) fn wait(&self, blue: Option<&str>, green: Option<&str>) -> Duration {
+        let start = Instant::now();
+        poll(&format!("blue {blue:?} and green {green:?}"), AGREE_LIMIT, || {
+            let daemon = &self.daemons[self.try_writer().ok_or("nobody writes")?];
+            let state = |project| {
+                let other = if project == "blue" { "green" } else { "blue" };
+                daemon.half(project, "net", &format!("to-{other}"))
+            };
+            let halves = [state("blue"), state("green")];
+            let states = halves.each_ref().map(|h| h.as_ref().and_then(|h| h["state"].as_str()));
+            if states == [blue, green] { Ok(()) } else { Err(format!("{halves:?}")) }
+        });
+        start.elapsed()
+    }
+
+    /// Waits until a host writes, but not to this remote, and tells which.
+    #[track_caller]
+    pub(crate) fn writer_elsewhere(&self, remote: &str) -> usize {
+        poll(&format!("a host writes elsewhere than to {remote}"), AGREE_LIMIT, || {
+            let writer = self.try_writer().ok_or("nobody writes")?;
+            let status = status(&self.daemons[writer]).ok_or("no answer")?;
+            let northbound = &status["northbound"];
+            if northbound["synced"] == true && northbound["remote"] != remote {
+                return Ok(writer);
+            }
+            Err(northbound.to_string())
+        })
+    }
+
+    /// Waits until the northbound holds rows of a link, or none.
+    #[track_caller]
+    pub(crate) fn wait_linked(&self, linked: bool) -> Duration {
+        let start = Instant::now();
+        poll(&format!("linked: {linked}"), AGREE_LIMIT, || {
+            let dump = self.lab.dump();
+            let routes = dump.table("Logical_Router_Static_Route").len();
+            if (routes > 0) == linked { Ok(()) } else { Err(format!("{routes} routes")) }
+        });
+        start.elapsed()
+    }
+
+    /// Waits until one host writes, and tells which.
+    #[track_caller]
+    pub(crate) fn writer(&self) -> usize {
+        poll("a host writes", AGREE_LIMIT, || self.try_writer().ok_or("none".to_owned()))
+    }
+
+    fn try_writer(&self) -> Option<usize> {
+        let writes = |d: &Daemon| status(d).is_some_and(|s| s["northbound"]["active"] == true);
+        let writers: Vec<_> =
+            (0..self.daemons.len()).filter(|n| writes(&self.daemons[*n])).collect();
+        assert!(writers.len() < 2, "several write: {writers:?}");
+        writers.first().copied()
+    }
+
+    /// Nothing passes, either way, in either family: all echo requests are lost. That each reaches its own router shows
+    /// that the lab is alive.
+    #[track_caller]
+    pub(crate) fn assert_apart(&self) {
+        self.lab.sync();
+        self.blue.guest.assert_reach_all(&self.blue.network.router_addresses());
+        self.green.guest.assert_reach_all(&self.green.network.router_addresses());
+        self.blue.guest.assert_isolated_from(&self.green.guest);
+        self.green.guest.assert_isolated_from(&self.blue.guest);
+    }
+
+    /// Everything passes, both ways, in both families, TCP too.
+    #[track_caller]
+    pub(crate) fn assert_joined(&self) {
+        self.blue.guest.assert_reaches(&self.green.guest);
+        self.green.guest.assert_reaches(&self.blue.guest);
+        self.blue.guest.assert_tcp(&self.green.guest);
+    }
+
+    /// Pings across at a steady rate, in both families.
+    #[track_caller]
+    pub(crate) fn streams(&self) -> [Stream; 2] {
+        let (from, to) = (&self.blue.guest, &self.green.guest);
+        [from.stream(to.v4(), RATE), from.stream(to.v6(), RATE)]
+    }
+
+    /// The northbound without the daemons' rows.
+    #[track_caller]
+    pub(crate) fn foreign(&self) -> Dump {
+        self.lab.dump().foreign(|_, row| {
+            row.get("external_ids").is_some_and(|ids| ids.to_string().contains("ovn-peerd"))
+        })
+    }
+}
+
+/// All that makes up the data plane: the northbound without the registrations, in which each host has its mark.
+#[track_caller]
+pub(crate) fn routing(lab: &Lab) -> Dump {
+    lab.dump().foreign(|table, _| table == "Address_Set")
+}
+
+/// Asserts that no packet of these was lost, and tells how many were sent.
+#[track_caller]
+pub(crate) fn assert_none_lost(streams: [Stream; 2]) -> u32 {
+    let reports = streams.map(Stream::finish);
+    for report in &reports {
+        assert_eq!(report.received, report.sent, "some were lost: {report:?}");
+    }
+    reports.iter().map(|r| r.sent).sum()
+}
+
+fn half(target: &str) -> String {
+    format!(
+        "[[peering]]\nname = \"to-{target}\"\nnetwork = \"net\"\n\
+         target_project = \"{target}\"\ntarget_network = \"net\"\n"
+    )
+}
+
+/// `ovn-peerctl status`; `None` of a daemon that does not answer.
+pub(crate) fn status(daemon: &Daemon) -> Option<Value> {
+    if !daemon.process().is_running() {
+        return None;
+    }
+    let answer = daemon.ctl(&["status", "--format", "json"]);
+    serde_json::from_slice(&answer.stdout).ok()
+}
+
+fn synced(daemon: &Daemon) -> Result<(), String> {
+    let status = status(daemon).ok_or("no answer")?;
+    if status["northbound"]["synced"] == true { Ok(()) } else { Err(status.to_string()) }
+}
