@@ -183,6 +183,14 @@ impl Book {
             .take_while(move |half| half.key.network == *network)
     }
 
+    /// The halves in effect of one project, by network and name.
+    pub fn halves_of_project(&self, project: &str) -> impl Iterator<Item = &Half> {
+        self.halves
+            .from(HalfKey { network: NetworkKey::new(project, ""), name: "".into() })
+            .map(|claim| &claim.value)
+            .take_while(move |half| *half.key.network.project == *project)
+    }
+
     /// The file that gives a network.
     #[must_use]
     pub fn origin_of_network(&self, key: &NetworkKey) -> Option<&FileId> {

@@ -30,7 +30,7 @@ pub use model::{
 };
 pub use pair::PeeringKey;
 pub use settings::{
-    ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings, PathSettings,
-    PolicySettings, ProjectPin, Settings,
+    ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings, OperatorEntry,
+    PathSettings, PolicySettings, ProjectPin, Settings,
 };
 pub use source::{Directory, FileId, Owner, Reading, SourceFile};

@@ -21,7 +21,7 @@ impl Pins {
     pub(super) fn refusal(&self, file: &SourceFile, parsed: &Parsed) -> Option<Diagnostic> {
         let (project, position) = parsed.project.as_ref()?;
         let pinned = self.0.get(&**project)?;
-        if file.owner.as_ref().is_some_and(|owner| is(owner, pinned)) {
+        if file.owner.as_ref().is_some_and(|owner| owner.is(pinned)) {
             return None;
         }
         let actual = match &file.owner {
@@ -40,13 +40,5 @@ impl Pins {
                 "let {pinned} write the file, or change the project's owner in ovn-peerd.toml"
             )),
         })
-    }
-}
-
-/// An owner is pinned by name, or by a uid in digits.
-fn is(owner: &Owner, pinned: &str) -> bool {
-    match pinned.parse::<u32>() {
-        Ok(uid) => owner.uid == uid,
-        Err(_) => owner.name.as_deref() == Some(pinned),
     }
 }

@@ -52,6 +52,18 @@ pub struct PathSettings {
 pub struct ControlSettings {
     /// A unix socket's path.
     pub socket: PathBuf,
+    /// Who counts as an operator besides root, the daemon's own user and the members of the
+    /// socket's group.
+    pub operators: Vec<OperatorEntry>,
+}
+
+/// One of `[control] operators`, as sudoers(5) tells users from groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperatorEntry {
+    /// A Unix account: its name, or a uid in digits.
+    User(String),
+    /// Written `%name`: the members of a Unix group, or of a gid in digits.
+    Group(String),
 }
 
 /// `[daemon]`
@@ -120,7 +132,10 @@ impl Settings {
                 networks: directory.join("networks.d"),
                 peerings: directory.join("peerings.d"),
             },
-            control: ControlSettings { socket: "/run/ovn-peerd/control.sock".into() },
+            control: ControlSettings {
+                socket: "/run/ovn-peerd/control.sock".into(),
+                operators: Vec::new(),
+            },
             daemon: DaemonSettings::default(),
             policy: PolicySettings::default(),
             projects: Vec::new(),

@@ -10,13 +10,13 @@ use toml::de::DeTable;
 
 use super::diagnostic::Diagnostic;
 use super::page::{Found, Page, Refused};
-use super::settings::{MaxWithdrawals, ProjectPin, Settings};
+use super::settings::{MaxWithdrawals, OperatorEntry, ProjectPin, Settings};
 
 const FILE_KEYS: &[&str] = &["northbound", "paths", "control", "daemon", "policy", "project"];
 const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
 const PATHS_KEYS: &[&str] = &["networks", "peerings"];
-const CONTROL_KEYS: &[&str] = &["socket"];
+const CONTROL_KEYS: &[&str] = &["socket", "operators"];
 const DAEMON_KEYS: &[&str] = &["host"];
 const POLICY_KEYS: &[&str] = &["max_withdrawals"];
 const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
@@ -65,6 +65,9 @@ impl Settings {
         paths(&mut page, top, directory, &mut settings);
         if let Some(control) = section(&mut page, top, "control", CONTROL_KEYS) {
             set_path(&mut page, &control, "socket", directory, &mut settings.control.socket);
+            let entries = page.strings(control.value, "operators").unwrap_or_default();
+            settings.control.operators =
+                entries.iter().filter_map(|entry| operator(&mut page, entry)).collect();
         }
         if let Some(daemon) = section(&mut page, top, "daemon", DAEMON_KEYS) {
             let host = page.optional_name(daemon.value, "host");
@@ -147,6 +150,22 @@ fn remote(page: &mut Page<'_>, found: &Found<&str>, directory: &Path) -> Option<
         );
     }
     good.then(|| found.value.to_owned())
+}
+
+/// A user, or a group with a `%` before it.
+fn operator(page: &mut Page<'_>, found: &Found<&str>) -> Option<OperatorEntry> {
+    let group = found.value.strip_prefix('%');
+    let name = group.unwrap_or(found.value);
+    if name.is_empty() {
+        page.error(
+            &found.span,
+            format!("\"{}\" is neither a user nor a group", found.value.escape_debug()),
+            Some("write \"alice\" for a user, \"%netops\" for the members of a group".to_owned()),
+        );
+        return None;
+    }
+    let name = name.to_owned();
+    Some(if group.is_some() { OperatorEntry::Group(name) } else { OperatorEntry::User(name) })
 }
 
 fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mut Settings) {

@@ -39,13 +39,24 @@ impl FileId {
     }
 }
 
-/// A file's Unix owner.
+/// A Unix account: a file's owner, or who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Numeric.
     pub uid: u32,
     /// The account's name, where the uid has one.
     pub name: Option<String>,
+}
+
+impl Owner {
+    /// Whether an account is meant that the operator wrote as a name, or as a uid in digits.
+    #[must_use]
+    pub fn is(&self, account: &str) -> bool {
+        match account.parse::<u32>() {
+            Ok(uid) => self.uid == uid,
+            Err(_) => self.name.as_deref() == Some(account),
+        }
+    }
 }
 
 /// A file as it was read.

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ovn_peerd::declare::{ConfiguredStatus, MaxWithdrawals, NetworkType, RouterRef, Settings};
+use ovn_peerd::declare::{
+    ConfiguredStatus, MaxWithdrawals, NetworkType, OperatorEntry, RouterRef, Settings,
+};
 
 use crate::texts::*;
 
@@ -97,7 +99,7 @@ fn settings_have_defaults_and_relative_paths() {
         "[northbound]\nremotes = [\"unix:nb.sock\", \"ssl:[::1]:6641\", \"tcp:nb.example:6641\"]\n\
          leader_only = false\nca_cert = \"pki/ca.pem\"\ncertificate = \"/c.pem\"\n\
          private_key = \"k.pem\"\nverify_name = true\n[paths]\npeerings = \"../p\"\n\
-         [control]\nsocket = \"c.sock\"\n[daemon]\nhost = \"hv1\"\n\
+         [control]\nsocket = \"c.sock\"\noperators = [\"olga\", \"%net ops\"]\n[daemon]\nhost = \"hv1\"\n\
          [policy]\nmax_withdrawals = { percent = 20 }\n",
     );
     assert_eq!(settings.northbound.remotes[0], "unix:/etc/nb.sock");
@@ -105,6 +107,9 @@ fn settings_have_defaults_and_relative_paths() {
     assert_eq!(settings.northbound.certificate.as_deref(), Some(Path::new("/c.pem")));
     assert_eq!(settings.paths.peerings, Path::new("/etc/../p"));
     assert_eq!(settings.control.socket, Path::new("/etc/c.sock"));
+    let (user, group) =
+        (OperatorEntry::User("olga".into()), OperatorEntry::Group("net ops".into()));
+    assert_eq!(settings.control.operators, [user, group]);
     assert_eq!(settings.daemon.host.as_deref(), Some("hv1"));
     assert_eq!(settings.policy.max_withdrawals, MaxWithdrawals { halves: 10, percent: 20 });
 }
@@ -114,7 +119,7 @@ fn bad_settings_are_all_told_at_once() {
     let text = "[northbound]\nremotes = [\"udp:x:1\", \"tcp:x\", 3]\nleader_only = 1\n\
                 private_key = \"k\"\n[paths]\nnetworks = \"d\"\npeerings = \"d\"\n\
                 [policy]\nauto_accept = \"never\"\nmax_withdrawals = { halves = -1, percent = 101 }\n\
-                [[project]]\nname = \"a\"\n[demon]\n";
+                [[project]]\nname = \"a\"\n[demon]\n[control]\noperators = [\"a\", \"%\", \"\", 7]\n";
     let (_, diagnostics) = Settings::parse(Path::new("p/ovn-peerd.toml"), text);
     let places: Vec<_> =
         diagnostics.iter().map(|it| it.position.map(|at| (at.line, at.column)).unwrap()).collect();
@@ -130,6 +135,9 @@ fn bad_settings_are_all_told_at_once() {
         (10, 44),
         (11, 1),
         (13, 2),
+        (15, 19),
+        (15, 24),
+        (15, 28),
     ];
     assert_eq!(places, expected, "{diagnostics:#?}");
     assert!(diagnostics.iter().all(|it| &*it.file == "p/ovn-peerd.toml"));
