@@ -4,12 +4,43 @@
 //! Decides nothing and reads nothing. The JSON of these types is a public interface: fields are
 //! added, never renamed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// For whom a view is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// Sees all.
+    Operator,
+    /// Sees the halves of these projects, and of other networks only what their owners have agreed
+    /// to show: the prefixes of a peering that stands.
+    Tenant(Arc<BTreeSet<Arc<str>>>),
+}
+
+impl Viewer {
+    /// Whether the halves of a project are shown at all.
+    #[must_use]
+    pub fn sees(&self, project: &str) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Tenant(own) => own.contains(project),
+        }
+    }
+
+    /// Whether rows, remotes and the words of OVN's servers are shown.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Tenant(_) => false,
+        }
+    }
+}
 
 /// The state of a half, as its owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -178,7 +209,7 @@ pub struct HalfDetail {
     pub remote_prefixes: Vec<IpNet>,
     /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
     pub address_sets: Vec<String>,
-    /// The rows in the northbound that make up this side of the peering.
+    /// The rows in the northbound that make up this side of the peering; to operators only.
     pub rows: Vec<RowView>,
 }
 

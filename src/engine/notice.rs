@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::declare::{Book, Changed, HalfKey, PeeringKey};
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
-use crate::view::{Reason, State};
+use crate::view::{Reason, State, Viewer};
 
 use super::Engine;
 
@@ -201,7 +201,7 @@ impl Engine {
             halves.extend(self.state.resolver.halves_of(&pair).cloned());
         }
         for half in halves {
-            if let Some(view) = self.half_view(&half) {
+            if let Some(view) = self.half_view(&half, &Viewer::Operator) {
                 self.notices.state(&half, view.state, view.reason, view.explanation);
             }
         }

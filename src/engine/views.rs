@@ -1,4 +1,8 @@
-//! What the engine shows: a half, all halves, itself.
+//! What the engine shows: a half, all halves, itself; and to whom.
+//!
+//! An owner is shown what concerns its halves, and of the other side's network what the rules let
+//! it know (`peering::decide`). Rows, remotes and what OVN's servers say are the operator's: an
+//! error of a batch may name what is somebody else's.
 
 use crate::declare::{ConfiguredStatus, Half, HalfKey, PeeringKey};
 use crate::northbound::owner::address_set_name;
@@ -6,7 +10,7 @@ use crate::northbound::{End, Family, Id, UnitId};
 use crate::peering::{Local, Standing, Verdict, end_of};
 use crate::program::summarise;
 use crate::view::{
-    Counters, HalfDetail, HalfView, NorthboundView, Reason, RowView, State, StatusView,
+    Counters, HalfDetail, HalfView, NorthboundView, Reason, RowView, State, StatusView, Viewer,
 };
 
 use super::Engine;
@@ -14,22 +18,45 @@ use super::progress::Stage;
 use super::state::Unit;
 
 impl Engine {
-    /// All halves, in order of project, network and name.
+    /// All halves, in order of project, network and name, as operators see them.
     #[must_use]
     pub fn list(&self) -> Vec<HalfView> {
-        self.state.book.halves().filter_map(|half| self.half_view(&half.key)).collect()
+        self.list_for(&Viewer::Operator)
     }
 
-    /// One half in full.
+    /// The halves that a viewer sees, in order of project, network and name. For a tenant, the
+    /// work follows its own halves, not all of them.
+    #[must_use]
+    pub fn list_for(&self, viewer: &Viewer) -> Vec<HalfView> {
+        let book = &self.state.book;
+        let view = |half: &Half| self.half_view(&half.key, viewer);
+        match viewer {
+            Viewer::Operator => book.halves().filter_map(view).collect(),
+            Viewer::Tenant(own) => {
+                own.iter().flat_map(|own| book.halves_of_project(own)).filter_map(view).collect()
+            }
+        }
+    }
+
+    /// One half in full, as operators see it.
     #[must_use]
     pub fn show(&self, key: &HalfKey) -> Option<HalfDetail> {
+        self.show_for(&Viewer::Operator, key)
+    }
+
+    /// One half in full; none where there is none that the viewer sees.
+    #[must_use]
+    pub fn show_for(&self, viewer: &Viewer, key: &HalfKey) -> Option<HalfDetail> {
+        if !viewer.sees(&key.network.project) {
+            return None;
+        }
         let book = &self.state.book;
         let half = book.half(key)?;
         let network = book.network(&key.network);
         let (local, remote) = self.prefixes(key);
         let id = Id::of_network(&key.network);
         Some(HalfDetail {
-            half: self.half_view(key)?,
+            half: self.half_view(key, viewer)?,
             configured_status: match half.configured_status {
                 ConfiguredStatus::Active => "active".into(),
                 ConfiguredStatus::Disabled => "disabled".into(),
@@ -40,7 +67,7 @@ impl Engine {
             local_prefixes: local,
             remote_prefixes: remote,
             address_sets: Family::BOTH.map(|family| address_set_name(id, family)).to_vec(),
-            rows: self.rows(key),
+            rows: if viewer.is_operator() { self.rows(key) } else { Vec::new() },
         })
     }
 
@@ -83,18 +110,18 @@ impl Engine {
     }
 
     /// One half in a list.
-    pub(super) fn half_view(&self, key: &HalfKey) -> Option<HalfView> {
+    pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
         let half = self.state.book.half(key)?;
         let shown = match self.state.resolver.verdict(key) {
-            Some(verdict) => self.shown(key, verdict),
-            None => Shown::waiting(Reason::NorthboundUnreachable, &self.unreachable()),
+            Some(verdict) => self.shown(key, verdict, viewer),
+            None => self.shown_unreachable(viewer),
         };
         Some(view(half, shown, self.state.since(key)))
     }
 
-    fn shown(&self, key: &HalfKey, verdict: Verdict) -> Shown {
+    fn shown(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
         let state = match verdict.standing {
-            Standing::Linked => return self.shown_linked(key, verdict.degraded),
+            Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
             Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
             Standing::Disconnected => (State::Disconnected, Reason::PeerWithdrew),
             Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
@@ -111,16 +138,16 @@ impl Engine {
     }
 
     /// A link that shall stand: how far it has come.
-    fn shown_linked(&self, key: &HalfKey, mut degraded: Vec<String>) -> Shown {
+    fn shown_linked(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
         let Some(pair) = self.state.resolver.pair_of(key) else {
-            return Shown::waiting(Reason::AwaitingCommit, "not decided yet");
+            return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
         };
         let unit = Unit::Pair(pair.clone());
-        let refusal = self.writer.refusal(&unit);
+        let refusal = self.writer.refusal(&unit).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
             Stage::Acted => {
-                if let Some(refusal) = refusal {
-                    degraded.push(format!("the northbound refuses a change: {}", refusal.error));
+                if let Some(error) = refusal {
+                    degraded.push(words("the northbound refuses a change", error, viewer));
                 } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(&unit) {
                     degraded.push("its rows are being brought in line".into());
                 }
@@ -130,48 +157,52 @@ impl Engine {
             Stage::Committed(_) => Shown::waiting(
                 Reason::AwaitingNorthd,
                 "the rows are in the northbound; ovn-northd has not acted on them yet",
+                step("wait; if it lasts, check that ovn-northd runs", viewer),
             ),
             Stage::Uncommitted => match refusal {
-                Some(refusal) => Shown {
+                Some(error) => Shown {
                     state: State::Failed,
                     reason: Some(Reason::NorthboundRefused),
-                    explanation: Some(format!(
-                        "the northbound refuses the rows: {}",
-                        refusal.error
-                    )),
+                    explanation: Some(words("the northbound refuses the rows", error, viewer)),
                     next_step: Some(
-                        "remove what is in the way; it is tried again by itself".into(),
+                        step("remove what is in the way; it is tried again by itself", viewer)
+                            .to_owned(),
                     ),
                     degraded,
                 },
-                None => self.shown_uncommitted(),
+                None => self.shown_uncommitted(viewer),
             },
         }
     }
 
-    fn shown_uncommitted(&self) -> Shown {
+    fn shown_uncommitted(&self, viewer: &Viewer) -> Shown {
         if !self.connection.synced {
-            return Shown::waiting(Reason::NorthboundUnreachable, &self.unreachable());
+            return self.shown_unreachable(viewer);
         }
         if !self.connection.active {
-            return Shown::waiting(Reason::Standby, "another instance holds the lock and writes");
+            let explanation = "another instance holds the lock and writes";
+            return Shown::waiting(Reason::Standby, explanation, "wait");
         }
         if !self.state.book.ready() {
-            let waiting = Shown::waiting(
+            return Shown::waiting(
                 Reason::AwaitingCommit,
                 "a directory of declarations could not be read since the start; nothing is written until it is",
+                step("bring the directory back that `ovn-peerctl status` names", viewer),
             );
-            let next_step = "bring the directory back that `ovn-peerctl status` names";
-            return Shown { next_step: Some(next_step.to_owned()), ..waiting };
         }
-        Shown::waiting(Reason::AwaitingCommit, "the rows are being written")
+        Shown::waiting(Reason::AwaitingCommit, "the rows are being written", "wait")
     }
 
-    fn unreachable(&self) -> String {
-        match &self.connection.error {
-            Some(error) => format!("the northbound is out of reach: {error}"),
-            None => "the northbound has not been read yet".into(),
-        }
+    fn shown_unreachable(&self, viewer: &Viewer) -> Shown {
+        let explanation = match self.connection.error.as_deref() {
+            Some(error) => words("the northbound is out of reach", error, viewer),
+            None => "the northbound has not been read yet".to_owned(),
+        };
+        let next_step = step(
+            "check that the northbound's ovsdb-server runs and that `remotes` is right",
+            viewer,
+        );
+        Shown::waiting(Reason::NorthboundUnreachable, &explanation, next_step)
     }
 
     /// What each side announces; the other side's only once both have consented.
@@ -225,26 +256,25 @@ struct Shown {
 }
 
 impl Shown {
-    fn waiting(reason: Reason, explanation: &str) -> Self {
+    fn waiting(reason: Reason, explanation: &str, next_step: &str) -> Self {
         Self {
             state: State::Provisioning,
             reason: Some(reason),
             explanation: Some(explanation.to_owned()),
-            next_step: Some(next_step(reason).to_owned()),
+            next_step: Some(next_step.to_owned()),
             degraded: Vec::new(),
         }
     }
 }
 
-/// What to do about a link that has not come all the way.
-fn next_step(reason: Reason) -> &'static str {
-    if reason == Reason::AwaitingNorthd {
-        return "wait; if it lasts, check that ovn-northd runs";
-    }
-    if reason == Reason::NorthboundUnreachable {
-        return "check that the northbound's ovsdb-server runs and that `remotes` is right";
-    }
-    "wait"
+/// What happened, and to operators a server's own words about it.
+fn words(what: &str, error: &str, viewer: &Viewer) -> String {
+    if viewer.is_operator() { format!("{what}: {error}") } else { what.to_owned() }
+}
+
+/// What an operator can do about OVN, and an owner cannot.
+fn step<'a>(of_operator: &'a str, viewer: &Viewer) -> &'a str {
+    if viewer.is_operator() { of_operator } else { "wait; if it lasts, tell the operator" }
 }
 
 fn view(half: &Half, shown: Shown, since: Option<jiff::Timestamp>) -> HalfView {
