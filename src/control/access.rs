@@ -1,55 +1,182 @@
-//! Who may ask: the kernel says who the client is, the socket's group says who is an operator.
+//! Who may ask what: the kernel says who the client is, the settings say what that makes of it.
 //!
-//! The socket's mode already keeps others out; this holds when somebody has widened it.
+//! Everybody can connect; each request is judged by the settings of its moment, so that a reload
+//! gives and takes rights at once.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
-use std::io;
+use std::sync::Arc;
 
-use nix::unistd::{Gid, Uid, User, getgrouplist};
-use tokio::net::UnixStream;
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use tokio::net::unix::UCred;
 use tokio::task;
 
 use super::Refusal;
+use crate::declare::{OperatorEntry, Owner, ProjectPin, Settings};
+use crate::view::Viewer;
 
-/// The users that count as operators.
+/// Who counts as an operator, and who owns which projects, as the settings say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    operators: Vec<OperatorEntry>,
+    projects: Vec<ProjectPin>,
+}
+
+impl Access {
+    /// What `[control] operators` and `[[project]]` say.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self { operators: settings.control.operators.clone(), projects: settings.projects.clone() }
+    }
+
+    /// Admits or refuses a client.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Stranger`]: it is neither an operator nor the owner of a project.
+    pub(super) fn admit(&self, client: &Client) -> Result<Viewer, Refusal> {
+        if client.privileged || self.operators.iter().any(|entry| client.is(entry)) {
+            return Ok(Viewer::Operator);
+        }
+        let own = self.projects.iter().filter(|pin| client.account.is(&pin.owner));
+        let own: BTreeSet<Arc<str>> = own.map(|pin| pin.name.as_str().into()).collect();
+        if own.is_empty() {
+            return Err(Refusal::Stranger(client.account.clone()));
+        }
+        Ok(Viewer::Tenant(Arc::new(own)))
+    }
+}
+
+/// Root, the daemon's own user and the members of the socket's group: operators in any case.
 #[derive(Clone, Copy, Debug)]
-pub struct Operators {
+pub(super) struct Privileged {
     daemon: Uid,
     group: Gid,
 }
 
-impl Operators {
-    /// Root, the user that this process runs as, and the members of `group`.
-    #[must_use]
-    pub fn of_group(group: u32) -> Self {
+impl Privileged {
+    pub(super) fn of_group(group: u32) -> Self {
         Self { daemon: Uid::effective(), group: Gid::from_raw(group) }
     }
 
-    /// Admits or refuses the process at the other end (unix(7), `SO_PEERCRED`).
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotOperator`]; also where the user database does not answer.
-    pub async fn admit(self, stream: &UnixStream) -> Result<(), Refusal> {
-        let client = match stream.peer_cred() {
-            Ok(client) => client,
-            Err(_) => return Err(Refusal::NotOperator { uid: u32::MAX }),
-        };
-        let uid = Uid::from_raw(client.uid());
-        if uid.is_root() || uid == self.daemon || Gid::from_raw(client.gid()) == self.group {
-            return Ok(());
+    /// Whether the credentials alone say so, without a look into the user database.
+    pub(super) fn includes(self, peer: UCred) -> bool {
+        let uid = Uid::from_raw(peer.uid());
+        uid.is_root() || uid == self.daemon || Gid::from_raw(peer.gid()) == self.group
+    }
+}
+
+/// The account at the other end of a connection, as it was when it connected.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    account: Owner,
+    groups: Vec<UnixGroup>,
+    privileged: bool,
+}
+
+#[derive(Clone, Debug)]
+struct UnixGroup {
+    gid: u32,
+    name: Option<String>,
+}
+
+impl Client {
+    /// The process at the other end (unix(7), `SO_PEERCRED`) as the user database knows it. Where that does not answer, its name and its further
+    /// groups count as unknown.
+    pub(super) async fn identify(peer: UCred, privileged: Privileged) -> Self {
+        if privileged.includes(peer) {
+            let account = Owner { uid: peer.uid(), name: None };
+            return Self { account, groups: Vec::new(), privileged: true };
         }
+        let (uid, gid) = (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid()));
         // The user database may be a directory server: off the event loop.
-        let gid = Gid::from_raw(client.gid());
-        match task::spawn_blocking(move || self.has_member(uid, gid)).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false) | Err(_)) | Err(_) => Err(Refusal::NotOperator { uid: uid.as_raw() }),
+        let found = task::spawn_blocking(move || look_up(uid, gid)).await;
+        let (name, groups) = found.unwrap_or((None, Vec::new()));
+        let privileged = groups.iter().any(|group| group.gid == privileged.group.as_raw());
+        Self { account: Owner { uid: peer.uid(), name }, groups, privileged }
+    }
+
+    fn is(&self, entry: &OperatorEntry) -> bool {
+        match entry {
+            OperatorEntry::User(user) => self.account.is(user),
+            OperatorEntry::Group(group) => self.groups.iter().any(|found| found.is(group)),
+        }
+    }
+}
+
+impl UnixGroup {
+    fn is(&self, group: &str) -> bool {
+        match group.parse::<u32>() {
+            Ok(gid) => self.gid == gid,
+            Err(_) => self.name.as_deref() == Some(group),
+        }
+    }
+}
+
+fn look_up(uid: Uid, gid: Gid) -> (Option<String>, Vec<UnixGroup>) {
+    let name = User::from_uid(uid).ok().flatten().map(|user| user.name);
+    let c_name = name.as_ref().and_then(|name| CString::new(name.as_str()).ok());
+    let gids = c_name.and_then(|name| getgrouplist(&name, gid).ok()).unwrap_or_else(|| vec![gid]);
+    let group = |gid: Gid| UnixGroup {
+        gid: gid.as_raw(),
+        name: Group::from_gid(gid).ok().flatten().map(|group| group.name),
+    };
+    (name, gids.into_iter().map(group).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Access, Client, UnixGroup};
+    use crate::declare::{Owner, Settings};
+    use crate::view::Viewer;
+
+    const SETTINGS: &str = "[control]\noperators = [\"olga\", \"4711\", \"%netops\", \"%500\"]\n\
+        [[project]]\nname = \"blue\"\nowner = \"alice\"\n\
+        [[project]]\nname = \"teal\"\nowner = \"alice\"\n\
+        [[project]]\nname = \"green\"\nowner = \"20002\"\n";
+
+    fn client(uid: u32, name: Option<&str>, groups: &[(u32, &str)]) -> Client {
+        let account = Owner { uid, name: name.map(str::to_owned) };
+        let group = |(gid, name): &(u32, &str)| UnixGroup { gid: *gid, name: Some((*name).into()) };
+        Client { account, groups: groups.iter().map(group).collect(), privileged: false }
+    }
+
+    fn seen_by(client: &Client) -> String {
+        let (settings, wrong) = Settings::parse(Path::new("/etc/ovn-peerd.toml"), SETTINGS);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        match Access::of(&settings).admit(client) {
+            Ok(Viewer::Operator) => "all".to_owned(),
+            Ok(Viewer::Tenant(projects)) => {
+                projects.iter().map(|it| &**it).collect::<Vec<_>>().join(" ")
+            }
+            Err(refusal) => refusal.code().to_owned(),
         }
     }
 
-    fn has_member(self, uid: Uid, gid: Gid) -> io::Result<bool> {
-        let Some(user) = User::from_uid(uid)? else { return Ok(false) };
-        let name = CString::new(user.name)?;
-        Ok(getgrouplist(&name, gid)?.contains(&self.group))
+    #[test]
+    fn operators_tenants_and_strangers_are_told_apart_by_account_and_group() {
+        for (uid, name, groups, expected) in [
+            (1, Some("olga"), &[][..], "all"),
+            (4711, None, &[], "all"),
+            (2, Some("erin"), &[(300, "netops")], "all"),
+            (2, None, &[(500, "x")], "all"),
+            (3, Some("alice"), &[(300, "users")], "blue teal"),
+            (20_002, None, &[], "green"),
+            (20_003, None, &[], "not-operator"),
+            // A group's name is no account, and an account's is no group.
+            (5, Some("netops"), &[], "not-operator"),
+            (5, Some("eve"), &[(7, "olga"), (8, "alice")], "not-operator"),
+        ] {
+            assert_eq!(seen_by(&client(uid, name, groups)), expected, "{uid} {name:?}");
+        }
+    }
+
+    #[test]
+    fn the_privileged_see_all_whatever_the_settings_say() {
+        let root = Client { privileged: true, ..client(0, None, &[]) };
+        assert_eq!(seen_by(&root), "all");
+        assert_eq!(Access::default().admit(&root).unwrap(), Viewer::Operator);
     }
 }

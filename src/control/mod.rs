@@ -17,12 +17,19 @@
 //!
 //! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status.
 //!
-//! Invariants: a client that is not root, the daemon's own user or a member of the socket's group
-//! gets a 403 and reaches no handler; no client holds a connection, a queue place or memory beyond
-//! the limits below; a live daemon's socket is never taken over.
+//! Who asks is what the kernel says of the other end (`SO_PEERCRED`). *Operators* (root, the
+//! daemon's own user, the socket's group, `[control] operators`) see and do all of this. A *tenant*
+//! (the Unix account that a `[[project]]` names as its owner) has the first two routes, for the
+//! halves of its projects. A half of somebody else's is, to it, no half.
+//!
+//! Invariants: whoever is neither gets a 403 and reaches no handler; a tenant reaches the handlers
+//! of the first two routes alone; what it is answered depends on its own halves alone; no client
+//! holds a connection, a queue place or memory beyond the limits below, and no tenant keeps root
+//! out; a live daemon's socket is never taken over.
 
 mod access;
 mod candidate;
+mod crowd;
 mod question;
 mod refusal;
 mod routes;
@@ -32,7 +39,7 @@ mod wire;
 
 use std::time::Duration;
 
-pub use access::Operators;
+pub use access::Access;
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 pub use question::Question;
 pub use refusal::Refusal;
@@ -40,10 +47,13 @@ pub use server::serve;
 pub use socket::{Socket, SocketError};
 pub use wire::{Confirmed, ErrorBody, ErrorDetail, Filter, Reloaded};
 
-/// Connections served at once; more wait in the socket's backlog. An operator's tools are few.
+/// Connections served at once: so many of the privileged (root, the daemon's own user, the socket's
+/// group), of whom more wait in the backlog, and so many of all others, of whom more are refused.
 pub const MAX_CONNECTIONS: usize = 64;
+/// Of these others, so many of one user.
+pub const MAX_CONNECTIONS_PER_USER: usize = 16;
 /// Questions waiting for the event loop; each connection has at most one.
-pub const MAX_QUESTIONS: usize = MAX_CONNECTIONS;
+pub const MAX_QUESTIONS: usize = 2 * MAX_CONNECTIONS;
 /// Largest request body, in bytes: a candidate of some 50,000 halves and their networks.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// How long a client may take to send a request's head, and to stay idle between requests.

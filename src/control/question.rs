@@ -4,16 +4,16 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Candidate, Confirmed, Refusal, Reloaded};
 use crate::declare::HalfKey;
-use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
+use crate::view::{HalfDetail, HalfView, PlanView, StatusView, Viewer};
 
 /// One request, on its way to the event loop. The answer goes into the sender; a client that has
 /// left meanwhile is no error.
 #[derive(Debug)]
 pub enum Question {
-    /// Every half.
-    List(oneshot::Sender<Vec<HalfView>>),
-    /// One half in full.
-    Show(HalfKey, oneshot::Sender<Option<HalfDetail>>),
+    /// Every half that the viewer sees.
+    List(Viewer, oneshot::Sender<Vec<HalfView>>),
+    /// One half in full; none where the viewer does not see it.
+    Show(Viewer, HalfKey, oneshot::Sender<Option<HalfDetail>>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
     /// What would be written: for the daemon's own files, or for a candidate's.

@@ -6,18 +6,22 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
-use crate::declare::HalfKey;
+use crate::declare::{HalfKey, Owner};
 
 /// A request that gets no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The client is not an operator.
+    /// The client is neither an operator nor a tenant.
     #[error(
-        "uid {uid} may not ask: the control socket answers root, the daemon's own user and the members of the socket's group"
+        "{} may not ask: the control socket answers operators, and the owners of projects",
+        told(.0)
     )]
-    NotOperator {
-        /// The client's user.
-        uid: u32,
+    Stranger(Owner),
+    /// The client is a tenant, and this is for operators.
+    #[error("{path} is for operators")]
+    OperatorsOnly {
+        /// The request's path.
+        path: String,
     },
     /// No half of that name.
     #[error("there is no half {0}")]
@@ -47,6 +51,9 @@ pub enum Refusal {
     /// The answer took longer than [`REQUEST_TIME`].
     #[error("no answer within {} s", REQUEST_TIME.as_secs())]
     TooLate,
+    /// Too many connections at once.
+    #[error("too many connections at once")]
+    Crowded,
     /// Too many of the kind at once.
     #[error("too many plans are being made at once")]
     Busy,
@@ -63,13 +70,15 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotOperator { .. } => StatusCode::FORBIDDEN,
+            Self::Stranger(_) | Self::OperatorsOnly { .. } => StatusCode::FORBIDDEN,
             Self::NoSuchHalf(_) | Self::NoSuchRoute { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
-            Self::Busy | Self::NotSynced | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowded | Self::Busy | Self::NotSynced | Self::Leaving => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -77,13 +86,15 @@ impl Refusal {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotOperator { .. } => "not-operator",
+            Self::Stranger(_) => "not-operator",
+            Self::OperatorsOnly { .. } => "operators-only",
             Self::NoSuchHalf(_) => "no-such-half",
             Self::NoSuchRoute { .. } => "no-such-route",
             Self::WrongMethod { .. } => "wrong-method",
             Self::BadRequest(_) => "bad-request",
             Self::TooLarge => "too-large",
             Self::TooLate => "too-late",
+            Self::Crowded => "crowded",
             Self::Busy => "busy",
             Self::NotSynced => "northbound-not-read",
             Self::Leaving => "stopping",
@@ -94,11 +105,14 @@ impl Refusal {
     #[must_use]
     pub fn next_step(&self) -> &'static str {
         match self {
-            Self::NotOperator { .. } => {
-                "run it as root, or add your user to the socket's group and log in again"
+            Self::Stranger(_) => {
+                "run it as root; or have the operator add you to the socket's group or to `[control] operators`, or name you as `owner` of your [[project]], in ovn-peerd.toml"
+            }
+            Self::OperatorsOnly { .. } => {
+                "`ovn-peerctl list` and `ovn-peerctl show` are yours; for the rest ask an operator"
             }
             Self::NoSuchHalf(_) => {
-                "`ovn-peerctl list` shows every half by project, network and name"
+                "`ovn-peerctl list` shows every half of yours by project, network and name"
             }
             Self::NoSuchRoute { .. } => {
                 "the routes are /v1/halves, /v1/status, /v1/plan, /v1/withdrawals/confirm and /v1/reload"
@@ -109,12 +123,21 @@ impl Refusal {
             Self::TooLate => {
                 "the daemon is busy: look at `systemctl status ovn-peerd`, then ask again"
             }
+            Self::Crowded => "ask again in a moment, on fewer connections",
             Self::Busy => "ask again in a moment; if that does not help, look at the file system",
             Self::NotSynced => {
                 "`ovn-peerctl status` shows what keeps the northbound away; ask again once it is read"
             }
             Self::Leaving => "ask again once it has started",
         }
+    }
+}
+
+/// An account in words.
+fn told(account: &Owner) -> String {
+    match &account.name {
+        Some(name) => format!("{name} (uid {})", account.uid),
+        None => format!("uid {}", account.uid),
     }
 }
 

@@ -1,31 +1,39 @@
 //! The routes under `/v1`: each turns a request into one question, and the answer into JSON.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use tokio::sync::watch;
 use tokio::time;
 
+use super::access::{Access, Client};
 use super::question::Door;
 use super::{
     Candidate, Confirmed, Filter, MAX_BODY_BYTES, Question, REQUEST_TIME, Refusal, Reloaded,
 };
 use crate::declare::{HalfKey, NetworkKey};
-use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
+use crate::view::{HalfDetail, HalfView, PlanView, StatusView, Viewer};
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
-/// Everything that an operator may ask.
+/// Everything that can be asked. What is not made for tenants belongs to `operators`.
 pub(super) fn router(door: Door) -> Router {
-    Router::new()
+    let everybody = Router::new()
         .route("/v1/halves", get(list))
-        .route("/v1/halves/{project}/{network}/{name}", get(show))
+        .route("/v1/halves/{project}/{network}/{name}", get(show));
+    let operators = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan).post(plan_candidate))
         .route("/v1/withdrawals/confirm", post(confirm))
         .route("/v1/reload", post(reload))
+        .route_layer(middleware::from_fn(operators_only));
+    everybody
+        .merge(operators)
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -33,28 +41,62 @@ pub(super) fn router(door: Door) -> Router {
         .with_state(door)
 }
 
-/// What everybody else gets, whatever they ask.
+/// The routes as one client may use them. Strangers are refused whatever they ask.
+pub(super) fn for_client(
+    router: Router,
+    client: Arc<Client>,
+    access: watch::Receiver<Access>,
+) -> Router {
+    router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
+        let viewer = access.borrow().admit(&client);
+        async move {
+            match viewer {
+                Ok(viewer) => {
+                    request.extensions_mut().insert(viewer);
+                    next.run(request).await
+                }
+                Err(refusal) => refusal.into_response(),
+            }
+        }
+    }))
+}
+
+/// What a client gets for whom there is no place.
 pub(super) fn refuse_all(refusal: Refusal) -> Router {
     Router::new().fallback(move || async move { refusal })
 }
 
+async fn operators_only(
+    Extension(viewer): Extension<Viewer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if viewer.is_operator() {
+        return next.run(request).await;
+    }
+    let path = request.uri().path().to_owned();
+    Refusal::OperatorsOnly { path }.into_response()
+}
+
 async fn list(
     State(door): State<Door>,
+    Extension(viewer): Extension<Viewer>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Answer<Vec<HalfView>> {
     let Query(filter) = filter?;
-    let mut halves = door.ask(Question::List).await?;
+    let mut halves = door.ask(|answer| Question::List(viewer, answer)).await?;
     halves.retain(|half| filter.admits(half));
     Ok(Json(halves))
 }
 
 async fn show(
     State(door): State<Door>,
+    Extension(viewer): Extension<Viewer>,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Answer<HalfDetail> {
     let Path((project, network, name)) = path?;
     let key = HalfKey { network: NetworkKey::new(project, network), name: name.into() };
-    let half = door.ask(|answer| Question::Show(key.clone(), answer)).await?;
+    let half = door.ask(|answer| Question::Show(viewer, key.clone(), answer)).await?;
     half.map(Json).ok_or(Refusal::NoSuchHalf(key))
 }
 

@@ -12,11 +12,11 @@ use nix::fcntl::{Flock, FlockArg};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time;
 
-use super::Operators;
+use super::access::Privileged;
 
-/// Read and write for the owner and the group: operators, see [`Operators`].
-const SOCKET_MODE: u32 = 0o660;
-/// Everybody may look for the socket; its own mode says who may use it.
+/// Everybody may connect; who is answered, the client's credentials say, see [`super::Access`].
+const SOCKET_MODE: u32 = 0o666;
+/// Everybody may look for the socket.
 const DIRECTORY_MODE: u32 = 0o755;
 /// A live daemon accepts at once; one whose backlog is full is alive too.
 const PROBE_TIME: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
     inode: u64,
-    operators: Operators,
+    privileged: Privileged,
     // Held for as long as the socket is: what tells a live daemon from a dead one's remains.
     _lock: Flock<File>,
 }
@@ -89,15 +89,14 @@ impl Socket {
             listener,
             path: path.to_owned(),
             inode: metadata.ino(),
-            operators: Operators::of_group(metadata.gid()),
+            privileged: Privileged::of_group(metadata.gid()),
             _lock: lock,
         })
     }
 
-    /// Who may ask here.
-    #[must_use]
-    pub fn operators(&self) -> Operators {
-        self.operators
+    /// Who may ask everything here, whatever the settings say.
+    pub(super) fn privileged(&self) -> Privileged {
+        self.privileged
     }
 
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {

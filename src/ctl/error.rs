@@ -86,12 +86,13 @@ impl CtlError {
                  ([control] socket in its configuration), name that with --socket."
             }
             Self::NotPermitted { .. } => {
-                "Run it as root, or add your user to the group that owns the socket \
-                 (`adduser USER ovn-peerd`) and log in again."
+                "The socket or its directory is closed to you (as shipped, everybody may connect, \
+                 and the daemon judges who is answered): ask the operator."
             }
             Self::Broken { .. } | Self::Cut { .. } | Self::Foreign { .. } => {
                 "Is this ovn-peerd's control socket, and is the daemon of the same version \
-                 (`ovn-peerd --version`)? A daemon just upgraded wants a restart."
+                 (`ovn-peerd --version`)? A daemon just upgraded wants a restart. It also hangs \
+                 up on a user who has too many connections at once."
             }
             Self::Connect { .. } | Self::Silent { .. } => {
                 "See what the daemon does: `systemctl status ovn-peerd`, `journalctl -u ovn-peerd`."

@@ -63,8 +63,10 @@ impl FreshReadings {
 impl Shell {
     pub(super) fn answer(&mut self, question: Question) {
         match question {
-            Question::List(reply) => drop(reply.send(self.engine.list())),
-            Question::Show(half, reply) => drop(reply.send(self.engine.show(&half))),
+            Question::List(viewer, reply) => drop(reply.send(self.engine.list_for(&viewer))),
+            Question::Show(viewer, half, reply) => {
+                drop(reply.send(self.engine.show_for(&viewer, &half)));
+            }
             Question::Status(reply) => drop(reply.send(self.engine.status())),
             Question::Plan(Some(candidate), reply) => self.plan(reading_of(candidate), reply),
             Question::Plan(None, reply) => {

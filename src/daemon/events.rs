@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time;
 use tracing::info;
 
-use crate::control::{self, MAX_QUESTIONS, Question, Socket};
+use crate::control::{self, Access, MAX_QUESTIONS, Question, Socket};
 use crate::declare::{Reading, Settings};
 use crate::engine::{Engine, Event};
 use crate::now::Now;
@@ -57,6 +57,7 @@ pub(super) struct Shell {
     client: Client,
     northbound: mpsc::Receiver<ovsdb::Event>,
     questions: mpsc::Receiver<Question>,
+    pub(super) access: watch::Sender<Access>,
     server: JoinHandle<()>,
     signals: Signals,
     feed_at: Option<time::Instant>,
@@ -80,8 +81,10 @@ impl Shell {
         let watch = Watch::start(&settings.paths, Pace::default())
             .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
-        let server = tokio::spawn(control::serve(socket, ask));
-        let service = Service::new();
+        let (access, current) = watch::channel(Access::of(&settings));
+        let server = tokio::spawn(control::serve(socket, ask, current));
+        let mut service = Service::new();
+        service.configure(&settings);
         Ok(Self {
             config,
             settings,
@@ -95,6 +98,7 @@ impl Shell {
             client,
             northbound,
             questions,
+            access,
             server,
             signals,
             status_at: None,

@@ -5,7 +5,7 @@
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use crate::control::Reloaded;
+use crate::control::{Access, Reloaded};
 use crate::declare::Settings;
 
 use super::command::load;
@@ -30,6 +30,9 @@ impl Shell {
                 self.engine.configure(&settings);
                 self.settings.policy = settings.policy;
                 self.settings.projects = settings.projects;
+                self.settings.control.operators = settings.control.operators;
+                self.access.send_replace(Access::of(&self.settings));
+                self.service.configure(&self.settings);
             }
             Err(cause) => {
                 error!("the settings stay as they were: {}", log::chain(&cause));
@@ -72,7 +75,7 @@ fn warn_of_restart(old: &Settings, new: &Settings) {
     let sections = [
         ("northbound", old.northbound == new.northbound),
         ("paths", old.paths == new.paths),
-        ("control", old.control == new.control),
+        ("control", old.control.socket == new.control.socket),
         ("daemon", old.daemon == new.daemon),
     ];
     for (section, _) in sections.iter().filter(|(_, same)| !same) {

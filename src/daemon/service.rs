@@ -5,12 +5,16 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use crate::declare::Settings;
 use crate::view::{State, StatusView};
 
 /// The service manager, if there is one.
 #[derive(Debug)]
 pub(super) struct Service {
     status: String,
+    /// Whether somebody may look who is not to know what others have: every user of the host can
+    /// read the unit's status.
+    tenants: bool,
     /// How often the watchdog is to be fed; none where nobody watches.
     pub(super) watchdog: Option<Duration>,
 }
@@ -19,12 +23,17 @@ impl Service {
     pub(super) fn new() -> Self {
         // At half of the time that it allows, as sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        Self { status: String::new(), watchdog }
+        Self { status: String::new(), tenants: false, watchdog }
+    }
+
+    /// Takes over whether there are tenants, from the next status on.
+    pub(super) fn configure(&mut self, settings: &Settings) {
+        self.tenants = !settings.projects.is_empty();
     }
 
     /// READY=1: started, or done reloading.
     pub(super) fn ready(&mut self, status: &StatusView) {
-        self.status = sentence(status);
+        self.status = sentence(status, self.tenants);
         tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
     }
 
@@ -46,7 +55,7 @@ impl Service {
 
     /// Tells a status that differs from the last one.
     pub(super) fn status(&mut self, status: &StatusView) {
-        let text = sentence(status);
+        let text = sentence(status, self.tenants);
         if text != self.status {
             tell(&[NotifyState::Status(&text)]);
             self.status = text;
@@ -60,8 +69,9 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// `active: 12 active, 1 failed; northbound unix:/run/ovn/ovnnb_db.sock`.
-fn sentence(status: &StatusView) -> String {
+/// `active: 12 active, 1 failed; northbound unix:/run/ovn/ovnnb_db.sock`; where tenants may look,
+/// only the role.
+fn sentence(status: &StatusView, tenants: bool) -> String {
     let count = |(state, count): (&State, &usize)| format!("{count} {state}");
     let halves: Vec<String> = status.halves.iter().map(count).collect();
     let halves = if halves.is_empty() { "no peerings".to_owned() } else { halves.join(", ") };
@@ -71,6 +81,9 @@ fn sentence(status: &StatusView) -> String {
         (true, true) => "active",
         (true, false) => "standby",
     };
+    if tenants {
+        return format!("{role}; ovn-peerctl status tells operators more");
+    }
     let remote = northbound.remote.as_deref().unwrap_or("not reached yet");
     let held =
         if status.held.is_empty() { "" } else { "; a mass withdrawal waits: ovn-peerctl confirm" };

@@ -1,6 +1,7 @@
 //! The daemon as systemd and operators meet it: readiness, reload, watchdog, leaving, its socket.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -53,6 +54,51 @@ fn two_files_become_a_peering_and_the_status_says_so() {
     }
     let detail = json(&running, "/v1/halves/blue/web/to-db");
     assert_eq!(detail["remote_prefixes"][0], "10.2.0.0/24", "{detail}");
+}
+
+#[test]
+fn where_tenants_may_look_the_status_tells_nothing_of_their_neighbours() {
+    let pin = "[[project]]\nname = \"blue\"\nowner = \"root\"\n";
+    let (_northbound, running) = peered(&Start { settings: pin, ..Start::default() });
+    let told = running.notified.next("status", |message| message.contains("STATUS=active"));
+    assert!(told.contains("STATUS=active; ovn-peerctl status tells operators more"), "{told}");
+    // No pins, no tenants.
+    let settings = running.path().join("ovn-peerd.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, text.replace(pin, "")).unwrap();
+    assert!(running.ctl(&["reload"]).status.success());
+    running.notified.next("status", |message| message.contains("STATUS=active: 2 active"));
+}
+
+#[test]
+fn a_reload_gives_and_takes_the_rights_of_operators_and_tenants() {
+    let running = Running::ready(directory(), &Start::default());
+    fs::set_permissions(running.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let asked = |route: &str| {
+        let output = Command::new("setpriv")
+            .args(["--reuid", "20001", "--regid", "20001", "--clear-groups", "curl", "--silent"])
+            .args(["--max-time", "20", "--output", "/dev/null", "-w", "%{http_code}"])
+            .arg("--unix-socket")
+            .arg(running.socket())
+            .arg(format!("http://localhost/v1/{route}"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let settings = running.path().join("ovn-peerd.toml");
+    let before = fs::read_to_string(&settings).unwrap();
+    let configure = |text: &str| {
+        fs::write(&settings, text).unwrap();
+        assert!(running.ctl(&["reload"]).status.success());
+        ["halves", "status"].map(asked)
+    };
+    assert_eq!(configure(&before), ["403", "403"]);
+    let pin = format!("{before}\n[[project]]\nname = \"blue\"\nowner = \"20001\"\n");
+    assert_eq!(configure(&pin), ["200", "403"]);
+    let operator = before.replace("[control]", "[control]\noperators = [\"20001\"]");
+    assert_eq!(configure(&operator), ["200", "200"]);
+    assert_eq!(configure(&before), ["403", "403"]);
+    assert!(!running.log().contains("[control] take effect"), "{}", running.log());
 }
 
 #[test]

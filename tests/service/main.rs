@@ -9,6 +9,7 @@
     reason = "a test's failure is its report; clippy exempts only the test functions themselves"
 )]
 
+mod access;
 mod control;
 mod daemon;
 mod log;
