@@ -1,220 +1,35 @@
-//! Killed at random points of 200 random changes, and whole afterwards; what others own is never touched.
+//! Killed at random points of 200 random changes, and whole afterwards; what others own is never touched (B2, B3, B10).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::changes::{NETWORKS, World, run};
 use crate::lab::Lab;
 use crate::lab::command::poll;
-use crate::lab::daemon::Daemon;
-use crate::owned::{foreign, link_rows, owned};
-use crate::tenants::{disabled, half, wait_all_active};
+use crate::owned::{contents, foreign, link_rows, owned};
+use crate::tenants::wait_all_active;
 
-const CHANGES: usize = 200;
-/// The networks: `p<n>/net` on router `r<n>`, one for each project.
-const NETWORKS: usize = 6;
-/// Sets the seed of a run, which every run prints.
-const SEED: &str = "PEERING_SEED";
-
-/// xorshift64*, so that a seed gives the same run everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let bits = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(bits).expect("31 bits fit") % below
-    }
-}
-
-/// What has been declared and built so far.
-struct World<'a> {
-    lab: &'a Lab,
-    daemon: Daemon,
-    random: Random,
-    /// Whether each half, from a network to another, is up.
-    halves: BTreeMap<(usize, usize), bool>,
-    /// Names of the subnets' ports beyond the first.
-    subnets: BTreeSet<(usize, usize)>,
-    /// Routers that are there.
-    routers: BTreeSet<usize>,
-    made: usize,
-    kills: usize,
-}
-
-impl World<'_> {
-    /// Writes a project's file anew, or removes it with its last half.
-    fn declare(&self, from: usize) {
-        let halves: String = (self.halves.range((from, 0)..(from + 1, 0)))
-            .map(|((_, to), up)| {
-                let write = if *up { half } else { disabled };
-                write(&format!("to-{to}"), "net", &format!("p{to}/net"))
-            })
-            .collect();
-        let project = format!("p{from}");
-        if !halves.is_empty() {
-            self.daemon.declare(&project, &halves);
-        } else if self.daemon.dir().join(format!("peerings.d/{project}.toml")).exists() {
-            self.daemon.withdraw(&project);
-        }
-    }
-
-    fn change_a_half(&mut self) {
-        let from = self.random.next(NETWORKS);
-        let to = (from + 1 + self.random.next(NETWORKS - 1)) % NETWORKS;
-        match self.random.next(5) {
-            0 => drop(self.halves.remove(&(from, to))),
-            1 => drop(self.halves.insert((from, to), false)),
-            _ => drop(self.halves.insert((from, to), true)),
-        }
-        self.declare(from);
-        // Often the other side agrees at once.
-        if self.halves.get(&(from, to)) == Some(&true) && self.random.next(2) == 0 {
-            self.halves.insert((to, from), true);
-            self.declare(to);
-        }
-    }
-
-    /// A subnet comes or goes, on a router that is there.
-    fn change_a_subnet(&mut self) {
-        let router = self.random.next(NETWORKS);
-        if !self.routers.contains(&router) {
-            return;
-        }
-        let here = self.subnets.range((router, 0)..(router + 1, 0)).next().copied();
-        if let Some((_, n)) = here.filter(|_| self.random.next(2) == 0) {
-            self.subnets.remove(&(router, n));
-            self.lab.nbctl(&["lrp-del", &format!("r{router}-x{n}")]);
-            return;
-        }
-        self.made += 1;
-        let n = self.made;
-        self.subnets.insert((router, n));
-        let [mac, net] = [self.lab.fresh_mac(), format!("10.{}.{n}.1/24", 100 + router)];
-        self.lab.nbctl(&["lrp-add", &format!("r{router}"), &format!("r{router}-x{n}"), &mac, &net]);
-    }
-
-    /// A router goes with all that it has; before another one goes, it comes again.
-    fn change_a_router(&mut self) {
-        if let Some(n) = (0..NETWORKS).find(|n| !self.routers.contains(n)) {
-            return self.add_router(n);
-        }
-        let n = self.random.next(NETWORKS);
-        self.routers.remove(&n);
-        self.subnets.retain(|(router, _)| *router != n);
-        self.lab.nbctl(&["lr-del", &format!("r{n}")]);
-    }
-
-    fn add_router(&mut self, n: usize) {
-        self.routers.insert(n);
-        let mac = self.lab.fresh_mac();
-        self.lab.nbctl_batch(&format!(
-            "lr-add r{n}\nlrp-add r{n} r{n}-p {mac} 10.{n}.0.1/24 fd0{n}::1/64\n\
-             lr-route-add r{n} 192.0.2.0/24 10.{n}.0.9\n\
-             lr-policy-add r{n} 30100 'ip4.dst == 192.0.2.0/24' drop"
-        ));
-    }
-
-    /// Somebody damages or deletes rows of ours.
-    fn damage(&mut self) {
-        let rows = owned(&self.lab.dump());
-        for _ in 0..=self.random.next(3) {
-            if rows.is_empty() {
-                return;
-            }
-            let row = &rows[self.random.next(rows.len())];
-            let altered = match row.table.as_str() {
-                "Logical_Router_Port" => "mac=\"0a:00:00:00:00:99\"",
-                "Logical_Router_Static_Route" => "nexthop=10.99.0.1",
-                "Logical_Router_Policy" => "action=drop",
-                _ => "addresses=10.99.0.0/24",
-            };
-            // The daemon may have taken the row away since.
-            if self.random.next(2) == 0 {
-                row.delete(self.lab);
-            } else {
-                self.lab.nbctl(&["--if-exists", "set", &row.table, &row.uuid, altered]);
-            }
-        }
-    }
-
-    fn change(&mut self) {
-        match self.random.next(12) {
-            0..6 => self.change_a_half(),
-            6..8 => self.change_a_subnet(),
-            8 => self.change_a_router(),
-            _ => self.damage(),
-        }
-    }
-
-    /// Kills the daemon, often, a little after the change; and starts it again, sometimes after a while.
-    fn crash(&mut self) {
-        if self.daemon.process().is_running() && self.random.next(2) == 0 {
-            let after = u64::try_from(self.random.next(60)).expect("milliseconds");
-            std::thread::sleep(Duration::from_millis(after));
-            self.daemon.kill9();
-            self.kills += 1;
-        }
-        if !self.daemon.process().is_running() && self.random.next(3) > 0 {
-            self.daemon.process().start_again();
-        }
-    }
-
-    /// Halves whose other side has declared too, both up, both routers there.
-    fn mutual(&self) -> BTreeSet<(usize, usize)> {
-        let up = |key: &(usize, usize)| self.halves.get(key) == Some(&true);
-        let there =
-            |key: &(usize, usize)| self.routers.contains(&key.0) && self.routers.contains(&key.1);
-        let keys = self.halves.keys().filter(|key| up(key) && up(&(key.1, key.0)) && there(key));
-        keys.copied().collect()
-    }
+/// A half's networks, by number.
+fn key(half: &Value) -> Option<(usize, usize)> {
+    let number = |v: &Value| v.as_str().and_then(|s| s[1..].parse().ok());
+    Some((number(&half["project"])?, number(&half["target_project"])?))
 }
 
 #[test]
 fn b2_b10_killed_at_random_points_of_200_changes_it_converges() {
-    let seed = std::env::var(SEED).ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
-        let since = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970");
-        u64::from(since.subsec_nanos()) | 1
-    });
-    println!("{SEED}={seed}");
     let lab = Lab::databases_only();
-    let daemon = Daemon::start(&lab);
-    for n in 0..NETWORKS {
-        daemon.bind_network(&format!("p{n}"), "net", &format!("r{n}"));
-    }
-    let mut world = World {
-        lab: &lab,
-        daemon,
-        random: Random(seed),
-        halves: BTreeMap::new(),
-        subnets: BTreeSet::new(),
-        routers: BTreeSet::new(),
-        made: 0,
-        kills: 0,
-    };
-    (0..NETWORKS).for_each(|n| world.add_router(n));
-    let mut theirs = foreign(&lab);
-    for _ in 0..CHANGES {
-        world.change();
-        // What others own is now as this change left it, and stays so until the next.
-        theirs = foreign(&lab);
-        world.crash();
-        foreign(&lab).assert_same_as(&theirs);
-    }
-    if !world.daemon.process().is_running() {
-        world.daemon.process().start_again();
-    }
-    println!("{} kills, {} mutual halves, seed {seed}", world.kills, world.mutual().len());
+    let mut world = run(&lab, false);
+    let theirs = foreign(&lab);
     converges(&world);
     foreign(&lab).assert_same_as(&theirs);
     // Everything up once more, from whatever this came to; then everything away.
     if world.routers.len() < NETWORKS {
         world.change_a_router();
     }
-    let all =
-        (0..NETWORKS).flat_map(|a| (0..NETWORKS).map(move |b| (a, b))).filter(|(a, b)| a != b);
-    world.halves = all.map(|key| (key, true)).collect();
+    let all = (0..NETWORKS).flat_map(|a| (0..NETWORKS).map(move |b| (a, b)));
+    world.halves = all.filter(|(a, b)| a != b).map(|key| (key, true)).collect();
     (0..NETWORKS).for_each(|n| world.declare(n));
     converges(&world);
     wait_all_active(&world.daemon);
@@ -224,48 +39,78 @@ fn b2_b10_killed_at_random_points_of_200_changes_it_converges() {
     assert!(world.daemon.ctl(&["reload"]).status.success());
     assert!(world.daemon.ctl(&["confirm"]).status.success());
     poll("nothing of ours is left", Duration::from_secs(10), || {
-        let left = owned(&lab.dump());
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{} rows, such as {:?}", left.len(), left[0]))
+        match owned(&lab.dump()).as_slice() {
+            [] => Ok(()),
+            [first, ..] => Err(format!("{first:?}")),
         }
     });
     foreign(&lab).assert_same_as(&theirs);
 }
 
+/// With subnets that clash all the time: both sides of a mutual peering come to the same, a full recompute agrees, and
+/// so does a daemon that is started afresh.
+#[test]
+fn b3_b10_killed_amid_clashes_it_converges_and_a_restart_agrees() {
+    let lab = Lab::databases_only();
+    let world = run(&lab, true);
+    let theirs = foreign(&lab);
+    let mutual = world.mutual();
+    let states = world.daemon.wait_until("mutual halves are active or clash", |halves| {
+        let by_key: BTreeMap<_, _> =
+            halves.iter().filter_map(|half| Some((key(half)?, half))).collect();
+        for (one, other) in &mutual {
+            let [here, there] = [(*one, *other), (*other, *one)]
+                .map(|k| by_key.get(&k).map(|h| (&h["state"], &h["reason"])));
+            let fine = here.is_some_and(|(s, why)| s == "active" || why == "conflict-subnet");
+            if !fine || here != there {
+                return Err(format!("{one} to {other}: {here:?}, {there:?}"));
+            }
+        }
+        if by_key.len() == world.halves.len() {
+            Ok(halves.clone())
+        } else {
+            Err(format!("{halves:?}"))
+        }
+    });
+    plans_nothing(&world);
+    let rows = contents(&lab.dump());
+    world.daemon.restart();
+    world.daemon.wait_until("a fresh daemon says the same", |halves| {
+        if halves == states { Ok(()) } else { Err(format!("{halves:?}, not {states:?}")) }
+    });
+    plans_nothing(&world);
+    assert_eq!(contents(&lab.dump()), rows);
+    foreign(&lab).assert_same_as(&theirs);
+}
+
+/// A full recompute finds nothing to write, once what is under way is through.
+#[track_caller]
+fn plans_nothing(world: &World<'_>) {
+    poll("a full recompute finds nothing to write", Duration::from_secs(5), || {
+        let plan = world.daemon.ctl(&["plan"]);
+        let text = String::from_utf8_lossy(&plan.stdout);
+        if plan.status.code() == Some(0) {
+            Ok(())
+        } else {
+            Err(format!("{text}\n{}", world.daemon.log()))
+        }
+    });
+}
+
 /// Waits until exactly the mutual halves are active; then a full recompute finds nothing to write.
 #[track_caller]
 fn converges(world: &World<'_>) {
-    poll("the daemon answers", Duration::from_secs(10), || {
-        let answer = world.daemon.ctl(&["status"]);
-        if answer.status.success() {
-            Ok(())
-        } else {
-            Err(format!("{answer:?}\n{}", world.daemon.log()))
-        }
-    });
     let wanted = world.mutual();
     world.daemon.wait_until("exactly the mutual halves are active", |halves| {
-        let number = |v: &serde_json::Value| v.as_str().and_then(|s| s[1..].parse::<usize>().ok());
-        let active = halves.iter().filter(|h| h["state"] == "active");
-        let active: BTreeSet<_> = active
-            .filter_map(|h| Some((number(&h["project"])?, number(&h["target_project"])?)))
-            .collect();
+        let active = halves.iter().filter(|half| half["state"] == "active");
+        let active: BTreeSet<_> = active.filter_map(key).collect();
         if active == wanted && halves.len() == world.halves.len() {
             return Ok(());
         }
         Err(format!("active {active:?}, mutual {wanted:?}, {halves:?}"))
     });
-    let plan = world.daemon.ctl(&["plan"]);
-    let text = String::from_utf8_lossy(&plan.stdout);
-    assert_eq!(
-        plan.status.code(),
-        Some(0),
-        "a full recompute differs: {text}\n{}",
-        world.daemon.log()
-    );
-    let ports =
-        link_rows(&world.lab.dump()).iter().filter(|r| r.table == "Logical_Router_Port").count();
+    plans_nothing(world);
+    let rows = link_rows(&world.lab.dump());
+    let ports = rows.iter().filter(|r| r.table == "Logical_Router_Port").count();
     assert_eq!(ports, wanted.len(), "a port for each half that is active");
 }

@@ -17,10 +17,12 @@
 mod lab;
 
 mod basics;
+mod changes;
 mod chassis;
 mod conflicts;
 mod crash;
 mod drift;
+mod files;
 mod flows;
 mod forged;
 mod names;

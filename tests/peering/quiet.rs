@@ -30,17 +30,22 @@ fn b2_nothing_changed_nothing_is_written() {
     lab.sync();
     let dump = lab.dump();
     let written = lab.northbound_transactions();
+    let told = tenants.daemon.list();
     let unchanged = |what: &str| {
         assert_eq!(lab.northbound_transactions(), written, "written: {what}");
         lab.dump().assert_same_as(&dump);
     };
+    let told_the_same = || {
+        tenants.wait_active();
+        assert_eq!(tenants.daemon.list(), told, "the same states since the same time");
+    };
     tenants.daemon.restart();
-    tenants.wait_active();
+    told_the_same();
     unchanged("after SIGTERM and a start");
     tenants.daemon.kill9();
     unchanged("at SIGKILL");
     tenants.daemon.start_again();
-    tenants.wait_active();
+    told_the_same();
     unchanged("after SIGKILL and a start");
     assert!(tenants.daemon.ctl(&["reload"]).status.success());
     unchanged("at a reload");
@@ -59,7 +64,7 @@ fn b2_nothing_changed_nothing_is_written() {
             let back = now["northbound"]["synced"] == true && now["northbound"]["active"] == true;
             if back { Ok(()) } else { Err(now.to_string()) }
         });
-        tenants.wait_active();
+        told_the_same();
         unchanged("over a northbound that was away");
     }
     for name in ["x1", "x2", "x3"] {
