@@ -1,0 +1,76 @@
+//! What the operating system shows a tenant of the host: nothing of what others have.
+
+use std::process::Output;
+
+use crate::site::{BLUE, BROWN, GREEN, STRANGER, half, user};
+use crate::targets::world;
+
+/// What a user's shell says to a command.
+fn shell(uid: u32, script: &str) -> Output {
+    user(uid, "sh").args(["-c", script]).output().unwrap()
+}
+
+#[test]
+fn the_configuration_and_other_tenants_files_are_closed() {
+    let site = world();
+    let root = site.root().display();
+    for uid in [BLUE.uid, STRANGER] {
+        for path in [
+            "etc",
+            "etc/ovn-peerd.toml",
+            "etc/networks.d",
+            "etc/peerings.d/green.toml",
+            "srv",
+            "srv/20002",
+            "srv/20002/halves.toml",
+        ] {
+            let output = shell(uid, &format!("cat {root}/{path} || ls {root}/{path}"));
+            assert!(!output.status.success() && output.stdout.is_empty(), "{uid} reads {path}");
+        }
+    }
+    // Whether a file is there is not to be seen either.
+    let stat = |name: &str| {
+        let output = shell(
+            BLUE.uid,
+            &format!("stat {root}/etc/peerings.d/{name}; : > {root}/etc/peerings.d/{name}"),
+        );
+        String::from_utf8(output.stderr).unwrap().replace(name, "NAME")
+    };
+    assert_eq!(stat("green.toml"), stat("nobdy.toml"));
+    assert!(stat("green.toml").contains("Permission denied"));
+    // The northbound shows all that there is, and is not for tenants.
+    let nb = site.lab.nb_remote();
+    let read = shell(BLUE.uid, &format!("ovn-nbctl --timeout=2 --db={nb} show"));
+    assert!(!read.status.success() && read.stdout.is_empty(), "{read:?}");
+}
+
+#[test]
+fn a_tenant_speaks_by_its_own_file_alone() {
+    let site = world();
+    // Green cannot speak for blue, wherever its text says so.
+    site.declare(GREEN, "");
+    site.wait_gone("green/others/up");
+    site.write_as(
+        GREEN,
+        "halves.toml",
+        &format!("project = \"blue\"\n{}", half("stolen", "web", "green/silent")),
+    );
+    site.declare(
+        BLUE,
+        &(half("to-lab", "web", "brown/lab") + &half("more", "web", "green/silent")),
+    );
+    site.wait_state("blue/web/more", "pending-peer");
+    assert_eq!(site.ctl(0, &["show", "blue", "web", "stolen"]).status.code(), Some(3));
+    let status = site.json(0, &["status"])["diagnostics"].to_string();
+    assert!(status.contains("may speak for project blue"), "{status}");
+    // Of that, blue learns nothing; and a file that is taken away withdraws nothing by itself.
+    let list = site.ctl(BLUE.uid, &["list"]);
+    assert!(!String::from_utf8(list.stdout).unwrap().contains("stolen"));
+    let file = site.own(BROWN).join("halves.toml");
+    assert!(shell(BROWN.uid, &format!("rm {}", file.display())).status.success());
+    site.settle();
+    assert!(site.ctl(0, &["reload"]).status.success());
+    site.wait_state("blue/web/to-lab", "active");
+    site.declare(BROWN, "");
+    site.wait_state("blue/web/to-lab", "disconnected");
+}
