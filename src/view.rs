@@ -58,6 +58,12 @@ pub enum State {
     PeerDisabled,
     /// It was up and the other side withdrew.
     Disconnected,
+    /// The other side said no (S1.20, S1.24).
+    Rejected,
+    /// Nobody answered for longer than the policy waits; stays so until it is renewed (S1.23).
+    Expired,
+    /// Its declaration is gone; shown for a while yet (S1.27).
+    Deleted,
     /// Cannot be linked, for a [`Reason`]; leaves by itself once the cause is gone.
     Failed,
 }
@@ -73,6 +79,9 @@ impl State {
             Self::Disabled => "disabled",
             Self::PeerDisabled => "peer-disabled",
             Self::Disconnected => "disconnected",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Deleted => "deleted",
             Self::Failed => "failed",
         }
     }
@@ -92,6 +101,12 @@ pub enum Reason {
     AwaitingPeer,
     /// The other side withdrew its half.
     PeerWithdrew,
+    /// The other side rejects the request.
+    PeerRejected,
+    /// The request was not answered in time.
+    RequestExpired,
+    /// This side withdrew its half.
+    Withdrawn,
     /// This side is administratively down.
     AdministrativelyDown,
     /// The other side is administratively down.
@@ -122,6 +137,12 @@ pub enum Reason {
     RegionMismatch,
     /// Another half of this network already targets the same network (S1.5).
     PeeringConflict,
+    /// A network has no VM's port, and the policy asks for one (S1.10).
+    NoWorkload,
+    /// Two hosts declare the half differently.
+    ConflictingDeclarations,
+    /// The network, or the project, has more halves than the policy allows.
+    Quota,
     /// A router of a kind that this version cannot link.
     UnsupportedRouter,
 }
@@ -133,6 +154,9 @@ impl Reason {
         match self {
             Self::AwaitingPeer => "awaiting-peer",
             Self::PeerWithdrew => "peer-withdrew",
+            Self::PeerRejected => "peer-rejected",
+            Self::RequestExpired => "request-expired",
+            Self::Withdrawn => "withdrawn",
             Self::AdministrativelyDown => "administratively-down",
             Self::PeerAdministrativelyDown => "peer-administratively-down",
             Self::AwaitingCommit => "awaiting-commit",
@@ -148,6 +172,9 @@ impl Reason {
             Self::ZoneMismatch => "zone-mismatch",
             Self::RegionMismatch => "region-mismatch",
             Self::PeeringConflict => "peering-conflict",
+            Self::NoWorkload => "no-workload",
+            Self::ConflictingDeclarations => "conflicting-declarations",
+            Self::Quota => "quota",
             Self::UnsupportedRouter => "unsupported-router",
         }
     }

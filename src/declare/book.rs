@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::claims::{Claims, Touched};
 use super::contribution::Contribution;
 use super::diagnostic::{Diagnostic, Position};
-use super::model::{Half, HalfKey, Network, NetworkKey};
+use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::pins::Pins;
 use super::settings::{MaxWithdrawals, Settings};
 use super::source::{Directory, FileId, Reading};
@@ -34,6 +34,7 @@ pub struct Book {
     files: BTreeMap<FileId, FileEntry>,
     networks: Claims<Network>,
     halves: Claims<Half>,
+    rejections: Claims<Rejection>,
     diagnostics: BTreeSet<Diagnostic>,
     directory_faults: BTreeMap<Directory, Diagnostic>,
     /// Directories that were listed at least once.
@@ -50,6 +51,7 @@ struct FileEntry {
     /// What its last good text, once accepted, declares.
     networks: Vec<NetworkKey>,
     halves: Vec<HalfKey>,
+    rejections: Vec<RejectionKey>,
     /// Whether any text of it was accepted; one that declares nothing is a declaration too.
     accepted: bool,
     /// Of its latest text.
@@ -66,13 +68,15 @@ pub struct Changed {
     pub networks: BTreeSet<NetworkKey>,
     /// Halves.
     pub halves: BTreeSet<HalfKey>,
+    /// Rejections.
+    pub rejections: BTreeSet<RejectionKey>,
 }
 
 impl Changed {
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.networks.is_empty() && self.halves.is_empty()
+        self.networks.is_empty() && self.halves.is_empty() && self.rejections.is_empty()
     }
 }
 
@@ -90,6 +94,7 @@ impl Book {
             files: BTreeMap::new(),
             networks: Claims::default(),
             halves: Claims::default(),
+            rejections: Claims::default(),
             diagnostics: BTreeSet::new(),
             directory_faults: BTreeMap::new(),
             listed: BTreeSet::new(),
@@ -191,6 +196,23 @@ impl Book {
             .take_while(move |half| *half.key.network.project == *project)
     }
 
+    /// The rejection in effect under this key.
+    #[must_use]
+    pub fn rejection(&self, key: &RejectionKey) -> Option<&Rejection> {
+        self.rejections.standing(key).map(|claim| &claim.value)
+    }
+
+    /// All rejections in effect, by key.
+    pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
+        self.rejections.all().map(|claim| &claim.value)
+    }
+
+    /// The file that gives a rejection.
+    #[must_use]
+    pub fn origin_of_rejection(&self, key: &RejectionKey) -> Option<&FileId> {
+        self.rejections.standing(key).map(|claim| &claim.file)
+    }
+
     /// The file that gives a network.
     #[must_use]
     pub fn origin_of_network(&self, key: &NetworkKey) -> Option<&FileId> {
@@ -222,6 +244,7 @@ impl Book {
     fn apply(&mut self, outcomes: Outcomes) -> Changed {
         let mut networks = Touched::<Network>::new();
         let mut halves = Touched::<Half>::new();
+        let mut rejections = Touched::<Rejection>::new();
         for (id, outcome) in outcomes {
             let Some(entry) = self.files.get_mut(&id) else { continue };
             let gone = outcome.is_none();
@@ -231,6 +254,8 @@ impl Book {
                 self.networks.replace(&id, path, old, new.networks.into_iter(), &mut networks);
             let old = &entry.halves;
             entry.halves = self.halves.replace(&id, path, old, new.halves.into_iter(), &mut halves);
+            let (old, new) = (&entry.rejections, new.rejections.into_iter());
+            entry.rejections = self.rejections.replace(&id, path, old, new, &mut rejections);
             entry.accepted = true;
             if gone {
                 self.files.remove(&id);
@@ -239,13 +264,20 @@ impl Book {
         Changed {
             networks: self.networks.settle(networks, &mut self.diagnostics),
             halves: self.halves.settle(halves, &mut self.diagnostics),
+            rejections: self.rejections.settle(rejections, &mut self.diagnostics),
         }
     }
 }
 
 impl FileEntry {
     fn new(path: Arc<str>) -> Self {
-        let (networks, halves, diagnostics) = (Vec::new(), Vec::new(), Vec::new());
-        Self { path, networks, halves, accepted: false, diagnostics }
+        Self {
+            path,
+            networks: Vec::new(),
+            halves: Vec::new(),
+            rejections: Vec::new(),
+            accepted: false,
+            diagnostics: Vec::new(),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place, Position, Severity};
-use super::model::{Half, HalfKey, Network, NetworkKey};
+use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::source::FileId;
 
 /// A declaration that files compete for.
@@ -35,6 +35,15 @@ impl Declared for Half {
     const KIND: &'static str = "half";
     const HINT: &'static str = "a name is unique in its network: rename or remove one";
     fn key(&self) -> &HalfKey {
+        &self.key
+    }
+}
+
+impl Declared for Rejection {
+    type Key = RejectionKey;
+    const KIND: &'static str = "the rejection";
+    const HINT: &'static str = "one is enough; remove the other";
+    fn key(&self) -> &RejectionKey {
         &self.key
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Position};
-use super::model::{Half, Network};
+use super::model::{Half, Network, Rejection};
 use super::page::Page;
 
 /// The declarations of one file that is free of errors, with their places.
@@ -11,6 +11,7 @@ use super::page::Page;
 pub(super) struct Contribution {
     pub(super) networks: Vec<(Option<Position>, Network)>,
     pub(super) halves: Vec<(Option<Position>, Half)>,
+    pub(super) rejections: Vec<(Option<Position>, Rejection)>,
 }
 
 /// What reading one file gave.

@@ -18,6 +18,8 @@ mod page;
 mod pair;
 mod peerings;
 mod pins;
+mod policy_file;
+mod rejections;
 mod settings;
 mod settings_file;
 mod source;
@@ -26,11 +28,12 @@ pub use book::{Book, Changed, Held, Remembered};
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use model::{
-    ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, RouterRef,
+    ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
+    RejectionKey, RouterRef,
 };
 pub use pair::PeeringKey;
 pub use settings::{
-    ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings, OperatorEntry,
-    PathSettings, PolicySettings, ProjectPin, Settings,
+    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
+    OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
 };
 pub use source::{Directory, FileId, Owner, Reading, SourceFile};

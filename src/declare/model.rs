@@ -128,6 +128,29 @@ pub enum ConfiguredStatus {
     Disabled,
 }
 
+/// A rejection's identity: who says no to whom.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RejectionKey {
+    /// The local network, whose owner does not want the peering.
+    pub network: NetworkKey,
+    /// The network whose requests are rejected.
+    pub from: NetworkKey,
+}
+
+impl fmt::Display for RejectionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "of {} by {}", self.from, self.network)
+    }
+}
+
+/// "No" to a request, without a half of one's own (S1.20). A half towards the same network
+/// outweighs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Who rejects whom: all that it says.
+    pub key: RejectionKey,
+}
+
 /// One side's declaration of a peering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Half {
@@ -141,6 +164,7 @@ pub struct Half {
     pub configured_status: ConfiguredStatus,
     /// `user.*` keys (S0.14).
     pub config: BTreeMap<String, String>,
-    /// Renews a request that expired.
+    /// When it was asked for (again): renews a request that expired, and an address space that
+    /// is frozen. One that lies in the future counts from then on.
     pub requested: Option<Timestamp>,
 }

@@ -15,6 +15,9 @@ const FILE_KEYS: &[&str] = &["network"];
 const NETWORK_KEYS: &[&str] =
     &["project", "name", "router", "zone", "region", "type", "may_export"];
 
+/// Most prefixes that `may_export` may list: the network's record in the northbound carries them.
+const MAX_PREFIXES: usize = 256;
+
 /// Reads one file of `networks.d`.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     let (mut page, table) = Page::open(file, text);
@@ -82,6 +85,15 @@ fn prefixes(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {
                 Some("write an address and a length, such as \"10.64.0.0/12\"".to_owned()),
             ),
         }
+    }
+    if prefixes.len() > MAX_PREFIXES
+        && let Some(value) = table.get(key)
+    {
+        page.error(
+            &value.span(),
+            format!("`{key}` has {} prefixes; at most {MAX_PREFIXES} are allowed", prefixes.len()),
+            Some("write shorter prefixes that cover several".to_owned()),
+        );
     }
     prefixes
 }

@@ -15,6 +15,7 @@ use toml::de::DeTable;
 use super::diagnostic::{Diagnostic, Lines, Position, Severity};
 
 mod fields;
+mod times;
 
 /// Below this likeness a known key is not worth suggesting.
 const MIN_LIKENESS: f64 = 0.7;

@@ -1,4 +1,4 @@
-//! The format of `peerings.d/*.toml`: one project's halves.
+//! The format of `peerings.d/*.toml`: one project's halves and rejections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::contribution::{Contribution, Parsed};
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
 use super::page::{Found, Page, Refused};
+use super::rejections;
 
-const FILE_KEYS: &[&str] = &["project", "peering"];
+const FILE_KEYS: &[&str] = &["project", "peering", "rejection"];
 const PEERING_KEYS: &[&str] = &[
     "name",
     "network",
@@ -19,13 +20,13 @@ const PEERING_KEYS: &[&str] = &[
     "description",
     "configured_status",
     "config",
+    "requested",
 ];
 
-const FILE_REFUSED: &[Refused] = &[Refused {
-    key: "rejection",
-    message: "[[rejection]] is not supported in this version",
-    hint: "remove it; a request that you do not answer with a half of your own stays pending",
-}];
+/// Longest description, in characters. A half's record in the northbound carries it.
+const MAX_DESCRIPTION_CHARS: usize = 1024;
+/// Most `config` of one half, keys and values together, in bytes, for the same reason.
+const MAX_CONFIG_BYTES: usize = 4096;
 
 const PEERING_REFUSED: &[Refused] = &[
     // S0.15: LXD's page lists `ports` as "Network forward port list"; it does nothing there.
@@ -49,11 +50,6 @@ const PEERING_REFUSED: &[Refused] = &[
         hint: "write target_project = \"..\" and target_network = \"..\"",
     },
     Refused {
-        key: "requested",
-        message: "`requested` is not supported in this version",
-        hint: "remove it; requests do not expire yet, so there is nothing to renew",
-    },
-    Refused {
         key: "project",
         message: "`project` belongs at the top of the file, not in [[peering]]",
         hint: "one file speaks for one project: move this half to a file of its own project",
@@ -63,7 +59,7 @@ const PEERING_REFUSED: &[Refused] = &[
 /// Reads one file of `peerings.d`.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     let (mut page, table) = Page::open(file, text);
-    page.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, FILE_REFUSED);
+    page.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, &[]);
     if table.get_ref().is_empty() {
         // Nothing but comments: its author took everything out on purpose.
         return Parsed::new(page, Contribution::default(), None);
@@ -78,8 +74,11 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     for entry in page.entries(table.get_ref(), "peering") {
         halves.read(&mut page, &entry);
     }
+    let mut contribution = halves.contribution;
+    contribution.rejections =
+        rejections::read(&mut page, table.get_ref(), &halves.project, &contribution.halves);
     let spoken = project.map(|found| (halves.project, page.position(&found.span)));
-    Parsed::new(page, halves.contribution, spoken)
+    Parsed::new(page, contribution, spoken)
 }
 
 struct Halves {
@@ -97,9 +96,10 @@ impl Halves {
         let network = page.name(entry, WHAT, "network", "\"web\"");
         let target_project = page.name(entry, WHAT, "target_project", "\"green\"");
         let target_network = page.name(entry, WHAT, "target_network", "\"db\"");
-        let description = page.string(entry.value, "description");
+        let description = page.bounded(entry.value, "description", MAX_DESCRIPTION_CHARS);
         let configured_status = configured_status(page, entry.value);
         let config = config(page, entry.value);
+        let requested = page.instant(entry.value, "requested");
         let (Some(name), Some(network), Some(target_project), Some(target_network)) =
             (name, network, target_project, target_network)
         else {
@@ -131,7 +131,7 @@ impl Halves {
             description: description.map_or_else(String::new, |found| found.value.to_owned()),
             configured_status,
             config,
-            requested: None,
+            requested: requested.map(|found| found.value),
         };
         self.contribution.halves.push((Some(position), half));
     }
@@ -162,6 +162,14 @@ fn config(page: &mut Page<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> 
     {
         for (key, value) in found.value {
             config_key(page, &mut config, key.get_ref(), &key.span(), value);
+        }
+        let bytes: usize = config.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if bytes > MAX_CONFIG_BYTES {
+            page.error(
+                &found.span,
+                format!("`config` has {bytes} bytes; at most {MAX_CONFIG_BYTES} are allowed"),
+                Some("keep long notes elsewhere, and a reference to them here".to_owned()),
+            );
         }
     }
     config

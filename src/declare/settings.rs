@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
+
 /// The operator's settings, with paths resolved against the file that they stand in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -74,10 +76,63 @@ pub struct DaemonSettings {
 }
 
 /// `[policy]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicySettings {
     /// What one reload may withdraw before it is held.
     pub max_withdrawals: MaxWithdrawals,
+    /// Whether one half may stand for both (S1.12).
+    pub auto_accept: AutoAccept,
+    /// How long a request stays pending before it expires (S1.22); `None`: for ever.
+    pub request_expiry: Option<SignedDuration>,
+    /// How long a half that is gone is still shown (S1.27); zero: not at all.
+    pub history: SignedDuration,
+    /// What becomes of a change of subnets while peered (S2.8).
+    pub address_space: AddressSpace,
+    /// Whether a network needs a VM's port before it may peer (S1.10).
+    pub require_workload: bool,
+    /// How many halves there may be.
+    pub quotas: Quotas,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self {
+            max_withdrawals: MaxWithdrawals::default(),
+            auto_accept: AutoAccept::Never,
+            request_expiry: Some(SignedDuration::from_hours(7 * 24)),
+            history: SignedDuration::from_hours(1),
+            address_space: AddressSpace::Follow,
+            require_workload: false,
+            quotas: Quotas::default(),
+        }
+    }
+}
+
+/// `auto_accept`: whether one half may stand for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoAccept {
+    /// Both sides declare, always (LXD).
+    Never,
+    /// Between two networks of one project, one half is enough (Outscale).
+    SameProject,
+}
+
+/// `address_space`: what becomes of a change of subnets while peered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressSpace {
+    /// It is carried to the other side.
+    Follow,
+    /// The address space of the moment of activation stands until the peering is renewed.
+    Freeze,
+}
+
+/// `max_halves_per_network`, `max_halves_per_project`: how many halves count; `None`: all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Of one network.
+    pub per_network: Option<u32>,
+    /// Of all networks of one project together.
+    pub per_project: Option<u32>,
 }
 
 /// A reload that would withdraw more than *both* limits is held until the operator confirms it.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::diagnostic::Diagnostic;
-use super::page::{Found, Page, Refused};
-use super::settings::{MaxWithdrawals, OperatorEntry, ProjectPin, Settings};
+use super::page::{Found, Page};
+use super::policy_file;
+use super::settings::{OperatorEntry, ProjectPin, Settings};
 
 const FILE_KEYS: &[&str] = &["northbound", "paths", "control", "daemon", "policy", "project"];
 const NORTHBOUND_KEYS: &[&str] =
@@ -18,37 +19,7 @@ const NORTHBOUND_KEYS: &[&str] =
 const PATHS_KEYS: &[&str] = &["networks", "peerings"];
 const CONTROL_KEYS: &[&str] = &["socket", "operators"];
 const DAEMON_KEYS: &[&str] = &["host"];
-const POLICY_KEYS: &[&str] = &["max_withdrawals"];
-const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
 const PROJECT_KEYS: &[&str] = &["name", "owner"];
-
-const POLICY_REFUSED: &[Refused] = &[
-    Refused {
-        key: "auto_accept",
-        message: "`auto_accept` is not supported in this version",
-        hint: "remove it; both sides must always declare their half",
-    },
-    Refused {
-        key: "request_expiry",
-        message: "`request_expiry` is not supported in this version",
-        hint: "remove it; a request stays pending until it is answered or withdrawn",
-    },
-    Refused {
-        key: "address_space",
-        message: "`address_space` is not supported in this version",
-        hint: "remove it; a change of subnets is always carried to the other side",
-    },
-    Refused {
-        key: "require_workload",
-        message: "`require_workload` is not supported in this version",
-        hint: "remove it; a network may peer before it has any port",
-    },
-    Refused {
-        key: "history",
-        message: "`history` is not supported in this version",
-        hint: "remove it; a half that is withdrawn is no longer listed",
-    },
-];
 
 impl Settings {
     /// Reads `ovn-peerd.toml`. `path` is where the text stands: relative paths in it are relative
@@ -73,7 +44,7 @@ impl Settings {
             let host = page.optional_name(daemon.value, "host");
             settings.daemon.host = host.map(|found| found.value.to_owned());
         }
-        policy(&mut page, top, &mut settings);
+        policy_file::read(&mut page, top, &mut settings.policy);
         projects(&mut page, top, &mut settings);
         (settings, page.close())
     }
@@ -179,21 +150,6 @@ fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mu
             Some("keep them apart: who may write peerings must not bind networks".to_owned()),
         );
     }
-}
-
-fn policy(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
-    let Some(found) = page.section(top, "policy", "[policy] on a line of its own") else { return };
-    page.refuse_unknown(found.value, "[policy]", POLICY_KEYS, POLICY_REFUSED);
-    const EXAMPLE: &str = "max_withdrawals = { halves = 10, percent = 50 }";
-    let Some(limit) = page.section(found.value, "max_withdrawals", EXAMPLE) else { return };
-    page.refuse_unknown(limit.value, "max_withdrawals", MAX_WITHDRAWALS_KEYS, &[]);
-    let default = MaxWithdrawals::default();
-    let halves = page.number(limit.value, "halves", u32::MAX);
-    let percent = page.number(limit.value, "percent", 100);
-    settings.policy.max_withdrawals = MaxWithdrawals {
-        halves: halves.unwrap_or(default.halves),
-        percent: percent.unwrap_or(default.percent),
-    };
 }
 
 fn projects(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {

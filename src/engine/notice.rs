@@ -175,11 +175,13 @@ impl Notices {
         }
         *self.states.entry(state).or_default() += 1;
         let level = match state {
-            State::Failed | State::Disconnected => Level::Warn,
+            State::Failed | State::Disconnected | State::Rejected | State::Expired => Level::Warn,
             State::Provisioning => Level::Debug,
-            State::Active | State::PendingPeer | State::Disabled | State::PeerDisabled => {
-                Level::Info
-            }
+            State::Active
+            | State::PendingPeer
+            | State::Disabled
+            | State::PeerDisabled
+            | State::Deleted => Level::Info,
         };
         let mut fields = subject(half);
         fields.push(("state", state.to_string()));

@@ -93,7 +93,7 @@ impl State {
         self.begun = true;
         let networks = self.book.networks().map(|network| network.key.clone()).collect();
         let halves = self.book.halves().map(|half| half.key.clone()).collect();
-        self.declared(&Changed { networks, halves });
+        self.declared(&Changed { networks, halves, ..Changed::default() });
     }
 
     /// Applies the rules to what is dirty there; what they touched is then dirty here.

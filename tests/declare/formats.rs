@@ -85,7 +85,10 @@ fn ports_and_other_keys_of_lxd_are_explained() {
     refused(&format!("{text}config = {{ \"user.\" = \"x\" }}\n"), "begin with \"user.\"");
     refused(&format!("{text}config = {{ user.a = \"x\", \"user.a\" = \"y\" }}\n"), "twice");
     refused(&format!("{text}config = {{ user.a = 7 }}\n"), "quote it: user.a = \"7\"");
-    refused(&format!("{text}[[rejection]]\nnetwork = \"web\"\n"), "not supported in this version");
+    refused(
+        &format!("{text}[[rejection]]\nnetwork = \"web\"\n"),
+        "[[rejection]] has no `from_project`",
+    );
     refused(&format!("{text}{}", &text[17..]), "already declared on line 3");
 }
 
@@ -118,7 +121,7 @@ fn settings_have_defaults_and_relative_paths() {
 fn bad_settings_are_all_told_at_once() {
     let text = "[northbound]\nremotes = [\"udp:x:1\", \"tcp:x\", 3]\nleader_only = 1\n\
                 private_key = \"k\"\n[paths]\nnetworks = \"d\"\npeerings = \"d\"\n\
-                [policy]\nauto_accept = \"never\"\nmax_withdrawals = { halves = -1, percent = 101 }\n\
+                [policy]\nauto_accept = \"nevr\"\nmax_withdrawals = { halves = -1, percent = 101 }\n\
                 [[project]]\nname = \"a\"\n[demon]\n[control]\noperators = [\"a\", \"%\", \"\", 7]\n";
     let (_, diagnostics) = Settings::parse(Path::new("p/ovn-peerd.toml"), text);
     let places: Vec<_> =
@@ -130,7 +133,7 @@ fn bad_settings_are_all_told_at_once() {
         (2, 32),
         (3, 15),
         (5, 1),
-        (9, 1),
+        (9, 15),
         (10, 30),
         (10, 44),
         (11, 1),

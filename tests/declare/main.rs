@@ -12,6 +12,7 @@ mod book;
 mod formats;
 mod golden;
 mod ground;
+mod lifecycle;
 mod properties;
 mod texts;
 mod watch;

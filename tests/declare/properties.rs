@@ -18,7 +18,9 @@ fn shown(book: &Book) -> String {
     let halves: Vec<_> = book.halves().map(|half| (half, book.origin_of_half(&half.key))).collect();
     let networks: Vec<_> =
         book.networks().map(|network| (network, book.origin_of_network(&network.key))).collect();
-    format!("{halves:#?}\n{networks:#?}\n{}", told(book))
+    let rejections: Vec<_> =
+        book.rejections().map(|it| (it, book.origin_of_rejection(&it.key))).collect();
+    format!("{halves:#?}\n{networks:#?}\n{rejections:#?}\n{}", told(book))
 }
 
 /// A small world in which files often claim the same keys; some texts are bad.
@@ -32,6 +34,10 @@ fn any_file() -> impl Strategy<Value = SourceFile> {
     let network = ("[pq]", "[xy]").prop_map(|(project, name)| {
         format!("[[network]]\nproject = \"{project}\"\nname = \"{name}\"\nrouter = \"r\"\n")
     });
+    let rejection = ("[xy]", "[uv]").prop_map(|(network, from)| {
+        format!("[[rejection]]\nnetwork = \"{network}\"\nfrom_project = \"{from}\"\nfrom_network = \"n\"\n")
+    });
+    let half = prop_oneof![3 => half, 1 => rejection];
     let halves = ("[pq]", prop::collection::vec(half, 0..3))
         .prop_map(|(project, halves)| format!("project = \"{project}\"\n{}", halves.concat()));
     let peerings = ("[abc]\\.toml", halves).prop_map(|(name, text)| peerings(&name, &text));

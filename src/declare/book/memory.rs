@@ -27,7 +27,8 @@ impl Book {
             }
             let networks = networks.into_iter().map(|network| (None, network)).collect();
             let halves = halves.into_iter().map(|half| (None, half)).collect();
-            outcomes.insert(file, Some(Contribution { networks, halves }));
+            let rejections = Vec::new();
+            outcomes.insert(file, Some(Contribution { networks, halves, rejections }));
         }
         self.apply(outcomes);
         if self.is_too_much(&said) {
@@ -52,9 +53,15 @@ impl Book {
                 contribution.halves.push((claim.position, claim.value));
             }
         }
+        for claim in self.rejections.take(&mut self.diagnostics) {
+            if let Some(Some(contribution)) = said.get_mut(&claim.file) {
+                contribution.rejections.push((claim.position, claim.value));
+            }
+        }
         for entry in self.files.values_mut() {
             entry.networks.clear();
             entry.halves.clear();
+            entry.rejections.clear();
         }
         self.held = None;
         said.append(&mut self.pending);

@@ -45,6 +45,23 @@ impl Page<'_> {
         Some(Found { value: text, span: value.span() })
     }
 
+    /// As [`Page::string`], of at most `max` characters.
+    pub(in crate::declare) fn bounded<'d>(
+        &mut self,
+        table: &'d DeTable<'_>,
+        key: &str,
+        max: usize,
+    ) -> Option<Found<&'d str>> {
+        let found = self.string(table, key)?;
+        let length = found.value.chars().count();
+        if length > max {
+            let message = format!("`{key}` has {length} characters; at most {max} are allowed");
+            self.error(&found.span, message, None);
+            return None;
+        }
+        Some(found)
+    }
+
     /// A required name of 1 to 255 characters, none of them a control character.
     pub(in crate::declare) fn name<'d>(
         &mut self,
@@ -177,7 +194,7 @@ impl Page<'_> {
         Some(Found { value: found?, span: value.span() })
     }
 
-    fn mistyped(
+    pub(super) fn mistyped(
         &mut self,
         key: &str,
         expected: &str,

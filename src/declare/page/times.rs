@@ -1,0 +1,100 @@
+//! Instants and durations of a table.
+
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use toml::de::{DeTable, DeValue};
+
+use super::{Found, Page};
+
+/// The longest duration that a policy may name: 100 years of 365 days. Any sum with an instant of
+/// our time is an instant still.
+const LONGEST: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
+
+impl Page<'_> {
+    /// A TOML datetime with an offset: a moment, the same wherever the file is read.
+    pub(in crate::declare) fn instant(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+    ) -> Option<Found<Timestamp>> {
+        const EXAMPLE: &str = "2026-03-01T12:00:00Z";
+        let value = table.get(key)?;
+        let hint = || Some(format!("write {key} = {EXAMPLE}, without quotes"));
+        let Some(datetime) = value.get_ref().as_datetime() else {
+            self.mistyped(key, "a datetime", value, hint());
+            return None;
+        };
+        let written = datetime.to_string();
+        match written.parse() {
+            Ok(instant) => Some(Found { value: instant, span: value.span() }),
+            Err(_) => {
+                let what = if datetime.offset.is_none() {
+                    "names no moment: it has no date, no time or no offset from UTC"
+                } else {
+                    "is no moment that can be counted with"
+                };
+                self.error(&value.span(), format!("`{key}` is {written}, which {what}"), hint());
+                None
+            }
+        }
+    }
+
+    /// A duration such as "7d", "36h" or "1h 30m", or the number 0. Days have 24 hours.
+    pub(in crate::declare) fn duration(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+    ) -> Option<Found<SignedDuration>> {
+        let value = table.get(key)?;
+        let is_zero = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str() == "0",
+            DeValue::String(text) => text.trim() == "0",
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => false,
+        };
+        if is_zero {
+            return Some(Found { value: SignedDuration::ZERO, span: value.span() });
+        }
+        let hint = "write a number and a unit of weeks or less: \"7d\", \"36h\", \"1h 30m\"";
+        let Some(text) = value.get_ref().as_str() else {
+            self.mistyped(key, "a duration in quotes", value, Some(hint.to_owned()));
+            return None;
+        };
+        let shown = text.escape_debug();
+        let Some(duration) = counted(text) else {
+            let message = format!("`{key}` is \"{shown}\", which is not a duration");
+            self.error(&value.span(), message, Some(hint.to_owned()));
+            return None;
+        };
+        if duration.is_negative() || duration > LONGEST {
+            let message = format!("`{key}` is \"{shown}\"; 0 to 36500 days are allowed");
+            self.error(&value.span(), message, None);
+            return None;
+        }
+        Some(Found { value: duration, span: value.span() })
+    }
+}
+
+/// Months and years have no length of their own, and give none.
+fn counted(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_length_of_their_own() {
+        for (text, hours) in [("7d", 168), ("1w", 168), ("36h", 36), ("P7D", 168), ("2 days", 48)] {
+            assert_eq!(counted(text), Some(SignedDuration::from_hours(hours)), "{text}");
+        }
+        assert_eq!(counted("1h 30m"), Some(SignedDuration::from_mins(90)));
+        for text in ["1 month", "1y", "", "7", "d", "7 d d"] {
+            assert_eq!(counted(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `[[rejection]]` of `peerings.d/*.toml`: "no" to a request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::diagnostic::Position;
+use super::model::{Half, NetworkKey, Rejection, RejectionKey};
+use super::page::{Found, Page, Refused};
+
+const KEYS: &[&str] = &["network", "from_project", "from_network"];
+
+const REFUSED: &[Refused] = &[
+    Refused {
+        key: "name",
+        message: "a rejection has no name",
+        hint: "remove it; the peering's name is its owner's affair",
+    },
+    Refused {
+        key: "target_project",
+        message: "a rejection names who asked, not a target",
+        hint: "write from_project = \"..\"",
+    },
+    Refused {
+        key: "target_network",
+        message: "a rejection names who asked, not a target",
+        hint: "write from_network = \"..\"",
+    },
+];
+
+/// Reads a file's rejections. To answer the same network with yes and no is an error here; across
+/// files the half outweighs the rejection.
+pub(super) fn read(
+    page: &mut Page<'_>,
+    table: &DeTable<'_>,
+    project: &Arc<str>,
+    halves: &[(Option<Position>, Half)],
+) -> Vec<(Option<Position>, Rejection)> {
+    let mut seen: BTreeMap<RejectionKey, u32> = BTreeMap::new();
+    let mut rejections = Vec::new();
+    for entry in page.entries(table, "rejection") {
+        let Some((place, key)) = key(page, &entry, project) else { continue };
+        let position = page.position(&place);
+        let half = halves
+            .iter()
+            .find(|(_, half)| half.key.network == key.network && half.target == key.from);
+        if let Some((at, half)) = half {
+            let line = at.map(|at| format!(" on line {}", at.line)).unwrap_or_default();
+            page.error(
+                &place,
+                format!(
+                    "the half {}{line} asks {} to peer, and this rejects it",
+                    half.key, key.from
+                ),
+                Some("keep one of the two".to_owned()),
+            );
+        }
+        if let Some(first) = seen.insert(key.clone(), position.line) {
+            page.error(
+                &place,
+                format!("the rejection {key} is already declared on line {first}"),
+                Some("one is enough; remove the other".to_owned()),
+            );
+        }
+        rejections.push((Some(position), Rejection { key }));
+    }
+    rejections
+}
+
+fn key(
+    page: &mut Page<'_>,
+    entry: &Found<&DeTable<'_>>,
+    project: &Arc<str>,
+) -> Option<(std::ops::Range<usize>, RejectionKey)> {
+    const WHAT: &str = "[[rejection]]";
+    page.refuse_unknown(entry.value, WHAT, KEYS, REFUSED);
+    let network = page.name(entry, WHAT, "network", "\"web\"");
+    let from_project = page.name(entry, WHAT, "from_project", "\"red\"");
+    let from_network = page.name(entry, WHAT, "from_network", "\"scan\"");
+    let (network, from_project, from_network) = (network?, from_project?, from_network?);
+    let key = RejectionKey {
+        network: NetworkKey::new(Arc::clone(project), network.value),
+        from: NetworkKey::new(from_project.value, from_network.value),
+    };
+    if key.network == key.from {
+        page.error(
+            &from_network.span,
+            format!("network {} is to reject itself", key.from),
+            Some("name the network whose requests are unwanted".to_owned()),
+        );
+    }
+    Some((from_network.span, key))
+}
