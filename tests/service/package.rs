@@ -13,6 +13,8 @@ use crate::running::{BLUE, GREEN, NETWORKS, wait_for};
 
 const UNIT: &str = "ovn-peerd.service";
 const ACTIVE: &str = "active: 2 active; northbound unix:/run/ovn/ovnnb_db.sock";
+/// Where tenants may look.
+const PRIVATE: &str = "active; ovn-peerctl status tells operators more";
 
 fn halves(machine: &Machine) -> Vec<HalfView> {
     serde_json::from_str(&machine.run(&["ovn-peerctl", "list", "--format", "json"])).unwrap()
@@ -47,6 +49,7 @@ fn the_package_serves_on_a_machine_run_by_systemd() {
     is_let_in_as_its_own_user(&machine);
     peers_and_reloads(&machine);
     operators_may_ask(&machine);
+    tenants_see_their_own(&machine);
     writes_fields_to_the_journal(&machine);
     finds_the_northbound_again(&machine);
     is_restarted_when_it_hangs(&machine);
@@ -62,6 +65,8 @@ fn installs_and_waits(machine: &Machine, package: &str) {
     });
     let conffiles = machine.run(&["dpkg-query", "-W", "-f", "${Conffiles}", "ovn-peerd"]);
     assert!(conffiles.contains("/etc/ovn-peerd/ovn-peerd.toml"), "{conffiles}");
+    let owner = machine.run(&["stat", "--format=%U:%G %a", "/etc/ovn-peerd"]);
+    assert_eq!(owner, "root:ovn-peerd 750\n");
     machine.run(&["ovn-peerd", "check"]);
     for document in ["README.md", "CHANGELOG.md", "service.md", "copyright"] {
         machine.run(&["test", "-s", &format!("/usr/share/doc/ovn-peerd/{document}")]);
@@ -111,13 +116,60 @@ fn peers_and_reloads(machine: &Machine) {
 }
 
 fn operators_may_ask(machine: &Machine) {
-    machine.run(&["useradd", "--groups", "ovn-peerd", "alice"]);
+    machine.run(&["useradd", "--groups", "ovn-peerd", "olga"]);
     machine.run(&["useradd", "mallory"]);
-    assert!(works_for(machine, "alice", &["ovn-peerctl", "list"]));
+    for command in ["list", "status", "reload"] {
+        assert!(works_for(machine, "olga", &["ovn-peerctl", command]));
+        assert!(!works_for(machine, "mallory", &["ovn-peerctl", command]));
+    }
+    let mode = machine.run(&["stat", "--format=%a", "/run/ovn-peerd/control.sock"]);
+    assert_eq!(mode, "666\n", "the credentials keep her out, not the mode");
+}
+
+/// The operator welcomes a tenant as service.md says.
+fn tenants_see_their_own(machine: &Machine) {
+    machine.run(&["useradd", "alice"]);
+    let guide = include_str!("../../systemd/service.md");
+    let guide =
+        guide.split("## Tenants on this host").nth(1).unwrap().split("\n## ").next().unwrap();
+    let commands: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    machine.run(&["sh", "-ec", &commands.join("\n")]);
+    machine.place("/mnt/blue.toml", BLUE);
+    machine.run(&["chmod", "0644", "/mnt/blue.toml"]);
+    let own = "/srv/ovn-peerd/alice/blue.toml";
+    assert!(works_for(
+        machine,
+        "alice",
+        &["sh", "-c", &format!("umask 027; cp /mnt/blue.toml {own}")]
+    ));
+    machine.run(&["rm", "/etc/ovn-peerd/peerings.d/b.toml"]);
+    let pin = "[[project]]\nname = \"blue\"\nowner = \"alice\"\n";
+    machine.place("/etc/ovn-peerd/ovn-peerd.toml", pin);
+    // All but the registrations, which tell the file.
+    let links = || dump(machine).split("Address_Set table").next().unwrap().to_owned();
+    let before = links();
+    machine.run(&["systemctl", "reload", UNIT]);
+    machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);
+    assert_eq!(halves(machine).len(), 2);
+    let status = machine.run(&["ovn-peerctl", "status"]);
+    assert!(!status.contains("Diagnostics") && !status.contains("Held"), "{status}");
+    assert!(works_for(machine, "alice", &["ovn-peerctl", "show", "blue", "web", "to-db"]));
+    for command in [
+        &["ovn-peerctl", "show", "green", "db", "to-web"][..],
+        &["ovn-peerctl", "status"],
+        &["ovn-peerctl", "reload"],
+        &["ls", "/etc/ovn-peerd"],
+        &["cat", "/etc/ovn-peerd/networks.d/a.toml"],
+        &["ls", "/srv/ovn-peerd"],
+        &["sh", "-c", "journalctl --quiet --unit=ovn-peerd | grep ."],
+    ] {
+        assert!(!works_for(machine, "alice", command), "{command:?}");
+        assert!(!works_for(machine, "mallory", command), "{command:?}");
+    }
+    machine.run(&["sh", "-c", "journalctl --quiet --unit=ovn-peerd | grep -q green"]);
     assert!(!works_for(machine, "mallory", &["ovn-peerctl", "list"]));
-    machine.run(&["chmod", "0666", "/run/ovn-peerd/control.sock"]);
-    assert!(works_for(machine, "alice", &["ovn-peerctl", "list"]));
-    assert!(!works_for(machine, "mallory", &["ovn-peerctl", "list"]));
+    assert_eq!(links(), before, "a half that moves between files is not cut");
 }
 
 fn writes_fields_to_the_journal(machine: &Machine) {
@@ -140,7 +192,7 @@ fn finds_the_northbound_again(machine: &Machine) {
     ] {
         machine.run(restart);
         machine.wait_for_property(UNIT, "StatusText", |text| text.starts_with("waiting"));
-        machine.wait_for_property(UNIT, "StatusText", |text| text == ACTIVE);
+        machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);
     }
     assert_eq!(dump(machine), before);
     assert_eq!(machine.property(UNIT, "NRestarts"), "0");
@@ -151,14 +203,14 @@ fn is_restarted_when_it_hangs(machine: &Machine) {
     machine.place("/run/systemd/system/ovn-peerd.service.d/w.conf", "[Service]\nWatchdogSec=2\n");
     machine.run(&["systemctl", "daemon-reload"]);
     machine.run(&["systemctl", "restart", UNIT]);
-    machine.wait_for_property(UNIT, "StatusText", |text| text == ACTIVE);
+    machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);
     // Longer than the watchdog allows: it is fed.
     let fed = machine.property(UNIT, "WatchdogTimestampMonotonic");
     machine.wait_for_property(UNIT, "WatchdogTimestampMonotonic", |again| again != fed);
     assert_eq!(machine.property(UNIT, "NRestarts"), "0");
     machine.run(&["systemctl", "kill", "--signal=STOP", UNIT]);
     machine.wait_for_property(UNIT, "NRestarts", |count| count == "1");
-    machine.wait_for_property(UNIT, "StatusText", |text| text == ACTIVE);
+    machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);
     assert_eq!(dump(machine), before);
 }
 
@@ -171,9 +223,9 @@ fn leaves_the_data_plane(machine: &Machine, package: &str) {
     // Over itself, as an upgrade.
     machine.run(&["systemctl", "start", UNIT]);
     machine.run(&["dpkg", "--install", package]);
-    machine.wait_for_property(UNIT, "StatusText", |text| text == ACTIVE);
+    machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);
     machine.run(&["dpkg", "--remove", "ovn-peerd"]);
     assert!(!machine.output(&["systemctl", "is-active", UNIT]).status.success());
-    machine.run(&["test", "-e", "/etc/ovn-peerd/peerings.d/b.toml"]);
+    machine.run(&["test", "-e", "/etc/ovn-peerd/peerings.d/g.toml"]);
     assert_eq!(dump(machine), before);
 }
