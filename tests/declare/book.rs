@@ -290,6 +290,30 @@ fn what_is_remembered_comes_before_what_was_read_first() {
 }
 
 #[test]
+fn whoever_owns_a_project_speaks_for_no_other() {
+    let pinned = settings(
+        "[[project]]\nname = \"blue\"\nowner = \"alice\"\n[[project]]\nname = \"teal\"\nowner = \"root\"\n",
+    );
+    let mut book = ovn_peerd::declare::Book::new(&pinned);
+    let speak = |uid: u32, name: &str| {
+        let mut file = peerings(&format!("{name}.toml"), &many("grey", "p", 1));
+        file.owner = Some(Owner { uid, name: Some(name.to_owned()) });
+        file
+    };
+    assert!(book.fold(some([speak(1000, "alice")])).is_empty());
+    let text = told(&book);
+    assert!(
+        text.contains("alice's, who owns project blue and so may not speak for grey"),
+        "{text}"
+    );
+    // Root is the operator, whatever it owns; mallory owns nothing.
+    for (uid, name) in [(0, "root"), (1666, "mallory")] {
+        assert!(!book.fold(all([speak(uid, name)])).is_empty(), "{name}");
+        assert_eq!(told(&book), "");
+    }
+}
+
+#[test]
 fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     let pinned = settings("[[project]]\nname = \"blue\"\nowner = \"alice\"\n");
     let mut book = ovn_peerd::declare::Book::new(&pinned);

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::site::{BLUE, BROWN, GREEN, STRANGER, half, user};
-use crate::targets::world;
+use crate::targets::{asking, neutral, world};
 
 /// What a user's shell says to a command.
 fn shell(uid: u32, script: &str) -> Output {
@@ -73,4 +73,40 @@ fn a_tenant_speaks_by_its_own_file_alone() {
     site.wait_state("blue/web/to-lab", "active");
     site.declare(BROWN, "");
     site.wait_state("blue/web/to-lab", "disconnected");
+}
+
+#[test]
+fn a_files_project_line_does_not_tell_which_projects_there_are() {
+    let site = world();
+    let outputs = |project: &str| {
+        let back = half("back", "unknwn", "blue/web");
+        site.write_as(BLUE, "halves.toml", &format!("project = \"{project}\"\n{back}"));
+        assert!(site.ctl(0, &["reload"]).status.success());
+        site.settle();
+        let diagnostics = site.json(0, &["status"])["diagnostics"].to_string();
+        assert!(diagnostics.contains("blue.toml:1:"), "{diagnostics}");
+        let said = [
+            &["list"][..],
+            &["list", "--format", "json"],
+            &["show", project, "unknwn", "back"],
+            &["show", "blue", "web", "to-lab"],
+        ]
+        .map(|arguments| {
+            let output = site.ctl(BLUE.uid, arguments);
+            let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+            (output.status.code(), neutral(&text, &format!("{project}/unknwn")))
+        });
+        // Blue asks for itself what would be there if the line had counted.
+        site.declare(BLUE, &asking(&format!("{project}/unknwn")));
+        site.wait_state("blue/web/asked", "pending-peer");
+        site.declare(BLUE, &half("to-lab", "web", "brown/lab"));
+        site.wait_gone("blue/web/asked");
+        said
+    };
+    let expected = outputs("green");
+    assert_eq!(expected[0].0, Some(0));
+    assert!(expected[0].1.contains("to-lab"), "what the file last gave stands: {expected:?}");
+    for project in ["olive", "ochre", "nobdy"] {
+        assert_eq!(outputs(project), expected, "{project}");
+    }
 }
