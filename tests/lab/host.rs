@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use super::netns::{ip, run_inside};
 use super::probe::{Capture, PingReport, Probe, TcpReport};
 
-/// Until when an address must answer.
-const REACH_LIMIT: Duration = Duration::from_secs(15);
+/// Until when an address must answer, on a slow and busy machine.
+const REACH_LIMIT: Duration = Duration::from_secs(30);
 /// How long the last echo reply may take on a busy machine.
 const REPLY_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a TCP connection may take that is not to come about.
+const NO_TCP_PATIENCE: Duration = Duration::from_secs(2);
 /// The port, or the ICMP identifier, of forged packets.
 const FORGED_PORT: &str = "4791";
 /// How many lost echo requests count as unreachable: the first few could be lost to address resolution.
@@ -143,6 +145,31 @@ impl Host {
         }
     }
 
+    /// Asserts that none of these pairs, from the first to the second, answers an echo request or opens a TCP connection
+    /// in any family that both have; with one wait for all of them.
+    #[track_caller]
+    pub fn assert_all_isolated(pairs: &[(&Host, &Host)]) {
+        let how = Ping { count: LOST_IN_A_ROW, ..Ping::default() };
+        let mut probes = vec![];
+        for (from, to) in pairs {
+            let (port, serving) = to.serve();
+            let start = |address: &IpAddr| {
+                let ping = from.start_ping(*address, how);
+                (*address, ping, from.start_tcp(*address, &port, NO_TCP_PATIENCE))
+            };
+            let of_both: Vec<_> = from.common(to).iter().map(start).collect();
+            probes.push((from, of_both, serving));
+        }
+        for (from, of_both, _serving) in probes {
+            for (address, ping, tcp) in of_both {
+                let ping: PingReport = ping.report();
+                assert_eq!(ping.received, 0, "{} reaches {address}: {ping:?}", from.name);
+                let tcp: TcpReport = tcp.report();
+                assert!(!tcp.ok, "TCP {} -> {address} works", from.name);
+            }
+        }
+    }
+
     /// The routers on the way, by expiring hop limits, up to and with the target; `None` for a hop that stays silent.
     #[track_caller]
     pub fn trace(&self, to: IpAddr, max_hops: u8) -> Vec<Option<IpAddr>> {
@@ -170,7 +197,7 @@ impl Host {
     /// Asserts that no TCP connection comes about, in any family that both have.
     #[track_caller]
     pub fn assert_no_tcp(&self, server: &Host) {
-        for report in self.tcp_echo(server, Duration::from_secs(2)) {
+        for report in self.tcp_echo(server, NO_TCP_PATIENCE) {
             assert!(!report.ok, "TCP {} -> {} works", self.name, server.name);
         }
     }
@@ -179,11 +206,8 @@ impl Host {
     #[track_caller]
     pub fn tcp_echo(&self, server: &Host, patience: Duration) -> Vec<TcpReport> {
         let (port, _serving) = server.serve();
-        let patience = patience.as_secs_f64().to_string();
-        let start = |to: &IpAddr| {
-            Probe::start(&self.namespace, &["tcp_echo", &to.to_string(), &port, &patience])
-        };
-        let probes: Vec<_> = self.common(server).iter().map(start).collect();
+        let common = self.common(server);
+        let probes: Vec<_> = common.iter().map(|to| self.start_tcp(*to, &port, patience)).collect();
         probes.into_iter().map(Probe::report).collect()
     }
 
@@ -251,6 +275,12 @@ impl Host {
         let mut all = vec!["ping"];
         all.extend(args.iter().map(String::as_str));
         Probe::start(&self.namespace, &all)
+    }
+
+    #[track_caller]
+    fn start_tcp(&self, to: IpAddr, port: &str, patience: Duration) -> Probe {
+        let (to, patience) = (to.to_string(), patience.as_secs_f64().to_string());
+        Probe::start(&self.namespace, &["tcp_echo", &to, port, &patience])
     }
 
     #[track_caller]

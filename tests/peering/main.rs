@@ -16,18 +16,18 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
-mod basics;
 mod changes;
 mod chassis;
 mod conflicts;
+mod consent;
+mod cost;
 mod crash;
 mod drift;
 mod files;
 mod flows;
-mod forged;
+mod isolation;
 mod names;
 mod owned;
-mod privacy;
 mod progress;
 mod quiet;
 mod routes;

@@ -2,8 +2,9 @@
 
 use crate::lab::Lab;
 use crate::lab::daemon::Daemon;
+use crate::lab::host::Host;
 use crate::owned::{foreign, link_rows, owned};
-use crate::tenants::Tenants;
+use crate::tenants::{Tenants, half};
 
 /// Names that would break a match, a row name, a shell or a path, were they used in one.
 const NAMES: [(&str, &str); 4] =
@@ -74,4 +75,60 @@ fn s3_3_a_router_is_bound_by_its_uuid_too() {
     lab.nbctl(&["set", "Logical_Router", "renamed-too", "name=a"]);
     tenants.wait_active();
     assert_eq!(link_rows(&lab.dump()).len(), rows);
+}
+
+/// S0.5-S0.9, S0.12, S0.13, S0.18, S0.19, S1.1, S1.2, S1.4, S3.12: names of one's own, many peerings for a network.
+#[test]
+fn s0_5_s0_8_s0_9_s1_4_names_of_ones_own_within_and_across_projects() {
+    let lab = Lab::single_chassis();
+    let networks: Vec<_> = [("a", 1), ("b", 2), ("c", 3)]
+        .map(|(name, n)| lab.add_network(name, &[&format!("10.{n}.0.0/24 fd0{n}::/64")]))
+        .into();
+    let guests: Vec<_> =
+        networks.iter().map(|n| lab.add_guest(n, &format!("{}1", n.name), 0)).collect();
+    lab.settle();
+    let daemon = Daemon::start(&lab);
+    daemon.bind_network("blue", "web", "a");
+    daemon.bind_network("blue", "app", "b");
+    daemon.bind_network("green", "db", "c");
+    let described = "description = \"web \\\"tier\\\" to database\"\nconfig = { \"user.ticket\" = \"NET-42\" }\n";
+    // The same name in two networks, another name than the other side's, and one that is a sentence.
+    let blue = half("same name", "web", "blue/app")
+        + &half("same name", "app", "blue/web")
+        + &half("to-db", "web", "green/db")
+        + described;
+    daemon.declare("blue", &blue);
+    daemon.declare("green", &half("our web; tier: №1", "db", "blue/web"));
+    for (project, network, name) in [
+        ("blue", "web", "same name"),
+        ("blue", "app", "same name"),
+        ("blue", "web", "to-db"),
+        ("green", "db", "our web; tier: №1"),
+    ] {
+        daemon.wait_state(project, network, name, "active");
+    }
+    guests[0].assert_reaches(&guests[1]);
+    guests[0].assert_reaches(&guests[2]);
+    Host::assert_all_isolated(&[(&guests[1], &guests[2]), (&guests[2], &guests[1])]);
+    let shown = daemon.ctl(&["show", "blue", "web", "to-db", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["description"], "web \"tier\" to database");
+    assert_eq!(shown["config"]["user.ticket"], "NET-42");
+    assert_eq!(shown["local_prefixes"], serde_json::json!(["10.1.0.0/24", "fd01::/64"]));
+    assert_eq!(shown["remote_prefixes"], serde_json::json!(["10.3.0.0/24", "fd03::/64"]));
+    // On its own router: a port, a route for each family, and three policies.
+    assert_eq!(shown["rows"].as_array().map(Vec::len), Some(6), "{shown}");
+    // A name and a description are the tenant's business: neither a port nor a route hears of them.
+    let before: Vec<_> = link_rows(&lab.dump()).into_iter().map(|row| row.uuid).collect();
+    let renamed = half("same name", "web", "blue/app")
+        + &half("same name", "app", "blue/web")
+        + &half("database", "web", "green/db")
+        + "description = \"another\"\n";
+    daemon.declare("blue", &renamed);
+    let half = daemon.wait_state("blue", "web", "database", "active");
+    assert_eq!(half["description"], "another");
+    assert!(daemon.half("blue", "web", "to-db").is_none(), "the old name is gone");
+    let after: Vec<_> = link_rows(&lab.dump()).into_iter().map(|row| row.uuid).collect();
+    assert_eq!(after, before, "the link's rows are the same");
+    guests[0].assert_reaches(&guests[2]);
 }

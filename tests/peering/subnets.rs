@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::lab::Lab;
 use crate::lab::command::poll;
+use crate::lab::host::Host;
 use crate::lab::northbound::Record;
 use crate::owned::{contents, link_rows, linked_prefixes, owned};
 use crate::tenants::{Tenants, flaws};
@@ -51,6 +52,34 @@ fn b2_a_subnet_added_or_removed_is_carried_over_in_one_transaction() {
     let records = written_since(&lab, written);
     assert_eq!(records.len(), 2, "the removal, and all that follows: {records:#?}");
     assert_eq!(contents(&lab.dump()), before, "as if it had never been there");
+}
+
+/// S2.9: the way to another address space is to remove the peering, change, and peer again. And the way of `follow`.
+#[test]
+fn s2_9_subnets_added_between_two_peerings_and_while_peered_are_reached() {
+    let lab = Lab::single_chassis();
+    let mut tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    tenants.peer();
+    tenants.daemon.withdraw("green");
+    tenants.wait_blue("disconnected");
+    lab.add_subnet(&mut tenants.b, "10.12.0.0/24 fd12::/64");
+    let between = lab.add_guest_in(&tenants.b.subnets[1], "b2", 0);
+    lab.settle();
+    Host::assert_all_isolated(&[(&a1, &between), (&between, &a1)]);
+    tenants.green_declares();
+    tenants.wait_active();
+    a1.assert_reaches(&between);
+    between.assert_tcp(&a1);
+    lab.add_subnet(&mut tenants.b, "10.22.0.0/24 fd22::/64");
+    let while_peered = lab.add_guest_in(&tenants.b.subnets[2], "b3", 0);
+    a1.assert_reaches(&while_peered);
+    while_peered.assert_tcp(&a1);
+    lab.nbctl(&["lrp-del", "b-r1"]);
+    wait_routed(&lab, "a", &["10.2.0.0/24", "10.22.0.0/24", "fd02::/64", "fd22::/64"]);
+    lab.sync();
+    Host::assert_all_isolated(&[(&a1, &between)]);
+    a1.assert_reaches(&while_peered);
 }
 
 /// A subnet on both sides at once, and one renumbered in place: the way stays the same rows.
@@ -106,6 +135,15 @@ fn s1_6_b3_a_new_overlap_keeps_the_old_routes_and_degrades() {
     lab.add_subnet(&mut tenants.a, "10.13.0.0/24");
     wait_routed(&lab, "b", &["10.1.0.0/24", "10.13.0.0/24", "fd01::/64"]);
     lab.nbctl_batch("lrp-del a-r1\nlrp-del a-r2");
+    // The other way round: a router's own new subnet lies in a prefix that it routes to the peer.
+    lab.add_subnet(&mut tenants.b, "10.1.0.128/25");
+    tenants.daemon.wait_until("the clash on its own side is told", |halves| {
+        let green = halves.iter().find(|h| h["project"] == "green").ok_or("no half")?;
+        let named = flaws(green).join("; ").contains("10.1.0.0/24");
+        if named && green["state"] == "active" { Ok(()) } else { Err(green.to_string()) }
+    });
+    assert_eq!(linked_prefixes(&lab.dump(), "b"), ["10.1.0.0/24", "fd01::/64"]);
+    lab.nbctl(&["lrp-del", "b-r1"]);
     wait_routed(&lab, "b", &["10.1.0.0/24", "fd01::/64"]);
     tenants.wait_active();
     assert_eq!(contents(&lab.dump()), before);

@@ -1,13 +1,17 @@
-//! A peered network goes on using its own uplink in every way it did before (S2.23), and its guard follows the uplink.
+//! Uplinks: peered traffic keeps off them (S0.2, S2.14), a peered network goes on using its own in every way it did
+//! before (S2.23), and the guard against forged sources follows them.
 
 use std::time::Duration;
 
 use crate::lab::Lab;
 use crate::lab::command::poll;
-use crate::lab::host::Forged;
+use crate::lab::host::{Host, Ping};
 use crate::lab::topology::{Nat, Network};
+use crate::on_several_chassis;
 use crate::owned::{Owned, owned};
 use crate::tenants::{BLUE, GREEN, Tenants};
+
+on_several_chassis!(s0_2_s2_4_s2_11_s2_14_peered_traffic_keeps_off_the_uplink);
 
 /// Gives a guest's IPv4 address a floating one.
 fn float(lab: &Lab, network: &Network, floating: &str, inner: std::net::IpAddr) {
@@ -28,6 +32,8 @@ fn s2_23_the_guard_of_an_uplink_stops_nothing_true() {
     let (floating_a, floating_b) = ("172.31.0.101", "172.31.0.102");
     float(&lab, &tenants.a, floating_a, a1.v4());
     float(&lab, &tenants.b, floating_b, b1.v4());
+    let floating_b6 = "fd31::102";
+    float(&lab, &tenants.b, floating_b6, b1.v6());
     lab.settle();
     let outside = lab.outside();
     let floating = |text: &str| [text.parse().expect("an address")];
@@ -35,6 +41,7 @@ fn s2_23_the_guard_of_an_uplink_stops_nothing_true() {
         outside.assert_reach_all(&tenants.a.router_addresses());
         outside.assert_reach_all(&floating(floating_a));
         outside.assert_reach_all(&floating(floating_b));
+        outside.assert_reach_all(&floating(floating_b6));
         outside.assert_reaches(&a2);
         for guest in [&a1, &a2, &b1] {
             guest.assert_reaches(&outside);
@@ -51,44 +58,6 @@ fn s2_23_the_guard_of_an_uplink_stops_nothing_true() {
     a1.assert_reaches(&b1);
     a2.assert_tcp(&b1);
     lab.assert_all_matches_parse();
-}
-
-/// A drop that named an Address_Set would open when somebody deletes that, and stay open without the daemon.
-#[test]
-fn s1_16_without_daemon_and_address_sets_nothing_opens() {
-    let lab = Lab::single_chassis();
-    let tenants = Tenants::with_subnets(&lab, &[BLUE], &[GREEN, "10.12.0.0/24 fd12::/64"]);
-    let a1 = lab.add_guest(&tenants.a, "a1", 0);
-    let b1 = lab.add_guest(&tenants.b, "b1", 0);
-    let b2 = lab.add_guest_in(&tenants.b.subnets[1], "b2", 0);
-    lab.add_uplink(&tenants.a, Nat::None);
-    lab.add_uplink(&tenants.b, Nat::None);
-    lab.settle();
-    tenants.peer();
-    lab.sync();
-    a1.assert_reaches(&b1);
-    tenants.daemon.kill9();
-    owned(&lab.dump()).iter().filter(|r| r.table == "Address_Set").for_each(|r| r.delete(&lab));
-    lab.sync();
-    let outside = lab.outside();
-    let mut forgeries = vec![];
-    for (from, source, to) in [(&b1, &a1, &b2), (&outside, &a1, &b1), (&outside, &b1, &a1)] {
-        for (source, target) in [(source.v4(), to.v4()), (source.v6(), to.v6())] {
-            forgeries.push(from.forge(Forged::Udp, source, target, to));
-        }
-    }
-    let arrived = crate::lab::host::Forgery::which_arrive(forgeries);
-    assert_eq!(
-        arrived, [false; 6],
-        "v4 and v6: from the peer, from outside to B, from outside to A"
-    );
-    b1.assert_reaches(&b2);
-    b1.assert_reaches(&outside);
-    tenants.daemon.start_again();
-    tenants.wait_active();
-    lab.sync();
-    a1.assert_reaches(&b1);
-    a1.assert_tcp(&b1);
 }
 
 /// An uplink that comes, is renamed or goes after the peering is guarded, or not, by one transaction.
@@ -141,4 +110,87 @@ fn b2_the_guard_follows_the_uplinks() {
             "the change, and what follows: {names:?}"
         );
     }
+}
+
+/// S0.2, S2.4, S2.11, S2.14, S3.4: the negative is the way that the packets take when they are not peered.
+fn s0_2_s2_4_s2_11_s2_14_peered_traffic_keeps_off_the_uplink(lab: &Lab) {
+    let tenants = Tenants::new(lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 1);
+    for network in [&tenants.a, &tenants.b] {
+        lab.add_uplink(network, Nat::None);
+    }
+    lab.settle();
+    let outside = lab.outside();
+    a1.assert_reaches(&outside);
+    let filter = |from: &Host, to: &Host| {
+        let one = |s, d| format!("(src {s} and dst {d})");
+        format!("{} or {}", one(from.v4(), to.v4()), one(from.v6(), to.v6()))
+    };
+    for (from, to) in [(&a1, &b1), (&b1, &a1)] {
+        let unpeered = outside.capture(&filter(from, to));
+        for address in [to.v4(), to.v6()] {
+            from.ping(address, Ping::default());
+        }
+        let seen = unpeered.sees_something(Duration::from_secs(5));
+        assert!(seen, "without a peering {}'s packets go to the uplink", from.name);
+    }
+    tenants.peer();
+    lab.sync();
+    let all = format!("({}) or ({})", filter(&a1, &b1), filter(&b1, &a1));
+    let uplink = outside.capture(&all);
+    a1.assert_reaches(&b1);
+    b1.assert_reaches(&a1);
+    a1.assert_tcp(&b1);
+    // What follows on the same wire has been seen, so what came before would have been.
+    let control = outside.capture("icmp or icmp6");
+    a1.assert_reaches(&outside);
+    assert!(control.sees_something(Duration::from_secs(5)), "the capture works");
+    assert_eq!(uplink.stop(), Vec::<String>::new(), "nothing of the peering is on the uplink");
+    let hops = [tenants.a.router_addresses()[0], tenants.b.router_addresses()[0], b1.v4()];
+    assert_eq!(a1.trace(b1.v4(), 5), hops.map(Some), "both routers, one hop each, and no gateway");
+    lab.assert_all_matches_parse();
+}
+
+/// S2.23: what the outside sees of a peered network is its own gateway, and not the other's.
+#[test]
+fn s2_23_each_network_keeps_its_own_gateway() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    for network in [&tenants.a, &tenants.b] {
+        lab.add_uplink(network, Nat::Source);
+    }
+    lab.settle();
+    let outside = lab.outside();
+    let own_gateway = || {
+        for (guest, network, other) in
+            [(&a1, &tenants.a, &tenants.b), (&b1, &tenants.b, &tenants.a)]
+        {
+            let own = network.uplink_address(outside.v4());
+            let theirs = other.uplink_address(outside.v4());
+            let seen = outside.capture(&format!("icmp and src {own} and dst {}", outside.v4()));
+            let wrong = outside.capture(&format!("icmp and src {theirs} and dst {}", outside.v4()));
+            guest.assert_reaches(&outside);
+            guest.assert_tcp(&outside);
+            assert!(seen.sees_something(Duration::from_secs(5)), "{} uses its gateway", guest.name);
+            assert_eq!(wrong.stop(), Vec::<String>::new(), "{} uses the other's", guest.name);
+        }
+    };
+    own_gateway();
+    tenants.peer();
+    lab.sync();
+    own_gateway();
+    // Not translated on the way, although both uplinks translate.
+    let seen = b1.capture(&format!("icmp and src {}", a1.v4()));
+    a1.assert_reaches(&b1);
+    assert!(seen.sees_something(Duration::from_secs(5)), "b1 sees a1's own address");
+    b1.assert_tcp(&a1);
+    // Without a gateway of its own, a network does not get the other's.
+    lab.nbctl(&["lrp-del", "b-up"]);
+    lab.sync();
+    a1.assert_reaches(&b1);
+    a1.assert_reaches(&outside);
+    b1.assert_isolated_from(&outside);
 }

@@ -1,4 +1,5 @@
-//! What README.md says is true: its files are good, its commands run, its tables know every state and reason.
+//! What README.md says is true: its files are good, its commands run, its tables know every state and reason. So is what
+//! tests/README.md says of tests.
 //!
 //! Owns: which kinds of blocks there are. `toml` blocks name their file in the first line; `sh` blocks run in their order
 //! against one daemon; `console` (installing, building: what `.ci/run` does anyway) and `text` are not run.
@@ -129,6 +130,39 @@ fn every_link_leads_somewhere() {
         match link.strip_prefix('#') {
             Some(anchor) => assert!(headings.contains(anchor), "no heading for #{anchor}"),
             None => assert!(link.contains("://") || Path::new(link).exists(), "no {link}"),
+        }
+    }
+}
+
+/// tests/README.md: its table names tests by file and function, and every test of a promise in `peering/`.
+#[test]
+fn the_tests_that_are_said_to_prove_something_are_there() {
+    let page = fs::read_to_string("tests/README.md").unwrap();
+    let table = page.split("| promise | test |").nth(1).expect("the table of promises");
+    let mut told = BTreeSet::new();
+    for row in table.split("\n\n").next().unwrap().lines().skip(2) {
+        let mut source = String::new();
+        let cell = row.rsplit(" | ").next().unwrap();
+        for name in cell.split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") {
+                source = fs::read_to_string(format!("tests/{name}"))
+                    .unwrap_or_else(|e| panic!("tests/{name}: {e}"));
+            } else {
+                assert!(source.contains(&format!("fn {name}(")), "there is no {name}: {row}");
+                told.insert(name.to_owned());
+            }
+        }
+    }
+    for file in fs::read_dir("tests/peering").unwrap() {
+        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+        for line in source.lines() {
+            let name = line.strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            let promises = |n: &&str| {
+                n.starts_with(['b', 's']) && n[1..].starts_with(|c: char| c.is_ascii_digit())
+            };
+            if let Some(name) = name.filter(promises) {
+                assert!(told.contains(name), "tests/README.md does not tell what {name} proves");
+            }
         }
     }
 }

@@ -9,11 +9,11 @@ use crate::lab::command::poll;
 use crate::lab::host::{Forged, Forgery, Host};
 use crate::lab::topology::{Nat, Network};
 use crate::on_every_lab;
-use crate::owned::{Owned, contents, link_rows};
-use crate::tenants::{Tenants, half};
+use crate::owned::{Owned, contents, link_rows, owned};
+use crate::tenants::{BLUE, GREEN, Tenants, half};
 
 on_every_lab!(
-    s1_16_s1_17_s2_10_a_peers_peer_is_not_reached_by_hand_made_routes,
+    s1_16_s1_17_s2_10_s2_11_a_peers_peer_is_not_reached_by_hand_made_routes,
     s2_10_forged_sources_are_believed_on_no_port_but_their_own,
 );
 
@@ -32,8 +32,8 @@ impl Chain {
     fn new(lab: &Lab, uplinks: bool) -> Chain {
         let tenants = Tenants::with_subnets(
             lab,
-            &["10.1.0.0/24 fd01::/64", "10.11.0.0/24 fd11::/64"],
-            &["10.2.0.0/24 fd02::/64", "10.12.0.0/24 fd12::/64"],
+            &[BLUE, "10.11.0.0/24 fd11::/64"],
+            &[GREEN, "10.12.0.0/24 fd12::/64"],
         );
         let c = lab.add_network("c", &["10.3.0.0/24 fd03::/64"]);
         if uplinks {
@@ -86,7 +86,7 @@ fn way(lab: &Lab, router: &str, prefix: &str) -> (String, String) {
     (row.text("nexthop").to_owned(), row.text("output_port").to_owned())
 }
 
-fn s1_16_s1_17_s2_10_a_peers_peer_is_not_reached_by_hand_made_routes(lab: &Lab) {
+fn s1_16_s1_17_s2_10_s2_11_a_peers_peer_is_not_reached_by_hand_made_routes(lab: &Lab) {
     let chain = Chain::new(lab, false);
     let Chain { a1, a2, b1, b2, c1, .. } = &chain;
     let reached = || {
@@ -97,10 +97,7 @@ fn s1_16_s1_17_s2_10_a_peers_peer_is_not_reached_by_hand_made_routes(lab: &Lab) 
         b1.assert_tcp(c1);
     };
     let apart = || {
-        for (one, other) in [(a1, c1), (c1, a1), (a2, c1), (c1, a2)] {
-            one.assert_isolated_from(other);
-        }
-        a1.assert_no_tcp(c1);
+        Host::assert_all_isolated(&[(a1, c1), (c1, a1), (a2, c1), (c1, a2)]);
         a1.assert_reach_none(&chain.c.router_addresses());
     };
     reached();
@@ -181,4 +178,42 @@ fn outcomes(claims: &[Claim<'_>], arrived: bool) -> Vec<String> {
     }
     let outcomes = names.into_iter().zip(Forgery::which_arrive(forgeries));
     outcomes.filter(|(_, did)| *did == arrived).map(|(name, _)| name).collect()
+}
+
+/// A drop that named an Address_Set would open when somebody deletes that, and stay open without the daemon.
+#[test]
+fn s1_16_without_daemon_and_address_sets_nothing_opens() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::with_subnets(&lab, &[BLUE], &[GREEN, "10.12.0.0/24 fd12::/64"]);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    let b2 = lab.add_guest_in(&tenants.b.subnets[1], "b2", 0);
+    lab.add_uplink(&tenants.a, Nat::None);
+    lab.add_uplink(&tenants.b, Nat::None);
+    lab.settle();
+    tenants.peer();
+    lab.sync();
+    a1.assert_reaches(&b1);
+    tenants.daemon.kill9();
+    owned(&lab.dump()).iter().filter(|r| r.table == "Address_Set").for_each(|r| r.delete(&lab));
+    lab.sync();
+    let outside = lab.outside();
+    let mut forgeries = vec![];
+    for (from, source, to) in [(&b1, &a1, &b2), (&outside, &a1, &b1), (&outside, &b1, &a1)] {
+        for (source, target) in [(source.v4(), to.v4()), (source.v6(), to.v6())] {
+            forgeries.push(from.forge(Forged::Udp, source, target, to));
+        }
+    }
+    let arrived = Forgery::which_arrive(forgeries);
+    assert_eq!(
+        arrived, [false; 6],
+        "v4 and v6: from the peer, from outside to B, from outside to A"
+    );
+    b1.assert_reaches(&b2);
+    b1.assert_reaches(&outside);
+    tenants.daemon.start_again();
+    tenants.wait_active();
+    lab.sync();
+    a1.assert_reaches(&b1);
+    a1.assert_tcp(&b1);
 }

@@ -1,0 +1,53 @@
+//! What a peering costs ovn-northd and the chassis: logical flows, counted.
+
+use crate::lab::Lab;
+use crate::lab::daemon::Daemon;
+use crate::tenants::half;
+
+/// Flows of one dual-stack peering: its ports and routes 48, its policies 6.
+const FLOWS: usize = 54;
+/// The first peering of a database also brings the flows for addresses to be resolved.
+const FIRST: usize = 2;
+/// A further subnet on both sides costs its routes, not a port's addresses.
+const FLOWS_WITH_TWO_SUBNETS: usize = 60;
+
+/// A network with this many dual-stack subnets, bound as `red/<name>`.
+fn network(lab: &Lab, daemon: &Daemon, name: &str, first: usize, count: usize) {
+    let subnet = |n| format!("10.{n}.0.0/24 fd0{n}::/64");
+    let subnets: Vec<_> = (first..first + count).map(subnet).collect();
+    lab.add_network(name, &subnets.iter().map(String::as_str).collect::<Vec<_>>());
+    daemon.bind_network("red", name, name);
+}
+
+#[test]
+fn a_dual_stack_peering_costs_54_logical_flows() {
+    let lab = Lab::databases_only();
+    let daemon = Daemon::start(&lab);
+    for n in 1..5 {
+        network(&lab, &daemon, &format!("n{n}"), n, 1);
+    }
+    network(&lab, &daemon, "x", 5, 2);
+    network(&lab, &daemon, "y", 7, 2);
+    let mut declared = String::new();
+    let mut before = flows(&lab);
+    for (one, other, limit) in [
+        ("n1", "n2", FLOWS + FIRST),
+        ("n1", "n3", FLOWS),
+        ("n1", "n4", FLOWS),
+        ("x", "y", FLOWS_WITH_TWO_SUBNETS),
+    ] {
+        declared += &half(&format!("to-{other}"), one, &format!("red/{other}"));
+        declared += &half(&format!("to-{one}"), other, &format!("red/{one}"));
+        daemon.declare("red", &declared);
+        daemon.wait_state("red", other, &format!("to-{one}"), "active");
+        let after = flows(&lab);
+        println!("{one} and {other}: {} logical flows", after - before);
+        assert!(after - before <= limit, "{one} and {other}: {}", after - before);
+        before = after;
+    }
+}
+
+fn flows(lab: &Lab) -> usize {
+    lab.sync();
+    lab.logical_flows().rows
+}
