@@ -45,7 +45,7 @@ pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
     let work = format!("subnet of a hub with {} spokes changed", plan.spokes);
     let taken = time(median(&times)).0;
     let shown = format!("{each} transaction(s), {taken} from change to committed");
-    table.limit(
+    table.count(
         &work,
         shown,
         "1 transaction; time stated",

@@ -5,11 +5,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::Value;
 
 use super::proxy::Transaction;
 use super::server::program;
 use super::statistics::peak_kib;
+
+/// Bytes; no pipe is smaller.
+const SMALL_PIPE: i32 = 4096;
 
 fn nbctl(socket: &Path) -> Command {
     let mut command = program("ovn-nbctl");
@@ -27,7 +31,9 @@ pub(crate) fn call(socket: &Path, arguments: &[&str]) -> (Duration, u64) {
         .expect("ovn-nbctl can be started");
     let mut stdout = child.stdout.take().expect("its output is piped");
     let mut text = vec![0];
-    // It prints everything once all is done, so at the first byte its memory is at the peak.
+    // It prints everything once all is done, so at the first byte its memory is at the peak; and it
+    // lives still, because the pipe does not take even a short list at once.
+    fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(SMALL_PIPE)).expect("a pipe's size can be set");
     stdout.read_exact(&mut text).expect("ovn-nbctl prints something");
     let peak = peak_kib(child.id());
     stdout.read_to_end(&mut text).expect("its output can be read");

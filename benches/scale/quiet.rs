@@ -14,13 +14,12 @@ use super::statistics::cpu_of;
 use super::table::{Table, time};
 use super::wire::Connection;
 
-const CHANGES: usize = 10_000;
 const PAUSE: Duration = Duration::from_micros(200);
 /// Processor time that one may take.
 const MICROSECONDS: f64 = 50.0;
 
 /// Changes a route of a router that nobody has declared, one transaction after the other.
-pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
+pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, changes: usize, table: &mut Table) {
     say("changes that concern no declared network");
     let server = Server::on_copy(dir, full);
     let mut connection = Connection::open(&server.socket());
@@ -30,7 +29,7 @@ pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
     let before = daemon.status().counters;
     let routes = routes_of_the_stranger(&mut connection);
     let cpu = cpu_of(daemon.pid());
-    for change in 0..CHANGES {
+    for change in 0..changes {
         let route = &routes[change % routes.len()];
         let row = json!({"nexthop": format!("192.0.2.{}", change / routes.len() + 2)});
         let place = json!([["_uuid", "==", route]]);
@@ -40,19 +39,19 @@ pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
         // One by one, as an operator's changes come: a burst would share its cost.
         sleep(PAUSE);
     }
-    daemon.folded(before.row_changes + CHANGES as u64);
+    daemon.folded(before.row_changes + changes as u64);
     let after = daemon.status().counters;
-    let each = (cpu_of(daemon.pid()) - cpu) / u32::try_from(CHANGES).expect("not that many");
+    let each = (cpu_of(daemon.pid()) - cpu) / u32::try_from(changes).expect("not that many");
     daemon.stop();
     let folded = after.row_changes - before.row_changes;
     let decided = after.peerings_resolved - before.peerings_resolved;
     let compared = after.peerings_compared - before.peerings_compared;
     let written = after.transactions - before.transactions;
-    let work = format!("{CHANGES} northbound changes that concern no declared network");
+    let work = format!("{changes} northbound changes that concern no declared network");
     let shown =
         format!("{folded} folded, {decided} resolved, {compared} compared, {written} written");
-    let nothing = folded == CHANGES as u64 && decided + compared + written == 0;
-    table.limit(&format!("{work}: work"), shown, "only folded", nothing);
+    let nothing = folded == changes as u64 && decided + compared + written == 0;
+    table.count(&format!("{work}: work"), shown, "only folded", nothing);
     let held = each.as_secs_f64() * 1e6 <= MICROSECONDS;
     let to_reach = format!("<= {MICROSECONDS} us each");
     table.limit(&format!("{work}: processor time"), time(each).0, &to_reach, held);

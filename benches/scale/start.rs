@@ -44,5 +44,5 @@ pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
     table.at_most(work, peaks(&ours), (named, peaks(&list)), 0.5);
     table.stated(work, peaks(&ours), ("ovn-nbctl show", peaks(&show)));
     let work = "start with nothing to change: transactions";
-    table.limit(work, transactions.to_string(), "0", transactions == 0);
+    table.count(work, transactions.to_string(), "0", transactions == 0);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 struct Line {
     cells: [String; 5],
     held: Option<bool>,
+    counted: bool,
 }
 
 /// The lines so far.
@@ -30,7 +31,7 @@ impl Table {
         let ratio = value / reference.1.1;
         let named = format!("{} ({})", reference.1.0, reference.0);
         let cells = [work.into(), shown, named, format!("{ratio:.2}"), format!("<= {limit}")];
-        self.lines.push(Line { cells, held: Some(ratio <= limit) });
+        self.lines.push(Line { cells, held: Some(ratio <= limit), counted: false });
     }
 
     /// A figure that must be so many times faster than its reference.
@@ -45,13 +46,19 @@ impl Table {
         let named = format!("{} ({})", reference.1.0, reference.0);
         let to_reach = format!("{least} x faster");
         let cells = [work.into(), shown, named, format!("{ratio:.1} x faster"), to_reach];
-        self.lines.push(Line { cells, held: Some(ratio >= least) });
+        self.lines.push(Line { cells, held: Some(ratio >= least), counted: false });
     }
 
     /// A figure that has no reference.
     pub(crate) fn limit(&mut self, work: &str, measured: String, to_reach: &str, held: bool) {
         let cells = [work.into(), measured, "-".into(), "-".into(), to_reach.into()];
-        self.lines.push(Line { cells, held: Some(held) });
+        self.lines.push(Line { cells, held: Some(held), counted: false });
+    }
+
+    /// What was counted: the same on every machine, however busy, and in a northbound of any size.
+    pub(crate) fn count(&mut self, work: &str, counted: String, to_reach: &str, held: bool) {
+        self.limit(work, counted, to_reach, held);
+        self.lines.iter_mut().last().expect("a line").counted = true;
     }
 
     /// A figure that is only stated, with what helps to judge it.
@@ -59,7 +66,13 @@ impl Table {
         let ratio = format!("{:.2}", value / reference.1.1);
         let named = format!("{} ({})", reference.1.0, reference.0);
         let cells = [work.into(), shown, named, ratio, "stated".into()];
-        self.lines.push(Line { cells, held: None });
+        self.lines.push(Line { cells, held: None, counted: false });
+    }
+
+    /// The work of every count, and whether its target is held.
+    pub(crate) fn counts(&self) -> Vec<(&str, bool)> {
+        let counted = self.lines.iter().filter(|line| line.counted);
+        counted.map(|line| (line.cells[0].as_str(), line.held == Some(true))).collect()
     }
 
     /// Whether every target is held.
