@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
-use super::command::{output, run, run_command};
+use super::command::{output, poll, run, run_command};
 use super::container::Container;
 use super::netns::command_inside;
 use super::{Lab, SETTLE_LIMIT};
@@ -149,26 +149,51 @@ impl Cluster {
         &self.description.remotes[at.unwrap_or_else(|| panic!("{node} is no central node"))]
     }
 
+    /// The central nodes' addresses.
+    pub fn central_addresses(&self) -> Vec<&str> {
+        let remotes = self.description.remotes.iter();
+        remotes.filter_map(|remote| remote.split(':').nth(1)).collect()
+    }
+
     /// Runs one of OVN's tools on the members of its database that are not paused.
     #[track_caller]
     pub(super) fn control<S: AsRef<str>>(&self, program: &str, args: &[S]) -> String {
         let port = if program == "ovn-sbctl" { "6642" } else { "6641" };
-        let members: Vec<_> =
-            self.awake().map(|(_, remote)| remote.replace("6641", port)).collect();
-        let mut command = self.inside(program);
-        command.arg(format!("--db={}", members.join(",")));
-        command.arg(format!("--timeout={}", SETTLE_LIMIT.as_secs()));
-        command.args(args.iter().map(AsRef::as_ref));
-        run_command(command)
+        self.retried(|members| {
+            let mut command = self.inside(program);
+            command.arg(format!("--db={}", members.replace("6641", port)));
+            command.arg(format!("--timeout={}", SETTLE_LIMIT.as_secs()));
+            command.args(args.iter().map(AsRef::as_ref));
+            command
+        })
     }
 
     /// The northbound, as `ovsdb-client dump` prints it.
     #[track_caller]
     pub(super) fn dump(&self) -> String {
+        self.retried(|members| {
+            let mut command = self.inside("ovsdb-client");
+            command.args(["dump", "--format=json", members, "OVN_Northbound"]);
+            command
+        })
+    }
+
+    /// Runs a command until it finds the cluster's leader: these tools try each member once, and on a busy machine there
+    /// is none for a moment.
+    #[track_caller]
+    fn retried(&self, command: impl Fn(&str) -> Command) -> String {
         let members: Vec<_> = self.awake().map(|(_, remote)| remote).collect();
-        let mut command = self.inside("ovsdb-client");
-        command.args(["dump", "--format=json", &members.join(","), "OVN_Northbound"]);
-        run_command(command)
+        let members = members.join(",");
+        poll("the database has a leader", SETTLE_LIMIT, || {
+            let done = output(&mut command(&members));
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            let absent = ["connection failed", "not cluster leader", "failed to connect"];
+            if !done.status.success() && absent.iter().any(|what| said.contains(what)) {
+                return Err(said);
+            }
+            assert!(done.status.success(), "{:?}: {said}", command(&members));
+            Ok(String::from_utf8(done.stdout).expect("the tools speak UTF-8"))
+        })
     }
 
     /// The northbound's database file at a member: a log of transactions.
