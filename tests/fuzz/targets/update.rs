@@ -153,15 +153,13 @@ fn valid(method: MonitorMethod, input: &[u8]) {
         let before = tables(&replica);
         let is_dump = message.first().is_some_and(|first| first & 0x40 != 0);
         let changes = if is_dump {
-            let dump = model::dump(method, &new).to_string();
-            let reply =
-                MonitorReply::decode(&LAYOUT, method, dump.as_bytes()).expect("it is valid");
-            assert!(!reply.found);
-            replica.replace(Arc::clone(&LAYOUT), reply.updates)
+            replica.replace(Arc::clone(&LAYOUT), dump(method, &new))
         } else {
             let update = model::update(method, &model, &new).to_string();
             let params = UpdateParams::decode(&LAYOUT, method, update.as_bytes());
-            replica.apply(params.expect("it is valid").updates).expect("it follows")
+            let updates = params.expect("it is valid").updates;
+            twice(dump(method, &new), updates.clone());
+            replica.apply(updates).expect("it follows")
         };
         let after = tables(&replica);
         reported(&before, &after, &changes);
@@ -169,6 +167,22 @@ fn valid(method: MonitorMethod, input: &[u8]) {
         assert_eq!(is, new);
         model = new;
     }
+}
+
+/// All rows of the model, as they come first.
+fn dump(method: MonitorMethod, model: &Model) -> Updates {
+    let dump = model::dump(method, model).to_string();
+    let reply = MonitorReply::decode(&LAYOUT, method, dump.as_bytes()).expect("it is valid");
+    assert!(!reply.found);
+    reply.updates
+}
+
+/// An update comes once more. What it inserts or deletes does not follow then, and takes back what it
+/// modifies.
+fn twice(dump: Updates, updates: Updates) {
+    let mut replica = Replica::new(Arc::clone(&LAYOUT));
+    replica.replace(Arc::clone(&LAYOUT), dump);
+    fold(&mut replica, updates);
 }
 
 /// A row of the replica's, in the model's terms.
