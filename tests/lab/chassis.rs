@@ -20,6 +20,8 @@ use super::service::{Launch, Service};
 const VSWITCH_SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 /// The name by which a localnet port finds the bridge to the outside.
 pub const PHYSICAL_NETWORK: &str = "public";
+/// Where a node's ovn-controller writes what it has to say.
+const LOG: &str = "/var/log/ovn/ovn-controller.log";
 /// The bridge to the outside.
 pub const EXTERNAL_BRIDGE: &str = "br-ex";
 
@@ -41,6 +43,8 @@ pub struct Chassis {
     // Processes before the namespace: fields are dropped in this order.
     place: Place,
     netns: Netns,
+    /// The first byte of a node's log that is not of an earlier lab, counted from one.
+    log_from: u64,
 }
 
 #[derive(Debug)]
@@ -69,7 +73,7 @@ impl Chassis {
         let controller =
             Service::stopped("controller", process("ovn-controller", &dir, netns.name()));
         let place = Place::Here(Box::new(Processes { dir, controller, vswitchd, server }));
-        let chassis = Chassis { name: name.to_owned(), place, netns };
+        let chassis = Chassis { name: name.to_owned(), place, netns, log_from: 1 };
         chassis.configure(overlay);
         chassis.controller().start_again();
         chassis
@@ -77,7 +81,17 @@ impl Chassis {
 
     /// One that runs already in a container; `netns` is a name for its namespace.
     pub(super) fn on_node(node: Container, netns: Netns) -> Chassis {
-        Chassis { name: node.name().to_owned(), place: Place::Node(node), netns }
+        let name = node.name().to_owned();
+        Chassis { name, place: Place::Node(node), netns, log_from: 1 }
+    }
+
+    /// What a node's ovn-controller has said so far is about an earlier lab.
+    #[track_caller]
+    pub(super) fn forget_log(&mut self) {
+        if let Some(node) = self.node() {
+            let length = node.run(&["stat", "--format=%s", LOG]);
+            self.log_from = length.trim().parse::<u64>().expect("a length") + 1;
+        }
     }
 
     /// ovn-controller, to stop, kill and pause it; panics where it is a node's own.
@@ -89,12 +103,12 @@ impl Chassis {
         }
     }
 
-    /// All that ovn-controller has said.
+    /// All that ovn-controller has said in this lab.
     #[track_caller]
     pub fn controller_log(&self) -> String {
         match &self.place {
             Place::Here(processes) => processes.controller.log(),
-            Place::Node(node) => node.run(&["cat", "/var/log/ovn/ovn-controller.log"]),
+            Place::Node(node) => node.run(&["tail", "-c", &format!("+{}", self.log_from), LOG]),
         }
     }
 

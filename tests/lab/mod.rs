@@ -200,7 +200,7 @@ impl Lab {
             Chassis::on_node(node, netns)
         };
         let chassis: Vec<_> = cluster.chassis().map(attach).collect();
-        let lab = Lab {
+        let mut lab = Lab {
             hypervisors: chassis.len() - 1,
             chassis,
             central: Central::Nodes(Box::new(cluster)),
@@ -212,6 +212,7 @@ impl Lab {
         lab.leave_nodes_clean();
         lab.wait_for_chassis();
         lab.sync();
+        lab.chassis.iter_mut().for_each(Chassis::forget_log);
         Some(lab)
     }
 
