@@ -59,5 +59,6 @@ pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// How long a client may take to send a request's head, and to stay idle between requests.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long one request may take, from its head to its answer; a plan of a whole deployment is
-/// the longest.
+/// the longest. A connection is closed once it has lived for as long and answers nothing, and when
+/// it has lived for twice as long.
 pub const REQUEST_TIME: Duration = Duration::from_secs(60);

@@ -1,5 +1,6 @@
 //! The server: accepts connections, finds each a place, serves HTTP/1.1 on it within the limits.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tracing::{debug, warn};
 use super::access::{Access, Client, Privileged};
 use super::crowd::{Crowd, Strangers};
 use super::question::Door;
-use super::{HEAD_TIME, MAX_CONNECTIONS, Question, Refusal, Socket, routes};
+use super::{HEAD_TIME, MAX_CONNECTIONS, Question, REQUEST_TIME, Refusal, Socket, routes};
 
 /// Pause after `accept` failed, as it does while the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -25,8 +26,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Connections without a place that are told so at one time; more are closed without a word.
 const MOST_TURNED_AWAY: usize = 16;
-/// How long telling them may take.
-const TURNING_AWAY_TIME: Duration = Duration::from_secs(1);
+/// How long telling them may take, and half of how long one that does not listen is borne.
+const TURNING_AWAY_TIME: Duration = Duration::from_millis(500);
 
 /// Serves until it is dropped, which also drops every connection. `access` is read anew for each
 /// request.
@@ -72,9 +73,9 @@ pub async fn serve(
             });
         } else if let Ok(place) = Arc::clone(&turning_away).try_acquire_owned() {
             connections.spawn(async move {
-                let refused = converse(stream, routes::refuse_all(Refusal::Crowded));
+                let router = routes::refuse_all(Refusal::Crowded);
                 // Whoever does not listen in time is not told.
-                let _ = time::timeout(TURNING_AWAY_TIME, refused).await;
+                converse(stream, router, TURNING_AWAY_TIME).await;
                 drop(place);
             });
         }
@@ -99,18 +100,73 @@ impl Reception {
         {
             warn!("refused on the control socket: {refusal}");
         }
-        converse(stream, routes::for_client(self.router, client, self.access)).await;
+        let router = routes::for_client(self.router, client, self.access);
+        converse(stream, router, REQUEST_TIME).await;
     }
 }
 
-async fn converse(stream: UnixStream, router: Router) {
-    let served = http1::Builder::new()
+/// Serves a connection to its end, which comes when `most` has passed and the request of that
+/// moment is answered; and when twice that has passed, as with a client that does not read.
+async fn converse(stream: UnixStream, router: Router, most: Duration) {
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .await;
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let served = match time::timeout(most, connection.as_mut()).await {
+        Ok(served) => served,
+        Err(_) => {
+            connection.as_mut().graceful_shutdown();
+            time::timeout(most, connection).await.unwrap_or(Ok(()))
+        }
+    };
     if let Err(error) = served {
         debug!(%error, "a control connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::runtime::Builder;
+    use tokio::time;
+
+    use super::converse;
+
+    /// What a client reads of an answer beyond any buffer, after it asked and did so much.
+    fn read_of(most: Duration, client: impl AsyncFnOnce(&mut UnixStream)) -> usize {
+        const ANSWER: usize = 8 << 20;
+        let router = Router::new().route("/", get(|| async { vec![b'x'; ANSWER] }));
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut stream, served) = UnixStream::pair().unwrap();
+            let serving = tokio::spawn(converse(served, router, most));
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            client(&mut stream).await;
+            let mut answer = Vec::new();
+            // Cut off or closed, it ends.
+            let _ = stream.read_to_end(&mut answer).await;
+            time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+            answer.len().min(ANSWER)
+        })
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_hung_up_on() {
+        let most = Duration::from_millis(50);
+        let read = read_of(most, async |_| time::sleep(most * 20).await);
+        assert!(read < 8 << 20, "{read} bytes");
+    }
+
+    #[test]
+    fn a_request_that_is_being_answered_is_answered() {
+        // Nothing more is asked on it, so that it ends when its time is over.
+        assert_eq!(read_of(Duration::from_secs(1), async |_| ()), 8 << 20);
     }
 }

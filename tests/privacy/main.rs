@@ -30,6 +30,7 @@ mod world;
 
 mod consented;
 mod files;
+mod greed;
 
 mod site;
 mod targets;

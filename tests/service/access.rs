@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use ovn_peerd::control::{HEAD_TIME, MAX_CONNECTIONS_PER_USER};
+use ovn_peerd::control::{HEAD_TIME, MAX_BODY_BYTES, MAX_CONNECTIONS_PER_USER};
 
 use crate::control::{Served, access, as_user, curl};
 use crate::running::wait_for;
@@ -152,4 +152,30 @@ fn a_user_that_hoards_connections_keeps_neither_others_nor_root_out() {
     wait_for("free place", || {
         (served.curl_as("20002", "20002", &[], "/v1/halves").0 == 403).then_some(())
     });
+}
+
+#[test]
+fn what_a_tenant_may_not_send_is_refused_before_it_is_read() {
+    let served = Served::start();
+    let file = served.directory.path().join("body");
+    fs::File::create(&file).unwrap().set_len(MAX_BODY_BYTES as u64).unwrap();
+    let data = format!("@{}", file.display());
+    let json = "content-type: application/json";
+    // With `Expect`, a client sends its body when it is told to: it is not.
+    let arguments = [
+        "-H",
+        json,
+        "-H",
+        "Expect: 100-continue",
+        "--data-binary",
+        &data,
+        "-w",
+        "\n%{size_upload} %{http_code}",
+    ];
+    let mut command = curl(&served.socket(), &arguments, "/v1/plan");
+    command.args(["--expect100-timeout", "20"]);
+    let output = as_user("20001", "20001", &command).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with("\n0 403"), "{text}");
+    assert!(text.contains("operators-only"), "{text}");
 }

@@ -108,7 +108,7 @@ const SETTINGS: &str = "[control]\noperators = [\"20003\", \"%20009\"]\n\
 
 /// A served socket; dropping it stops the server.
 pub(crate) struct Served {
-    directory: TempDir,
+    pub(crate) directory: TempDir,
     pub(crate) access: watch::Sender<Access>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
