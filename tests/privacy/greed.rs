@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::site::{BLUE, GREEN, STRANGER, Site, half, user};
-use crate::targets::world;
+use crate::targets::{of_green, world};
 
 /// What nobody may have to wait for.
 const GROSS: Duration = Duration::from_secs(3);
@@ -82,7 +82,7 @@ fn latencies(site: &Site) -> [(&'static str, Duration); 3] {
         action();
         worst[kind] = worst[kind].max(begun.elapsed());
     };
-    let others = half("up", "others", "red/x") + &half("to-lab", "peered", "brown/lab");
+    let others = of_green();
     for _ in 0..ROUNDS {
         round(0, &|| assert!(site.ctl(0, &["status"]).status.success()));
         round(1, &|| assert!(site.ctl(GREEN.uid, &["list"]).status.success()));

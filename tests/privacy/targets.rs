@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use crate::site::{BLUE, BROWN, GREEN, Site, half};
 
 /// What may stand behind a name. All names are of one length, as is each with its project.
-pub(crate) const TARGETS: [(&str, &str); 13] = [
+pub(crate) const TARGETS: [(&str, &str); 14] = [
     ("an unknown project", "nobdy/unknwn"),
     ("an unknown network of a project", "green/unknwn"),
     ("a project that has an owner and nothing else", "ochre/unknwn"),
     ("a network that is silent", "green/silent"),
     ("one that has asked others, in vain", "green/others"),
     ("one that peers with a third", "green/peered"),
+    ("one that has said no to others", "green/nosays"),
     ("one that overlaps the asker", "green/overlp"),
     ("one that overlaps the asker's peer", "green/overlt"),
     ("one whose router is missing", "green/norout"),
@@ -35,6 +36,7 @@ pub(crate) fn world() -> Site {
         ("silent", "10.2.0.0/24 fd02::/64"),
         ("others", "10.3.0.0/24 fd03::/64"),
         ("peered", "10.5.0.0/24 fd05::/64"),
+        ("nosays", "10.10.0.0/24 fd10::/64"),
         ("overlp", "10.1.0.0/25 fd01::/64"),
         ("overlt", "10.9.0.0/25 fd09::/64"),
         ("gatewy", "10.4.0.0/24 fd04::/64"),
@@ -53,7 +55,7 @@ pub(crate) fn world() -> Site {
     let mut networks = bind("blue", "web", "blueweb", "zone = \"az1\"\n");
     networks += &bind("brown", "lab", "brownlab", "");
     networks += &bind("olive", "forged", "forged", "");
-    for name in ["silent", "others", "peered", "overlp", "overlt", "norout", "gatewy"] {
+    for name in ["silent", "others", "peered", "nosays", "overlp", "overlt", "norout", "gatewy"] {
         networks += &bind("green", name, name, "");
     }
     networks += &bind("green", "public", "public", "type = \"public\"\n");
@@ -70,12 +72,19 @@ pub(crate) fn world() -> Site {
         BROWN,
         &(half("to-web", "lab", "blue/web") + &half("to-peered", "lab", "green/peered")),
     );
-    site.declare(GREEN, &(half("up", "others", "red/x") + &half("to-lab", "peered", "brown/lab")));
+    site.declare(GREEN, &of_green());
     site.declare(BLUE, &half("to-lab", "web", "brown/lab"));
     site.wait_state("blue/web/to-lab", "active");
     site.wait_state("green/peered/to-lab", "active");
     site.wait_state("green/others/up", "pending-peer");
     site
+}
+
+/// Green's file: what its networks say to others.
+pub(crate) fn of_green() -> String {
+    half("up", "others", "red/x")
+        + &half("to-lab", "peered", "brown/lab")
+        + "[[rejection]]\nnetwork = \"nosays\"\nfrom_project = \"red\"\nfrom_network = \"x\"\n"
 }
 
 /// Blue's file with a half for this target beside the one that stands.
