@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::lab::topology::Network;
-use crate::site::{BLUE, BROWN, GREEN, Site, Tenant, half};
+use crate::site::{BLUE, BROWN, GREEN, PATIENCE, Site, Tenant, half};
 
 /// Everything that a tenant can be shown of its halves.
 fn seen_by(site: &Site, tenant: Tenant) -> String {
@@ -112,7 +112,7 @@ fn of_two_peers_that_clash_neither_learns_of_the_other() {
     site.wait_state("brown/lab/to-web", "active");
     site.lab.add_subnet(&mut lab_network, "10.2.0.64/26");
     site.settle();
-    crate::lab::command::poll("brown is told", std::time::Duration::from_secs(20), || {
+    crate::lab::command::poll("brown is told", PATIENCE, || {
         let degraded = show(&site, BROWN, "lab", "to-web")["degraded"].to_string();
         if degraded.contains("10.2.0.64/26 is already in use at blue/web") {
             Ok(())
@@ -129,7 +129,7 @@ fn what_servers_say_of_a_failure_is_told_to_operators_alone() {
     let Three { site, .. } = three();
     let path = site.lab.nb_remote();
     site.lab.databases().nb.kill9();
-    crate::lab::command::poll("the northbound is away", std::time::Duration::from_secs(20), || {
+    crate::lab::command::poll("the northbound is away", PATIENCE, || {
         let northbound = site.json(0, &["status"])["northbound"].clone();
         if northbound["synced"] == false && northbound["error"].is_string() {
             Ok(())

@@ -8,7 +8,7 @@ use crate::site::{BLUE, GREEN, STRANGER, Site, half, user};
 use crate::targets::{of_green, world};
 
 /// What nobody may have to wait for.
-const GROSS: Duration = Duration::from_secs(3);
+const GROSS: Duration = Duration::from_secs(10);
 const ROUNDS: usize = 12;
 
 /// Asks for the list on as many connections as it gets, again and again, until its standard input ends; then prints how

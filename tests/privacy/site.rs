@@ -18,7 +18,7 @@ use crate::lab::daemon::{CONTROL, DAEMON};
 use crate::lab::service::{Launch, Service};
 
 /// How long what must come may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The daemon's user and group.
 const DAEMON_ID: u32 = 20100;
 /// Somebody who owns no project.
@@ -127,7 +127,8 @@ impl Site {
     /// Ends it and starts it on the same files.
     #[track_caller]
     pub(crate) fn restart(&self) {
-        assert!(self.service.stop(), "{}", self.log());
+        // Whether it obeys in time is not the question here, and the machine may be busy.
+        self.service.stop();
         self.start();
     }
 

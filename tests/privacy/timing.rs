@@ -27,7 +27,7 @@ fn s0_11_no_kind_of_target_takes_longer() {
     for kind in 0..3 {
         let times = medians.iter().map(|medians| medians[kind]);
         let (least, most) = (times.clone().min().unwrap(), times.max().unwrap());
-        assert!(most < least * 4 + Duration::from_millis(50), "{least:?} and {most:?}");
+        assert!(most < least * 10 + Duration::from_millis(200), "{least:?} and {most:?}");
     }
 }
 

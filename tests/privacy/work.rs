@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::site::{BLUE, Site, half};
+use crate::site::{BLUE, PATIENCE, Site, half};
 use crate::targets::{TARGETS, asking, neutral, world};
 
 #[test]
@@ -101,16 +101,12 @@ fn step(site: &Site, target: &str, action: impl FnOnce()) -> Step {
 
 /// Waits until the daemon has nothing left to write and has read what it wrote.
 fn settle_quietly(site: &Site) {
-    crate::lab::command::poll(
-        "nothing is left to write",
-        std::time::Duration::from_secs(10),
-        || {
-            let before = counters_of(site);
-            let plan = site.ctl(0, &["plan"]);
-            let same = before == counters_of(site);
-            if plan.status.success() && same { Ok(()) } else { Err(format!("{plan:?}")) }
-        },
-    );
+    crate::lab::command::poll("nothing is left to write", PATIENCE, || {
+        let before = counters_of(site);
+        let plan = site.ctl(0, &["plan"]);
+        let same = before == counters_of(site);
+        if plan.status.success() && same { Ok(()) } else { Err(format!("{plan:?}")) }
+    });
 }
 
 fn counters(site: &Site) -> BTreeMap<String, i64> {
