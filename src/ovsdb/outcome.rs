@@ -49,13 +49,36 @@ impl fmt::Display for TransactionError {
         if let Some(details) = &self.details {
             write!(f, " ({details})")?;
         }
-        Ok(())
+        self.remedy().map_or(Ok(()), |remedy| write!(f, ": {remedy}"))
     }
 }
 
 impl std::error::Error for TransactionError {}
 
 impl TransactionError {
+    /// Whether the server lets this client write nothing of the kind, whatever it is about (ovsdb-server(7)
+    /// 4.1.3 and "Role-Based Access Control").
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.error.as_str(), "not allowed" | "permission error")
+    }
+
+    /// What the operator of the server is to do about it, where the server's own words do not say.
+    fn remedy(&self) -> Option<&'static str> {
+        match self.error.as_str() {
+            "not allowed" => Some(
+                "this remote may only read: name one that may write, or remove its row of Connection \
+                 and add it without read_only (to change it is not enough); a backup server has to be made the \
+                 active one",
+            ),
+            "permission error" => Some(
+                "grant this client's role that table in RBAC_Permission (insert_delete, and the columns in \
+                 update; who has no certificate is granted nothing), or name a remote without a role",
+            ),
+            "I/O error" => Some("look at the disk and the log of the server: is the disk full?"),
+            _ => None,
+        }
+    }
+
     /// Whether a transaction made afresh from the present rows may succeed: a guard did not hold, a row
     /// referred to has gone, the lock has moved on, or the server was not able to at the moment.
     pub fn is_retryable(&self) -> bool {

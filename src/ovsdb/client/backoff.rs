@@ -31,11 +31,13 @@ impl Backoff {
 
     /// Notes that a session has ended which took `opening` to begin, first dump included, and then
     /// `stood`. One that ends as soon as it has begun does not count as healthy: to retry it at once would
-    /// have the server compose dumps and do nothing else.
-    pub(super) fn session_ended(&mut self, opening: Duration, stood: Duration) {
-        if stood >= HEALTHY.max(opening) {
+    /// have the server compose dumps and do nothing else. Tells whether it was healthy.
+    pub(super) fn session_ended(&mut self, opening: Duration, stood: Duration) -> bool {
+        let healthy = stood >= HEALTHY.max(opening);
+        if healthy {
             self.attempts = 0;
         }
+        healthy
     }
 
     fn begins_round(&self) -> bool {

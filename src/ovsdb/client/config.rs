@@ -10,8 +10,16 @@ use crate::ovsdb::layout::Wanted;
 /// because a server that composes a large dump for somebody says nothing for seconds.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// The same where there is another server to go to: as OVS's own clients do. A server that is only busy
+/// is not left for ever: with each time that it is silent it is given twice as long, up to [`PROBE_INTERVAL`].
+pub const CLUSTER_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Time for connecting, TLS included, and again for each short request until the first dump.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same where there is another server to go to; doubled as [`CLUSTER_PROBE_INTERVAL`] is, up to
+/// [`CONNECT_TIMEOUT`]. A member that hangs still accepts connections.
+pub const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time for the reply to a transaction; then its outcome is unknown, and the session is given up. A
 /// RAFT cluster that has just lost its leader answers within its election timer of some seconds.
@@ -43,9 +51,9 @@ pub struct Config {
     /// A lock to hold or wait for in every session (RFC 7047 section 4.1.8). Its
     /// name is an `<id>`: letters, digits and underscores, not beginning with a digit.
     pub lock: Option<String>,
-    /// See [`PROBE_INTERVAL`].
+    /// See [`PROBE_INTERVAL`] and [`CLUSTER_PROBE_INTERVAL`].
     pub probe_interval: Duration,
-    /// See [`CONNECT_TIMEOUT`].
+    /// See [`CONNECT_TIMEOUT`] and [`CLUSTER_CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
     /// See [`TRANSACT_TIMEOUT`].
     pub transact_timeout: Duration,
@@ -56,6 +64,10 @@ pub struct Config {
 impl Config {
     /// With the defaults: leader only, no TLS files, no lock.
     pub fn new(remotes: Vec<Remote>, database: &'static str, wanted: &'static [Wanted]) -> Self {
+        let (probe_interval, connect_timeout) = match remotes.len() {
+            0 | 1 => (PROBE_INTERVAL, CONNECT_TIMEOUT),
+            _ => (CLUSTER_PROBE_INTERVAL, CLUSTER_CONNECT_TIMEOUT),
+        };
         Self {
             remotes,
             tls: None,
@@ -63,10 +75,47 @@ impl Config {
             database,
             wanted,
             lock: None,
-            probe_interval: PROBE_INTERVAL,
-            connect_timeout: CONNECT_TIMEOUT,
+            probe_interval,
+            connect_timeout,
             transact_timeout: TRANSACT_TIMEOUT,
             largest_frame: LARGEST_FRAME,
         }
+    }
+
+    /// For a server of several that was silent so many times in a row: it may only be busy, so it is given
+    /// more time.
+    pub(super) fn patient(&self, silences: u32) -> Self {
+        if self.remotes.len() < 2 {
+            return self.clone();
+        }
+        let factor = 1_u32.checked_shl(silences).unwrap_or(u32::MAX);
+        let longer =
+            |limit: Duration, most: Duration| limit.saturating_mul(factor).min(most).max(limit);
+        Self {
+            probe_interval: longer(self.probe_interval, PROBE_INTERVAL),
+            connect_timeout: longer(self.connect_timeout, CONNECT_TIMEOUT),
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_grows_to_what_a_single_server_is_given() {
+        let remote: Remote = "unix:/a".parse().unwrap();
+        let one = Config::new(vec![remote.clone()], "D", &[]);
+        let two = Config::new(vec![remote.clone(), remote], "D", &[]);
+        assert!(two.probe_interval < one.probe_interval);
+        assert_eq!(two.patient(1).probe_interval, CLUSTER_PROBE_INTERVAL * 2);
+        for config in [one.patient(9), one, two.patient(9), two.patient(99)] {
+            assert_eq!(config.probe_interval, PROBE_INTERVAL);
+            assert_eq!(config.connect_timeout, CONNECT_TIMEOUT);
+        }
+        let own = Duration::from_secs(99);
+        let set = Config { probe_interval: own, ..two };
+        assert_eq!(set.patient(3).probe_interval, own);
     }
 }

@@ -43,6 +43,12 @@ pub(super) enum SessionError {
         /// Why.
         failure: Failure,
     },
+    /// The server lets this client write nothing, and so have no lock.
+    #[error(
+        "this remote may only read ({0}): name one that may write, or remove its row of Connection and add \
+         it without read_only (to change it is not enough); a backup server has to be made the active one"
+    )]
+    ReadOnly(Failure),
     /// A reply is not as specified.
     #[error("the server's reply to {method} could not be understood")]
     Reply {
@@ -86,6 +92,11 @@ impl SessionError {
     /// Whether what was read so far may be incomplete, so that the next session must not continue it.
     pub(super) fn spoils_replica(&self) -> bool {
         matches!(self, Self::Decode(_) | Self::Resync)
+    }
+
+    /// Whether the server said nothing for too long: it hangs, or is only busy.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Transport(TransportError::Silent(_)))
     }
 }
 

@@ -85,6 +85,12 @@ pub enum TransactError {
 }
 
 impl TransactError {
+    /// Whether the server lets this client write nothing of the kind
+    /// ([`TransactionError::is_forbidden`]).
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Rejected(error) if error.is_forbidden())
+    }
+
     /// Whether a transaction made afresh from the rows of that time may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {

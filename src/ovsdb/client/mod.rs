@@ -25,8 +25,8 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 pub use config::{
-    COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL,
-    TRANSACT_TIMEOUT,
+    CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL, COMMAND_QUEUE, CONNECT_TIMEOUT, Config,
+    EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL, TRANSACT_TIMEOUT,
 };
 pub use event::{Event, TransactError};
 pub use remote::{HostPort, Remote, RemoteError};

@@ -35,6 +35,9 @@ const LEADER: ColumnId = ColumnId(2);
 pub(super) struct Resume {
     pub(super) layout: Option<Arc<Layout>>,
     pub(super) last_id: Uuid,
+    /// Whether the remote was found to be read-only: it is asked for the lock before it has to compose a
+    /// dump, not after.
+    pub(super) read_only: bool,
 }
 
 /// A session that can begin.
@@ -76,12 +79,16 @@ pub(super) async fn open(
     let schema = Arc::new(schema(&mut link, config, config.database).await?);
     let layout = layout(&schema, config, resume);
     let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
+    let mut held = None;
+    if resume.read_only {
+        held = lock(&mut link, config).await?;
+    }
     let first = monitor(&mut link, &layout, since).await?;
-    let lock = match &config.lock {
-        Some(name) => Some(lock(&mut link, config, name).await?),
-        None => None,
-    };
-    Ok(Opening { link, server, schema, layout, first, lock })
+    // Last, so that of many clients one that can write at once becomes the one that does.
+    if !resume.read_only {
+        held = lock(&mut link, config).await?;
+    }
+    Ok(Opening { link, server, schema, layout, first, lock: held })
 }
 
 /// The layout for this schema; the last session's own where it is the same, so that users can tell.
@@ -185,11 +192,18 @@ async fn monitor(
     }
 }
 
-async fn lock(link: &mut Link, config: &Config, name: &str) -> Result<bool, SessionError> {
+/// Whether the configured lock is held, if one is.
+async fn lock(link: &mut Link, config: &Config) -> Result<Option<bool>, SessionError> {
     #[derive(Deserialize)]
     struct Reply {
         locked: bool,
     }
-    let reply: Reply = link.call("lock", [name], Some(config.connect_timeout)).await?;
-    Ok(reply.locked)
+    let Some(name) = &config.lock else { return Ok(None) };
+    match link.call("lock", [name], Some(config.connect_timeout)).await {
+        Ok(Reply { locked }) => Ok(Some(locked)),
+        Err(SessionError::Refused { failure, .. }) if failure.to_string().contains("read only") => {
+            Err(SessionError::ReadOnly(failure))
+        }
+        Err(error) => Err(error),
+    }
 }

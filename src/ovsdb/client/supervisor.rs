@@ -1,8 +1,9 @@
 //! Session after session, for as long as anybody listens.
 //!
-//! Owns the choice of the remote, the wait between attempts, and the answers to transactions while there
-//! is no session. Invariant: a transaction submitted while there is none ends at once.
+//! Owns the choice of the remote, the patience with it, the wait between attempts, and the answers to
+//! transactions while there is no session. Invariant: a transaction submitted while there is none ends at once.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(super) async fn supervise(
     mut submissions: mpsc::Receiver<Submission>,
     resync: Arc<Notify>,
 ) {
+    // How often in a row each has been silent.
+    let mut silences: BTreeMap<String, u32> = BTreeMap::new();
     let mut resume = Resume::default();
     let mut backoff = Backoff::new(config.remotes.len());
     let mut round: Vec<Remote> = Vec::new();
@@ -32,6 +35,8 @@ pub(super) async fn supervise(
             round = shuffled(&config.remotes);
         }
         let remote = round.pop();
+        let name = remote.as_ref().map_or_else(String::new, Remote::to_string);
+        let config = config.patient(silences.get(&name).copied().unwrap_or(0));
         let tried = Instant::now();
         let attempt = async {
             match &remote {
@@ -40,12 +45,11 @@ pub(super) async fn supervise(
             }
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
-        let name = remote.map_or_else(String::new, |remote| remote.to_string());
         let error = match opened {
             Err(error) => error,
             Ok(opening) => {
                 let began = Instant::now();
-                let (resume, name) = (&mut resume, name.clone());
+                let (resume, remote) = (&mut resume, name.clone());
                 let error = session::run(
                     &config,
                     opening,
@@ -53,16 +57,25 @@ pub(super) async fn supervise(
                     &events,
                     &mut submissions,
                     &resync,
-                    name,
+                    remote,
                 )
                 .await;
-                backoff.session_ended(began - tried, began.elapsed());
+                if backoff.session_ended(began - tried, began.elapsed()) {
+                    silences.remove(&name);
+                }
                 error
             }
         };
         if matches!(error, SessionError::Abandoned) {
             return;
         }
+        if error.is_silence() {
+            *silences.entry(name.clone()).or_default() += 1;
+            // All others first: one that hangs accepts connections and costs its time again.
+            round = shuffled(&config.remotes);
+            round.sort_by_key(|other| Some(other) != remote.as_ref());
+        }
+        resume.read_only = matches!(error, SessionError::ReadOnly(_));
         if error.spoils_replica() {
             resume = Resume { last_id: uuid::Uuid::nil(), ..resume };
         }
