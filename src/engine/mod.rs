@@ -132,6 +132,7 @@ impl Engine {
         match event {
             ovsdb::Event::Connected { remote, schema, .. } => {
                 self.notices.connected(&remote, &schema.version);
+                self.writer.connected();
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }

@@ -107,6 +107,11 @@ impl Writer {
         }
     }
 
+    /// Another session: what was refused may have been granted meanwhile.
+    pub(super) fn connected(&mut self) {
+        self.refused.values_mut().for_each(|refusal| refusal.until = Duration::ZERO);
+    }
+
     pub(super) fn deadline(&self) -> Option<Deadline> {
         let pause = self.paused_until.map(|at| Deadline { at, why: "a transaction failed" });
         let refusals = self.refused.values().map(|refusal| refusal.until);
@@ -253,7 +258,7 @@ impl Engine {
         self.notices.transaction_failed(&error);
         if error.is_retryable() {
             self.writer.pause(now);
-        } else if done.groups > 1 {
+        } else if done.groups > 1 && !error.is_forbidden() {
             self.writer.most_groups = (done.groups / 2).max(1);
         } else if !self.writer.suspect_names(&done.units, &error) {
             let until = now.since_start + REFUSAL_PAUSE;
