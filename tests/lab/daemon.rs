@@ -51,25 +51,39 @@ impl Daemon {
     /// tables of its own such as `[policy]`.
     #[track_caller]
     pub fn prepare(lab: &Lab, host: &str, more: &str) -> Daemon {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let dir = lab.dir().join(format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        for sub in ["networks.d", "peerings.d"] {
-            fs::create_dir_all(dir.join(sub)).expect("the configuration directory can be made");
-        }
-        let node = lab.node_of(host);
-        let config = format!(
-            "[northbound]\n{}\
-             [paths]\nnetworks = \"networks.d\"\npeerings = \"peerings.d\"\n\
-             [control]\nsocket = \"{}\"\n\
-             [daemon]\nhost = \"{host}\"\n{more}",
-            remotes(lab),
-            dir.join("control.sock").display()
-        );
-        fs::write(dir.join("ovn-peerd.toml"), config).expect("the configuration can be written");
-        let launch = match node {
+        let dir = configure(lab.dir(), &remotes(lab), host, more);
+        let launch = match lab.node_of(host) {
             None => Launch::new(DAEMON, &dir),
             Some(node) => Launch::new(in_nodes(lab.dir()), &dir).in_container(node),
         };
+        Daemon::of(dir, launch)
+    }
+
+    /// The same without a lab, in a directory of its own below `parent`: `northbound` is what `[northbound]` holds, and
+    /// `namespace` the network namespace that it runs in.
+    #[track_caller]
+    pub fn prepare_for(
+        parent: &Path,
+        northbound: &str,
+        host: &str,
+        namespace: Option<&str>,
+    ) -> Daemon {
+        let dir = configure(parent, northbound, host, "");
+        let launch = Launch::new(DAEMON, &dir);
+        let launch = match namespace {
+            Some(namespace) => launch.inside(namespace),
+            None => launch,
+        };
+        Daemon::of(dir, launch)
+    }
+
+    /// Writes the settings of [`Daemon::prepare_for`] anew; they are read at the next start.
+    #[track_caller]
+    pub fn reconfigure(&self, northbound: &str, host: &str) {
+        self.write("ovn-peerd.toml", &settings(&self.dir, northbound, host, ""));
+    }
+
+    fn of(dir: PathBuf, launch: Launch) -> Daemon {
         let launch = launch.arg("--config").arg(dir.join("ovn-peerd.toml"));
         Daemon { service: Service::stopped("ovn-peerd", launch), dir }
     }
@@ -221,6 +235,29 @@ impl Daemon {
         }
         serde_json::from_slice(&listed.stdout).map_err(|e| format!("{e}: {}", said(&listed)))
     }
+}
+
+/// Writes a configuration, with empty directories, below `parent`; gives its directory.
+#[track_caller]
+fn configure(parent: &Path, northbound: &str, host: &str, more: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let dir = parent.join(format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    for sub in ["networks.d", "peerings.d"] {
+        fs::create_dir_all(dir.join(sub)).expect("the configuration directory can be made");
+    }
+    fs::write(dir.join("ovn-peerd.toml"), settings(&dir, northbound, host, more))
+        .expect("the configuration can be written");
+    dir
+}
+
+fn settings(dir: &Path, northbound: &str, host: &str, more: &str) -> String {
+    format!(
+        "[northbound]\n{northbound}\
+         [paths]\nnetworks = \"networks.d\"\npeerings = \"peerings.d\"\n\
+         [control]\nsocket = \"{}\"\n\
+         [daemon]\nhost = \"{host}\"\n{more}",
+        dir.join("control.sock").display()
+    )
 }
 
 /// The northbound as a daemon of this lab reaches it.

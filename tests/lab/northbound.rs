@@ -38,6 +38,22 @@ const KEPT_BY_NORTHD: &[(&str, &str)] = &[
 pub struct Dump(BTreeMap<String, Table>);
 
 impl Dump {
+    /// What the server at an OVSDB remote (`unix:PATH`) holds now.
+    #[track_caller]
+    pub fn read(remote: &str) -> Dump {
+        Dump::parse(&run("ovsdb-client", ["dump", "--format=json", remote, "OVN_Northbound"]))
+    }
+
+    fn parse(text: &str) -> Dump {
+        let tables = text.lines().filter(|l| !l.trim().is_empty()).map(|line| {
+            let table: Value = serde_json::from_str(line).expect("ovsdb-client prints JSON");
+            let name = table["caption"].as_str().expect("a caption");
+            let name = name.strip_suffix(" table").unwrap_or(name).to_owned();
+            (name, rows_of(&table))
+        });
+        Dump(tables.collect())
+    }
+
     /// A table's rows.
     pub fn table(&self, name: &str) -> &Table {
         static NONE: Table = Table::new();
@@ -131,20 +147,10 @@ impl Lab {
     /// The northbound as it is now.
     #[track_caller]
     pub fn dump(&self) -> Dump {
-        let text = match self.cluster() {
-            Some(cluster) => cluster.dump(),
-            None => {
-                let remote = self.nb_remote();
-                run("ovsdb-client", ["dump", "--format=json", &remote, "OVN_Northbound"])
-            }
-        };
-        let tables = text.lines().filter(|l| !l.trim().is_empty()).map(|line| {
-            let table: Value = serde_json::from_str(line).expect("ovsdb-client prints JSON");
-            let name = table["caption"].as_str().expect("a caption");
-            let name = name.strip_suffix(" table").unwrap_or(name).to_owned();
-            (name, rows_of(&table))
-        });
-        Dump(tables.collect())
+        match self.cluster() {
+            Some(cluster) => Dump::parse(&cluster.dump()),
+            None => Dump::read(&self.nb_remote()),
+        }
     }
 
     /// Every transaction committed to the northbound since its server last compacted its file (which it does not do within

@@ -1,0 +1,194 @@
+//! A northbound that is there and does not take writes: read-only remotes, roles without a grant, a full disk. What is
+//! refused is told with what to do about it, and done as soon as it can be.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::ground::{DEADLINE, Ground, foreign, seed};
+use crate::lab::command::{poll, require_root_and_tools, run};
+use crate::lab::northbound::Dump;
+use crate::lab::scope::Scope;
+use crate::lab::service::{Launch, Service};
+use crate::server::{SCHEMA, Server};
+
+const SB_SCHEMA: &str = "/usr/share/ovn/ovn-sb.ovsschema";
+
+/// A server that listens besides where the southbound's `Connection` table says (there are such with `read_only` and `role`,
+/// and they hold for every database of the server), and a daemon that comes that way.
+struct Restricted {
+    scope: Scope,
+    server: Server,
+}
+
+impl Restricted {
+    #[track_caller]
+    fn start(schema: &Path, columns: &[&str]) -> Restricted {
+        require_root_and_tools();
+        let scope = Scope::new();
+        let southbound = scope.dir().join("sb.db");
+        run("ovsdb-tool", [Path::new("create"), &southbound, Path::new(SB_SCHEMA)]);
+        let more = [
+            "--remote=db:OVN_Southbound,SB_Global,connections".to_owned(),
+            southbound.display().to_string(),
+        ];
+        let server = Server::prepare(scope.dir(), "nb", None, &more);
+        run("ovsdb-tool", [Path::new("create"), &server.file(), schema]);
+        server.start();
+        seed(&server.remote());
+        let restricted = Restricted { scope, server };
+        restricted.sbctl(&["init"]);
+        restricted.connection(columns);
+        restricted
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.scope.dir().join("restricted.sock")
+    }
+
+    /// Adds the row, and waits until the server listens there.
+    #[track_caller]
+    fn connection(&self, columns: &[&str]) {
+        let target = format!("target=\"punix:{}\"", self.socket().display());
+        let mut words = vec!["--id=@c", "create", "Connection", &target];
+        words.extend(columns);
+        words.extend(["--", "set", "SB_Global", ".", "connections=@c"]);
+        self.sbctl(&words);
+        poll("the remote", DEADLINE, || fs::metadata(self.socket()).map_err(|e| e.to_string()));
+    }
+
+    /// Makes the row anew: a server keeps a listener as it was made.
+    #[track_caller]
+    fn again(&self, columns: &[&str]) {
+        self.sbctl(&["del-connection"]);
+        poll("nobody listens", DEADLINE, || match fs::metadata(self.socket()) {
+            Ok(_) => Err("somebody does".to_owned()),
+            Err(_) => Ok(()),
+        });
+        self.connection(columns);
+    }
+
+    fn sbctl(&self, words: &[&str]) {
+        let database = format!("--db={}", self.server.remote());
+        run("ovn-sbctl", [database.as_str()].into_iter().chain(words.iter().copied()));
+    }
+
+    fn daemon(&self) -> Ground {
+        let settings = format!("remotes = [\"unix:{}\"]\n", self.socket().display());
+        Ground::start(self.scope.dir(), &settings, None, &[(0, 1), (1, 2), (3, 4)])
+    }
+}
+
+/// Waits until all halves are refused; gives one's explanation. Refused together, not one by one.
+#[track_caller]
+fn refused(ground: &Ground) -> String {
+    let halves = ground.daemon.wait_until("every half is refused", |halves| {
+        let all = halves.iter().all(|half| half["reason"] == "northbound-refused");
+        if all && halves.len() == 2 * ground.pairs.len() {
+            Ok(halves)
+        } else {
+            Err(format!("{halves:?}"))
+        }
+    });
+    let counters = &ground.status().expect("the daemon answers")["counters"];
+    assert!(counters["transactions"].as_u64().unwrap() < 3, "tried again and again: {counters}");
+    let text = |half: &Value| half["explanation"].as_str().unwrap_or_default().to_owned();
+    text(&halves[0])
+}
+
+#[test]
+fn a_read_only_remote_is_named_as_such() {
+    let restricted = Restricted::start(Path::new(SCHEMA), &["read_only=true"]);
+    let before = Dump::read(&restricted.server.remote());
+    let ground = restricted.daemon();
+    let error = ground.error_with("without read_only");
+    assert_eq!(ground.daemon.list().len(), 6);
+    Dump::read(&restricted.server.remote()).assert_same_as(&before);
+    restricted.again(&["read_only=false"]);
+    let took = ground.converge(&restricted.server.remote(), "a grant");
+    println!("{error}\nwritten {took:?} after the grant");
+    assert_eq!(foreign(&Dump::read(&restricted.server.remote())), foreign(&before));
+}
+
+/// The northbound's schema has no roles as yet; with the southbound's tables for them it has.
+#[test]
+fn a_role_without_a_grant_is_told_what_to_grant() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let read = |path: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(path).expect("OVN's schemas")).expect("JSON")
+    };
+    let (mut schema, southbound) = (read(SCHEMA), read(SB_SCHEMA));
+    for table in ["RBAC_Role", "RBAC_Permission"] {
+        schema["tables"][table] = southbound["tables"][table].clone();
+    }
+    let path = directory.path().join("roles.ovsschema");
+    fs::write(&path, schema.to_string()).expect("written");
+    let restricted = Restricted::start(&path, &["role=peering"]);
+    let role = json!(["OVN_Northbound", {"op": "insert", "table": "RBAC_Role", "row": {"name": "peering"}}]);
+    let said = run("ovsdb-client", ["transact", &restricted.server.remote(), &role.to_string()]);
+    assert!(!said.contains("error"), "{said}");
+    let ground = restricted.daemon();
+    let explanation = refused(&ground);
+    for word in ["peering", "RBAC_Permission", "without a role"] {
+        assert!(explanation.contains(word), "{explanation}");
+    }
+    // The other way out that is told: a remote without a role. The new session tries at once what was refused.
+    restricted.again(&["role=\"\""]);
+    let took = ground.converge(&restricted.server.remote(), "a remote without a role");
+    println!("{explanation}\nwritten {took:?} after the remote was there");
+}
+
+/// A file system of one mebibyte in a mount namespace that only the server is in; it is reached by /proc/PID/root.
+#[test]
+fn a_full_disk_is_waited_for() {
+    require_root_and_tools();
+    let scope = Scope::new();
+    let disk = scope.dir().join("disk");
+    fs::create_dir(&disk).expect("a directory");
+    let path = |name: &str| scope.dir().join(name).display().to_string();
+    let script = format!(
+        "mount -t tmpfs -o size=1m none {disk} && ovsdb-tool create {disk}/nb.db {SCHEMA} && \
+         exec ovsdb-server -vconsole:info -vfile:off -vsyslog:off --remote=punix:{} --unixctl={} {disk}/nb.db",
+        path("nb.sock"),
+        path("nb.ctl"),
+        disk = disk.display()
+    );
+    let launch = Launch::new("unshare", scope.dir()).args(["--mount", "sh", "-c", &script]);
+    let server = Service::start("nb-server", launch);
+    let remote = format!("unix:{}", path("nb.sock"));
+    poll("the server listens", DEADLINE, || {
+        fs::metadata(path("nb.sock")).map_err(|e| format!("{e}: {}", server.log()))
+    });
+    seed(&remote);
+    let settings = format!("remotes = [{remote:?}]\n");
+    let mut ground = Ground::start(scope.dir(), &settings, None, &[(0, 1)]);
+    ground.converge(&remote, "the start");
+    let before = foreign(&Dump::read(&remote));
+    let ballast = format!("/proc/{}/root{}/ballast", server.pid(), disk.display());
+    let mut file = fs::File::create(&ballast).expect("the server's own view");
+    while file.write_all(&[0; 4096]).is_ok() {}
+    // More than may be left in the last page.
+    for pair in [(0, 2), (1, 2), (2, 3), (3, 4), (4, 5), (0, 5)] {
+        ground.toggle(pair);
+    }
+    let begin = Instant::now();
+    poll("the daemon says why", DEADLINE, || {
+        let log = ground.daemon.log();
+        if log.contains("I/O error") { Ok(()) } else { Err(log) }
+    });
+    let log = ground.daemon.log();
+    let line = log.lines().find(|line| line.contains("I/O error")).expect("a line").to_owned();
+    assert!(line.contains("disk"), "{line}");
+    assert_eq!(ground.daemon.list().len(), 14, "no half is lost");
+    drop(file);
+    fs::remove_file(&ballast).expect("room again");
+    let took = ground.converge(&remote, "room on the disk");
+    println!(
+        "{line}\nfull for {:?}; written {took:?} after there was room",
+        begin.elapsed() - took
+    );
+    assert_eq!(foreign(&Dump::read(&remote)), before);
+}
