@@ -105,7 +105,9 @@ impl Cluster {
         }
         member.server.start();
         poll(&format!("{name} has joined"), ELECTION_LIMIT, || {
-            let status = member.server.appctl(&["cluster/status", DATABASE]);
+            // There is no such database in it before it has joined.
+            let status = member.server.try_appctl(&["cluster/status", DATABASE]);
+            let status = status.unwrap_or_default();
             if status.contains("Status: cluster member") { Ok(()) } else { Err(status) }
         });
         self.members.push(member);

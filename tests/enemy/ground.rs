@@ -199,6 +199,15 @@ impl Ground {
         });
         status["northbound"]["error"].as_str().expect("text").to_owned()
     }
+
+    /// Resident memory of the daemon, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.daemon.process().pid()));
+        let status = status.expect("the daemon runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("VmRSS")
+    }
 }
 
 fn tail(log: &str) -> String {

@@ -15,6 +15,7 @@ mod lab;
 
 mod cluster;
 mod ground;
+mod hand;
 mod random;
 mod server;
 
@@ -22,5 +23,7 @@ mod leader;
 mod members;
 mod refusals;
 mod resume;
+mod schema;
+mod soak;
 mod standing;
 mod tls;

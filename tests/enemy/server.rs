@@ -39,17 +39,35 @@ impl Server {
         netns: Option<&Netns>,
         more: &[String],
     ) -> Server {
+        let launch = Launch::new("ovsdb-server", dir);
+        let launch = match netns {
+            Some(netns) => launch.inside(netns.name()),
+            None => launch,
+        };
+        Server::of(dir, name, launch, more)
+    }
+
+    /// The same files under the server of another release that is in a directory; not started. Loader and libraries are
+    /// named, so that it needs no chroot.
+    pub(crate) fn of_release(&self, root: &Path) -> Server {
+        let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
+        let loaders = ["usr/lib64/ld-linux-x86-64.so.2", "usr/lib/ld-linux-aarch64.so.1"];
+        let loader = loaders.iter().map(|path| root.join(path)).find(|path| path.exists());
+        let launch = Launch::new(loader.expect("a loader"), &self.dir)
+            .arg("--library-path")
+            .arg(root.join("usr/lib").join(triplet))
+            .arg(root.join("usr/sbin/ovsdb-server"));
+        Server::of(&self.dir, &self.name, launch, &[])
+    }
+
+    fn of(dir: &Path, name: &str, launch: Launch, more: &[String]) -> Server {
         let path = |suffix: &str| format!("{}/{name}.{suffix}", dir.display());
-        let launch = Launch::new("ovsdb-server", dir)
+        let launch = launch
             .arg(format!("--remote=punix:{}", path("sock")))
             .arg(format!("--unixctl={}", path("ctl")))
             .args(["-vconsole:info", "-vfile:off", "-vsyslog:off"])
             .args(more)
             .arg(path("db"));
-        let launch = match netns {
-            Some(netns) => launch.inside(netns.name()),
-            None => launch,
-        };
         Server {
             dir: dir.to_owned(),
             name: name.to_owned(),
