@@ -214,6 +214,9 @@ pub struct HalfView {
     pub degraded: Vec<String>,
     /// Free text.
     pub description: String,
+    /// The hosts that declare it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// One half in full.

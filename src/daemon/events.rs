@@ -213,6 +213,9 @@ impl Shell {
         if self.engine.wants_resync() {
             self.client.resync();
         }
+        if self.engine.wants_lock() {
+            self.client.steal();
+        }
     }
 
     fn submit(&mut self) {

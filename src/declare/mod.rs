@@ -20,6 +20,7 @@ mod peerings;
 mod pins;
 mod policy_file;
 mod rejections;
+mod roll;
 mod settings;
 mod settings_file;
 mod source;
@@ -32,6 +33,7 @@ pub use model::{
     RejectionKey, RouterRef,
 };
 pub use pair::PeeringKey;
+pub use roll::{Dispute, Host, Others, Roll, Said};
 pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,

@@ -168,3 +168,11 @@ pub struct Half {
     /// is frozen. One that lies in the future counts from then on.
     pub requested: Option<Timestamp>,
 }
+
+impl Half {
+    /// Whether its owner wants it up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.configured_status == ConfiguredStatus::Active
+    }
+}

@@ -11,6 +11,16 @@ use crate::program::Transaction;
 
 use super::state::{Patch, State, Unit, UnitChanges};
 
+/// What this instance may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It holds the lock: everything of ours.
+    #[default]
+    Active,
+    /// Another instance does: what this host declares, and nothing else.
+    Standby,
+}
+
 /// What goes into one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -18,16 +28,24 @@ pub(super) struct Batch {
     pub(super) units: BTreeSet<Unit>,
     /// Units found to be as they shall be.
     pub(super) clean: BTreeSet<Unit>,
+    /// Units that differ, which is for the active instance to mend.
+    pub(super) parked: BTreeSet<Unit>,
     /// How many groups it is made of.
     pub(super) groups: usize,
+    role: Role,
     transaction: Transaction,
     patches: BTreeMap<Id, Patch>,
 }
 
 impl Batch {
     /// Takes groups of dirty units, until so many of them differ. What was taken is dirty no more.
-    pub(super) fn gather(state: &mut State, northbound: &Northbound, most_groups: usize) -> Self {
-        let mut batch = Self::default();
+    pub(super) fn gather(
+        state: &mut State,
+        northbound: &Northbound,
+        most_groups: usize,
+        role: Role,
+    ) -> Self {
+        let mut batch = Self { role, ..Self::default() };
         while batch.groups < most_groups {
             let Some(unit) = state.dirty.pop_first() else { break };
             let before = batch.units.len();
@@ -45,6 +63,7 @@ impl Batch {
         for (network, patch) in &self.patches {
             transaction.registrations.extend(patch.diff(*network, northbound));
         }
+        transaction.declares_only = self.role == Role::Standby;
         (!transaction.is_empty()).then_some(transaction)
     }
 
@@ -69,11 +88,19 @@ impl Batch {
             };
             // What is queued is dirty no more: no unit is taken twice.
             queue.extend(with.into_iter().filter(|unit| state.dirty.remove(unit)));
-            if differs {
+            if !differs {
+                self.clean.insert(unit);
+                continue;
+            }
+            let changes = match self.role {
+                Role::Active => changes,
+                Role::Standby => changes.own(state.roll.host(), northbound),
+            };
+            if changes.differs(northbound) {
                 self.units.insert(unit);
                 self.add(changes);
             } else {
-                self.clean.insert(unit);
+                self.parked.insert(unit);
             }
         }
     }

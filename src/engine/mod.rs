@@ -12,6 +12,7 @@ mod plan;
 mod progress;
 mod startup;
 mod state;
+mod takeover;
 mod views;
 mod writer;
 
@@ -22,14 +23,16 @@ pub use state::Unit;
 pub use writer::Submission;
 
 use crate::declare::{Reading, Settings};
-use crate::northbound::Northbound;
+use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{Counters, NorthboundView};
 
+use batch::Role;
 use notice::Notices;
 use progress::Progress;
 use state::State;
+use takeover::Takeover;
 use writer::Writer;
 
 /// Everything that can happen to the engine.
@@ -63,6 +66,8 @@ pub struct Engine {
     needs_resync: bool,
     progress: Progress,
     writer: Writer,
+    takeover: Takeover,
+    wants_lock: bool,
     notices: Notices,
     counters: Counters,
 }
@@ -72,7 +77,9 @@ impl Engine {
     #[must_use]
     pub fn new(settings: &Settings, host: String) -> Self {
         Self {
-            state: State::new(settings, host),
+            takeover: Takeover::new(&host),
+            wants_lock: false,
+            state: State::new(settings, host.into()),
             northbound: None,
             connection: NorthboundView::default(),
             needs_resync: false,
@@ -85,7 +92,7 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        self.state.book.configure(settings);
+        self.state.roll.book.configure(settings);
     }
 
     /// Takes in what has happened.
@@ -94,14 +101,32 @@ impl Engine {
             Event::Reading(reading) => self.read(reading),
             Event::Northbound(event) => self.northbound_event(event, now),
             Event::Confirm => {
-                let changed = self.state.book.confirm();
-                self.state.declared(&changed);
-                self.notices.declared(&changed, &self.state.book);
+                let changed = self.state.roll.book.confirm();
+                self.state.declared(&changed, self.northbound.as_ref());
+                self.notices.declared(&changed, &self.state.roll);
             }
             Event::Tick => {}
         }
         self.writer.wake(&mut self.state, now);
         self.resolve(now);
+        self.watch_holder(now);
+    }
+
+    /// Whether the lock is to be taken from a holder that is silent.
+    pub fn wants_lock(&mut self) -> bool {
+        std::mem::take(&mut self.wants_lock)
+    }
+
+    pub(super) fn watch_holder(&mut self, now: Now) {
+        if self.writer.role != Some(Role::Standby) || !self.connection.synced {
+            self.takeover.rest();
+            return;
+        }
+        self.takeover.watch(self.writer.waits_for_holder(), now.since_start);
+        if self.takeover.is_due(now.since_start) {
+            self.wants_lock = true;
+            self.notices.takeover();
+        }
     }
 
     /// Whether the replica does not fit the server's updates: the client must read anew.
@@ -112,7 +137,8 @@ impl Engine {
     /// The next moment at which something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        self.writer.deadline()
+        let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline());
+        deadlines.min_by_key(|deadline| deadline.at)
     }
 
     /// What is worth a line in the log since the last call.
@@ -122,15 +148,16 @@ impl Engine {
     }
 
     fn read(&mut self, reading: Reading) {
-        let changed = self.state.book.fold(reading);
-        self.state.declared(&changed);
-        self.notices.declared(&changed, &self.state.book);
-        self.notices.diagnostics(&self.state.book);
+        let changed = self.state.roll.book.fold(reading);
+        self.state.declared(&changed, self.northbound.as_ref());
+        self.notices.declared(&changed, &self.state.roll);
+        self.notices.diagnostics(&self.state.roll.book);
     }
 
     fn northbound_event(&mut self, event: ovsdb::Event, now: Now) {
         match event {
             ovsdb::Event::Connected { remote, schema, .. } => {
+                self.writer.role = None;
                 self.notices.connected(&remote, &schema.version);
                 self.writer.connected();
                 self.connection.remote = Some(remote);
@@ -142,8 +169,8 @@ impl Engine {
                 let same_schema = *northbound.replica().layout() == layout;
                 let touched = northbound.replace(layout, updates);
                 self.state.begin(&northbound);
-                self.notices.book_replaced(&self.state.book);
-                self.touched(&touched);
+                self.notices.book_replaced(&self.state.roll);
+                self.touched(&touched, &northbound);
                 if !same_schema {
                     self.state.resolver.mark_all(&northbound);
                 }
@@ -151,9 +178,10 @@ impl Engine {
                 self.synced();
             }
             ovsdb::Event::Resumed => self.synced(),
-            ovsdb::Event::Update { updates, .. } => self.update(updates),
+            ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Lock { held } => {
                 self.connection.active = held;
+                self.writer.take_role(held, &mut self.state);
                 self.notices.lock(held);
                 // States that wait for a writer read differently now.
                 self.notices.all_states();
@@ -175,20 +203,28 @@ impl Engine {
         self.notices.all_states();
     }
 
-    fn update(&mut self, updates: ovsdb::Updates) {
-        let Some(northbound) = &mut self.northbound else { return };
+    fn update(&mut self, updates: ovsdb::Updates, now: Now) {
+        let Some(mut northbound) = self.northbound.take() else { return };
         match northbound.apply(updates) {
-            Ok(touched) => self.touched(&touched),
+            Ok(touched) => {
+                if !touched.units.is_empty() {
+                    self.takeover.progress(now.since_start);
+                }
+                self.touched(&touched, &northbound);
+            }
             Err(error) => {
                 self.notices.inconsistent(&error);
                 self.connection.synced = false;
                 self.needs_resync = true;
             }
         }
+        self.northbound = Some(northbound);
     }
 
-    fn touched(&mut self, touched: &crate::northbound::Touched) {
+    fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.writer.suspect(touched);
+        let changed = self.state.register(&touched.declared, northbound);
+        self.notices.declared(&changed, &self.state.roll);
         self.state.resolver.touched(touched);
     }
 

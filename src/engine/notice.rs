@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declare::{Book, Changed, HalfKey, PeeringKey};
+use crate::declare::{Book, Changed, HalfKey, PeeringKey, Roll};
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::view::{Reason, State, Viewer};
@@ -78,14 +78,14 @@ impl Notices {
     }
 
     /// Declarations changed: a half that was told of and is there no more is to be told of again.
-    pub(super) fn declared(&mut self, changed: &Changed, book: &Book) {
-        let gone = changed.halves.iter().filter(|half| book.half(half).is_none());
+    pub(super) fn declared(&mut self, changed: &Changed, roll: &Roll) {
+        let gone = changed.halves.iter().filter(|half| !roll.declares(half));
         self.withdrawn.extend(gone.cloned());
     }
 
     /// The book was begun anew.
-    pub(super) fn book_replaced(&mut self, book: &Book) {
-        let gone = self.told.keys().filter(|half| book.half(half).is_none());
+    pub(super) fn book_replaced(&mut self, roll: &Roll) {
+        let gone = self.told.keys().filter(|half| !roll.declares(half));
         self.withdrawn.extend(gone.cloned());
     }
 
@@ -117,6 +117,11 @@ impl Notices {
             "standby: another instance writes to the northbound"
         };
         self.push(Level::Info, message, Vec::new());
+    }
+
+    pub(super) fn takeover(&mut self) {
+        let message = "the holder of the lock does nothing about what is to be written; taking it";
+        self.push(Level::Warn, message, Vec::new());
     }
 
     pub(super) fn inconsistent(&mut self, error: &Inconsistent) {
@@ -162,6 +167,7 @@ impl Notices {
     fn state(
         &mut self,
         half: &HalfKey,
+        own: bool,
         state: State,
         reason: Option<Reason>,
         text: Option<String>,
@@ -175,6 +181,8 @@ impl Notices {
         }
         *self.states.entry(state).or_default() += 1;
         let level = match state {
+            // Each host tells of its own.
+            _ if !own => Level::Debug,
             State::Failed | State::Disconnected | State::Rejected | State::Expired => Level::Warn,
             State::Provisioning => Level::Debug,
             State::Active
@@ -197,19 +205,20 @@ impl Engine {
         let mut halves = Vec::new();
         if std::mem::take(&mut self.notices.all) {
             self.notices.pairs.clear();
-            halves.extend(self.state.book.halves().map(|half| half.key.clone()));
+            halves.extend(self.state.roll.halves());
         }
         for pair in std::mem::take(&mut self.notices.pairs) {
             halves.extend(self.state.resolver.halves_of(&pair).cloned());
         }
         for half in halves {
             if let Some(view) = self.half_view(&half, &Viewer::Operator) {
-                self.notices.state(&half, view.state, view.reason, view.explanation);
+                let own = self.state.roll.book.half(&half).is_some();
+                self.notices.state(&half, own, view.state, view.reason, view.explanation);
             }
         }
-        let book = &self.state.book;
+        let roll = &self.state.roll;
         let withdrawn = std::mem::take(&mut self.notices.withdrawn);
-        let gone = withdrawn.into_iter().filter(|half| book.half(half).is_none());
+        let gone = withdrawn.into_iter().filter(|half| !roll.declares(half));
         for half in gone {
             if let Some((state, _)) = self.notices.told.remove(&half) {
                 self.notices.left(state);

@@ -7,7 +7,7 @@ use crate::program::{RegistrationDiff, RowDiff, Transaction, planned_registratio
 use crate::view::PlanView;
 
 use super::Engine;
-use super::batch::Batch;
+use super::batch::{Batch, Role};
 use super::state::State;
 
 impl Engine {
@@ -15,7 +15,8 @@ impl Engine {
     /// Costs a full recompute.
     #[must_use]
     pub fn plan(&self, candidate: Option<Reading>, now: Now) -> PlanView {
-        let mut book = self.state.book.clone();
+        let mut roll = self.state.roll.clone();
+        let book = &mut roll.book;
         if let Some(reading) = candidate {
             book.fold(reading);
         }
@@ -31,7 +32,7 @@ impl Engine {
         if let Some(northbound) = &self.northbound {
             // What is held would be written once it is confirmed: that is what to look at.
             book.confirm();
-            let mut state = State::with(book, self.state.host.clone());
+            let mut state = State::with(roll);
             if let Some(transaction) = recompute(&mut state, northbound, now) {
                 describe(&transaction, northbound, &mut plan);
             }
@@ -42,10 +43,10 @@ impl Engine {
 
 /// Everything decided and compared anew.
 fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Transaction> {
-    state.declare_all();
+    state.declare_all(northbound);
     state.resolver.mark_all(northbound);
     state.resolve(northbound, now.wall);
-    Batch::gather(state, northbound, usize::MAX).transaction(northbound)
+    Batch::gather(state, northbound, usize::MAX, Role::Active).transaction(northbound)
 }
 
 fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanView) {

@@ -1,38 +1,43 @@
 //! The first time: what the northbound remembers comes before what the files say.
 
 use crate::declare::Remembered;
-use crate::northbound::Northbound;
-use crate::northbound::registration::{half_records, network_record};
-use crate::northbound::router::cell;
-use crate::northbound::tables::{ADDRESS_SET, address_set};
+use crate::northbound::declared::{declared_by, network_of};
+use crate::northbound::{Id, Northbound, UnitId};
 
 use super::state::State;
 
 impl State {
-    /// Takes the registrations into the book, and everything in the book to the rules: until then
-    /// there is nothing that they could be applied to. Only once.
+    /// Takes the registrations in, and everything on the roll to the rules: until then there is
+    /// nothing that they could be applied to. Only once.
     pub(super) fn begin(&mut self, northbound: &Northbound) {
         if self.begun {
             return;
         }
-        self.book.remember(remembered(northbound));
-        self.declare_all();
+        self.roll.book.remember(remembered(self.roll.host(), northbound));
+        self.register(&registered(northbound).collect(), northbound);
+        self.declare_all(northbound);
         self.resolver.mark_all(northbound);
     }
 }
 
-/// Reads the registrations: each file's last good declarations.
-fn remembered(northbound: &Northbound) -> Remembered {
+fn registered(northbound: &Northbound) -> impl Iterator<Item = Id> {
+    northbound.inventory().units().filter_map(|unit| match unit {
+        UnitId::Network(id) => Some(id),
+        UnitId::Peering(_) => None,
+    })
+}
+
+/// Reads the registrations: the last good declarations of each of this host's files.
+fn remembered(host: &str, northbound: &Northbound) -> Remembered {
     let mut files = Remembered::new();
-    for (_, row) in northbound.replica().rows(ADDRESS_SET) {
-        let tags = cell(row, address_set::EXTERNAL_IDS);
-        let Some(network) = network_record(tags) else { continue };
-        if let Some((file, binding)) = network.bound() {
+    for id in registered(northbound) {
+        let Some(tags) = northbound.registration(id) else { continue };
+        let Some(network) = network_of(tags) else { continue };
+        let own = declared_by(host, &network, tags);
+        if let Some((file, binding)) = own.binding {
             files.entry(file).or_default().0.push(binding);
         }
-        for (name, record) in half_records(tags) {
-            let Some(record) = record else { continue };
-            let (file, half) = record.declaration(network.key(), name);
+        for (file, half) in own.halves {
             files.entry(file).or_default().1.push(half);
         }
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::declare::{Book, Changed, HalfKey, NetworkKey, PeeringKey, Settings};
+use crate::declare::{Book, Changed, HalfKey, Host, NetworkKey, PeeringKey, Roll, Settings};
+use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
-use crate::northbound::tables::address_set;
-use crate::northbound::{Family, HalfRecord, Id, NetworkRecord, Northbound, RecordedState, UnitId};
+use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, RecordedState, UnitId};
 use crate::peering::{Local, Resolved, Resolver};
 use crate::program::{self, Base, Entries, RegistrationDiff, RowDiff};
 
@@ -56,8 +56,7 @@ impl Patch {
 /// Declarations, rules and what is dirty.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) host: String,
-    pub(super) book: Book,
+    pub(super) roll: Roll,
     pub(super) resolver: Resolver,
     pub(super) dirty: BTreeSet<Unit>,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
@@ -67,38 +66,36 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(settings: &Settings, host: String) -> Self {
-        Self::with(Book::new(settings), host)
+    pub(super) fn new(settings: &Settings, host: Host) -> Self {
+        Self::with(Roll::new(Book::new(settings), host))
     }
 
-    pub(super) fn with(book: Book, host: String) -> Self {
+    pub(super) fn with(roll: Roll) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
-        Self { host, book, resolver, dirty, begun: false, since: BTreeMap::new() }
+        Self { roll, resolver, dirty, begun: false, since: BTreeMap::new() }
     }
 
-    pub(super) fn declared(&mut self, changed: &Changed) {
-        if !self.begun {
-            return;
-        }
-        self.resolver.declared(&self.book, &changed.networks, &changed.halves);
+    pub(super) fn declared(&mut self, changed: &Changed, northbound: Option<&Northbound>) {
+        let Some(northbound) = northbound.filter(|_| self.begun) else { return };
+        let (networks, halves) = (&changed.networks, &changed.halves);
+        self.resolver.declared(&self.roll, networks, halves, northbound);
         for half in &changed.halves {
-            if self.book.half(half).is_none() {
+            if !self.roll.declares(half) {
                 self.since.remove(half);
             }
         }
     }
 
-    /// Takes everything in the book to the rules, and from here on what changes there.
-    pub(super) fn declare_all(&mut self) {
+    /// Takes everything on the roll to the rules, and from here on what changes there.
+    pub(super) fn declare_all(&mut self, northbound: &Northbound) {
         self.begun = true;
-        let networks = self.book.networks().map(|network| network.key.clone()).collect();
-        let halves = self.book.halves().map(|half| half.key.clone()).collect();
-        self.declared(&Changed { networks, halves, ..Changed::default() });
+        let (networks, halves) = (self.roll.networks(), self.roll.halves());
+        self.declared(&Changed { networks, halves, ..Changed::default() }, Some(northbound));
     }
 
     /// Applies the rules to what is dirty there; what they touched is then dirty here.
     pub(super) fn resolve(&mut self, northbound: &Northbound, now: Timestamp) -> Resolved {
-        let resolved = self.resolver.resolve(&self.book, northbound);
+        let resolved = self.resolver.resolve(&self.roll, northbound);
         for pair in &resolved.pairs {
             let halves: Vec<HalfKey> = self.resolver.halves_of(pair).cloned().collect();
             for half in halves {
@@ -128,14 +125,22 @@ impl State {
 
     /// What is recorded of a half, if it is about its present target.
     fn record(&self, half: &HalfKey) -> Option<&HalfRecord> {
-        let target = &self.book.half(half)?.target;
+        let target = &self.resolver.said(half, &self.roll)?.value.target;
         self.resolver.record(half).filter(|record| record.targets(target))
     }
 
     /// What a unit wants changed in the northbound.
     pub(super) fn changes(&self, unit: &Unit, northbound: &Northbound) -> UnitChanges {
         match unit {
-            Unit::Orphan(id) => orphan_changes(*id, northbound),
+            // Somebody may have declared it since.
+            Unit::Orphan(UnitId::Peering(id)) if self.resolver.pair_with(*id).is_some() => {
+                UnitChanges::default()
+            }
+            Unit::Orphan(UnitId::Network(id)) => match self.resolver.networks().key_of(*id) {
+                Some(key) => self.network_changes(key, northbound),
+                None => self.orphan_changes(UnitId::Network(*id), northbound),
+            },
+            Unit::Orphan(id) => self.orphan_changes(*id, northbound),
             Unit::Pair(key) => self.pair_changes(key, northbound),
             Unit::Network(key) => self.network_changes(key, northbound),
         }
@@ -148,30 +153,38 @@ impl State {
         changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
-            let Some(text) = self.record_text(half) else { continue };
-            let missing = northbound.address_set(network, Family::Ip4).is_none();
-            let current = northbound.half_record_text(network, &half.name);
-            if missing || current != Some(text.as_str()) {
-                let patch = changes.patches.entry(network).or_default();
-                patch.entries.insert(half_key(&half.name), Some(text));
+            let registration = northbound.registration(network);
+            for (key, text) in self.half_entries(half) {
+                if registration.and_then(|tags| tags.get(&key)) != Some(text.as_str()) {
+                    let patch = changes.patches.entry(network).or_default();
+                    patch.entries.insert(key, Some(text));
+                }
             }
         }
         changes
     }
 
-    fn record_text(&self, key: &HalfKey) -> Option<String> {
-        let half = self.book.half(key)?;
-        let file = self.book.origin_of_half(key)?;
+    /// Where a half stands, and what this host declares of it.
+    fn half_entries(&self, key: &HalfKey) -> impl Iterator<Item = (String, String)> {
+        let book = &self.roll.book;
+        let own = book.half(key).zip(book.origin_of_half(key));
+        let own = own.map(|(half, file)| declared::half_entry(self.roll.host(), half, file));
+        let record = self.half_record(key).map(|record| (half_key(&key.name), record.to_text()));
+        own.into_iter().chain(record)
+    }
+
+    fn half_record(&self, key: &HalfKey) -> Option<HalfRecord> {
+        let target = &self.resolver.said(key, &self.roll)?.value.target;
         let (state, since) = self.since.get(key)?.clone();
         let was_linked = self.record(key).is_some_and(|record| record.was_linked);
-        Some(HalfRecord::new(half, file, &self.host, state, since, was_linked).to_text())
+        Some(HalfRecord::new(target, state, since, was_linked))
     }
 
     fn network_changes(&self, key: &NetworkKey, northbound: &Northbound) -> UnitChanges {
         let id = Id::of_network(key);
         let node = self.resolver.networks().node(key);
         let Some(node) = node.filter(|node| !node.halves().is_empty()) else {
-            return orphan_changes(UnitId::Network(id), northbound);
+            return self.orphan_changes(UnitId::Network(id), northbound);
         };
         let ready = match node.local() {
             Some(Local::Ready(ready)) => Some(ready),
@@ -179,48 +192,103 @@ impl State {
         };
         let guard = ready.filter(|_| node.is_linked());
         let desired = guard.map(|ready| program::guard_rows(id, ready)).unwrap_or_default();
-        let binding = self.book.network(key).zip(self.book.origin_of_network(key));
+        let router = ready.map(|ready| ready.network.router.to_string());
+        let recorded = || northbound.network_record(id).and_then(|record| record.router);
         let base = Base {
             label: key.to_string(),
             prefixes: ready.map(|ready| ready.prefixes.clone()).unwrap_or_default(),
-            record: NetworkRecord::new(key, binding).to_text(),
+            // A router that is missed for a while is still the one.
+            record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
         };
-        let entries = stale_entries(id, key, node.halves(), northbound);
+        let entries = self.host_entries(key, node.halves(), northbound);
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
             rows: program::diff(UnitId::Network(id), desired, northbound),
             patches: BTreeMap::from([(id, patch)]),
         }
     }
+
+    /// What this host says of a network itself, what it says no more, and records of halves that
+    /// nobody declares. Where the registration is gone, what others said is put back with it.
+    fn host_entries(
+        &self,
+        key: &NetworkKey,
+        halves: &[HalfKey],
+        northbound: &Northbound,
+    ) -> Entries {
+        let (book, host) = (&self.roll.book, self.roll.host());
+        let binding = book.network(key).zip(book.origin_of_network(key));
+        let mut entries = Entries::new();
+        if binding.is_some() || book.halves_of(key).next().is_some() {
+            let (entry, text) = declared::host_entry(host, key, binding);
+            entries.insert(entry, Some(text));
+        }
+        let Some(tags) = northbound.registration(Id::of_network(key)) else {
+            let others = declared::entries_of_others(key, &self.roll.others(key));
+            entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
+            return entries;
+        };
+        let half = |name: &str| HalfKey { network: key.clone(), name: name.into() };
+        let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
+            Some(Entry::Half(_, name)) => book.half(&half(name)).is_none(),
+            Some(Entry::Host(_)) | None => !entries.contains_key(*entry),
+        });
+        let stale: Vec<String> = stale.map(str::to_owned).collect();
+        let ended = half_names(tags).filter(|name| halves.binary_search(&half(name)).is_err());
+        let ended = ended.map(half_key);
+        entries.extend(stale.into_iter().chain(ended).map(|key| (key, None)));
+        entries
+    }
+
+    /// What nobody declares goes: of a registration first what this host wrote, so that nobody takes
+    /// its end for damage; then the rest, unless some other host is still on it.
+    fn orphan_changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
+        let rows = program::diff(unit, Vec::new(), northbound);
+        let UnitId::Network(id) = unit else {
+            return UnitChanges { rows, patches: BTreeMap::new() };
+        };
+        let tags = northbound.registration(id);
+        let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.roll.host()));
+        let entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
+        let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
+        let patch = Patch { base: None, entries, removed };
+        UnitChanges { rows, patches: BTreeMap::from([(id, patch)]) }
+    }
+
+    /// Takes over what other hosts declare now of these networks. A registration that is gone says
+    /// nothing: it is put back as it was.
+    pub(super) fn register(&mut self, networks: &BTreeSet<Id>, northbound: &Northbound) -> Changed {
+        let mut all = Changed::default();
+        for id in networks {
+            let Some(tags) = northbound.registration(*id) else { continue };
+            let Some(key) = declared::network_of(tags).filter(|key| Id::of_network(key) == *id)
+            else {
+                continue;
+            };
+            let others = declared::declared_by_others(self.roll.host(), &key, tags);
+            let changed = self.roll.set_others(&key, others);
+            all.networks.extend(changed.networks);
+            all.halves.extend(changed.halves);
+        }
+        self.declared(&all, Some(northbound));
+        all
+    }
 }
 
-fn orphan_changes(unit: UnitId, northbound: &Northbound) -> UnitChanges {
-    let rows = program::diff(unit, Vec::new(), northbound);
-    let patches = match unit {
-        UnitId::Peering(_) => BTreeMap::new(),
-        UnitId::Network(id) => BTreeMap::from([(id, Patch { removed: true, ..Patch::default() })]),
-    };
-    UnitChanges { rows, patches }
-}
-
-/// Records of halves that are not declared any more.
-fn stale_entries(
-    id: Id,
-    network: &NetworkKey,
-    halves: &[HalfKey],
-    northbound: &Northbound,
-) -> Entries {
-    let Some((_, row)) = northbound.address_set(id, Family::Ip4) else { return Entries::new() };
-    let names = half_names(row_tags(row));
-    names
-        .filter(|name| {
-            let key = HalfKey { network: network.clone(), name: (*name).into() };
-            halves.binary_search(&key).is_err()
-        })
-        .map(|name| (half_key(name), None))
-        .collect()
-}
-
-fn row_tags(row: &crate::ovsdb::Row) -> &crate::ovsdb::Value {
-    crate::northbound::router::cell(row, address_set::EXTERNAL_IDS)
+impl UnitChanges {
+    /// What of this a host writes that does not hold the lock: its own declarations.
+    pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
+        self.rows.clear();
+        for (network, patch) in &mut self.patches {
+            patch.removed = false;
+            patch
+                .entries
+                .retain(|key, _| Entry::parse(key).is_some_and(|entry| entry.host() == host));
+            if northbound.registration(*network).is_some() || patch.entries.is_empty() {
+                patch.base = None;
+            }
+        }
+        self.patches.retain(|_, patch| !patch.entries.is_empty());
+        self
+    }
 }

@@ -4,7 +4,7 @@
 //! it know (`peering::decide`). Rows, remotes and what OVN's servers say are the operator's: an
 //! error of a batch may name what is somebody else's.
 
-use crate::declare::{ConfiguredStatus, Half, HalfKey, PeeringKey};
+use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, PeeringKey};
 use crate::northbound::owner::address_set_name;
 use crate::northbound::{End, Family, Id, UnitId};
 use crate::peering::{Local, Standing, Verdict, end_of};
@@ -18,7 +18,7 @@ use super::progress::Stage;
 use super::state::Unit;
 
 impl Engine {
-    /// All halves, in order of project, network and name, as operators see them.
+    /// All halves of all hosts, in order of project, network and name, as operators see them.
     #[must_use]
     pub fn list(&self) -> Vec<HalfView> {
         self.list_for(&Viewer::Operator)
@@ -28,12 +28,13 @@ impl Engine {
     /// work follows its own halves, not all of them.
     #[must_use]
     pub fn list_for(&self, viewer: &Viewer) -> Vec<HalfView> {
-        let book = &self.state.book;
-        let view = |half: &Half| self.half_view(&half.key, viewer);
+        let roll = &self.state.roll;
+        let view = |key: &HalfKey| self.half_view(key, viewer);
         match viewer {
-            Viewer::Operator => book.halves().filter_map(view).collect(),
+            Viewer::Operator => roll.halves().iter().filter_map(view).collect(),
             Viewer::Tenant(own) => {
-                own.iter().flat_map(|own| book.halves_of_project(own)).filter_map(view).collect()
+                let halves = own.iter().flat_map(|project| roll.halves_of_project(project));
+                halves.filter_map(|key| view(&key)).collect()
             }
         }
     }
@@ -50,9 +51,8 @@ impl Engine {
         if !viewer.sees(&key.network.project) {
             return None;
         }
-        let book = &self.state.book;
-        let half = book.half(key)?;
-        let network = book.network(&key.network);
+        let (roll, resolver) = (&self.state.roll, &self.state.resolver);
+        let half = resolver.said(key, roll)?.value;
         let (local, remote) = self.prefixes(key);
         let id = Id::of_network(&key.network);
         Some(HalfDetail {
@@ -62,8 +62,8 @@ impl Engine {
                 ConfiguredStatus::Disabled => "disabled".into(),
             },
             config: half.config.clone(),
-            file: book.origin_of_half(key).map(|file| file.name.to_string()),
-            router: network.map(|network| network.router.to_string()),
+            file: roll.book.origin_of_half(key).map(|file| file.name.to_string()),
+            router: roll.network(&key.network, None).map(|said| said.value.router.to_string()),
             local_prefixes: local,
             remote_prefixes: remote,
             address_sets: Family::BOTH.map(|family| address_set_name(id, family)).to_vec(),
@@ -75,7 +75,7 @@ impl Engine {
     #[must_use]
     pub fn status(&mut self) -> StatusView {
         self.tell_states();
-        let book = &self.state.book;
+        let book = &self.state.roll.book;
         let halves = if self.northbound.is_some() {
             self.notices.states().clone()
         } else {
@@ -85,7 +85,7 @@ impl Engine {
         let held = book.held().into_iter().flat_map(|held| &held.withdrawals);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
-            host: self.state.host.clone(),
+            host: self.state.roll.host().to_string(),
             northbound: self.northbound_view(),
             halves,
             diagnostics: book.diagnostics().map(ToString::to_string).collect(),
@@ -111,12 +111,13 @@ impl Engine {
 
     /// One half in a list.
     pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
-        let half = self.state.book.half(key)?;
+        let roll = &self.state.roll;
+        let half = self.state.resolver.said(key, roll)?.value;
         let shown = match self.state.resolver.verdict(key) {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
         };
-        Some(view(half, shown, self.state.since(key)))
+        Some(view(half, roll.hosts_of_half(key), shown, self.state.since(key)))
     }
 
     fn shown(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
@@ -170,25 +171,18 @@ impl Engine {
                     ),
                     degraded,
                 },
-                None => self.shown_uncommitted(viewer),
+                None => self.shown_uncommitted(&unit, viewer),
             },
         }
     }
 
-    fn shown_uncommitted(&self, viewer: &Viewer) -> Shown {
+    fn shown_uncommitted(&self, unit: &Unit, viewer: &Viewer) -> Shown {
         if !self.connection.synced {
             return self.shown_unreachable(viewer);
         }
-        if !self.connection.active {
+        if self.writer.is_parked(unit) {
             let explanation = "another instance holds the lock and writes";
             return Shown::waiting(Reason::Standby, explanation, "wait");
-        }
-        if !self.state.book.ready() {
-            return Shown::waiting(
-                Reason::AwaitingCommit,
-                "a directory of declarations could not be read since the start; nothing is written until it is",
-                step("bring the directory back that `ovn-peerctl status` names", viewer),
-            );
         }
         Shown::waiting(Reason::AwaitingCommit, "the rows are being written", "wait")
     }
@@ -277,7 +271,7 @@ fn step<'a>(of_operator: &'a str, viewer: &Viewer) -> &'a str {
     if viewer.is_operator() { of_operator } else { "wait; if it lasts, tell the operator" }
 }
 
-fn view(half: &Half, shown: Shown, since: Option<jiff::Timestamp>) -> HalfView {
+fn view(half: &Half, hosts: Vec<Host>, shown: Shown, since: Option<jiff::Timestamp>) -> HalfView {
     HalfView {
         project: half.key.network.project.to_string(),
         network: half.key.network.name.to_string(),
@@ -291,5 +285,6 @@ fn view(half: &Half, shown: Shown, since: Option<jiff::Timestamp>) -> HalfView {
         next_step: shown.next_step,
         degraded: shown.degraded,
         description: half.description.clone(),
+        hosts: hosts.iter().map(ToString::to_string).collect(),
     }
 }

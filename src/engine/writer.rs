@@ -12,7 +12,7 @@ use crate::now::Now;
 use crate::ovsdb::{Operation, OperationResult, TransactError};
 use crate::program;
 
-use super::batch::Batch;
+use super::batch::{Batch, Role};
 use super::state::{State, Unit};
 use super::{Deadline, Engine};
 
@@ -52,6 +52,10 @@ pub(super) struct Refusal {
 /// What is under way and what waits.
 #[derive(Debug)]
 pub(super) struct Writer {
+    /// None until the server has told who holds the lock.
+    pub(super) role: Option<Role>,
+    /// What a standby found to differ: for the active instance to mend, or for us once we are it.
+    parked: BTreeSet<Unit>,
     under_way: Option<UnderWay>,
     last_id: u64,
     most_groups: usize,
@@ -69,6 +73,8 @@ pub(super) struct Writer {
 impl Default for Writer {
     fn default() -> Self {
         Self {
+            role: None,
+            parked: BTreeSet::new(),
             under_way: None,
             last_id: 0,
             most_groups: MOST_GROUPS,
@@ -85,9 +91,29 @@ impl Default for Writer {
 impl Writer {
     /// Rows changed: by us, if a transaction is under way, else by somebody else.
     pub(super) fn suspect(&mut self, touched: &Touched) {
-        if self.under_way.is_none() {
+        if self.under_way.is_none() && self.role == Some(Role::Active) {
             self.suspects.extend(&touched.units);
         }
+    }
+
+    /// The lock came or went. What was left to its holder is ours to do now.
+    pub(super) fn take_role(&mut self, held: bool, state: &mut State) {
+        self.role = Some(if held { Role::Active } else { Role::Standby });
+        if held {
+            state.dirty.append(&mut self.parked);
+        } else {
+            self.suspects.clear();
+        }
+    }
+
+    /// Whether anything is left to the active instance.
+    pub(super) fn waits_for_holder(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Whether a unit is left to the active instance.
+    pub(super) fn is_parked(&self, unit: &Unit) -> bool {
+        self.parked.contains(unit)
     }
 
     /// Lets what has waited long enough be tried again.
@@ -172,14 +198,19 @@ impl Writer {
 
 impl Engine {
     /// The next transaction to be sent; none while one is under way or there is nothing to write.
-    pub fn poll(&mut self, _now: Now) -> Option<Submission> {
+    pub fn poll(&mut self, now: Now) -> Option<Submission> {
+        let submission = self.prepare();
+        self.watch_holder(now);
+        submission
+    }
+
+    fn prepare(&mut self) -> Option<Submission> {
         let may_write = self.connection.synced
-            && self.connection.active
             && self.state.begun
-            && self.state.book.ready()
             && self.writer.under_way.is_none()
             && self.writer.paused_until.is_none();
-        if !may_write || self.state.dirty.is_empty() {
+        let role = self.writer.role.filter(|_| may_write)?;
+        if self.state.dirty.is_empty() {
             return None;
         }
         let northbound = self.northbound.as_ref()?;
@@ -191,10 +222,19 @@ impl Engine {
             let units = untagged.into_iter().map(Unit::Network).collect();
             return Some(self.writer.submission(units, 1, operations));
         }
-        let batch = Batch::gather(&mut self.state, northbound, self.writer.most_groups);
-        self.counters.peerings_compared += (batch.units.len() + batch.clean.len()) as u64;
+        let most_groups = self.writer.most_groups;
+        let mut batch = Batch::gather(&mut self.state, northbound, most_groups, role);
+        self.counters.peerings_compared +=
+            (batch.units.len() + batch.clean.len() + batch.parked.len()) as u64;
+        for unit in &batch.parked {
+            if let Unit::Pair(pair) = unit {
+                self.notices.pair(pair.clone());
+            }
+        }
+        self.writer.parked.append(&mut batch.parked);
         for unit in &batch.clean {
             self.writer.refused.remove(unit);
+            self.writer.parked.remove(unit);
             if let Unit::Network(network) = unit {
                 self.writer.tagged.remove(network);
             }
@@ -256,7 +296,8 @@ impl Engine {
         };
         self.counters.transactions_failed += 1;
         self.notices.transaction_failed(&error);
-        if error.is_retryable() {
+        // What a standby inserts another host may have inserted first.
+        if error.is_retryable() || self.writer.role == Some(Role::Standby) {
             self.writer.pause(now);
         } else if done.groups > 1 && !error.is_forbidden() {
             self.writer.most_groups = (done.groups / 2).max(1);

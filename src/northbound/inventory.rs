@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, Value};
 
+use super::declared::Entry;
 use super::owner::{self, Id, UNIT_KEY, UnitId};
 use super::registration;
 use super::router::{cell, is_ours};
@@ -28,8 +29,11 @@ pub struct Touched {
     pub router_names: BTreeSet<Box<str>>,
     /// Units of which a row appeared, changed or went.
     pub units: BTreeSet<UnitId>,
-    /// Halves whose record changed: the network's identity and the half's name.
+    /// Halves whose record changed, or what a host declares of them: the network's identity and the
+    /// half's name.
     pub records: BTreeSet<(Id, Box<str>)>,
+    /// Networks of which hosts declare something else than before.
+    pub declared: BTreeSet<Id>,
     /// Whether the configuration sequence numbers moved.
     pub sequence: bool,
 }
@@ -205,11 +209,26 @@ impl Inventory {
         let of = |row: &Row| unit_by_tag(cell(row, address_set::EXTERNAL_IDS));
         let old = change.old.as_ref();
         let new = replica.row(ADDRESS_SET, change.uuid);
-        if let Some(UnitId::Network(network)) = new.or(old).and_then(of) {
-            let records = changed_records(old, new).into_iter();
-            touched.records.extend(records.map(|name| (network, name.into())));
-        }
+        let unit = new.or(old).and_then(of);
+        let known = unit.is_some_and(|unit| touched.units.contains(&unit));
         self.fold_unit(replica, change, of, touched);
+        let Some(UnitId::Network(network)) = unit else { return };
+        let mut by_hosts = old.is_some() && new.is_some();
+        for key in changed_keys(old, new) {
+            let entry = Entry::parse(key);
+            by_hosts &= entry.is_some();
+            touched.declared.extend(entry.is_some().then_some(network));
+            let half = match entry {
+                Some(Entry::Half(_, name)) => Some(name),
+                Some(Entry::Host(_)) => None,
+                None => key.strip_prefix(registration::HALF_PREFIX),
+            };
+            touched.records.extend(half.map(|name| (network, name.into())));
+        }
+        // What hosts declare is theirs to change: the registration itself is as it was.
+        if by_hosts && !known && same_but_tags(old, new) {
+            touched.units.remove(&UnitId::Network(network));
+        }
     }
 
     fn fold_unit(
@@ -323,21 +342,27 @@ fn unit_by_tag(external_ids: &Value) -> Option<UnitId> {
     external_ids.get(UNIT_KEY).and_then(UnitId::parse)
 }
 
-/// The names of the halves whose record differs; costs one walk over both rows.
-fn changed_records<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> BTreeSet<&'a str> {
-    let records = |row: Option<&'a Row>| {
+/// The keys of `external_ids` that differ; costs one walk over both rows.
+fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> BTreeSet<&'a str> {
+    let entries = |row: Option<&'a Row>| {
         let entries =
             row.into_iter().flat_map(|row| cell(row, address_set::EXTERNAL_IDS).entries());
-        let records = entries
-            .filter_map(|(key, text)| Some((key.strip_prefix(registration::HALF_PREFIX)?, text)));
-        records.collect::<BTreeMap<&str, &str>>()
+        entries.collect::<BTreeMap<&str, &str>>()
     };
-    let (old, new) = (records(old), records(new));
+    let (old, new) = (entries(old), entries(new));
     let differing = |one: &BTreeMap<&'a str, &'a str>, other: &BTreeMap<&'a str, &'a str>| {
-        let names = one.iter().filter(|(name, text)| other.get(*name) != Some(*text));
-        names.map(|(name, _)| *name).collect::<Vec<_>>()
+        let keys = one.iter().filter(|(key, text)| other.get(*key) != Some(*text));
+        keys.map(|(key, _)| *key).collect::<Vec<_>>()
     };
     differing(&old, &new).into_iter().chain(differing(&new, &old)).collect()
+}
+
+/// Whether two states of a set have the same name and addresses.
+fn same_but_tags(old: Option<&Row>, new: Option<&Row>) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return false };
+    [address_set::NAME, address_set::ADDRESSES]
+        .into_iter()
+        .all(|column| cell(old, column) == cell(new, column))
 }
 
 fn localnet(row: &Row) -> bool {

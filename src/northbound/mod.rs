@@ -5,6 +5,7 @@
 //! May not touch peering rules, operations or sockets. Invariant: folding a change costs what the
 //! change costs, whatever else the northbound holds.
 
+pub mod declared;
 pub mod inventory;
 pub mod owner;
 pub mod registration;

@@ -8,11 +8,11 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::declare::RouterRef;
-use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates};
+use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, Value};
 
 use super::inventory::{Inventory, Touched};
 use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
-use super::registration::{HalfRecord, half_key, half_record};
+use super::registration::{HalfRecord, NetworkRecord, half_record, network_record};
 use super::router::{RouterFacts, cell};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, STATIC_ROUTE, address_set, nb_global,
@@ -123,18 +123,23 @@ impl Northbound {
             .map(|(_, uuid, row)| (uuid, row))
     }
 
+    /// The `external_ids` of a network's registration, if it has one.
+    #[must_use]
+    pub fn registration(&self, network: Id) -> Option<&Value> {
+        let (_, row) = self.address_set(network, Family::Ip4)?;
+        Some(cell(row, address_set::EXTERNAL_IDS))
+    }
+
+    /// What is recorded of a network itself.
+    #[must_use]
+    pub fn network_record(&self, network: Id) -> Option<NetworkRecord> {
+        network_record(self.registration(network)?)
+    }
+
     /// What is recorded of a half.
     #[must_use]
     pub fn half_record(&self, network: Id, name: &str) -> Option<HalfRecord> {
-        let (_, row) = self.address_set(network, Family::Ip4)?;
-        half_record(cell(row, address_set::EXTERNAL_IDS), name)
-    }
-
-    /// The same as written.
-    #[must_use]
-    pub fn half_record_text(&self, network: Id, name: &str) -> Option<&str> {
-        let (_, row) = self.address_set(network, Family::Ip4)?;
-        cell(row, address_set::EXTERNAL_IDS).get(&half_key(name))
+        half_record(self.registration(network)?, name)
     }
 
     /// The prefixes that a peering's routes on this router lead to now.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::declare::{ConfiguredStatus, Half, NetworkKey, PeeringKey};
+use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, NetworkKey, PeeringKey};
 use crate::northbound::{End, Family, Id};
 use crate::view::Reason;
 
@@ -271,6 +271,25 @@ pub fn surplus(counting: &str, target: &NetworkKey) -> Verdict {
         format!("the half {counting} of this network already targets {target}"),
         format!("withdraw one of the two: {counting} is the one that counts"),
     )
+}
+
+/// A half of which hosts say different things, and nothing of it stands.
+#[must_use]
+pub fn disputed(half: &HalfKey, hosts: &[Host]) -> Verdict {
+    verdict(
+        Standing::Failed(Reason::ConflictingDeclarations),
+        differ(&half.to_string(), hosts),
+        "make its declarations the same on all hosts; `ovn-peerctl host forget` drops those of a \
+         host that is gone"
+            .into(),
+    )
+}
+
+/// That hosts differ, in words.
+#[must_use]
+pub fn differ(what: &str, hosts: &[Host]) -> String {
+    let hosts: Vec<&str> = hosts.iter().map(AsRef::as_ref).collect();
+    format!("the hosts {} declare {what} differently", hosts.join(", "))
 }
 
 /// The same words whether the target is silent, unknown, or does not exist.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::declare::{Network, NetworkKey, NetworkType, RouterRef};
+use crate::declare::{Host, Network, NetworkKey, NetworkType, RouterRef, Said};
 use crate::northbound::{Northbound, RouterFacts, RouterKind};
 use crate::view::Reason;
 
@@ -33,6 +33,8 @@ pub struct Ready {
 pub enum Fault {
     /// No file of the operator binds it.
     Unbound,
+    /// Hosts bind it differently.
+    Disputed(Vec<Host>),
     /// Its router is not in the northbound.
     NoRouter(RouterRef),
     /// Several routers have that name.
@@ -50,19 +52,23 @@ pub enum Fault {
 impl Local {
     /// Reads a network's own state. `shared` says that its router is another network's already.
     #[must_use]
-    pub fn read(binding: Option<&Network>, shared: bool, northbound: &Northbound) -> Self {
-        match Self::ready(binding, shared, northbound) {
+    pub fn read(said: Option<&Said<'_, Network>>, shared: bool, northbound: &Northbound) -> Self {
+        match Self::ready(said, shared, northbound) {
             Ok(ready) => Self::Ready(Arc::new(ready)),
             Err(fault) => Self::Fault(fault),
         }
     }
 
     fn ready(
-        binding: Option<&Network>,
+        said: Option<&Said<'_, Network>>,
         shared: bool,
         northbound: &Northbound,
     ) -> Result<Ready, Fault> {
-        let network = binding.ok_or(Fault::Unbound)?.clone();
+        let said = said.ok_or(Fault::Unbound)?;
+        if let Some(dispute) = said.dispute.as_ref().filter(|dispute| !dispute.stands) {
+            return Err(Fault::Disputed(dispute.hosts.clone()));
+        }
+        let network = said.value.clone();
         if let NetworkType::Other(kind) = &network.kind {
             return Err(Fault::Type(Arc::clone(kind)));
         }
@@ -94,6 +100,7 @@ impl Fault {
     pub fn local_reason(&self) -> Reason {
         match self {
             Self::Unbound | Self::NoRouter(_) => Reason::MissingLocalRouter,
+            Self::Disputed(_) => Reason::ConflictingDeclarations,
             Self::AmbiguousRouter(_) | Self::SharedRouter(_) | Self::GatewayRouter(_) => {
                 Reason::UnsupportedRouter
             }
@@ -106,7 +113,7 @@ impl Fault {
     #[must_use]
     pub fn remote_reason(&self) -> Reason {
         match self {
-            Self::Unbound | Self::NoRouter(_) => Reason::MissingPeerRouter,
+            Self::Unbound | Self::NoRouter(_) | Self::Disputed(_) => Reason::MissingPeerRouter,
             Self::AmbiguousRouter(_)
             | Self::SharedRouter(_)
             | Self::GatewayRouter(_)
@@ -120,6 +127,7 @@ impl Fault {
     pub fn explain(&self, network: &NetworkKey) -> String {
         match self {
             Self::Unbound => format!("network {network} is not bound to a Logical_Router"),
+            Self::Disputed(hosts) => super::decide::differ(&format!("network {network}"), hosts),
             Self::NoRouter(router) => format!(
                 "network {network} is bound to Logical_Router {router}, which is not in the northbound"
             ),
@@ -148,6 +156,7 @@ impl Fault {
     pub fn next_step(&self) -> &'static str {
         match self {
             Self::Unbound => "ask the operator to bind the network in networks.d",
+            Self::Disputed(_) => "ask the operator to bind it the same on all hosts in networks.d",
             Self::NoRouter(_) => "create the router, or correct `router` in networks.d",
             Self::AmbiguousRouter(_) => "name the router by its UUID in networks.d",
             Self::SharedRouter(_) => "ask the operator to bind each network to a router of its own",
@@ -161,7 +170,9 @@ impl Fault {
     #[must_use]
     pub fn explain_to_remote(&self, network: &NetworkKey) -> String {
         match self {
-            Self::Unbound | Self::NoRouter(_) => format!("{network} has no router at present"),
+            Self::Unbound | Self::NoRouter(_) | Self::Disputed(_) => {
+                format!("{network} has no router at present")
+            }
             Self::AmbiguousRouter(_) | Self::SharedRouter(_) | Self::GatewayRouter(_) => {
                 format!("the router of {network} is of a kind that cannot be linked")
             }

@@ -12,10 +12,12 @@ mod inputs;
 pub mod local;
 pub mod network;
 pub mod outcome;
+mod pair;
 pub mod prefix;
 pub mod resolver;
 
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
 pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
-pub use resolver::{Resolved, Resolver, end_of, key_of_end};
+pub use pair::{end_of, key_of_end};
+pub use resolver::{Resolved, Resolver};

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::declare::{Book, HalfKey, NetworkKey, PeeringKey, RouterRef};
+use crate::declare::{Dispute, HalfKey, Network, NetworkKey, PeeringKey, Roll, RouterRef, Said};
 use crate::northbound::{Id, Northbound, Touched};
 
 use super::local::Local;
@@ -19,6 +19,8 @@ pub struct Node {
     pairs: SortedSet<PeeringKey>,
     linked: SortedSet<PeeringKey>,
     local: Option<Local>,
+    /// Whether hosts bind it differently.
+    dispute: Option<Dispute>,
 }
 
 impl Node {
@@ -26,6 +28,12 @@ impl Node {
     #[must_use]
     pub fn local(&self) -> Option<&Local> {
         self.local.as_ref()
+    }
+
+    /// The hosts that bind it differently, if any do.
+    #[must_use]
+    pub fn dispute(&self) -> Option<&Dispute> {
+        self.dispute.as_ref()
     }
 
     /// The halves that it declares, in order.
@@ -210,7 +218,7 @@ impl Networks {
     /// Reads dirty networks anew; returns those whose own state differs.
     pub(super) fn refresh(
         &mut self,
-        book: &Book,
+        roll: &Roll,
         northbound: &Northbound,
         changed: &mut BTreeSet<NetworkKey>,
     ) -> Vec<NetworkKey> {
@@ -219,11 +227,11 @@ impl Networks {
         let mut siblings = BTreeSet::new();
         for key in &dirty {
             let declares = self.nodes.get(key).is_some_and(|node| !node.halves.is_empty());
-            let binding = book.network(key).filter(|_| declares);
-            let watch = binding.map(|network| Watch {
-                reference: network.router.clone(),
+            let said = said(key, roll, northbound).filter(|_| declares);
+            let watch = said.map(|said| Watch {
+                reference: said.value.router.clone(),
                 routers: {
-                    let mut routers: Vec<Uuid> = northbound.routers(&network.router).collect();
+                    let mut routers: Vec<Uuid> = northbound.routers(&said.value.router).collect();
                     routers.sort_unstable();
                     routers
                 },
@@ -233,19 +241,27 @@ impl Networks {
         dirty.append(&mut siblings);
         let mut differing = Vec::new();
         for key in dirty {
-            let local = self.read(&key, book, northbound);
-            if let Some(node) = self.nodes.get_mut(&key)
-                && node.local != local
-            {
-                node.local = local;
-                differing.push(key.clone());
+            let said = said(&key, roll, northbound);
+            let local = self.read(&key, said.as_ref(), northbound);
+            if let Some(node) = self.nodes.get_mut(&key) {
+                let dispute = said.and_then(|said| said.dispute);
+                if node.local != local || node.dispute != dispute {
+                    node.local = local;
+                    node.dispute = dispute;
+                    differing.push(key.clone());
+                }
             }
             changed.insert(key);
         }
         differing
     }
 
-    fn read(&self, key: &NetworkKey, book: &Book, northbound: &Northbound) -> Option<Local> {
+    fn read(
+        &self,
+        key: &NetworkKey,
+        said: Option<&Said<'_, Network>>,
+        northbound: &Northbound,
+    ) -> Option<Local> {
         let node = self.nodes.get(key)?;
         if node.halves.is_empty() {
             return None;
@@ -254,7 +270,7 @@ impl Networks {
         let shared = routers
             .filter_map(|router| self.by_router.get(router)?.first())
             .any(|first| first < key);
-        Some(Local::read(book.network(key), shared, northbound))
+        Some(Local::read(said, shared, northbound))
     }
 
     /// Watches other routers than before; names the networks that share an old or a new one.
@@ -297,4 +313,14 @@ impl Networks {
             }
         }
     }
+}
+
+/// A network's binding as its hosts give it; where they differ, the one in effect goes on.
+fn said<'a>(
+    key: &NetworkKey,
+    roll: &'a Roll,
+    northbound: &Northbound,
+) -> Option<Said<'a, Network>> {
+    let record = northbound.network_record(Id::of_network(key));
+    roll.network(key, record.and_then(|record| record.router).as_deref())
 }

@@ -9,37 +9,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
-use sorted_vec::SortedSet;
-use uuid::Uuid;
 
-use crate::declare::{Book, Half, HalfKey, NetworkKey, PeeringKey};
+use crate::declare::{Dispute, Half, HalfKey, NetworkKey, PeeringKey, Roll, Said};
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
 use super::conflict::Claim;
 use super::decide::{Pair, Side};
 use super::inputs::{InputSide, Inputs, Rank, is_linked};
 use super::network::{Networks, Node};
-use super::outcome::{Link, Resolution, Verdict};
+use super::outcome::{Link, Standing, Verdict};
+use super::pair::{PairState, end_of, key_of_end, of_end, routed};
 use super::prefix::overlap;
-
-/// A pair of networks of which one at least has declared.
-#[derive(Debug)]
-struct PairState {
-    id: Id,
-    rank: Rank,
-    halves: SortedSet<HalfKey>,
-    /// The half of each end that counts.
-    counting: [Option<HalfKey>; 2],
-    /// At each end, what the other end's network would have routed there.
-    wanted: [Vec<IpNet>; 2],
-    /// At each end, what was admitted of it.
-    claims: [Vec<IpNet>; 2],
-    /// At each end, what is routed already of a link that stands: nobody else gets that.
-    held: [Vec<IpNet>; 2],
-    /// At each end, the router and what it was to route when the rules last came to rest.
-    rested: [Option<(Uuid, Vec<IpNet>)>; 2],
-    resolution: Resolution,
-}
 
 /// What a pass of the rules did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -70,15 +50,19 @@ impl Resolver {
     /// Takes note of declarations that were added, altered or withdrawn.
     pub fn declared(
         &mut self,
-        book: &Book,
+        roll: &Roll,
         networks: &BTreeSet<NetworkKey>,
         halves: &BTreeSet<HalfKey>,
+        northbound: &Northbound,
     ) {
         for network in networks {
             self.networks.mark(network);
         }
         for key in halves {
-            self.place(key, book.half(key));
+            if !self.records.contains_key(key) {
+                self.recall(key, northbound);
+            }
+            self.place(key, roll);
         }
     }
 
@@ -101,6 +85,12 @@ impl Resolver {
                         self.pending.orphans.insert(*unit);
                     }
                 },
+            }
+        }
+        for id in &touched.declared {
+            match self.networks.key_of(*id) {
+                Some(key) => drop(self.pending.networks.insert(key.clone())),
+                None => drop(self.pending.orphans.insert(UnitId::Network(*id))),
             }
         }
         for (network, name) in &touched.records {
@@ -127,14 +117,14 @@ impl Resolver {
     }
 
     /// Decides whatever is dirty.
-    pub fn resolve(&mut self, book: &Book, northbound: &Northbound) -> Resolved {
-        for network in self.networks.refresh(book, northbound, &mut self.pending.networks) {
+    pub fn resolve(&mut self, roll: &Roll, northbound: &Northbound) -> Resolved {
+        for network in self.networks.refresh(roll, northbound, &mut self.pending.networks) {
             for pair in self.networks.pairs_of(&network) {
                 self.mark(&pair);
             }
         }
         while let Some(rank) = self.dirty.pop_first() {
-            self.resolve_pair(&rank.key, book, northbound);
+            self.resolve_pair(&rank.key, roll, northbound);
         }
         for key in &self.pending.pairs {
             if let Some(pair) = self.pairs.get_mut(key) {
@@ -154,6 +144,12 @@ impl Resolver {
     #[must_use]
     pub fn id(&self, key: &PeeringKey) -> Option<Id> {
         self.pairs.get(key).map(|pair| pair.id)
+    }
+
+    /// The pair with this identity, as long as one side has declared it.
+    #[must_use]
+    pub fn pair_with(&self, id: Id) -> Option<&PeeringKey> {
+        self.pair_of_id.get(&id)
     }
 
     /// All pairs of which one side at least has declared.
@@ -178,12 +174,28 @@ impl Resolver {
         let key = self.pair_of_half.get(half)?;
         let pair = self.pairs.get(key)?;
         let end = end_of(key, &half.network);
-        let [a, b] = &pair.counting;
-        let counting = if end == End::A { a } else { b }.as_ref()?;
-        if counting == half {
-            return pair.resolution.verdict(end).cloned();
+        let dispute = pair.disputes.iter().find(|(disputed, _)| disputed == half);
+        let dispute = dispute.map(|(_, dispute)| dispute);
+        if let Some(dispute) = dispute.filter(|dispute| !dispute.stands) {
+            return Some(super::decide::disputed(half, &dispute.hosts));
         }
-        Some(super::decide::surplus(&counting.name, key_of_end(key, end.other())))
+        let counting = of_end(&pair.counting, end).as_ref()?;
+        if counting != half {
+            return Some(super::decide::surplus(&counting.name, key_of_end(key, end.other())));
+        }
+        let mut verdict = pair.resolution.verdict(end).cloned()?;
+        let of_network = self.networks.node(&half.network).and_then(Node::dispute);
+        let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
+        let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
+        for (what, dispute) in disputes.filter(|_| verdict.standing == Standing::Linked) {
+            verdict.degraded.push(super::decide::differ(&what, &dispute.hosts));
+        }
+        Some(verdict)
+    }
+
+    fn disputes(&self, state: &PairState, roll: &Roll) -> Vec<(HalfKey, Dispute)> {
+        let of = |half: &HalfKey| Some((half.clone(), self.said(half, roll)?.dispute?));
+        state.halves.iter().filter_map(of).collect()
     }
 
     /// What is known of the networks.
@@ -200,15 +212,27 @@ impl Resolver {
 
     fn remember(&mut self, state: &PairState, northbound: &Northbound) {
         for half in state.halves.iter() {
-            let network = Id::of_network(&half.network);
-            if let Some(record) = northbound.half_record(network, &half.name) {
-                self.records.insert(half.clone(), record);
-            }
+            self.recall(half, northbound);
         }
     }
 
+    fn recall(&mut self, half: &HalfKey, northbound: &Northbound) {
+        let network = Id::of_network(&half.network);
+        if let Some(record) = northbound.half_record(network, &half.name) {
+            self.records.insert(half.clone(), record);
+        }
+    }
+
+    /// A half as its hosts declare it; where they differ, as it is linked now.
+    #[must_use]
+    pub fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
+        let standing = self.records.get(key).and_then(HalfRecord::linked_to);
+        roll.half(key, standing.as_ref())
+    }
+
     /// Moves a half to the pair it belongs to now, if any.
-    fn place(&mut self, key: &HalfKey, half: Option<&Half>) {
+    fn place(&mut self, key: &HalfKey, roll: &Roll) {
+        let half = self.said(key, roll).map(|said| said.value);
         let pair =
             half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
         if let Some(old) = self.pair_of_half.remove(key) {
@@ -240,7 +264,7 @@ impl Resolver {
         }
     }
 
-    fn resolve_pair(&mut self, key: &PeeringKey, book: &Book, northbound: &Northbound) {
+    fn resolve_pair(&mut self, key: &PeeringKey, roll: &Roll, northbound: &Northbound) {
         let Some(mut state) = self.pairs.remove(key) else { return };
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
@@ -253,7 +277,8 @@ impl Resolver {
             return;
         }
         self.remember(&state, northbound);
-        let inputs = self.inputs(key, &state, book, northbound);
+        state.disputes = self.disputes(&state, roll);
+        let inputs = self.inputs(key, &state, roll, northbound);
         let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_claims = std::mem::take(&mut state.claims);
         let old_wanted = state.wanted.clone();
@@ -323,7 +348,7 @@ impl Resolver {
         &self,
         key: &PeeringKey,
         state: &PairState,
-        book: &'a Book,
+        roll: &'a Roll,
         northbound: &Northbound,
     ) -> Inputs<'a> {
         let side = |end: End| {
@@ -331,7 +356,9 @@ impl Resolver {
             let target = key_of_end(key, end.other());
             let network_id = Id::of_network(network);
             let halves = state.halves.iter().filter(|half| half.network == *network);
-            let declared = halves.filter_map(|half| book.half(half)).map(|half| {
+            let said = halves.filter_map(|half| self.said(half, roll));
+            let declared = said.filter(Said::counts).map(|said| {
+                let half = said.value;
                 let record = self.records.get(&half.key);
                 (half, record.filter(|record| record.targets(target)).cloned())
             });
@@ -409,65 +436,5 @@ impl Resolver {
             let claimed = claims.chain(of_end(&pair.held, end)).find(|it| overlap(it, prefix))?;
             Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
         })
-    }
-}
-
-/// One of a pair's two.
-fn of_end<T>([a, b]: &[T; 2], end: End) -> &T {
-    match end {
-        End::A => a,
-        End::B => b,
-    }
-}
-
-impl PairState {
-    fn rest(&mut self) {
-        self.rested = match &self.resolution.link {
-            Some(link) => [
-                Some((link.a.router, link.b.prefixes.clone())),
-                Some((link.b.router, link.a.prefixes.clone())),
-            ],
-            None => [None, None],
-        };
-    }
-
-    fn new(id: Id, key: &PeeringKey) -> Self {
-        Self {
-            id,
-            rank: Rank { new: true, since: None, key: key.clone() },
-            halves: SortedSet::new(),
-            counting: [None, None],
-            wanted: [Vec::new(), Vec::new()],
-            claims: [Vec::new(), Vec::new()],
-            held: [Vec::new(), Vec::new()],
-            rested: [None, None],
-            resolution: Resolution { verdicts: [None, None], link: None },
-        }
-    }
-}
-
-/// What one end's router routes over the link, or should: a route that somebody deleted counts.
-fn routed(state: &PairState, end: End, router: Uuid, northbound: &Northbound) -> BTreeSet<IpNet> {
-    let mut routed = northbound.link_routes(state.id, router);
-    if let Some((on, prefixes)) = of_end(&state.rested, end)
-        && *on == router
-    {
-        routed.extend(prefixes);
-    }
-    routed
-}
-
-/// The end at which a network is.
-#[must_use]
-pub fn end_of(key: &PeeringKey, network: &NetworkKey) -> End {
-    if key.a() == network { End::A } else { End::B }
-}
-
-/// The network at an end.
-#[must_use]
-pub fn key_of_end(key: &PeeringKey, end: End) -> &NetworkKey {
-    match end {
-        End::A => key.a(),
-        End::B => key.b(),
     }
 }

@@ -54,6 +54,8 @@ pub enum RegistrationDiff {
     Delete {
         /// The row.
         uuid: Uuid,
+        /// Its `external_ids`, where it may only go if they are still these.
+        unless_changed: Option<Vec<(String, String)>>,
     },
 }
 
@@ -103,7 +105,13 @@ pub fn registration_diff(
 /// Removes a registration whole.
 #[must_use]
 pub fn registration_removal(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
-    sets(network, northbound).map(|(uuid, _)| RegistrationDiff::Delete { uuid }).collect()
+    let tags = |row: &Row| {
+        let entries = cell(row, address_set::EXTERNAL_IDS).entries();
+        entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    };
+    sets(network, northbound)
+        .map(|(uuid, row)| RegistrationDiff::Delete { uuid, unless_changed: Some(tags(row)) })
+        .collect()
 }
 
 fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Row)> {
@@ -118,7 +126,7 @@ fn surplus(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let names = Family::BOTH.map(|family| address_set_name(network, family));
     sets(network, northbound)
         .filter(|(_, row)| !names.iter().any(|name| name == cell(row, address_set::NAME).string()))
-        .map(|(uuid, _)| RegistrationDiff::Delete { uuid })
+        .map(|(uuid, _)| RegistrationDiff::Delete { uuid, unless_changed: None })
         .collect()
 }
 

@@ -66,7 +66,7 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
             let addresses = addresses.as_ref().map_or_else(Value::empty, value_of);
             (PlannedAction::Update, Some(*uuid), shown(name, addresses))
         }
-        RegistrationDiff::Delete { uuid } => {
+        RegistrationDiff::Delete { uuid, .. } => {
             let row = northbound.replica().row(ADDRESS_SET, *uuid);
             let label = row.and_then(|row| {
                 crate::northbound::router::cell(row, address_set::EXTERNAL_IDS).get(LABEL_KEY)

@@ -26,6 +26,8 @@ pub struct Transaction {
     pub rows: Vec<RowDiff>,
     /// Registrations.
     pub registrations: Vec<RegistrationDiff>,
+    /// Whether it says only what this host declares, which takes no lock.
+    pub declares_only: bool,
 }
 
 impl Transaction {
@@ -44,8 +46,8 @@ impl Transaction {
     /// The operations, in the order in which they are sent.
     #[must_use]
     pub fn operations(self) -> Vec<Operation> {
-        let visible = self.is_visible();
-        let mut assembly = Assembly::default();
+        let visible = self.is_visible() && !self.declares_only;
+        let mut assembly = Assembly { locked: !self.declares_only, ..Assembly::default() };
         for row in self.rows {
             assembly.row(row);
         }
@@ -86,6 +88,8 @@ struct References {
 
 #[derive(Debug, Default)]
 struct Assembly {
+    /// Whether only the holder of the lock may do it.
+    locked: bool,
     guards: BTreeSet<RouterRow>,
     references: BTreeMap<Uuid, References>,
     operations: Vec<Operation>,
@@ -164,7 +168,15 @@ impl Assembly {
                 }
                 self.entries(ADDRESS_SET, uuid, entries);
             }
-            RegistrationDiff::Delete { uuid } => {
+            RegistrationDiff::Delete { uuid, unless_changed } => {
+                // Meanwhile a host may have declared something there.
+                self.operations.extend(unless_changed.map(|tags| Operation::Wait {
+                    table,
+                    selection: Where::Uuid(uuid),
+                    columns: vec![tags_column],
+                    until: Until::Equal,
+                    rows: vec![vec![(tags_column, Datum::Map(tags))]],
+                }));
                 self.operations.push(Operation::Delete { table, row_uuid: uuid });
             }
         }
@@ -196,7 +208,10 @@ impl Assembly {
         let router = table_name(LOGICAL_ROUTER);
         let name = crate::northbound::tables::logical_router::NAME;
         let name = column_name(LOGICAL_ROUTER, name);
-        let mut operations = vec![Operation::Assert { lock: LOCK.to_owned() }];
+        let mut operations = Vec::new();
+        if self.locked {
+            operations.push(Operation::Assert { lock: LOCK.to_owned() });
+        }
         operations.extend(self.guards.into_iter().map(|guard| Operation::Wait {
             table: router,
             selection: Where::Uuid(guard.uuid),

@@ -206,6 +206,10 @@ impl Database {
             }
             Operation::Update { table, row_uuid, row } => {
                 let table = self.layout.table_id(table).unwrap();
+                // A condition that finds no row is no error.
+                if !self.rows.contains_key(&(table, *row_uuid)) {
+                    return Ok(());
+                }
                 for (column, datum) in row {
                     let column = self.layout.column_id(table, column).unwrap();
                     self.set(table, *row_uuid, column, value(datum, names));

@@ -15,6 +15,7 @@
 
 mod database;
 mod golden;
+mod hosts;
 mod house;
 mod model;
 mod random;

@@ -365,7 +365,7 @@ fn tags(table: TableId) -> Option<ColumnId> {
     }
 }
 
-fn source(directory: Directory, network: usize, text: String) -> SourceFile {
+pub fn source(directory: Directory, network: usize, text: String) -> SourceFile {
     let name = format!("p{network}.toml");
     SourceFile {
         id: FileId { directory, name: name.as_str().into() },

@@ -36,6 +36,7 @@ fn half(project: &str, name: &str, state: State) -> HalfView {
         next_step: None,
         degraded: Vec::new(),
         description: String::new(),
+        hosts: vec!["hv1".into()],
     }
 }
 

@@ -39,7 +39,14 @@ use session::Submission;
 #[derive(Clone, Debug)]
 pub struct Client {
     submissions: mpsc::Sender<Submission>,
-    resync: Arc<Notify>,
+    wishes: Arc<Wishes>,
+}
+
+/// What a user asks of the session besides transactions.
+#[derive(Debug, Default)]
+struct Wishes {
+    resync: Notify,
+    steal: Notify,
 }
 
 /// More transactions wait than any user has reason to submit, or the client has ended.
@@ -61,7 +68,14 @@ impl Client {
     /// Reads everything afresh, in a new session: an update did not follow from the replica. Updates
     /// that were under way may still come before that [`Event::Snapshot`]; they are to be ignored.
     pub fn resync(&self) {
-        self.resync.notify_one();
+        self.wishes.resync.notify_one();
+    }
+
+    /// Takes the configured lock from whoever holds it (RFC 7047 section 4.1.8): for a holder that is
+    /// silent, though the server does not know it. [`Event::Lock`] tells when it is held. Without a
+    /// session it is done in the next one, which asks for the lock anyway.
+    pub fn steal(&self) {
+        self.wishes.steal.notify_one();
     }
 }
 
@@ -72,7 +86,7 @@ impl Client {
 pub fn connect(config: Config) -> (Client, mpsc::Receiver<Event>) {
     let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
     let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-    let resync = Arc::new(Notify::new());
-    tokio::spawn(supervisor::supervise(config, events, queue, Arc::clone(&resync)));
-    (Client { submissions, resync }, receiver)
+    let wishes = Arc::new(Wishes::default());
+    tokio::spawn(supervisor::supervise(config, events, queue, Arc::clone(&wishes)));
+    (Client { submissions, wishes }, receiver)
 }

@@ -81,12 +81,12 @@ pub(super) async fn open(
     let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
     let mut held = None;
     if resume.read_only {
-        held = lock(&mut link, config).await?;
+        held = lock(&mut link, config, "lock").await?;
     }
     let first = monitor(&mut link, &layout, since).await?;
     // Last, so that of many clients one that can write at once becomes the one that does.
     if !resume.read_only {
-        held = lock(&mut link, config).await?;
+        held = lock(&mut link, config, "lock").await?;
     }
     Ok(Opening { link, server, schema, layout, first, lock: held })
 }
@@ -192,14 +192,19 @@ async fn monitor(
     }
 }
 
-/// Whether the configured lock is held, if one is.
-async fn lock(link: &mut Link, config: &Config) -> Result<Option<bool>, SessionError> {
+/// Asks for the configured lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); whether
+/// it is held now.
+pub(super) async fn lock(
+    link: &mut Link,
+    config: &Config,
+    method: &'static str,
+) -> Result<Option<bool>, SessionError> {
     #[derive(Deserialize)]
     struct Reply {
         locked: bool,
     }
     let Some(name) = &config.lock else { return Ok(None) };
-    match link.call("lock", [name], Some(config.connect_timeout)).await {
+    match link.call(method, [name], Some(config.connect_timeout)).await {
         Ok(Reply { locked }) => Ok(Some(locked)),
         Err(SessionError::Refused { failure, .. }) if failure.to_string().contains("read only") => {
             Err(SessionError::ReadOnly(failure))

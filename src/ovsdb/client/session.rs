@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jsonrpsee_core::client::{ClientT, Error as EngineError};
+use serde::de::IgnoredAny;
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
+use super::Wishes;
 use super::config::Config;
 use super::error::{Failure, SessionError, chain};
 use super::event::{Event, TransactError};
@@ -81,7 +83,7 @@ pub(super) async fn run(
     resume: &mut Resume,
     events: &mpsc::Sender<Event>,
     submissions: &mut mpsc::Receiver<Submission>,
-    resync: &Notify,
+    wishes: &Wishes,
     remote: String,
 ) -> SessionError {
     let mut session = Session {
@@ -99,7 +101,7 @@ pub(super) async fn run(
     };
     let connected = Event::Connected { remote, schema: opening.schema, layout: opening.layout };
     let error = match session.begin(connected, opening.first, opening.lock).await {
-        Ok(()) => session.steady(submissions, resync).await,
+        Ok(()) => session.steady(submissions, wishes).await,
         Err(error) => error,
     };
     session.end(&error).await;
@@ -133,7 +135,7 @@ impl Session<'_> {
     async fn steady(
         &mut self,
         submissions: &mut mpsc::Receiver<Submission>,
-        resync: &Notify,
+        wishes: &Wishes,
     ) -> SessionError {
         loop {
             let step = tokio::select! {
@@ -149,7 +151,8 @@ impl Session<'_> {
                     Some(submission) => self.submit(submission).await,
                     None => Err(SessionError::Abandoned),
                 },
-                () = resync.notified() => Err(SessionError::Resync),
+                () = wishes.resync.notified() => Err(SessionError::Resync),
+                () = wishes.steal.notified() => self.steal().await,
                 () = self.events.closed() => Err(SessionError::Abandoned),
             };
             if let Err(error) = step {
@@ -273,6 +276,17 @@ impl Session<'_> {
         let (database, limit) = (self.config.database, self.config.transact_timeout);
         self.pending.push(Box::pin(transact(engine, database, limit, id, operations)));
         Ok(())
+    }
+
+    /// The server takes a request for a lock only from a session that does not wait for it already.
+    async fn steal(&mut self) -> Result<(), SessionError> {
+        let Some(name) = &self.config.lock else { return Ok(()) };
+        let limit = Some(self.config.connect_timeout);
+        let _: IgnoredAny = self.link.call("unlock", [name], limit).await?;
+        match opening::lock(&mut self.link, self.config, "steal").await? {
+            Some(held) => self.tell(Event::Lock { held }).await,
+            None => Ok(()),
+        }
     }
 
     /// Tells of the transactions whose updates have been told.

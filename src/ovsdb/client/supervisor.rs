@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::Wishes;
 use super::backoff::Backoff;
 use super::config::Config;
 use super::error::{SessionError, chain};
@@ -23,7 +24,7 @@ pub(super) async fn supervise(
     config: Config,
     events: mpsc::Sender<Event>,
     mut submissions: mpsc::Receiver<Submission>,
-    resync: Arc<Notify>,
+    wishes: Arc<Wishes>,
 ) {
     // How often in a row each has been silent.
     let mut silences: BTreeMap<String, u32> = BTreeMap::new();
@@ -56,7 +57,7 @@ pub(super) async fn supervise(
                     resume,
                     &events,
                     &mut submissions,
-                    &resync,
+                    &wishes,
                     remote,
                 )
                 .await;
@@ -89,7 +90,7 @@ pub(super) async fn supervise(
         // Asked for while there is no session: the next one must read everything.
         tokio::select! {
             ended = wait => if ended.is_none() { return },
-            () = resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
+            () = wishes.resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
         }
     }
 }

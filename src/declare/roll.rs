@@ -1,0 +1,223 @@
+//! What all hosts declare: this host's book, and what the others have registered.
+//!
+//! Hosts may say the same thing: then it stands as long as one of them does. Where they differ, what
+//! stands already goes on; else nobody is believed until they agree. What comes out depends on what is
+//! said, not on which host asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::book::{Book, Changed};
+use super::model::{Half, HalfKey, Network, NetworkKey, RouterRef};
+
+/// The name of a host, as its settings or its system give it.
+pub type Host = Arc<str>;
+
+/// What the other hosts say of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Bindings, in the order of hosts.
+    pub networks: Vec<(Host, Network)>,
+    /// Halves, in the order of names and then hosts.
+    pub halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
+}
+
+/// All declarations.
+#[derive(Clone, Debug)]
+pub struct Roll {
+    host: Host,
+    /// What this host declares.
+    pub book: Book,
+    networks: BTreeMap<NetworkKey, Vec<(Host, Network)>>,
+    halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
+}
+
+/// What hosts say of one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said<'a, T> {
+    /// What counts.
+    pub value: &'a T,
+    /// The hosts that differ, if any do.
+    pub dispute: Option<Dispute>,
+}
+
+/// Hosts that say different things of one half or network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// All hosts that speak of it.
+    pub hosts: Vec<Host>,
+    /// Whether what one of them says stands already, and so goes on.
+    pub stands: bool,
+}
+
+impl<T> Said<'_, T> {
+    /// Whether it counts: nobody differs, or what is said stands already.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.dispute.as_ref().is_none_or(|dispute| dispute.stands)
+    }
+}
+
+/// Something that several hosts may declare.
+trait Shared {
+    /// Whether both mean the same; words for people may differ.
+    fn agrees(&self, other: &Self) -> bool;
+}
+
+impl Shared for Network {
+    fn agrees(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+impl Shared for Half {
+    fn agrees(&self, other: &Self) -> bool {
+        self.target == other.target && self.configured_status == other.configured_status
+    }
+}
+
+impl Roll {
+    /// Of a host with this book, before it knows of others.
+    #[must_use]
+    pub fn new(book: Book, host: Host) -> Self {
+        Self { host, book, networks: BTreeMap::new(), halves: BTreeMap::new() }
+    }
+
+    /// This host.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The binding of a network; of several that differ, the one to the router `standing`.
+    #[must_use]
+    pub fn network(&self, key: &NetworkKey, standing: Option<&str>) -> Option<Said<'_, Network>> {
+        let others = self.networks.get(key).map(Vec::as_slice).unwrap_or_default();
+        let stands = |network: &Network| match (&network.router, standing) {
+            (RouterRef::Name(name), Some(standing)) => **name == *standing,
+            (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == standing,
+            (_, None) => false,
+        };
+        self.choose(self.book.network(key), others, stands)
+    }
+
+    /// A half; of several that differ, the one with the target `standing`.
+    #[must_use]
+    pub fn half(&self, key: &HalfKey, standing: Option<&NetworkKey>) -> Option<Said<'_, Half>> {
+        let others = self.halves.get(key).map(Vec::as_slice).unwrap_or_default();
+        let stands = |half: &Half| half.is_up() && Some(&half.target) == standing;
+        self.choose(self.book.half(key), others, stands)
+    }
+
+    fn choose<'a, T: Shared>(
+        &'a self,
+        own: Option<&'a T>,
+        others: &'a [(Host, T)],
+        stands: impl Fn(&T) -> bool,
+    ) -> Option<Said<'a, T>> {
+        if others.is_empty() {
+            return own.map(|value| Said { value, dispute: None });
+        }
+        let mut all: Vec<(&Host, &T)> = others.iter().map(|(host, value)| (host, value)).collect();
+        all.extend(own.map(|own| (&self.host, own)));
+        all.sort_by_key(|(host, _)| *host);
+        let (_, first) = *all.first()?;
+        if all.iter().all(|(_, value)| value.agrees(first)) {
+            return Some(Said { value: first, dispute: None });
+        }
+        let standing = all.iter().map(|(_, value)| *value).find(|value| stands(value));
+        let hosts = all.iter().map(|(host, _)| Arc::clone(host)).collect();
+        let dispute = Some(Dispute { hosts, stands: standing.is_some() });
+        Some(Said { value: standing.unwrap_or(first), dispute })
+    }
+
+    /// The hosts that declare a half, in order.
+    #[must_use]
+    pub fn hosts_of_half(&self, key: &HalfKey) -> Vec<Host> {
+        let others = self.halves.get(key).into_iter().flatten().map(|(host, _)| Arc::clone(host));
+        let own = self.book.half(key).map(|_| Arc::clone(&self.host));
+        let mut hosts: Vec<Host> = others.chain(own).collect();
+        hosts.sort();
+        hosts
+    }
+
+    /// All halves that any host declares.
+    #[must_use]
+    pub fn halves(&self) -> BTreeSet<HalfKey> {
+        let own = self.book.halves().map(|half| half.key.clone());
+        own.chain(self.halves.keys().cloned()).collect()
+    }
+
+    /// All halves of one project that any host declares.
+    #[must_use]
+    pub fn halves_of_project(&self, project: &str) -> BTreeSet<HalfKey> {
+        let first = HalfKey { network: NetworkKey::new(project, ""), name: "".into() };
+        let others = self.halves.range(first..).map(|(key, _)| key);
+        let others = others.take_while(|key| *key.network.project == *project);
+        let own = self.book.halves_of_project(project).map(|half| half.key.clone());
+        own.chain(others.cloned()).collect()
+    }
+
+    /// All networks that any host binds.
+    #[must_use]
+    pub fn networks(&self) -> BTreeSet<NetworkKey> {
+        let own = self.book.networks().map(|network| network.key.clone());
+        own.chain(self.networks.keys().cloned()).collect()
+    }
+
+    /// Whether any host declares a half.
+    #[must_use]
+    pub fn declares(&self, key: &HalfKey) -> bool {
+        self.book.half(key).is_some() || self.halves.contains_key(key)
+    }
+
+    /// How many halves and networks each host declares.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeMap<Host, (usize, usize)> {
+        let mut hosts: BTreeMap<Host, (usize, usize)> = BTreeMap::new();
+        hosts.insert(Arc::clone(&self.host), (self.book.count(), self.book.networks().count()));
+        for (host, _) in self.halves.values().flatten() {
+            hosts.entry(Arc::clone(host)).or_default().0 += 1;
+        }
+        for (host, _) in self.networks.values().flatten() {
+            hosts.entry(Arc::clone(host)).or_default().1 += 1;
+        }
+        hosts
+    }
+
+    /// What the other hosts say of a network.
+    #[must_use]
+    pub fn others(&self, network: &NetworkKey) -> Others {
+        let first = HalfKey { network: network.clone(), name: "".into() };
+        let halves = self.halves.range(first..).take_while(|(key, _)| key.network == *network);
+        Others {
+            networks: self.networks.get(network).cloned().unwrap_or_default(),
+            halves: halves.map(|(key, said)| (key.clone(), said.clone())).collect(),
+        }
+    }
+
+    /// Takes over what the other hosts say of a network now; tells what differs.
+    pub fn set_others(&mut self, network: &NetworkKey, others: Others) -> Changed {
+        let before = self.others(network);
+        let mut changed = Changed::default();
+        if before.networks != others.networks {
+            changed.networks.insert(network.clone());
+            if others.networks.is_empty() {
+                self.networks.remove(network);
+            } else {
+                self.networks.insert(network.clone(), others.networks);
+            }
+        }
+        for key in before.halves.keys().filter(|key| !others.halves.contains_key(key)) {
+            self.halves.remove(key);
+            changed.halves.insert(key.clone());
+        }
+        for (key, said) in others.halves {
+            if before.halves.get(&key) != Some(&said) {
+                self.halves.insert(key.clone(), said);
+                changed.halves.insert(key);
+            }
+        }
+        changed
+    }
+}

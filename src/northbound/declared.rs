@@ -1,0 +1,336 @@
+//! What each host declares of a network, as its registration carries it.
+//!
+//! Every host writes its own entries of `external_ids`, and nobody else's: its binding of the network
+//! under `ovn-peerd-host:HOST`, each half under `ovn-peerd-declared:HOST:NAME`. A host that is down
+//! stays declared. An entry that does not parse counts as none; its host writes it anew.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::declare::{
+    ConfiguredStatus, Directory, FileId, Half, HalfKey, Host, Network, NetworkKey, NetworkType,
+    Others, RouterRef,
+};
+use crate::ovsdb::Value;
+
+use super::registration::{NETWORK_KEY, to_text};
+
+/// Before a host's name, the key of what it says of the network itself.
+const HOST_PREFIX: &str = "ovn-peerd-host:";
+/// Before a host's name, a colon and a half's name, the key of the half.
+const DECLARED_PREFIX: &str = "ovn-peerd-declared:";
+
+/// A host's word on a network: who it is, and its binding if this host gives one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    project: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    binding: Option<BindingRecord>,
+}
+
+/// A network's binding, as its file gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct BindingRecord {
+    file: String,
+    router: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    may_export: Vec<IpNet>,
+}
+
+/// A half, as its file gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct DeclaredRecord {
+    file: String,
+    /// Project and network.
+    target: (String, String),
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    description: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    config: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requested: Option<Timestamp>,
+}
+
+/// An entry that a host writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// Of the network itself.
+    Host(Cow<'a, str>),
+    /// Of a half.
+    Half(Cow<'a, str>, &'a str),
+}
+
+impl<'a> Entry<'a> {
+    /// Reads a key of `external_ids`; none if it is no host's.
+    #[must_use]
+    pub fn parse(key: &'a str) -> Option<Self> {
+        if let Some(host) = key.strip_prefix(HOST_PREFIX) {
+            return Some(Self::Host(plain(host)));
+        }
+        let (host, name) = key.strip_prefix(DECLARED_PREFIX)?.split_once(':')?;
+        Some(Self::Half(plain(host), name))
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Host(host) | Self::Half(host, _) => host,
+        }
+    }
+}
+
+/// What ends a host's name in a key may not stand in it.
+fn escaped(host: &str) -> String {
+    host.replace('%', "%25").replace(':', "%3A")
+}
+
+fn plain(host: &str) -> Cow<'_, str> {
+    if host.contains('%') {
+        return host.replace("%3A", ":").replace("%25", "%").into();
+    }
+    host.into()
+}
+
+/// The entry of what a host says of a network itself.
+#[must_use]
+pub fn host_entry(
+    host: &str,
+    key: &NetworkKey,
+    binding: Option<(&Network, &FileId)>,
+) -> (String, String) {
+    let record = HostRecord {
+        project: key.project.to_string(),
+        name: key.name.to_string(),
+        binding: binding.map(|(network, file)| BindingRecord::new(network, file)),
+    };
+    (format!("{HOST_PREFIX}{}", escaped(host)), to_text(&record))
+}
+
+/// The entry of a half that a host declares.
+#[must_use]
+pub fn half_entry(host: &str, half: &Half, file: &FileId) -> (String, String) {
+    let record = DeclaredRecord {
+        file: file.name.to_string(),
+        target: (half.target.project.to_string(), half.target.name.to_string()),
+        description: half.description.clone(),
+        disabled: !half.is_up(),
+        config: half.config.clone(),
+        requested: half.requested,
+    };
+    (format!("{DECLARED_PREFIX}{}:{}", escaped(host), half.key.name), to_text(&record))
+}
+
+/// What other hosts have declared, as they wrote it; for a registration that somebody deleted.
+#[must_use]
+pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, String)> {
+    let mut entries = Vec::new();
+    let mut hosts: BTreeMap<&Host, Option<&Network>> = BTreeMap::new();
+    for (host, half) in others.halves.values().flatten() {
+        hosts.entry(host).or_default();
+        entries.push(half_entry(host, half, &FileId::peerings(UNKNOWN_FILE)));
+    }
+    hosts.extend(others.networks.iter().map(|(host, binding)| (host, Some(binding))));
+    let file = FileId::networks(UNKNOWN_FILE);
+    entries.extend(
+        hosts.into_iter().map(|(host, binding)| {
+            host_entry(host, network, binding.map(|binding| (binding, &file)))
+        }),
+    );
+    entries
+}
+
+/// Which file of another host gave something is its own business.
+const UNKNOWN_FILE: &str = "";
+
+/// The keys that a host has written.
+pub fn keys_of<'a>(external_ids: &'a Value, host: &'a str) -> impl Iterator<Item = &'a str> {
+    let keys = external_ids.entries().map(|(key, _)| key);
+    keys.filter(move |key| Entry::parse(key).is_some_and(|entry| entry.host() == host))
+}
+
+/// Whether any host's entry is there.
+#[must_use]
+pub fn is_declared(external_ids: &Value) -> bool {
+    external_ids.entries().any(|(key, _)| Entry::parse(key).is_some())
+}
+
+/// Whom a registration speaks for: as its own record says, else as a host does.
+#[must_use]
+pub fn network_of(external_ids: &Value) -> Option<NetworkKey> {
+    let of = |text: &str| {
+        let found: Named = serde_json::from_str(text).ok()?;
+        Some(NetworkKey::new(found.project, found.name))
+    };
+    external_ids.get(NETWORK_KEY).and_then(of).or_else(|| {
+        let hosts = external_ids.entries().filter(|(key, _)| key.starts_with(HOST_PREFIX));
+        hosts.map(|(_, text)| text).find_map(of)
+    })
+}
+
+/// What all records of a network itself have in common.
+#[derive(Deserialize)]
+struct Named {
+    project: String,
+    name: String,
+}
+
+/// What one host declares of a network, each with the file that gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Its binding.
+    pub binding: Option<(FileId, Network)>,
+    /// Its halves.
+    pub halves: Vec<(FileId, Half)>,
+}
+
+/// What one host declares of a network: for itself, when it starts anew.
+#[must_use]
+pub fn declared_by(host: &str, network: &NetworkKey, external_ids: &Value) -> Own {
+    let mut own = Own::default();
+    for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() == host) {
+        match entry {
+            Entry::Host(_) => own.binding = bound(network, text),
+            Entry::Half(_, name) => own.halves.extend(half(network, name, text)),
+        }
+    }
+    own
+}
+
+/// What all hosts but one declare of a network.
+#[must_use]
+pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: &Value) -> Others {
+    let mut others = Others::default();
+    for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() != host) {
+        let from: Host = Arc::from(entry.host());
+        match entry {
+            Entry::Host(_) => {
+                others.networks.extend(bound(network, text).map(|(_, binding)| (from, binding)));
+            }
+            Entry::Half(_, name) => {
+                if let Some((_, half)) = half(network, name, text) {
+                    others.halves.entry(half.key.clone()).or_default().push((from, half));
+                }
+            }
+        }
+    }
+    others
+}
+
+fn entries(external_ids: &Value) -> impl Iterator<Item = (Entry<'_>, &str)> {
+    external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
+}
+
+fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
+    let record: HostRecord = serde_json::from_str(text).ok()?;
+    let binding = record.binding?;
+    let text = |text: Option<String>| text.map(Into::into);
+    let bound = Network {
+        key: network.clone(),
+        router: match binding.router.parse() {
+            Ok(uuid) => RouterRef::Uuid(uuid),
+            Err(_) => RouterRef::Name(binding.router.as_str().into()),
+        },
+        zone: text(binding.zone),
+        region: text(binding.region),
+        kind: binding.r#type.map_or(NetworkType::Private, |kind| NetworkType::Other(kind.into())),
+        may_export: binding.may_export,
+    };
+    Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
+}
+
+fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> {
+    let record: DeclaredRecord = serde_json::from_str(text).ok()?;
+    let half = Half {
+        key: HalfKey { network: network.clone(), name: name.into() },
+        target: NetworkKey::new(record.target.0, record.target.1),
+        description: record.description,
+        configured_status: if record.disabled {
+            ConfiguredStatus::Disabled
+        } else {
+            ConfiguredStatus::Active
+        },
+        config: record.config,
+        requested: record.requested,
+    };
+    Some((FileId { directory: Directory::Peerings, name: record.file.into() }, half))
+}
+
+impl BindingRecord {
+    fn new(network: &Network, file: &FileId) -> Self {
+        Self {
+            file: file.name.to_string(),
+            router: network.router.to_string(),
+            zone: network.zone.as_deref().map(Into::into),
+            region: network.region.as_deref().map(Into::into),
+            r#type: match &network.kind {
+                NetworkType::Private => None,
+                NetworkType::Other(kind) => Some(kind.to_string()),
+            },
+            may_export: network.may_export.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ovsdb::Atom;
+
+    fn value(entries: &[(String, String)]) -> Value {
+        let atom = |text: &String| Atom::from(text.as_str());
+        Value::map(entries.iter().map(|(key, text)| (atom(key), atom(text))).collect())
+    }
+
+    #[test]
+    fn what_a_host_declares_survives_its_entries() {
+        let key = NetworkKey::new("blue", "web");
+        let network = Network {
+            key: key.clone(),
+            router: RouterRef::Name("blue-web-lr".into()),
+            zone: Some("az1".into()),
+            region: None,
+            kind: NetworkType::Other("public".into()),
+            may_export: vec!["10.64.0.0/12".parse().expect("a prefix")],
+        };
+        let half = Half {
+            key: HalfKey { network: key.clone(), name: "to:db".into() },
+            target: NetworkKey::new("green", "db"),
+            description: "web \"tier\"".into(),
+            configured_status: ConfiguredStatus::Disabled,
+            config: BTreeMap::from([("user.ticket".into(), "NET-42".into())]),
+            requested: None,
+        };
+        let bound = (network, FileId::networks("blue.toml"));
+        let file = FileId::peerings("blue.toml");
+        let entries = [
+            host_entry("hv1", &key, Some((&bound.0, &bound.1))),
+            half_entry("hv1", &half, &file),
+            host_entry("odd:host%", &key, None),
+        ];
+        let tags = value(&entries);
+        assert_eq!(network_of(&tags), Some(key.clone()));
+        let own = declared_by("hv1", &key, &tags);
+        assert_eq!(own.binding, Some((bound.1.clone(), bound.0.clone())));
+        assert_eq!(own.halves, [(file, half.clone())]);
+        let others = declared_by_others("hv2", &key, &tags);
+        assert_eq!(others.networks, [("hv1".into(), bound.0)]);
+        assert_eq!(others.halves[&half.key], [("hv1".into(), half)]);
+        assert_eq!(keys_of(&tags, "odd:host%").count(), 1);
+        assert_eq!(declared_by_others("hv1", &key, &tags), Others::default());
+    }
+}
