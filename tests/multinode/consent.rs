@@ -4,19 +4,33 @@ use crate::hosts::{Declared, Hosts};
 use crate::lab::Lab;
 use crate::on_several_chassis;
 
-on_several_chassis!(both_halves_on_one_chassis, the_same_halves_on_every_chassis);
+on_several_chassis!(
+    both_halves_on_one_chassis,
+    each_half_on_a_chassis_of_its_own,
+    each_half_on_a_chassis_and_another_one_writes,
+    the_same_halves_on_every_chassis,
+);
 
 fn both_halves_on_one_chassis(lab: &Lab) {
     comes_and_goes(lab, Declared::TOGETHER);
+}
+
+fn each_half_on_a_chassis_of_its_own(lab: &Lab) {
+    comes_and_goes(lab, Declared::APART);
+}
+
+fn each_half_on_a_chassis_and_another_one_writes(lab: &Lab) {
+    comes_and_goes(lab, Declared::ELSEWHERE);
 }
 
 fn the_same_halves_on_every_chassis(lab: &Lab) {
     comes_and_goes(lab, Declared::EVERYWHERE);
 }
 
-/// Nothing passes before, with one half alone, and after; everything in between; nobody else's row changes.
+/// Nothing passes before, with one half alone, and after; everything in between; nobody else's row changes; and every
+/// host tells the same.
 fn comes_and_goes(lab: &Lab, declared: Declared) {
-    let hosts = Hosts::start(lab, &[0, 1, 2]);
+    let hosts = Hosts::start(lab, declared);
     let before = hosts.foreign();
     hosts.assert_apart();
     hosts.blue_declares(declared.blue);
@@ -24,11 +38,12 @@ fn comes_and_goes(lab: &Lab, declared: Declared) {
     hosts.assert_apart();
     hosts.green_declares(declared.green);
     let took = hosts.wait(Some("active"), Some("active"));
-    println!("{declared:?}: active after {took:?}");
+    println!("{declared:?}: every host says active after {took:?}");
     hosts.assert_joined();
     lab.assert_all_matches_parse();
     hosts.green_withdraws(declared.green);
     hosts.wait(Some("disconnected"), None);
+    hosts.wait_linked(false);
     hosts.assert_apart();
     hosts.green_declares(declared.green);
     hosts.wait(Some("active"), Some("active"));

@@ -1,4 +1,4 @@
-//! Two tenants with guests on different chassis, and a daemon on every chassis.
+//! Tenants with guests on different chassis, and a daemon on every chassis.
 //!
 //! Owns: on which hosts a half is declared. The operator's bindings are the same everywhere.
 
@@ -26,54 +26,75 @@ pub(crate) struct Tenant {
     pub(crate) guest: Host,
 }
 
-/// Blue on the first chassis, green on the second, and a daemon on each chassis, the gateway included.
+/// Blue and red on the first chassis, green on the second, and a daemon on each chassis, the gateway included.
 pub(crate) struct Hosts<'a> {
     lab: &'a Lab,
     pub(crate) blue: Tenant,
     pub(crate) green: Tenant,
+    pub(crate) red: Tenant,
     pub(crate) daemons: Vec<Daemon>,
     /// The host that is not asked, for it could not answer.
     silent: Cell<Option<usize>>,
 }
 
-/// On which hosts the two halves are declared.
+/// On which hosts the halves of blue and green are declared, and which host is the first to write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Declared {
     pub(crate) blue: &'static [usize],
     pub(crate) green: &'static [usize],
+    /// The order in which the daemons start.
+    pub(crate) order: [usize; 3],
 }
 
 impl Declared {
-    /// Both on the first chassis.
-    pub(crate) const TOGETHER: Declared = Declared { blue: &[0], green: &[0] };
+    /// Both on the first chassis, which writes.
+    pub(crate) const TOGETHER: Declared = Declared { blue: &[0], green: &[0], order: [0, 1, 2] };
+    /// Each on its own chassis; the first one writes.
+    pub(crate) const APART: Declared = Declared { blue: &[0], green: &[1], order: [0, 1, 2] };
+    /// The same, and the gateway, where neither is declared, writes.
+    pub(crate) const ELSEWHERE: Declared = Declared { order: [2, 0, 1], ..Declared::APART };
     /// Both on every chassis.
-    pub(crate) const EVERYWHERE: Declared = Declared { blue: &[0, 1, 2], green: &[0, 1, 2] };
+    pub(crate) const EVERYWHERE: Declared =
+        Declared { blue: &[0, 1, 2], green: &[0, 1, 2], order: [0, 1, 2] };
 }
 
 impl<'a> Hosts<'a> {
-    /// The tenants' networks and guests, settled, and the daemons of these chassis, started one after the other.
+    /// The tenants' networks and guests, settled, and the daemons, started one after the other; nothing is declared yet.
     #[track_caller]
-    pub(crate) fn start(lab: &'a Lab, order: &[usize]) -> Hosts<'a> {
+    pub(crate) fn start(lab: &'a Lab, declared: Declared) -> Hosts<'a> {
         let tenant = |project: &'static str, n: usize| {
             let network = lab.add_network(project, &[&format!("10.{n}.0.0/24 fd0{n}::/64")]);
             let guest = lab.add_guest(&network, &format!("{project}-vm"), n - 1);
             Tenant { project, network, guest }
         };
-        let (blue, green) = (tenant("blue", 1), tenant("green", 2));
+        let (blue, green, red) = (tenant("blue", 1), tenant("green", 2), tenant("red", 3));
         lab.settle();
         let hosts = 0..lab.all_chassis().len();
         let prepare = |n: usize| Daemon::prepare(lab, &format!("hv{}", n + 1), "");
         let daemons: Vec<_> = hosts.map(prepare).collect();
         for daemon in &daemons {
-            for tenant in [&blue, &green] {
+            for tenant in [&blue, &green, &red] {
                 daemon.bind_network(tenant.project, "net", tenant.network.router());
             }
         }
-        for n in order {
+        for n in &declared.order {
             daemons[*n].start_again();
             poll("a daemon has read the northbound", AGREE_LIMIT, || synced(&daemons[*n]));
         }
-        Hosts { lab, blue, green, daemons, silent: Cell::new(None) }
+        Hosts { lab, blue, green, red, daemons, silent: Cell::new(None) }
+    }
+
+    /// The same with the halves of blue and green declared and active.
+    #[track_caller]
+    pub(crate) fn active(lab: &'a Lab, declared: Declared) -> Hosts<'a> {
+        let hosts = Hosts::start(lab, declared);
+        hosts.assert_apart();
+        hosts.blue_declares(declared.blue);
+        hosts.green_declares(declared.green);
+        hosts.wait(Some("active"), Some("active"));
+        assert_eq!(hosts.writer(), declared.order[0]);
+        hosts.assert_joined();
+        hosts
     }
 
     /// Blue's half, on its hosts.
@@ -91,22 +112,54 @@ impl<'a> Hosts<'a> {
         on.iter().for_each(|n| self.daemons[*n].withdraw("green"));
     }
 
-    /// Waits until the host that writes shows the halves of blue and green in these states (`None`: no such half), and
-    /// tells how long that took.
+    /// Red and green peer too, by what this host declares.
+    pub(crate) fn red_joins(&self, on: usize) {
+        self.daemons[on].declare("red", &half("green"));
+        self.daemons[on].declare("green", &(half("blue") + &half("red")));
+    }
+
+    /// Red's half goes, and green's for it.
+    pub(crate) fn red_leaves(&self, on: usize) {
+        self.daemons[on].withdraw("red");
+        self.daemons[on].declare("green", &half("blue"));
+    }
+
+    /// Waits until every host shows the halves of blue and green in these states (`None`: no such half), wherever they
+    /// are declared, and tells how long that took.
     #[track_caller]
     pub(crate) fn wait(&self, blue: Option<&str>, green: Option<&str>) -> Duration {
+        self.wait_states(&[("blue", "green", blue), ("green", "blue", green)])
+    }
+
+    /// The same of red's half and green's for red.
+    #[track_caller]
+    pub(crate) fn wait_red(&self, state: Option<&str>) -> Duration {
+        self.wait_states(&[("red", "green", state), ("green", "red", state)])
+    }
+
+    #[track_caller]
+    fn wait_states(&self, wanted: &[(&str, &str, Option<&str>)]) -> Duration {
         let start = Instant::now();
-        poll(&format!("blue {blue:?} and green {green:?}"), AGREE_LIMIT, || {
-            let daemon = &self.daemons[self.try_writer().ok_or("nobody writes")?];
-            let state = |project| {
-                let other = if project == "blue" { "green" } else { "blue" };
-                daemon.half(project, "net", &format!("to-{other}"))
-            };
-            let halves = [state("blue"), state("green")];
-            let states = halves.each_ref().map(|h| h.as_ref().and_then(|h| h["state"].as_str()));
-            if states == [blue, green] { Ok(()) } else { Err(format!("{halves:?}")) }
+        poll(&format!("every host shows {wanted:?}"), AGREE_LIMIT, || {
+            for n in self.asked() {
+                let halves = list(&self.daemons[n])?;
+                for (project, target, state) in wanted {
+                    let is_it =
+                        |h: &&Value| h["project"] == *project && h["target_project"] == *target;
+                    let half = halves.iter().find(is_it);
+                    if half.and_then(|h| h["state"].as_str()) != *state {
+                        return Err(format!("hv{}: {half:?}", n + 1));
+                    }
+                }
+            }
+            Ok(())
         });
         start.elapsed()
+    }
+
+    fn asked(&self) -> impl Iterator<Item = usize> {
+        let silent = self.silent.get();
+        (0..self.daemons.len()).filter(move |n| silent != Some(*n))
     }
 
     /// Waits until a host writes, but not to this remote, and tells which.
@@ -143,8 +196,7 @@ impl<'a> Hosts<'a> {
 
     fn try_writer(&self) -> Option<usize> {
         let writes = |d: &Daemon| status(d).is_some_and(|s| s["northbound"]["active"] == true);
-        let asked = (0..self.daemons.len()).filter(|n| self.silent.get() != Some(*n));
-        let writers: Vec<_> = asked.filter(|n| writes(&self.daemons[*n])).collect();
+        let writers: Vec<_> = self.asked().filter(|n| writes(&self.daemons[*n])).collect();
         // A host that was away may take a moment to learn that another one writes now.
         if let [one] = writers[..] { Some(one) } else { None }
     }
@@ -219,6 +271,12 @@ pub(crate) fn status(daemon: &Daemon) -> Option<Value> {
     }
     let answer = daemon.ctl(&["status", "--format", "json"]);
     serde_json::from_slice(&answer.stdout).ok()
+}
+
+fn list(daemon: &Daemon) -> Result<Vec<Value>, String> {
+    let answer = daemon.ctl(&["list", "--format", "json"]);
+    serde_json::from_slice(&answer.stdout)
+        .map_err(|e| format!("{e}: {}", String::from_utf8_lossy(&answer.stderr)))
 }
 
 fn synced(daemon: &Daemon) -> Result<(), String> {

@@ -18,14 +18,9 @@ fn the_leader_is_paused(lab: &Lab) {
         return;
     };
     lab.notice_silence_within(SILENCE);
-    let hosts = Hosts::start(lab, &[0, 1, 2]);
-    let Declared { blue, green } = Declared::EVERYWHERE;
+    let declared = Declared::ELSEWHERE;
+    let hosts = Hosts::active(lab, declared);
     let before = hosts.foreign();
-    hosts.assert_apart();
-    hosts.blue_declares(blue);
-    hosts.green_declares(green);
-    hosts.wait(Some("active"), Some("active"));
-    hosts.assert_joined();
     let rows = routing(lab);
 
     let streams = hosts.streams();
@@ -44,11 +39,11 @@ fn the_leader_is_paused(lab: &Lab) {
     hosts.assert_joined();
 
     // Work goes on with two members.
-    hosts.green_withdraws(green);
+    hosts.green_withdraws(declared.green);
     hosts.wait(Some("disconnected"), None);
     let took = hosts.wait_linked(false);
     hosts.assert_apart();
-    hosts.green_declares(green);
+    hosts.green_declares(declared.green);
     println!(
         "gone after {took:?}, active again after {:?}",
         hosts.wait(Some("active"), Some("active"))
@@ -63,8 +58,9 @@ fn the_leader_is_paused(lab: &Lab) {
     hosts.wait(Some("active"), Some("active"));
     routing(lab).assert_same_as(&rows);
     println!("{} packets, none lost", assert_none_lost(streams));
-    hosts.green_withdraws(green);
+    hosts.green_withdraws(declared.green);
     hosts.wait(Some("disconnected"), None);
+    hosts.wait_linked(false);
     hosts.assert_apart();
     hosts.foreign().assert_same_as(&before);
 }
