@@ -125,7 +125,7 @@ impl World<'_> {
     }
 
     /// Somebody damages or deletes rows of ours.
-    fn damage(&mut self) {
+    pub(crate) fn damage(&mut self) {
         let rows = owned(&self.lab.dump());
         for _ in 0..=self.random.next(3) {
             if rows.is_empty() {

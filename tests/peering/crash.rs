@@ -23,6 +23,10 @@ fn b2_b10_killed_at_random_points_of_200_changes_it_converges() {
     let mut world = run(&lab, false);
     let theirs = foreign(&lab);
     converges(&world);
+    // Once more to a daemon that is not started afresh.
+    world.damage();
+    lab.sync();
+    converges(&world);
     foreign(&lab).assert_same_as(&theirs);
     // Everything up once more, from whatever this came to; then everything away.
     if world.routers.len() < NETWORKS {
