@@ -16,4 +16,5 @@ mod log;
 mod machine;
 mod package;
 mod running;
+mod sandbox;
 mod unit;
