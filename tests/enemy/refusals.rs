@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::ground::{DEADLINE, Ground, foreign, seed};
+use crate::ground::{DEADLINE, Ground, foreign, own, seed};
 use crate::lab::command::{poll, require_root_and_tools, run};
 use crate::lab::northbound::Dump;
 use crate::lab::scope::Scope;
@@ -111,6 +111,42 @@ fn a_read_only_remote_is_named_as_such() {
     let took = ground.converge(&restricted.server.remote(), "a grant");
     println!("{error}\nwritten {took:?} after the grant");
     assert_eq!(foreign(&Dump::read(&restricted.server.remote())), foreign(&before));
+}
+
+/// A backup server mirrors the active one and may only be read (ovsdb(7), "Active-Backup Database Service Model"): it is
+/// left for the active one, and used once it is made that.
+#[test]
+fn a_backup_server_is_left_for_the_active_one() {
+    require_root_and_tools();
+    let scope = Scope::new();
+    let active = Server::standalone(scope.dir(), &[]);
+    seed(&active.remote());
+    let backup = Server::prepare(
+        scope.dir(),
+        "backup",
+        None,
+        &[format!("--sync-from={}", active.remote()), "--active".to_owned()],
+    );
+    backup.create();
+    backup.start();
+    backup.appctl(&["ovsdb-server/connect-active-ovsdb-server"]);
+    let settings = format!("remotes = {:?}\n", [backup.remote(), active.remote()]);
+    let mut ground = Ground::start(scope.dir(), &settings, None, &[(0, 1), (2, 3)]);
+    ground.converge(&active.remote(), "the start");
+    let before = own(&Dump::read(&active.remote()));
+    poll("the backup has it all", DEADLINE, || {
+        if own(&Dump::read(&backup.remote())) == before {
+            Ok(())
+        } else {
+            Err("not yet".to_owned())
+        }
+    });
+    active.kill();
+    ground.error_with("may only read");
+    backup.appctl(&["ovsdb-server/disconnect-active-ovsdb-server"]);
+    ground.toggle((1, 4));
+    let took = ground.converge(&backup.remote(), "the backup made active");
+    println!("written {took:?} after the backup was made active");
 }
 
 /// The northbound's schema has no roles as yet; with the southbound's tables for them it has.
