@@ -11,7 +11,8 @@ use crate::ovsdb::layout::Wanted;
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The same where there is another server to go to: as OVS's own clients do. A server that is only busy
-/// is not left for ever: with each time that it is silent it is given twice as long, up to [`PROBE_INTERVAL`].
+/// is not left for ever: with each session that it does not begin it is given twice as long, up to
+/// [`PROBE_INTERVAL`].
 pub const CLUSTER_PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Time for connecting, TLS included, and again for each short request until the first dump.

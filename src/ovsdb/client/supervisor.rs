@@ -26,7 +26,7 @@ pub(super) async fn supervise(
     mut submissions: mpsc::Receiver<Submission>,
     wishes: Arc<Wishes>,
 ) {
-    // How often in a row each has been silent.
+    // How often in a row each has been silent before it served us.
     let mut silences: BTreeMap<String, u32> = BTreeMap::new();
     let mut resume = Resume::default();
     let mut backoff = Backoff::new(config.remotes.len());
@@ -46,6 +46,7 @@ pub(super) async fn supervise(
             }
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
+        let mut healthy = false;
         let error = match opened {
             Err(error) => error,
             Ok(opening) => {
@@ -61,17 +62,21 @@ pub(super) async fn supervise(
                     remote,
                 )
                 .await;
-                if backoff.session_ended(began - tried, began.elapsed()) {
-                    silences.remove(&name);
-                }
+                healthy = backoff.session_ended(began - tried, began.elapsed());
                 error
             }
         };
         if matches!(error, SessionError::Abandoned) {
             return;
         }
+        if healthy {
+            silences.remove(&name);
+        }
         if error.is_silence() {
-            *silences.entry(name.clone()).or_default() += 1;
+            // One that had served us for a while hangs; one that never did may be busy with our dump.
+            if !healthy {
+                *silences.entry(name.clone()).or_default() += 1;
+            }
             // All others first: one that hangs accepts connections and costs its time again.
             round = shuffled(&config.remotes);
             round.sort_by_key(|other| Some(other) != remote.as_ref());
