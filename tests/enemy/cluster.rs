@@ -24,10 +24,12 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Whether it says that it leads.
+    /// Whether it says that it leads, and is in the cluster at all.
     pub(crate) fn leads(&self) -> bool {
         let status = self.server.try_appctl(&["cluster/status", DATABASE]);
-        status.is_some_and(|status| status.contains("Role: leader"))
+        status.is_some_and(|status| {
+            status.contains("Role: leader") && status.contains("Status: cluster member")
+        })
     }
 
     /// Where it listens by TCP.

@@ -61,6 +61,29 @@ fn without_a_majority_the_daemon_waits_and_says_why() {
     println!("written {:?} after the majority was back", begin.elapsed());
 }
 
+/// The leader's file can grow no more, as on a full disk: whatever becomes of that member, the daemon gets its rows in.
+#[test]
+fn a_leader_that_cannot_write_its_log() {
+    let scope = Scope::new();
+    let (cluster, mut ground) = peered(&scope, &[(0, 1), (2, 3)]);
+    let before = foreign(&Dump::read(&cluster.leading_remote()));
+    let old = cluster.leader();
+    cluster.members[old].server.let_grow(false);
+    ground.toggle((1, 4));
+    let begin = Instant::now();
+    let new = cluster.leader_but(&[old]);
+    ground.converge(&cluster.members[new].server.remote(), "another leader");
+    println!("written by another leader after {:?}", begin.elapsed());
+    // A member that has failed so stays out until it is started again.
+    let server = &cluster.members[old].server;
+    let status = server.appctl(&["cluster/status", crate::server::DATABASE]);
+    assert!(status.contains("Status: failed"), "{status}");
+    server.crash();
+    ground.toggle((1, 4));
+    ground.converge(&cluster.leading_remote(), "all three again");
+    assert_eq!(foreign(&Dump::read(&cluster.leading_remote())), before);
+}
+
 /// Members by TCP; the one that hangs goes on accepting connections (the kernel does), and answers nothing.
 #[test]
 fn a_member_that_accepts_tcp_and_hangs_costs_seconds() {

@@ -39,7 +39,8 @@ impl Server {
         netns: Option<&Netns>,
         more: &[String],
     ) -> Server {
-        let launch = Launch::new("ovsdb-server", dir);
+        // A file that may not grow is an error to be told of, not a signal that kills.
+        let launch = Launch::new("env", dir).args(["--ignore-signal=XFSZ", "ovsdb-server"]);
         let launch = match netns {
             Some(netns) => launch.inside(netns.name()),
             None => launch,
@@ -116,6 +117,15 @@ impl Server {
     pub(crate) fn crash(&self) {
         self.kill();
         self.start();
+    }
+
+    /// Whether its files may grow beyond what the database has now (prlimit(1), setrlimit(2)).
+    #[track_caller]
+    pub(crate) fn let_grow(&self, may: bool) {
+        let size = std::fs::metadata(self.file()).expect("a file").len();
+        let limit = if may { "unlimited".to_owned() } else { size.to_string() };
+        let process = self.service.pid().to_string();
+        run("prlimit", ["--pid", process.as_str(), &format!("--fsize={limit}:unlimited")]);
     }
 
     /// Runs a command of its control socket.
