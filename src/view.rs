@@ -243,6 +243,19 @@ pub struct HalfDetail {
     pub rows: Vec<RowView>,
 }
 
+/// A host that declares something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostView {
+    /// Its name, as its settings or its system give it.
+    pub name: String,
+    /// Whether it is the one that was asked.
+    pub own: bool,
+    /// Halves that it declares.
+    pub halves: usize,
+    /// Networks that it binds and that are registered; of the own host, all.
+    pub networks: usize,
+}
+
 /// One northbound row of ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RowView {

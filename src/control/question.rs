@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Candidate, Confirmed, Refusal, Reloaded};
 use crate::declare::HalfKey;
-use crate::view::{HalfDetail, HalfView, PlanView, StatusView, Viewer};
+use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
 
 /// One request, on its way to the event loop. The answer goes into the sender; a client that has
 /// left meanwhile is no error.
@@ -20,6 +20,10 @@ pub enum Question {
     Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
     /// Release the withdrawals that are held.
     Confirm(oneshot::Sender<Confirmed>),
+    /// The hosts that declare something.
+    Hosts(oneshot::Sender<Vec<HostView>>),
+    /// Drop what a host that is gone has declared.
+    Forget(String, oneshot::Sender<Result<HostView, Refusal>>),
     /// Read every file again.
     Reload(oneshot::Sender<Reloaded>),
 }

@@ -26,6 +26,12 @@ pub enum Refusal {
     /// No half of that name.
     #[error("there is no half {0}")]
     NoSuchHalf(HalfKey),
+    /// No host of this name declares anything.
+    #[error("no host {0} declares anything")]
+    NoSuchHost(String),
+    /// What this host declares are its files.
+    #[error("{0} is the host that was asked")]
+    OwnHost(String),
     /// No such route.
     #[error("there is no {method} {path} here")]
     NoSuchRoute {
@@ -71,7 +77,10 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Stranger(_) | Self::OperatorsOnly { .. } => StatusCode::FORBIDDEN,
-            Self::NoSuchHalf(_) | Self::NoSuchRoute { .. } => StatusCode::NOT_FOUND,
+            Self::NoSuchHalf(_) | Self::NoSuchHost(_) | Self::NoSuchRoute { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            Self::OwnHost(_) => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -89,6 +98,8 @@ impl Refusal {
             Self::Stranger(_) => "not-operator",
             Self::OperatorsOnly { .. } => "operators-only",
             Self::NoSuchHalf(_) => "no-such-half",
+            Self::NoSuchHost(_) => "no-such-host",
+            Self::OwnHost(_) => "own-host",
             Self::NoSuchRoute { .. } => "no-such-route",
             Self::WrongMethod { .. } => "wrong-method",
             Self::BadRequest(_) => "bad-request",
@@ -114,8 +125,10 @@ impl Refusal {
             Self::NoSuchHalf(_) => {
                 "`ovn-peerctl list` shows every half of yours by project, network and name"
             }
+            Self::NoSuchHost(_) => "`ovn-peerctl host list` shows the hosts that declare something",
+            Self::OwnHost(_) => "remove its files: what this host declares is what they say",
             Self::NoSuchRoute { .. } => {
-                "the routes are /v1/halves, /v1/status, /v1/plan, /v1/withdrawals/confirm and /v1/reload"
+                "the routes are /v1/halves, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals/confirm and /v1/reload"
             }
             Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
             Self::BadRequest(_) => "correct the request",

@@ -6,7 +6,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use tokio::sync::watch;
 use tokio::time;
@@ -17,7 +17,7 @@ use super::{
     Candidate, Confirmed, Filter, MAX_BODY_BYTES, Question, REQUEST_TIME, Refusal, Reloaded,
 };
 use crate::declare::{HalfKey, NetworkKey};
-use crate::view::{HalfDetail, HalfView, PlanView, StatusView, Viewer};
+use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
@@ -31,6 +31,8 @@ pub(super) fn router(door: Door) -> Router {
         .route("/v1/plan", get(plan).post(plan_candidate))
         .route("/v1/withdrawals/confirm", post(confirm))
         .route("/v1/reload", post(reload))
+        .route("/v1/hosts", get(hosts))
+        .route("/v1/hosts/{name}", delete(forget))
         .route_layer(middleware::from_fn(operators_only));
     everybody
         .merge(operators)
@@ -122,6 +124,18 @@ async fn confirm(State(door): State<Door>) -> Answer<Confirmed> {
 
 async fn reload(State(door): State<Door>) -> Answer<Reloaded> {
     door.ask(Question::Reload).await.map(Json)
+}
+
+async fn hosts(State(door): State<Door>) -> Answer<Vec<HostView>> {
+    door.ask(Question::Hosts).await.map(Json)
+}
+
+async fn forget(
+    State(door): State<Door>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer<HostView> {
+    let Path(name) = path?;
+    door.ask(|answer| Question::Forget(name, answer)).await?.map(Json)
 }
 
 async fn no_such_route(request: Request) -> Refusal {

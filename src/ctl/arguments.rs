@@ -79,10 +79,25 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// List the hosts that declare something, or forget one that is gone for good.
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Read every declaration file again, and wait until that is folded in.
     Reload,
     /// Release the withdrawals that the daemon holds because they are so many.
     Confirm,
+}
+
+/// What to do about hosts.
+#[derive(Debug, Subcommand)]
+pub(super) enum HostCommand {
+    /// List the hosts that declare something.
+    List,
+    /// Drop what a host has declared. One that lives declares it anew: remove its files first.
+    Forget {
+        /// The host.
+        name: String,
+    },
 }
 
 fn parse_state(word: &str) -> Result<State, ValueError> {

@@ -44,6 +44,10 @@ impl Client {
         self.ask(Method::POST, path, Bytes::new()).await
     }
 
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
+        self.ask(Method::DELETE, path, Bytes::new()).await
+    }
+
     pub(super) async fn post_json<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -32,9 +32,9 @@ use crate::control::{Candidate, Confirmed, Filter, Reloaded};
 use crate::daemon::candidate::candidate_of;
 use crate::daemon::files::{Files, read_settings};
 use crate::declare::Severity;
-use crate::view::{HalfDetail, HalfView, PlanView, StatusView};
+use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView};
 
-use arguments::{Arguments, Command, Format};
+use arguments::{Arguments, Command, Format, HostCommand};
 use client::Client;
 use error::CtlError;
 
@@ -94,6 +94,15 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             };
             show(format, &plan, render::plan)?;
             return Ok(if plan.is_empty() { 0 } else { CHANGES });
+        }
+        Command::Host(HostCommand::List) => {
+            let hosts: Vec<HostView> = client.get("/v1/hosts").await?;
+            show(format, &hosts, |hosts| render::hosts(hosts))?;
+        }
+        Command::Host(HostCommand::Forget { name }) => {
+            let path = client::path(&["v1", "hosts", &name]);
+            let host: HostView = client.delete(&path).await?;
+            show(format, &host, render::forgotten)?;
         }
         Command::Reload => {
             let reloaded: Reloaded = client.post("/v1/reload").await?;

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::text::{age, moment, plain};
 use crate::control::{Confirmed, Reloaded};
-use crate::view::{HalfDetail, HalfView, PlanView, PlannedAction, PlannedPrefix, StatusView};
+use crate::view::{
+    HalfDetail, HalfView, HostView, PlanView, PlannedAction, PlannedPrefix, StatusView,
+};
 
 /// `list`.
 pub(super) fn halves(halves: &[HalfView], now: Timestamp) -> String {
@@ -97,6 +99,24 @@ pub(super) fn status(status: &StatusView) -> String {
         text.push_str("\n`ovn-peerctl confirm` lets the held withdrawals go on.\n");
     }
     text
+}
+
+/// `host list`.
+pub(super) fn hosts(hosts: &[HostView]) -> String {
+    let mut table = table();
+    table.set_header(["HOST", "HALVES", "NETWORKS", ""]);
+    for host in hosts {
+        let own = if host.own { "this host" } else { "" };
+        let (halves, networks) = (host.halves.to_string(), host.networks.to_string());
+        table.add_row(cells([host.name.clone(), halves, networks, own.to_owned()]));
+    }
+    lines(&table)
+}
+
+/// `host forget`.
+pub(super) fn forgotten(host: &HostView) -> String {
+    let (halves, networks) = (host.halves, host.networks);
+    plain(&format!("Forgetting {}: {halves} halves, {networks} bindings of networks.", host.name))
 }
 
 /// `plan`.

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 
 use crate::control::{Confirmed, Question, Refusal};
 use crate::declare::{PathSettings, Reading};
-use crate::engine::Event;
-use crate::view::PlanView;
+use crate::engine::{Event, NotForgotten};
+use crate::view::{HostView, PlanView};
 
 use super::candidate::reading_of;
 use super::events::Shell;
@@ -73,6 +73,8 @@ impl Shell {
                 self.fresh_readings.begin(&self.settings.paths, reply);
             }
             Question::Confirm(reply) => drop(reply.send(self.confirm())),
+            Question::Hosts(reply) => drop(reply.send(self.engine.hosts())),
+            Question::Forget(host, reply) => drop(reply.send(self.forget(host))),
             Question::Reload(reply) => self.reload(Some(reply)),
         }
     }
@@ -85,6 +87,14 @@ impl Shell {
             Err(Refusal::NotSynced)
         };
         drop(reply.send(plan));
+    }
+
+    fn forget(&mut self, host: String) -> Result<HostView, Refusal> {
+        self.engine.forget(&host).map_err(|why| match why {
+            NotForgotten::Own => Refusal::OwnHost(host),
+            NotForgotten::Unknown => Refusal::NoSuchHost(host),
+            NotForgotten::NotSynced => Refusal::NotSynced,
+        })
     }
 
     fn confirm(&mut self) -> Confirmed {

@@ -7,6 +7,7 @@
 //! without the lock.
 
 mod batch;
+mod hosts;
 mod notice;
 mod plan;
 mod progress;
@@ -18,6 +19,7 @@ mod writer;
 
 use std::time::Duration;
 
+pub use hosts::NotForgotten;
 pub use notice::{Level, Notice};
 pub use state::Unit;
 pub use writer::Submission;

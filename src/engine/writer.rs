@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::declare::NetworkKey;
+use crate::declare::{Host, NetworkKey};
 use crate::northbound::{Id, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{Operation, OperationResult, TransactError};
@@ -56,6 +56,10 @@ pub(super) struct Writer {
     pub(super) role: Option<Role>,
     /// What a standby found to differ: for the active instance to mend, or for us once we are it.
     parked: BTreeSet<Unit>,
+    /// Hosts whose declarations are to be dropped.
+    pub(super) forgotten: BTreeSet<Host>,
+    /// Those of the transaction under way.
+    forgetting: BTreeSet<Host>,
     under_way: Option<UnderWay>,
     last_id: u64,
     most_groups: usize,
@@ -75,6 +79,8 @@ impl Default for Writer {
         Self {
             role: None,
             parked: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            forgetting: BTreeSet::new(),
             under_way: None,
             last_id: 0,
             most_groups: MOST_GROUPS,
@@ -210,10 +216,17 @@ impl Engine {
             && self.writer.under_way.is_none()
             && self.writer.paused_until.is_none();
         let role = self.writer.role.filter(|_| may_write)?;
+        let northbound = self.northbound.as_ref()?;
+        let forgetting = super::hosts::forget(self.writer.forgotten.iter(), northbound);
+        if !forgetting.is_empty() {
+            self.writer.forgetting = std::mem::take(&mut self.writer.forgotten);
+            self.counters.transactions += 1;
+            return Some(self.writer.submission(BTreeSet::new(), 1, forgetting));
+        }
+        self.writer.forgotten.clear();
         if self.state.dirty.is_empty() {
             return None;
         }
-        let northbound = self.northbound.as_ref()?;
         let untagged = std::mem::take(&mut self.writer.untagged);
         if !untagged.is_empty() {
             self.writer.tagged.extend(untagged.iter().cloned());
@@ -290,10 +303,14 @@ impl Engine {
         self.notices.pairs(pairs);
         // Compared once more in any case: only what the northbound holds counts.
         self.state.dirty.extend(done.units.iter().cloned());
+        let forgot = std::mem::take(&mut self.writer.forgetting);
         let Err(error) = result else {
             self.writer.succeeded();
             return;
         };
+        if error.is_retryable() {
+            self.writer.forgotten.extend(forgot);
+        }
         self.counters.transactions_failed += 1;
         self.notices.transaction_failed(&error);
         // What a standby inserts another host may have inserted first.

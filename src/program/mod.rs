@@ -19,4 +19,4 @@ pub use link::link_rows;
 pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
 pub use row::{DesiredRow, RouterRow};
 pub use summary::{planned_registration, planned_row, summarise};
-pub use transaction::{Transaction, tag_registrations};
+pub use transaction::{Transaction, drop_entries, tag_registrations};

@@ -79,6 +79,20 @@ pub fn tag_registrations(networks: impl Iterator<Item = Id>) -> Vec<Operation> {
     operations
 }
 
+/// Takes entries out of registrations: what a host that is gone has declared.
+#[must_use]
+pub fn drop_entries(registrations: impl Iterator<Item = (Uuid, Vec<String>)>) -> Vec<Operation> {
+    let column = column_name(ADDRESS_SET, address_set::EXTERNAL_IDS);
+    registrations
+        .filter(|(_, keys)| !keys.is_empty())
+        .map(|(row, keys)| Operation::Mutate {
+            table: table_name(ADDRESS_SET),
+            selection: Where::Uuid(row),
+            mutations: vec![(column, Mutator::Delete, Datum::strings(keys))],
+        })
+        .collect()
+}
+
 /// What a router's references gain and lose.
 #[derive(Debug, Default)]
 struct References {

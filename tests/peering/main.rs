@@ -25,6 +25,7 @@ mod crash;
 mod drift;
 mod files;
 mod flows;
+mod hosts;
 mod isolation;
 mod names;
 mod owned;

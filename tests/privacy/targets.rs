@@ -195,6 +195,8 @@ fn routes(site: &Site, target: &str, keep: &mut impl FnMut(String, Output)) {
         (&[], "/v1/plan".to_owned()),
         (&["-H", json, "--data", r#"{"networks": {}, "peerings": {}}"#], "/v1/plan".to_owned()),
         (post, "/v1/reload".to_owned()),
+        (&[], "/v1/hosts".to_owned()),
+        (&["-X", "DELETE"], "/v1/hosts/hv2".to_owned()),
         (post, "/v1/withdrawals/confirm".to_owned()),
     ] {
         keep(format!("curl {arguments:?} {path}"), site.curl(BLUE.uid, arguments, &path));

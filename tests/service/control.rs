@@ -90,6 +90,10 @@ fn answer(question: Question) {
             drop(answer.send(Ok(PlanView { held: held.collect(), ..PlanView::default() })));
         }
         Question::Confirm(answer) => drop(answer.send(Confirmed::default())),
+        Question::Hosts(answer) => drop(answer.send(Vec::new())),
+        Question::Forget(name, answer) => {
+            drop(answer.send(Err(ovn_peerd::control::Refusal::NoSuchHost(name))))
+        }
         Question::Reload(answer) => {
             drop(answer.send(Reloaded { halves: 3, ..Reloaded::default() }))
         }

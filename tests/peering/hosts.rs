@@ -1,0 +1,173 @@
+//! Several hosts on one northbound, a daemon on each (B9): halves on different hosts, one that programs, and failover.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::lab::command::poll;
+use crate::lab::daemon::Daemon;
+use crate::lab::host::Host;
+use crate::owned::{contents, foreign, link_rows, owned};
+use crate::tenants::{BLUE, GREEN, half, wait_all_active};
+
+/// Longer than any failover takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+const RATE: u32 = 100;
+
+/// A daemon for a host of this name, which binds blue's, green's and red's networks.
+fn start(lab: &Lab, host: &str) -> Daemon {
+    let daemon = Daemon::prepare(lab, host, "");
+    for (project, network, router) in
+        [("blue", "web", "a"), ("green", "db", "b"), ("red", "x", "c")]
+    {
+        daemon.bind_network(project, network, router);
+    }
+    daemon.start_again();
+    daemon
+}
+
+fn is_active(daemon: &Daemon) -> bool {
+    let status = daemon.ctl(&["status", "--format", "json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+    status["northbound"]["active"] == true
+}
+
+fn plans_nothing(daemon: &Daemon) {
+    let plan = daemon.ctl(&["plan"]);
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stdout));
+}
+
+/// What the holder of the lock has made of the routers.
+fn programmed(lab: &Lab) -> Vec<String> {
+    contents(&lab.dump()).into_iter().filter(|row| !row.starts_with("Address_Set")).collect()
+}
+
+/// What both show of all halves, but for the moments of asking.
+fn assert_same_view(one: &Daemon, other: &Daemon) {
+    poll("both hosts show the same", LIMIT, || {
+        let (one, other) = (one.list(), other.list());
+        if one == other { Ok(()) } else { Err(format!("{one:?}\n{other:?}")) }
+    });
+}
+
+#[test]
+fn b9_halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
+    let lab = Lab::single_chassis();
+    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
+    lab.add_network("c", &["10.3.0.0/24"]);
+    let (a1, b1) = (lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1));
+    lab.settle();
+    let (hv1, hv2) = (start(&lab, "hv1"), start(&lab, "hv2"));
+    let theirs = foreign(&lab);
+    assert!(is_active(&hv1) && !is_active(&hv2));
+    hv2.declare("green", &half("to-web", "db", "blue/web"));
+    hv1.wait_state("green", "db", "to-web", "pending-peer");
+    Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
+    hv1.declare("blue", &half("to-db", "web", "green/db"));
+    wait_all_active(&hv1);
+    wait_all_active(&hv2);
+    assert_same_view(&hv1, &hv2);
+    assert_eq!(hv1.list()[1]["hosts"][0], "hv2");
+    a1.assert_reaches(&b1);
+    b1.assert_tcp(&a1);
+    let (rows, written) = (contents(&lab.dump()), lab.northbound_transactions());
+    for daemon in [&hv1, &hv2] {
+        daemon.kill9();
+        a1.assert_reaches(&b1);
+    }
+    for daemon in [&hv2, &hv1] {
+        daemon.start_again();
+        wait_all_active(daemon);
+        plans_nothing(daemon);
+    }
+    assert_eq!(contents(&lab.dump()), rows);
+    assert_eq!(lab.northbound_transactions(), written, "nothing changed, nothing written");
+    // A host that is gone for good stays declared until it is forgotten.
+    hv2.kill9();
+    let listed = hv1.ctl(&["host", "list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("hv2"), "{listed:?}");
+    a1.assert_reaches(&b1);
+    assert!(!hv1.ctl(&["host", "forget", "hv1"]).status.success(), "its own files say that");
+    assert!(!hv1.ctl(&["host", "forget", "hv3"]).status.success(), "there is none");
+    assert!(hv1.ctl(&["host", "forget", "hv2"]).status.success());
+    hv1.wait_state("blue", "web", "to-db", "disconnected");
+    lab.sync();
+    Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
+    assert_eq!(link_rows(&lab.dump()).len(), 0);
+    foreign(&lab).assert_same_as(&theirs);
+    // It was not gone after all: it declares its half anew.
+    hv2.start_again();
+    wait_all_active(&hv1);
+    a1.assert_reaches(&b1);
+    hv1.withdraw("blue");
+    hv2.withdraw("green");
+    poll("nothing of ours is left", LIMIT, || match owned(&lab.dump()).as_slice() {
+        [] => Ok(()),
+        [first, ..] => Err(format!("{first:?}")),
+    });
+    foreign(&lab).assert_same_as(&theirs);
+}
+
+/// B9: the holder of the lock is killed, or stopped; another takes over, no packet is lost, and one that wakes does no harm.
+#[test]
+fn b9_failover_loses_no_packet_and_a_holder_that_wakes_does_no_harm() {
+    let lab = Lab::single_chassis();
+    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
+    lab.add_network("c", &["10.3.0.0/24"]);
+    let (a1, b1) = (lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1));
+    lab.settle();
+    let (hv1, hv2) = (start(&lab, "hv1"), start(&lab, "hv2"));
+    for daemon in [&hv1, &hv2] {
+        daemon.declare("blue", &half("to-db", "web", "green/db"));
+        daemon.declare("green", &half("to-web", "db", "blue/web"));
+    }
+    wait_all_active(&hv1);
+    wait_all_active(&hv2);
+    a1.assert_reaches(&b1);
+    let theirs = foreign(&lab);
+    let stream = a1.stream(b1.v4(), RATE);
+    let red = half("to-web", "x", "blue/web");
+    let blue = half("to-db", "web", "green/db") + &half("to-red", "web", "red/x");
+    for (how, stop) in [("stopped", true), ("killed", false)] {
+        let (holder, other) = if is_active(&hv1) { (&hv1, &hv2) } else { (&hv2, &hv1) };
+        if stop {
+            holder.process().pause();
+        } else {
+            holder.kill9();
+        }
+        let begin = Instant::now();
+        other.declare("red", &red);
+        other.declare("blue", &blue);
+        other.wait_until("the new peering is active", |halves| {
+            let active = halves.iter().filter(|h| h["state"] == "active").count();
+            if active == 4 { Ok(()) } else { Err(format!("{halves:?}")) }
+        });
+        let taken = begin.elapsed();
+        println!("the holder is {how}: a new peering is active after {taken:?}");
+        assert!(taken < LIMIT);
+        assert!(is_active(other));
+        let rows = programmed(&lab);
+        if stop {
+            holder.process().resume();
+        } else {
+            holder.start_again();
+        }
+        assert_same_view(&hv1, &hv2);
+        assert_eq!(
+            programmed(&lab),
+            rows,
+            "one that wakes says what it declares, and programs nothing"
+        );
+        assert!(is_active(other) && !is_active(holder));
+        plans_nothing(other);
+        other.declare("blue", &half("to-db", "web", "green/db"));
+        other.withdraw("red");
+        other.wait_until("only the first peering is left", |halves| {
+            if halves.len() == 2 { Ok(()) } else { Err(format!("{halves:?}")) }
+        });
+    }
+    let report = stream.finish();
+    assert_eq!(report.sent, report.received, "{report:?}");
+    foreign(&lab).assert_same_as(&theirs);
+}
