@@ -63,7 +63,8 @@ fn replaced(lab: &Lab, hosts: &Hosts<'_>, fail: impl Fn(), mend: impl Fn()) {
     let took = start.elapsed();
     let second = hosts.writer();
     println!("hv{} has done it {took:?} after hv{} was taken away", second + 1, first + 1);
-    assert!(second != first && took < TAKEN_OVER, "it took {took:?}");
+    let log = || hosts.daemons[second].log();
+    assert!(second != first && took < TAKEN_OVER, "it took {took:?}:\n{}", log());
     hosts.red.guest.assert_reaches(&hosts.green.guest);
     hosts.wait(Some("active"), Some("active"));
     println!("{} packets, none lost", assert_none_lost(streams));
