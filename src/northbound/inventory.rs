@@ -3,7 +3,7 @@
 //! Owns the reverse references that OVSDB does not keep. Folding the changes of one update costs
 //! what changed, and says what they touched; whom that concerns is for the engine to know.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sorted_vec::SortedSet;
 use uuid::Uuid;
@@ -51,6 +51,8 @@ pub struct Inventory {
     switch_ports_to: HashMap<Box<str>, SortedSet<Uuid>>,
     /// Switch -> its localnet ports.
     localnets: HashMap<Uuid, SortedSet<Uuid>>,
+    /// Switches with a VM's port at least.
+    inhabited: HashSet<Uuid>,
     units: BTreeMap<UnitId, SortedSet<(TableId, Uuid)>>,
 }
 
@@ -107,6 +109,15 @@ impl Inventory {
         let ports = self.switch_ports_to.get(router_port);
         ports.into_iter().flat_map(|ports| ports.iter()).any(|port| {
             self.switch_of.get(port).is_some_and(|switch| self.localnets.contains_key(switch))
+        })
+    }
+
+    /// Whether a router port is on a switch with a VM's port.
+    #[must_use]
+    pub fn leads_to_workload(&self, router_port: &str) -> bool {
+        let ports = self.switch_ports_to.get(router_port);
+        ports.into_iter().flat_map(|ports| ports.iter()).any(|port| {
+            self.switch_of.get(port).is_some_and(|switch| self.inhabited.contains(switch))
         })
     }
 
@@ -270,6 +281,20 @@ impl Inventory {
                 self.place_switch_port(replica, port, row, touched);
             }
         }
+        self.review_workload(replica, change.uuid, touched);
+    }
+
+    /// Looks whether a switch has a VM's port: one that is not among those that are read. There
+    /// are few of those, so that the first is soon found.
+    fn review_workload(&mut self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
+        let row = replica.row(LOGICAL_SWITCH, switch);
+        let mut ports = row.into_iter().flat_map(|row| cell(row, logical_switch::PORTS).uuids());
+        let inhabited = ports.any(|port| replica.row(SWITCH_PORT, port).is_none());
+        let differs =
+            if inhabited { self.inhabited.insert(switch) } else { self.inhabited.remove(&switch) };
+        if differs {
+            self.touch_routers_on(replica, switch, touched);
+        }
     }
 
     fn fold_switch_port(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
@@ -288,6 +313,12 @@ impl Inventory {
         }
         if let Some(row) = new {
             self.place_switch_port(replica, change.uuid, row, touched);
+        }
+        // A port that became a VM's, or ceased to be one, came or went here.
+        if change.old.is_some() != new.is_some()
+            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
+        {
+            self.review_workload(replica, switch, touched);
         }
     }
 
@@ -310,7 +341,7 @@ impl Inventory {
         }
     }
 
-    /// A switch became an uplink or ceased to be one: so did the router ports on it.
+    /// A switch became an uplink or inhabited, or ceased to be: that concerns the routers on it.
     fn touch_routers_on(&self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
         let Some(row) = replica.row(LOGICAL_SWITCH, switch) else { return };
         for port in cell(row, logical_switch::PORTS).uuids() {

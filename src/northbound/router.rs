@@ -78,6 +78,8 @@ pub struct RouterFacts {
     pub tables: SortedSet<Arc<str>>,
     /// Static routes of others.
     pub routes: Vec<ForeignRoute>,
+    /// Whether a VM's port is on a switch of an inward port.
+    pub workload: bool,
     /// Reroute policies of others.
     pub reroutes: Vec<ForeignPolicy>,
 }
@@ -97,6 +99,7 @@ impl RouterFacts {
             uplinks: SortedSet::new(),
             tables: vec![Arc::from("")].into(),
             routes: Vec::new(),
+            workload: false,
             reroutes: Vec::new(),
         };
         for port in cell(router, logical_router::PORTS).uuids() {
@@ -146,6 +149,7 @@ impl RouterFacts {
             self.outward.extend(networks);
         } else {
             self.inward.extend(networks);
+            self.workload |= inventory.leads_to_workload(&name);
             if let Some(table) = cell(row, router_port::OPTIONS).get("route_table") {
                 self.tables.find_or_insert(table.into());
             }

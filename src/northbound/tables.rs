@@ -14,10 +14,6 @@ pub const DATABASE: &str = "OVN_Northbound";
 /// without hyphens.
 pub const LOCK: &str = "ovn_peerd";
 
-const fn of_type(text: &'static str) -> Clause {
-    Clause { column: "type", function: Function::Equal, value: Constant::String(text) }
-}
-
 /// Writes each table once: its position, its name, its columns in order, and what is asked for.
 macro_rules! tables {
     ($($(#[$meta:meta])* $table:ident = $id:literal, $module:ident, $name:literal,
@@ -135,9 +131,14 @@ tables! {
         /// Strong references to `Logical_Switch_Port`.
         PORTS = 0, "ports";
     }
-    /// Switch ports: only those of type `router` and `localnet` are read.
-    SWITCH_PORT = 7, switch_port, "Logical_Switch_Port", Some(Condition(&[of_type("router"), of_type("localnet")])), {
-        /// `router` or `localnet`.
+    /// Switch ports: all but those of VMs, whose type is empty. A port of a switch that is not
+    /// among these is a VM's: that one is there is known without reading any.
+    SWITCH_PORT = 7, switch_port, "Logical_Switch_Port", Some(Condition(&[Clause {
+        column: "type",
+        function: Function::NotEqual,
+        value: Constant::String(""),
+    }])), {
+        /// `router`, `localnet` and others, of which nothing more is asked.
         TYPE = 0, "type";
         /// `router-port` names the router port at the other end.
         OPTIONS = 1, "options";
