@@ -22,7 +22,7 @@ mod intake;
 mod memory;
 
 pub use guard::Held;
-pub use memory::Remembered;
+pub use memory::{LastGood, Remembered};
 
 /// The declarations in effect, and what is wrong with those that are not.
 #[derive(Clone, Debug)]
@@ -200,6 +200,15 @@ impl Book {
     #[must_use]
     pub fn rejection(&self, key: &RejectionKey) -> Option<&Rejection> {
         self.rejections.standing(key).map(|claim| &claim.value)
+    }
+
+    /// The rejections in effect of one network, by who is rejected.
+    pub fn rejections_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Rejection> {
+        let from = NetworkKey::new("", "");
+        self.rejections
+            .from(RejectionKey { network: network.clone(), from })
+            .map(|claim| &claim.value)
+            .take_while(move |rejection| rejection.key.network == *network)
     }
 
     /// All rejections in effect, by key.

@@ -25,7 +25,7 @@ mod settings;
 mod settings_file;
 mod source;
 
-pub use book::{Book, Changed, Held, Remembered};
+pub use book::{Book, Changed, Held, LastGood, Remembered};
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use model::{

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::book::{Book, Changed};
-use super::model::{Half, HalfKey, Network, NetworkKey, RouterRef};
+use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey, RouterRef};
 
 /// The name of a host, as its settings or its system give it.
 pub type Host = Arc<str>;
@@ -20,6 +20,8 @@ pub struct Others {
     pub networks: Vec<(Host, Network)>,
     /// Halves, in the order of names and then hosts.
     pub halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
+    /// Rejections, with the hosts that declare them.
+    pub rejections: BTreeMap<RejectionKey, Vec<Host>>,
 }
 
 /// All declarations.
@@ -30,6 +32,7 @@ pub struct Roll {
     pub book: Book,
     networks: BTreeMap<NetworkKey, Vec<(Host, Network)>>,
     halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
+    rejections: BTreeMap<RejectionKey, Vec<Host>>,
 }
 
 /// What hosts say of one thing.
@@ -80,7 +83,8 @@ impl Roll {
     /// Of a host with this book, before it knows of others.
     #[must_use]
     pub fn new(book: Book, host: Host) -> Self {
-        Self { host, book, networks: BTreeMap::new(), halves: BTreeMap::new() }
+        let (networks, halves, rejections) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { host, book, networks, halves, rejections }
     }
 
     /// This host.
@@ -171,6 +175,19 @@ impl Roll {
         self.book.half(key).is_some() || self.halves.contains_key(key)
     }
 
+    /// Whether any host declares a rejection.
+    #[must_use]
+    pub fn rejects(&self, key: &RejectionKey) -> bool {
+        self.book.rejection(key).is_some() || self.rejections.contains_key(key)
+    }
+
+    /// All rejections that any host declares.
+    #[must_use]
+    pub fn rejections(&self) -> BTreeSet<RejectionKey> {
+        let own = self.book.rejections().map(|rejection| rejection.key.clone());
+        own.chain(self.rejections.keys().cloned()).collect()
+    }
+
     /// How many halves and networks each host declares.
     #[must_use]
     pub fn hosts(&self) -> BTreeMap<Host, (usize, usize)> {
@@ -182,6 +199,9 @@ impl Roll {
         for (host, _) in self.networks.values().flatten() {
             hosts.entry(Arc::clone(host)).or_default().1 += 1;
         }
+        for host in self.rejections.values().flatten() {
+            hosts.entry(Arc::clone(host)).or_default();
+        }
         hosts
     }
 
@@ -190,9 +210,14 @@ impl Roll {
     pub fn others(&self, network: &NetworkKey) -> Others {
         let first = HalfKey { network: network.clone(), name: "".into() };
         let halves = self.halves.range(first..).take_while(|(key, _)| key.network == *network);
+        let none = NetworkKey::new("", "");
+        let first = RejectionKey { network: network.clone(), from: none };
+        let rejections =
+            self.rejections.range(first..).take_while(|(key, _)| key.network == *network);
         Others {
             networks: self.networks.get(network).cloned().unwrap_or_default(),
             halves: halves.map(|(key, said)| (key.clone(), said.clone())).collect(),
+            rejections: rejections.map(|(key, hosts)| (key.clone(), hosts.clone())).collect(),
         }
     }
 
@@ -211,6 +236,16 @@ impl Roll {
         for key in before.halves.keys().filter(|key| !others.halves.contains_key(key)) {
             self.halves.remove(key);
             changed.halves.insert(key.clone());
+        }
+        for key in before.rejections.keys().filter(|key| !others.rejections.contains_key(key)) {
+            self.rejections.remove(key);
+            changed.rejections.insert(key.clone());
+        }
+        for (key, hosts) in others.rejections {
+            if before.rejections.get(&key) != Some(&hosts) {
+                self.rejections.insert(key.clone(), hosts);
+                changed.rejections.insert(key);
+            }
         }
         for (key, said) in others.halves {
             if before.halves.get(&key) != Some(&said) {

@@ -7,6 +7,7 @@
 //! without the lock.
 
 mod batch;
+mod history;
 mod hosts;
 mod notice;
 mod plan;
@@ -59,6 +60,10 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
+/// The wall clock may be put forward while nothing else happens: while something waits for it, it
+/// is looked at so often.
+const LONGEST_TRUST_IN_CLOCK: Duration = Duration::from_secs(60);
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -72,6 +77,8 @@ pub struct Engine {
     wants_lock: bool,
     notices: Notices,
     counters: Counters,
+    /// When it was handed something last.
+    last: Option<Now>,
 }
 
 impl Engine {
@@ -89,12 +96,13 @@ impl Engine {
             writer: Writer::default(),
             notices: Notices::default(),
             counters: Counters::default(),
+            last: None,
         }
     }
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        self.state.roll.book.configure(settings);
+        self.state.configure(settings, self.northbound.as_ref());
     }
 
     /// Takes in what has happened.
@@ -109,6 +117,9 @@ impl Engine {
             }
             Event::Tick => {}
         }
+        let went_back = self.last.is_some_and(|last| now.wall < last.wall);
+        self.last = Some(now);
+        self.state.wake(now.wall, went_back);
         self.writer.wake(&mut self.state, now);
         self.resolve(now);
         self.watch_holder(now);
@@ -140,7 +151,16 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline());
+        let deadlines = deadlines.chain(self.lifetime());
         deadlines.min_by_key(|deadline| deadline.at)
+    }
+
+    /// When a request expires, or a half that ended is to be forgotten.
+    fn lifetime(&self) -> Option<Deadline> {
+        let (last, due) = (self.last?, self.state.due()?);
+        let wait = Duration::try_from(due.duration_since(last.wall)).unwrap_or_default();
+        let at = last.since_start + wait.min(LONGEST_TRUST_IN_CLOCK);
+        Some(Deadline { at, why: "time changes what is said of a half" })
     }
 
     /// What is worth a line in the log since the last call.

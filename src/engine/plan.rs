@@ -32,7 +32,7 @@ impl Engine {
         if let Some(northbound) = &self.northbound {
             // What is held would be written once it is confirmed: that is what to look at.
             book.confirm();
-            let mut state = State::with(roll);
+            let mut state = State::with(roll, self.state.policy().clone());
             if let Some(transaction) = recompute(&mut state, northbound, now) {
                 describe(&transaction, northbound, &mut plan);
             }

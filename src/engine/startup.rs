@@ -35,10 +35,13 @@ fn remembered(host: &str, northbound: &Northbound) -> Remembered {
         let Some(network) = network_of(tags) else { continue };
         let own = declared_by(host, &network, tags);
         if let Some((file, binding)) = own.binding {
-            files.entry(file).or_default().0.push(binding);
+            files.entry(file).or_default().networks.push(binding);
         }
         for (file, half) in own.halves {
-            files.entry(file).or_default().1.push(half);
+            files.entry(file).or_default().halves.push(half);
+        }
+        for (file, rejection) in own.rejections {
+            files.entry(file).or_default().rejections.push(rejection);
         }
     }
     files

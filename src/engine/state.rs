@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::declare::{Book, Changed, HalfKey, Host, NetworkKey, PeeringKey, Roll, Settings};
+use crate::declare::{
+    Book, Changed, HalfKey, Host, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Roll,
+    Settings,
+};
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
-use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, RecordedState, UnitId};
-use crate::peering::{Local, Resolved, Resolver};
+use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
+use crate::peering::{Ground, Local, Node, Resolved, Resolver, Standing};
 use crate::program::{self, Base, Entries, RegistrationDiff, RowDiff};
+
+use super::history::History;
 
 /// Something that is compared with the northbound as a whole. Orphans sort first: what is no
 /// longer wanted goes before, or together with, what it stood on.
@@ -61,27 +66,59 @@ pub(super) struct State {
     pub(super) dirty: BTreeSet<Unit>,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
     pub(super) begun: bool,
-    /// Since when each half stands where it stands.
-    since: BTreeMap<HalfKey, (RecordedState, Timestamp)>,
+    /// The operator's policy.
+    policy: PolicySettings,
+    /// The record that each half shall have.
+    noted: BTreeMap<HalfKey, HalfRecord>,
+    /// Halves that ended a short while ago.
+    pub(super) history: History,
 }
 
 impl State {
     pub(super) fn new(settings: &Settings, host: Host) -> Self {
-        Self::with(Roll::new(Book::new(settings), host))
+        Self::with(Roll::new(Book::new(settings), host), settings.policy.clone())
     }
 
-    pub(super) fn with(roll: Roll) -> Self {
+    pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
-        Self { roll, resolver, dirty, begun: false, since: BTreeMap::new() }
+        let (noted, history) = (BTreeMap::new(), History::default());
+        Self { roll, resolver, dirty, begun: false, policy, noted, history }
+    }
+
+    /// The policy in effect.
+    pub(super) fn policy(&self) -> &PolicySettings {
+        &self.policy
+    }
+
+    /// Takes over another policy.
+    pub(super) fn configure(&mut self, settings: &Settings, northbound: Option<&Northbound>) {
+        self.roll.book.configure(settings);
+        if self.policy == settings.policy {
+            return;
+        }
+        self.policy = settings.policy.clone();
+        if let Some(northbound) = northbound.filter(|_| self.begun) {
+            self.resolver.configure(&self.policy, northbound);
+        }
+    }
+
+    /// Lets time have its effect; `went_back` says that the clock was put back.
+    pub(super) fn wake(&mut self, now: Timestamp, went_back: bool) {
+        self.resolver.wake(now, went_back);
+        self.dirty.extend(self.history.forget(now).into_iter().map(Unit::Network));
+    }
+
+    /// When time alone changes something next.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.resolver.due().into_iter().chain(self.history.due()).min()
     }
 
     pub(super) fn declared(&mut self, changed: &Changed, northbound: Option<&Northbound>) {
         let Some(northbound) = northbound.filter(|_| self.begun) else { return };
-        let (networks, halves) = (&changed.networks, &changed.halves);
-        self.resolver.declared(&self.roll, networks, halves, northbound);
+        self.resolver.declared(&self.roll, changed, &self.policy, northbound);
         for half in &changed.halves {
             if !self.roll.declares(half) {
-                self.since.remove(half);
+                self.noted.remove(half);
             }
         }
     }
@@ -89,44 +126,68 @@ impl State {
     /// Takes everything on the roll to the rules, and from here on what changes there.
     pub(super) fn declare_all(&mut self, northbound: &Northbound) {
         self.begun = true;
-        let (networks, halves) = (self.roll.networks(), self.roll.halves());
-        self.declared(&Changed { networks, halves, ..Changed::default() }, Some(northbound));
+        let changed = Changed {
+            networks: self.roll.networks(),
+            halves: self.roll.halves(),
+            rejections: self.roll.rejections(),
+        };
+        self.declared(&changed, Some(northbound));
     }
 
     /// Applies the rules to what is dirty there; what they touched is then dirty here.
     pub(super) fn resolve(&mut self, northbound: &Northbound, now: Timestamp) -> Resolved {
-        let resolved = self.resolver.resolve(&self.roll, northbound);
+        let resolved = self.resolver.resolve(&Ground {
+            roll: &self.roll,
+            northbound,
+            policy: &self.policy,
+            noted: &self.noted,
+            now,
+        });
         for pair in &resolved.pairs {
             let halves: Vec<HalfKey> = self.resolver.halves_of(pair).cloned().collect();
             for half in halves {
-                self.note_since(&half, now);
+                self.note(&half, now);
             }
         }
-        self.dirty.extend(resolved.orphans.iter().copied().map(Unit::Orphan));
+        let orphans = resolved.orphans.iter().filter_map(|unit| match unit {
+            UnitId::Network(id) => Some(*id),
+            UnitId::Peering(_) => None,
+        });
+        for id in orphans.chain(resolved.networks.iter().map(Id::of_network)) {
+            self.history.review(id, &self.roll, northbound, self.policy.history, now);
+        }
+        self.dirty.extend(resolved.orphans.iter().map(|unit| match unit {
+            UnitId::Network(id) => match self.history.key_of(*id) {
+                Some(network) => Unit::Network(network.clone()),
+                None => Unit::Orphan(*unit),
+            },
+            UnitId::Peering(_) => Unit::Orphan(*unit),
+        }));
         self.dirty.extend(resolved.pairs.iter().cloned().map(Unit::Pair));
         self.dirty.extend(resolved.networks.iter().cloned().map(Unit::Network));
         resolved
     }
 
-    /// What is recorded counts; else what was noted; else it is so since now.
-    fn note_since(&mut self, half: &HalfKey, now: Timestamp) {
+    /// Since when: what is recorded counts; else what was noted; else it is so since now.
+    fn note(&mut self, half: &HalfKey, now: Timestamp) {
         let Some(verdict) = self.resolver.verdict(half) else { return };
+        let Some(said) = self.resolver.said(half, &self.roll) else { return };
+        let target = &said.value.target;
         let state = verdict.standing.recorded();
-        let recorded = self.record(half).filter(|record| record.state == state);
-        let noted = self.since.get(half).filter(|(noted, _)| *noted == state).map(|(_, at)| *at);
-        let since = recorded.map(|record| record.since).or(noted).unwrap_or(now);
-        self.since.insert(half.clone(), (state, since));
+        let recorded = self.resolver.record(half).filter(|record| record.targets(target));
+        let was_linked = recorded.is_some_and(|record| record.was_linked);
+        let noted = self.noted.get(half).filter(|noted| noted.targets(target));
+        let same = |record: &&HalfRecord| record.state == state;
+        let past = recorded.filter(same).or(noted.filter(same)).map(|past| past.since);
+        let expired = verdict.lasting.expired.filter(|_| verdict.standing == Standing::Expired);
+        let since = expired.or(past).unwrap_or(now);
+        let record = HalfRecord::new(target, state, since, was_linked, verdict.lasting);
+        self.noted.insert(half.clone(), record);
     }
 
     /// Since when a half stands where it stands.
     pub(super) fn since(&self, half: &HalfKey) -> Option<Timestamp> {
-        self.since.get(half).map(|(_, since)| *since)
-    }
-
-    /// What is recorded of a half, if it is about its present target.
-    fn record(&self, half: &HalfKey) -> Option<&HalfRecord> {
-        let target = &self.resolver.said(half, &self.roll)?.value.target;
-        self.resolver.record(half).filter(|record| record.targets(target))
+        self.noted.get(half).map(|noted| noted.since)
     }
 
     /// What a unit wants changed in the northbound.
@@ -169,28 +230,22 @@ impl State {
         let book = &self.roll.book;
         let own = book.half(key).zip(book.origin_of_half(key));
         let own = own.map(|(half, file)| declared::half_entry(self.roll.host(), half, file));
-        let record = self.half_record(key).map(|record| (half_key(&key.name), record.to_text()));
+        let record = self.noted.get(key).map(|record| (half_key(&key.name), record.to_text()));
         own.into_iter().chain(record)
-    }
-
-    fn half_record(&self, key: &HalfKey) -> Option<HalfRecord> {
-        let target = &self.resolver.said(key, &self.roll)?.value.target;
-        let (state, since) = self.since.get(key)?.clone();
-        let was_linked = self.record(key).is_some_and(|record| record.was_linked);
-        Some(HalfRecord::new(target, state, since, was_linked))
     }
 
     fn network_changes(&self, key: &NetworkKey, northbound: &Northbound) -> UnitChanges {
         let id = Id::of_network(key);
         let node = self.resolver.networks().node(key);
-        let Some(node) = node.filter(|node| !node.halves().is_empty()) else {
+        let node = node.filter(|node| node.is_registered());
+        if node.is_none() && self.history.key_of(id).is_none() {
             return self.orphan_changes(UnitId::Network(id), northbound);
-        };
-        let ready = match node.local() {
+        }
+        let ready = match node.and_then(Node::local) {
             Some(Local::Ready(ready)) => Some(ready),
             Some(Local::Fault(_)) | None => None,
         };
-        let guard = ready.filter(|_| node.is_linked());
+        let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
         let desired = guard.map(|ready| program::guard_rows(id, ready)).unwrap_or_default();
         let router = ready.map(|ready| ready.network.router.to_string());
         let recorded = || northbound.network_record(id).and_then(|record| record.router);
@@ -200,7 +255,7 @@ impl State {
             // A router that is missed for a while is still the one.
             record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
         };
-        let entries = self.host_entries(key, node.halves(), northbound);
+        let entries = self.network_entries(key, node, northbound);
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
             rows: program::diff(UnitId::Network(id), desired, northbound),
@@ -208,21 +263,28 @@ impl State {
         }
     }
 
-    /// What this host says of a network itself, what it says no more, and records of halves that
-    /// nobody declares. Where the registration is gone, what others said is put back with it.
-    fn host_entries(
+    /// What this host says of a network itself, what it says no more, and what is left of halves
+    /// that nobody declares. Where the registration is gone, what others said is put back with it.
+    fn network_entries(
         &self,
         key: &NetworkKey,
-        halves: &[HalfKey],
+        node: Option<&Node>,
         northbound: &Northbound,
     ) -> Entries {
         let (book, host) = (&self.roll.book, self.roll.host());
         let binding = book.network(key).zip(book.origin_of_network(key));
-        let mut entries = Entries::new();
-        if binding.is_some() || book.halves_of(key).next().is_some() {
-            let (entry, text) = declared::host_entry(host, key, binding);
-            entries.insert(entry, Some(text));
-        }
+        let rejections = book.rejections_of(key).filter_map(|rejection| {
+            let file = book.origin_of_rejection(&rejection.key)?;
+            Some(declared::rejection_entry(host, &rejection.key, file))
+        });
+        let mut own: Vec<(String, String)> = rejections.collect();
+        let speaks = binding.is_some() || !own.is_empty() || book.halves_of(key).next().is_some();
+        own.extend((node.is_some() && speaks).then(|| declared::host_entry(host, key, binding)));
+        let mut entries: Entries =
+            own.into_iter().map(|(entry, text)| (entry, Some(text))).collect();
+        let ended = self.history.of(key);
+        let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
+        entries.extend(ended);
         let Some(tags) = northbound.registration(Id::of_network(key)) else {
             let others = declared::entries_of_others(key, &self.roll.others(key));
             entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
@@ -231,12 +293,19 @@ impl State {
         let half = |name: &str| HalfKey { network: key.clone(), name: name.into() };
         let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
             Some(Entry::Half(_, name)) => book.half(&half(name)).is_none(),
+            Some(Entry::Rejection(_, from)) => {
+                book.rejection(&RejectionKey { network: key.clone(), from }).is_none()
+            }
             Some(Entry::Host(_)) | None => !entries.contains_key(*entry),
         });
         let stale: Vec<String> = stale.map(str::to_owned).collect();
-        let ended = half_names(tags).filter(|name| halves.binary_search(&half(name)).is_err());
-        let ended = ended.map(half_key);
-        entries.extend(stale.into_iter().chain(ended).map(|key| (key, None)));
+        let halves = node.map(Node::halves).unwrap_or_default();
+        let over = half_names(tags).filter(|name| {
+            let half = half(name);
+            halves.binary_search(&half).is_err() && self.history.get(&half).is_none()
+        });
+        let over: Vec<String> = over.map(half_key).collect();
+        entries.extend(stale.into_iter().chain(over).map(|key| (key, None)));
         entries
     }
 
@@ -269,6 +338,7 @@ impl State {
             let changed = self.roll.set_others(&key, others);
             all.networks.extend(changed.networks);
             all.halves.extend(changed.halves);
+            all.rejections.extend(changed.rejections);
         }
         self.declared(&all, Some(northbound));
         all
@@ -284,7 +354,12 @@ impl UnitChanges {
             patch
                 .entries
                 .retain(|key, _| Entry::parse(key).is_some_and(|entry| entry.host() == host));
-            if northbound.registration(*network).is_some() || patch.entries.is_empty() {
+            let registration = northbound.registration(*network);
+            // What it has said already does not make the unit its own to mend.
+            if let Some(tags) = registration {
+                patch.entries.retain(|key, text| tags.get(key) != text.as_deref());
+            }
+            if registration.is_some() || patch.entries.is_empty() {
                 patch.base = None;
             }
         }

@@ -4,9 +4,12 @@
 //! it know (`peering::decide`). Rows, remotes and what OVN's servers say are the operator's: an
 //! error of a batch may name what is somebody else's.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, PeeringKey};
 use crate::northbound::owner::address_set_name;
-use crate::northbound::{End, Family, Id, UnitId};
+use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
 use crate::peering::{Local, Standing, Verdict, end_of};
 use crate::program::summarise;
 use crate::view::{
@@ -28,15 +31,20 @@ impl Engine {
     /// work follows its own halves, not all of them.
     #[must_use]
     pub fn list_for(&self, viewer: &Viewer) -> Vec<HalfView> {
-        let roll = &self.state.roll;
-        let view = |key: &HalfKey| self.half_view(key, viewer);
-        match viewer {
-            Viewer::Operator => roll.halves().iter().filter_map(view).collect(),
-            Viewer::Tenant(own) => {
-                let halves = own.iter().flat_map(|project| roll.halves_of_project(project));
-                halves.filter_map(|key| view(&key)).collect()
+        let (roll, history) = (&self.state.roll, &self.state.history);
+        let halves = match viewer {
+            Viewer::Operator => {
+                let mut halves = roll.halves();
+                halves.extend(history.halves().cloned());
+                halves
             }
-        }
+            Viewer::Tenant(own) => {
+                let ended = own.iter().flat_map(|project| history.of_project(project)).cloned();
+                let halves = own.iter().flat_map(|project| roll.halves_of_project(project));
+                halves.chain(ended).collect()
+            }
+        };
+        halves.iter().filter_map(|key| self.half_view(key, viewer)).collect()
     }
 
     /// One half in full, as operators see it.
@@ -52,7 +60,10 @@ impl Engine {
             return None;
         }
         let (roll, resolver) = (&self.state.roll, &self.state.resolver);
-        let half = resolver.said(key, roll)?.value;
+        let half = match resolver.said(key, roll) {
+            Some(said) => Cow::Borrowed(said.value),
+            None => Cow::Owned(ended_half(key, self.state.history.get(key)?)),
+        };
         let (local, remote) = self.prefixes(key);
         let id = Id::of_network(&key.network);
         Some(HalfDetail {
@@ -112,7 +123,12 @@ impl Engine {
     /// One half in a list.
     pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
         let roll = &self.state.roll;
-        let half = self.state.resolver.said(key, roll)?.value;
+        let Some(said) = self.state.resolver.said(key, roll) else {
+            let record = self.state.history.get(key)?;
+            let half = ended_half(key, record);
+            return Some(view(&half, Vec::new(), Shown::deleted(), Some(record.since)));
+        };
+        let half = said.value;
         let shown = match self.state.resolver.verdict(key) {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
@@ -125,6 +141,8 @@ impl Engine {
             Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
             Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
             Standing::Disconnected => (State::Disconnected, Reason::PeerWithdrew),
+            Standing::Rejected => (State::Rejected, Reason::PeerRejected),
+            Standing::Expired => (State::Expired, Reason::RequestExpired),
             Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
             Standing::PeerDisabled => (State::PeerDisabled, Reason::PeerAdministrativelyDown),
             Standing::Failed(reason) => (State::Failed, reason),
@@ -249,7 +267,29 @@ struct Shown {
     degraded: Vec<String>,
 }
 
+/// What is still known of a half that nobody declares any more.
+fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
+    Half {
+        key: key.clone(),
+        target: record.target(),
+        description: String::new(),
+        configured_status: ConfiguredStatus::Active,
+        config: BTreeMap::new(),
+        requested: None,
+    }
+}
+
 impl Shown {
+    fn deleted() -> Self {
+        Self {
+            state: State::Deleted,
+            reason: Some(Reason::Withdrawn),
+            explanation: Some("the half was withdrawn; it is shown for a while yet".to_owned()),
+            next_step: Some("none, or declare it again".to_owned()),
+            degraded: Vec::new(),
+        }
+    }
+
     fn waiting(reason: Reason, explanation: &str, next_step: &str) -> Self {
         Self {
             state: State::Provisioning,

@@ -1,7 +1,8 @@
 //! What each host declares of a network, as its registration carries it.
 //!
 //! Every host writes its own entries of `external_ids`, and nobody else's: its binding of the network
-//! under `ovn-peerd-host:HOST`, each half under `ovn-peerd-declared:HOST:NAME`. A host that is down
+//! under `ovn-peerd-host:HOST`, each half under `ovn-peerd-declared:HOST:NAME`, each rejection under
+//! `ovn-peerd-rejects:HOST:PROJECT:NETWORK`. A host that is down
 //! stays declared. An entry that does not parse counts as none; its host writes it anew.
 
 use std::borrow::Cow;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::declare::{
     ConfiguredStatus, Directory, FileId, Half, HalfKey, Host, Network, NetworkKey, NetworkType,
-    Others, RouterRef,
+    Others, Rejection, RejectionKey, RouterRef,
 };
 use crate::ovsdb::Value;
 
@@ -24,6 +25,9 @@ use super::registration::{NETWORK_KEY, to_text};
 const HOST_PREFIX: &str = "ovn-peerd-host:";
 /// Before a host's name, a colon and a half's name, the key of the half.
 const DECLARED_PREFIX: &str = "ovn-peerd-declared:";
+
+/// Before a host's name, a colon and who is rejected, the key of a rejection.
+const REJECTS_PREFIX: &str = "ovn-peerd-rejects:";
 
 /// A host's word on a network: who it is, and its binding if this host gives one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +69,23 @@ struct DeclaredRecord {
     requested: Option<Timestamp>,
 }
 
+/// A rejection, as its file gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct RejectionRecord {
+    file: String,
+}
+
+/// What one host declares of a network, and in which files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Its binding.
+    pub binding: Option<(FileId, Network)>,
+    /// The network's halves.
+    pub halves: Vec<(FileId, Half)>,
+    /// Whom the network rejects.
+    pub rejections: Vec<(FileId, Rejection)>,
+}
+
 /// An entry that a host writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
@@ -72,6 +93,8 @@ pub enum Entry<'a> {
     Host(Cow<'a, str>),
     /// Of a half.
     Half(Cow<'a, str>, &'a str),
+    /// Of a rejection.
+    Rejection(Cow<'a, str>, NetworkKey),
 }
 
 impl<'a> Entry<'a> {
@@ -81,6 +104,12 @@ impl<'a> Entry<'a> {
         if let Some(host) = key.strip_prefix(HOST_PREFIX) {
             return Some(Self::Host(plain(host)));
         }
+        if let Some(rest) = key.strip_prefix(REJECTS_PREFIX) {
+            let (host, from) = rest.split_once(':')?;
+            let (project, network) = from.split_once(':')?;
+            let from = NetworkKey::new(&*plain(project), &*plain(network));
+            return Some(Self::Rejection(plain(host), from));
+        }
         let (host, name) = key.strip_prefix(DECLARED_PREFIX)?.split_once(':')?;
         Some(Self::Half(plain(host), name))
     }
@@ -89,12 +118,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn host(&self) -> &str {
         match self {
-            Self::Host(host) | Self::Half(host, _) => host,
+            Self::Host(host) | Self::Half(host, _) | Self::Rejection(host, _) => host,
         }
     }
 }
 
-/// What ends a host's name in a key may not stand in it.
+/// What ends a name in a key may not stand in it.
 fn escaped(host: &str) -> String {
     host.replace('%', "%25").replace(':', "%3A")
 }
@@ -135,6 +164,14 @@ pub fn half_entry(host: &str, half: &Half, file: &FileId) -> (String, String) {
     (format!("{DECLARED_PREFIX}{}:{}", escaped(host), half.key.name), to_text(&record))
 }
 
+/// The entry of a rejection that a host declares.
+#[must_use]
+pub fn rejection_entry(host: &str, key: &RejectionKey, file: &FileId) -> (String, String) {
+    let (project, network) = (escaped(&key.from.project), escaped(&key.from.name));
+    let record = RejectionRecord { file: file.name.to_string() };
+    (format!("{REJECTS_PREFIX}{}:{project}:{network}", escaped(host)), to_text(&record))
+}
+
 /// What other hosts have declared, as they wrote it; for a registration that somebody deleted.
 #[must_use]
 pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, String)> {
@@ -143,6 +180,12 @@ pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, 
     for (host, half) in others.halves.values().flatten() {
         hosts.entry(host).or_default();
         entries.push(half_entry(host, half, &FileId::peerings(UNKNOWN_FILE)));
+    }
+    for (key, by) in &others.rejections {
+        for host in by {
+            hosts.entry(host).or_default();
+            entries.push(rejection_entry(host, key, &FileId::peerings(UNKNOWN_FILE)));
+        }
     }
     hosts.extend(others.networks.iter().map(|(host, binding)| (host, Some(binding))));
     let file = FileId::networks(UNKNOWN_FILE);
@@ -189,15 +232,6 @@ struct Named {
     name: String,
 }
 
-/// What one host declares of a network, each with the file that gives it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Own {
-    /// Its binding.
-    pub binding: Option<(FileId, Network)>,
-    /// Its halves.
-    pub halves: Vec<(FileId, Half)>,
-}
-
 /// What one host declares of a network: for itself, when it starts anew.
 #[must_use]
 pub fn declared_by(host: &str, network: &NetworkKey, external_ids: &Value) -> Own {
@@ -206,6 +240,7 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: &Value) -> Ow
         match entry {
             Entry::Host(_) => own.binding = bound(network, text),
             Entry::Half(_, name) => own.halves.extend(half(network, name, text)),
+            Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, text)),
         }
     }
     own
@@ -224,6 +259,11 @@ pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: &Value
             Entry::Half(_, name) => {
                 if let Some((_, half)) = half(network, name, text) {
                     others.halves.entry(half.key.clone()).or_default().push((from, half));
+                }
+            }
+            Entry::Rejection(_, by) => {
+                if let Some((_, rejection)) = rejection(network, by, text) {
+                    others.rejections.entry(rejection.key).or_default().push(from);
                 }
             }
         }
@@ -268,6 +308,12 @@ fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> 
         requested: record.requested,
     };
     Some((FileId { directory: Directory::Peerings, name: record.file.into() }, half))
+}
+
+fn rejection(network: &NetworkKey, from: NetworkKey, text: &str) -> Option<(FileId, Rejection)> {
+    let record: RejectionRecord = serde_json::from_str(text).ok()?;
+    let key = RejectionKey { network: network.clone(), from };
+    Some((FileId::peerings(&record.file), Rejection { key }))
 }
 
 impl BindingRecord {
@@ -315,21 +361,26 @@ mod tests {
             config: BTreeMap::from([("user.ticket".into(), "NET-42".into())]),
             requested: None,
         };
+        let from = NetworkKey::new("r:e%d", "s/can");
+        let rejection = Rejection { key: RejectionKey { network: key.clone(), from } };
         let bound = (network, FileId::networks("blue.toml"));
         let file = FileId::peerings("blue.toml");
         let entries = [
             host_entry("hv1", &key, Some((&bound.0, &bound.1))),
             half_entry("hv1", &half, &file),
             host_entry("odd:host%", &key, None),
+            rejection_entry("hv1", &rejection.key, &file),
         ];
         let tags = value(&entries);
         assert_eq!(network_of(&tags), Some(key.clone()));
         let own = declared_by("hv1", &key, &tags);
         assert_eq!(own.binding, Some((bound.1.clone(), bound.0.clone())));
-        assert_eq!(own.halves, [(file, half.clone())]);
+        assert_eq!(own.halves, [(file.clone(), half.clone())]);
+        assert_eq!(own.rejections, [(file, rejection.clone())]);
         let others = declared_by_others("hv2", &key, &tags);
         assert_eq!(others.networks, [("hv1".into(), bound.0)]);
         assert_eq!(others.halves[&half.key], [("hv1".into(), half)]);
+        assert_eq!(others.rejections[&rejection.key], ["hv1".into()]);
         assert_eq!(keys_of(&tags, "odd:host%").count(), 1);
         assert_eq!(declared_by_others("hv1", &key, &tags), Others::default());
     }

@@ -231,7 +231,7 @@ impl Inventory {
             touched.declared.extend(entry.is_some().then_some(network));
             let half = match entry {
                 Some(Entry::Half(_, name)) => Some(name),
-                Some(Entry::Host(_)) => None,
+                Some(Entry::Host(_) | Entry::Rejection(..)) => None,
                 None => key.strip_prefix(registration::HALF_PREFIX),
             };
             touched.records.extend(half.map(|name| (network, name.into())));

@@ -7,6 +7,7 @@
 
 pub mod declared;
 pub mod inventory;
+mod lasting;
 pub mod owner;
 pub mod registration;
 pub mod router;
@@ -14,6 +15,7 @@ mod state;
 pub mod tables;
 
 pub use inventory::{Inventory, Touched};
+pub use lasting::{Frozen, Lasting};
 pub use owner::{End, Family, Id, UnitId};
 pub use registration::{HalfRecord, NetworkRecord, RecordedState};
 pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind};

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::declare::NetworkKey;
 use crate::ovsdb::Value;
 
+use super::lasting::Lasting;
+
 /// The key of the record of the network itself.
 pub const NETWORK_KEY: &str = "ovn-peerd-network";
 /// Before the half's name, the key of its record.
@@ -69,6 +71,12 @@ pub enum RecordedState {
     PeerDisabled,
     /// It was linked, and the other side withdrew.
     Disconnected,
+    /// The other side rejects the request.
+    Rejected,
+    /// Nobody answered in time.
+    Expired,
+    /// Nobody declares the half any more.
+    Deleted,
     /// Failed, with the reason's word.
     Failed(String),
 }
@@ -86,6 +94,9 @@ pub struct HalfRecord {
     /// side is disconnected, not pending.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_linked: bool,
+    /// What else must last.
+    #[serde(flatten)]
+    pub lasting: Lasting,
 }
 
 impl HalfRecord {
@@ -96,13 +107,30 @@ impl HalfRecord {
         state: RecordedState,
         since: Timestamp,
         was_linked: bool,
+        lasting: Lasting,
     ) -> Self {
         Self {
             target: (target.project.to_string(), target.name.to_string()),
             was_linked: was_linked || state == RecordedState::Linked,
             state,
             since,
+            lasting,
         }
+    }
+
+    /// The record of the same half when nobody declares it any more.
+    #[must_use]
+    pub fn deleted(mut self, since: Timestamp) -> Self {
+        self.state = RecordedState::Deleted;
+        self.since = since;
+        self.lasting = Lasting::default();
+        self
+    }
+
+    /// What it targets, or targeted.
+    #[must_use]
+    pub fn target(&self) -> NetworkKey {
+        NetworkKey::new(self.target.0.as_str(), self.target.1.as_str())
     }
 
     /// Whether the record speaks of a half with this target.
@@ -114,9 +142,7 @@ impl HalfRecord {
     /// The target of a half whose link stands.
     #[must_use]
     pub fn linked_to(&self) -> Option<NetworkKey> {
-        let (project, name) = &self.target;
-        let linked = self.state == RecordedState::Linked;
-        linked.then(|| NetworkKey::new(project.as_str(), name.as_str()))
+        (self.state == RecordedState::Linked).then(|| self.target())
     }
 
     /// As written in `external_ids`.
@@ -149,6 +175,11 @@ pub fn network_record(external_ids: &Value) -> Option<NetworkRecord> {
 #[must_use]
 pub fn half_record(external_ids: &Value, name: &str) -> Option<HalfRecord> {
     serde_json::from_str(external_ids.get(&half_key(name))?).ok()
+}
+
+/// All records that can be read, by name.
+pub fn half_records(external_ids: &Value) -> impl Iterator<Item = (&str, HalfRecord)> {
+    half_names(external_ids).filter_map(|name| Some((name, half_record(external_ids, name)?)))
 }
 
 /// All names that have a record, readable or not.

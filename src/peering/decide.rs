@@ -7,14 +7,19 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 
-use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, NetworkKey, PeeringKey};
-use crate::northbound::{End, Family, Id};
+use crate::declare::{AddressSpace, ConfiguredStatus, Half, NetworkKey, PeeringKey};
+use crate::northbound::{End, Family, Frozen, Id, Lasting};
 use crate::view::Reason;
 
 use super::conflict::{self, Claim, Conflict};
 use super::local::{Local, Ready};
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
+use super::quota::Over;
+use super::request::Request;
+use super::space::Space;
+use super::telling::{awaiting, expired, over_quota, rejected, verdict};
 
 /// What is known of one end.
 #[derive(Debug)]
@@ -27,8 +32,18 @@ pub struct Side<'a> {
     pub half: Option<&'a Half>,
     /// The network on its own; `None` while it has declared nothing at all.
     pub local: Option<&'a Local>,
+    /// The half as a request.
+    pub request: Request,
+    /// The limit that leaves the half without a place.
+    pub over: Option<Over>,
+    /// Whether the end's owner rejects the other end.
+    pub rejects: bool,
+    /// Whether the other end's half stands for this end, too (S1.12).
+    pub implied: bool,
     /// Whether the half is recorded as having been linked to this target.
     pub was_linked: bool,
+    /// The end's address space as it was frozen last.
+    pub frozen: Option<&'a Frozen>,
     /// The other end's prefixes that this end's router routes over the link now.
     pub routed: &'a BTreeSet<IpNet>,
     /// The addresses of this end's link port now.
@@ -50,6 +65,12 @@ pub struct Pair<'a> {
     pub b: Side<'a>,
     /// Whether both halves are recorded as linked: such a peering is kept where it can be.
     pub stands: bool,
+    /// What becomes of a change of subnets.
+    pub address_space: AddressSpace,
+    /// Whether a network needs a VM's port before it may peer.
+    pub require_workload: bool,
+    /// The moment.
+    pub now: Timestamp,
     /// The claim of a peering that comes first on what it would route at one end.
     pub claim: ClaimBefore<'a>,
 }
@@ -62,13 +83,18 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Whether only conflicts can still stand between the two.
+    /// What each end's router is to route if only conflicts can still stand between the two.
     #[must_use]
-    pub fn candidate(&self) -> Option<(&'a Ready, &'a Ready)> {
-        let ready = |side: &Side<'a>| match (side.half, side.local) {
-            (Some(half), Some(Local::Ready(ready)))
-                if half.configured_status == ConfiguredStatus::Active =>
-            {
+    pub fn wanted(&self) -> [Vec<IpNet>; 2] {
+        match self.candidate() {
+            Some((a, b)) => [self.space(End::B, b).prefixes, self.space(End::A, a).prefixes],
+            None => [Vec::new(), Vec::new()],
+        }
+    }
+
+    fn candidate(&self) -> Option<(&'a Ready, &'a Ready)> {
+        let ready = |side: &Side<'a>| match side.local {
+            Some(Local::Ready(ready)) if side.is_willing() && !self.lacks_workload(ready) => {
                 Some(ready.as_ref())
             }
             _ => None,
@@ -80,14 +106,23 @@ impl<'a> Pair<'a> {
     /// Decides.
     #[must_use]
     pub fn decide(&self) -> Resolution {
-        if let Some((a, b)) = self.candidate() {
-            return self.decide_link(a, b);
-        }
-        let verdict = |end: End| {
-            let side = self.side(end);
-            side.half.map(|half| self.verdict_alone(half, side, self.side(end.other())))
+        let mut resolution = match self.candidate() {
+            Some((a, b)) => self.decide_link(a, b),
+            None => {
+                let verdict = |end: End| {
+                    let side = self.side(end);
+                    side.half.map(|half| self.verdict_alone(half, side, self.side(end.other())))
+                };
+                Resolution { verdicts: [verdict(End::A), verdict(End::B)], link: None, due: None }
+            }
         };
-        Resolution { verdicts: [verdict(End::A), verdict(End::B)], link: None }
+        let [at_a, at_b] = &mut resolution.verdicts;
+        for (side, verdict) in [(&self.a, at_a), (&self.b, at_b)] {
+            let Some(verdict) = verdict else { continue };
+            verdict.lasting.expired = side.request.expired();
+            resolution.due = earlier(resolution.due, due(side, verdict.standing));
+        }
+        resolution
     }
 
     /// The verdict on a half that cannot be linked as things are.
@@ -99,31 +134,66 @@ impl<'a> Pair<'a> {
                 "set configured_status = \"active\" to bring it up".into(),
             );
         }
-        if let Some(Local::Fault(fault)) = local.local {
-            return verdict(
-                Standing::Failed(fault.local_reason()),
-                fault.explain(local.network),
-                fault.next_step().into(),
-            );
+        if let Request::Expired { at, .. } = local.request {
+            return expired(half, at);
         }
-        let Some(remote_half) = remote.half else { return awaiting(half, local.was_linked) };
-        if remote_half.configured_status == ConfiguredStatus::Disabled {
-            return verdict(
-                Standing::PeerDisabled,
-                format!("{} has disabled its half", remote.network),
-                format!("ask the owner of {} to enable it", remote.network),
-            );
+        if let Some(over) = local.over {
+            return over_quota(over, local.network);
         }
-        if let Some(Local::Fault(fault)) = remote.local {
-            return verdict(
-                Standing::Failed(fault.remote_reason()),
-                fault.explain_to_remote(remote.network),
-                format!("ask the owner of {} or the operator to mend it", remote.network),
-            );
+        match local.local {
+            Some(Local::Fault(fault)) => {
+                return verdict(
+                    Standing::Failed(fault.local_reason()),
+                    fault.explain(local.network),
+                    fault.next_step().into(),
+                );
+            }
+            Some(Local::Ready(ready)) if self.lacks_workload(ready) => {
+                return verdict(
+                    Standing::Failed(Reason::NoWorkload),
+                    format!("no port of a VM is on a subnet of {}", local.network),
+                    "attach a VM to it first: the operator's policy asks for one".into(),
+                );
+            }
+            Some(Local::Ready(_)) | None => {}
         }
+        if !remote.implied {
+            match remote.half.filter(|_| remote.counts()) {
+                None if remote.rejects => return rejected(half),
+                None => return awaiting(half, local.was_linked),
+                Some(other) if other.configured_status == ConfiguredStatus::Disabled => {
+                    return verdict(
+                        Standing::PeerDisabled,
+                        format!("{} has disabled its half", remote.network),
+                        format!("ask the owner of {} to enable it", remote.network),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        self.obstacle(local, remote)
+    }
+
+    /// What stands between two ends that both agree, seen from one whose own side is in order.
+    fn obstacle(&self, local: &Side, remote: &Side) -> Verdict {
+        let mended = || format!("ask the owner of {} or the operator to mend it", remote.network);
         let found = match (local.local, remote.local) {
+            (_, Some(Local::Fault(fault))) => {
+                return verdict(
+                    Standing::Failed(fault.remote_reason()),
+                    fault.explain_to_remote(remote.network),
+                    mended(),
+                );
+            }
+            (_, Some(Local::Ready(other))) if self.lacks_workload(other) => {
+                return verdict(
+                    Standing::Failed(Reason::NoWorkload),
+                    format!("{} has no VM at present", remote.network),
+                    format!("ask the owner of {} to attach one", remote.network),
+                );
+            }
             (Some(Local::Ready(one)), Some(Local::Ready(other))) => mismatch(one, other),
-            _ => None,
+            (_, _) => None,
         };
         let (reason, explanation) = found
             .unwrap_or((Reason::MissingPeerRouter, format!("{} is not known yet", remote.network)));
@@ -134,18 +204,40 @@ impl<'a> Pair<'a> {
         )
     }
 
+    /// S1.10 asks for a VM before a peering is made; one that stands stays when the last VM goes.
+    fn lacks_workload(&self, ready: &Ready) -> bool {
+        self.require_workload && !self.stands && !ready.router.workload
+    }
+
+    /// An end's address space as the other end shall route it.
+    fn space(&self, end: End, ready: &Ready) -> Space {
+        if self.address_space == AddressSpace::Follow {
+            return Space::follow(&ready.prefixes);
+        }
+        let side = self.side(end);
+        // A half that stands for both renews both.
+        let half = side.half.or(self.side(end.other()).half);
+        let requested = half.and_then(|half| half.requested);
+        Space::freeze(&ready.prefixes, side.frozen.filter(|_| self.stands), requested, self.now)
+    }
+
     fn decide_link(&self, a: &Ready, b: &Ready) -> Resolution {
-        let at_a = self.admit(End::A, a, &b.prefixes);
-        let at_b = self.admit(End::B, b, &a.prefixes);
+        let (of_a, of_b) = (self.space(End::A, a), self.space(End::B, b));
+        let at_a = self.admit(End::A, a, &of_b.prefixes);
+        let at_b = self.admit(End::B, b, &of_a.prefixes);
         let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
-        let families = linked_families(&at_b.prefixes, &at_a.prefixes);
+        // A frozen prefix may be of a family in which its router has no address any more.
+        let present = linked_families(&a.prefixes, &b.prefixes);
+        let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
+        families.retain(|family| present.contains(family));
         if (clash && !self.stands) || families.is_empty() {
             return Resolution {
                 verdicts: [
-                    Some(self.refused(End::A, &at_a, &at_b)),
-                    Some(self.refused(End::B, &at_b, &at_a)),
+                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b)),
+                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a)),
                 ],
                 link: None,
+                due: None,
             };
         }
         let link = Link {
@@ -154,11 +246,21 @@ impl<'a> Pair<'a> {
             a: self.link_end(End::A, a, &at_b.prefixes, &families),
             b: self.link_end(End::B, b, &at_a.prefixes, &families),
         };
-        let verdicts = [
-            Some(self.linked(End::A, a, &at_a, &at_b)),
-            Some(self.linked(End::B, b, &at_b, &at_a)),
-        ];
-        Resolution { verdicts, link: Some(link) }
+        let mut verdicts =
+            [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
+        for verdict in &mut verdicts {
+            verdict.degraded.extend(of_a.drift(self.a.network));
+            verdict.degraded.extend(of_b.drift(self.b.network));
+        }
+        let due = earlier(of_a.due, of_b.due);
+        let [mut at_a, mut at_b] = verdicts;
+        at_a.lasting.frozen = of_a.frozen.clone();
+        at_b.lasting.frozen = of_b.frozen.clone();
+        at_a.lasting.frozen_remote = of_b.frozen.filter(|_| self.b.implied);
+        at_b.lasting.frozen_remote = of_a.frozen.filter(|_| self.a.implied);
+        let verdicts =
+            [self.a.half.is_some().then_some(at_a), self.b.half.is_some().then_some(at_b)];
+        Resolution { verdicts, link: Some(link), due }
     }
 
     /// Which of the other end's prefixes this end's router can route.
@@ -205,7 +307,13 @@ impl<'a> Pair<'a> {
             degraded.extend(conflict::diversions(prefix, &ready.prefixes, &ready.router));
         }
         degraded.truncate(MOST_CONFLICTS_TOLD);
-        Verdict { standing: Standing::Linked, explanation: None, next_step: None, degraded }
+        Verdict {
+            standing: Standing::Linked,
+            explanation: None,
+            next_step: None,
+            degraded,
+            lasting: Lasting::default(),
+        }
     }
 
     /// All conflicts, as this end may know them.
@@ -244,6 +352,31 @@ impl<'a> Pair<'a> {
     }
 }
 
+impl Side<'_> {
+    /// Whether there is a half that the other side may see.
+    fn counts(&self) -> bool {
+        self.half.is_some() && self.request.is_open() && self.over.is_none()
+    }
+
+    /// Whether this end agrees to be linked now.
+    fn is_willing(&self) -> bool {
+        let active = |half: &Half| half.configured_status == ConfiguredStatus::Active;
+        self.implied || (self.counts() && self.half.is_some_and(active))
+    }
+}
+
+/// The moment at which time alone changes what is said of a half.
+fn due(side: &Side, standing: Standing) -> Option<Timestamp> {
+    match side.request {
+        Request::Open { until } => until.filter(|_| standing == Standing::Pending),
+        Request::Expired { renewed, .. } => renewed,
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
+
 /// A message names so many conflicts at the most: more help nobody.
 const MOST_CONFLICTS_TOLD: usize = 8;
 
@@ -252,58 +385,6 @@ const MOST_CONFLICTS_TOLD: usize = 8;
 struct Admitted {
     prefixes: Vec<IpNet>,
     conflicts: Vec<Conflict>,
-}
-
-fn verdict(standing: Standing, explanation: String, next_step: String) -> Verdict {
-    Verdict {
-        standing,
-        explanation: Some(explanation),
-        next_step: Some(next_step),
-        degraded: Vec::new(),
-    }
-}
-
-/// A half beside another one with the same target: at most one peering stands between two (S1.5).
-#[must_use]
-pub fn surplus(counting: &str, target: &NetworkKey) -> Verdict {
-    verdict(
-        Standing::Failed(Reason::PeeringConflict),
-        format!("the half {counting} of this network already targets {target}"),
-        format!("withdraw one of the two: {counting} is the one that counts"),
-    )
-}
-
-/// A half of which hosts say different things, and nothing of it stands.
-#[must_use]
-pub fn disputed(half: &HalfKey, hosts: &[Host]) -> Verdict {
-    verdict(
-        Standing::Failed(Reason::ConflictingDeclarations),
-        differ(&half.to_string(), hosts),
-        "make its declarations the same on all hosts; `ovn-peerctl host forget` drops those of a \
-         host that is gone"
-            .into(),
-    )
-}
-
-/// That hosts differ, in words.
-#[must_use]
-pub fn differ(what: &str, hosts: &[Host]) -> String {
-    let hosts: Vec<&str> = hosts.iter().map(AsRef::as_ref).collect();
-    format!("the hosts {} declare {what} differently", hosts.join(", "))
-}
-
-/// The same words whether the target is silent, unknown, or does not exist.
-fn awaiting(half: &Half, was_linked: bool) -> Verdict {
-    let (local, target) = (&half.key.network, &half.target);
-    let next_step = format!(
-        "ask the owner of {target} to declare a peering with target_project = \"{}\", target_network = \"{}\"",
-        local.project, local.name
-    );
-    if was_linked {
-        let explanation = format!("{target} has withdrawn its half");
-        return verdict(Standing::Disconnected, explanation, next_step);
-    }
-    verdict(Standing::Pending, format!("{target} has not declared its half"), next_step)
 }
 
 /// Whether two networks may not peer for where they are (S1.8, S3.6); compared where both say it.

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, PeeringKey};
-use crate::northbound::{End, HalfRecord, Id, RecordedState};
+use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, RecordedState};
+
+use super::quota::Over;
+use super::request::Request;
 
 /// Who comes first where two peerings want what only one can have: those that stand, the oldest
 /// first; then by name. A total order.
@@ -20,6 +24,8 @@ pub(super) struct Rank {
 
 /// What is read of both ends before deciding.
 pub(super) struct Inputs<'a> {
+    /// Whether one half may stand for both.
+    pub(super) auto: bool,
     pub(super) a: InputSide<'a>,
     pub(super) b: InputSide<'a>,
 }
@@ -29,8 +35,35 @@ pub(super) struct InputSide<'a> {
     /// The half that counts.
     pub(super) half: Option<&'a Half>,
     pub(super) record: Option<HalfRecord>,
+    pub(super) request: Request,
+    pub(super) over: Option<Over>,
+    pub(super) rejects: bool,
+    /// Whether the other end's half stands for this one, too.
+    pub(super) implied: bool,
+    pub(super) frozen: Option<Frozen>,
+    /// The other end's address space, where this end's half stood for both.
+    pub(super) frozen_remote: Option<Frozen>,
     pub(super) routed: BTreeSet<IpNet>,
     pub(super) port_addresses: Vec<IpAddr>,
+}
+
+/// A half that may count, with what is known of it.
+pub(super) struct Declared<'a> {
+    pub(super) half: &'a Half,
+    pub(super) record: Option<HalfRecord>,
+    pub(super) request: Request,
+    pub(super) over: Option<Over>,
+    pub(super) frozen: Lasting,
+}
+
+impl Declared<'_> {
+    /// Of several halves with one target the least counts: the one that is linked, else the first
+    /// that can be answered.
+    pub(super) fn rank(&self) -> (bool, bool, bool, Arc<str>) {
+        let linked = self.record.as_ref().is_some_and(is_linked);
+        let name = Arc::clone(&self.half.key.name);
+        (!linked, !self.request.is_open(), self.over.is_some(), name)
+    }
 }
 
 impl<'a> Inputs<'a> {
@@ -59,7 +92,9 @@ impl<'a> Inputs<'a> {
         let linked = |side: &InputSide| {
             side.record.as_ref().filter(|record| is_linked(record)).map(|record| record.since)
         };
-        let since = linked(&self.a).zip(linked(&self.b)).map(|(a, b)| a.max(b));
+        let (a, b) = (linked(&self.a), linked(&self.b));
+        // One half stood for both, and may be joined by the other one at any time.
+        let since = if self.auto { a.max(b) } else { a.zip(b).map(|(a, b)| a.max(b)) };
         Rank { new: since.is_none(), since, key: key.clone() }
     }
 }

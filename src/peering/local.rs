@@ -127,7 +127,7 @@ impl Fault {
     pub fn explain(&self, network: &NetworkKey) -> String {
         match self {
             Self::Unbound => format!("network {network} is not bound to a Logical_Router"),
-            Self::Disputed(hosts) => super::decide::differ(&format!("network {network}"), hosts),
+            Self::Disputed(hosts) => super::telling::differ(&format!("network {network}"), hosts),
             Self::NoRouter(router) => format!(
                 "network {network} is bound to Logical_Router {router}, which is not in the northbound"
             ),

@@ -8,16 +8,21 @@
 
 pub mod conflict;
 pub mod decide;
+mod gather;
 mod inputs;
 pub mod local;
 pub mod network;
 pub mod outcome;
 mod pair;
 pub mod prefix;
+pub mod quota;
+pub mod request;
 pub mod resolver;
+pub mod space;
+mod telling;
 
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
 pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 pub use pair::{end_of, key_of_end};
-pub use resolver::{Resolved, Resolver};
+pub use resolver::{Ground, Resolved, Resolver};

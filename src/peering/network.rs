@@ -6,16 +6,22 @@ use ipnet::IpNet;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::declare::{Dispute, HalfKey, Network, NetworkKey, PeeringKey, Roll, RouterRef, Said};
+use crate::declare::{
+    Dispute, HalfKey, Network, NetworkKey, PeeringKey, RejectionKey, Roll, RouterRef, Said,
+};
 use crate::northbound::{Id, Northbound, Touched};
 
 use super::local::Local;
 use super::prefix::PrefixIndex;
 
-/// A network that has halves, or is the target of some.
+/// A network that has halves, rejects some, or is the target of some.
 #[derive(Debug, Default)]
 pub struct Node {
     halves: SortedSet<HalfKey>,
+    /// Whom it rejects.
+    rejects: SortedSet<NetworkKey>,
+    /// Pairs in which one half stands for both.
+    implied: SortedSet<PeeringKey>,
     pairs: SortedSet<PeeringKey>,
     linked: SortedSet<PeeringKey>,
     local: Option<Local>,
@@ -24,7 +30,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// The network on its own; none unless it has declared a half: until then nobody looks.
+    /// The network on its own; none unless it has declared a half, or one of its project stands for
+    /// it: until then nobody looks.
     #[must_use]
     pub fn local(&self) -> Option<&Local> {
         self.local.as_ref()
@@ -46,6 +53,17 @@ impl Node {
     #[must_use]
     pub fn pairs(&self) -> &[PeeringKey] {
         &self.pairs
+    }
+
+    /// Whether it peers, or would.
+    fn takes_part(&self) -> bool {
+        !self.halves.is_empty() || !self.implied.is_empty()
+    }
+
+    /// Whether it says, or is said to say, anything at all: it has a registration then.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.takes_part() || !self.rejects.is_empty()
     }
 
     /// Whether a link stands on it.
@@ -98,9 +116,9 @@ impl Networks {
         }
     }
 
-    /// All networks that have declared a half.
-    pub fn declared(&self) -> impl Iterator<Item = &NetworkKey> {
-        self.nodes.iter().filter(|(_, node)| !node.halves.is_empty()).map(|(key, _)| key)
+    /// All networks that are to have a registration.
+    pub fn registered(&self) -> impl Iterator<Item = &NetworkKey> {
+        self.nodes.iter().filter(|(_, node)| node.is_registered()).map(|(key, _)| key)
     }
 
     /// Candidates that want something routed at a network that overlaps this prefix.
@@ -143,13 +161,56 @@ impl Networks {
     }
 
     pub(super) fn declare(&mut self, half: &HalfKey) {
-        let id = Id::of_network(&half.network);
-        self.keys.entry(id).or_insert_with(|| half.network.clone());
-        let node = self.nodes.entry(half.network.clone()).or_default();
-        if node.halves.is_empty() {
+        let node = self.enlist(&half.network);
+        let first = node.halves.is_empty();
+        node.halves.find_or_insert(half.clone());
+        if first {
             self.dirty.insert(half.network.clone());
         }
-        node.halves.find_or_insert(half.clone());
+    }
+
+    fn enlist(&mut self, key: &NetworkKey) -> &mut Node {
+        self.keys.entry(Id::of_network(key)).or_insert_with(|| key.clone());
+        self.nodes.entry(key.clone()).or_default()
+    }
+
+    /// Notes whether a network rejects another one.
+    pub(super) fn reject(&mut self, key: &RejectionKey, rejects: bool) {
+        if rejects {
+            self.enlist(&key.network).rejects.find_or_insert(key.from.clone());
+        } else if let Some(node) = self.nodes.get_mut(&key.network) {
+            node.rejects.remove_item(&key.from);
+            self.dismiss(&key.network);
+        }
+    }
+
+    /// Notes whether one half may stand for both sides of a pair.
+    pub(super) fn imply(&mut self, pair: &PeeringKey, implied: bool) {
+        for key in [pair.a(), pair.b()] {
+            if implied {
+                let node = self.enlist(key);
+                let first = node.implied.is_empty();
+                node.implied.find_or_insert(pair.clone());
+                if first {
+                    self.dirty.insert(key.clone());
+                }
+            } else if let Some(node) = self.nodes.get_mut(key)
+                && node.implied.remove_item(pair).is_some()
+                && node.implied.is_empty()
+            {
+                self.dirty.insert(key.clone());
+            }
+        }
+    }
+
+    /// Forgets a network of which nothing is said any more.
+    fn dismiss(&mut self, key: &NetworkKey) {
+        let idle = |node: &Node| node.pairs.is_empty() && !node.is_registered();
+        if self.nodes.get(key).is_some_and(idle) {
+            self.nodes.remove(key);
+            self.keys.remove(&Id::of_network(key));
+            self.unwatch(key);
+        }
     }
 
     pub(super) fn withdraw(&mut self, half: &HalfKey) {
@@ -167,15 +228,12 @@ impl Networks {
     }
 
     pub(super) fn leave(&mut self, pair: &PeeringKey) {
+        self.imply(pair, false);
         for key in [pair.a(), pair.b()] {
             let Some(node) = self.nodes.get_mut(key) else { continue };
             node.pairs.remove_item(pair);
             node.linked.remove_item(pair);
-            if node.pairs.is_empty() && node.halves.is_empty() {
-                self.nodes.remove(key);
-                self.keys.remove(&Id::of_network(key));
-                self.unwatch(key);
-            }
+            self.dismiss(key);
         }
     }
 
@@ -226,7 +284,7 @@ impl Networks {
         // Watches first: whether a network has its router for itself depends on the others'.
         let mut siblings = BTreeSet::new();
         for key in &dirty {
-            let declares = self.nodes.get(key).is_some_and(|node| !node.halves.is_empty());
+            let declares = self.nodes.get(key).is_some_and(Node::takes_part);
             let said = said(key, roll, northbound).filter(|_| declares);
             let watch = said.map(|said| Watch {
                 reference: said.value.router.clone(),
@@ -263,7 +321,7 @@ impl Networks {
         northbound: &Northbound,
     ) -> Option<Local> {
         let node = self.nodes.get(key)?;
-        if node.halves.is_empty() {
+        if !node.takes_part() {
             return None;
         }
         let routers = self.watches.get(key).into_iter().flat_map(|watch| &watch.routers);

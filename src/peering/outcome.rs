@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey};
-use crate::northbound::{End, Family, Id, RecordedState};
+use crate::northbound::{End, Family, Id, Lasting, RecordedState};
 use crate::view::Reason;
 
 /// Where a half stands, as far as rules can tell: whether a linked one is provisioning or active
@@ -25,6 +26,10 @@ pub enum Standing {
     PeerDisabled,
     /// It was linked, and the other side withdrew.
     Disconnected,
+    /// The other side rejects the request.
+    Rejected,
+    /// Nobody answered in time.
+    Expired,
     /// It cannot be linked.
     Failed(Reason),
 }
@@ -39,6 +44,8 @@ impl Standing {
             Self::Disabled => RecordedState::Disabled,
             Self::PeerDisabled => RecordedState::PeerDisabled,
             Self::Disconnected => RecordedState::Disconnected,
+            Self::Rejected => RecordedState::Rejected,
+            Self::Expired => RecordedState::Expired,
             Self::Failed(reason) => RecordedState::Failed(reason.as_str().into()),
         }
     }
@@ -55,6 +62,8 @@ pub struct Verdict {
     pub next_step: Option<String>,
     /// What is not as it should be although it is linked.
     pub degraded: Vec<String>,
+    /// What of it must outlast the moment.
+    pub lasting: Lasting,
 }
 
 /// A link between two routers: everything the rows are made from.
@@ -118,6 +127,8 @@ pub struct Resolution {
     pub verdicts: [Option<Verdict>; 2],
     /// The link that shall stand.
     pub link: Option<Link>,
+    /// The next moment at which the rules may say something else, although nothing changes.
+    pub due: Option<Timestamp>,
 }
 
 impl Resolution {

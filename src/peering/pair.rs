@@ -64,7 +64,7 @@ impl PairState {
             claims: [Vec::new(), Vec::new()],
             held: [Vec::new(), Vec::new()],
             rested: [None, None],
-            resolution: Resolution { verdicts: [None, None], link: None },
+            resolution: Resolution { verdicts: [None, None], link: None, due: None },
         }
     }
 }

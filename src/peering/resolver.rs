@@ -9,17 +9,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 
-use crate::declare::{Dispute, Half, HalfKey, NetworkKey, PeeringKey, Roll, Said};
-use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
+use crate::declare::{
+    Changed, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas, Roll, Said,
+};
+use crate::northbound::{End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId};
 
-use super::conflict::Claim;
-use super::decide::{Pair, Side};
-use super::inputs::{InputSide, Inputs, Rank, is_linked};
+use super::gather::is_auto;
+use super::inputs::{Rank, is_linked};
 use super::network::{Networks, Node};
 use super::outcome::{Link, Standing, Verdict};
-use super::pair::{PairState, end_of, key_of_end, of_end, routed};
-use super::prefix::overlap;
+use super::pair::{PairState, end_of, key_of_end, of_end};
+use super::quota::Places;
 
 /// What a pass of the rules did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,15 +37,33 @@ pub struct Resolved {
 /// All pairs.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    networks: Networks,
+    pub(super) networks: Networks,
     /// Boxed: a node of the tree holds eleven, used or not.
-    pairs: BTreeMap<PeeringKey, Box<PairState>>,
+    pub(super) pairs: BTreeMap<PeeringKey, Box<PairState>>,
     pair_of_half: BTreeMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
     /// What was last recorded of each half: a record that somebody deletes is not forgotten.
-    records: BTreeMap<HalfKey, HalfRecord>,
+    pub(super) records: BTreeMap<HalfKey, HalfRecord>,
     dirty: BTreeSet<Rank>,
     pending: Resolved,
+    /// When time alone changes what is said of a pair: its resolution's moment.
+    due: BTreeSet<(Timestamp, PeeringKey)>,
+    pub(super) places: Places,
+}
+
+/// What the rules are applied to, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// What all hosts declare.
+    pub roll: &'a Roll,
+    /// What is there.
+    pub northbound: &'a Northbound,
+    /// The operator's policy.
+    pub policy: &'a PolicySettings,
+    /// What is remembered of each half: newer than its record, where the two differ.
+    pub noted: &'a BTreeMap<HalfKey, HalfRecord>,
+    /// The moment.
+    pub now: Timestamp,
 }
 
 impl Resolver {
@@ -51,19 +71,60 @@ impl Resolver {
     pub fn declared(
         &mut self,
         roll: &Roll,
-        networks: &BTreeSet<NetworkKey>,
-        halves: &BTreeSet<HalfKey>,
+        changed: &Changed,
+        policy: &PolicySettings,
         northbound: &Northbound,
     ) {
-        for network in networks {
+        for network in &changed.networks {
             self.networks.mark(network);
         }
-        for key in halves {
+        for key in &changed.rejections {
+            self.networks.reject(key, roll.rejects(key));
+            self.pending.networks.insert(key.network.clone());
+            if let Some(pair) = PeeringKey::new(key.network.clone(), key.from.clone()) {
+                self.mark(&pair);
+            }
+        }
+        for key in &changed.halves {
             if !self.records.contains_key(key) {
                 self.recall(key, northbound);
             }
-            self.place(key, roll);
+            self.place(key, roll, policy);
         }
+    }
+
+    /// Takes over another policy: everything is to be decided anew.
+    pub fn configure(&mut self, policy: &PolicySettings, northbound: &Northbound) {
+        let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
+        for pair in &pairs {
+            self.networks.imply(pair, is_auto(pair, policy));
+        }
+        self.count_places(policy.quotas);
+        self.mark_all(northbound);
+    }
+
+    fn count_places(&mut self, quotas: Quotas) {
+        let linked = |half| self.records.get(half).is_some_and(is_linked);
+        let halves = self.pair_of_half.keys().map(|half| (half, linked(half)));
+        self.places.configure(quotas, halves);
+    }
+
+    /// Makes those pairs dirty of which time alone may have changed what is said; all that ever
+    /// will, if the clock went back.
+    pub fn wake(&mut self, now: Timestamp, went_back: bool) {
+        while let Some((at, _)) = self.due.first() {
+            if *at > now && !went_back {
+                break;
+            }
+            let Some((_, pair)) = self.due.pop_first() else { break };
+            self.mark(&pair);
+        }
+    }
+
+    /// When time alone changes something next.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Takes note of what changed in the northbound.
@@ -117,14 +178,15 @@ impl Resolver {
     }
 
     /// Decides whatever is dirty.
-    pub fn resolve(&mut self, roll: &Roll, northbound: &Northbound) -> Resolved {
+    pub fn resolve(&mut self, ground: &Ground) -> Resolved {
+        let Ground { roll, northbound, .. } = *ground;
         for network in self.networks.refresh(roll, northbound, &mut self.pending.networks) {
             for pair in self.networks.pairs_of(&network) {
                 self.mark(&pair);
             }
         }
         while let Some(rank) = self.dirty.pop_first() {
-            self.resolve_pair(&rank.key, roll, northbound);
+            self.resolve_pair(&rank.key, ground);
         }
         for key in &self.pending.pairs {
             if let Some(pair) = self.pairs.get_mut(key) {
@@ -177,18 +239,18 @@ impl Resolver {
         let dispute = pair.disputes.iter().find(|(disputed, _)| disputed == half);
         let dispute = dispute.map(|(_, dispute)| dispute);
         if let Some(dispute) = dispute.filter(|dispute| !dispute.stands) {
-            return Some(super::decide::disputed(half, &dispute.hosts));
+            return Some(super::telling::disputed(half, &dispute.hosts));
         }
         let counting = of_end(&pair.counting, end).as_ref()?;
         if counting != half {
-            return Some(super::decide::surplus(&counting.name, key_of_end(key, end.other())));
+            return Some(super::telling::surplus(&counting.name, key_of_end(key, end.other())));
         }
         let mut verdict = pair.resolution.verdict(end).cloned()?;
         let of_network = self.networks.node(&half.network).and_then(Node::dispute);
         let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
         let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
         for (what, dispute) in disputes.filter(|_| verdict.standing == Standing::Linked) {
-            verdict.degraded.push(super::decide::differ(&what, &dispute.hosts));
+            verdict.degraded.push(super::telling::differ(&what, &dispute.hosts));
         }
         Some(verdict)
     }
@@ -218,7 +280,9 @@ impl Resolver {
 
     fn recall(&mut self, half: &HalfKey, northbound: &Northbound) {
         let network = Id::of_network(&half.network);
-        if let Some(record) = northbound.half_record(network, &half.name) {
+        let record = northbound.half_record(network, &half.name);
+        // What ended does not count for what is declared anew.
+        if let Some(record) = record.filter(|record| record.state != RecordedState::Deleted) {
             self.records.insert(half.clone(), record);
         }
     }
@@ -231,7 +295,7 @@ impl Resolver {
     }
 
     /// Moves a half to the pair it belongs to now, if any.
-    fn place(&mut self, key: &HalfKey, roll: &Roll) {
+    fn place(&mut self, key: &HalfKey, roll: &Roll, policy: &PolicySettings) {
         let half = self.said(key, roll).map(|said| said.value);
         let pair =
             half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
@@ -244,6 +308,8 @@ impl Resolver {
         self.pending.networks.insert(key.network.clone());
         let Some(pair) = pair else {
             self.records.remove(key);
+            let moved = self.places.remove(key);
+            self.mark_halves(&moved);
             self.networks.withdraw(key);
             return;
         };
@@ -255,6 +321,8 @@ impl Resolver {
             self.pairs.entry(pair.clone()).or_insert_with(|| Box::new(PairState::new(id, &pair)));
         state.halves.find_or_insert(key.clone());
         self.networks.join(&pair);
+        self.networks.imply(&pair, is_auto(&pair, policy));
+        self.count(key, policy);
         self.mark(&pair);
     }
 
@@ -264,8 +332,32 @@ impl Resolver {
         }
     }
 
-    fn resolve_pair(&mut self, key: &PeeringKey, roll: &Roll, northbound: &Northbound) {
+    /// Notes whether a half stands, for the places that are left to others.
+    fn count(&mut self, half: &HalfKey, policy: &PolicySettings) {
+        if self.places.limits() != policy.quotas {
+            self.count_places(policy.quotas);
+        }
+        if policy.quotas != Quotas::default() {
+            let linked = self.records.get(half).is_some_and(is_linked);
+            let moved = self.places.place(half, linked);
+            self.mark_halves(&moved);
+        }
+    }
+
+    fn mark_halves(&mut self, halves: &BTreeSet<HalfKey>) {
+        for half in halves {
+            if let Some(pair) = self.pair_of_half.get(half).cloned() {
+                self.mark(&pair);
+            }
+        }
+    }
+
+    fn resolve_pair(&mut self, key: &PeeringKey, ground: &Ground) {
+        let Ground { roll, northbound, .. } = *ground;
         let Some(mut state) = self.pairs.remove(key) else { return };
+        if let Some(due) = state.resolution.due {
+            self.due.remove(&(due, key.clone()));
+        }
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
             self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
@@ -277,19 +369,18 @@ impl Resolver {
             return;
         }
         self.remember(&state, northbound);
+        for half in state.halves.iter() {
+            self.count(half, ground.policy);
+        }
         state.disputes = self.disputes(&state, roll);
-        let inputs = self.inputs(key, &state, roll, northbound);
+        let inputs = self.inputs(key, &state, ground);
         let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_claims = std::mem::take(&mut state.claims);
         let old_wanted = state.wanted.clone();
         let old_held = std::mem::take(&mut state.held);
         let (wanted, resolution) = {
-            let pair = self.pair(key, &state, &inputs);
-            let wanted = match pair.candidate() {
-                Some((a, b)) => [b.prefixes.clone(), a.prefixes.clone()],
-                None => [Vec::new(), Vec::new()],
-            };
-            (wanted, pair.decide())
+            let pair = self.pair(key, &state, &inputs, ground);
+            (pair.wanted(), pair.decide())
         };
         state.held = inputs.held(&state.rank, &wanted);
         state.claims = match &resolution.link {
@@ -304,6 +395,9 @@ impl Resolver {
             self.unsettle(key, &old_wanted, &state, moved);
         }
         self.networks.set_linked(key, state.resolution.link.is_some(), &mut self.pending.networks);
+        if let Some(due) = state.resolution.due {
+            self.due.insert((due, key.clone()));
+        }
         self.pairs.insert(key.clone(), state);
         self.pending.pairs.insert(key.clone());
     }
@@ -342,99 +436,5 @@ impl Resolver {
                 self.mark(&rival);
             }
         }
-    }
-
-    fn inputs<'a>(
-        &self,
-        key: &PeeringKey,
-        state: &PairState,
-        roll: &'a Roll,
-        northbound: &Northbound,
-    ) -> Inputs<'a> {
-        let side = |end: End| {
-            let network = key_of_end(key, end);
-            let target = key_of_end(key, end.other());
-            let network_id = Id::of_network(network);
-            let halves = state.halves.iter().filter(|half| half.network == *network);
-            let said = halves.filter_map(|half| self.said(half, roll));
-            let declared = said.filter(Said::counts).map(|said| {
-                let half = said.value;
-                let record = self.records.get(&half.key);
-                (half, record.filter(|record| record.targets(target)).cloned())
-            });
-            // Of several halves with one target the one that is linked counts, else the first.
-            let counting = declared.min_by_key(|(half, record)| {
-                (!record.as_ref().is_some_and(is_linked), half.key.name.clone())
-            });
-            let (half, record) =
-                counting.map_or((None, None), |(half, record)| (Some(half), record));
-            let router = self.networks.router_of(network);
-            InputSide {
-                network_id,
-                half,
-                record,
-                routed: router
-                    .map(|router| routed(state, end, router, northbound))
-                    .unwrap_or_default(),
-                port_addresses: northbound.link_addresses(state.id, end),
-            }
-        };
-        Inputs { a: side(End::A), b: side(End::B) }
-    }
-
-    fn pair<'a>(
-        &'a self,
-        key: &'a PeeringKey,
-        state: &PairState,
-        inputs: &'a Inputs<'a>,
-    ) -> Pair<'a> {
-        let rank = state.rank.clone();
-        let side = |end: End| {
-            let input = inputs.side(end);
-            let network = key_of_end(key, end);
-            Side {
-                network,
-                network_id: input.network_id,
-                half: input.half,
-                local: self.networks.node(network).and_then(Node::local),
-                was_linked: input.record.as_ref().is_some_and(|record| record.was_linked),
-                routed: &input.routed,
-                port_addresses: &input.port_addresses,
-            }
-        };
-        Pair {
-            key,
-            id: state.id,
-            a: side(End::A),
-            b: side(End::B),
-            stands: !rank.new,
-            claim: Box::new(move |end, prefix| self.claim_before(key, &rank, end, prefix)),
-        }
-    }
-
-    /// What a peering that comes first has of what this one would route at one end.
-    fn claim_before(
-        &self,
-        key: &PeeringKey,
-        rank: &Rank,
-        end: End,
-        prefix: &IpNet,
-    ) -> Option<Claim> {
-        let network = key_of_end(key, end);
-        let mut rivals: Vec<(&Rank, &PeeringKey, &PairState)> = self
-            .networks
-            .wanting(network, prefix)
-            .filter(|rival| *rival != key)
-            .filter_map(|rival| {
-                self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair.as_ref()))
-            })
-            .collect();
-        rivals.sort_by_key(|(rank, _, _)| *rank);
-        rivals.into_iter().find_map(|(other, rival, pair)| {
-            let end = end_of(rival, network);
-            let claims = of_end(&pair.claims, end).iter().filter(|_| other < rank);
-            let claimed = claims.chain(of_end(&pair.held, end)).find(|it| overlap(it, prefix))?;
-            Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
-        })
     }
 }

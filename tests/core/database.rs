@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, WANTED,
-    address_set, logical_router, router_port,
+    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
+    WANTED, address_set, logical_router, router_port, switch_port,
 };
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
 use ovn_peerd::ovsdb::{
@@ -121,12 +121,15 @@ impl Database {
         (*uuid, row[0].integer().unwrap_or(0), row[1].integer().unwrap_or(0))
     }
 
-    /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag.
+    /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag; of switch
+    /// ports, all but VMs'.
     pub fn monitored(&self) -> Rows {
         let mut rows = self.rows.clone();
         rows.retain(|(table, _), row| {
             let tags = &row[usize::from(address_set::EXTERNAL_IDS.0).min(row.len() - 1)];
-            *table != ADDRESS_SET || tags.get(OWNER_KEY).is_some()
+            let vm =
+                *table == SWITCH_PORT && row[usize::from(switch_port::TYPE.0)].string().is_empty();
+            !vm && (*table != ADDRESS_SET || tags.get(OWNER_KEY).is_some())
         });
         rows
     }

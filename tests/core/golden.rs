@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ovn_peerd::declare::{Directory, FileId, Reading, SourceFile};
+use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::northbound::tables::{
-    LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router, router_policy,
-    router_port, static_route,
+    LOGICAL_ROUTER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
+    logical_router, logical_switch, router_policy, router_port, static_route, switch_port,
 };
 use ovn_peerd::ovsdb::{Atom, Value};
 use serde::Deserialize;
@@ -43,6 +43,9 @@ struct Port {
     networks: Vec<String>,
     #[serde(default)]
     gateway: bool,
+    /// Whether a VM is on the port's switch.
+    #[serde(default)]
+    vm: bool,
     #[serde(default)]
     route_table: Option<String>,
 }
@@ -86,6 +89,16 @@ fn populate(world: &mut World, northbound: &Northbound) {
             if port.gateway {
                 let chassis = Value::Atom("gateway".into());
                 database.set(ROUTER_PORT, child, router_port::GATEWAY_CHASSIS, chassis);
+            }
+            if port.vm {
+                let peer = pair("router-port", &port.name);
+                let to_router =
+                    database.insert(SWITCH_PORT, &[(switch_port::TYPE, "router".into())]);
+                database.set(SWITCH_PORT, to_router, switch_port::OPTIONS, peer);
+                let vm = database.insert(SWITCH_PORT, &[(switch_port::TYPE, "".into())]);
+                let switch = database.insert(LOGICAL_SWITCH, &[]);
+                let ports = Value::set(vec![to_router.into(), vm.into()]);
+                database.set(LOGICAL_SWITCH, switch, logical_switch::PORTS, ports);
             }
             if let Some(table) = &port.route_table {
                 let options = pair("route_table", table);
@@ -143,8 +156,17 @@ fn declarations(case: &Path) -> Reading {
     reading
 }
 
-/// States first, then what is planned, row by row.
-fn outcome(world: &mut World, reading: Reading) -> String {
+/// The operator's, if the folder has some.
+fn settings(case: &Path) -> Settings {
+    let path = case.join("ovn-peerd.toml");
+    let (settings, diagnostics) =
+        Settings::parse(&path, &fs::read_to_string(&path).unwrap_or_default());
+    assert_eq!(diagnostics, []);
+    settings
+}
+
+/// States, after so many `seconds` as that file says, then what is planned, row by row.
+fn outcome(world: &mut World, reading: Reading, then: i64) -> String {
     let plan = world.engine.plan(Some(reading.clone()), world.now());
     let mut text = String::new();
     for diagnostic in &plan.diagnostics {
@@ -154,6 +176,10 @@ fn outcome(world: &mut World, reading: Reading) -> String {
     world.settle();
     world.northd();
     world.settle();
+    if then != 0 {
+        world.pass(then);
+        world.settle();
+    }
     for view in world.engine.list() {
         write!(text, "half {}/{}/{}: {}", view.project, view.network, view.name, view.state)
             .unwrap();
@@ -181,11 +207,13 @@ fn each_folder_gives_what_it_expects() {
     cases.sort();
     assert!(!cases.is_empty());
     for case in cases {
-        let mut world = World::bare();
+        let mut world = World::bare(&settings(&case));
         let northbound = fs::read_to_string(case.join("northbound.toml")).unwrap();
         populate(&mut world, &toml::from_str(&northbound).unwrap());
         world.connect();
-        let found = outcome(&mut world, declarations(&case));
+        let then = fs::read_to_string(case.join("seconds")).unwrap_or_default();
+        let then = then.trim().parse().unwrap_or_default();
+        let found = outcome(&mut world, declarations(&case), then);
         let expected = case.join("expected.txt");
         if update {
             fs::write(&expected, &found).unwrap();

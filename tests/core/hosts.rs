@@ -20,6 +20,8 @@ use crate::database::{Database, Rows};
 use crate::world::{World, source};
 
 const HOSTS: usize = 3;
+/// What is due later than this is not waited for: requests expire, and the clock is looked at.
+const SOON: Duration = Duration::from_secs(30);
 const NETWORKS: usize = 4;
 
 /// What one host declares: network and target, whether it is enabled.
@@ -56,7 +58,7 @@ impl Fleet {
     }
 
     fn with(thirds: bool) -> Self {
-        let mut world = World::bare();
+        let mut world = World::bare(&crate::world::settings());
         for index in 0..NETWORKS {
             world.add_router(index);
             world.toggle_port(index, [0, 1, 4, 5][index]);
@@ -222,7 +224,8 @@ impl Fleet {
             transactions += count;
             let waits = |host: &Host| {
                 let engine = host.engine.as_ref().filter(|_| !host.frozen);
-                engine.is_some_and(|engine| engine.deadline().is_some())
+                let soon = Duration::from_millis(self.milliseconds) + SOON;
+                engine.and_then(Engine::deadline).is_some_and(|deadline| deadline.at < soon)
             };
             if count == 0 && !self.hosts.iter().any(waits) {
                 return transactions;

@@ -17,6 +17,7 @@ mod database;
 mod golden;
 mod hosts;
 mod house;
+mod lifecycle;
 mod model;
 mod random;
 mod refusal;

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::path::Path;
+
 use ipnet::IpNet;
+use jiff::SignedDuration;
+use ovn_peerd::declare::{AddressSpace, PolicySettings, Quotas, Settings};
 use ovn_peerd::northbound::tables::{LOGICAL_ROUTER, STATIC_ROUTE, logical_router, static_route};
 use ovn_peerd::view::{HalfView, State};
 use proptest::prelude::*;
@@ -23,6 +27,9 @@ enum Action {
     Alter(usize),
     Break(usize),
     Mend(usize),
+    Reject(usize, usize),
+    Renew(usize, usize, i64),
+    Clock(i64),
     Restart,
     Crash,
     Reconnect,
@@ -42,16 +49,42 @@ fn action() -> impl Strategy<Value = Action> {
         2 => any::<usize>().prop_map(Action::Delete),
         2 => any::<usize>().prop_map(Action::Alter),
         1 => network.clone().prop_map(Action::Break),
-        1 => network.prop_map(Action::Mend),
+        1 => network.clone().prop_map(Action::Mend),
+        2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Reject(a, b)),
+        2 => (network.clone(), network.clone(), -40..20i64).prop_map(|(a, b, at)| Action::Renew(a, b, at)),
+        3 => (-30..60i64).prop_map(Action::Clock),
         1 => Just(Action::Restart),
         1 => Just(Action::Crash),
         1 => Just(Action::Reconnect),
     ]
 }
 
+/// Policies under which much happens within a minute.
+fn policy() -> impl Strategy<Value = PolicySettings> {
+    let seconds = |range: std::ops::Range<i64>| range.prop_map(SignedDuration::from_secs);
+    let address_space = prop::sample::select(vec![AddressSpace::Follow, AddressSpace::Freeze]);
+    let expiry = prop::option::weighted(0.8, seconds(5..40));
+    let quota = prop::option::weighted(0.3, 0..4u32);
+    (address_space, expiry, seconds(0..40), quota).prop_map(
+        |(address_space, request_expiry, history, per_network)| PolicySettings {
+            address_space,
+            request_expiry,
+            history,
+            quotas: Quotas { per_network, per_project: None },
+            ..PolicySettings::default()
+        },
+    )
+}
+
 /// Five networks on a router and a subnet of their own each.
 pub fn prepared() -> World {
-    let mut world = World::new();
+    prepared_by(&PolicySettings::default())
+}
+
+fn prepared_by(policy: &PolicySettings) -> World {
+    let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
+    settings.policy = policy.clone();
+    let mut world = World::with(settings);
     for index in 0..NETWORKS {
         world.add_router(index);
         world.toggle_port(index, [0, 1, 4, 5, 6][index]);
@@ -64,7 +97,6 @@ pub fn prepared() -> World {
 }
 
 fn act(world: &mut World, action: &Action) {
-    world.seconds += 1;
     match action {
         Action::Bind(network, router) => {
             world.bindings.insert(*network, *router);
@@ -76,7 +108,11 @@ fn act(world: &mut World, action: &Action) {
             let file = world.network_file(*network);
             world.read(file);
         }
-        Action::Declare(from, to, _) | Action::Withdraw(from, to) if from == to => {}
+        Action::Declare(from, to, _)
+        | Action::Withdraw(from, to)
+        | Action::Reject(from, to)
+        | Action::Renew(from, to, _)
+            if from == to => {}
         Action::Declare(from, to, enabled) => {
             world.halves.entry(*from).or_default().insert(*to, *enabled);
             let file = world.halves_file(*from);
@@ -87,6 +123,21 @@ fn act(world: &mut World, action: &Action) {
             let file = world.halves_file(*from);
             world.read(file);
         }
+        Action::Reject(from, whom) => {
+            let rejects = world.rejects.entry(*from).or_default();
+            if !rejects.remove(whom) {
+                rejects.insert(*whom);
+            }
+            let file = world.rejections_file(*from);
+            world.read(file);
+        }
+        Action::Renew(from, to, when) => {
+            let at = world.seconds + when;
+            world.requested.entry(*from).or_default().insert(*to, at);
+            let file = world.halves_file(*from);
+            world.read(file);
+        }
+        Action::Clock(seconds) => world.pass(*seconds),
         Action::Router(router) if world.routers.contains_key(router) => {
             world.remove_router(*router)
         }
@@ -142,6 +193,11 @@ fn routes(world: &World) -> BTreeMap<usize, BTreeSet<IpNet>> {
     found
 }
 
+/// As [`routes`], of all routers.
+pub fn routed_prefixes(world: &World) -> BTreeMap<usize, BTreeSet<IpNet>> {
+    routes(world)
+}
+
 /// Everything that must hold after any step.
 fn check(world: &mut World, model: &mut Model, step: &str) {
     let foreign = world.foreign();
@@ -188,11 +244,17 @@ proptest! {
     #[test]
     fn incremental_equals_full_recompute_equals_the_model(
         actions in prop::collection::vec(action(), 1..60),
+        policy in policy(),
     ) {
-        let mut world = prepared();
+        let mut world = prepared_by(&policy);
         let mut model = Model::default();
         model.step(&world);
         for (number, action) in actions.iter().enumerate() {
+            // Time goes on first, and has its effect before anything else happens.
+            if !matches!(action, Action::Clock(_)) {
+                world.pass(1);
+                model.step(&world);
+            }
             act(&mut world, action);
             check(&mut world, &mut model, &format!("step {number}, {action:?}"));
         }

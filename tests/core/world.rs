@@ -54,7 +54,15 @@ pub struct World {
     pub bindings: BTreeMap<usize, usize>,
     pub halves: BTreeMap<usize, Halves>,
     pub broken: BTreeSet<usize>,
+    /// When a half was asked for, by network and target; in seconds of this world.
+    pub requested: BTreeMap<usize, BTreeMap<usize, i64>>,
+    /// Whom each network rejects.
+    pub rejects: BTreeMap<usize, BTreeSet<usize>>,
+    pub settings: Settings,
+    /// The wall clock, which may jump.
     pub seconds: i64,
+    /// The other clock, which does not.
+    pub steps: u64,
     /// Errors of the database that are no fault of the engine's.
     pub expected_errors: Vec<&'static str>,
     /// A row that somebody strips of our tag whenever it has one.
@@ -65,16 +73,28 @@ pub fn prefix(index: usize) -> IpNet {
     PREFIXES[index].parse().unwrap()
 }
 
-fn settings() -> Settings {
+pub fn moment(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+pub fn settings() -> Settings {
     Settings::defaults(Path::new("/etc/ovn-peerd"))
 }
 
 impl World {
     pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
         let mut world = Self {
             database: Database::new(),
             told: Rows::new(),
-            engine: Engine::new(&settings(), "hv1".into()),
+            engine: Engine::new(&settings, "hv1".into()),
+            requested: BTreeMap::new(),
+            rejects: BTreeMap::new(),
+            settings,
+            steps: 0,
             routers: BTreeMap::new(),
             bindings: BTreeMap::new(),
             halves: BTreeMap::new(),
@@ -89,9 +109,9 @@ impl World {
     }
 
     /// Without any file read, and not connected yet.
-    pub fn bare() -> Self {
-        let mut world = Self::new();
-        world.engine = Engine::new(&settings(), "hv1".into());
+    pub fn bare(settings: &Settings) -> Self {
+        let mut world = Self::with(settings.clone());
+        world.engine = Engine::new(settings, "hv1".into());
         world
     }
 
@@ -100,15 +120,25 @@ impl World {
     }
 
     pub fn now(&self) -> Now {
-        Now {
-            wall: Timestamp::from_second(1_800_000_000 + self.seconds).unwrap(),
-            since_start: Duration::from_secs(self.seconds.unsigned_abs()),
-        }
+        Now { wall: moment(self.seconds), since_start: Duration::from_secs(self.steps) }
     }
 
     fn handle(&mut self, event: Event) {
         let now = self.now();
         self.engine.handle(event, now);
+    }
+
+    /// Time goes on, or jumps.
+    pub fn pass(&mut self, seconds: i64) {
+        self.seconds += seconds;
+        self.steps += 1;
+        self.handle(Event::Tick);
+    }
+
+    /// Another policy.
+    pub fn configure(&mut self) {
+        self.engine.configure(&self.settings);
+        self.read_all();
     }
 
     fn client(&mut self, event: ovsdb::Event) {
@@ -117,7 +147,7 @@ impl World {
 
     /// Another process on the same host, with the same files.
     pub fn restart(&mut self) {
-        self.engine = Engine::new(&settings(), "hv1".into());
+        self.engine = Engine::new(&self.settings, "hv1".into());
         self.read_all();
         self.connect();
     }
@@ -202,11 +232,27 @@ impl World {
             text += &format!(
                 "[[peering]]\nname = \"to-{target}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\nconfigured_status = \"{status}\"\n"
             );
+            if let Some(at) = self.requested.get(&network).and_then(|of| of.get(target)) {
+                text += &format!("requested = {}\n", moment(*at));
+            }
         }
         if self.broken.contains(&network) {
             text += "[[peering]\n";
         }
         source(Directory::Peerings, network, text)
+    }
+
+    /// In a file of its own: across files a half outweighs a rejection.
+    pub fn rejections_file(&self, network: usize) -> SourceFile {
+        let mut text = format!("project = \"p{network}\"\n");
+        for from in self.rejects.get(&network).into_iter().flatten() {
+            text += &format!(
+                "[[rejection]]\nnetwork = \"n\"\nfrom_project = \"p{from}\"\nfrom_network = \"n\"\n"
+            );
+        }
+        let file = source(Directory::Peerings, network, text);
+        let name = format!("p{network}-no.toml");
+        SourceFile { id: FileId::peerings(&name), path: name.into(), ..file }
     }
 
     pub fn read(&mut self, file: SourceFile) {
@@ -216,9 +262,10 @@ impl World {
     pub fn complete(&self) -> Reading {
         let networks = (0..NETWORKS).map(|network| self.network_file(network));
         let halves = (0..NETWORKS).map(|network| self.halves_file(network));
+        let rejections = (0..NETWORKS).map(|network| self.rejections_file(network));
         Reading {
             complete: true,
-            files: networks.chain(halves).collect(),
+            files: networks.chain(halves).chain(rejections).collect(),
             removed: Vec::new(),
             directories: Directory::ALL.iter().map(|directory| (*directory, Ok(()))).collect(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ovn_peerd::declare::{Directory, FileId, Owner, Reading};
+use ovn_peerd::declare::{Directory, FileId, Half, LastGood, Network, Owner, Reading};
 
 use crate::texts::*;
 
@@ -222,8 +222,8 @@ fn what_the_northbound_remembers_is_guarded_over_a_restart() {
     before.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
     let remembered = || {
         BTreeMap::from([
-            (FileId::networks("a.toml"), (before.networks().cloned().collect(), vec![])),
-            (FileId::peerings("a.toml"), (vec![], before.halves().cloned().collect())),
+            (FileId::networks("a.toml"), networks_of(before.networks().cloned().collect())),
+            (FileId::peerings("a.toml"), halves_of(before.halves().cloned().collect())),
         ])
     };
     let remembering = || {
@@ -266,8 +266,8 @@ fn what_is_remembered_comes_before_what_was_read_first() {
         });
         networks.extend(stale);
         BTreeMap::from([
-            (FileId::networks("a.toml"), (networks, vec![])),
-            (FileId::peerings("a.toml"), (vec![], source.halves().cloned().collect())),
+            (FileId::networks("a.toml"), networks_of(networks)),
+            (FileId::peerings("a.toml"), halves_of(source.halves().cloned().collect())),
         ])
     };
     for reading in before {
@@ -340,4 +340,12 @@ fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     book.fold(all([by_uid]));
     assert_eq!(book.halves().count(), 2);
     assert_eq!(told(&book), "");
+}
+
+fn networks_of(networks: Vec<Network>) -> LastGood {
+    LastGood { networks, ..LastGood::default() }
+}
+
+fn halves_of(halves: Vec<Half>) -> LastGood {
+    LastGood { halves, ..LastGood::default() }
 }

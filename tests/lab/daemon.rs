@@ -250,7 +250,13 @@ fn configure(parent: &Path, northbound: &str, host: &str, more: &str) -> PathBuf
     dir
 }
 
+/// Unless a test asks for another one there is no history: what is withdrawn is gone, and so can be asserted.
 fn settings(dir: &Path, northbound: &str, host: &str, more: &str) -> String {
+    let more = match more.split_once("[policy]\n") {
+        Some((_, policy)) if policy.contains("history") => more.to_owned(),
+        Some((before, policy)) => format!("{before}[policy]\nhistory = 0\n{policy}"),
+        None => format!("[policy]\nhistory = 0\n{more}"),
+    };
     format!(
         "[northbound]\n{northbound}\
          [paths]\nnetworks = \"networks.d\"\npeerings = \"peerings.d\"\n\

@@ -27,6 +27,7 @@ mod files;
 mod flows;
 mod hosts;
 mod isolation;
+mod lifecycle;
 mod names;
 mod owned;
 mod progress;

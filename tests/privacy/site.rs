@@ -94,7 +94,7 @@ impl Site {
             format!("[[project]]\nname = \"{project}\"\nowner = \"{uid}\"\n")
         });
         format!(
-            "[northbound]\nremotes = [\"{}\"]\n[control]\nsocket = \"{}\"\n\
+            "[policy]\nhistory = 0\n[northbound]\nremotes = [\"{}\"]\n[control]\nsocket = \"{}\"\n\
              operators = [\"{OPERATOR}\"]\n[daemon]\nhost = \"hv1\"\n{}",
             self.lab.nb_remote(),
             self.socket().display(),

@@ -140,6 +140,7 @@ mod erased {
 }
 
 /// What a tenant may be shown besides words: names of projects and routers, and prefixes.
+#[derive(Clone, Default)]
 struct Allowed {
     names: BTreeSet<String>,
     prefixes: BTreeSet<IpNet>,
@@ -230,18 +231,25 @@ proptest! {
         actions in prop::collection::vec(action(), 1..40),
     ) {
         let mut world = prepared(0..NETWORKS);
+        // Whom a tenant has named once, it may be reminded of: what it withdrew is shown for a while.
+        let mut named = vec![Allowed::default(); NETWORKS];
         for (number, action) in actions.iter().enumerate() {
+            if let Action::Declare(from, to, _) = action {
+                named[*from].names.insert(format!("p{to}"));
+            }
             let before: Vec<Allowed> = (0..NETWORKS).map(|network| allowed(&world, network)).collect();
             act(&mut world, action);
             // The engine may not have read yet what has changed: what was allowed still is.
             for (network, before) in before.into_iter().enumerate() {
                 let step = format!("step {number}, {action:?}, not settled");
-                hold(&world, network, &allowed(&world, network).or(before), &step)?;
+                let now = allowed(&world, network).or(named[network].clone());
+                hold(&world, network, &now.or(before), &step)?;
             }
             world.settle();
-            for network in 0..NETWORKS {
+            for (network, named) in named.iter().enumerate() {
                 let step = format!("step {number}, {action:?}");
-                hold(&world, network, &allowed(&world, network), &step)?;
+                let allowed = allowed(&world, network).or(named.clone());
+                hold(&world, network, &allowed, &step)?;
             }
         }
     }

@@ -5,11 +5,22 @@ use std::sync::Arc;
 
 use super::{Book, FileEntry, Outcomes};
 use crate::declare::contribution::Contribution;
-use crate::declare::model::{Half, Network};
+use crate::declare::model::{Half, Network, Rejection};
 use crate::declare::source::FileId;
 
 /// What each file gave when it was last accepted.
-pub type Remembered = BTreeMap<FileId, (Vec<Network>, Vec<Half>)>;
+pub type Remembered = BTreeMap<FileId, LastGood>;
+
+/// What one file gave then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastGood {
+    /// Its networks.
+    pub networks: Vec<Network>,
+    /// Its halves.
+    pub halves: Vec<Half>,
+    /// Its rejections.
+    pub rejections: Vec<Rejection>,
+}
 
 impl Book {
     /// Puts what is remembered before all that files have said so far, and judges that anew: so a
@@ -18,17 +29,19 @@ impl Book {
     pub fn remember(&mut self, remembered: Remembered) {
         let mut said = self.take_back();
         let mut outcomes = Outcomes::new();
-        for (file, (networks, halves)) in remembered {
+        for (file, good) in remembered {
             if !self.files.contains_key(&file) {
                 self.files.insert(file.clone(), FileEntry::new(self.path_of(&file)));
                 if self.listed.contains(&file.directory) {
                     said.insert(file.clone(), None);
                 }
             }
-            let networks = networks.into_iter().map(|network| (None, network)).collect();
-            let halves = halves.into_iter().map(|half| (None, half)).collect();
-            let rejections = Vec::new();
-            outcomes.insert(file, Some(Contribution { networks, halves, rejections }));
+            let contribution = Contribution {
+                networks: good.networks.into_iter().map(|network| (None, network)).collect(),
+                halves: good.halves.into_iter().map(|half| (None, half)).collect(),
+                rejections: good.rejections.into_iter().map(|it| (None, it)).collect(),
+            };
+            outcomes.insert(file, Some(contribution));
         }
         self.apply(outcomes);
         if self.is_too_much(&said) {

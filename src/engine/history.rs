@@ -1,0 +1,126 @@
+//! Halves that nobody declares any more, for as long as they are shown (S1.27).
+//!
+//! What ended, and when, is in the registration: a record in the state `deleted`, which the rules do
+//! not read and which goes when its time is over. An ordered set says whose is over next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::declare::{HalfKey, NetworkKey, Roll};
+use crate::northbound::declared::network_of;
+use crate::northbound::registration::half_records;
+use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
+
+/// What ended a short while ago.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    ended: BTreeMap<HalfKey, (HalfRecord, Timestamp)>,
+    /// Until when each is shown.
+    until: BTreeSet<(Timestamp, HalfKey)>,
+    networks: BTreeMap<Id, NetworkKey>,
+}
+
+impl History {
+    /// What is left of a half that ended.
+    pub(super) fn get(&self, half: &HalfKey) -> Option<&HalfRecord> {
+        self.ended.get(half).map(|(record, _)| record)
+    }
+
+    /// All halves that ended, in order.
+    pub(super) fn halves(&self) -> impl Iterator<Item = &HalfKey> {
+        self.ended.keys()
+    }
+
+    /// Those of one project.
+    pub(super) fn of_project(&self, project: &str) -> impl Iterator<Item = &HalfKey> {
+        let first = HalfKey { network: NetworkKey::new(project, ""), name: "".into() };
+        let halves = self.ended.range(first..).map(|(half, _)| half);
+        halves.take_while(move |half| *half.network.project == *project)
+    }
+
+    /// Those of one network, with their records.
+    pub(super) fn of(&self, network: &NetworkKey) -> impl Iterator<Item = (&HalfKey, &HalfRecord)> {
+        let first = HalfKey { network: network.clone(), name: "".into() };
+        let halves = self.ended.range(first..).map(|(half, (record, _))| (half, record));
+        halves.take_while(move |(half, _)| half.network == *network)
+    }
+
+    /// The network of this identity, if halves of it ended.
+    pub(super) fn key_of(&self, id: Id) -> Option<&NetworkKey> {
+        self.networks.get(&id)
+    }
+
+    /// When the next one is to be forgotten.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.until.first().map(|(at, _)| *at)
+    }
+
+    /// Forgets those whose time is over; returns their networks.
+    pub(super) fn forget(&mut self, now: Timestamp) -> BTreeSet<NetworkKey> {
+        let mut networks = BTreeSet::new();
+        while let Some((at, half)) = self.until.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.remove(&half);
+            networks.insert(half.network);
+        }
+        networks
+    }
+
+    /// Looks at a network's records: which of its halves nobody declares any more.
+    pub(super) fn review(
+        &mut self,
+        id: Id,
+        roll: &Roll,
+        northbound: &Northbound,
+        shown_for: SignedDuration,
+        now: Timestamp,
+    ) {
+        let tags = northbound.registration(id);
+        let named = tags.and_then(network_of).filter(|key| Id::of_network(key) == id);
+        let Some(network) = named.or_else(|| self.networks.get(&id).cloned()) else { return };
+        let back: Vec<HalfKey> = self
+            .of(&network)
+            .map(|(half, _)| half)
+            .filter(|half| roll.declares(half))
+            .cloned()
+            .collect();
+        for half in back {
+            self.remove(&half);
+        }
+        for (name, record) in tags.into_iter().flat_map(half_records) {
+            let half = HalfKey { network: network.clone(), name: name.into() };
+            if roll.declares(&half) {
+                continue;
+            }
+            let since = match record.state {
+                RecordedState::Deleted => record.since,
+                RecordedState::Pending
+                | RecordedState::Linked
+                | RecordedState::Disabled
+                | RecordedState::PeerDisabled
+                | RecordedState::Disconnected
+                | RecordedState::Rejected
+                | RecordedState::Expired
+                | RecordedState::Failed(_) => self.get(&half).map_or(now, |known| known.since),
+            };
+            self.remove(&half);
+            let until = since.saturating_add(shown_for).unwrap_or(Timestamp::MAX);
+            if until > now {
+                self.until.insert((until, half.clone()));
+                self.networks.insert(id, network.clone());
+                self.ended.insert(half, (record.deleted(since), until));
+            }
+        }
+    }
+
+    fn remove(&mut self, half: &HalfKey) {
+        let Some((_, until)) = self.ended.remove(half) else { return };
+        self.until.remove(&(until, half.clone()));
+        if self.of(&half.network).next().is_none() {
+            self.networks.remove(&Id::of_network(&half.network));
+        }
+    }
+}

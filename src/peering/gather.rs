@@ -1,0 +1,167 @@
+//! What the rules read of a pair before they decide: declarations, records, what is routed, and
+//! what comes first.
+
+use ipnet::IpNet;
+
+use crate::declare::{
+    AutoAccept, HalfKey, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said,
+};
+use crate::northbound::{End, HalfRecord, Id, RecordedState};
+
+use super::conflict::Claim;
+use super::decide::{Pair, Side};
+use super::inputs::{Declared, InputSide, Inputs, Rank};
+use super::network::Node;
+use super::pair::{PairState, end_of, key_of_end, of_end, routed};
+use super::prefix::overlap;
+use super::request::{Request, Waiting};
+use super::resolver::{Ground, Resolver};
+
+impl Resolver {
+    pub(super) fn inputs<'a>(
+        &self,
+        key: &PeeringKey,
+        state: &PairState,
+        ground: &Ground<'a>,
+    ) -> Inputs<'a> {
+        let Ground { roll, northbound, policy, now, .. } = *ground;
+        let auto = is_auto(key, policy);
+        let side = |end: End| {
+            let network = key_of_end(key, end);
+            let target = key_of_end(key, end.other());
+            let network_id = Id::of_network(network);
+            let rejects =
+                roll.rejects(&RejectionKey { network: network.clone(), from: target.clone() });
+            let halves = state.halves.iter().filter(|half| half.network == *network);
+            let silent = halves.clone().next().is_none();
+            let said = halves.filter_map(|half| self.said(half, roll));
+            let declared = said.filter(Said::counts).map(|said| {
+                let half = said.value;
+                let record = self.records.get(&half.key);
+                let record = record.filter(|record| record.targets(target)).cloned();
+                let past = past(&half.key, target, record.as_ref(), ground);
+                let pending = past.filter(|past| past.state == RecordedState::Pending);
+                let waiting = Waiting {
+                    pending: pending.map(|past| past.since),
+                    expired: past.and_then(|past| past.lasting.expired),
+                };
+                let request = Request::judge(half.requested, waiting, policy.request_expiry, now);
+                let frozen = past.map(|past| past.lasting.clone()).unwrap_or_default();
+                Declared { half, over: self.places.over(&half.key), record, request, frozen }
+            });
+            let counting = declared.min_by_key(Declared::rank);
+            let router = self.networks.router_of(network);
+            InputSide {
+                network_id,
+                request: counting
+                    .as_ref()
+                    .map_or(Request::Open { until: None }, |declared| declared.request),
+                over: counting.as_ref().and_then(|declared| declared.over),
+                rejects,
+                implied: auto && silent && !rejects,
+                half: counting.as_ref().map(|declared| declared.half),
+                frozen: counting.as_ref().and_then(|declared| declared.frozen.frozen.clone()),
+                frozen_remote: counting
+                    .as_ref()
+                    .and_then(|declared| declared.frozen.frozen_remote.clone()),
+                record: counting.and_then(|declared| declared.record),
+                routed: router
+                    .map(|router| routed(state, end, router, northbound))
+                    .unwrap_or_default(),
+                port_addresses: northbound.link_addresses(state.id, end),
+            }
+        };
+        Inputs { auto, a: side(End::A), b: side(End::B) }
+    }
+
+    pub(super) fn pair<'a>(
+        &'a self,
+        key: &'a PeeringKey,
+        state: &PairState,
+        inputs: &'a Inputs<'a>,
+        ground: &Ground,
+    ) -> Pair<'a> {
+        let rank = state.rank.clone();
+        let side = |end: End| {
+            let input = inputs.side(end);
+            let network = key_of_end(key, end);
+            Side {
+                network,
+                network_id: input.network_id,
+                half: input.half,
+                local: self.networks.node(network).and_then(Node::local),
+                request: input.request,
+                over: input.over,
+                rejects: input.rejects,
+                implied: input.implied,
+                frozen: if input.implied {
+                    inputs.side(end.other()).frozen_remote.as_ref()
+                } else {
+                    input.frozen.as_ref()
+                },
+                was_linked: input.record.as_ref().is_some_and(|record| record.was_linked),
+                routed: &input.routed,
+                port_addresses: &input.port_addresses,
+            }
+        };
+        Pair {
+            key,
+            id: state.id,
+            a: side(End::A),
+            b: side(End::B),
+            stands: !rank.new,
+            address_space: ground.policy.address_space,
+            require_workload: ground.policy.require_workload,
+            now: ground.now,
+            claim: Box::new(move |end, prefix| self.claim_before(key, &rank, end, prefix)),
+        }
+    }
+
+    /// What a peering that comes first has of what this one would route at one end.
+    fn claim_before(
+        &self,
+        key: &PeeringKey,
+        rank: &Rank,
+        end: End,
+        prefix: &IpNet,
+    ) -> Option<Claim> {
+        let network = key_of_end(key, end);
+        let mut rivals: Vec<(&Rank, &PeeringKey, &PairState)> = self
+            .networks
+            .wanting(network, prefix)
+            .filter(|rival| *rival != key)
+            .filter_map(|rival| {
+                self.pairs.get(rival).map(|pair| (&pair.rank, rival, pair.as_ref()))
+            })
+            .collect();
+        rivals.sort_by_key(|(rank, _, _)| *rank);
+        rivals.into_iter().find_map(|(other, rival, pair)| {
+            let end = end_of(rival, network);
+            let claims = of_end(&pair.claims, end).iter().filter(|_| other < rank);
+            let claimed = claims.chain(of_end(&pair.held, end)).find(|it| overlap(it, prefix))?;
+            Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
+        })
+    }
+}
+
+/// Whether one half may stand for both sides of a pair (S1.12).
+pub(super) fn is_auto(pair: &PeeringKey, policy: &PolicySettings) -> bool {
+    match policy.auto_accept {
+        AutoAccept::Never => false,
+        AutoAccept::SameProject => pair.a().project == pair.b().project,
+    }
+}
+
+/// What is known of a half until now: as recorded, unless something else was noted since.
+fn past<'a>(
+    half: &HalfKey,
+    target: &NetworkKey,
+    record: Option<&'a HalfRecord>,
+    ground: &Ground<'a>,
+) -> Option<&'a HalfRecord> {
+    let noted = ground.noted.get(half).filter(|noted| noted.targets(target));
+    match (record, noted) {
+        (Some(record), Some(noted)) if record.state != noted.state => Some(noted),
+        (record, noted) => record.or(noted),
+    }
+}

@@ -1,0 +1,210 @@
+//! How many halves of a network and of a project count.
+//!
+//! Halves that stand keep their places, also when the limit is lowered below their number: a
+//! limit cuts no network. The places that are left go by name. One half that comes or goes costs
+//! the logarithm of their number; without a limit nothing is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::declare::{HalfKey, NetworkKey, Quotas};
+
+/// A limit that leaves a half without a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// So many halves of one network.
+    Network(u32),
+    /// So many halves of one project.
+    Project(u32),
+}
+
+/// The places of all halves.
+#[derive(Debug, Default)]
+pub struct Places {
+    limits: Quotas,
+    networks: BTreeMap<NetworkKey, Row>,
+    projects: BTreeMap<Arc<str>, Row>,
+}
+
+/// The halves that share a limit.
+#[derive(Debug, Default)]
+struct Row {
+    standing: BTreeSet<HalfKey>,
+    inside: BTreeSet<HalfKey>,
+    /// All of these sort behind those inside; empty while there is room.
+    outside: BTreeSet<HalfKey>,
+}
+
+impl Places {
+    /// Takes other limits and all halves, with whether each stands.
+    pub fn configure<'a>(
+        &mut self,
+        limits: Quotas,
+        halves: impl Iterator<Item = (&'a HalfKey, bool)>,
+    ) {
+        *self = Self { limits, ..Self::default() };
+        if limits == Quotas::default() {
+            return;
+        }
+        for (half, stands) in halves {
+            self.place(half, stands);
+        }
+    }
+
+    /// The limits in effect.
+    #[must_use]
+    pub fn limits(&self) -> Quotas {
+        self.limits
+    }
+
+    /// A half came, or it stands now and did not, or the other way round. Returns those, itself
+    /// among them perhaps, that gained or lost a place by it.
+    pub fn place(&mut self, half: &HalfKey, stands: bool) -> BTreeSet<HalfKey> {
+        self.change(half, |row, moved| row.put(half, stands, moved))
+    }
+
+    /// A half went.
+    pub fn remove(&mut self, half: &HalfKey) -> BTreeSet<HalfKey> {
+        self.change(half, |row, _| row.take(half))
+    }
+
+    /// The limit that leaves this half without a place.
+    #[must_use]
+    pub fn over(&self, half: &HalfKey) -> Option<Over> {
+        let network = self.limits.per_network.filter(|_| {
+            self.networks.get(&half.network).is_some_and(|row| row.outside.contains(half))
+        });
+        let project = self.limits.per_project.filter(|_| {
+            self.projects.get(&half.network.project).is_some_and(|row| row.outside.contains(half))
+        });
+        network.map(Over::Network).or(project.map(Over::Project))
+    }
+
+    fn change(
+        &mut self,
+        half: &HalfKey,
+        alter: impl Fn(&mut Row, &mut BTreeSet<HalfKey>),
+    ) -> BTreeSet<HalfKey> {
+        let mut moved = BTreeSet::new();
+        if let Some(limit) = self.limits.per_network {
+            let row = self.networks.entry(half.network.clone()).or_default();
+            alter(row, &mut moved);
+            row.settle(limit, &mut moved);
+            if row.is_empty() {
+                self.networks.remove(&half.network);
+            }
+        }
+        if let Some(limit) = self.limits.per_project {
+            let row = self.projects.entry(Arc::clone(&half.network.project)).or_default();
+            alter(row, &mut moved);
+            row.settle(limit, &mut moved);
+            if row.is_empty() {
+                self.projects.remove(&half.network.project);
+            }
+        }
+        moved
+    }
+}
+
+impl Row {
+    fn put(&mut self, half: &HalfKey, stands: bool, moved: &mut BTreeSet<HalfKey>) {
+        if stands {
+            self.inside.remove(half);
+            if self.outside.remove(half) {
+                moved.insert(half.clone());
+            }
+            self.standing.insert(half.clone());
+            return;
+        }
+        self.standing.remove(half);
+        if self.inside.contains(half) || self.outside.contains(half) {
+            return;
+        }
+        if self.outside.first().is_some_and(|first| first < half) {
+            moved.insert(half.clone());
+            self.outside.insert(half.clone());
+        } else {
+            self.inside.insert(half.clone());
+        }
+    }
+
+    fn take(&mut self, half: &HalfKey) {
+        self.standing.remove(half);
+        self.inside.remove(half);
+        self.outside.remove(half);
+    }
+
+    /// Fills the places that are left, in order of names.
+    fn settle(&mut self, limit: u32, moved: &mut BTreeSet<HalfKey>) {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let room = limit.saturating_sub(self.standing.len());
+        while self.inside.len() > room {
+            let Some(half) = self.inside.pop_last() else { break };
+            moved.insert(half.clone());
+            self.outside.insert(half);
+        }
+        while self.inside.len() < room {
+            let Some(half) = self.outside.pop_first() else { break };
+            moved.insert(half.clone());
+            self.inside.insert(half);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.standing.is_empty() && self.inside.is_empty() && self.outside.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half(network: &str, name: &str) -> HalfKey {
+        HalfKey { network: NetworkKey::new("p", network), name: name.into() }
+    }
+
+    fn over(places: &Places, names: &[&str]) -> String {
+        let over = |name: &&&str| places.over(&half("n", name)).is_some();
+        names.iter().filter(over).copied().collect::<Vec<_>>().join("")
+    }
+
+    #[test]
+    fn places_go_to_those_that_stand_and_then_by_name() {
+        let mut places = Places::default();
+        let limits = Quotas { per_network: Some(2), per_project: None };
+        places.configure(limits, std::iter::empty());
+        let all = ["a", "b", "c", "d"];
+        for name in ["d", "c"] {
+            assert!(places.place(&half("n", name), false).is_empty());
+        }
+        assert_eq!(places.place(&half("n", "d"), true), BTreeSet::new());
+        assert_eq!(places.place(&half("n", "a"), false), BTreeSet::from([half("n", "c")]));
+        assert_eq!(places.place(&half("n", "b"), false), BTreeSet::from([half("n", "b")]));
+        assert_eq!(over(&places, &all), "bc");
+        assert_eq!(places.remove(&half("n", "a")), BTreeSet::from([half("n", "b")]));
+        assert_eq!(over(&places, &all), "c");
+        // What ceases to stand queues again.
+        assert_eq!(
+            places.place(&half("n", "d"), false),
+            BTreeSet::from([half("n", "c"), half("n", "d")])
+        );
+        assert_eq!(over(&places, &all), "d");
+        // Other networks have places of their own, and a project's limit counts them together.
+        let limits = Quotas { per_network: None, per_project: Some(1) };
+        let halves = [half("m", "x"), half("n", "a")];
+        places.configure(limits, halves.iter().map(|half| (half, false)));
+        assert_eq!(places.over(&halves[0]), None);
+        assert_eq!(places.over(&halves[1]), Some(Over::Project(1)));
+    }
+
+    #[test]
+    fn a_lower_limit_cuts_nothing_that_stands() {
+        let mut places = Places::default();
+        let names = ["a", "b", "c"].map(|name| half("n", name));
+        let limits = Quotas { per_network: Some(1), per_project: Some(0) };
+        places.configure(limits, names.iter().map(|half| (half, *half.name != *"b")));
+        assert_eq!(over(&places, &["a", "b", "c"]), "b");
+        places.configure(Quotas::default(), names.iter().map(|half| (half, false)));
+        assert_eq!(over(&places, &["a", "b", "c"]), "");
+    }
+}

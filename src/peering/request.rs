@@ -1,0 +1,162 @@
+//! How long a request may wait for its answer (S1.22, S1.23).
+//!
+//! A pure function of what is declared, what is remembered and the moment that is passed in.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// What is remembered of a half as a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Since when it is pending, if that is where it stood last.
+    pub pending: Option<Timestamp>,
+    /// When it expired, unless it was renewed since.
+    pub expired: Option<Timestamp>,
+}
+
+/// A half as a request, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// It can be answered, until then if it stays pending; without end if there is none.
+    Open {
+        /// When it expires.
+        until: Option<Timestamp>,
+    },
+    /// It waited for too long: no answer counts any more until it is renewed.
+    Expired {
+        /// When it expired.
+        at: Timestamp,
+        /// When a renewal that is dated in the future begins to count.
+        renewed: Option<Timestamp>,
+    },
+}
+
+impl Request {
+    /// Judges a half. Time is judged before answers: a request whose time was over is expired,
+    /// also if the answer is seen in the same moment. `requested` counts once it is not in the
+    /// future, `expiry` is the policy's.
+    #[must_use]
+    pub fn judge(
+        requested: Option<Timestamp>,
+        waiting: Waiting,
+        expiry: Option<SignedDuration>,
+        now: Timestamp,
+    ) -> Self {
+        if let Some(at) = waiting.expired {
+            match requested.filter(|requested| *requested > at) {
+                Some(renewed) if renewed <= now => {}
+                renewed => return Self::Expired { at, renewed },
+            }
+        }
+        let Some(expiry) = expiry else { return Self::Open { until: None } };
+        // What is not remembered as pending is so from now on, what was just renewed too.
+        let pending = waiting.pending.filter(|_| waiting.expired.is_none());
+        let renewed = requested.filter(|requested| *requested <= now);
+        let since = pending.map_or(now, |pending| renewed.map_or(pending, |at| at.max(pending)));
+        let until = since.saturating_add(expiry).unwrap_or(Timestamp::MAX);
+        if until <= now {
+            Self::Expired { at: until, renewed: None }
+        } else {
+            Self::Open { until: Some(until) }
+        }
+    }
+
+    /// Whether an answer counts.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Open { .. } => true,
+            Self::Expired { .. } => false,
+        }
+    }
+
+    /// When it expired, if it has.
+    #[must_use]
+    pub fn expired(&self) -> Option<Timestamp> {
+        match self {
+            Self::Open { .. } => None,
+            Self::Expired { at, .. } => Some(*at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPIRY: Option<SignedDuration> = Some(SignedDuration::from_secs(100));
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("a moment")
+    }
+
+    fn open(until: i64) -> Request {
+        Request::Open { until: Some(at(until)) }
+    }
+
+    fn expired(when: i64, renewed: Option<i64>) -> Request {
+        Request::Expired { at: at(when), renewed: renewed.map(at) }
+    }
+
+    #[test]
+    fn a_request_by_the_clock() {
+        // (pending since, expired at, requested, now) -> what it is.
+        let cases = [
+            ("new", None, None, None, 5, open(105)),
+            ("new, asked for long ago", None, None, Some(-900), 5, open(105)),
+            ("pending", Some(0), None, None, 99, open(100)),
+            ("its time is over", Some(0), None, None, 100, expired(100, None)),
+            ("seen late", Some(0), None, None, 900, expired(100, None)),
+            ("asked again in time", Some(0), None, Some(60), 100, open(160)),
+            ("asked before it was seen", Some(0), None, Some(-60), 99, open(100)),
+            ("a renewal of the future", Some(0), None, Some(120), 99, open(100)),
+            ("not in time", Some(0), None, Some(120), 110, expired(100, None)),
+            ("sticky", None, Some(100), None, 9000, expired(100, None)),
+            ("sticky although the clock goes back", None, Some(100), None, -50, expired(100, None)),
+            ("an old renewal", None, Some(100), Some(99), 200, expired(100, None)),
+            ("a renewal yet to come", None, Some(100), Some(150), 120, expired(100, Some(150))),
+            ("renewed", None, Some(100), Some(150), 150, open(250)),
+            ("renewed, seen later", None, Some(100), Some(150), 400, open(500)),
+        ];
+        for (what, pending, past, requested, now, is) in cases {
+            let waiting = Waiting { pending: pending.map(at), expired: past.map(at) };
+            let judged = Request::judge(requested.map(at), waiting, EXPIRY, at(now));
+            assert_eq!(judged, is, "{what}");
+        }
+    }
+
+    #[test]
+    fn without_an_expiry_only_what_expired_before_stays_so() {
+        let pending = Waiting { pending: Some(at(0)), expired: None };
+        let never = Request::Open { until: None };
+        assert_eq!(Request::judge(None, pending, None, at(1_000_000)), never);
+        let past = Waiting { pending: None, expired: Some(at(0)) };
+        assert_eq!(Request::judge(None, past, None, at(9)), expired(0, None));
+        assert_eq!(Request::judge(Some(at(5)), past, None, at(9)), never);
+    }
+
+    #[test]
+    fn it_changes_at_the_moment_that_is_named_and_not_before() {
+        for (pending, past, requested) in
+            [(Some(0), None, None), (Some(0), None, Some(40)), (None, Some(50), Some(70))]
+        {
+            let waiting = Waiting { pending: pending.map(at), expired: past.map(at) };
+            let judge = |now| Request::judge(requested.map(at), waiting, EXPIRY, at(now));
+            let mut last = judge(41).is_open();
+            let mut due = None;
+            for now in 41..300 {
+                let judged = judge(now);
+                if judged.is_open() != last {
+                    assert_eq!(due, Some(at(now)), "{waiting:?}");
+                    last = judged.is_open();
+                }
+                due = match judged {
+                    Request::Open { until } => until,
+                    Request::Expired { renewed, .. } => renewed,
+                };
+                if waiting.expired.is_some() && judged.is_open() {
+                    break; // From here on another state is remembered.
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A network's address space as its peer shall route it: followed, or frozen (S2.8).
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::declare::NetworkKey;
+use crate::northbound::Frozen;
+
+/// Most prefixes that are named of a change.
+const MOST_TOLD: usize = 8;
+
+/// An address space, and what is to be remembered and told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Space {
+    pub(super) prefixes: Vec<IpNet>,
+    /// To be remembered, where it is frozen.
+    pub(super) frozen: Option<Frozen>,
+    /// When a renewal that is dated in the future begins to count.
+    pub(super) due: Option<Timestamp>,
+    gained: Vec<IpNet>,
+    lost: Vec<IpNet>,
+}
+
+impl Space {
+    /// The network's prefixes as they are.
+    pub(super) fn follow(present: &[IpNet]) -> Self {
+        Self { prefixes: present.to_vec(), ..Self::default() }
+    }
+
+    /// The prefixes of the moment of activation, or of the last renewal since.
+    pub(super) fn freeze(
+        present: &[IpNet],
+        past: Option<&Frozen>,
+        requested: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let anew = |at| Self {
+            frozen: Some(Frozen { at, prefixes: present.to_vec() }),
+            ..Self::follow(present)
+        };
+        let Some(past) = past else { return anew(now) };
+        match requested.filter(|requested| *requested > past.at) {
+            Some(requested) if requested <= now => anew(requested),
+            due => {
+                let without = |all: &[IpNet], these: &[IpNet]| -> Vec<IpNet> {
+                    all.iter().filter(|prefix| !these.contains(prefix)).copied().collect()
+                };
+                Self {
+                    prefixes: past.prefixes.clone(),
+                    frozen: Some(past.clone()),
+                    due,
+                    gained: without(present, &past.prefixes),
+                    lost: without(&past.prefixes, present),
+                }
+            }
+        }
+    }
+
+    /// How the network's prefixes differ from those that are routed.
+    pub(super) fn drift(&self, network: &NetworkKey) -> Option<String> {
+        if self.gained.is_empty() && self.lost.is_empty() {
+            return None;
+        }
+        let signed = |sign: char, prefixes: &[IpNet]| -> Vec<String> {
+            prefixes.iter().map(|prefix| format!("{sign}{prefix}")).collect()
+        };
+        let mut told = [signed('+', &self.gained), signed('-', &self.lost)].concat();
+        if told.len() > MOST_TOLD {
+            told.truncate(MOST_TOLD);
+            told.push("and others".to_owned());
+        }
+        Some(format!(
+            "the address space of {network} has changed ({}) but is frozen while peered; \
+             set requested = <the present moment> in its half to renew the peering",
+            told.join(", ")
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a moment")
+    }
+
+    #[test]
+    fn what_is_frozen_stays_until_it_is_renewed() {
+        let [one, two]: [IpNet; 2] =
+            ["10.0.0.0/24", "10.1.0.0/24"].map(|text| text.parse().expect("a prefix"));
+        let network = NetworkKey::new("p", "n");
+        let first = Space::freeze(&[one], None, Some(at(3)), at(10));
+        assert_eq!(first.frozen, Some(Frozen { at: at(10), prefixes: vec![one] }));
+        assert_eq!(first.drift(&network), None);
+        let past = first.frozen.as_ref();
+        let changed = Space::freeze(&[two], past, Some(at(10)), at(99));
+        assert_eq!((&*changed.prefixes, &changed.frozen), (&[one][..], &first.frozen));
+        let told = changed.drift(&network).expect("a change");
+        assert!(
+            told.contains("p/n has changed (+10.1.0.0/24, -10.0.0.0/24) but is frozen"),
+            "{told}"
+        );
+        let early = Space::freeze(&[two], past, Some(at(50)), at(49));
+        assert_eq!((&*early.prefixes, early.due), (&[one][..], Some(at(50))));
+        let renewed = Space::freeze(&[two], past, Some(at(50)), at(50));
+        assert_eq!(renewed.frozen, Some(Frozen { at: at(50), prefixes: vec![two] }));
+        assert_eq!((renewed.due, renewed.drift(&network)), (None, None));
+    }
+}

@@ -1,0 +1,99 @@
+//! The words in which a verdict is told.
+//!
+//! Until the other side has consented, they are made of what the owner of the half wrote, and
+//! nothing else: the same whether the target is silent, unknown, or does not exist (S0.10, S0.11).
+
+use jiff::Timestamp;
+
+use crate::declare::{Half, HalfKey, Host, NetworkKey};
+use crate::northbound::Lasting;
+use crate::view::Reason;
+
+use super::outcome::{Standing, Verdict};
+use super::quota::Over;
+
+pub(super) fn verdict(standing: Standing, explanation: String, next_step: String) -> Verdict {
+    Verdict {
+        standing,
+        explanation: Some(explanation),
+        next_step: Some(next_step),
+        degraded: Vec::new(),
+        lasting: Lasting::default(),
+    }
+}
+
+/// A half beside another one with the same target: at most one peering stands between two (S1.5).
+#[must_use]
+pub(super) fn surplus(counting: &str, target: &NetworkKey) -> Verdict {
+    verdict(
+        Standing::Failed(Reason::PeeringConflict),
+        format!("the half {counting} of this network already targets {target}"),
+        format!("withdraw one of the two: {counting} is the one that counts"),
+    )
+}
+
+/// A half of which hosts say different things, and nothing of it stands.
+#[must_use]
+pub(super) fn disputed(half: &HalfKey, hosts: &[Host]) -> Verdict {
+    verdict(
+        Standing::Failed(Reason::ConflictingDeclarations),
+        differ(&half.to_string(), hosts),
+        "make its declarations the same on all hosts; `ovn-peerctl host forget` drops those of a \
+         host that is gone"
+            .into(),
+    )
+}
+
+/// That hosts differ, in words.
+#[must_use]
+pub(super) fn differ(what: &str, hosts: &[Host]) -> String {
+    let hosts: Vec<&str> = hosts.iter().map(AsRef::as_ref).collect();
+    format!("the hosts {} declare {what} differently", hosts.join(", "))
+}
+
+/// The same words whether the target is silent, unknown, or does not exist.
+pub(super) fn awaiting(half: &Half, was_linked: bool) -> Verdict {
+    let (local, target) = (&half.key.network, &half.target);
+    let next_step = format!(
+        "ask the owner of {target} to declare a peering with target_project = \"{}\", target_network = \"{}\"",
+        local.project, local.name
+    );
+    if was_linked {
+        let explanation = format!("{target} has withdrawn its half");
+        return verdict(Standing::Disconnected, explanation, next_step);
+    }
+    verdict(Standing::Pending, format!("{target} has not declared its half"), next_step)
+}
+
+/// The other side said no.
+pub(super) fn rejected(half: &Half) -> Verdict {
+    verdict(
+        Standing::Rejected,
+        format!("the owner of {} rejects the request", half.target),
+        format!(
+            "withdraw the half, or ask the owner of {} to take the rejection back",
+            half.target
+        ),
+    )
+}
+
+/// The same words whether the other side has answered since or not.
+pub(super) fn expired(half: &Half, at: Timestamp) -> Verdict {
+    verdict(
+        Standing::Expired,
+        format!("{} did not answer before {at:.0}", half.target),
+        "set requested = <the present moment> in the half to ask again, or withdraw it".into(),
+    )
+}
+
+pub(super) fn over_quota(over: Over, network: &NetworkKey) -> Verdict {
+    let (limit, what) = match over {
+        Over::Network(limit) => (limit, format!("network {network}")),
+        Over::Project(limit) => (limit, format!("project {}", network.project)),
+    };
+    verdict(
+        Standing::Failed(Reason::Quota),
+        format!("{what} may have {limit} halves, and others come before this one"),
+        "withdraw halves that are not needed, or ask the operator for more".into(),
+    )
+}
