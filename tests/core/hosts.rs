@@ -455,3 +455,22 @@ fn a_registration_that_is_deleted_comes_back_with_what_dead_hosts_declared() {
     let shown = fleet.hosts[2].engine.as_ref().unwrap().show(&key).unwrap();
     assert_eq!(shown.half.state, State::Active);
 }
+
+#[test]
+fn a_registration_put_back_by_a_standby_holds_what_a_stopped_host_declared() {
+    let mut fleet = Fleet::new();
+    act(&mut fleet, &Action::Declare(2, 0, 1, true));
+    fleet.check();
+    fleet.hosts[2].frozen = true;
+    fleet.kill(0);
+    fleet.check();
+    fleet.start(0);
+    fleet.check();
+    for choice in 0..fleet.world.own_rows().len() {
+        fleet.world.delete_own(choice);
+        fleet.check();
+    }
+    act(&mut fleet, &Action::Declare(0, 1, 0, true));
+    fleet.check();
+    assert_eq!(fleet.linked(), 2);
+}
