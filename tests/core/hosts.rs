@@ -348,6 +348,9 @@ fn act(fleet: &mut Fleet, action: &Action) {
         Action::Start(host) => fleet.start(*host),
         Action::Freeze(host) => fleet.hosts[*host].frozen = fleet.hosts[*host].engine.is_some(),
         Action::Thaw(host) => fleet.hosts[*host].frozen = false,
+        // What nobody awake remembers cannot be put back: that has cases of its own.
+        Action::Delete(_)
+            if fleet.hosts.iter().any(|host| host.engine.is_none() || host.frozen) => {}
         Action::Delete(choice) => fleet.world.delete_own(*choice),
         Action::Alter(choice) => fleet.world.alter_own(*choice),
     }
