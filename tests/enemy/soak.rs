@@ -257,7 +257,8 @@ fn strike_cluster(
         }
         5 => {
             for member in &cluster.members {
-                member.server.appctl(&["ovsdb-server/compact", crate::server::DATABASE]);
+                // Refused where nothing has changed since the last snapshot, as a peering may have come and gone.
+                member.server.try_appctl(&["ovsdb-server/compact", crate::server::DATABASE]);
             }
             change_declarations(ground, random);
             ("all members are compacted", None)
