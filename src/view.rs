@@ -121,6 +121,8 @@ pub enum Reason {
     Standby,
     /// The northbound refused the rows.
     NorthboundRefused,
+    /// A newer version of the daemon keeps it.
+    NewerVersion,
     /// The address spaces overlap, or one overlaps what is in use on a router.
     ConflictSubnet,
     /// The local network is not bound to a router, or the router is not there.
@@ -164,6 +166,7 @@ impl Reason {
             Self::NorthboundUnreachable => "northbound-unreachable",
             Self::Standby => "standby",
             Self::NorthboundRefused => "northbound-refused",
+            Self::NewerVersion => "newer-version",
             Self::ConflictSubnet => "conflict-subnet",
             Self::MissingLocalRouter => "missing-local-router",
             Self::MissingPeerRouter => "missing-peer-router",
@@ -201,7 +204,7 @@ pub struct HalfView {
     pub target_network: String,
     /// Where it stands.
     pub state: State,
-    /// Why it is not active; none when it is.
+    /// Why it is not active; none when it is, unless a newer version keeps it.
     pub reason: Option<Reason>,
     /// The reason as a sentence, with what and where; none when active.
     pub explanation: Option<String>,
@@ -336,6 +339,9 @@ pub struct StatusView {
     pub diagnostics: Vec<String>,
     /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
     pub held: Vec<String>,
+    /// Registrations of a newer version, which are left alone: whose, and which version.
+    #[serde(default)]
+    pub newer: Vec<String>,
     /// What has been done since the start.
     pub counters: Counters,
 }

@@ -32,6 +32,9 @@ pub enum Refusal {
     /// What this host declares are its files.
     #[error("{0} is the host that was asked")]
     OwnHost(String),
+    /// What a newer version keeps is not this one's to change.
+    #[error("{0} declares something in registrations of a newer version of ovn-peerd")]
+    NewerVersion(String),
     /// No such route.
     #[error("there is no {method} {path} here")]
     NoSuchRoute {
@@ -80,7 +83,7 @@ impl Refusal {
             Self::NoSuchHalf(_) | Self::NoSuchHost(_) | Self::NoSuchRoute { .. } => {
                 StatusCode::NOT_FOUND
             }
-            Self::OwnHost(_) => StatusCode::CONFLICT,
+            Self::OwnHost(_) | Self::NewerVersion(_) => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -100,6 +103,7 @@ impl Refusal {
             Self::NoSuchHalf(_) => "no-such-half",
             Self::NoSuchHost(_) => "no-such-host",
             Self::OwnHost(_) => "own-host",
+            Self::NewerVersion(_) => "newer-version",
             Self::NoSuchRoute { .. } => "no-such-route",
             Self::WrongMethod { .. } => "wrong-method",
             Self::BadRequest(_) => "bad-request",
@@ -127,6 +131,9 @@ impl Refusal {
             }
             Self::NoSuchHost(_) => "`ovn-peerctl host list` shows the hosts that declare something",
             Self::OwnHost(_) => "remove its files: what this host declares is what they say",
+            Self::NewerVersion(_) => {
+                "ask the daemon of a host that has the newer version, or upgrade this one"
+            }
             Self::NoSuchRoute { .. } => {
                 "the routes are /v1/halves, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals/confirm and /v1/reload"
             }

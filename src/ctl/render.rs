@@ -92,6 +92,7 @@ pub(super) fn status(status: &StatusView) -> String {
     sheet.line("Transactions", status.counters.transactions);
     sheet.line("Transactions failed", status.counters.transactions_failed);
     sheet.line("Drift repaired", status.counters.drift_repaired);
+    sheet.several("Newer than this", &status.newer);
     sheet.several("Held withdrawals", &status.held);
     sheet.several("Diagnostics", &status.diagnostics);
     let mut text = sheet.into_text();

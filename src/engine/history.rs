@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::declare::{HalfKey, NetworkKey, Roll};
 use crate::northbound::declared::network_of;
 use crate::northbound::registration::half_records;
-use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
+use crate::northbound::{HalfRecord, Id, Northbound, RecordedState, UnitId};
 
 /// What ended a short while ago.
 #[derive(Debug, Default)]
@@ -78,6 +78,10 @@ impl History {
         shown_for: SignedDuration,
         now: Timestamp,
     ) {
+        // What a newer version has recorded may mean something else.
+        if northbound.newer(UnitId::Network(id)).is_some() {
+            return;
+        }
         let tags = northbound.registration(id);
         let named = tags.and_then(network_of).filter(|key| Id::of_network(key) == id);
         let Some(network) = named.or_else(|| self.networks.get(&id).cloned()) else { return };

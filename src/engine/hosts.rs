@@ -17,6 +17,8 @@ pub enum NotForgotten {
     Unknown,
     /// The northbound has not been read.
     NotSynced,
+    /// It declares something in a registration of a newer version.
+    Newer,
 }
 
 impl Engine {
@@ -46,8 +48,18 @@ impl Engine {
         }
         let found = self.hosts().into_iter().find(|view| view.name == host);
         let found = found.ok_or(NotForgotten::Unknown)?;
+        if self.declares_in_newer(host) {
+            return Err(NotForgotten::Newer);
+        }
         self.writer.forgotten.insert(host.into());
         Ok(found)
+    }
+
+    fn declares_in_newer(&self, host: &str) -> bool {
+        let ids = self.state.resolver.newer().ids();
+        let northbound = self.northbound.as_ref();
+        let tags = ids.filter_map(|id| northbound?.registration(id));
+        tags.into_iter().any(|tags| declared::keys_of(tags, host).next().is_some())
     }
 }
 
@@ -59,6 +71,7 @@ pub(super) fn forget<'a>(
     let mut operations = Vec::new();
     for host in hosts {
         let registrations = northbound.inventory().units().filter_map(|unit| match unit {
+            UnitId::Network(_) if northbound.newer(unit).is_some() => None,
             UnitId::Network(id) => {
                 northbound.address_set(id, Family::Ip4).map(|(uuid, _)| (id, uuid))
             }

@@ -247,7 +247,8 @@ impl Engine {
         self.writer.suspect(touched);
         let changed = self.state.register(&touched.declared, northbound);
         self.notices.declared(&changed, &self.state.roll);
-        self.state.resolver.touched(touched);
+        self.state.resolver.touched(touched, northbound);
+        self.notices.newer(self.state.resolver.newer());
     }
 
     /// Applies the rules to whatever is dirty, and notes what must be compared again.

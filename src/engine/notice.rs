@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::declare::{Book, Changed, HalfKey, PeeringKey, Roll};
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
+use crate::peering::Newer;
 use crate::view::{Reason, State, Viewer};
 
 use super::Engine;
@@ -30,7 +31,7 @@ pub struct Notice {
     /// What happened, in a sentence.
     pub message: String,
     /// Its subject: `half` with its parts `project`, `network` and `peering`; `state`, `reason`,
-    /// `unit`, `remote`, `schema`, `error`.
+    /// `unit`, `remote`, `schema`, `version`, `error`.
     pub fields: Vec<(&'static str, String)>,
 }
 
@@ -47,6 +48,8 @@ pub(super) struct Notices {
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<String>,
     held: usize,
+    /// The newest version of a registration that was told of.
+    newer: Option<u32>,
     last_disconnect: Option<String>,
 }
 
@@ -117,6 +120,18 @@ impl Notices {
             "standby: another instance writes to the northbound"
         };
         self.push(Level::Info, message, Vec::new());
+    }
+
+    /// Told once for each version, however many registrations are of it.
+    pub(super) fn newer(&mut self, newer: &Newer) {
+        let newest = newer.registrations().map(|registration| registration.version).max();
+        if newest > self.newer {
+            let message = "registrations of a newer version of ovn-peerd are left alone, with all peerings of their \
+                           networks: upgrade ovn-peerd on this host";
+            let version = newest.unwrap_or_default().to_string();
+            self.push(Level::Warn, message, vec![("version", version)]);
+        }
+        self.newer = newest;
     }
 
     pub(super) fn takeover(&mut self) {

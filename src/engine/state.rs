@@ -13,6 +13,7 @@ use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Local, Node, Resolved, Resolver, Standing};
 use crate::program::{self, Base, Entries, RegistrationDiff, RowDiff};
+use crate::view::Reason;
 
 use super::history::History;
 
@@ -171,6 +172,9 @@ impl State {
     /// Since when: what is recorded counts; else what was noted; else it is so since now.
     fn note(&mut self, half: &HalfKey, now: Timestamp) {
         let Some(verdict) = self.resolver.verdict(half) else { return };
+        if verdict.standing == Standing::Failed(Reason::NewerVersion) {
+            return;
+        }
         let Some(said) = self.resolver.said(half, &self.roll) else { return };
         let target = &said.value.target;
         let state = verdict.standing.recorded();
@@ -187,11 +191,15 @@ impl State {
 
     /// Since when a half stands where it stands.
     pub(super) fn since(&self, half: &HalfKey) -> Option<Timestamp> {
-        self.noted.get(half).map(|noted| noted.since)
+        let past = self.noted.get(half).or_else(|| self.resolver.record(half));
+        past.map(|past| past.since)
     }
 
-    /// What a unit wants changed in the northbound.
+    /// What a unit wants changed in the northbound. What a newer version keeps is left alone.
     pub(super) fn changes(&self, unit: &Unit, northbound: &Northbound) -> UnitChanges {
+        if self.is_kept(unit, northbound) {
+            return UnitChanges::default();
+        }
         match unit {
             // Somebody may have declared it since.
             Unit::Orphan(UnitId::Peering(id)) if self.resolver.pair_with(*id).is_some() => {
@@ -207,15 +215,34 @@ impl State {
         }
     }
 
+    /// Whether it is a newer version's. Of a pair, the part that this host declares is not.
+    fn is_kept(&self, unit: &Unit, northbound: &Northbound) -> bool {
+        let kept = |network| northbound.newer(UnitId::Network(network)).is_some();
+        match unit {
+            Unit::Orphan(UnitId::Peering(id)) => self.resolver.newer().may_keep(*id, northbound),
+            Unit::Orphan(UnitId::Network(id)) => kept(*id),
+            Unit::Network(key) => kept(Id::of_network(key)),
+            Unit::Pair(_) => false,
+        }
+    }
+
     fn pair_changes(&self, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
         let mut changes = UnitChanges::default();
         let Some(id) = self.resolver.id(key) else { return changes };
-        let desired = self.resolver.link(key).map(program::link_rows).unwrap_or_default();
-        changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
+        let newer = self.resolver.newer();
+        let kept = newer.of_pair(key, id, northbound).is_some();
+        if !kept {
+            let desired = self.resolver.link(key).map(program::link_rows).unwrap_or_default();
+            changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
+        }
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
+            if newer.registration(network).is_some() {
+                continue;
+            }
             let registration = northbound.registration(network);
-            for (key, text) in self.half_entries(half) {
+            let entries = self.half_entries(half);
+            for (key, text) in entries.filter(|(key, _)| !kept || Entry::parse(key).is_some()) {
                 if registration.and_then(|tags| tags.get(&key)) != Some(text.as_str()) {
                     let patch = changes.patches.entry(network).or_default();
                     patch.entries.insert(key, Some(text));
@@ -334,7 +361,11 @@ impl State {
             else {
                 continue;
             };
-            let others = declared::declared_by_others(self.roll.host(), &key, tags);
+            let mut others = declared::declared_by_others(self.roll.host(), &key, tags);
+            if northbound.newer(UnitId::Network(*id)).is_some() {
+                // What cannot be read any more is still declared.
+                declared::keep_unread(&mut others, &self.roll.others(&key), tags);
+            }
             let changed = self.roll.set_others(&key, others);
             all.networks.extend(changed.networks);
             all.halves.extend(changed.halves);

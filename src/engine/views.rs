@@ -101,6 +101,7 @@ impl Engine {
             halves,
             diagnostics: book.diagnostics().map(ToString::to_string).collect(),
             held: held.map(ToString::to_string).collect(),
+            newer: self.newer_view(),
             counters: self.counters(),
         }
     }
@@ -109,6 +110,19 @@ impl Engine {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What a newer version keeps, in lines that are not too many.
+    fn newer_view(&self) -> Vec<String> {
+        let registrations = self.state.resolver.newer().registrations();
+        let more = registrations.len().saturating_sub(MOST_NEWER_TOLD);
+        let line = |newer: &crate::peering::newer::Registration| match &newer.network {
+            Some(network) => format!("{network}: version {}", newer.version),
+            None => format!("a network without a readable name: version {}", newer.version),
+        };
+        let mut lines: Vec<String> = registrations.take(MOST_NEWER_TOLD).map(line).collect();
+        lines.extend((more != 0).then(|| format!("and {more} more")));
+        lines
     }
 
     fn northbound_view(&self) -> NorthboundView {
@@ -145,6 +159,7 @@ impl Engine {
             Standing::Expired => (State::Expired, Reason::RequestExpired),
             Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
             Standing::PeerDisabled => (State::PeerDisabled, Reason::PeerAdministrativelyDown),
+            Standing::Failed(Reason::NewerVersion) => return self.shown_kept(key, verdict, viewer),
             Standing::Failed(reason) => (State::Failed, reason),
         };
         Shown {
@@ -154,6 +169,23 @@ impl Engine {
             next_step: verdict.next_step,
             degraded: verdict.degraded,
         }
+    }
+
+    /// What a newer version keeps: up, as far as can be seen, where its rows are there.
+    fn shown_kept(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
+        let resolver = &self.state.resolver;
+        let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
+        let rows = self.northbound.as_ref().zip(id);
+        let mut rows =
+            rows.into_iter().flat_map(|(northbound, id)| northbound.rows_of(UnitId::Peering(id)));
+        let stands = rows.next().is_some();
+        let next_step = verdict.next_step.as_deref().map(|text| step(text, viewer).to_owned());
+        let (state, explanation, degraded) = if stands {
+            (State::Active, None, verdict.explanation.into_iter().collect())
+        } else {
+            (State::Failed, verdict.explanation, Vec::new())
+        };
+        Shown { state, reason: Some(Reason::NewerVersion), explanation, next_step, degraded }
     }
 
     /// A link that shall stand: how far it has come.
@@ -257,6 +289,9 @@ impl Engine {
             .or_else(|| self.state.resolver.networks().router_of(&key.network))
     }
 }
+
+/// So many registrations of a newer version are named in the status at the most.
+const MOST_NEWER_TOLD: usize = 16;
 
 /// A half's state as it is shown.
 struct Shown {

@@ -13,6 +13,7 @@ pub mod registration;
 pub mod router;
 mod state;
 pub mod tables;
+mod version;
 
 pub use inventory::{Inventory, Touched};
 pub use lasting::{Frozen, Lasting};

@@ -12,7 +12,7 @@ use crate::declare::{NetworkKey, PeeringKey};
 
 /// The key in `external_ids` that marks a row as ours.
 pub const OWNER_KEY: &str = "ovn-peerd";
-/// Its value: the version of what our rows mean.
+/// Its value: the version of what our rows mean, one digit; as [`VERSION`](super::registration::VERSION).
 pub const OWNER_VALUE: &str = "1";
 /// The key that holds the identity of the peering or network that a row serves.
 pub const UNIT_KEY: &str = "ovn-peerd-unit";

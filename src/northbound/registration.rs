@@ -18,7 +18,7 @@ use super::lasting::Lasting;
 pub const NETWORK_KEY: &str = "ovn-peerd-network";
 /// Before the half's name, the key of its record.
 pub const HALF_PREFIX: &str = "ovn-peerd-half:";
-/// The version of what a registration says. A newer one is left alone.
+/// The version of what a registration says. A newer one is left alone (`version`).
 pub const VERSION: u32 = 1;
 
 /// The key of a half's record.

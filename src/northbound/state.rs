@@ -15,8 +15,8 @@ use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
 use super::registration::{HalfRecord, NetworkRecord, half_record, network_record};
 use super::router::{RouterFacts, cell};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, STATIC_ROUTE, address_set, nb_global,
-    router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, STATIC_ROUTE, address_set, logical_router,
+    nb_global, router_port, static_route,
 };
 
 /// The replica and its index.
@@ -87,6 +87,13 @@ impl Northbound {
     #[must_use]
     pub fn facts(&self, router: Uuid) -> Option<RouterFacts> {
         RouterFacts::read(router, &self.replica, &self.inventory)
+    }
+
+    /// A router's name; none if it is not there.
+    #[must_use]
+    pub fn router_name(&self, router: Uuid) -> Option<&str> {
+        let row = self.replica.row(LOGICAL_ROUTER, router)?;
+        Some(cell(row, logical_router::NAME).string())
     }
 
     /// `NB_Global.nb_cfg`.

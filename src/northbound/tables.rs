@@ -5,7 +5,7 @@
 
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
 
-use super::owner::{OWNER_KEY, OWNER_VALUE};
+use super::version::OURS;
 
 /// The database's name.
 pub const DATABASE: &str = "OVN_Northbound";
@@ -113,12 +113,8 @@ tables! {
         /// Tags.
         EXTERNAL_IDS = 6, "external_ids";
     }
-    /// Address sets: only those of ours are read.
-    ADDRESS_SET = 5, address_set, "Address_Set", Some(Condition(&[Clause {
-        column: "external_ids",
-        function: Function::Includes,
-        value: Constant::Map(&[(OWNER_KEY, OWNER_VALUE)]),
-    }])), {
+    /// Address sets: only those of ours are read, of newer versions too.
+    ADDRESS_SET = 5, address_set, "Address_Set", Some(Condition(OURS)), {
         /// Unique in the northbound.
         NAME = 0, "name";
         /// Addresses and prefixes.

@@ -15,6 +15,7 @@ use crate::view::Reason;
 
 use super::conflict::{self, Claim, Conflict};
 use super::local::{Local, Ready};
+use super::newer::{self, Kept};
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 use super::quota::Over;
 use super::request::Request;
@@ -65,6 +66,8 @@ pub struct Pair<'a> {
     pub b: Side<'a>,
     /// Whether both halves are recorded as linked: such a peering is kept where it can be.
     pub stands: bool,
+    /// What a newer version keeps of it.
+    pub kept: Option<Kept>,
     /// What becomes of a change of subnets.
     pub address_space: AddressSpace,
     /// Whether a network needs a VM's port before it may peer.
@@ -93,6 +96,9 @@ impl<'a> Pair<'a> {
     }
 
     fn candidate(&self) -> Option<(&'a Ready, &'a Ready)> {
+        if self.kept.is_some() {
+            return None;
+        }
         let ready = |side: &Side<'a>| match side.local {
             Some(Local::Ready(ready)) if side.is_willing() && !self.lacks_workload(ready) => {
                 Some(ready.as_ref())
@@ -110,8 +116,13 @@ impl<'a> Pair<'a> {
             Some((a, b)) => self.decide_link(a, b),
             None => {
                 let verdict = |end: End| {
-                    let side = self.side(end);
-                    side.half.map(|half| self.verdict_alone(half, side, self.side(end.other())))
+                    let (side, other) = (self.side(end), self.side(end.other()));
+                    let is_kept =
+                        |kept: Kept| kept.concerns(end) || other.half.is_some() || other.implied;
+                    side.half.map(|half| match self.kept {
+                        Some(kept) if is_kept(kept) => newer::kept(),
+                        Some(_) | None => self.verdict_alone(half, side, other),
+                    })
                 };
                 Resolution { verdicts: [verdict(End::A), verdict(End::B)], link: None, due: None }
             }

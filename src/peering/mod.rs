@@ -12,6 +12,7 @@ mod gather;
 mod inputs;
 pub mod local;
 pub mod network;
+pub mod newer;
 pub mod outcome;
 mod pair;
 pub mod prefix;
@@ -23,6 +24,7 @@ mod telling;
 
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
+pub use newer::Newer;
 pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 pub use pair::{end_of, key_of_end};
 pub use resolver::{Ground, Resolved, Resolver};

@@ -19,6 +19,7 @@ use crate::northbound::{End, HalfRecord, Id, Northbound, RecordedState, Touched,
 use super::gather::is_auto;
 use super::inputs::{Rank, is_linked};
 use super::network::{Networks, Node};
+use super::newer::Newer;
 use super::outcome::{Link, Standing, Verdict};
 use super::pair::{PairState, end_of, key_of_end, of_end};
 use super::quota::Places;
@@ -49,6 +50,7 @@ pub struct Resolver {
     /// When time alone changes what is said of a pair: its resolution's moment.
     due: BTreeSet<(Timestamp, PeeringKey)>,
     pub(super) places: Places,
+    pub(super) newer: Newer,
 }
 
 /// What the rules are applied to, and when.
@@ -128,8 +130,9 @@ impl Resolver {
     }
 
     /// Takes note of what changed in the northbound.
-    pub fn touched(&mut self, touched: &Touched) {
+    pub fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.networks.touched(touched);
+        self.review_newer(touched, northbound);
         for unit in &touched.units {
             match unit {
                 UnitId::Peering(id) => match self.pair_of_id.get(id).cloned() {
@@ -163,13 +166,24 @@ impl Resolver {
         }
     }
 
+    /// What a newer version keeps.
+    #[must_use]
+    pub fn newer(&self) -> &Newer {
+        &self.newer
+    }
+
     /// Makes every pair and network dirty, and every unit of which rows are there.
     pub fn mark_all(&mut self, northbound: &Northbound) {
+        self.newer.review_all(northbound);
         self.networks.mark_all();
         let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
         for pair in &pairs {
             self.mark(pair);
         }
+        self.mark_orphans(northbound);
+    }
+
+    pub(super) fn mark_orphans(&mut self, northbound: &Northbound) {
         let units = northbound.inventory().units();
         self.pending.orphans.extend(units.filter(|unit| match unit {
             UnitId::Peering(id) => !self.pair_of_id.contains_key(id),
@@ -326,7 +340,7 @@ impl Resolver {
         self.mark(&pair);
     }
 
-    fn mark(&mut self, key: &PeeringKey) {
+    pub(super) fn mark(&mut self, key: &PeeringKey) {
         if let Some(pair) = self.pairs.get(key) {
             self.dirty.insert(pair.rank.clone());
         }
@@ -374,17 +388,23 @@ impl Resolver {
         }
         state.disputes = self.disputes(&state, roll);
         let inputs = self.inputs(key, &state, ground);
-        let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
+        let kept = self.newer.of_pair(key, state.id, northbound);
+        // What stands of a newer version is not ours to judge: it comes first, and has what it has.
+        let kept_up = kept.is_some_and(|kept| kept.stands);
+        let mut rank = inputs.rank(key);
+        rank.new &= !kept_up;
+        let old_rank = std::mem::replace(&mut state.rank, rank);
         let old_claims = std::mem::take(&mut state.claims);
         let old_wanted = state.wanted.clone();
         let old_held = std::mem::take(&mut state.held);
         let (wanted, resolution) = {
-            let pair = self.pair(key, &state, &inputs, ground);
-            (pair.wanted(), pair.decide())
+            let pair = self.pair(key, &state, &inputs, kept, ground);
+            (if kept_up { inputs.routed() } else { pair.wanted() }, pair.decide())
         };
         state.held = inputs.held(&state.rank, &wanted);
         state.claims = match &resolution.link {
             Some(link) => [link.b.prefixes.clone(), link.a.prefixes.clone()],
+            None if kept_up => wanted.clone(),
             None => [Vec::new(), Vec::new()],
         };
         state.counting = inputs.counting();
@@ -394,7 +414,8 @@ impl Resolver {
         if moved || old_claims != state.claims {
             self.unsettle(key, &old_wanted, &state, moved);
         }
-        self.networks.set_linked(key, state.resolution.link.is_some(), &mut self.pending.networks);
+        let linked = state.resolution.link.is_some() || kept_up;
+        self.networks.set_linked(key, linked, &mut self.pending.networks);
         if let Some(due) = state.resolution.due {
             self.due.insert((due, key.clone()));
         }

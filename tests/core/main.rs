@@ -21,4 +21,5 @@ mod lifecycle;
 mod model;
 mod random;
 mod refusal;
+mod versions;
 mod world;

@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::world::{NETWORKS, PREFIXES, World};
 
 #[derive(Clone, Debug)]
-enum Action {
+pub enum Action {
     Bind(usize, usize),
     Unbind(usize),
     Declare(usize, usize, bool),
@@ -35,7 +35,7 @@ enum Action {
     Reconnect,
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub fn action() -> impl Strategy<Value = Action> {
     let (network, router, subnet) = (0..NETWORKS, 0..NETWORKS, 0..PREFIXES.len());
     prop_oneof![
         2 => (network.clone(), router.clone()).prop_map(|(n, r)| Action::Bind(n, r)),
@@ -96,7 +96,7 @@ fn prepared_by(policy: &PolicySettings) -> World {
     world
 }
 
-fn act(world: &mut World, action: &Action) {
+pub fn act(world: &mut World, action: &Action) {
     match action {
         Action::Bind(network, router) => {
             world.bindings.insert(*network, *router);

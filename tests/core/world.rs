@@ -402,7 +402,7 @@ impl World {
     }
 }
 
-fn tags(table: TableId) -> Option<ColumnId> {
+pub fn tags(table: TableId) -> Option<ColumnId> {
     match table {
         ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
         STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),

@@ -27,3 +27,4 @@ mod schema;
 mod soak;
 mod standing;
 mod tls;
+mod versions;

@@ -83,6 +83,7 @@ fn answer(question: Question) {
             halves: BTreeMap::from([(State::Active, 2)]),
             diagnostics: Vec::new(),
             held: Vec::new(),
+            newer: Vec::new(),
             counters: Counters::default(),
         })),
         Question::Plan(candidate, answer) => {
