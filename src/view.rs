@@ -139,6 +139,12 @@ pub enum Reason {
     RegionMismatch,
     /// Another half of this network already targets the same network (S1.5).
     PeeringConflict,
+    /// A half's `export` names a prefix that its network does not own.
+    ExportNotOwned,
+    /// The filters leave no address family in which both sides announce something.
+    NothingExchanged,
+    /// One side announces more prefixes than `max_prefixes` of the other side allows.
+    TooManyPrefixes,
     /// A network has no VM's port, and the policy asks for one (S1.10).
     NoWorkload,
     /// Two hosts declare the half differently.
@@ -175,6 +181,9 @@ impl Reason {
             Self::ZoneMismatch => "zone-mismatch",
             Self::RegionMismatch => "region-mismatch",
             Self::PeeringConflict => "peering-conflict",
+            Self::ExportNotOwned => "export-not-owned",
+            Self::NothingExchanged => "nothing-exchanged",
+            Self::TooManyPrefixes => "too-many-prefixes",
             Self::NoWorkload => "no-workload",
             Self::ConflictingDeclarations => "conflicting-declarations",
             Self::Quota => "quota",
@@ -220,6 +229,12 @@ pub struct HalfView {
     /// The hosts that declare it.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// How many prefixes the other side takes from this one; none while there is no link.
+    #[serde(default)]
+    pub exported: usize,
+    /// How many prefixes this side takes from the other one; none while there is no link.
+    #[serde(default)]
+    pub imported: usize,
 }
 
 /// One half in full.
@@ -240,10 +255,52 @@ pub struct HalfDetail {
     pub local_prefixes: Vec<IpNet>,
     /// What the other side announces; empty until both sides consent.
     pub remote_prefixes: Vec<IpNet>,
+    /// `export` as declared: `all`, or its entries in order.
+    #[serde(default)]
+    pub export: String,
+    /// `import` likewise.
+    #[serde(default)]
+    pub import: String,
+    /// Most prefixes that this side takes, if there is a limit.
+    #[serde(default)]
+    pub max_prefixes: Option<u32>,
+    /// Prefixes that are not exchanged, and why.
+    #[serde(default)]
+    pub filtered: Vec<FilteredView>,
+    /// Who makes the routes: `automatic` or `manual`.
+    #[serde(default)]
+    pub routes: String,
+    /// The manual routes.
+    #[serde(default)]
+    pub manual_routes: Vec<RouteView>,
     /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
     pub address_sets: Vec<String>,
     /// The rows in the northbound that make up this side of the peering; to operators only.
     pub rows: Vec<RowView>,
+}
+
+/// A prefix that is not exchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilteredView {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// Whose it is: `local` or `remote`.
+    pub side: String,
+    /// Why, in a sentence.
+    pub explanation: String,
+}
+
+/// A route that its owner makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteView {
+    /// Its destination.
+    pub destination: IpNet,
+    /// The table or subnet that it is for, as declared; none for the main table.
+    pub for_table: Option<String>,
+    /// Whether it is part of the peering; one that is not waits.
+    pub installed: bool,
+    /// Why it waits.
+    pub explanation: Option<String>,
 }
 
 /// A host that declares something.

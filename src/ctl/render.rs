@@ -18,7 +18,8 @@ pub(super) fn halves(halves: &[HalfView], now: Timestamp) -> String {
         return "No halves are declared that match.".to_owned();
     }
     let mut table = table();
-    table.set_header(["PROJECT", "NETWORK", "NAME", "TARGET", "STATE", "REASON", "AGE"]);
+    table
+        .set_header(["PROJECT", "NETWORK", "NAME", "TARGET", "STATE", "REASON", "AGE", "PREFIXES"]);
     for half in halves {
         table.add_row(cells([
             half.project.clone(),
@@ -27,6 +28,7 @@ pub(super) fn halves(halves: &[HalfView], now: Timestamp) -> String {
             format!("{}/{}", half.target_project, half.target_network),
             state(half),
             half.reason.map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
+            exchanged(half),
             age(half.since, now),
         ]));
     }
@@ -54,6 +56,7 @@ pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
     sheet.line("Router", detail.router.as_deref().unwrap_or("none is bound to this network"));
     sheet.several("Local prefixes", &detail.local_prefixes);
     sheet.several("Remote prefixes", &detail.remote_prefixes);
+    terms(&mut sheet, detail);
     let sets: Vec<_> = detail.address_sets.iter().map(|name| format!("${name}")).collect();
     sheet.several("Address sets", &sets);
     let mut text = sheet.into_text();
@@ -68,6 +71,36 @@ pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
         text.push_str(&lines(&rows));
     }
     text
+}
+
+/// What is not as usual of what crosses the peering.
+fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
+    let unusual = |text: &String| *text != "all";
+    sheet.optional("Export", Some(&detail.export).filter(|text| unusual(text)));
+    sheet.optional("Import", Some(&detail.import).filter(|text| unusual(text)));
+    sheet.optional("Max prefixes", detail.max_prefixes);
+    let filtered: Vec<_> = detail
+        .filtered
+        .iter()
+        .map(|it| format!("{} ({}): {}", it.prefix, it.side, it.explanation))
+        .collect();
+    sheet.several("Filtered", &filtered);
+    sheet.optional("Routes", Some(&detail.routes).filter(|text| *text != "automatic"));
+    let routes: Vec<_> = detail
+        .manual_routes
+        .iter()
+        .map(|route| {
+            let to = match &route.for_table {
+                Some(table) => format!("{} for {table}", route.destination),
+                None => route.destination.to_string(),
+            };
+            match &route.explanation {
+                Some(why) => format!("{to} waits: {why}"),
+                None => format!("{to} installed"),
+            }
+        })
+        .collect();
+    sheet.several("Manual routes", &routes);
 }
 
 /// `status`.
@@ -181,6 +214,14 @@ pub(super) fn confirmed(confirmed: &Confirmed) -> String {
     let mut text = String::new();
     listing(&mut text, "Released:", &confirmed.released);
     text
+}
+
+/// How many prefixes the other side takes, and this side of it.
+fn exchanged(half: &HalfView) -> String {
+    match (half.exported, half.imported) {
+        (0, 0) => "-".to_owned(),
+        (exported, imported) => format!("{exported} out, {imported} in"),
+    }
 }
 
 fn state(half: &HalfView) -> String {

@@ -12,6 +12,9 @@ mod check;
 mod claims;
 mod contribution;
 mod diagnostic;
+mod exchange;
+mod exchange_file;
+mod filter;
 mod model;
 mod networks;
 mod page;
@@ -28,6 +31,8 @@ mod source;
 pub use book::{Book, Changed, Held, LastGood, Remembered};
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
+pub use exchange::{Exchange, ManualRoute, Routes, TableOf, Tables};
+pub use filter::{Action, Filter, PrefixList, Rule, UnreadableRule};
 pub use model::{
     ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
     RejectionKey, RouterRef,

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::exchange::{DEFAULT_EXCHANGE, Exchange};
+
 /// A network's identity: unique in one deployment. One pointer, for every pair, claim and index
 /// holds some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -167,9 +169,23 @@ pub struct Half {
     /// When it was asked for (again): renews a request that expired, and an address space that
     /// is frozen. One that lies in the future counts from then on.
     pub requested: Option<Timestamp>,
+    /// What crosses it; none where that is the default: everything, with routes of their own.
+    pub exchange: Option<Arc<Exchange>>,
 }
 
 impl Half {
+    /// What crosses it.
+    #[must_use]
+    pub fn terms(&self) -> &Exchange {
+        self.exchange.as_deref().unwrap_or(&DEFAULT_EXCHANGE)
+    }
+
+    /// Whether its owner makes the routes.
+    #[must_use]
+    pub fn has_manual_routes(&self) -> bool {
+        matches!(self.terms().routes, super::exchange::Routes::Manual(_))
+    }
+
     /// Whether its owner wants it up.
     #[must_use]
     pub fn is_up(&self) -> bool {

@@ -70,22 +70,8 @@ fn network<'d>(
 }
 
 fn prefixes(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {
-    let mut prefixes = Vec::new();
-    for found in page.strings(table, key).unwrap_or_default() {
-        match found.value.parse::<IpNet>() {
-            Ok(prefix) if prefix == prefix.trunc() => prefixes.push(prefix),
-            Ok(prefix) => page.error(
-                &found.span,
-                format!("{prefix} has bits set beyond its length of {}", prefix.prefix_len()),
-                Some(format!("write \"{}\"", prefix.trunc())),
-            ),
-            Err(_) => page.error(
-                &found.span,
-                format!("\"{}\" is not a prefix", found.value.escape_debug()),
-                Some("write an address and a length, such as \"10.64.0.0/12\"".to_owned()),
-            ),
-        }
-    }
+    let written = page.strings(table, key).unwrap_or_default();
+    let prefixes: Vec<IpNet> = written.iter().filter_map(|text| page.prefix(text)).collect();
     if prefixes.len() > MAX_PREFIXES
         && let Some(value) = table.get(key)
     {

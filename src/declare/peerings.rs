@@ -7,11 +7,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::contribution::{Contribution, Parsed};
+use super::exchange_file;
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
 use super::page::{Found, Page, Refused};
 use super::rejections;
 
-const FILE_KEYS: &[&str] = &["project", "peering", "rejection"];
+const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
 const PEERING_KEYS: &[&str] = &[
     "name",
     "network",
@@ -21,6 +22,11 @@ const PEERING_KEYS: &[&str] = &[
     "configured_status",
     "config",
     "requested",
+    exchange_file::KEYS[0],
+    exchange_file::KEYS[1],
+    exchange_file::KEYS[2],
+    exchange_file::KEYS[3],
+    exchange_file::KEYS[4],
 ];
 
 /// Longest description, in characters. A half's record in the northbound carries it.
@@ -35,8 +41,8 @@ const PEERING_REFUSED: &[Refused] = &[
         message: "`ports` is not a key of a peering: LXD documents it for network peers as a \
                   \"network forward port list\", but a peering carries whole prefixes and never \
                   looks at ports",
-        hint: "remove it; to narrow what flows, use ACLs on the network's own switch. Filters \
-               per peering are not supported in this version",
+        hint: "remove it; to narrow what flows, choose prefixes by `export` and `import`, or use \
+               ACLs on the network's own switch",
     },
     Refused {
         key: "status",
@@ -74,7 +80,10 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     for entry in page.entries(table.get_ref(), "peering") {
         halves.read(&mut page, &entry);
     }
+    let network = |name: &str| NetworkKey::new(Arc::clone(&halves.project), name);
+    let routes = exchange_file::read_routes(&mut page, table.get_ref(), network);
     let mut contribution = halves.contribution;
+    exchange_file::place(&mut page, routes, &mut contribution.halves);
     contribution.rejections =
         rejections::read(&mut page, table.get_ref(), &halves.project, &contribution.halves);
     let spoken = project.map(|found| (halves.project, page.position(&found.span)));
@@ -100,6 +109,7 @@ impl Halves {
         let configured_status = configured_status(page, entry.value);
         let config = config(page, entry.value);
         let requested = page.instant(entry.value, "requested");
+        let exchange = exchange_file::read(page, entry.value);
         let (Some(name), Some(network), Some(target_project), Some(target_network)) =
             (name, network, target_project, target_network)
         else {
@@ -132,6 +142,7 @@ impl Halves {
             configured_status,
             config,
             requested: requested.map(|found| found.value),
+            exchange,
         };
         self.contribution.halves.push((Some(position), half));
     }

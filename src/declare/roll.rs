@@ -75,7 +75,9 @@ impl Shared for Network {
 
 impl Shared for Half {
     fn agrees(&self, other: &Self) -> bool {
-        self.target == other.target && self.configured_status == other.configured_status
+        self.target == other.target
+            && self.configured_status == other.configured_status
+            && self.exchange == other.exchange
     }
 }
 
@@ -105,12 +107,23 @@ impl Roll {
         self.choose(self.book.network(key), others, stands)
     }
 
-    /// A half; of several that differ, the one with the target `standing`.
+    /// A half; of several that differ, one with the target that is linked, if possible under the
+    /// terms that stand.
     #[must_use]
-    pub fn half(&self, key: &HalfKey, standing: Option<&NetworkKey>) -> Option<Said<'_, Half>> {
+    pub fn half(
+        &self,
+        key: &HalfKey,
+        is_linked: impl Fn(&Half) -> bool,
+        is_same: impl Fn(&Half) -> bool,
+    ) -> Option<Said<'_, Half>> {
         let others = self.halves.get(key).map(Vec::as_slice).unwrap_or_default();
-        let stands = |half: &Half| half.is_up() && Some(&half.target) == standing;
-        self.choose(self.book.half(key), others, stands)
+        let stands = |half: &Half| half.is_up() && is_linked(half);
+        let exactly = |half: &Half| stands(half) && is_same(half);
+        let said = self.choose(self.book.half(key), others, exactly)?;
+        match &said.dispute {
+            Some(dispute) if !dispute.stands => self.choose(self.book.half(key), others, stands),
+            Some(_) | None => Some(said),
+        }
     }
 
     fn choose<'a, T: Shared>(

@@ -7,13 +7,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, PeeringKey};
+use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, ManualRoute, PeeringKey, TableOf};
 use crate::northbound::owner::address_set_name;
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
-use crate::peering::{Local, Standing, Verdict, end_of};
+use crate::peering::report::Report;
+use crate::peering::{Standing, Verdict, end_of};
 use crate::program::summarise;
 use crate::view::{
-    Counters, HalfDetail, HalfView, NorthboundView, Reason, RowView, State, StatusView, Viewer,
+    Counters, FilteredView, HalfDetail, HalfView, NorthboundView, Reason, RouteView, RowView,
+    State, StatusView, Viewer,
 };
 
 use super::Engine;
@@ -64,10 +66,11 @@ impl Engine {
             Some(said) => Cow::Borrowed(said.value),
             None => Cow::Owned(ended_half(key, self.state.history.get(key)?)),
         };
-        let (local, remote) = self.prefixes(key);
+        let view = self.half_view(key, viewer)?;
+        let report = resolver.report(&half, roll);
+        let terms = half.terms();
         let id = Id::of_network(&key.network);
         Some(HalfDetail {
-            half: self.half_view(key, viewer)?,
             configured_status: match half.configured_status {
                 ConfiguredStatus::Active => "active".into(),
                 ConfiguredStatus::Disabled => "disabled".into(),
@@ -75,8 +78,15 @@ impl Engine {
             config: half.config.clone(),
             file: roll.book.origin_of_half(key).map(|file| file.name.to_string()),
             router: roll.network(&key.network, None).map(|said| said.value.router.to_string()),
-            local_prefixes: local,
-            remote_prefixes: remote,
+            export: terms.export.to_string(),
+            import: terms.import.to_string(),
+            max_prefixes: terms.max_prefixes,
+            filtered: filtered(&report),
+            routes: if half.has_manual_routes() { "manual" } else { "automatic" }.into(),
+            manual_routes: routes(&report, &view),
+            half: view,
+            local_prefixes: report.announced,
+            remote_prefixes: report.taken,
             address_sets: Family::BOTH.map(|family| address_set_name(id, family)).to_vec(),
             rows: if viewer.is_operator() { self.rows(key) } else { Vec::new() },
         })
@@ -134,20 +144,32 @@ impl Engine {
         }
     }
 
+    /// How many prefixes cross a half's link: out, in.
+    fn exchanged(&self, key: &HalfKey) -> (usize, usize) {
+        let resolver = &self.state.resolver;
+        let counts = |key: &HalfKey| {
+            let pair = resolver.pair_of(key)?;
+            let (link, end) = (resolver.link(pair)?, end_of(pair, &key.network));
+            Some((link.end(end).prefixes.len(), link.end(end.other()).prefixes.len()))
+        };
+        counts(key).unwrap_or_default()
+    }
+
     /// One half in a list.
     pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
         let roll = &self.state.roll;
         let Some(said) = self.state.resolver.said(key, roll) else {
             let record = self.state.history.get(key)?;
             let half = ended_half(key, record);
-            return Some(view(&half, Vec::new(), Shown::deleted(), Some(record.since)));
+            return Some(view(&half, Vec::new(), Shown::deleted(), Some(record.since), (0, 0)));
         };
         let half = said.value;
         let shown = match self.state.resolver.verdict(key) {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
         };
-        Some(view(half, roll.hosts_of_half(key), shown, self.state.since(key)))
+        let since = self.state.since(key);
+        Some(view(half, roll.hosts_of_half(key), shown, since, self.exchanged(key)))
     }
 
     fn shown(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
@@ -249,21 +271,6 @@ impl Engine {
         Shown::waiting(Reason::NorthboundUnreachable, &explanation, next_step)
     }
 
-    /// What each side announces; the other side's only once both have consented.
-    fn prefixes(&self, key: &HalfKey) -> (Vec<ipnet::IpNet>, Vec<ipnet::IpNet>) {
-        let resolver = &self.state.resolver;
-        let node = resolver.networks().node(&key.network);
-        let local = match node.and_then(crate::peering::Node::local) {
-            Some(Local::Ready(ready)) => ready.prefixes.clone(),
-            Some(Local::Fault(_)) | None => Vec::new(),
-        };
-        let remote = resolver.pair_of(key).and_then(|pair| {
-            let end = end_of(pair, &key.network).other();
-            resolver.link(pair).map(|link| link.end(end).prefixes.clone())
-        });
-        (local, remote.unwrap_or_default())
-    }
-
     /// The rows on this side's router.
     fn rows(&self, key: &HalfKey) -> Vec<RowView> {
         let resolver = &self.state.resolver;
@@ -311,6 +318,7 @@ fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
         configured_status: ConfiguredStatus::Active,
         config: BTreeMap::new(),
         requested: None,
+        exchange: None,
     }
 }
 
@@ -346,7 +354,45 @@ fn step<'a>(of_operator: &'a str, viewer: &Viewer) -> &'a str {
     if viewer.is_operator() { of_operator } else { "wait; if it lasts, tell the operator" }
 }
 
-fn view(half: &Half, hosts: Vec<Host>, shown: Shown, since: Option<jiff::Timestamp>) -> HalfView {
+/// What is not exchanged.
+fn filtered(report: &Report) -> Vec<FilteredView> {
+    let of = |side: &'static str| {
+        move |(prefix, why): &(ipnet::IpNet, String)| FilteredView {
+            prefix: *prefix,
+            side: side.to_owned(),
+            explanation: why.clone(),
+        }
+    };
+    let local = report.held_back.iter().map(of("local"));
+    local.chain(report.refused.iter().map(of("remote"))).collect()
+}
+
+/// The manual routes; a peering that is not active has none yet (S1.30).
+fn routes(report: &Report, half: &HalfView) -> Vec<RouteView> {
+    let view = |(route, why): &(ManualRoute, Option<String>)| {
+        let waits = (half.state != State::Active)
+            .then(|| format!("the peering is {}; the route waits until it is active", half.state));
+        RouteView {
+            destination: route.destination,
+            for_table: match &route.table {
+                TableOf::Name(name) if name.is_empty() => None,
+                TableOf::Name(name) => Some(format!("table {name}")),
+                TableOf::Subnet(subnet) => Some(format!("subnet {subnet}")),
+            },
+            installed: waits.is_none() && why.is_none(),
+            explanation: waits.or_else(|| why.clone()),
+        }
+    };
+    report.routes.iter().map(view).collect()
+}
+
+fn view(
+    half: &Half,
+    hosts: Vec<Host>,
+    shown: Shown,
+    since: Option<jiff::Timestamp>,
+    (exported, imported): (usize, usize),
+) -> HalfView {
     HalfView {
         project: half.key.network.project.to_string(),
         network: half.key.network.name.to_string(),
@@ -361,5 +407,7 @@ fn view(half: &Half, hosts: Vec<Host>, shown: Shown, since: Option<jiff::Timesta
         degraded: shown.degraded,
         description: half.description.clone(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
+        exported,
+        imported,
     }
 }

@@ -20,6 +20,7 @@ use crate::declare::{
 use crate::ovsdb::Value;
 
 use super::registration::{NETWORK_KEY, to_text};
+use super::terms::TermsRecord;
 
 /// Before a host's name, the key of what it says of the network itself.
 const HOST_PREFIX: &str = "ovn-peerd-host:";
@@ -67,6 +68,8 @@ struct DeclaredRecord {
     config: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requested: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<TermsRecord>,
 }
 
 /// A rejection, as its file gave it.
@@ -160,6 +163,7 @@ pub fn half_entry(host: &str, half: &Half, file: &FileId) -> (String, String) {
         disabled: !half.is_up(),
         config: half.config.clone(),
         requested: half.requested,
+        terms: half.exchange.as_deref().map(TermsRecord::new),
     };
     (format!("{DECLARED_PREFIX}{}:{}", escaped(host), half.key.name), to_text(&record))
 }
@@ -338,6 +342,7 @@ fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> 
         },
         config: record.config,
         requested: record.requested,
+        exchange: record.terms.map(TermsRecord::exchange).transpose().ok()?,
     };
     Some((FileId { directory: Directory::Peerings, name: record.file.into() }, half))
 }
@@ -367,6 +372,7 @@ impl BindingRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declare::{Exchange, Filter, ManualRoute, PrefixList, Routes, TableOf};
     use crate::ovsdb::Atom;
 
     fn value(entries: &[(String, String)]) -> Value {
@@ -392,6 +398,24 @@ mod tests {
             configured_status: ConfiguredStatus::Disabled,
             config: BTreeMap::from([("user.ticket".into(), "NET-42".into())]),
             requested: None,
+            exchange: Some(Arc::new(Exchange {
+                export: Filter::List(PrefixList::new(vec![
+                    "deny 10.64.9.0/24".parse().expect("a rule"),
+                    "10.64.0.0/12 ge 20 le 24".parse().expect("a rule"),
+                ])),
+                import: Filter::List(PrefixList::default()),
+                max_prefixes: Some(7),
+                routes: Routes::Manual(vec![
+                    ManualRoute {
+                        destination: "10.2.0.0/24".parse().expect("a prefix"),
+                        table: TableOf::Name("".into()),
+                    },
+                    ManualRoute {
+                        destination: "fd02::/64".parse().expect("a prefix"),
+                        table: TableOf::Subnet("fd01::/64".parse().expect("a prefix")),
+                    },
+                ]),
+            })),
         };
         let from = NetworkKey::new("r:e%d", "s/can");
         let rejection = Rejection { key: RejectionKey { network: key.clone(), from } };
@@ -414,6 +438,10 @@ mod tests {
         assert_eq!(others.halves[&half.key], [("hv1".into(), half)]);
         assert_eq!(others.rejections[&rejection.key], ["hv1".into()]);
         assert_eq!(keys_of(&tags, "odd:host%").count(), 1);
+        // Terms that cannot be read are not taken for "all".
+        let odd = entries[1].1.replace("deny 10.64.9.0/24", "allow everything");
+        assert_ne!(odd, entries[1].1);
+        assert_eq!(super::half(&key, "to:db", &odd), None);
         assert_eq!(declared_by_others("hv1", &key, &tags), Others::default());
     }
 }

@@ -16,6 +16,10 @@ pub struct Lasting {
     /// The same of the other network, where this half stands for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_remote: Option<Frozen>,
+    /// A mark of the half's terms, where they are not the default: where hosts differ, those that
+    /// stand go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<u32>,
 }
 
 /// An address space at the moment at which a peering was activated or renewed (S2.8).

@@ -13,6 +13,7 @@ pub mod registration;
 pub mod router;
 mod state;
 pub mod tables;
+mod terms;
 mod version;
 
 pub use inventory::{Inventory, Touched};
@@ -21,3 +22,4 @@ pub use owner::{End, Family, Id, UnitId};
 pub use registration::{HalfRecord, NetworkRecord, RecordedState};
 pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind};
 pub use state::Northbound;
+pub use terms::terms_mark;

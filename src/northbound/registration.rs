@@ -139,12 +139,6 @@ impl HalfRecord {
         self.target.0 == *target.project && self.target.1 == *target.name
     }
 
-    /// The target of a half whose link stands.
-    #[must_use]
-    pub fn linked_to(&self) -> Option<NetworkKey> {
-        (self.state == RecordedState::Linked).then(|| self.target())
-    }
-
     /// As written in `external_ids`.
     #[must_use]
     pub fn to_text(&self) -> String {

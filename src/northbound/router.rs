@@ -48,6 +48,9 @@ pub struct ForeignRoute {
     pub by_source: bool,
     /// The route table; empty for the main one.
     pub table: Arc<str>,
+    /// Whether it leads to a guest on a subnet of the router itself, for traffic from anywhere:
+    /// what LXD calls a NIC route.
+    pub to_guest: bool,
 }
 
 /// A reroute or drop policy of somebody else.
@@ -76,6 +79,8 @@ pub struct RouterFacts {
     pub uplinks: SortedSet<Arc<str>>,
     /// The route tables that inward ports look up; always holds the main one, the empty name.
     pub tables: SortedSet<Arc<str>>,
+    /// Inward ports with a route table other than the main one, with its name.
+    pub port_tables: Vec<(Arc<str>, Arc<str>)>,
     /// Static routes of others.
     pub routes: Vec<ForeignRoute>,
     /// Whether a VM's port is on a switch of an inward port.
@@ -98,6 +103,7 @@ impl RouterFacts {
             outward: Vec::new(),
             uplinks: SortedSet::new(),
             tables: vec![Arc::from("")].into(),
+            port_tables: Vec::new(),
             routes: Vec::new(),
             workload: false,
             reroutes: Vec::new(),
@@ -109,7 +115,7 @@ impl RouterFacts {
         }
         for route in cell(router, logical_router::STATIC_ROUTES).uuids() {
             if let Some(row) = replica.row(STATIC_ROUTE, route) {
-                facts.routes.extend(foreign_route(row));
+                facts.routes.extend(foreign_route(row, &facts.inward));
             }
         }
         for policy in cell(router, logical_router::POLICIES).uuids() {
@@ -119,6 +125,7 @@ impl RouterFacts {
         }
         facts.inward.sort();
         facts.outward.sort();
+        facts.port_tables.sort();
         facts.routes.sort();
         facts.reroutes.sort();
         Some(facts)
@@ -129,6 +136,14 @@ impl RouterFacts {
     pub fn prefixes(&self) -> Vec<IpNet> {
         let prefixes: BTreeSet<IpNet> = self.inward.iter().map(|net| net.prefix).collect();
         prefixes.into_iter().collect()
+    }
+
+    /// The route table that a subnet of the router looks up; none if it has no such subnet.
+    #[must_use]
+    pub fn table_of_subnet(&self, subnet: &IpNet) -> Option<Arc<str>> {
+        let net = self.inward.iter().find(|net| net.prefix == *subnet)?;
+        let table = self.port_tables.iter().find(|(port, _)| *port == net.port);
+        Some(table.map_or_else(|| Arc::from(""), |(_, table)| Arc::clone(table)))
     }
 
     fn add_port(&mut self, row: &Row, inventory: &Inventory) {
@@ -151,7 +166,9 @@ impl RouterFacts {
             self.inward.extend(networks);
             self.workload |= inventory.leads_to_workload(&name);
             if let Some(table) = cell(row, router_port::OPTIONS).get("route_table") {
-                self.tables.find_or_insert(table.into());
+                let table: Arc<str> = table.into();
+                self.port_tables.push((Arc::clone(&name), Arc::clone(&table)));
+                self.tables.find_or_insert(table);
             }
         }
         if gateway {
@@ -174,17 +191,13 @@ pub(crate) fn cell(row: &Row, column: crate::ovsdb::ColumnId) -> &Value {
 /// Parses `10.1.0.1/24`; link-local networks are nobody's address space.
 fn connected(text: &str, port: &Arc<str>) -> Option<Connected> {
     let net: IpNet = text.parse().ok()?;
-    let link_local = match net {
-        IpNet::V4(net) => net.addr().is_link_local(),
-        IpNet::V6(net) => net.addr().is_unicast_link_local(),
-    };
-    if link_local {
+    if is_link_local(net.addr()) {
         return None;
     }
     Some(Connected { address: net.addr(), prefix: net.trunc(), port: Arc::clone(port) })
 }
 
-fn foreign_route(row: &Row) -> Option<ForeignRoute> {
+fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
     if is_ours(cell(row, static_route::EXTERNAL_IDS)) {
         return None;
     }
@@ -196,12 +209,42 @@ fn foreign_route(row: &Row) -> Option<ForeignRoute> {
         return None;
     }
     let via = if output_port.is_empty() { String::new() } else { format!(" out of {output_port}") };
-    Some(ForeignRoute {
+    let mut route = ForeignRoute {
         prefix: parse_prefix(written)?,
         text: format!("{written} via {nexthop}{via}").into(),
         by_source: cell(row, static_route::POLICY).string() == "src-ip",
         table: cell(row, static_route::ROUTE_TABLE).string().into(),
-    })
+        to_guest: false,
+    };
+    route.to_guest = leads_to_guest(&route, nexthop, output_port, inward);
+    Some(route)
+}
+
+/// Whether a route leads to a guest on an inward subnet. Routes of other tables are for traffic of
+/// some subnets only; a default route leads beyond the network.
+fn leads_to_guest(
+    route: &ForeignRoute,
+    nexthop: &str,
+    output_port: &str,
+    inward: &[Connected],
+) -> bool {
+    let Ok(nexthop) = nexthop.parse::<IpAddr>() else { return false };
+    let address = route.prefix.network();
+    let ordinary = !address.is_multicast() && !address.is_loopback() && !address.is_unspecified();
+    let global = ordinary && !is_link_local(address) && route.prefix.prefix_len() > 0;
+    let reaches = |own: &Connected| {
+        own.prefix.contains(&nexthop)
+            && own.address != nexthop
+            && (output_port.is_empty() || *own.port == *output_port)
+    };
+    global && !route.by_source && route.table.is_empty() && inward.iter().any(reaches)
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// A prefix as OVN reads it: a bare address is a host route, host bits are ignored.

@@ -15,8 +15,8 @@ use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
 use super::registration::{HalfRecord, NetworkRecord, half_record, network_record};
 use super::router::{RouterFacts, cell};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, STATIC_ROUTE, address_set, logical_router,
-    nb_global, router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
+    logical_router, nb_global, router_policy, router_port, static_route,
 };
 
 /// The replica and its index.
@@ -158,6 +158,21 @@ impl Northbound {
             })
             .filter_map(|(_, _, row)| cell(row, static_route::IP_PREFIX).string().parse().ok())
             .collect()
+    }
+
+    /// The prefixes whose sources a peering's guard on this router believes on its port alone: all
+    /// that the router takes from the other side, also where its owner makes the routes.
+    #[must_use]
+    pub fn link_sources(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
+        let guards = self.rows_of(UnitId::Peering(peering)).filter(|(table, uuid, row)| {
+            *table == ROUTER_POLICY
+                && self.inventory.router_of(*uuid) == Some(router)
+                && cell(row, router_policy::MATCH).string().starts_with("ip")
+        });
+        let words = guards.flat_map(|(_, _, row)| {
+            cell(row, router_policy::MATCH).string().split(['{', '}', ',', ' '])
+        });
+        words.filter_map(|word| word.parse().ok()).collect()
     }
 
     /// The addresses of a peering's link port now.

@@ -6,8 +6,13 @@
 use ipnet::IpNet;
 
 use crate::declare::NetworkKey;
-use crate::northbound::RouterFacts;
+use std::sync::Arc;
 
+use sorted_vec::SortedSet;
+
+use crate::northbound::{ForeignRoute, RouterFacts};
+
+use super::local::Ready;
 use super::prefix::overlap;
 
 /// A prefix of another peer of the same network, admitted there before.
@@ -42,9 +47,11 @@ impl Conflict {
     }
 }
 
-/// The first reason not to route `prefix` on this router, besides other peers.
+/// The first reason not to route `prefix` on a network's router in these tables, besides other
+/// peers.
 #[must_use]
-pub fn against(prefix: &IpNet, router: &RouterFacts) -> Option<Conflict> {
+pub fn against(prefix: &IpNet, ready: &Ready, tables: &SortedSet<Arc<str>>) -> Option<Conflict> {
+    let router = &ready.router;
     let with = |with: String| Some(Conflict { prefix: *prefix, with });
     if let Some(own) = router.inward.iter().find(|own| overlap(&own.prefix, prefix)) {
         return with(format!("its own subnet {} on port {}", own.prefix, own.port));
@@ -52,18 +59,32 @@ pub fn against(prefix: &IpNet, router: &RouterFacts) -> Option<Conflict> {
     if let Some(used) = router.outward.iter().find(|used| overlap(&used.prefix, prefix)) {
         return with(format!("{}, connected on port {}", used.prefix, used.port));
     }
-    let twin = router.routes.iter().find(|route| {
-        !route.by_source && route.prefix == *prefix && router.tables.contains(&route.table)
-    })?;
+    if let Some(own) = ready.owned_routes().iter().find(|own| overlap(&own.prefix, prefix)) {
+        return with(format!("its guests' route {} of router {}", own.text, router.name));
+    }
+    let twin = twin(prefix, router, tables)?;
     with(format!("the static route {} of router {}", twin.text, router.name))
+}
+
+/// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out.
+pub(super) fn twin<'a>(
+    prefix: &IpNet,
+    router: &'a RouterFacts,
+    tables: &SortedSet<Arc<str>>,
+) -> Option<&'a ForeignRoute> {
+    router
+        .routes
+        .iter()
+        .find(|route| !route.by_source && route.prefix == *prefix && tables.contains(&route.table))
 }
 
 /// What takes traffic away from a route that stands: each as a sentence for the router's owner.
 pub fn diversions<'a>(
     prefix: &'a IpNet,
-    own: &'a [IpNet],
-    router: &'a RouterFacts,
+    ready: &'a Ready,
+    tables: &'a SortedSet<Arc<str>>,
 ) -> impl Iterator<Item = String> + 'a {
+    let (own, router) = (&ready.prefixes, &ready.router);
     let routes = router.routes.iter().filter(move |route| {
         let wins = route.prefix.prefix_len() > prefix.prefix_len();
         let concerned = if route.by_source {
@@ -71,7 +92,7 @@ pub fn diversions<'a>(
         } else {
             prefix.contains(&route.prefix)
         };
-        wins && concerned && router.tables.contains(&route.table)
+        wins && concerned && tables.contains(&route.table)
     });
     let routes = routes.map(move |route| {
         let kind = if route.by_source { "source route" } else { "static route" };

@@ -9,18 +9,23 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::declare::{AddressSpace, ConfiguredStatus, Half, NetworkKey, PeeringKey};
-use crate::northbound::{End, Family, Frozen, Id, Lasting};
+use crate::declare::{AddressSpace, ConfiguredStatus, Exchange, Half, NetworkKey, PeeringKey};
+use crate::northbound::{End, Family, Frozen, Id, Lasting, terms_mark};
 use crate::view::Reason;
 
-use super::conflict::{self, Claim, Conflict};
+use super::conflict::{self, Claim};
 use super::local::{Local, Ready};
 use super::newer::{self, Kept};
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 use super::quota::Over;
 use super::request::Request;
+use super::select::Cover;
 use super::space::Space;
-use super::telling::{awaiting, expired, over_quota, rejected, verdict};
+use super::telling::{
+    awaiting, expired, not_owned, nothing_exchanged, over_quota, rejected, too_many, too_many_for,
+    verdict,
+};
+use super::terms::Admitted;
 
 /// What is known of one end.
 #[derive(Debug)]
@@ -79,7 +84,7 @@ pub struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    fn side(&self, end: End) -> &Side<'a> {
+    pub(super) fn side(&self, end: End) -> &Side<'a> {
         match end {
             End::A => &self.a,
             End::B => &self.b,
@@ -100,7 +105,11 @@ impl<'a> Pair<'a> {
             return None;
         }
         let ready = |side: &Side<'a>| match side.local {
-            Some(Local::Ready(ready)) if side.is_willing() && !self.lacks_workload(ready) => {
+            Some(Local::Ready(ready))
+                if side.is_willing()
+                    && !self.lacks_workload(ready)
+                    && !self.lacks_ownership(side, ready) =>
+            {
                 Some(ready.as_ref())
             }
             _ => None,
@@ -166,6 +175,9 @@ impl<'a> Pair<'a> {
                     "attach a VM to it first: the operator's policy asks for one".into(),
                 );
             }
+            Some(Local::Ready(ready)) if self.lacks_ownership(local, ready) => {
+                return not_owned(ready, half);
+            }
             Some(Local::Ready(_)) | None => {}
         }
         if !remote.implied {
@@ -203,6 +215,11 @@ impl<'a> Pair<'a> {
                     format!("ask the owner of {} to attach one", remote.network),
                 );
             }
+            (_, Some(Local::Ready(other))) if self.lacks_ownership(remote, other) => {
+                let explanation =
+                    format!("{} announces a prefix that is not its own", remote.network);
+                return verdict(Standing::Failed(Reason::ExportNotOwned), explanation, mended());
+            }
             (Some(Local::Ready(one)), Some(Local::Ready(other))) => mismatch(one, other),
             (_, _) => None,
         };
@@ -222,6 +239,13 @@ impl<'a> Pair<'a> {
 
     /// An end's address space as the other end shall route it.
     fn space(&self, end: End, ready: &Ready) -> Space {
+        let mut space = self.whole_space(end, ready);
+        self.filter(end, &mut space);
+        space
+    }
+
+    /// The same before filters.
+    fn whole_space(&self, end: End, ready: &Ready) -> Space {
         if self.address_space == AddressSpace::Follow {
             return Space::follow(&ready.prefixes);
         }
@@ -234,14 +258,23 @@ impl<'a> Pair<'a> {
 
     fn decide_link(&self, a: &Ready, b: &Ready) -> Resolution {
         let (of_a, of_b) = (self.space(End::A, a), self.space(End::B, b));
-        let at_a = self.admit(End::A, a, &of_b.prefixes);
-        let at_b = self.admit(End::B, b, &of_a.prefixes);
+        let mut at_a = self.admit(End::A, a, &of_b.prefixes);
+        let mut at_b = self.admit(End::B, b, &of_a.prefixes);
         let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
         // A frozen prefix may be of a family in which its router has no address any more.
         let present = linked_families(&a.prefixes, &b.prefixes);
         let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
-        families.retain(|family| present.contains(family));
-        if (clash && !self.stands) || families.is_empty() {
+        families.retain(|family| {
+            let address = |ready, taken, remote| {
+                !self.is_filtered()
+                    || link_address(*family, ready, taken, Some(remote), &[]).is_some()
+            };
+            present.contains(family)
+                && address(a, &at_b.prefixes, b)
+                && address(b, &at_a.prefixes, a)
+        });
+        let over = at_a.over.is_some() || at_b.over.is_some();
+        if ((clash || over) && !self.stands) || families.is_empty() {
             return Resolution {
                 verdicts: [
                     self.a.half.map(|_| self.refused(End::A, &at_a, &at_b)),
@@ -251,11 +284,14 @@ impl<'a> Pair<'a> {
                 due: None,
             };
         }
+        for admitted in [&mut at_a, &mut at_b] {
+            admitted.prefixes.retain(|prefix| families.contains(&Family::of(prefix)));
+        }
         let link = Link {
             key: self.key.clone(),
             id: self.id,
-            a: self.link_end(End::A, a, &at_b.prefixes, &families),
-            b: self.link_end(End::B, b, &at_a.prefixes, &families),
+            a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
+            b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
         };
         let mut verdicts =
             [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
@@ -274,29 +310,18 @@ impl<'a> Pair<'a> {
         Resolution { verdicts, link: Some(link), due }
     }
 
-    /// Which of the other end's prefixes this end's router can route.
-    fn admit(&self, end: End, ready: &Ready, offered: &[IpNet]) -> Admitted {
-        let mut admitted = Admitted::default();
-        for prefix in offered {
-            let conflict = conflict::against(prefix, &ready.router).or_else(|| {
-                (self.claim)(end, prefix).map(|claim| Conflict {
-                    prefix: *prefix,
-                    with: format!("{} of its peer {}", claim.prefix, claim.network),
-                })
-            });
-            // A route that stands is kept: to cut what works is worse than to say that it clashes.
-            let routed = self.stands && self.side(end).routed.contains(prefix);
-            if conflict.is_none() || routed {
-                admitted.prefixes.push(*prefix);
-            }
-            admitted.conflicts.extend(conflict);
-        }
-        admitted
-    }
-
     fn refused(&self, end: End, here: &Admitted, there: &Admitted) -> Verdict {
         let remote = self.side(end.other()).network;
+        if let Some(count) = here.over {
+            return too_many(count, remote);
+        }
+        if there.over.is_some() {
+            return too_many_for(remote);
+        }
         let mut texts = self.tell(end, here, there);
+        if texts.is_empty() && self.is_filtered() {
+            return nothing_exchanged(remote);
+        }
         if texts.is_empty() {
             return verdict(
                 Standing::Failed(Reason::NoSubnet),
@@ -315,15 +340,19 @@ impl<'a> Pair<'a> {
     fn linked(&self, end: End, ready: &Ready, here: &Admitted, there: &Admitted) -> Verdict {
         let mut degraded = self.tell(end, here, there);
         for prefix in &here.prefixes {
-            degraded.extend(conflict::diversions(prefix, &ready.prefixes, &ready.router));
+            degraded.extend(conflict::diversions(prefix, ready, &here.tables));
         }
+        degraded.extend(self.unmet(end, ready, here));
         degraded.truncate(MOST_CONFLICTS_TOLD);
         Verdict {
             standing: Standing::Linked,
             explanation: None,
             next_step: None,
             degraded,
-            lasting: Lasting::default(),
+            lasting: Lasting {
+                terms: self.side(end).half.and_then(terms_mark),
+                ..Lasting::default()
+            },
         }
     }
 
@@ -335,18 +364,21 @@ impl<'a> Pair<'a> {
         own.chain(theirs).collect()
     }
 
+    /// One end, with what each of the two takes of the other.
     fn link_end(
         &self,
         end: End,
-        ready: &Ready,
-        admitted: &[IpNet],
+        (ready, remote): (&Ready, &Ready),
+        (here, there): (&Admitted, &Admitted),
         families: &BTreeSet<Family>,
     ) -> LinkEnd {
         let side = self.side(end);
         let of = |family: Family, prefixes: &[IpNet]| -> Vec<IpNet> {
             prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect()
         };
+        let admitted = &there.prefixes;
         let whole = |family: &Family| of(*family, admitted) == of(*family, &ready.prefixes);
+        let (current, remote) = (side.port_addresses, self.is_filtered().then_some(remote));
         LinkEnd {
             network: side.network.clone(),
             network_id: side.network_id,
@@ -354,9 +386,10 @@ impl<'a> Pair<'a> {
             router_name: ready.router.name.clone(),
             addresses: families
                 .iter()
-                .filter_map(|family| link_address(*family, ready, side.port_addresses))
+                .filter_map(|family| link_address(*family, ready, admitted, remote, current))
                 .collect(),
-            tables: ready.router.tables.clone(),
+            tables: here.tables.clone().into_owned(),
+            routes: side.manual_routes(ready, &here.prefixes),
             prefixes: families.iter().flat_map(|family| of(*family, admitted)).collect(),
             whole: families.iter().copied().filter(whole).collect::<Vec<_>>().into(),
         }
@@ -364,6 +397,11 @@ impl<'a> Pair<'a> {
 }
 
 impl Side<'_> {
+    /// The terms of its half, where they are not the default.
+    pub(super) fn terms(&self) -> Option<&Exchange> {
+        self.half?.exchange.as_deref()
+    }
+
     /// Whether there is a half that the other side may see.
     fn counts(&self) -> bool {
         self.half.is_some() && self.request.is_open() && self.over.is_none()
@@ -391,13 +429,6 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 /// A message names so many conflicts at the most: more help nobody.
 const MOST_CONFLICTS_TOLD: usize = 8;
 
-/// What one end's router can route, and what stands against the rest.
-#[derive(Debug, Default)]
-struct Admitted {
-    prefixes: Vec<IpNet>,
-    conflicts: Vec<Conflict>,
-}
-
 /// Whether two networks may not peer for where they are (S1.8, S3.6); compared where both say it.
 fn mismatch(one: &Ready, other: &Ready) -> Option<(Reason, String)> {
     let differ = |a: &Option<std::sync::Arc<str>>, b: &Option<std::sync::Arc<str>>| match (a, b) {
@@ -421,10 +452,27 @@ fn linked_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
     families(of_a).intersection(&families(of_b)).copied().collect()
 }
 
-/// The router's own inward address, kept as long as the router has it.
-fn link_address(family: Family, ready: &Ready, current: &[IpAddr]) -> Option<IpAddr> {
+/// The router's own inward address, kept as long as the router has it. Where filters hold subnets
+/// back, the other router may have the same one: an address that is announced is known not to be
+/// there, and others are looked up.
+fn link_address(
+    family: Family,
+    ready: &Ready,
+    announced: &[IpNet],
+    remote: Option<&Ready>,
+    current: &[IpAddr],
+) -> Option<IpAddr> {
     let of_family = |address: &IpAddr| Family::of(&(*address).into()) == family;
-    let mut inward = ready.router.inward.iter().map(|net| net.address).filter(of_family);
-    let least = inward.clone().min();
-    inward.find(|address| current.contains(address)).or(least)
+    let inward = ready.router.inward.iter().map(|net| net.address).filter(of_family);
+    let Some(remote) = remote.filter(|_| announced != ready.prefixes) else {
+        return inward.min_by_key(|address| (!current.contains(address), *address));
+    };
+    let told = Cover::of(announced);
+    let connected = remote.router.inward.iter().chain(&remote.router.outward);
+    let theirs = Cover::of(&connected.map(|net| net.prefix).collect::<Vec<_>>());
+    inward
+        .map(|address| (told.contains(&address.into()), address))
+        .filter(|(told, address)| *told || !theirs.overlaps(&(*address).into()))
+        .min_by_key(|(told, address)| (!current.contains(address), !*told, *address))
+        .map(|(_, address)| address)
 }

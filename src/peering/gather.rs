@@ -52,6 +52,8 @@ impl Resolver {
             });
             let counting = declared.min_by_key(Declared::rank);
             let router = self.networks.router_of(network);
+            let manual =
+                counting.as_ref().is_some_and(|declared| declared.half.has_manual_routes());
             InputSide {
                 network_id,
                 request: counting
@@ -67,7 +69,7 @@ impl Resolver {
                     .and_then(|declared| declared.frozen.frozen_remote.clone()),
                 record: counting.and_then(|declared| declared.record),
                 routed: router
-                    .map(|router| routed(state, end, router, northbound))
+                    .map(|router| routed(state, end, router, manual, northbound))
                     .unwrap_or_default(),
                 port_addresses: northbound.link_addresses(state.id, end),
             }

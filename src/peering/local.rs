@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::declare::{Host, Network, NetworkKey, NetworkType, RouterRef, Said};
-use crate::northbound::{Northbound, RouterFacts, RouterKind};
+use crate::northbound::{ForeignRoute, Northbound, RouterFacts, RouterKind};
 use crate::view::Reason;
+
+use super::select::Cover;
 
 /// A network that has declared a half.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +26,19 @@ pub struct Ready {
     pub network: Network,
     /// Its router.
     pub router: RouterFacts,
-    /// Its address space.
+    /// Its address space: its subnets, and what it may announce beyond; sorted, each once.
     pub prefixes: Vec<IpNet>,
+    /// What somebody routes to its guests; nearly always nothing.
+    pub guests: Option<Box<Guests>>,
+}
+
+/// What static routes of somebody else lead to a network's guests (LXD's NIC routes).
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Guests {
+    /// Those that the operator lets the network announce: part of its address space.
+    pub owned: Vec<ForeignRoute>,
+    /// The prefixes of the others.
+    pub unowned: Vec<IpNet>,
 }
 
 /// Why a network cannot peer.
@@ -90,7 +103,40 @@ impl Local {
         if prefixes.is_empty() {
             return Err(Fault::NoSubnet(router.name));
         }
-        Ok(Ready { network, router, prefixes })
+        let mut ready = Ready { network, router, prefixes, guests: None };
+        ready.add_guest_routes();
+        Ok(ready)
+    }
+}
+
+impl Ready {
+    /// Prefixes of its guests become part of its address space where the operator lets it announce
+    /// them. One inside a subnet is announced with that.
+    fn add_guest_routes(&mut self) {
+        let mut routes = self.router.routes.iter().filter(|route| route.to_guest).peekable();
+        if routes.peek().is_none() {
+            return;
+        }
+        let (subnets, bounds) = (Cover::of(&self.prefixes), Cover::of(&self.network.may_export));
+        let mut guests = Guests::default();
+        for route in routes.filter(|route| !subnets.contains(&route.prefix)) {
+            if bounds.contains(&route.prefix) {
+                self.prefixes.push(route.prefix);
+                guests.owned.push(route.clone());
+            } else {
+                guests.unowned.push(route.prefix);
+            }
+        }
+        for prefixes in [&mut self.prefixes, &mut guests.unowned] {
+            prefixes.sort_unstable();
+            prefixes.dedup();
+        }
+        self.guests = Some(Box::new(guests));
+    }
+
+    /// Routes to its guests that are part of its address space.
+    pub(super) fn owned_routes(&self) -> &[ForeignRoute] {
+        self.guests.as_ref().map(|guests| guests.owned.as_slice()).unwrap_or_default()
     }
 }
 

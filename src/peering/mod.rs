@@ -17,10 +17,13 @@ pub mod outcome;
 mod pair;
 pub mod prefix;
 pub mod quota;
+pub mod report;
 pub mod request;
 pub mod resolver;
+pub mod select;
 pub mod space;
 mod telling;
+mod terms;
 
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};

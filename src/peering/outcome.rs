@@ -90,6 +90,9 @@ impl Link {
     }
 }
 
+/// A route over a link: its table, whose name is empty for the main one, and its destination.
+pub type PlacedRoute = (Arc<str>, IpNet);
+
 /// One end of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkEnd {
@@ -105,7 +108,10 @@ pub struct LinkEnd {
     pub addresses: Vec<IpAddr>,
     /// The route tables of the router that need the other end's prefixes.
     pub tables: SortedSet<Arc<str>>,
-    /// This end's prefixes that the other end routes, of linked families.
+    /// Where the owner makes the routes, each with its table; none where they are automatic: one
+    /// for each of the other end's prefixes in each of the tables.
+    pub routes: Option<Box<[PlacedRoute]>>,
+    /// This end's prefixes that the other end takes, of linked families.
     pub prefixes: Vec<IpNet>,
     /// The families in which these are all prefixes of the network: the registration's sets say
     /// the same then, and follow it without a change of the link's policies.

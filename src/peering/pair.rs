@@ -10,7 +10,7 @@ use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey};
 use crate::northbound::{End, Id, Northbound};
 
 use super::inputs::Rank;
-use super::outcome::Resolution;
+use super::outcome::{LinkEnd, Resolution};
 
 /// A pair of networks of which one at least has declared.
 #[derive(Debug)]
@@ -45,10 +45,13 @@ impl PairState {
     /// The rules came to rest: what is routed now counts as routed.
     pub(super) fn rest(&mut self) {
         self.rested = match &self.resolution.link {
-            Some(link) => [
-                Some((link.a.router, link.b.prefixes.clone())),
-                Some((link.b.router, link.a.prefixes.clone())),
-            ],
+            Some(link) => {
+                let at = |local: &LinkEnd, remote: &LinkEnd| {
+                    let by_hand = local.routes.iter().flatten().map(|(_, prefix)| *prefix);
+                    Some((local.router, remote.prefixes.iter().copied().chain(by_hand).collect()))
+                };
+                [at(&link.a, &link.b), at(&link.b, &link.a)]
+            }
             None => [None, None],
         };
     }
@@ -69,14 +72,19 @@ impl PairState {
     }
 }
 
-/// What one end's router routes over the link, or should: a route that somebody deleted counts.
+/// What one end's router routes over the link, or should: a route that somebody deleted counts, and
+/// where the owner makes the routes, all that is taken.
 pub(super) fn routed(
     state: &PairState,
     end: End,
     router: Uuid,
+    manual: bool,
     northbound: &Northbound,
 ) -> BTreeSet<IpNet> {
     let mut routed = northbound.link_routes(state.id, router);
+    if manual {
+        routed.extend(northbound.link_sources(state.id, router));
+    }
     if let Some((on, prefixes)) = of_end(&state.rested, end)
         && *on == router
     {

@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use crate::declare::{
     Changed, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas, Roll, Said,
 };
-use crate::northbound::{End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId};
+use crate::northbound::{
+    End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId, terms_mark,
+};
 
 use super::gather::is_auto;
 use super::inputs::{Rank, is_linked};
@@ -304,8 +306,11 @@ impl Resolver {
     /// A half as its hosts declare it; where they differ, as it is linked now.
     #[must_use]
     pub fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
-        let standing = self.records.get(key).and_then(HalfRecord::linked_to);
-        roll.half(key, standing.as_ref())
+        let record = self.records.get(key).filter(|record| is_linked(record));
+        let is_target = |half: &Half| record.is_some_and(|record| record.targets(&half.target));
+        let is_same =
+            |half: &Half| record.is_some_and(|record| record.lasting.terms == terms_mark(half));
+        roll.half(key, is_target, is_same)
     }
 
     /// Moves a half to the pair it belongs to now, if any.

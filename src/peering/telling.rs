@@ -9,8 +9,13 @@ use crate::declare::{Half, HalfKey, Host, NetworkKey};
 use crate::northbound::Lasting;
 use crate::view::Reason;
 
+use super::local::Ready;
 use super::outcome::{Standing, Verdict};
 use super::quota::Over;
+use super::terms::unowned;
+
+/// Most prefixes that are named of one fault.
+const MOST_TOLD: usize = 8;
 
 pub(super) fn verdict(standing: Standing, explanation: String, next_step: String) -> Verdict {
     Verdict {
@@ -95,5 +100,55 @@ pub(super) fn over_quota(over: Over, network: &NetworkKey) -> Verdict {
         Standing::Failed(Reason::Quota),
         format!("{what} may have {limit} halves, and others come before this one"),
         "withdraw halves that are not needed, or ask the operator for more".into(),
+    )
+}
+
+/// A half that names what its network does not own.
+pub(super) fn not_owned(ready: &Ready, half: &Half) -> Verdict {
+    let network = &half.key.network;
+    let texts: Vec<String> = ready
+        .not_owned(&half.terms().export)
+        .iter()
+        .take(MOST_TOLD)
+        .map(|prefix| unowned(prefix, network))
+        .collect();
+    verdict(
+        Standing::Failed(Reason::ExportNotOwned),
+        texts.join("; "),
+        "correct `export` (to match all subnets inside a prefix, give it `le`), or ask the operator \
+         for `may_export` in networks.d"
+            .into(),
+    )
+}
+
+/// More prefixes than this side takes.
+pub(super) fn too_many(count: usize, remote: &NetworkKey) -> Verdict {
+    verdict(
+        Standing::Failed(Reason::TooManyPrefixes),
+        format!("{remote} announces {count} prefixes, more than max_prefixes of this half"),
+        format!(
+            "narrow `import`, raise max_prefixes, or ask the owner of {remote} to announce less"
+        ),
+    )
+}
+
+/// The same for the other side.
+pub(super) fn too_many_for(remote: &NetworkKey) -> Verdict {
+    verdict(
+        Standing::Failed(Reason::TooManyPrefixes),
+        format!("this network announces more prefixes than {remote} takes"),
+        format!("narrow `export`, or ask the owner of {remote} to raise its max_prefixes"),
+    )
+}
+
+/// Filters that leave nothing.
+pub(super) fn nothing_exchanged(remote: &NetworkKey) -> Verdict {
+    verdict(
+        Standing::Failed(Reason::NothingExchanged),
+        format!(
+            "the filters of this network and {remote} leave no address family in which both announce \
+             something that the other one takes"
+        ),
+        "widen `export` or `import` on one of the two sides".into(),
     )
 }

@@ -65,22 +65,24 @@ impl Side<'_> {
     }
 
     fn routes(&self, rows: &mut Vec<DesiredRow>) {
-        for table in self.local.tables.iter() {
-            for prefix in &self.remote.prefixes {
-                let Some(nexthop) = self.remote.address(Family::of(prefix)) else { continue };
-                let row = self
-                    .row(STATIC_ROUTE)
-                    .set(static_route::IP_PREFIX, prefix.to_string())
-                    .set(static_route::NEXTHOP, nexthop.to_string())
-                    // Without it OVN finds no way to a next hop outside connected networks.
-                    .set(static_route::OUTPUT_PORT, self.port_name());
-                rows.push(if table.is_empty() {
-                    row
-                } else {
-                    row.set(static_route::ROUTE_TABLE, table.as_ref())
-                });
-            }
+        if let Some(routes) = &self.local.routes {
+            rows.extend(routes.iter().filter_map(|(table, prefix)| self.route(table, prefix)));
+            return;
         }
+        for table in self.local.tables.iter() {
+            rows.extend(self.remote.prefixes.iter().filter_map(|prefix| self.route(table, prefix)));
+        }
+    }
+
+    fn route(&self, table: &str, prefix: &IpNet) -> Option<DesiredRow> {
+        let nexthop = self.remote.address(Family::of(prefix))?;
+        let row = self
+            .row(STATIC_ROUTE)
+            .set(static_route::IP_PREFIX, prefix.to_string())
+            .set(static_route::NEXTHOP, nexthop.to_string())
+            // Without it OVN finds no way to a next hop outside connected networks.
+            .set(static_route::OUTPUT_PORT, self.port_name());
+        Some(if table.is_empty() { row } else { row.set(static_route::ROUTE_TABLE, table) })
     }
 
     fn policies(&self, rows: &mut Vec<DesiredRow>) {
@@ -90,9 +92,10 @@ impl Side<'_> {
         for family in Family::BOTH.into_iter().filter(linked) {
             let local = Addresses::of(self.local, family);
             let remote = Addresses::of(self.remote, family);
-            allowed.push(between(family, &remote, &local));
+            let from = |end| Addresses::from(end, family);
+            allowed.push(between(family, &from(self.remote), &local));
             // The router's own replies: they leave as if they had come in where the request did.
-            allowed.push(between(family, &local, &remote));
+            allowed.push(between(family, &from(self.local), &remote));
             // Written out: a drop that names a set somebody deletes fails open.
             spoofed.push(source(family, &Addresses::written_out(self.remote, family)));
         }

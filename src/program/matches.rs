@@ -29,6 +29,21 @@ impl Addresses {
         Self::written_out(end, family)
     }
 
+    /// The same as the sources that the other end sees: what the router itself has to say, such as
+    /// that a packet is too large, comes from the link's own address, which need not be among the
+    /// prefixes that are announced.
+    pub(super) fn from(end: &LinkEnd, family: Family) -> Self {
+        match (Self::of(end, family), end.address(family)) {
+            (Self::Prefixes(mut prefixes), Some(address))
+                if !prefixes.iter().any(|prefix| prefix.contains(&address)) =>
+            {
+                prefixes.push(address.into());
+                Self::Prefixes(prefixes)
+            }
+            (addresses, _) => addresses,
+        }
+    }
+
     /// The same without a set, which somebody may delete.
     pub(super) fn written_out(end: &LinkEnd, family: Family) -> Self {
         let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);

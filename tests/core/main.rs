@@ -21,5 +21,6 @@ mod lifecycle;
 mod model;
 mod random;
 mod refusal;
+mod terms;
 mod versions;
 mod world;

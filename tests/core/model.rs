@@ -1,12 +1,14 @@
 //! The rules once more: small, slow, obvious. Everything is decided from nothing at each step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ovn_peerd::declare::AddressSpace;
 use ovn_peerd::view::{Reason, State};
 use uuid::Uuid;
 
+use crate::terms::{Terms, covered, named, passed};
 use crate::world::{Halves, NETWORKS, Router, World, prefix};
 
 /// What the model remembers of a half: since when it was linked, and whether it ever was; since
@@ -20,13 +22,23 @@ struct Memory {
     frozen: Option<(i64, BTreeSet<IpNet>)>,
 }
 
+/// What one project's file says.
+#[derive(Clone, Debug, Default)]
+struct File {
+    halves: Halves,
+    requested: BTreeMap<usize, i64>,
+    terms: BTreeMap<usize, Terms>,
+}
+
 #[derive(Debug, Default)]
 pub struct Model {
     memory: BTreeMap<(usize, usize), Memory>,
     /// At (network, peer): the peer's prefixes that are routed, and on which router.
     routed: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
     /// What each project's file gave last when it was good.
-    good: BTreeMap<usize, (Halves, BTreeMap<usize, i64>)>,
+    good: BTreeMap<usize, File>,
+    /// At (network, peer): the manual routes that stand, and on which router.
+    by_hand: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
     /// Halves that nobody declares any more, since when.
     ended: BTreeMap<(usize, usize), i64>,
 }
@@ -40,13 +52,14 @@ impl Model {
             if !world.broken.contains(&network) {
                 let halves = world.halves.get(&network).cloned().unwrap_or_default();
                 let requested = world.requested.get(&network).cloned().unwrap_or_default();
-                self.good.insert(network, (halves, requested));
+                let terms = world.terms.get(&network).cloned().unwrap_or_default();
+                self.good.insert(network, File { halves, requested, terms });
             }
         }
         let halves: BTreeSet<(usize, usize)> = self
             .good
             .iter()
-            .flat_map(|(from, (halves, _))| halves.keys().map(move |to| (*from, *to)))
+            .flat_map(|(from, file)| file.halves.keys().map(move |to| (*from, *to)))
             .collect();
         let history = world.settings.policy.history.as_secs();
         for half in self.memory.keys().filter(|half| !halves.contains(*half)) {
@@ -77,6 +90,8 @@ impl Model {
                 (State::Failed, Some(Reason::Quota))
             } else if let Err(reason) = space(world, *from, &halves) {
                 (State::Failed, Some(reason))
+            } else if self.lacks_ownership(world, (*from, *to), &halves) {
+                (State::Failed, Some(Reason::ExportNotOwned))
             } else {
                 match enabled(*to, *from) {
                     None if rejected => (State::Rejected, Some(Reason::PeerRejected)),
@@ -88,6 +103,9 @@ impl Model {
                             (State::Failed, Some(Reason::MissingPeerRouter))
                         }
                         Err(reason) => (State::Failed, Some(reason)),
+                        Ok(_) if self.lacks_ownership(world, (*to, *from), &halves) => {
+                            (State::Failed, Some(Reason::ExportNotOwned))
+                        }
                         Ok(_) if accepted.contains_key(&(*from, *to)) => (State::Active, None),
                         Ok(_) => {
                             refused.insert((*from, *to));
@@ -120,16 +138,65 @@ impl Model {
         let on_router = |((at, peer), prefixes): (&(usize, usize), &BTreeSet<IpNet>)| {
             ((*at, *peer), (router(world, *at).unwrap().uuid, prefixes.clone()))
         };
+        let placed: BTreeMap<(usize, usize), BTreeSet<IpNet>> = accepted
+            .iter()
+            .map(|(half, taken)| (*half, self.placed(world, *half, taken)))
+            .collect();
         self.routed = accepted.iter().map(on_router).collect();
-        (expected, accepted)
+        let by_hand = placed.iter().filter(|(half, _)| self.terms(**half).manual.is_some());
+        self.by_hand = by_hand.map(on_router).collect();
+        (expected, placed)
+    }
+
+    fn terms(&self, (from, to): (usize, usize)) -> Terms {
+        let terms = self.good.get(&from).and_then(|good| good.terms.get(&to));
+        terms.cloned().unwrap_or_default()
+    }
+
+    fn stands(&self, (from, to): (usize, usize)) -> bool {
+        let linked = |half| self.memory.get(&half).is_some_and(|it| it.linked_since.is_some());
+        linked((from, to)) && linked((to, from))
+    }
+
+    /// Whether a half names what its network does not own, and does not stand anyway.
+    fn lacks_ownership(
+        &self,
+        world: &World,
+        half: (usize, usize),
+        halves: &BTreeSet<(usize, usize)>,
+    ) -> bool {
+        let mut owned = space(world, half.0, halves).unwrap_or_default();
+        owned.extend(world.may_export.get(&half.0).into_iter().flatten().map(|at| prefix(*at)));
+        let named = named(self.terms(half).export.as_ref());
+        named.iter().any(|net| !covered(net, &owned)) && !self.stands(half)
+    }
+
+    /// The routes that stand at a network for what it takes of a peer. One that stood stays.
+    fn placed(
+        &self,
+        world: &World,
+        half: (usize, usize),
+        taken: &BTreeSet<IpNet>,
+    ) -> BTreeSet<IpNet> {
+        let Some(manual) = self.terms(half).manual else { return taken.clone() };
+        let router = router(world, half.0).unwrap();
+        let stood = |net: &IpNet| {
+            [&self.routed, &self.by_hand].into_iter().any(|routes| {
+                let routes = routes.get(&half).filter(|(on, _)| *on == router.uuid);
+                routes.is_some_and(|(_, routes)| routes.contains(net))
+            })
+        };
+        let manual = manual.iter().map(|destination| prefix(*destination));
+        let covered = manual.filter(|net| covered(net, taken));
+        covered.filter(|net| stood(net) || !is_routed(router, net)).collect()
     }
 
     fn enabled(&self, (from, to): (usize, usize)) -> Option<bool> {
-        self.good.get(&from)?.0.get(&to).copied()
+        self.good.get(&from)?.halves.get(&to).copied()
     }
 
     fn requested(&self, (from, to): (usize, usize)) -> Option<i64> {
-        self.good.get(&from)?.1.get(&to).copied()
+        self.good.get(&from)?.requested.get(&to).copied()
     }
 
     /// Whether the other side may see a half.
@@ -199,10 +266,12 @@ impl Model {
         half: (usize, usize),
         halves: &BTreeSet<(usize, usize)>,
     ) -> BTreeSet<IpNet> {
-        match world.settings.policy.address_space {
+        let all = match world.settings.policy.address_space {
             AddressSpace::Follow => space(world, half.0, halves).unwrap(),
             AddressSpace::Freeze => self.frozen(world, half, halves).1,
-        }
+        };
+        let (local, remote) = (self.terms(half), self.terms((half.1, half.0)));
+        passed(&passed(&all, local.export.as_ref()), remote.import.as_ref())
     }
 
     /// The links that stand, by rank: for each, what is routed at which network.
@@ -221,6 +290,10 @@ impl Model {
                     .all(|half| self.enabled(half) == Some(true) && self.counts(over, half))
             })
             .filter(|(a, b)| space(world, *a, halves).is_ok() && space(world, *b, halves).is_ok())
+            .filter(|(a, b)| {
+                let lacks = |half| self.lacks_ownership(world, half, halves);
+                !lacks((*a, *b)) && !lacks((*b, *a))
+            })
             .map(|(a, b)| {
                 let since = |from, to| self.memory.get(&(from, to)).and_then(|m| m.linked_since);
                 let since = since(*a, *b).zip(since(*b, *a)).map(|(a, b)| a.max(b));
@@ -245,7 +318,9 @@ impl Model {
             let of_b = self.offered(world, (b, a), halves);
             let at_a = self.admit(world, a, b, &of_b, &held, &accepted);
             let at_b = self.admit(world, b, a, &of_a, &held, &accepted);
-            let clash = at_a.len() < of_b.len() || at_b.len() < of_a.len();
+            let most = |half| self.terms(half).most.unwrap_or(usize::MAX);
+            let over = of_b.len() > most((a, b)) || of_a.len() > most((b, a));
+            let clash = over || at_a.len() < of_b.len() || at_b.len() < of_a.len();
             let conflict = new && clash;
             let families = |set: &BTreeSet<IpNet>| -> BTreeSet<bool> {
                 set.iter().map(|net| matches!(net, IpNet::V4(_))).collect()
@@ -256,6 +331,15 @@ impl Model {
             let (of_a, of_b) = (present(a), present(b));
             let common: BTreeSet<bool> =
                 common.into_iter().filter(|it| of_a.contains(it) && of_b.contains(it)).collect();
+            let filtered = self.terms((a, b)).is_filtered() || self.terms((b, a)).is_filtered();
+            let common: BTreeSet<bool> = common
+                .into_iter()
+                .filter(|v4| {
+                    !filtered
+                        || (has_address(world, a, b, &at_b, *v4)
+                            && has_address(world, b, a, &at_a, *v4))
+                })
+                .collect();
             if conflict || common.is_empty() {
                 continue;
             }
@@ -281,8 +365,9 @@ impl Model {
     ) -> BTreeSet<IpNet> {
         let router = router(world, at).unwrap();
         let free = |net: &IpNet| {
-            let own = router.ports.keys().any(|own| overlap(&prefix(*own), net));
-            let route = router.routes.keys().any(|route| prefix(*route) == *net);
+            let own = router.ports.keys().any(|own| overlap(&prefix(*own), net))
+                || guests(world, at).iter().any(|own| overlap(own, net));
+            let route = is_routed(router, net);
             let claimed = accepted
                 .iter()
                 .chain(held)
@@ -291,12 +376,51 @@ impl Model {
             !own && !route && !claimed
         };
         let routed = |net: &IpNet| held.get(&(at, peer)).is_some_and(|held| held.contains(net));
-        offered.iter().filter(|net| free(net) || routed(net)).copied().collect()
+        let most = self.terms((at, peer)).most.filter(|most| offered.len() > *most);
+        let kept: BTreeSet<IpNet> = offered.iter().filter(|net| routed(net)).copied().collect();
+        let room = most.map_or(usize::MAX, |most| most.saturating_sub(kept.len()));
+        let others = offered.iter().filter(|net| free(net) && !routed(net)).take(room);
+        others.copied().chain(kept.iter().copied()).collect()
     }
 }
 
 pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
+}
+
+/// Whether somebody routes just this prefix on a router.
+fn is_routed(router: &Router, net: &IpNet) -> bool {
+    router.routes.keys().chain(router.guests.keys()).any(|route| prefix(*route) == *net)
+}
+
+/// Prefixes that are routed to guests of a network, and that it may announce.
+fn guests(world: &World, network: usize) -> BTreeSet<IpNet> {
+    let Some(router) = router(world, network) else { return BTreeSet::new() };
+    let ports: BTreeSet<IpNet> = router.ports.keys().map(|port| prefix(*port)).collect();
+    let bounds: BTreeSet<IpNet> =
+        world.may_export.get(&network).into_iter().flatten().map(|at| prefix(*at)).collect();
+    let local = |address: &IpAddr| ports.iter().any(|port| port.contains(address));
+    let guests = router.guests.iter().filter(|(_, (_, nexthop))| local(nexthop));
+    let nets = guests.map(|(at, _)| prefix(*at));
+    nets.filter(|net| !covered(net, &ports) && covered(net, &bounds)).collect()
+}
+
+/// Whether a router has an address of a family that the other one cannot have, too.
+fn has_address(
+    world: &World,
+    network: usize,
+    peer: usize,
+    announced: &BTreeSet<IpNet>,
+    v4: bool,
+) -> bool {
+    let (own, theirs) = (router(world, network).unwrap(), router(world, peer).unwrap());
+    let ports = own.ports.keys().map(|port| prefix(*port));
+    let mut of_family = ports.filter(|net| matches!(net, IpNet::V4(_)) == v4);
+    of_family.any(|net| {
+        let address = net.hosts().next().unwrap();
+        let told = announced.iter().any(|it| it.contains(&address));
+        told || !theirs.ports.keys().any(|port| prefix(*port).contains(&address))
+    })
 }
 
 fn router(world: &World, network: usize) -> Option<&Router> {
@@ -320,5 +444,6 @@ fn space(
     if router.ports.is_empty() {
         return Err(Reason::NoSubnet);
     }
-    Ok(router.ports.keys().map(|subnet| prefix(*subnet)).collect())
+    let ports = router.ports.keys().map(|subnet| prefix(*subnet));
+    Ok(ports.chain(guests(world, network)).collect())
 }

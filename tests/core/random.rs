@@ -12,6 +12,7 @@ use ovn_peerd::view::{HalfView, State};
 use proptest::prelude::*;
 
 use crate::model::Model;
+use crate::terms::{Terms, terms};
 use crate::world::{NETWORKS, PREFIXES, World};
 
 #[derive(Clone, Debug)]
@@ -23,6 +24,9 @@ pub enum Action {
     Router(usize),
     Port(usize, usize),
     Route(usize, usize),
+    GuestRoute(usize, usize),
+    Bound(usize, usize),
+    Terms(usize, usize, Terms),
     Delete(usize),
     Alter(usize),
     Break(usize),
@@ -45,7 +49,10 @@ pub fn action() -> impl Strategy<Value = Action> {
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Withdraw(a, b)),
         1 => router.clone().prop_map(Action::Router),
         5 => (router.clone(), subnet.clone()).prop_map(|(r, s)| Action::Port(r, s)),
-        2 => (router, subnet).prop_map(|(r, s)| Action::Route(r, s)),
+        2 => (router.clone(), subnet.clone()).prop_map(|(r, s)| Action::Route(r, s)),
+        2 => (router, subnet.clone()).prop_map(|(r, s)| Action::GuestRoute(r, s)),
+        2 => (network.clone(), subnet).prop_map(|(n, s)| Action::Bound(n, s)),
+        5 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
         2 => any::<usize>().prop_map(Action::Delete),
         2 => any::<usize>().prop_map(Action::Alter),
         1 => network.clone().prop_map(Action::Break),
@@ -111,6 +118,7 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Declare(from, to, _)
         | Action::Withdraw(from, to)
         | Action::Reject(from, to)
+        | Action::Terms(from, to, _)
         | Action::Renew(from, to, _)
             if from == to => {}
         Action::Declare(from, to, enabled) => {
@@ -148,7 +156,23 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Route(router, subnet) if world.routers.contains_key(router) => {
             world.toggle_route(*router, *subnet);
         }
-        Action::Port(..) | Action::Route(..) => {}
+        Action::GuestRoute(router, subnet) if world.routers.contains_key(router) => {
+            world.toggle_guest_route(*router, *subnet);
+        }
+        Action::Port(..) | Action::Route(..) | Action::GuestRoute(..) => {}
+        Action::Bound(network, subnet) => {
+            let bounds = world.may_export.entry(*network).or_default();
+            if !bounds.remove(subnet) {
+                bounds.insert(*subnet);
+            }
+            let file = world.network_file(*network);
+            world.read(file);
+        }
+        Action::Terms(from, to, terms) => {
+            world.terms.entry(*from).or_default().insert(*to, terms.clone());
+            let file = world.halves_file(*from);
+            world.read(file);
+        }
         Action::Delete(choice) => world.delete_own(*choice),
         Action::Alter(choice) => world.alter_own(*choice),
         Action::Break(network) => {

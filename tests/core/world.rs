@@ -1,6 +1,7 @@
 //! A deployment in memory: routers, other people's rows, files, and an engine that looks after it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use ovn_peerd::ovsdb::{self, ColumnId, TableId, TransactError, TransactionError,
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
+use crate::terms::Terms;
 
 /// Prefixes of which many overlap.
 pub const PREFIXES: &[&str] = &[
@@ -39,6 +41,8 @@ pub struct Router {
     pub uuid: Uuid,
     pub ports: BTreeMap<usize, Uuid>,
     pub routes: BTreeMap<usize, Uuid>,
+    /// Routes to guests, with the guest's address.
+    pub guests: BTreeMap<usize, (Uuid, IpAddr)>,
 }
 
 /// What one project declares: for each target, whether it is enabled.
@@ -54,6 +58,10 @@ pub struct World {
     pub bindings: BTreeMap<usize, usize>,
     pub halves: BTreeMap<usize, Halves>,
     pub broken: BTreeSet<usize>,
+    /// What crosses a half, by network and target.
+    pub terms: BTreeMap<usize, BTreeMap<usize, Terms>>,
+    /// What a network may announce beyond its subnets.
+    pub may_export: BTreeMap<usize, BTreeSet<usize>>,
     /// When a half was asked for, by network and target; in seconds of this world.
     pub requested: BTreeMap<usize, BTreeMap<usize, i64>>,
     /// Whom each network rejects.
@@ -92,6 +100,8 @@ impl World {
             told: Rows::new(),
             engine: Engine::new(&settings, "hv1".into()),
             requested: BTreeMap::new(),
+            terms: BTreeMap::new(),
+            may_export: BTreeMap::new(),
             rejects: BTreeMap::new(),
             settings,
             steps: 0,
@@ -217,9 +227,18 @@ impl World {
 
     pub fn network_file(&self, network: usize) -> SourceFile {
         let text = match self.bindings.get(&network) {
-            Some(router) => format!(
-                "[[network]]\nproject = \"p{network}\"\nname = \"n\"\nrouter = \"r{router}\"\n"
-            ),
+            Some(router) => {
+                let bounds: Vec<&str> = self
+                    .may_export
+                    .get(&network)
+                    .into_iter()
+                    .flatten()
+                    .map(|at| PREFIXES[*at])
+                    .collect();
+                format!(
+                    "[[network]]\nproject = \"p{network}\"\nname = \"n\"\nrouter = \"r{router}\"\nmay_export = {bounds:?}\n"
+                )
+            }
             None => "# nothing\n".to_owned(),
         };
         source(Directory::Networks, network, text)
@@ -227,6 +246,7 @@ impl World {
 
     pub fn halves_file(&self, network: usize) -> SourceFile {
         let mut text = format!("project = \"p{network}\"\n");
+        let mut routes = String::new();
         for (target, enabled) in self.halves.get(&network).into_iter().flatten() {
             let status = if *enabled { "active" } else { "disabled" };
             text += &format!(
@@ -235,7 +255,12 @@ impl World {
             if let Some(at) = self.requested.get(&network).and_then(|of| of.get(target)) {
                 text += &format!("requested = {}\n", moment(*at));
             }
+            if let Some(terms) = self.terms.get(&network).and_then(|of| of.get(target)) {
+                text += &terms.keys();
+                routes += &terms.routes(*target);
+            }
         }
+        text += &routes;
         if self.broken.contains(&network) {
             text += "[[peering]\n";
         }
@@ -323,6 +348,29 @@ impl World {
         let route = self.database.insert(STATIC_ROUTE, &cells);
         self.database.refer(uuid, logical_router::STATIC_ROUTES, route, true);
         self.routers.get_mut(&index).unwrap().routes.insert(subnet, route);
+    }
+
+    /// Somebody routes a prefix to a guest on the first subnet of that family, or not any more.
+    pub fn toggle_guest_route(&mut self, index: usize, subnet: usize) {
+        let uuid = self.routers[&index].uuid;
+        if let Some((route, _)) = self.routers.get_mut(&index).unwrap().guests.remove(&subnet) {
+            self.database.refer(uuid, logical_router::STATIC_ROUTES, route, false);
+            self.database.collect();
+            return;
+        }
+        let is_v4 = |net: IpNet| matches!(net, IpNet::V4(_));
+        let ports = self.routers[&index].ports.keys().map(|port| prefix(*port));
+        let Some(net) = ports.into_iter().find(|net| is_v4(*net) == is_v4(prefix(subnet))) else {
+            return;
+        };
+        let nexthop = net.hosts().nth(9).unwrap();
+        let cells = [
+            (static_route::IP_PREFIX, PREFIXES[subnet].into()),
+            (static_route::NEXTHOP, nexthop.to_string().as_str().into()),
+        ];
+        let route = self.database.insert(STATIC_ROUTE, &cells);
+        self.database.refer(uuid, logical_router::STATIC_ROUTES, route, true);
+        self.routers.get_mut(&index).unwrap().guests.insert(subnet, (route, nexthop));
     }
 
     /// Rows of ours, in a fixed order.

@@ -9,6 +9,7 @@ use ovn_peerd::engine::Notice;
 use ovn_peerd::view::{Counters, Viewer};
 use proptest::prelude::*;
 
+use crate::terms::{Terms, passed, terms};
 use crate::world::{NETWORKS, PREFIXES, World, prefix};
 
 /// A network that is nowhere.
@@ -23,6 +24,7 @@ enum Action {
     Router(usize),
     Port(usize, usize),
     Route(usize, usize),
+    Terms(usize, usize, Terms),
     Delete(usize),
     Northd,
     Settle,
@@ -38,6 +40,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Withdraw(a, b)),
         1 => network.clone().prop_map(Action::Router),
         5 => (network.clone(), subnet.clone()).prop_map(|(r, s)| Action::Port(r, s)),
+        4 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
         2 => (network, subnet).prop_map(|(r, s)| Action::Route(r, s)),
         1 => any::<usize>().prop_map(Action::Delete),
         2 => Just(Action::Northd),
@@ -71,7 +74,13 @@ fn act(world: &mut World, action: &Action) {
             let file = world.network_file(*network);
             world.read(file);
         }
-        Action::Declare(from, to, _) | Action::Withdraw(from, to) if from == to => {}
+        Action::Declare(from, to, _) | Action::Withdraw(from, to) | Action::Terms(from, to, _)
+            if from == to => {}
+        Action::Terms(from, to, terms) => {
+            world.terms.entry(*from).or_default().insert(*to, terms.clone());
+            let file = world.halves_file(*from);
+            world.read(file);
+        }
         Action::Declare(from, to, enabled) => declare(world, *from, *to, *enabled),
         Action::Withdraw(from, to) => {
             world.halves.entry(*from).or_default().remove(to);
@@ -169,12 +178,28 @@ fn allowed(world: &World, network: usize) -> Allowed {
         let agreed = world.halves.get(target).and_then(|halves| halves.get(&network));
         if *enabled && agreed == Some(&true) {
             let router = world.bindings.get(target).and_then(|router| world.routers.get(router));
-            prefixes.extend(
-                router.into_iter().flat_map(|router| router.ports.keys()).map(|it| prefix(*it)),
-            );
+            let all = router.into_iter().flat_map(|router| router.ports.keys());
+            // What it announces, and no more.
+            let all = all.map(|it| prefix(*it)).collect();
+            let terms = |from: usize, to| world.terms.get(&from).and_then(|of| of.get(to));
+            let export = terms(*target, &network).and_then(|terms| terms.export.as_ref());
+            let announced = passed(&all, export);
+            let import = terms(network, target).and_then(|terms| terms.import.as_ref());
+            prefixes.extend(passed(&announced, import));
+            prefixes.extend(announced);
+        }
+        // What it has written itself.
+        if let Some(terms) = world.terms.get(&network).and_then(|of| of.get(target)) {
+            prefixes.extend(written(terms));
         }
     }
     Allowed { names, prefixes }
+}
+
+/// All prefixes that somebody wrote.
+fn written(terms: &Terms) -> BTreeSet<IpNet> {
+    let entries = terms.export.iter().chain(&terms.import).flatten().map(|(_, at, _)| *at);
+    entries.chain(terms.manual.iter().flatten().copied()).map(prefix).collect()
 }
 
 /// Holds each word of the text against what is allowed.
@@ -263,6 +288,7 @@ proptest! {
             act(&mut among_others, action);
             let own = match action {
                 Action::Bind(network, _) | Action::Declare(network, ..) | Action::Withdraw(network, _) => *network == 0,
+                Action::Terms(from, ..) => *from == 0,
                 Action::Router(router) | Action::Port(router, _) | Action::Route(router, _) => *router == 0,
                 Action::Delete(_) => false,
                 Action::Northd | Action::Settle | Action::Restart => true,
@@ -279,7 +305,7 @@ proptest! {
     ) {
         // Network 0 has no other half.
         let quiet = actions.iter().filter(|action| {
-            leaves_alone(action) && !matches!(action, Action::Declare(0, ..))
+            leaves_alone(action) && !matches!(action, Action::Declare(0, ..) | Action::Terms(0, ..))
         });
         let quiet: Vec<_> = quiet.collect();
         let work = |target: usize| {

@@ -37,6 +37,8 @@ fn half(project: &str, name: &str, state: State) -> HalfView {
         degraded: Vec::new(),
         description: String::new(),
         hosts: vec!["hv1".into()],
+        exported: 2,
+        imported: 1,
     }
 }
 
@@ -57,6 +59,12 @@ fn detail(half: HalfView) -> HalfDetail {
         router: None,
         local_prefixes: Vec::new(),
         remote_prefixes: Vec::new(),
+        export: "all".into(),
+        import: "all".into(),
+        max_prefixes: None,
+        filtered: Vec::new(),
+        routes: "automatic".into(),
+        manual_routes: Vec::new(),
         address_sets: Vec::new(),
         rows: Vec::new(),
     }
@@ -310,6 +318,7 @@ fn the_operators_tool_tells_success_absence_and_silence_apart() {
     let table = String::from_utf8(served.ctl(&["list", "--state", "pending-peer"]).stdout).unwrap();
     assert_eq!(table.lines().count(), 2, "{table}");
     assert!(table.contains("a/b c") && table.contains("awaiting-peer"), "{table}");
+    assert!(table.contains("2 out, 1 in"), "{table}");
     let shown = served.ctl(&["show", "blue", "web", "a/b c"]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("pending-peer"));
 

@@ -1,5 +1,6 @@
 //! Typed values of a table. Each reader notes what is wrong and gives nothing then.
 
+use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -131,6 +132,24 @@ impl Page<'_> {
         found
     }
 
+    /// A prefix without host bits, from a text that was read already.
+    pub(in crate::declare) fn prefix(&mut self, found: &Found<&str>) -> Option<IpNet> {
+        match found.value.parse::<IpNet>() {
+            Ok(prefix) if prefix == prefix.trunc() => return Some(prefix),
+            Ok(prefix) => self.error(
+                &found.span,
+                format!("{prefix} has bits set beyond its length of {}", prefix.prefix_len()),
+                Some(format!("write \"{}\"", prefix.trunc())),
+            ),
+            Err(_) => self.error(
+                &found.span,
+                format!("\"{}\" is not a prefix", found.value.escape_debug()),
+                Some("write an address and a length, such as \"10.64.0.0/12\"".to_owned()),
+            ),
+        }
+        None
+    }
+
     /// The strings of an array; `None` when the key is absent or not an array.
     pub(in crate::declare) fn strings<'d>(
         &mut self,
@@ -194,7 +213,7 @@ impl Page<'_> {
         Some(Found { value: found?, span: value.span() })
     }
 
-    pub(super) fn mistyped(
+    pub(in crate::declare) fn mistyped(
         &mut self,
         key: &str,
         expected: &str,

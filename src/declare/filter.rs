@@ -1,0 +1,264 @@
+//! Which prefixes a half announces and takes: an ordered list of entries, as in a prefix-list of
+//! FRR or a filter of BIRD.
+//!
+//! The first entry that matches a prefix decides; one that no entry matches is denied. An entry
+//! matches what lies in its prefix and is as long as `ge` and `le` allow; without either, only the
+//! prefix itself. Finding the first match costs a look-up per prefix length that the list uses, not
+//! a walk over its entries.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// What becomes of a prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Action {
+    /// It is announced, or taken.
+    #[default]
+    Permit,
+    /// It is not.
+    Deny,
+}
+
+/// An entry of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What becomes of what it matches.
+    pub action: Action,
+    /// Without host bits.
+    pub prefix: IpNet,
+    /// The least length that it matches, if it was written: at least the prefix's own.
+    pub ge: Option<u8>,
+    /// The greatest length that it matches, if it was written.
+    pub le: Option<u8>,
+}
+
+impl Rule {
+    /// The lengths that it matches. As FRR has it: `ge` alone reaches to the longest, `le` alone
+    /// begins at the prefix's own.
+    fn lengths(&self) -> std::ops::RangeInclusive<u8> {
+        let own = self.prefix.prefix_len();
+        match (self.ge, self.le) {
+            (None, None) => own..=own,
+            (ge, le) => ge.unwrap_or(own)..=le.unwrap_or(self.prefix.max_prefix_len()),
+        }
+    }
+
+    /// Whether it permits one prefix and says which: such a one is announced as it is written.
+    #[must_use]
+    pub fn names(&self) -> Option<IpNet> {
+        let exact = self.ge.is_none() && self.le.is_none() && self.action == Action::Permit;
+        exact.then_some(self.prefix)
+    }
+}
+
+/// As it is kept in the northbound, and shown: `deny 10.2.0.0/16 ge 20 le 24`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.action == Action::Deny {
+            f.write_str("deny ")?;
+        }
+        write!(f, "{}", self.prefix)?;
+        self.ge.map_or(Ok(()), |ge| write!(f, " ge {ge}"))?;
+        self.le.map_or(Ok(()), |le| write!(f, " le {le}"))
+    }
+}
+
+/// A rule in words that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an entry of a filter: write [deny] PREFIX [ge LENGTH] [le LENGTH]")]
+pub struct UnreadableRule;
+
+impl FromStr for Rule {
+    type Err = UnreadableRule;
+
+    fn from_str(text: &str) -> Result<Self, UnreadableRule> {
+        let (action, rest) = match text.strip_prefix("deny ") {
+            Some(rest) => (Action::Deny, rest),
+            None => (Action::Permit, text),
+        };
+        let mut words = rest.split(' ');
+        let prefix: IpNet =
+            words.next().and_then(|word| word.parse().ok()).ok_or(UnreadableRule)?;
+        let mut rule = Self { action, prefix: prefix.trunc(), ge: None, le: None };
+        while let Some(word) = words.next() {
+            let length = words.next().and_then(|word| word.parse().ok()).ok_or(UnreadableRule)?;
+            match word {
+                "ge" if rule.ge.is_none() && rule.le.is_none() => rule.ge = Some(length),
+                "le" if rule.le.is_none() => rule.le = Some(length),
+                _ => return Err(UnreadableRule),
+            }
+        }
+        Ok(rule)
+    }
+}
+
+/// What one side lets through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Filter {
+    /// Everything: the default, which costs nothing.
+    #[default]
+    All,
+    /// What the list permits.
+    List(PrefixList),
+}
+
+impl Filter {
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::List(_) => false,
+        }
+    }
+
+    /// The entries, in order; none where everything passes.
+    #[must_use]
+    pub fn rules(&self) -> Option<&[Rule]> {
+        match self {
+            Self::All => None,
+            Self::List(list) => Some(&list.rules),
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rules() {
+            None => f.write_str("all"),
+            Some([]) => f.write_str("nothing"),
+            Some(rules) => {
+                let rules: Vec<String> = rules.iter().map(Rule::to_string).collect();
+                f.write_str(&rules.join(", "))
+            }
+        }
+    }
+}
+
+/// Entries in order, and where each prefix stands among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrefixList {
+    rules: Vec<Rule>,
+    /// Positions of the rules with this prefix, in order.
+    by_prefix: BTreeMap<IpNet, Vec<usize>>,
+    /// Lengths in use: of IPv4, of IPv6; in order.
+    lengths: [Vec<u8>; 2],
+}
+
+impl PrefixList {
+    /// A list of these entries.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let mut list = Self::default();
+        for (position, rule) in rules.iter().enumerate() {
+            list.by_prefix.entry(rule.prefix).or_default().push(position);
+        }
+        for prefix in list.by_prefix.keys() {
+            let [v4, v6] = &mut list.lengths;
+            let lengths = if matches!(prefix, IpNet::V4(_)) { v4 } else { v6 };
+            lengths.push(prefix.prefix_len());
+        }
+        for lengths in &mut list.lengths {
+            lengths.sort_unstable();
+            lengths.dedup();
+        }
+        list.rules = rules;
+        list
+    }
+
+    /// The entries, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The first entry that matches.
+    #[must_use]
+    pub fn decides(&self, prefix: &IpNet) -> Option<&Rule> {
+        let [v4, v6] = &self.lengths;
+        let lengths = if matches!(prefix, IpNet::V4(_)) { v4 } else { v6 };
+        let own = prefix.prefix_len();
+        let matching = lengths.iter().take_while(|length| **length <= own).filter_map(|length| {
+            let above = IpNet::new(prefix.network(), *length).ok()?.trunc();
+            let mut rules = self.by_prefix.get(&above)?.iter().copied();
+            rules.find(|at| self.rules.get(*at).is_some_and(|it| it.lengths().contains(&own)))
+        });
+        self.rules.get(matching.min()?)
+    }
+
+    /// Whether it lets a prefix through.
+    #[must_use]
+    pub fn permits(&self, prefix: &IpNet) -> bool {
+        self.decides(prefix).is_some_and(|rule| rule.action == Action::Permit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn prefix() -> impl Strategy<Value = IpNet> {
+        let v4 = (0_u32..8, 0_u8..=32)
+            .prop_map(|(bits, length)| IpNet::new(IpAddr::V4((bits << 29).into()), length));
+        let v6 = (0_u128..8, 0_u8..=128)
+            .prop_map(|(bits, length)| IpNet::new(IpAddr::V6((bits << 125).into()), length));
+        prop_oneof![v4, v6].prop_map(|net| net.expect("a length in range").trunc())
+    }
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        (prefix(), any::<bool>(), prop::option::of(0_u8..=128), prop::option::of(0_u8..=128))
+            .prop_map(|(prefix, deny, ge, le)| {
+                let (least, most) = (prefix.prefix_len(), prefix.max_prefix_len());
+                let ge = ge.map(|ge| ge.clamp(least, most));
+                let le = le.map(|le| le.clamp(ge.unwrap_or(least), most));
+                let action = if deny { Action::Deny } else { Action::Permit };
+                Rule { action, prefix, ge, le }
+            })
+    }
+
+    /// As the words of the page have it.
+    fn naive<'a>(rules: &'a [Rule], prefix: &IpNet) -> Option<&'a Rule> {
+        rules.iter().find(|rule| {
+            let length = prefix.prefix_len();
+            let inside = rule.prefix.contains(prefix);
+            match (rule.ge, rule.le) {
+                (None, None) => *prefix == rule.prefix,
+                (Some(ge), None) => inside && length >= ge,
+                (None, Some(le)) => inside && length <= le,
+                (Some(ge), Some(le)) => inside && length >= ge && length <= le,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_entry_that_matches_decides(
+            rules in prop::collection::vec(rule(), 0..12),
+            wanted in prop::collection::vec(prefix(), 1..12),
+        ) {
+            let list = PrefixList::new(rules.clone());
+            for prefix in wanted.iter().chain(rules.iter().map(|rule| &rule.prefix)) {
+                prop_assert_eq!(list.decides(prefix), naive(&rules, prefix));
+            }
+        }
+
+        #[test]
+        fn a_rule_survives_its_words(rule in rule()) {
+            prop_assert_eq!(rule.to_string().parse(), Ok(rule));
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in ["", "deny", "10.0.0.0", "10.0.0.0/8 ge", "10.0.0.0/8 le 9 ge 8", "x 1"] {
+            assert_eq!(text.parse::<Rule>(), Err(UnreadableRule), "{text}");
+        }
+    }
+}

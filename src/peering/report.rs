@@ -1,0 +1,136 @@
+//! What is told of prefixes and routes to the owner of a half: which are exchanged, which are not,
+//! and why.
+//!
+//! Of the other side, only what it announces to this one, and only once the link stands.
+
+use ipnet::IpNet;
+
+use crate::declare::{Half, HalfKey, ManualRoute, Roll, Routes};
+
+use super::local::{Local, Ready};
+use super::network::Node;
+use super::outcome::{Link, LinkEnd};
+use super::pair::{end_of, key_of_end, of_end};
+use super::resolver::Resolver;
+use super::select::{Cover, select};
+use crate::northbound::End;
+
+/// What a half exchanges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What this side announces.
+    pub announced: Vec<IpNet>,
+    /// What it takes of the other side; nothing until the link stands.
+    pub taken: Vec<IpNet>,
+    /// Prefixes of this side that the other one does not get, and why.
+    pub held_back: Vec<(IpNet, String)>,
+    /// Prefixes that the other side announces and this one does not take, and why.
+    pub refused: Vec<(IpNet, String)>,
+    /// Manual routes, and why each of them waits, if it does.
+    pub routes: Vec<(ManualRoute, Option<String>)>,
+}
+
+impl Resolver {
+    /// What a half exchanges.
+    #[must_use]
+    pub fn report(&self, half: &Half, roll: &Roll) -> Report {
+        let network = &half.key.network;
+        let ready = self.ready(network);
+        let pair = self.pair_of(&half.key);
+        let link = pair.and_then(|pair| self.link(pair)).map(|link| {
+            let end = pair.map_or(End::A, |pair| end_of(pair, network));
+            (link, end)
+        });
+        let mut report = Report::default();
+        if let Some(ready) = ready {
+            report.local(half, ready, link);
+        }
+        if let Some((link, end)) = link {
+            report.taken = link.end(end.other()).prefixes.clone();
+            report.remote(half, link.end(end.other()), self.announced(link, end.other(), roll));
+        }
+        report.manual(half, ready, link.map(|(link, end)| (link.end(end), link.end(end.other()))));
+        report
+    }
+
+    fn ready(&self, network: &crate::declare::NetworkKey) -> Option<&Ready> {
+        match self.networks().node(network).and_then(Node::local)? {
+            Local::Ready(ready) => Some(ready),
+            Local::Fault(_) => None,
+        }
+    }
+
+    /// What an end of a link announces to the other one.
+    fn announced(&self, link: &Link, end: End, roll: &Roll) -> Vec<IpNet> {
+        let network = key_of_end(&link.key, end);
+        let Some(ready) = self.ready(network) else { return Vec::new() };
+        let counting: Option<&HalfKey> =
+            self.pairs.get(&link.key).and_then(|pair| of_end(&pair.counting, end).as_ref());
+        match counting.and_then(|half| self.said(half, roll)) {
+            Some(said) => select(&ready.prefixes, &said.value.terms().export),
+            None => ready.prefixes.clone(),
+        }
+    }
+}
+
+impl Report {
+    fn local(&mut self, half: &Half, ready: &Ready, link: Option<(&Link, End)>) {
+        self.announced = select(&ready.prefixes, &half.terms().export);
+        let announced = Cover::of(&self.announced);
+        let here = ready.prefixes.iter().filter(|prefix| !announced.contains(prefix));
+        self.held_back.extend(here.map(|prefix| {
+            let part = if announced.overlaps(prefix) { "all of it" } else { "it" };
+            (*prefix, format!("`export` does not permit {part}"))
+        }));
+        self.held_back.extend(ready.guests.iter().flat_map(|guests| &guests.unowned).map(
+            |prefix| (*prefix, "it is routed to a guest, but not within may_export".to_owned()),
+        ));
+        let Some((link, end)) = link else { return };
+        let taken = Cover::of(&link.end(end).prefixes);
+        let there = self.announced.iter().filter(|prefix| !taken.contains(prefix));
+        let target = &half.target;
+        self.held_back
+            .extend(there.map(|prefix| (*prefix, format!("{target} does not take all of it"))));
+    }
+
+    fn remote(&mut self, half: &Half, remote: &LinkEnd, announced: Vec<IpNet>) {
+        let taken = Cover::of(&remote.prefixes);
+        let permitted = Cover::of(&select(&announced, &half.terms().import));
+        let refused = announced.into_iter().filter(|prefix| !taken.contains(prefix));
+        self.refused = refused
+            .map(|prefix| {
+                let why = if permitted.contains(&prefix) {
+                    "it clashes, is beyond max_prefixes, or of a family that is not linked"
+                } else if permitted.overlaps(&prefix) {
+                    "`import` does not permit all of it"
+                } else {
+                    "`import` does not permit it"
+                };
+                (prefix, why.to_owned())
+            })
+            .collect();
+    }
+
+    fn manual(&mut self, half: &Half, ready: Option<&Ready>, ends: Option<(&LinkEnd, &LinkEnd)>) {
+        let Routes::Manual(routes) = &half.terms().routes else { return };
+        let why = |route: &ManualRoute| -> Option<String> {
+            let Some((ready, (local, remote))) = ready.zip(ends) else {
+                return Some("the peering is not active".to_owned());
+            };
+            let placed = match ready.place(route) {
+                Ok(placed) => placed,
+                Err(why) => return Some(why),
+            };
+            let stand = local.routes.as_deref().unwrap_or_default();
+            if stand.binary_search(&placed).is_ok() {
+                return None;
+            }
+            Some(if Cover::of(&remote.prefixes).contains(&route.destination) {
+                "a static route of somebody else leads there".to_owned()
+            } else {
+                format!("this network takes no such prefix from {}", half.target)
+            })
+        };
+        self.routes = routes.iter().map(|route| (route.clone(), why(route))).collect();
+    }
+}

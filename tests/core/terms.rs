@@ -1,0 +1,118 @@
+//! The terms of a half in this world, and what they mean: small, slow, obvious.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use crate::world::{PREFIXES, prefix};
+
+/// An entry of a filter: whether it denies, which prefix, and `le` if it has one.
+pub type Entry = (bool, usize, Option<u8>);
+
+/// What crosses a half.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    pub export: Option<Vec<Entry>>,
+    pub import: Option<Vec<Entry>>,
+    pub most: Option<usize>,
+    /// Destinations of manual routes.
+    pub manual: Option<BTreeSet<usize>>,
+}
+
+impl Terms {
+    /// As keys of `[[peering]]`.
+    pub fn keys(&self) -> String {
+        let mut text = String::new();
+        for (key, filter) in [("export", &self.export), ("import", &self.import)] {
+            let Some(filter) = filter else { continue };
+            let entries = filter.iter().map(|(deny, at, le)| {
+                let le = le.map(|le| format!(", le = {le}")).unwrap_or_default();
+                let action = if *deny { "deny" } else { "permit" };
+                format!("{{ prefix = \"{}\", action = \"{action}\"{le} }}", PREFIXES[*at])
+            });
+            writeln!(text, "{key} = [{}]", entries.collect::<Vec<_>>().join(", ")).unwrap();
+        }
+        if let Some(most) = self.most {
+            writeln!(text, "max_prefixes = {most}").unwrap();
+        }
+        if self.manual.is_some() {
+            text += "routes = \"manual\"\n";
+        }
+        text
+    }
+
+    /// As `[[route]]` entries of the half towards a target.
+    pub fn routes(&self, target: usize) -> String {
+        let routes = self.manual.iter().flatten();
+        routes
+            .map(|at| {
+                format!(
+                    "[[route]]\nnetwork = \"n\"\npeering = \"to-{target}\"\ndestination = \"{}\"\n",
+                    PREFIXES[*at]
+                )
+            })
+            .collect()
+    }
+
+    pub fn is_filtered(&self) -> bool {
+        self.export.is_some() || self.import.is_some()
+    }
+}
+
+/// What of some prefixes a filter lets through.
+pub fn passed(offered: &BTreeSet<IpNet>, filter: Option<&Vec<Entry>>) -> BTreeSet<IpNet> {
+    let Some(filter) = filter else { return offered.clone() };
+    let named = named(Some(filter)).into_iter().filter(|net| covered(net, offered));
+    let on_offer = offered.iter().copied().filter(|net| permitted(net, filter));
+    let all: BTreeSet<IpNet> = on_offer.chain(named).collect();
+    let inside = |net: &IpNet| all.iter().any(|other| other != net && other.contains(net));
+    all.iter().filter(|net| !inside(net)).copied().collect()
+}
+
+/// Prefixes that a filter names and permits.
+pub fn named(filter: Option<&Vec<Entry>>) -> BTreeSet<IpNet> {
+    let Some(filter) = filter else { return BTreeSet::new() };
+    let exact = filter.iter().filter(|(deny, _, le)| !deny && le.is_none());
+    exact.map(|(_, at, _)| prefix(*at)).filter(|net| permitted(net, filter)).collect()
+}
+
+fn permitted(net: &IpNet, filter: &[Entry]) -> bool {
+    let matches = |(_, at, le): &&Entry| match le {
+        None => prefix(*at) == *net,
+        Some(le) => prefix(*at).contains(net) && net.prefix_len() <= *le,
+    };
+    filter.iter().find(matches).is_some_and(|(deny, ..)| !deny)
+}
+
+/// Whether every address of a prefix is in one of these: as a whole, or half by half.
+pub fn covered(net: &IpNet, by: &BTreeSet<IpNet>) -> bool {
+    let longest = if matches!(net, IpNet::V4(_)) { 26 } else { 65 };
+    by.iter().any(|other| other.contains(net))
+        || (net.prefix_len() < longest
+            && net.subnets(net.prefix_len() + 1).unwrap().all(|half| covered(&half, by)))
+}
+
+fn filter() -> impl Strategy<Value = Vec<Entry>> {
+    let entry = (prop::bool::weighted(0.2), 0..PREFIXES.len(), prop::option::of(0_u8..4)).prop_map(
+        |(deny, at, more)| {
+            let net = prefix(at);
+            let le = more.map(|more| (net.prefix_len() + more).min(net.max_prefix_len()));
+            (deny, at, le)
+        },
+    );
+    prop::collection::vec(entry, 0..5)
+}
+
+/// Terms, the default often among them.
+pub fn terms() -> impl Strategy<Value = Terms> {
+    let manual = prop::collection::btree_set(0..PREFIXES.len(), 0..4);
+    (
+        prop::option::of(filter()),
+        prop::option::weighted(0.3, filter()),
+        prop::option::weighted(0.2, 0_usize..3),
+        prop::option::weighted(0.2, manual),
+    )
+        .prop_map(|(export, import, most, manual)| Terms { export, import, most, manual })
+}
