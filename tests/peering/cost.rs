@@ -47,6 +47,24 @@ fn a_dual_stack_peering_costs_54_logical_flows() {
     }
 }
 
+/// What is filtered is not paid for: of two subnets on both sides, one crosses.
+#[test]
+fn a_filtered_peering_costs_what_crosses_it() {
+    let lab = Lab::databases_only();
+    let daemon = Daemon::start(&lab);
+    network(&lab, &daemon, "x", 1, 2);
+    network(&lab, &daemon, "y", 3, 2);
+    let before = flows(&lab);
+    let only = |n| format!("export = [\"10.{n}.0.0/24\", \"fd0{n}::/64\"]\n");
+    let halves =
+        [half("to-y", "x", "red/y"), only(1), half("to-x", "y", "red/x"), only(3)].concat();
+    daemon.declare("red", &halves);
+    daemon.wait_state("red", "y", "to-x", "active");
+    let cost = flows(&lab) - before;
+    println!("filtered: {cost} logical flows");
+    assert!(cost <= FLOWS + FIRST, "{cost}");
+}
+
 fn flows(lab: &Lab) -> usize {
     lab.sync();
     lab.logical_flows().rows
