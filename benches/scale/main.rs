@@ -20,6 +20,7 @@
 mod bulk;
 mod client;
 mod daemon;
+mod filters;
 mod half;
 mod hub;
 mod nbctl;
@@ -54,7 +55,7 @@ pub(crate) struct Options {
     /// Changes that concern no declared network.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) changes: usize,
-    /// Only these measurements: bulk, start, client, quiet, hub, half.
+    /// Only these measurements: bulk, start, client, quiet, hub, filters, half.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -99,6 +100,9 @@ pub(crate) fn measure(options: &Options) -> Table {
     }
     if wanted("hub") {
         hub::measure(&plan, &full, &dir.path().join("hub"), &mut table);
+    }
+    if wanted("filters") {
+        filters::measure(&plan, &base, &dir.path().join("filters"), &mut table);
     }
     if wanted("half") {
         say(&format!("building {} networks", small.networks));

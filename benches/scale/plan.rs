@@ -15,6 +15,8 @@ const NETWORKS_OF_A_PROJECT: usize = 100;
 const BATCH: usize = 250;
 /// Guests on each switch, beside its router.
 const GUESTS: usize = 4;
+/// Members of a mesh: ovn-controller follows about so many routers in a row.
+const MESH: usize = 49;
 /// The router that nobody declares.
 pub(crate) const STRANGER: &str = "stranger";
 const STRANGER_ROUTES: usize = 250;
@@ -28,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) spokes: usize,
     /// All peerings: the hub's first.
     pub(crate) peerings: Vec<(usize, usize)>,
+    /// Whether every half has filters.
+    filtered: bool,
 }
 
 impl Plan {
@@ -39,7 +43,19 @@ impl Plan {
         assert!(networks < 1 << 16, "addresses are made for 65,535 networks");
         let hub = (1..=spokes).map(|spoke| (0, spoke));
         let pairs = (0..pairs).map(|pair| (1 + spokes + 2 * pair, 2 + spokes + 2 * pair));
-        Self { networks, spokes, peerings: hub.chain(pairs).collect() }
+        Self { networks, spokes, peerings: hub.chain(pairs).collect(), filtered: false }
+    }
+
+    /// The hub and its spokes alone.
+    pub(crate) fn hub(&self, filtered: bool) -> Self {
+        Self { peerings: self.peerings[..self.spokes].to_vec(), filtered, ..self.clone() }
+    }
+
+    /// All with all, of so many networks as OVN can connect in a row.
+    pub(crate) fn mesh(&self) -> Self {
+        let members = MESH.min(self.networks);
+        let peerings = (0..members).flat_map(|a| (a + 1..members).map(move |b| (a, b)));
+        Self { peerings: peerings.collect(), filtered: false, ..self.clone() }
     }
 
     /// The `k`th peering that may be added to those that stand: between two pairs.
@@ -85,10 +101,50 @@ impl Plan {
                 let text: &mut String =
                     files.entry(format!("{}.toml", project(local))).or_insert_with(|| head(local));
                 text.push_str(&half(local, remote));
+                if self.filtered {
+                    text.push_str(&filters(local, remote, true));
+                }
             }
         }
         files
     }
+
+    /// The file that a spoke's half is in: its name, its text before the half, and after it.
+    pub(crate) fn filtered_spoke_file(&self, spoke: usize) -> (String, String, String) {
+        let name = format!("{}.toml", project(spoke));
+        let text = &self.peering_files()[&name];
+        let filters = filters(spoke, 0, true);
+        let (before, after) = text.split_once(&filters).expect("the spoke's half is there");
+        (name, before.to_owned(), after.to_owned())
+    }
+
+    /// That file, with the spoke announcing both families or IPv4 alone.
+    pub(crate) fn spoke_file(
+        &self,
+        (_, before, after): &(String, String, String),
+        both_families: bool,
+    ) -> String {
+        format!("{before}{}{after}", filters(self.spokes, 0, both_families))
+    }
+}
+
+/// Filters of some entries each, which let through what the two have.
+fn filters(local: usize, remote: usize, both_families: bool) -> String {
+    let (v4, v6) = prefixes(local);
+    let (their_v4, their_v6) = prefixes(remote);
+    let six = if both_families { format!(", \"{v6}\"") } else { String::new() };
+    let denied = "{ prefix = \"10.254.0.0/16\", le = 32, action = \"deny\" }";
+    format!(
+        "export = [{denied}, \"{v4}\"{six}]\n\
+         import = [{denied}, {{ prefix = \"172.16.0.0/12\", le = 24 }}, {{ prefix = \"{their_v4}\", ge = 24 }}, \
+         {{ prefix = \"{their_v6}\", le = 64 }}]\nmax_prefixes = 10\n"
+    )
+}
+
+/// The prefixes of a network.
+fn prefixes(index: usize) -> (String, String) {
+    let (high, low) = (index >> 8, index & 255);
+    (format!("10.{high}.{low}.0/24"), format!("fd00:0:0:{index:x}::/64"))
 }
 
 /// A file with one half.
