@@ -39,20 +39,29 @@ const ROUTE_REFUSED: &[Refused] = &[
 /// carries them.
 const MAX_RULES: usize = 256;
 const MAX_ROUTES: usize = 256;
+/// Most bytes of all these together, as they are shown, for the same reason.
+const MAX_BYTES: usize = 16 << 10;
 /// Most tables that `route_tables` may list.
 const MAX_TABLES: usize = 64;
 /// The main route table, as `ovn-nbctl lr-route-list` prints it.
 const MAIN_TABLE: &str = "<main>";
 
 /// The terms of one half; none where they are the default.
-pub(super) fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<Arc<Exchange>> {
+pub(super) fn read(page: &mut Page<'_>, entry: &Found<&DeTable<'_>>) -> Option<Arc<Exchange>> {
+    let table = entry.value;
     let exchange = Exchange {
         export: filter(page, table, "export"),
         import: filter(page, table, "import"),
         max_prefixes: page.number(table, "max_prefixes", u32::MAX),
         routes: routes(page, table),
     };
-    (exchange != Exchange::default()).then(|| Arc::new(exchange))
+    if exchange == Exchange::default() {
+        return None;
+    }
+    if weight(&exchange) > MAX_BYTES {
+        refuse_overweight(page, &entry.span);
+    }
+    Some(Arc::new(exchange))
 }
 
 fn filter(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Filter {
@@ -302,8 +311,8 @@ pub(super) fn place(
             page.error(&place, format!("no half {key} is declared in this file"), Some(hint));
             continue;
         };
-        let exchange = half.exchange.get_or_insert_default();
-        let Routes::Manual(routes) = &mut Arc::make_mut(exchange).routes else {
+        let exchange = Arc::make_mut(half.exchange.get_or_insert_default());
+        let Routes::Manual(routes) = &mut exchange.routes else {
             page.error(
                 &place,
                 format!("the half {key} makes its routes itself"),
@@ -315,7 +324,12 @@ pub(super) fn place(
             page.error(&place, format!("the route to {route} is there already"), None);
         }
         routes.push(route);
-        if routes.len() == MAX_ROUTES + 1 {
+        let count = routes.len();
+        if weight(exchange) > MAX_BYTES {
+            refuse_overweight(page, &place);
+            break;
+        }
+        if count == MAX_ROUTES + 1 {
             page.error(
                 &place,
                 format!("the half {key} has more than {MAX_ROUTES} routes"),
@@ -323,4 +337,23 @@ pub(super) fn place(
             );
         }
     }
+}
+
+/// How much of its record in the northbound a half's terms take, in bytes.
+fn weight(exchange: &Exchange) -> usize {
+    let words = |filter: &Filter| filter.to_string().len();
+    let routes = match &exchange.routes {
+        Routes::Automatic(Tables::All) => 0,
+        Routes::Automatic(Tables::Only(names)) => names.iter().map(|name| name.len()).sum(),
+        Routes::Manual(routes) => routes.iter().map(|route| route.to_string().len()).sum(),
+    };
+    words(&exchange.export) + words(&exchange.import) + routes
+}
+
+fn refuse_overweight(page: &mut Page<'_>, place: &std::ops::Range<usize>) {
+    page.error(
+        place,
+        format!("the filters and routes of this half take more than {MAX_BYTES} bytes"),
+        Some("cover several prefixes by one, with `le` or a shorter one".to_owned()),
+    );
 }

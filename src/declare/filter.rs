@@ -6,7 +6,7 @@
 //! prefix itself. Finding the first match costs a look-up per prefix length that the list uses, not
 //! a walk over its entries.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -141,32 +141,28 @@ impl fmt::Display for Filter {
 /// Entries in order, and where each prefix stands among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrefixList {
-    rules: Vec<Rule>,
-    /// Positions of the rules with this prefix, in order.
-    by_prefix: BTreeMap<IpNet, Vec<usize>>,
+    rules: Box<[Rule]>,
+    /// Positions of the rules, in order of their prefixes and then of themselves.
+    by_prefix: Box<[usize]>,
     /// Lengths in use: of IPv4, of IPv6; in order.
-    lengths: [Vec<u8>; 2],
+    lengths: [Box<[u8]>; 2],
 }
 
 impl PrefixList {
     /// A list of these entries.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let mut list = Self::default();
-        for (position, rule) in rules.iter().enumerate() {
-            list.by_prefix.entry(rule.prefix).or_default().push(position);
-        }
-        for prefix in list.by_prefix.keys() {
-            let [v4, v6] = &mut list.lengths;
-            let lengths = if matches!(prefix, IpNet::V4(_)) { v4 } else { v6 };
-            lengths.push(prefix.prefix_len());
-        }
-        for lengths in &mut list.lengths {
-            lengths.sort_unstable();
-            lengths.dedup();
-        }
-        list.rules = rules;
-        list
+        let mut by_prefix: Vec<(IpNet, usize)> =
+            rules.iter().enumerate().map(|(at, rule)| (rule.prefix, at)).collect();
+        by_prefix.sort_unstable();
+        let lengths = |v4: bool| {
+            let of_family = rules.iter().filter(|rule| matches!(rule.prefix, IpNet::V4(_)) == v4);
+            let lengths: BTreeSet<u8> = of_family.map(|rule| rule.prefix.prefix_len()).collect();
+            lengths.into_iter().collect()
+        };
+        let lengths = [lengths(true), lengths(false)];
+        let by_prefix = by_prefix.into_iter().map(|(_, at)| at).collect();
+        Self { rules: rules.into(), by_prefix, lengths }
     }
 
     /// The entries, in order.
@@ -183,10 +179,18 @@ impl PrefixList {
         let own = prefix.prefix_len();
         let matching = lengths.iter().take_while(|length| **length <= own).filter_map(|length| {
             let above = IpNet::new(prefix.network(), *length).ok()?.trunc();
-            let mut rules = self.by_prefix.get(&above)?.iter().copied();
-            rules.find(|at| self.rules.get(*at).is_some_and(|it| it.lengths().contains(&own)))
+            self.with_prefix(above).find(|(_, rule)| rule.lengths().contains(&own))
         });
-        self.rules.get(matching.min()?)
+        matching.min_by_key(|(at, _)| *at).map(|(_, rule)| rule)
+    }
+
+    /// The rules with this prefix, in order.
+    fn with_prefix(&self, prefix: IpNet) -> impl Iterator<Item = (usize, &Rule)> {
+        let rule = |at: &usize| Some((*at, self.rules.get(*at)?));
+        let before =
+            self.by_prefix.partition_point(|at| rule(at).is_some_and(|(_, it)| it.prefix < prefix));
+        let from = self.by_prefix.get(before..).unwrap_or_default();
+        from.iter().map_while(rule).take_while(move |(_, rule)| rule.prefix == prefix)
     }
 
     /// Whether it lets a prefix through.

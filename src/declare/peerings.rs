@@ -109,7 +109,7 @@ impl Halves {
         let configured_status = configured_status(page, entry.value);
         let config = config(page, entry.value);
         let requested = page.instant(entry.value, "requested");
-        let exchange = exchange_file::read(page, entry.value);
+        let exchange = exchange_file::read(page, entry);
         let (Some(name), Some(network), Some(target_project), Some(target_network)) =
             (name, network, target_project, target_network)
         else {

@@ -3,17 +3,18 @@
 //! Each conflict has two tellings: one for the owner of the router, with the rows named, and one
 //! for the other side, which learns only which prefix of its own is in use there.
 
-use ipnet::IpNet;
-
-use crate::declare::NetworkKey;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use sorted_vec::SortedSet;
 
+use crate::declare::NetworkKey;
 use crate::northbound::{ForeignRoute, RouterFacts};
 
 use super::local::Ready;
 use super::prefix::overlap;
+use super::select::Cover;
 
 /// A prefix of another peer of the same network, admitted there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,23 +48,52 @@ impl Conflict {
     }
 }
 
-/// The first reason not to route `prefix` on a network's router in these tables, besides other
-/// peers.
-#[must_use]
-pub fn against(prefix: &IpNet, ready: &Ready, tables: &SortedSet<Arc<str>>) -> Option<Conflict> {
-    let router = &ready.router;
-    let with = |with: String| Some(Conflict { prefix: *prefix, with });
-    if let Some(own) = router.inward.iter().find(|own| overlap(&own.prefix, prefix)) {
-        return with(format!("its own subnet {} on port {}", own.prefix, own.port));
+/// What stands against routing prefixes on a network's router, besides other peers.
+pub(super) struct Obstacles<'r> {
+    ready: &'r Ready,
+    tables: &'r SortedSet<Arc<str>>,
+    /// All that is in use, and all that is routed: for the many prefixes with which nothing clashes.
+    known: Option<(Cover, BTreeSet<IpNet>)>,
+}
+
+/// For so few prefixes nothing is prepared.
+const FEW: usize = 3;
+
+impl<'r> Obstacles<'r> {
+    /// Those on this network's router, in these tables; `count` prefixes will be asked for.
+    pub(super) fn on(ready: &'r Ready, tables: &'r SortedSet<Arc<str>>, count: usize) -> Self {
+        let known = (count > FEW).then(|| {
+            let router = &ready.router;
+            let connected = router.inward.iter().chain(&router.outward).map(|net| net.prefix);
+            let guests = ready.owned_routes().iter().map(|route| route.prefix);
+            let used: Vec<IpNet> = connected.chain(guests).collect();
+            (Cover::of(&used), router.routes.iter().map(|route| route.prefix).collect())
+        });
+        Self { ready, tables, known }
     }
-    if let Some(used) = router.outward.iter().find(|used| overlap(&used.prefix, prefix)) {
-        return with(format!("{}, connected on port {}", used.prefix, used.port));
+
+    /// The first reason not to route a prefix.
+    pub(super) fn against(&self, prefix: &IpNet) -> Option<Conflict> {
+        let harmless = |(used, routed): &(Cover, BTreeSet<IpNet>)| {
+            !used.overlaps(prefix) && !routed.contains(prefix)
+        };
+        if self.known.as_ref().is_some_and(harmless) {
+            return None;
+        }
+        let router = &self.ready.router;
+        let with = |with: String| Some(Conflict { prefix: *prefix, with });
+        if let Some(own) = router.inward.iter().find(|own| overlap(&own.prefix, prefix)) {
+            return with(format!("its own subnet {} on port {}", own.prefix, own.port));
+        }
+        if let Some(used) = router.outward.iter().find(|used| overlap(&used.prefix, prefix)) {
+            return with(format!("{}, connected on port {}", used.prefix, used.port));
+        }
+        if let Some(own) = self.ready.owned_routes().iter().find(|it| overlap(&it.prefix, prefix)) {
+            return with(format!("its guests' route {} of router {}", own.text, router.name));
+        }
+        let twin = twin(prefix, router, self.tables)?;
+        with(format!("the static route {} of router {}", twin.text, router.name))
     }
-    if let Some(own) = ready.owned_routes().iter().find(|own| overlap(&own.prefix, prefix)) {
-        return with(format!("its guests' route {} of router {}", own.text, router.name));
-    }
-    let twin = twin(prefix, router, tables)?;
-    with(format!("the static route {} of router {}", twin.text, router.name))
 }
 
 /// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out.

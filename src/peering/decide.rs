@@ -339,7 +339,9 @@ impl<'a> Pair<'a> {
 
     fn linked(&self, end: End, ready: &Ready, here: &Admitted, there: &Admitted) -> Verdict {
         let mut degraded = self.tell(end, here, there);
-        for prefix in &here.prefixes {
+        let router = &ready.router;
+        let foreign = !router.routes.is_empty() || !router.reroutes.is_empty();
+        for prefix in here.prefixes.iter().filter(|_| foreign) {
             degraded.extend(conflict::diversions(prefix, ready, &here.tables));
         }
         degraded.extend(self.unmet(end, ready, here));

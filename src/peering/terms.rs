@@ -12,7 +12,7 @@ use sorted_vec::SortedSet;
 use crate::declare::{ManualRoute, NetworkKey, Routes, TableOf, Tables};
 use crate::northbound::End;
 
-use super::conflict::{self, Conflict};
+use super::conflict::{self, Conflict, Obstacles};
 use super::decide::{Pair, Side};
 use super::local::Ready;
 use super::outcome::PlacedRoute;
@@ -57,33 +57,34 @@ impl Pair<'_> {
     /// Which of the other end's prefixes this end's router can route.
     pub(super) fn admit<'r>(&self, end: End, ready: &'r Ready, offered: &[IpNet]) -> Admitted<'r> {
         let side = self.side(end);
-        let (prefixes, conflicts, tables) = (Vec::new(), Vec::new(), side.tables(ready));
-        let mut admitted = Admitted { prefixes, conflicts, tables, over: None };
+        let tables = side.tables(ready);
+        let obstacles = Obstacles::on(ready, &tables, offered.len());
+        let (mut prefixes, mut conflicts) = (Vec::with_capacity(offered.len()), Vec::new());
         let most = side.terms().and_then(|terms| terms.max_prefixes);
         let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
-        admitted.over = most.filter(|most| offered.len() > *most).map(|_| offered.len());
+        let over = most.filter(|most| offered.len() > *most).map(|_| offered.len());
         // A route that stands is kept: to cut what works is worse than to say that it clashes.
         let routed = |prefix: &IpNet| self.stands && side.routed.contains(prefix);
-        let mut room = match most.filter(|_| admitted.over.is_some()) {
+        let mut room = match most.filter(|_| over.is_some()) {
             Some(most) => most.saturating_sub(offered.iter().filter(|it| routed(it)).count()),
             None => usize::MAX,
         };
         for prefix in offered {
-            let conflict = conflict::against(prefix, ready, &admitted.tables).or_else(|| {
+            let conflict = obstacles.against(prefix).or_else(|| {
                 (self.claim)(end, prefix).map(|claim| Conflict {
                     prefix: *prefix,
                     with: format!("{} of its peer {}", claim.prefix, claim.network),
                 })
             });
             if routed(prefix) {
-                admitted.prefixes.push(*prefix);
+                prefixes.push(*prefix);
             } else if conflict.is_none() && room > 0 {
                 room -= 1;
-                admitted.prefixes.push(*prefix);
+                prefixes.push(*prefix);
             }
-            admitted.conflicts.extend(conflict);
+            conflicts.extend(conflict);
         }
-        admitted
+        Admitted { prefixes, conflicts, tables, over }
     }
 
     /// What is not as the owner of this end's half asks, although the link stands.

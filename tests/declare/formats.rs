@@ -145,3 +145,48 @@ fn bad_settings_are_all_told_at_once() {
     assert_eq!(places, expected, "{diagnostics:#?}");
     assert!(diagnostics.iter().all(|it| &*it.file == "p/ovn-peerd.toml"));
 }
+
+/// What a half's record in the northbound has to carry is bounded, and the bound is told.
+#[test]
+fn filters_and_routes_are_bounded() {
+    let text = |keys: &str| {
+        format!(
+            "project = \"blue\"\n[[peering]]\nname = \"to-db\"\nnetwork = \"web\"\n\
+             target_project = \"green\"\ntarget_network = \"db\"\n{keys}\n"
+        )
+    };
+    let entries = |count: usize| {
+        let all: Vec<String> =
+            (0..count).map(|n| format!("\"10.{}.{}.0/24\"", n >> 8, n & 255)).collect();
+        format!("[{}]", all.join(", "))
+    };
+    let mut book = book();
+    let most = format!("export = {}\nimport = {}", entries(256), entries(256));
+    book.fold(all([peerings("a.toml", &text(&most))]));
+    assert_eq!(told(&book), "");
+    let half = book.half(&half_key("blue", "web", "to-db")).unwrap();
+    assert_eq!(half.terms().export.rules().map(<[_]>::len), Some(256));
+    refused(&text(&format!("export = {}", entries(257))), "at most 256 are allowed");
+    let long: Vec<String> = (0..256)
+        .map(|n| {
+            format!(
+                "{{ prefix = \"2001:db8:1111:2222:3333:4444:{n:x}:0/112\", ge = 120, le = 128, action = \"deny\" }}"
+            )
+        })
+        .collect();
+    let long = format!("[{}]", long.join(", "));
+    let both = format!("export = {long}\nimport = {long}");
+    refused(&text(&both), "take more than 16384 bytes");
+    let route = |n: usize| {
+        format!(
+            "[[route]]\nnetwork = \"web\"\npeering = \"to-db\"\ndestination = \"10.{}.{}.0/24\"\n",
+            n >> 8,
+            n & 255
+        )
+    };
+    let routes: String = (0..257).map(route).collect();
+    refused(&text(&format!("routes = \"manual\"\n{routes}")), "more than 256 routes");
+    let tables: String =
+        (0..100).map(|n| route(n) + &format!("route_table = \"{}\"\n", "x".repeat(200))).collect();
+    refused(&text(&format!("routes = \"manual\"\n{tables}")), "take more than 16384 bytes");
+}
