@@ -96,6 +96,14 @@ impl TransactionError {
         )
     }
 
+    /// Whether it is no trouble of the server's, but an answer to rows or a lock that have changed meanwhile.
+    pub fn is_outrun(&self) -> bool {
+        matches!(
+            self.error.as_str(),
+            "timed out" | "aborted" | "not owner" | "referential integrity violation"
+        )
+    }
+
     /// Whether it failed because a `wait` found other rows than it was told.
     pub fn is_wait_failure(&self) -> bool {
         self.error == "timed out"

@@ -31,6 +31,8 @@ pub(crate) enum Habit {
     Echo,
     /// Hands the server's bytes on slowly, 4 KiB every 20 ms.
     Trickle,
+    /// Loses the first transaction of all, and goes on with whatever else is asked.
+    Forget,
     /// Does not know these methods, as a server from before them.
     Older(&'static [&'static str]),
     /// Knows RFC 7047 and nothing else, as a server from before OVS 2.6.
@@ -165,6 +167,13 @@ async fn requests(
             if message["id"] == "proxy" {
                 assert_eq!(message["result"], serde_json::json!(["x"]));
                 echoes.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            let transact = message["method"] == "transact";
+            if matches!(habit, Habit::Forget)
+                && transact
+                && refused.fetch_add(1, Ordering::SeqCst) == 0
+            {
                 continue;
             }
             if habit.refuses(&message) {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ovn_peerd::ovsdb::client::{Config, TransactError};
+use ovn_peerd::ovsdb::client::{Config, Remote, TransactError};
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use crate::follower::{Follower, SWITCH, config};
+use crate::proxy::{Habit, Proxy};
 use crate::rows::{raw_switch, switch};
 use crate::server::{Raw, Server};
 
@@ -127,4 +128,27 @@ async fn a_transaction_without_an_answer_has_an_unknown_outcome() {
     follower.reconnected().await;
     // It was done after all: the next session's rows tell, now or when it is.
     follower.until("the row", |f| f.names(SWITCH) == ["x"]).await;
+}
+
+/// As a cluster's member may in an election: it loses a transaction, and answers whatever else it is asked. With a second
+/// remote that is found out soon; a single server is given the time that a large batch may need.
+#[tokio::test]
+async fn a_transaction_that_a_member_loses_is_soon_given_up() {
+    let server = Server::start();
+    let Remote::Unix(path) = server.remote() else { panic!("a socket") };
+    let proxy = Proxy::before(&path, Habit::Forget);
+    let remotes = vec![proxy.remote(), proxy.remote()];
+    let config = Config { remotes: remotes.clone(), ..config(server.remote()) };
+    let defaults = Config::new(remotes, config.database, config.wanted);
+    let Config { transact_timeout, probe_interval, .. } = defaults;
+    let mut follower = Follower::start(Config { transact_timeout, probe_interval, ..config }).await;
+    let begin = Instant::now();
+    let outcome = follower.transact(1, vec![switch("x")]).await;
+    assert!(
+        matches!(&outcome, Err(TransactError::Unknown(why)) if why.contains("within 8 s")),
+        "{outcome:?}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+    follower.reconnected().await;
+    follower.transact(2, vec![switch("y")]).await.unwrap();
 }

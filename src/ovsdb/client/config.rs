@@ -6,8 +6,7 @@ use super::remote::Remote;
 use super::tls::TlsFiles;
 use crate::ovsdb::layout::Wanted;
 
-/// Silence after which the server is asked for a sign of life; after twice that it is given up. Long,
-/// because a server that composes a large dump for somebody says nothing for seconds.
+/// After twice this much silence a server is given up, though it was asked for a sign of life. Long, because a server that composes a large dump for somebody says nothing for seconds.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The same where there is another server to go to: as OVS's own clients do. A server that is only busy
@@ -25,6 +24,14 @@ pub const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for the reply to a transaction; then its outcome is unknown, and the session is given up. A
 /// RAFT cluster that has just lost its leader answers within its election timer of some seconds.
 pub const TRANSACT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same where there is another server to go to: a member may lose a transaction in an election, and go on answering
+/// whatever else it is asked. Doubled as [`CLUSTER_PROBE_INTERVAL`] is, up to [`TRANSACT_TIMEOUT`].
+pub const CLUSTER_TRANSACT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A server that has said nothing for so long is asked for a sign of life, again and again: so it is known when it was
+/// last heard, long before it is given up.
+pub const ASK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Largest message, in bytes: ten times the dump of a northbound of 10,000 routers.
 pub const LARGEST_FRAME: usize = 512 << 20;
@@ -56,7 +63,7 @@ pub struct Config {
     pub probe_interval: Duration,
     /// See [`CONNECT_TIMEOUT`] and [`CLUSTER_CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
-    /// See [`TRANSACT_TIMEOUT`].
+    /// See [`TRANSACT_TIMEOUT`] and [`CLUSTER_TRANSACT_TIMEOUT`].
     pub transact_timeout: Duration,
     /// See [`LARGEST_FRAME`].
     pub largest_frame: usize,
@@ -65,9 +72,9 @@ pub struct Config {
 impl Config {
     /// With the defaults: leader only, no TLS files, no lock.
     pub fn new(remotes: Vec<Remote>, database: &'static str, wanted: &'static [Wanted]) -> Self {
-        let (probe_interval, connect_timeout) = match remotes.len() {
-            0 | 1 => (PROBE_INTERVAL, CONNECT_TIMEOUT),
-            _ => (CLUSTER_PROBE_INTERVAL, CLUSTER_CONNECT_TIMEOUT),
+        let (probe_interval, connect_timeout, transact_timeout) = match remotes.len() {
+            0 | 1 => (PROBE_INTERVAL, CONNECT_TIMEOUT, TRANSACT_TIMEOUT),
+            _ => (CLUSTER_PROBE_INTERVAL, CLUSTER_CONNECT_TIMEOUT, CLUSTER_TRANSACT_TIMEOUT),
         };
         Self {
             remotes,
@@ -78,7 +85,7 @@ impl Config {
             lock: None,
             probe_interval,
             connect_timeout,
-            transact_timeout: TRANSACT_TIMEOUT,
+            transact_timeout,
             largest_frame: LARGEST_FRAME,
         }
     }
@@ -95,6 +102,7 @@ impl Config {
         Self {
             probe_interval: longer(self.probe_interval, PROBE_INTERVAL),
             connect_timeout: longer(self.connect_timeout, CONNECT_TIMEOUT),
+            transact_timeout: longer(self.transact_timeout, TRANSACT_TIMEOUT),
             ..self.clone()
         }
     }
@@ -114,6 +122,7 @@ mod tests {
         for config in [one.patient(9), one, two.patient(9), two.patient(99)] {
             assert_eq!(config.probe_interval, PROBE_INTERVAL);
             assert_eq!(config.connect_timeout, CONNECT_TIMEOUT);
+            assert_eq!(config.transact_timeout, TRANSACT_TIMEOUT);
         }
         let own = Duration::from_secs(99);
         let set = Config { probe_interval: own, ..two };

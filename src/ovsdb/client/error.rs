@@ -12,6 +12,9 @@ use super::socket::OpenError;
 use super::transport::TransportError;
 use crate::ovsdb::update::DecodeError;
 
+/// What was not answered, if it is one.
+pub(super) const TRANSACTION: &str = "a transaction";
+
 /// Why a session ends, or cannot be begun.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
@@ -92,6 +95,11 @@ impl SessionError {
     /// Whether what was read so far may be incomplete, so that the next session must not continue it.
     pub(super) fn spoils_replica(&self) -> bool {
         matches!(self, Self::Decode(_) | Self::Resync)
+    }
+
+    /// Whether a transaction was not answered: the server hangs, has lost it, or needs longer for so much.
+    pub(super) fn is_slow_transaction(&self) -> bool {
+        matches!(self, Self::Timeout { what: TRANSACTION, .. })
     }
 
     /// Whether the server said nothing for too long: it hangs, or is only busy.

@@ -91,6 +91,16 @@ impl TransactError {
         matches!(self, Self::Rejected(error) if error.is_forbidden())
     }
 
+    /// Whether the server is not to be blamed: rows or the lock have changed meanwhile
+    /// ([`TransactionError::is_outrun`]), or the connection has.
+    pub fn is_outrun(&self) -> bool {
+        match self {
+            Self::Rejected(error) => error.is_outrun(),
+            Self::Unknown(_) | Self::NotConnected => true,
+            Self::Nul => false,
+        }
+    }
+
     /// Whether a transaction made afresh from the rows of that time may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {

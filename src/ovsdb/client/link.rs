@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::config::Config;
 use super::error::{Failure, SessionError};
+use super::heard::Heard;
 use super::socket::Halves;
 use super::transport::{Wire, transport};
 
@@ -69,8 +70,9 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(super) fn new(halves: Halves, config: &Config) -> Self {
-        let transport = transport(halves, config.largest_frame, config.probe_interval);
+    pub(super) fn new(halves: Halves, config: &Config, heard: &Heard) -> Self {
+        let (frame, probe) = (config.largest_frame, config.probe_interval);
+        let transport = transport(halves, frame, probe, heard.clone());
         let engine = ClientBuilder::new()
             .request_timeout(ENGINE_TIMEOUT)
             .set_rpc_middleware(RpcServiceBuilder::new())

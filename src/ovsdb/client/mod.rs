@@ -11,6 +11,7 @@ mod envelope;
 mod error;
 mod event;
 pub mod frame;
+mod heard;
 mod link;
 mod opening;
 mod remote;
@@ -25,14 +26,16 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 pub use config::{
-    CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL, COMMAND_QUEUE, CONNECT_TIMEOUT, Config,
-    EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL, TRANSACT_TIMEOUT,
+    ASK_INTERVAL, CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL, CLUSTER_TRANSACT_TIMEOUT,
+    COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL,
+    TRANSACT_TIMEOUT,
 };
 pub use event::{Event, TransactError};
 pub use remote::{HostPort, Remote, RemoteError};
 pub use tls::TlsFiles;
 
 use super::operation::Operation;
+use heard::Heard;
 use session::Submission;
 
 /// A handle to the client; it ends when all handles, or the receiver of its events, are dropped.
@@ -40,6 +43,7 @@ use session::Submission;
 pub struct Client {
     submissions: mpsc::Sender<Submission>,
     wishes: Arc<Wishes>,
+    heard: Heard,
 }
 
 /// What a user asks of the session besides transactions.
@@ -77,6 +81,12 @@ impl Client {
     pub fn steal(&self) {
         self.wishes.steal.notify_one();
     }
+
+    /// How long ago the server of the last connection was heard; it is asked every [`ASK_INTERVAL`] when it says nothing
+    /// by itself.
+    pub fn heard_ago(&self) -> std::time::Duration {
+        self.heard.ago()
+    }
 }
 
 /// Starts a client. Its events must be taken, or the server has to wait.
@@ -86,7 +96,8 @@ impl Client {
 pub fn connect(config: Config) -> (Client, mpsc::Receiver<Event>) {
     let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
     let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-    let wishes = Arc::new(Wishes::default());
-    tokio::spawn(supervisor::supervise(config, events, queue, Arc::clone(&wishes)));
-    (Client { submissions, wishes }, receiver)
+    let (wishes, heard) = (Arc::new(Wishes::default()), Heard::new());
+    let run = supervisor::supervise(config, events, queue, Arc::clone(&wishes), heard.clone());
+    tokio::spawn(run);
+    (Client { submissions, wishes, heard }, receiver)
 }

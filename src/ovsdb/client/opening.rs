@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::config::Config;
 use super::error::SessionError;
+use super::heard::Heard;
 use super::link::Link;
 use super::remote::Remote;
 use super::socket;
@@ -65,12 +66,13 @@ pub(super) async fn open(
     config: &Config,
     remote: &Remote,
     resume: &Resume,
+    heard: &Heard,
 ) -> Result<Opening, SessionError> {
     let limit = config.connect_timeout;
     let halves = tokio::time::timeout(limit, socket::open(remote, config.tls.as_ref()))
         .await
         .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
-    let mut link = Link::new(halves, config);
+    let mut link = Link::new(halves, config, heard);
     let server = server_monitor(&mut link, config).await?;
     if let Some(server) = &server {
         check_server(server, config)?;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::Wishes;
 use super::config::Config;
-use super::error::{Failure, SessionError, chain};
+use super::error::{Failure, SessionError, TRANSACTION, chain};
 use super::event::{Event, TransactError};
 use super::link::{Engine, Link, Params, Stamped};
 use super::opening::{self, Opening, Resume};
@@ -74,6 +74,15 @@ pub(super) struct Session<'a> {
     unfinished: Vec<u64>,
     /// Ended, but told only once the updates before them are.
     finished: Vec<Finished>,
+    answered: bool,
+}
+
+/// How a session has ended.
+pub(super) struct Ended {
+    /// Why.
+    pub(super) error: SessionError,
+    /// Whether the server has answered any transaction.
+    pub(super) answered: bool,
 }
 
 /// Runs a session to its end, which is always for a reason.
@@ -85,7 +94,7 @@ pub(super) async fn run(
     submissions: &mut mpsc::Receiver<Submission>,
     wishes: &Wishes,
     remote: String,
-) -> SessionError {
+) -> Ended {
     let mut session = Session {
         config,
         events,
@@ -98,6 +107,7 @@ pub(super) async fn run(
         pending: FuturesUnordered::new(),
         unfinished: Vec::new(),
         finished: Vec::new(),
+        answered: false,
     };
     let connected = Event::Connected { remote, schema: opening.schema, layout: opening.layout };
     let error = match session.begin(connected, opening.first, opening.lock).await {
@@ -105,7 +115,7 @@ pub(super) async fn run(
         Err(error) => error,
     };
     session.end(&error).await;
-    error
+    Ended { error, answered: session.answered }
 }
 
 impl Session<'_> {
@@ -297,7 +307,10 @@ impl Session<'_> {
         self.finished = waiting;
         for Finished { id, end, .. } in ready {
             match end {
-                End::Answered(outcome) => self.told(id, outcome).await?,
+                End::Answered(outcome) => {
+                    self.answered = true;
+                    self.told(id, outcome).await?;
+                }
                 End::Lost => {}
                 End::Fatal(error) => return Err(error),
             }
@@ -347,7 +360,7 @@ async fn transact(
         }
         Ok(Err(_)) => return finished(0, End::Lost),
         Err(_) => {
-            return finished(0, End::Fatal(SessionError::Timeout { what: "a transaction", limit }));
+            return finished(0, End::Fatal(SessionError::Timeout { what: TRANSACTION, limit }));
         }
     };
     let end = match expected.decode(stamped.result.get().as_bytes()) {

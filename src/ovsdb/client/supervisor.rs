@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::Wishes;
 use super::backoff::Backoff;
-use super::config::Config;
+use super::config::{ASK_INTERVAL, Config};
 use super::error::{SessionError, chain};
 use super::event::{Event, TransactError};
+use super::heard::Heard;
 use super::opening::{self, Resume};
 use super::remote::Remote;
 use super::session::{self, Submission};
@@ -25,6 +26,7 @@ pub(super) async fn supervise(
     events: mpsc::Sender<Event>,
     mut submissions: mpsc::Receiver<Submission>,
     wishes: Arc<Wishes>,
+    heard: Heard,
 ) {
     // How often in a row each has been silent before it served us.
     let mut silences: BTreeMap<String, u32> = BTreeMap::new();
@@ -41,18 +43,18 @@ pub(super) async fn supervise(
         let tried = Instant::now();
         let attempt = async {
             match &remote {
-                Some(remote) => opening::open(&config, remote, &resume).await,
+                Some(remote) => opening::open(&config, remote, &resume, &heard).await,
                 None => Err(SessionError::NoRemote),
             }
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
-        let mut healthy = false;
+        let (mut healthy, mut answered) = (false, false);
         let error = match opened {
             Err(error) => error,
             Ok(opening) => {
                 let began = Instant::now();
                 let (resume, remote) = (&mut resume, name.clone());
-                let error = session::run(
+                let ended = session::run(
                     &config,
                     opening,
                     resume,
@@ -63,18 +65,21 @@ pub(super) async fn supervise(
                 )
                 .await;
                 healthy = backoff.session_ended(began - tried, began.elapsed());
-                error
+                answered = ended.answered;
+                ended.error
             }
         };
         if matches!(error, SessionError::Abandoned) {
             return;
         }
-        if healthy {
+        // It holds one transaction up, and is there: it has lost it, or needs longer for so much.
+        let slow = error.is_slow_transaction() && heard.ago() < ASK_INTERVAL * 3 / 2;
+        if answered || (healthy && !slow) {
             silences.remove(&name);
         }
         if error.is_silence() {
             // One that had served us for a while hangs; one that never did may be busy with our dump.
-            if !healthy {
+            if !healthy || slow {
                 *silences.entry(name.clone()).or_default() += 1;
             }
             // All others first: one that hangs accepts connections and costs its time again.

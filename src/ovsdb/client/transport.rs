@@ -20,8 +20,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::codec::Decoder;
 
+use super::config::ASK_INTERVAL;
 use super::envelope::{self, Inbound};
 use super::frame::{FrameDecoder, FrameError};
+use super::heard::Heard;
 use super::socket::Halves;
 use super::tls;
 
@@ -105,7 +107,9 @@ pub(super) fn transport(
     halves: Halves,
     largest_frame: usize,
     probe_interval: Duration,
+    heard: Heard,
 ) -> Transport {
+    heard.now();
     let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
     let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
     let (to_session, wire) = mpsc::channel(WIRE_QUEUE);
@@ -120,6 +124,7 @@ pub(super) fn transport(
         session: to_session,
         monitors: Arc::clone(&monitors),
         stamp: 0,
+        heard,
     };
     Transport { sender: Sender { requests, monitors }, receiver, wire, writer }
 }
@@ -180,6 +185,7 @@ pub(super) struct Receiver {
     monitors: Monitors,
     /// How many messages have gone around the engine.
     stamp: u64,
+    heard: Heard,
 }
 
 impl TransportReceiverT for Receiver {
@@ -270,23 +276,31 @@ impl Receiver {
         }
     }
 
-    /// Reads some bytes. When none come for the probe's interval the server is asked, when none come for
-    /// another one it is given up.
+    /// Reads some bytes. When none come for a while the server is asked, and when none come for much longer it is given
+    /// up.
     async fn read(&mut self) -> Result<(), TransportError> {
         if self.buffer.capacity() - self.buffer.len() < LEAST_ROOM {
             self.buffer.reserve(self.decoder.room(self.buffer.len()));
         }
-        let mut probed = false;
+        let limit = self.probe_interval * 2;
+        let ask = ASK_INTERVAL.min(self.probe_interval);
+        let mut silent = Duration::ZERO;
         loop {
             let read = self.read.read_buf(&mut self.buffer);
-            match tokio::time::timeout(self.probe_interval, read).await {
+            match tokio::time::timeout(ask.min(limit - silent), read).await {
                 Ok(Ok(0)) => return Err(TransportError::Closed { amid: !self.buffer.is_empty() }),
-                Ok(Ok(_)) => return Ok(()),
+                Ok(Ok(_)) => {
+                    self.heard.now();
+                    return Ok(());
+                }
                 Ok(Err(source)) => return Err(lost(source)),
-                Err(_) if probed => return Err(TransportError::Silent(self.probe_interval * 2)),
                 Err(_) => {
-                    probed = true;
-                    self.reply(envelope::PROBE.to_owned())?;
+                    silent += ask.min(limit - silent);
+                    if silent >= limit {
+                        return Err(TransportError::Silent(limit));
+                    }
+                    // One that does not read any more is asked no more.
+                    let _ = self.replies.try_send(envelope::PROBE.to_owned());
                 }
             }
         }
