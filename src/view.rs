@@ -416,10 +416,28 @@ pub struct NorthboundView {
     pub active: bool,
     /// The last error of the connection.
     pub error: Option<String>,
+    /// What the server says to what is written, as long as it takes it not.
+    #[serde(default)]
+    pub refusal: Option<RefusalView>,
+    /// How long ago the server was heard, in seconds; it is asked when it has said nothing for 5 s. None while not
+    /// connected.
+    #[serde(default)]
+    pub heard_seconds_ago: Option<u64>,
     /// `NB_Global.nb_cfg`: the sequence number of the last write.
     pub nb_cfg: Option<i64>,
     /// `NB_Global.sb_cfg`: the last write that ovn-northd acted on.
     pub sb_cfg: Option<i64>,
+}
+
+/// What the server does not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalView {
+    /// Its words, and what to do about it.
+    pub error: String,
+    /// Since when it says so.
+    pub since: Timestamp,
+    /// How often it has said so since.
+    pub times: u64,
 }
 
 /// Work done since the start; what "nothing changed, nothing done" is proved by.

@@ -23,17 +23,14 @@ fn nbctl(socket: &Path) -> Command {
 
 /// How long a call takes, and its peak memory in KiB.
 pub(crate) fn call(socket: &Path, arguments: &[&str]) -> (Duration, u64) {
-    let begin = Instant::now();
-    let mut child = nbctl(socket)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("ovn-nbctl can be started");
-    let mut stdout = child.stdout.take().expect("its output is piped");
-    let mut text = vec![0];
     // It prints everything once all is done, so at the first byte its memory is at the peak; and it
     // lives still, because the pipe does not take even a short list at once.
-    fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(SMALL_PIPE)).expect("a pipe's size can be set");
+    let (mut stdout, input) = std::io::pipe().expect("a pipe");
+    fcntl(&input, FcntlArg::F_SETPIPE_SZ(SMALL_PIPE)).expect("a pipe's size can be set");
+    let begin = Instant::now();
+    let mut child =
+        nbctl(socket).args(arguments).stdout(input).spawn().expect("ovn-nbctl can be started");
+    let mut text = vec![0];
     stdout.read_exact(&mut text).expect("ovn-nbctl prints something");
     let peak = peak_kib(child.id());
     stdout.read_to_end(&mut text).expect("its output can be read");

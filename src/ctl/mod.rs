@@ -85,7 +85,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
         Command::Status => {
             let status: StatusView = client.get("/v1/status").await?;
-            show(format, &status, render::status)?;
+            show(format, &status, |status| render::status(status, now))?;
         }
         Command::Plan { config } => {
             let plan: PlanView = match config {

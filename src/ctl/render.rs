@@ -104,7 +104,7 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
 }
 
 /// `status`.
-pub(super) fn status(status: &StatusView) -> String {
+pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     let northbound = &status.northbound;
     let mut sheet = Sheet::new();
     sheet.line("Version", &status.version);
@@ -115,7 +115,12 @@ pub(super) fn status(status: &StatusView) -> String {
         "Role",
         if northbound.active { "active: holds the lock and writes" } else { "standby" },
     );
+    sheet.optional("Last heard", northbound.heard_seconds_ago.map(|ago| format!("{ago} s ago")));
     sheet.optional("Last error", northbound.error.as_ref());
+    if let Some(refusal) = &northbound.refusal {
+        let (times, since) = (refusal.times, moment(Some(refusal.since), now));
+        sheet.line("Refused", format!("{} ({times} times, since {since})", refusal.error));
+    }
     sheet.optional("Schema", northbound.schema.as_ref());
     sheet.optional("nb_cfg", northbound.nb_cfg);
     sheet.optional("sb_cfg", northbound.sb_cfg);

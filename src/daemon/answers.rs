@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use crate::control::{Confirmed, Question, Refusal};
 use crate::declare::{PathSettings, Reading};
 use crate::engine::{Event, NotForgotten};
-use crate::view::{HostView, PlanView};
+use crate::ovsdb::client::ASK_INTERVAL;
+use crate::view::{HostView, PlanView, StatusView};
 
 use super::candidate::reading_of;
 use super::events::Shell;
@@ -67,7 +68,7 @@ impl Shell {
             Question::Show(viewer, half, reply) => {
                 drop(reply.send(self.engine.show_for(&viewer, &half)));
             }
-            Question::Status(reply) => drop(reply.send(self.engine.status())),
+            Question::Status(reply) => drop(reply.send(self.status())),
             Question::Plan(Some(candidate), reply) => self.plan(reading_of(candidate), reply),
             Question::Plan(None, reply) => {
                 self.fresh_readings.begin(&self.settings.paths, reply);
@@ -79,9 +80,22 @@ impl Shell {
         }
     }
 
+    /// The engine's state, and what only the connection knows.
+    fn status(&mut self) -> StatusView {
+        let mut status = self.engine.status();
+        let ago = self.client.heard_ago();
+        let northbound = &mut status.northbound;
+        northbound.heard_seconds_ago = northbound.synced.then_some(ago.as_secs());
+        if northbound.synced && ago >= ASK_INTERVAL * 2 {
+            northbound.error =
+                Some(format!("the server has not answered for {} s: it may hang", ago.as_secs()));
+        }
+        status
+    }
+
     /// What would be written if this were all that is declared.
     pub(super) fn plan(&mut self, reading: Reading, reply: PlanReply) {
-        let plan = if self.engine.status().northbound.synced {
+        let plan = if self.engine.is_synced() {
             Ok(self.engine.plan(Some(reading), self.now()))
         } else {
             Err(Refusal::NotSynced)
@@ -99,9 +113,9 @@ impl Shell {
     }
 
     fn confirm(&mut self) -> Confirmed {
-        let mut released = self.engine.status().held;
+        let mut released = self.engine.held();
         self.handle(Event::Confirm);
-        let still = self.engine.status().held;
+        let still = self.engine.held();
         released.retain(|half| !still.contains(half));
         Confirmed { released }
     }

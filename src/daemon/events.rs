@@ -54,7 +54,7 @@ pub(super) struct Shell {
     pub(super) reloads: Reloads,
     pub(super) service: Service,
     started: Instant,
-    client: Client,
+    pub(super) client: Client,
     northbound: mpsc::Receiver<ovsdb::Event>,
     questions: mpsc::Receiver<Question>,
     pub(super) access: watch::Sender<Access>,

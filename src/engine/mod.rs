@@ -12,9 +12,11 @@ mod hosts;
 mod notice;
 mod plan;
 mod progress;
+mod shown;
 mod startup;
 mod state;
 mod takeover;
+mod troubles;
 mod views;
 mod writer;
 
@@ -36,6 +38,7 @@ use notice::Notices;
 use progress::Progress;
 use state::State;
 use takeover::Takeover;
+use troubles::Troubles;
 use writer::Writer;
 
 /// Everything that can happen to the engine.
@@ -74,6 +77,7 @@ pub struct Engine {
     progress: Progress,
     writer: Writer,
     takeover: Takeover,
+    troubles: Troubles,
     wants_lock: bool,
     notices: Notices,
     counters: Counters,
@@ -87,6 +91,7 @@ impl Engine {
     pub fn new(settings: &Settings, host: String) -> Self {
         Self {
             takeover: Takeover::new(&host),
+            troubles: Troubles::default(),
             wants_lock: false,
             state: State::new(settings, host.into()),
             northbound: None,

@@ -153,8 +153,13 @@ impl Notices {
         );
     }
 
+    /// Told once for each trouble, however often it is tried again.
     pub(super) fn transaction_failed(&mut self, error: &TransactError) {
-        let level = if error.is_retryable() { Level::Info } else { Level::Error };
+        let level = match (error.is_retryable(), error.is_outrun()) {
+            (_, true) => Level::Info,
+            (true, false) => Level::Warn,
+            (false, false) => Level::Error,
+        };
         self.push(level, "a transaction failed", vec![("error", error.to_string())]);
     }
 

@@ -191,8 +191,13 @@ impl State {
 
     /// Since when a half stands where it stands.
     pub(super) fn since(&self, half: &HalfKey) -> Option<Timestamp> {
-        let past = self.noted.get(half).or_else(|| self.resolver.record(half));
-        past.map(|past| past.since)
+        let noted = self.noted.get(half).map(|noted| noted.since);
+        noted.or_else(|| self.recorded_since(half))
+    }
+
+    /// Since when it stands where the northbound says that it does.
+    pub(super) fn recorded_since(&self, half: &HalfKey) -> Option<Timestamp> {
+        self.resolver.record(half).map(|record| record.since)
     }
 
     /// What a unit wants changed in the northbound. What a newer version keeps is left alone.

@@ -10,17 +10,16 @@ use std::collections::BTreeMap;
 use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, ManualRoute, PeeringKey, TableOf};
 use crate::northbound::owner::address_set_name;
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
+use crate::peering::end_of;
 use crate::peering::report::Report;
-use crate::peering::{Standing, Verdict, end_of};
 use crate::program::summarise;
 use crate::view::{
-    Counters, FilteredView, HalfDetail, HalfView, NorthboundView, Reason, RouteView, RowView,
-    State, StatusView, Viewer,
+    Counters, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView, RowView, State,
+    StatusView, Viewer,
 };
 
 use super::Engine;
-use super::progress::Stage;
-use super::state::Unit;
+use super::shown::Shown;
 
 impl Engine {
     /// All halves of all hosts, in order of project, network and name, as operators see them.
@@ -103,17 +102,29 @@ impl Engine {
             let waiting = Some(book.count()).filter(|count| *count != 0);
             waiting.map(|count| (State::Provisioning, count)).into_iter().collect()
         };
-        let held = book.held().into_iter().flat_map(|held| &held.withdrawals);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.state.roll.host().to_string(),
             northbound: self.northbound_view(),
             halves,
             diagnostics: book.diagnostics().map(ToString::to_string).collect(),
-            held: held.map(ToString::to_string).collect(),
+            held: self.held(),
             newer: self.newer_view(),
             counters: self.counters(),
         }
+    }
+
+    /// Whether the northbound is connected and read in full.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.connection.synced
+    }
+
+    /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
+    #[must_use]
+    pub fn held(&self) -> Vec<String> {
+        let held = self.state.roll.book.held();
+        held.into_iter().flat_map(|held| &held.withdrawals).map(ToString::to_string).collect()
     }
 
     /// Work done since the start.
@@ -140,6 +151,7 @@ impl Engine {
         NorthboundView {
             nb_cfg: northbound.and_then(crate::northbound::Northbound::nb_cfg),
             sb_cfg: northbound.and_then(crate::northbound::Northbound::sb_cfg),
+            refusal: self.troubles.view(),
             ..self.connection.clone()
         }
     }
@@ -161,114 +173,20 @@ impl Engine {
         let Some(said) = self.state.resolver.said(key, roll) else {
             let record = self.state.history.get(key)?;
             let half = ended_half(key, record);
-            return Some(view(&half, Vec::new(), Shown::deleted(), Some(record.since), (0, 0)));
+            let mut shown = Shown::deleted();
+            shown
+                .degraded
+                .extend(self.is_leaving(&half).then(|| "its rows are being removed".to_owned()));
+            return Some(view(&half, Vec::new(), shown, Some(record.since), (0, 0)));
         };
         let half = said.value;
         let shown = match self.state.resolver.verdict(key) {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
         };
-        let since = self.state.since(key);
+        let since =
+            if shown.leaves { self.state.recorded_since(key) } else { self.state.since(key) };
         Some(view(half, roll.hosts_of_half(key), shown, since, self.exchanged(key)))
-    }
-
-    fn shown(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
-        let state = match verdict.standing {
-            Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
-            Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
-            Standing::Disconnected => (State::Disconnected, Reason::PeerWithdrew),
-            Standing::Rejected => (State::Rejected, Reason::PeerRejected),
-            Standing::Expired => (State::Expired, Reason::RequestExpired),
-            Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
-            Standing::PeerDisabled => (State::PeerDisabled, Reason::PeerAdministrativelyDown),
-            Standing::Failed(Reason::NewerVersion) => return self.shown_kept(key, verdict, viewer),
-            Standing::Failed(reason) => (State::Failed, reason),
-        };
-        Shown {
-            state: state.0,
-            reason: Some(state.1),
-            explanation: verdict.explanation,
-            next_step: verdict.next_step,
-            degraded: verdict.degraded,
-        }
-    }
-
-    /// What a newer version keeps: up, as far as can be seen, where its rows are there.
-    fn shown_kept(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
-        let resolver = &self.state.resolver;
-        let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
-        let rows = self.northbound.as_ref().zip(id);
-        let mut rows =
-            rows.into_iter().flat_map(|(northbound, id)| northbound.rows_of(UnitId::Peering(id)));
-        let stands = rows.next().is_some();
-        let next_step = verdict.next_step.as_deref().map(|text| step(text, viewer).to_owned());
-        let (state, explanation, degraded) = if stands {
-            (State::Active, None, verdict.explanation.into_iter().collect())
-        } else {
-            (State::Failed, verdict.explanation, Vec::new())
-        };
-        Shown { state, reason: Some(Reason::NewerVersion), explanation, next_step, degraded }
-    }
-
-    /// A link that shall stand: how far it has come.
-    fn shown_linked(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
-        let Some(pair) = self.state.resolver.pair_of(key) else {
-            return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
-        };
-        let unit = Unit::Pair(pair.clone());
-        let refusal = self.writer.refusal(&unit).map(|refusal| refusal.error.as_str());
-        match self.progress.stage(pair) {
-            Stage::Acted => {
-                if let Some(error) = refusal {
-                    degraded.push(words("the northbound refuses a change", error, viewer));
-                } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(&unit) {
-                    degraded.push("its rows are being brought in line".into());
-                }
-                let (reason, explanation, next_step) = (None, None, None);
-                Shown { state: State::Active, reason, explanation, next_step, degraded }
-            }
-            Stage::Committed(_) => Shown::waiting(
-                Reason::AwaitingNorthd,
-                "the rows are in the northbound; ovn-northd has not acted on them yet",
-                step("wait; if it lasts, check that ovn-northd runs", viewer),
-            ),
-            Stage::Uncommitted => match refusal {
-                Some(error) => Shown {
-                    state: State::Failed,
-                    reason: Some(Reason::NorthboundRefused),
-                    explanation: Some(words("the northbound refuses the rows", error, viewer)),
-                    next_step: Some(
-                        step("remove what is in the way; it is tried again by itself", viewer)
-                            .to_owned(),
-                    ),
-                    degraded,
-                },
-                None => self.shown_uncommitted(&unit, viewer),
-            },
-        }
-    }
-
-    fn shown_uncommitted(&self, unit: &Unit, viewer: &Viewer) -> Shown {
-        if !self.connection.synced {
-            return self.shown_unreachable(viewer);
-        }
-        if self.writer.is_parked(unit) {
-            let explanation = "another instance holds the lock and writes";
-            return Shown::waiting(Reason::Standby, explanation, "wait");
-        }
-        Shown::waiting(Reason::AwaitingCommit, "the rows are being written", "wait")
-    }
-
-    fn shown_unreachable(&self, viewer: &Viewer) -> Shown {
-        let explanation = match self.connection.error.as_deref() {
-            Some(error) => words("the northbound is out of reach", error, viewer),
-            None => "the northbound has not been read yet".to_owned(),
-        };
-        let next_step = step(
-            "check that the northbound's ovsdb-server runs and that `remotes` is right",
-            viewer,
-        );
-        Shown::waiting(Reason::NorthboundUnreachable, &explanation, next_step)
     }
 
     /// The rows on this side's router.
@@ -300,15 +218,6 @@ impl Engine {
 /// So many registrations of a newer version are named in the status at the most.
 const MOST_NEWER_TOLD: usize = 16;
 
-/// A half's state as it is shown.
-struct Shown {
-    state: State,
-    reason: Option<Reason>,
-    explanation: Option<String>,
-    next_step: Option<String>,
-    degraded: Vec<String>,
-}
-
 /// What is still known of a half that nobody declares any more.
 fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
     Half {
@@ -320,38 +229,6 @@ fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
         requested: None,
         exchange: None,
     }
-}
-
-impl Shown {
-    fn deleted() -> Self {
-        Self {
-            state: State::Deleted,
-            reason: Some(Reason::Withdrawn),
-            explanation: Some("the half was withdrawn; it is shown for a while yet".to_owned()),
-            next_step: Some("none, or declare it again".to_owned()),
-            degraded: Vec::new(),
-        }
-    }
-
-    fn waiting(reason: Reason, explanation: &str, next_step: &str) -> Self {
-        Self {
-            state: State::Provisioning,
-            reason: Some(reason),
-            explanation: Some(explanation.to_owned()),
-            next_step: Some(next_step.to_owned()),
-            degraded: Vec::new(),
-        }
-    }
-}
-
-/// What happened, and to operators a server's own words about it.
-fn words(what: &str, error: &str, viewer: &Viewer) -> String {
-    if viewer.is_operator() { format!("{what}: {error}") } else { what.to_owned() }
-}
-
-/// What an operator can do about OVN, and an owner cannot.
-fn step<'a>(of_operator: &'a str, viewer: &Viewer) -> &'a str {
-    if viewer.is_operator() { of_operator } else { "wait; if it lasts, tell the operator" }
 }
 
 /// What is not exchanged.

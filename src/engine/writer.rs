@@ -245,6 +245,7 @@ impl Engine {
             }
         }
         self.writer.parked.append(&mut batch.parked);
+        self.troubles.clean(&batch.clean);
         for unit in &batch.clean {
             self.writer.refused.remove(unit);
             self.writer.parked.remove(unit);
@@ -306,13 +307,17 @@ impl Engine {
         let forgot = std::mem::take(&mut self.writer.forgetting);
         let Err(error) = result else {
             self.writer.succeeded();
+            let writer = &self.writer;
+            self.troubles.written(&done.units, |unit| writer.refusal(unit).is_some());
             return;
         };
         if error.is_retryable() {
             self.writer.forgotten.extend(forgot);
         }
         self.counters.transactions_failed += 1;
-        self.notices.transaction_failed(&error);
+        if self.troubles.note(&error, &done.units, now.wall) {
+            self.notices.transaction_failed(&error);
+        }
         // What a standby inserts another host may have inserted first.
         if error.is_retryable() || self.writer.role == Some(Role::Standby) {
             self.writer.pause(now);

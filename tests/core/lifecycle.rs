@@ -333,3 +333,56 @@ fn an_ended_half_is_told_to_its_owner_alone() {
         world.engine.list().into_iter().map(|it| (it.name, it.state)).collect();
     assert_eq!(shown, BTreeMap::from([("to-1".to_owned(), State::Deleted)]));
 }
+
+/// Packets pass as long as rows are there: until they are gone the state is not told.
+#[test]
+fn what_ends_is_told_when_its_rows_are_gone() {
+    for action in [WithdrawB, Disable, Wait(0)] {
+        let mut world = in_state("active");
+        world.engine.notices();
+        let since = view(&world, 0, 1).unwrap().since;
+        match action {
+            WithdrawB => declare(&mut world, 1, 0, None),
+            Disable => declare(&mut world, 0, 1, Some(false)),
+            _ => world.toggle_port(1, 4),
+        }
+        // Decided, and nothing of it done yet.
+        world.hear();
+        let half = view(&world, 0, 1).unwrap();
+        assert_eq!((half.state, half.reason), (State::Active, None), "{action:?}");
+        assert!(half.degraded[0].contains("its rows are being removed"), "{half:?}");
+        assert_eq!(half.since, since, "since when it is up");
+        let notices = world.engine.notices();
+        assert!(!notices.iter().any(|it| it.fields.contains(&("half", "p0/n/to-1".to_owned()))));
+        world.settle();
+        let half = view(&world, 0, 1).unwrap();
+        assert_ne!(half.state, State::Active, "{action:?}");
+        assert!(half.degraded.is_empty(), "{half:?}");
+        let notices = world.engine.notices();
+        assert!(notices.iter().any(|it| it.fields.contains(&("half", "p0/n/to-1".to_owned()))));
+    }
+}
+
+/// A server that does not take what is written is told of, with since when, until it does.
+#[test]
+fn what_the_server_does_not_take_is_in_the_status() {
+    let mut world = in_state("pending");
+    world.refuse_all = Some("I/O error".to_owned());
+    declare(&mut world, 1, 0, Some(true));
+    let since = world.seconds;
+    for _ in 0..3 {
+        world.settle();
+        world.pass(20);
+    }
+    let refusal = world.engine.status().northbound.refusal.expect("it is told");
+    assert!(refusal.error.contains("is the disk full?"), "{refusal:?}");
+    assert_eq!(refusal.since, moment(since));
+    assert!(refusal.times >= 2, "{refusal:?}");
+    let told = world.engine.notices();
+    let told = told.iter().filter(|it| it.message.contains("a transaction failed"));
+    assert_eq!(told.count(), 1);
+    world.refuse_all = None;
+    world.pass(20);
+    world.settle();
+    assert_eq!(world.engine.status().northbound.refusal, None);
+}

@@ -75,6 +75,8 @@ pub struct World {
     pub expected_errors: Vec<&'static str>,
     /// A row that somebody strips of our tag whenever it has one.
     pub refuse_tagging_of: Option<Uuid>,
+    /// What the server says to whatever is to be written.
+    pub refuse_all: Option<String>,
 }
 
 pub fn prefix(index: usize) -> IpNet {
@@ -112,6 +114,7 @@ impl World {
             seconds: 0,
             expected_errors: Vec::new(),
             refuse_tagging_of: None,
+            refuse_all: None,
         };
         world.read_all();
         world.connect();
@@ -176,6 +179,11 @@ impl World {
         self.client(ovsdb::Event::Lock { held: true });
     }
 
+    /// The engine learns what has changed, and does nothing yet.
+    pub fn hear(&mut self) {
+        self.tell();
+    }
+
     fn tell(&mut self) {
         let now = self.database.monitored();
         let updates = Database::updates(&self.told, &now);
@@ -191,7 +199,10 @@ impl World {
         for count in 0..32 {
             let now = self.now();
             let Some(submission) = self.engine.poll(now) else { return count };
-            let result = self.database.transact(&submission.operations);
+            let result = match self.refuse_all.clone() {
+                None => self.database.transact(&submission.operations),
+                Some(error) => Err(error),
+            };
             if let Some(row) = self.refuse_tagging_of {
                 self.database.set(ADDRESS_SET, row, address_set::EXTERNAL_IDS, Value::empty());
             }
@@ -199,7 +210,9 @@ impl World {
             let result = match result {
                 Ok(()) => Ok(Vec::new()),
                 Err(error) => {
-                    assert!(self.expected_errors.contains(&error.as_str()), "{error}");
+                    let expected = self.refuse_all.as_ref() == Some(&error)
+                        || self.expected_errors.contains(&error.as_str());
+                    assert!(expected, "{error}");
                     let error = TransactionError { index: None, error, details: None };
                     Err(TransactError::Rejected(error))
                 }

@@ -19,6 +19,7 @@ mod hand;
 mod random;
 mod server;
 
+mod frozen;
 mod leader;
 mod members;
 mod refusals;

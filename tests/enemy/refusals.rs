@@ -217,11 +217,19 @@ fn a_full_disk_is_waited_for() {
     });
     let log = ground.daemon.log();
     let line = log.lines().find(|line| line.contains("I/O error")).expect("a line").to_owned();
-    assert!(line.contains("disk"), "{line}");
+    assert!(line.contains("disk") && line.contains("WARN"), "{line}");
+    let status = ground.status_that("it is in the status", |status| {
+        status["northbound"]["refusal"]["times"].as_u64().is_some_and(|times| times > 2)
+    });
+    let refusal = &status["northbound"]["refusal"];
+    assert!(refusal["error"].as_str().is_some_and(|error| error.contains("is the disk full?")));
+    assert!(refusal["since"].is_string(), "{refusal}");
+    assert_eq!(ground.daemon.log().matches("I/O error").count(), 1, "told once");
     assert_eq!(ground.daemon.list().len(), 14, "no half is lost");
     drop(file);
     fs::remove_file(&ballast).expect("room again");
     let took = ground.converge(&remote, "room on the disk");
+    assert!(ground.status().expect("the daemon answers")["northbound"]["refusal"].is_null());
     println!(
         "{line}\nfull for {:?}; written {took:?} after there was room",
         begin.elapsed() - took

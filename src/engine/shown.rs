@@ -1,0 +1,222 @@
+//! Where a half is said to stand: what the rules decided, and how far the northbound holds it.
+//!
+//! What is told is true of the packets: a peering is up until its rows are gone, and not before OVN has acted on them.
+
+use crate::declare::{Half, HalfKey, PeeringKey};
+use crate::northbound::{Id, UnitId};
+use crate::peering::{Standing, Verdict};
+use crate::view::{Reason, State, Viewer};
+
+use super::Engine;
+use super::progress::Stage;
+use super::state::Unit;
+
+/// A half's state as it is shown.
+pub(super) struct Shown {
+    pub(super) state: State,
+    pub(super) reason: Option<Reason>,
+    pub(super) explanation: Option<String>,
+    pub(super) next_step: Option<String>,
+    pub(super) degraded: Vec<String>,
+    /// Whether it is up only until its rows are gone.
+    pub(super) leaves: bool,
+}
+
+impl Engine {
+    pub(super) fn shown(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
+        let state = match verdict.standing {
+            Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
+            Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
+            Standing::Disconnected => (State::Disconnected, Reason::PeerWithdrew),
+            Standing::Rejected => (State::Rejected, Reason::PeerRejected),
+            Standing::Expired => (State::Expired, Reason::RequestExpired),
+            Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
+            Standing::PeerDisabled => (State::PeerDisabled, Reason::PeerAdministrativelyDown),
+            Standing::Failed(Reason::NewerVersion) => return self.shown_kept(key, verdict, viewer),
+            Standing::Failed(reason) => (State::Failed, reason),
+        };
+        let pair = self.state.resolver.pair_of(key);
+        let linked = pair.is_some_and(|pair| self.state.resolver.link(pair).is_some());
+        if !linked && self.has_rows(key) {
+            return self.shown_leaving(key, state, verdict, viewer);
+        }
+        Shown {
+            state: state.0,
+            reason: Some(state.1),
+            explanation: verdict.explanation,
+            next_step: verdict.next_step,
+            degraded: verdict.degraded,
+            leaves: false,
+        }
+    }
+
+    /// Whether the northbound, as far as it was heard, holds rows of the peering that a half is part of.
+    fn has_rows(&self, key: &HalfKey) -> bool {
+        let resolver = &self.state.resolver;
+        let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
+        let found = self.northbound.as_ref().zip(id);
+        found.is_some_and(|(it, id)| it.rows_of(UnitId::Peering(id)).next().is_some())
+    }
+
+    /// Whether rows of a peering are there that shall not be, as the half that ended was part of it.
+    pub(super) fn is_leaving(&self, half: &Half) -> bool {
+        let resolver = &self.state.resolver;
+        let pair = PeeringKey::new(half.key.network.clone(), half.target.clone());
+        let pair = pair.filter(|pair| resolver.link(pair).is_none());
+        let found = self.northbound.as_ref().zip(pair);
+        found.is_some_and(|(northbound, pair)| {
+            northbound.rows_of(UnitId::Peering(Id::of_peering(&pair))).next().is_some()
+        })
+    }
+
+    /// What shall not stand any more, as long as it does: packets pass until its rows are gone.
+    fn shown_leaving(
+        &self,
+        key: &HalfKey,
+        (state, reason): (State, Reason),
+        verdict: Verdict,
+        viewer: &Viewer,
+    ) -> Shown {
+        let refusal = self.state.resolver.pair_of(key).and_then(|pair| {
+            let refusal = self.writer.refusal(&Unit::Pair(pair.clone()))?;
+            Some(words("the northbound refuses to remove its rows", &refusal.error, viewer))
+        });
+        let why = if !self.connection.synced {
+            "its rows are still in the northbound, which is out of reach".to_owned()
+        } else {
+            refusal.unwrap_or_else(|| "its rows are being removed".to_owned())
+        };
+        let mut degraded = vec![format!("it is to become {state} ({reason}); {why}")];
+        degraded.extend(verdict.explanation);
+        let next_step = verdict.next_step;
+        Shown {
+            state: State::Active,
+            reason: None,
+            explanation: None,
+            next_step,
+            degraded,
+            leaves: true,
+        }
+    }
+
+    /// What a newer version keeps: up, as far as can be seen, where its rows are there.
+    fn shown_kept(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
+        let next_step = verdict.next_step.as_deref().map(|text| step(text, viewer).to_owned());
+        let (state, explanation, degraded) = if self.has_rows(key) {
+            (State::Active, None, verdict.explanation.into_iter().collect())
+        } else {
+            (State::Failed, verdict.explanation, Vec::new())
+        };
+        Shown {
+            state,
+            reason: Some(Reason::NewerVersion),
+            explanation,
+            next_step,
+            degraded,
+            leaves: false,
+        }
+    }
+
+    /// A link that shall stand: how far it has come.
+    fn shown_linked(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
+        let Some(pair) = self.state.resolver.pair_of(key) else {
+            return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
+        };
+        let unit = Unit::Pair(pair.clone());
+        let refusal = self.writer.refusal(&unit).map(|refusal| refusal.error.as_str());
+        match self.progress.stage(pair) {
+            Stage::Acted => {
+                if let Some(error) = refusal {
+                    degraded.push(words("the northbound refuses a change", error, viewer));
+                } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(&unit) {
+                    degraded.push("its rows are being brought in line".into());
+                }
+                let (reason, explanation, next_step) = (None, None, None);
+                Shown {
+                    state: State::Active,
+                    reason,
+                    explanation,
+                    next_step,
+                    degraded,
+                    leaves: false,
+                }
+            }
+            Stage::Committed(_) => Shown::waiting(
+                Reason::AwaitingNorthd,
+                "the rows are in the northbound; ovn-northd has not acted on them yet",
+                step("wait; if it lasts, check that ovn-northd runs", viewer),
+            ),
+            Stage::Uncommitted => match refusal {
+                Some(error) => Shown {
+                    state: State::Failed,
+                    reason: Some(Reason::NorthboundRefused),
+                    explanation: Some(words("the northbound refuses the rows", error, viewer)),
+                    next_step: Some(
+                        step("remove what is in the way; it is tried again by itself", viewer)
+                            .to_owned(),
+                    ),
+                    degraded,
+                    leaves: false,
+                },
+                None => self.shown_uncommitted(&unit, viewer),
+            },
+        }
+    }
+
+    fn shown_uncommitted(&self, unit: &Unit, viewer: &Viewer) -> Shown {
+        if !self.connection.synced {
+            return self.shown_unreachable(viewer);
+        }
+        if self.writer.is_parked(unit) {
+            let explanation = "another instance holds the lock and writes";
+            return Shown::waiting(Reason::Standby, explanation, "wait");
+        }
+        Shown::waiting(Reason::AwaitingCommit, "the rows are being written", "wait")
+    }
+
+    pub(super) fn shown_unreachable(&self, viewer: &Viewer) -> Shown {
+        let explanation = match self.connection.error.as_deref() {
+            Some(error) => words("the northbound is out of reach", error, viewer),
+            None => "the northbound has not been read yet".to_owned(),
+        };
+        let next_step = step(
+            "check that the northbound's ovsdb-server runs and that `remotes` is right",
+            viewer,
+        );
+        Shown::waiting(Reason::NorthboundUnreachable, &explanation, next_step)
+    }
+}
+
+impl Shown {
+    pub(super) fn deleted() -> Self {
+        Self {
+            state: State::Deleted,
+            reason: Some(Reason::Withdrawn),
+            explanation: Some("the half was withdrawn; it is shown for a while yet".to_owned()),
+            next_step: Some("none, or declare it again".to_owned()),
+            degraded: Vec::new(),
+            leaves: false,
+        }
+    }
+
+    fn waiting(reason: Reason, explanation: &str, next_step: &str) -> Self {
+        Self {
+            state: State::Provisioning,
+            reason: Some(reason),
+            explanation: Some(explanation.to_owned()),
+            next_step: Some(next_step.to_owned()),
+            degraded: Vec::new(),
+            leaves: false,
+        }
+    }
+}
+
+/// What happened, and to operators a server's own words about it.
+fn words(what: &str, error: &str, viewer: &Viewer) -> String {
+    if viewer.is_operator() { format!("{what}: {error}") } else { what.to_owned() }
+}
+
+/// What an operator can do about OVN, and an owner cannot.
+fn step<'a>(of_operator: &'a str, viewer: &Viewer) -> &'a str {
+    if viewer.is_operator() { of_operator } else { "wait; if it lasts, tell the operator" }
+}
