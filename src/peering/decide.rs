@@ -455,8 +455,8 @@ fn linked_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
 }
 
 /// The router's own inward address, kept as long as the router has it. Where filters hold subnets
-/// back, the other router may have the same one: an address that is announced is known not to be
-/// there, and others are looked up.
+/// back, the other router may have the same one, and its owner need not know of it: an address that
+/// is announced comes first; else it is one that cannot be there.
 fn link_address(
     family: Family,
     ready: &Ready,
@@ -475,6 +475,6 @@ fn link_address(
     inward
         .map(|address| (told.contains(&address.into()), address))
         .filter(|(told, address)| *told || !theirs.overlaps(&(*address).into()))
-        .min_by_key(|(told, address)| (!current.contains(address), !*told, *address))
+        .min_by_key(|(told, address)| (!*told, !current.contains(address), *address))
         .map(|(_, address)| address)
 }

@@ -65,6 +65,39 @@ fn a_filtered_peering_costs_what_crosses_it() {
     assert!(cost <= FLOWS + FIRST, "{cost}");
 }
 
+/// In a mesh a peering costs what it costs elsewhere, whatever else stands on its routers.
+#[test]
+fn a_mesh_costs_no_more_than_its_peerings() {
+    const MEMBERS: usize = 16;
+    let lab = Lab::databases_only();
+    let daemon = Daemon::start(&lab);
+    let (mut rows, mut bound) = (String::new(), String::new());
+    for n in 0..MEMBERS {
+        rows += &format!(
+            "lr-add m{n}\nlrp-add m{n} m{n}-r 0a:00:00:00:01:{n:02x} 10.{n}.0.1/24 fd{n:02x}::1/64\n"
+        );
+        bound += &format!("[[network]]\nproject = \"red\"\nname = \"m{n}\"\nrouter = \"m{n}\"\n");
+    }
+    lab.nbctl_batch(&rows);
+    daemon.write("networks.d/red.toml", &bound);
+    let before = flows(&lab);
+    let mut declared = String::new();
+    for one in 0..MEMBERS {
+        for other in (0..MEMBERS).filter(|other| *other != one) {
+            declared += &half(&format!("to-{other}"), &format!("m{one}"), &format!("red/m{other}"));
+        }
+    }
+    daemon.declare("red", &declared);
+    let halves = MEMBERS * (MEMBERS - 1);
+    daemon.wait_until("all are active", |all| {
+        let active = all.iter().filter(|half| half["state"] == "active").count();
+        if active == halves { Ok(()) } else { Err(format!("{active} of {halves}")) }
+    });
+    let each = (flows(&lab) - before) * 2 / halves;
+    println!("a mesh of {MEMBERS}: {each} logical flows for each of {} peerings", halves / 2);
+    assert!(each <= FLOWS, "{each}");
+}
+
 fn flows(lab: &Lab) -> usize {
     lab.sync();
     lab.logical_flows().rows

@@ -355,3 +355,31 @@ fn b6_filters_travel_between_hosts() {
     wait_routed(&lab, "b", &["10.1.0.0/24", "10.11.0.0/24", "fd01::/64"]);
     tenants.wait_active();
 }
+
+/// The link's own address is not one of a subnet that is held back, from the moment on from which it is.
+#[test]
+fn b6_the_path_shows_no_address_that_is_not_announced() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24 fd11::/64"], &[GREEN]);
+    let a2 = lab.add_guest_in(&tenants.a.subnets[1], "a2", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    tenants.peer();
+    lab.settle();
+    let [b, _] = tenants.b.router_addresses()[..] else { panic!("an address of each family") };
+    let [first, _, second, _] = tenants.a.router_addresses()[..] else { panic!("two of each") };
+    b1.assert_reaches(&a2);
+    assert_eq!(b1.trace(a2.v4(), 5), [Some(b), Some(first), Some(a2.v4())]);
+    blue(&tenants, "export = [\"10.11.0.0/24\", \"fd11::/64\"]\n");
+    wait_routed(&lab, "b", &["10.11.0.0/24", "fd11::/64"]);
+    tenants.wait_active();
+    lab.sync();
+    a2.assert_reaches(&b1);
+    b1.assert_tcp(&a2);
+    assert_eq!(b1.trace(a2.v4(), 5), [Some(b), Some(second), Some(a2.v4())]);
+    let told: Vec<_> = link_rows(&lab.dump())
+        .into_iter()
+        .filter(|row| row.router == "b")
+        .map(|row| format!("{:?}", row.row))
+        .collect();
+    assert!(!told.concat().contains("10.1.0."), "{told:?}");
+}
