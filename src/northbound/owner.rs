@@ -16,7 +16,7 @@ pub const OWNER_KEY: &str = "ovn-peerd";
 pub const OWNER_VALUE: &str = "1";
 /// The key that holds the identity of the peering or network that a row serves.
 pub const UNIT_KEY: &str = "ovn-peerd-unit";
-/// The key that says in words, for people, what a row serves.
+/// The key that says in words, for people, what a unit is: on its link ports, on its IPv4 Address_Set.
 pub const LABEL_KEY: &str = "ovn-peerd-label";
 
 /// Every name of ours in the namespace that router and switch ports share.

@@ -39,8 +39,7 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
     let (inward, outward, own) = (inport(uplinks()), outport(uplinks()), any(&sources));
     let policy = |priority: i64, text: String, action: &str| {
         let on = RouterRow { uuid: router.uuid, name: router.name.clone() };
-        let label = ready.network.key.to_string();
-        DesiredRow::new(ROUTER_POLICY, Some(on), UnitId::Network(network), &label)
+        DesiredRow::new(ROUTER_POLICY, Some(on), UnitId::Network(network))
             .set(router_policy::PRIORITY, priority)
             .set(router_policy::MATCH, text)
             .set(router_policy::ACTION, action)

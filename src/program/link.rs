@@ -45,8 +45,7 @@ struct Side<'a> {
 impl Side<'_> {
     fn row(&self, table: TableId) -> DesiredRow {
         let router = RouterRow { uuid: self.local.router, name: self.local.router_name.clone() };
-        let label = self.link.key.to_string();
-        DesiredRow::new(table, Some(router), UnitId::Peering(self.link.id), &label)
+        DesiredRow::new(table, Some(router), UnitId::Peering(self.link.id))
     }
 
     fn port_name(&self) -> String {
@@ -58,6 +57,7 @@ impl Side<'_> {
         // shows the gateways that guests know.
         let networks = self.local.addresses.iter().map(|address| IpNet::from(*address).to_string());
         self.row(ROUTER_PORT)
+            .labelled(self.link.key.to_string())
             .set(router_port::NAME, self.port_name())
             .set(router_port::MAC, link_port_mac(self.link.id, self.end))
             .set(router_port::NETWORKS, Datum::strings(networks))

@@ -136,8 +136,8 @@ fn wanted_entries(network: Id, family: Family, base: Option<&Base>, records: &En
         let unit = UnitId::Network(network).tag();
         wanted.insert(OWNER_KEY.to_owned(), Some(OWNER_VALUE.to_owned()));
         wanted.insert(UNIT_KEY.to_owned(), Some(unit));
-        wanted.insert(LABEL_KEY.to_owned(), Some(base.label.clone()));
         if family == Family::Ip4 {
+            wanted.insert(LABEL_KEY.to_owned(), Some(base.label.clone()));
             wanted.insert(NETWORK_KEY.to_owned(), Some(base.record.clone()));
         }
     }

@@ -37,24 +37,22 @@ pub struct RouterRow {
 }
 
 impl DesiredRow {
-    /// A row of a unit, labelled for people.
-    pub(super) fn new(
-        table: TableId,
-        router: Option<RouterRow>,
-        unit: UnitId,
-        label: &str,
-    ) -> Self {
-        let tags = [
-            (OWNER_KEY, OWNER_VALUE.to_owned()),
-            (UNIT_KEY, unit.tag()),
-            (LABEL_KEY, label.to_owned()),
-        ];
+    /// A row of a unit.
+    pub(super) fn new(table: TableId, router: Option<RouterRow>, unit: UnitId) -> Self {
+        let tags = [(OWNER_KEY, OWNER_VALUE.to_owned()), (UNIT_KEY, unit.tag())];
         Self {
             table,
             router,
             columns: BTreeMap::new(),
             tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         }
+    }
+
+    /// Says in words what the row serves. One row of a unit does: each label is read at every
+    /// start, and the others name the same unit.
+    pub(super) fn labelled(mut self, label: String) -> Self {
+        self.tags.insert(LABEL_KEY.to_owned(), label);
+        self
     }
 
     pub(super) fn set(mut self, column: ColumnId, datum: impl Into<Datum>) -> Self {

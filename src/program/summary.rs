@@ -3,7 +3,6 @@
 use uuid::Uuid;
 
 use crate::northbound::Northbound;
-use crate::northbound::owner::LABEL_KEY;
 use crate::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
     logical_router, router_policy, router_port, static_route,
@@ -68,10 +67,8 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
         }
         RegistrationDiff::Delete { uuid, .. } => {
             let row = northbound.replica().row(ADDRESS_SET, *uuid);
-            let label = row.and_then(|row| {
-                crate::northbound::router::cell(row, address_set::EXTERNAL_IDS).get(LABEL_KEY)
-            });
-            (PlannedAction::Delete, Some(*uuid), label.unwrap_or_default().to_owned())
+            let name = row.map_or("", |row| text(row, address_set::NAME));
+            (PlannedAction::Delete, Some(*uuid), name.to_owned())
         }
     };
     PlannedRow { action, row: view(ADDRESS_SET, uuid, summary) }

@@ -1,6 +1,7 @@
 //! Daemons of different versions on one northbound. The newer one is played by hand: the rows as it would write them, and
 //! the lock in the hands of a process that does nothing with it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,10 +33,19 @@ fn registration(remote: &str, network: &str) -> String {
 
 /// Our rows that belong to a network and its peerings, but for who declares what.
 fn rows_of(remote: &str, network: &str) -> Vec<String> {
-    own(&Dump::read(remote))
-        .into_iter()
-        .filter(|row| row.contains(&format!("{network}/n")))
-        .collect()
+    let rows = own(&Dump::read(remote));
+    let label = format!("{network}/n");
+    let units: BTreeSet<&str> =
+        rows.iter().filter(|row| row.contains(&label)).filter_map(|row| unit_of(row)).collect();
+    let of_units = |row: &&String| unit_of(row).is_some_and(|unit| units.contains(unit));
+    rows.iter().filter(of_units).cloned().collect()
+}
+
+/// The unit in a row's tag: the first word of its kind after the key.
+fn unit_of(row: &str) -> Option<&str> {
+    let (_, rest) = row.split_once("ovn-peerd-unit")?;
+    let start = ["peering-", "network-"].into_iter().filter_map(|kind| rest.find(kind)).min()?;
+    rest[start..].split(|end: char| !end.is_ascii_alphanumeric() && end != '-').next()
 }
 
 /// Takes the lock, and holds it as long as it runs.

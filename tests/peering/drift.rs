@@ -135,21 +135,18 @@ fn alterations(table: &str) -> &'static [&'static str] {
             "set policy=src-ip",
             "set options:ecmp_symmetric_reply=true",
             "set route_table=other",
-            "set external_ids:ovn-peerd-label=x",
+            "set external_ids:ovn-peerd=0",
         ],
         "Logical_Router_Policy" => &[
             "set priority=7",
             "set match=\"1\"",
             "set action=reroute nexthop=10.9.9.9",
             "set action=drop nexthop=10.9.9.9 options:pkt_mark=1",
-            "set external_ids:ovn-peerd-label=x",
+            "set external_ids:ovn-peerd=0",
         ],
-        "Address_Set" => &[
-            "set addresses=10.99.0.0/24",
-            "clear addresses",
-            "set external_ids:ovn-peerd-label=x",
-            "remove external_ids ovn-peerd",
-        ],
+        "Address_Set" => {
+            &["set addresses=10.99.0.0/24", "clear addresses", "remove external_ids ovn-peerd"]
+        }
         _ => &[],
     }
 }
