@@ -44,9 +44,16 @@ impl Northbound {
     }
 
     /// Replaces everything; only true differences are told.
-    pub fn replace(&mut self, layout: Arc<Layout>, snapshot: Updates) -> Touched {
-        let changes = self.replica.replace(layout, snapshot);
-        self.fold(&changes)
+    ///
+    /// # Errors
+    /// The parts do not fit each other, and must be read anew; nothing is replaced.
+    pub fn replace(
+        &mut self,
+        layout: Arc<Layout>,
+        parts: Vec<Updates>,
+    ) -> Result<Touched, Inconsistent> {
+        let changes = self.replica.replace(layout, parts)?;
+        Ok(self.fold(&changes))
     }
 
     fn fold(&mut self, changes: &[crate::ovsdb::RowChange]) -> Touched {
@@ -123,11 +130,10 @@ impl Northbound {
     #[must_use]
     pub fn address_set(&self, network: Id, family: Family) -> Option<(Uuid, &Row)> {
         let name = address_set_name(network, family);
-        self.rows_of(UnitId::Network(network))
-            .find(|(table, _, row)| {
-                *table == ADDRESS_SET && cell(row, address_set::NAME).string() == name
-            })
-            .map(|(_, uuid, row)| (uuid, row))
+        let rows = self.inventory.rows_of(UnitId::Network(network));
+        let sets = rows.filter(|(table, _)| *table == ADDRESS_SET);
+        sets.filter_map(|(table, uuid)| Some((uuid, self.replica.row(table, uuid)?)))
+            .find(|(_, row)| cell(row, address_set::NAME).string() == name)
     }
 
     /// The `external_ids` of a network's registration, if it has one.
