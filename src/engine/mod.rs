@@ -20,6 +20,7 @@ mod troubles;
 mod views;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use hosts::NotForgotten;
@@ -30,7 +31,7 @@ pub use writer::Submission;
 use crate::declare::{Reading, Settings};
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
-use crate::ovsdb;
+use crate::ovsdb::{self, Inconsistent, Layout};
 use crate::view::{Counters, NorthboundView};
 
 use batch::Role;
@@ -190,20 +191,7 @@ impl Engine {
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }
-            ovsdb::Event::Snapshot { layout, updates, .. } => {
-                let mut northbound =
-                    self.northbound.take().unwrap_or_else(|| Northbound::new(layout.clone()));
-                let same_schema = *northbound.replica().layout() == layout;
-                let touched = northbound.replace(layout, updates);
-                self.state.begin(&northbound);
-                self.notices.book_replaced(&self.state.roll);
-                self.touched(&touched, &northbound);
-                if !same_schema {
-                    self.state.resolver.mark_all(&northbound);
-                }
-                self.northbound = Some(northbound);
-                self.synced();
-            }
+            ovsdb::Event::Snapshot { layout, parts, .. } => self.snapshot(layout, parts),
             ovsdb::Event::Resumed => self.synced(),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Lock { held } => {
@@ -224,6 +212,35 @@ impl Engine {
         }
     }
 
+    fn snapshot(&mut self, layout: Arc<Layout>, parts: Vec<ovsdb::Updates>) {
+        let before = self.northbound.take();
+        let first = before.is_none();
+        let mut northbound = before.unwrap_or_else(|| Northbound::new(Arc::clone(&layout)));
+        let same_schema = *northbound.replica().layout() == layout;
+        let touched = match northbound.replace(layout, parts) {
+            Ok(touched) => touched,
+            Err(error) => {
+                self.northbound = Some(northbound).filter(|_| !first);
+                return self.inconsistent(&error);
+            }
+        };
+        self.state.begin(&northbound);
+        self.notices.book_replaced(&self.state.roll);
+        self.touched(&touched, &northbound);
+        if !same_schema {
+            self.state.resolver.mark_all(&northbound);
+        }
+        self.northbound = Some(northbound);
+        self.synced();
+    }
+
+    /// What the server tells does not fit together: all of it is to be read anew.
+    fn inconsistent(&mut self, error: &Inconsistent) {
+        self.notices.inconsistent(error);
+        self.connection.synced = false;
+        self.needs_resync = true;
+    }
+
     fn synced(&mut self) {
         self.connection.synced = true;
         self.connection.error = None;
@@ -239,11 +256,7 @@ impl Engine {
                 }
                 self.touched(&touched, &northbound);
             }
-            Err(error) => {
-                self.notices.inconsistent(&error);
-                self.connection.synced = false;
-                self.needs_resync = true;
-            }
+            Err(error) => self.inconsistent(&error),
         }
         self.northbound = Some(northbound);
     }

@@ -12,6 +12,10 @@ use serde::{Serialize, Serializer};
 use super::schema::{AtomicType, ColumnType, DatabaseSchema};
 use super::value::{Atom, Value};
 
+/// Tables whose rows a server is asked for at a time. Each request costs it some hundredths of a second
+/// where the tables are large; each table more makes the largest reply larger.
+const TABLES_AT_A_TIME: usize = 3;
+
 /// A row of the replica: one value per wanted column, in the order of the wanted list.
 pub type Row = Box<[Value]>;
 
@@ -221,7 +225,20 @@ impl Layout {
     /// The `<monitor-cond-requests>` (ovsdb-server(7) section 4.1.12), or with `conditions` false the
     /// `<monitor-requests>` (RFC 7047 section 4.1.5), for whatever the schema has.
     pub fn monitor_requests(&self, conditions: bool) -> MonitorRequests<'_> {
-        MonitorRequests { layout: self, conditions }
+        let rows = if conditions { Rows::Wanted } else { Rows::All };
+        MonitorRequests { layout: self, rows }
+    }
+
+    /// The same without any row: it is to be [widened](Self::widenings) to what is wanted.
+    pub(super) fn closed_requests(&self) -> MonitorRequests<'_> {
+        MonitorRequests { layout: self, rows: Rows::None }
+    }
+
+    /// The `<monitor-cond-update-requests>` (ovsdb-server(7) section 4.1.14) that ask for the rows
+    /// wanted, a few tables at a time.
+    pub(super) fn widenings(&self) -> Vec<Widening<'_>> {
+        let present: Vec<_> = self.tables.iter().filter(|table| table.present).collect();
+        present.chunks(TABLES_AT_A_TIME).map(|tables| Widening(tables.to_vec())).collect()
     }
 
     pub(super) fn table(&self, table: TableId) -> Option<&TableLayout> {
@@ -288,14 +305,25 @@ fn default_value(type_: Option<&ColumnType>) -> Value {
 #[derive(Clone, Copy, Debug)]
 pub struct MonitorRequests<'a> {
     layout: &'a Layout,
-    conditions: bool,
+    rows: Rows,
+}
+
+/// Which rows are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    /// All, of a server that knows no conditions.
+    All,
+    /// Those that meet the tables' conditions.
+    Wanted,
+    /// None yet.
+    None,
 }
 
 impl Serialize for MonitorRequests<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for table in self.layout.tables.iter().filter(|table| table.present) {
-            let request = MonitorRequest { table, conditions: self.conditions };
+            let request = MonitorRequest { table, rows: self.rows };
             map.serialize_entry(table.wanted.table, &[request])?;
         }
         map.end()
@@ -304,17 +332,51 @@ impl Serialize for MonitorRequests<'_> {
 
 struct MonitorRequest<'a> {
     table: &'a TableLayout,
-    conditions: bool,
+    rows: Rows,
+}
+
+/// RFC 7047 section 4.1.5, `<monitor-select>`.
+#[derive(Serialize)]
+struct Select {
+    initial: bool,
 }
 
 impl Serialize for MonitorRequest<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("columns", &PresentColumns(self.table))?;
-        if let Some(condition) = self.table.wanted.condition
-            && self.conditions
-        {
-            map.serialize_entry("where", condition.0)?;
+        match (self.rows, self.table.wanted.condition) {
+            (Rows::Wanted, Some(condition)) => map.serialize_entry("where", condition.0)?,
+            (Rows::None, _) => {
+                map.serialize_entry("where", &[false])?;
+                // Else the server copies every row before it finds that none is wanted.
+                map.serialize_entry("select", &Select { initial: false })?;
+            }
+            (Rows::Wanted, None) | (Rows::All, _) => {}
+        }
+        map.end()
+    }
+}
+
+/// Renders a request for the rows wanted of some tables.
+#[derive(Debug)]
+pub(super) struct Widening<'a>(Vec<&'a TableLayout>);
+
+impl Serialize for Widening<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Request<W> {
+            r#where: W,
+        }
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for table in &self.0 {
+            let name = table.wanted.table;
+            match table.wanted.condition {
+                Some(condition) => {
+                    map.serialize_entry(name, &[Request { r#where: condition.0 }])?
+                }
+                None => map.serialize_entry(name, &[Request { r#where: [true] }])?,
+            }
         }
         map.end()
     }
@@ -403,6 +465,18 @@ mod tests {
         );
         let plain = serde_json::to_value(layout().monitor_requests(false)).unwrap();
         assert_eq!(plain["Port"][0].get("where"), None);
+        let closed = serde_json::to_value(layout().closed_requests()).unwrap();
+        let none =
+            serde_json::json!({"columns": ["ok"], "where": [false], "select": {"initial": false}});
+        assert_eq!(closed["Bare"][0], none);
+        let widenings: Vec<_> =
+            layout().widenings().iter().map(|it| serde_json::json!(it)).collect();
+        assert_eq!(
+            widenings,
+            [
+                serde_json::json!({"Port": [{"where": [["name", "!=", "x"]]}], "Bare": [{"where": [true]}]})
+            ]
+        );
     }
 
     #[test]

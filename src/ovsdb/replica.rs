@@ -16,7 +16,8 @@ use super::layout::{ColumnId, Layout, TableId};
 use super::update::{RowUpdate, Updates};
 use super::value::Value;
 
-type Table = BTreeMap<Uuid, Row>;
+/// By [`Uuid::as_u128`]: the same order, and numbers are compared faster than bytes.
+type Table = BTreeMap<u128, Row>;
 
 /// The wanted rows of a database.
 #[derive(Debug)]
@@ -67,12 +68,12 @@ impl Replica {
 
     /// The rows of a table, in order of their identities.
     pub fn rows(&self, table: TableId) -> impl Iterator<Item = (Uuid, &Row)> {
-        self.table(table).into_iter().flatten().map(|(uuid, row)| (*uuid, row))
+        self.table(table).into_iter().flatten().map(|(id, row)| (Uuid::from_u128(*id), row))
     }
 
     /// A row.
     pub fn row(&self, table: TableId, uuid: Uuid) -> Option<&Row> {
-        self.table(table)?.get(&uuid)
+        self.table(table)?.get(&uuid.as_u128())
     }
 
     /// A cell; `None` if there is no such row.
@@ -114,26 +115,44 @@ impl Replica {
 
     /// Replaces everything by the rows of a first dump, built aside. Only true differences are
     /// reported, so that a resynchronisation goes unnoticed where nothing has changed.
-    pub fn replace(&mut self, layout: Arc<Layout>, updates: Updates) -> Vec<RowChange> {
+    ///
+    /// # Errors
+    /// If a part does not follow from those before it; the replica is then as it was.
+    pub fn replace(
+        &mut self,
+        layout: Arc<Layout>,
+        parts: Vec<Updates>,
+    ) -> Result<Vec<RowChange>, Inconsistent> {
         let mut fresh = Self::new(layout);
-        for table_updates in updates.tables {
-            let rows = table_updates.rows.into_iter().filter_map(|(uuid, update)| match update {
-                RowUpdate::Initial(row) | RowUpdate::Insert(row) | RowUpdate::Replace(row) => {
-                    Some((uuid, row))
-                }
-                RowUpdate::Modify(_) | RowUpdate::Delete => None,
-            });
-            if let Some(table) = fresh.table_mut(table_updates.table) {
-                // Collected, not inserted one by one: the nodes of the tree come out full.
-                *table = rows.collect();
-            }
+        for part in parts {
+            fresh.fill(part)?;
         }
         let old = std::mem::replace(self, fresh);
         let mut changes = Vec::new();
         for (id, before) in old.layout.table_ids().zip(old.tables) {
             differences(id, before, self.table(id), &mut changes);
         }
-        changes
+        Ok(changes)
+    }
+
+    /// Folds a part of a first dump, of which nobody needs to know the changes.
+    fn fill(&mut self, part: Updates) -> Result<(), Inconsistent> {
+        let mut others = Updates::default();
+        for mut updates in part.tables {
+            let empty = self.table_mut(updates.table).filter(|table| table.is_empty());
+            let all = updates.rows.iter().all(|(_, update)| update.row().is_some());
+            match empty.filter(|_| all) {
+                // Collected, not inserted one by one: the nodes of the tree come out full.
+                Some(table) => {
+                    let rows = updates.rows.drain(..);
+                    let row =
+                        |(id, update): (Uuid, RowUpdate)| Some((id.as_u128(), update.into_row()?));
+                    *table = rows.filter_map(row).collect();
+                }
+                None => others.tables.push(updates),
+            }
+        }
+        self.apply(others).map(drop)
     }
 
     fn table(&self, table: TableId) -> Option<&Table> {
@@ -152,7 +171,7 @@ impl Replica {
     ) -> Result<Option<RowChange>, (&'static str, &'static str)> {
         let layout = Arc::clone(&self.layout);
         let Some(table) = self.table_mut(id) else { return Ok(None) };
-        match (update, table.entry(uuid)) {
+        match (update, table.entry(uuid.as_u128())) {
             (RowUpdate::Initial(row) | RowUpdate::Insert(row), Entry::Vacant(vacant)) => {
                 vacant.insert(row);
                 Ok(Some(RowChange { table: id, uuid, old: None, present: true }))
@@ -188,8 +207,8 @@ impl Replica {
         for change in changes.into_iter().rev() {
             if let Some(table) = self.table_mut(change.table) {
                 match change.old {
-                    Some(row) => table.insert(change.uuid, row),
-                    None => table.remove(&change.uuid),
+                    Some(row) => table.insert(change.uuid.as_u128(), row),
+                    None => table.remove(&change.uuid.as_u128()),
                 };
             }
         }
@@ -223,20 +242,16 @@ fn modified(
 /// Reports what differs between two states of a table; takes the old one apart for it.
 fn differences(id: TableId, before: Table, after: Option<&Table>, changes: &mut Vec<RowChange>) {
     let mut after = after.into_iter().flatten().peekable();
-    let inserted = |uuid: Uuid| RowChange { table: id, uuid, old: None, present: true };
+    let change =
+        |uuid, old, present| RowChange { table: id, uuid: Uuid::from_u128(uuid), old, present };
     for (uuid, old) in before {
         while let Some((earlier, _)) = after.next_if(|(next, _)| **next < uuid) {
-            changes.push(inserted(*earlier));
+            changes.push(change(*earlier, None, true));
         }
         match after.next_if(|(next, _)| **next == uuid) {
             Some((_, row)) if *row == old => {}
-            found => changes.push(RowChange {
-                table: id,
-                uuid,
-                old: Some(old),
-                present: found.is_some(),
-            }),
+            found => changes.push(change(uuid, Some(old), found.is_some())),
         }
     }
-    changes.extend(after.map(|(uuid, _)| inserted(*uuid)));
+    changes.extend(after.map(|(uuid, _)| change(*uuid, None, true)));
 }

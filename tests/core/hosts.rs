@@ -142,8 +142,8 @@ impl Fleet {
         let remote = "unix:test".to_owned();
         self.client(host, ovsdb::Event::Connected { remote, schema, layout: Arc::clone(&layout) });
         self.hosts[host].told = self.world.database.monitored();
-        let updates = Database::updates(&Rows::new(), &self.hosts[host].told);
-        self.client(host, ovsdb::Event::Snapshot { layout, updates, last_id: Uuid::nil() });
+        let parts = vec![Database::updates(&Rows::new(), &self.hosts[host].told)];
+        self.client(host, ovsdb::Event::Snapshot { layout, parts, last_id: Uuid::nil() });
         self.queue.push(host);
         let held = self.queue[0] == host;
         self.client(host, ovsdb::Event::Lock { held });

@@ -174,8 +174,8 @@ impl World {
         let remote = "unix:test".to_owned();
         self.client(ovsdb::Event::Connected { remote, schema, layout: Arc::clone(&layout) });
         self.told = self.database.monitored();
-        let updates = Database::updates(&Rows::new(), &self.told);
-        self.client(ovsdb::Event::Snapshot { layout, updates, last_id: Uuid::nil() });
+        let parts = vec![Database::updates(&Rows::new(), &self.told)];
+        self.client(ovsdb::Event::Snapshot { layout, parts, last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
     }
 

@@ -16,7 +16,7 @@ fn address(directory: &TempDir, member: usize) -> String {
 }
 
 /// A cluster of this many members, all joined.
-fn cluster(members: usize) -> Vec<Server> {
+pub(crate) fn cluster(members: usize) -> Vec<Server> {
     let directory = Arc::new(TempDir::new().unwrap());
     let file = |member: usize| directory.path().join(format!("m{member}.db"));
     run(Command::new("ovsdb-tool")

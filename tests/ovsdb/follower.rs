@@ -163,10 +163,10 @@ impl Follower {
                 self.layout = Some(layout);
                 self.seen.push(Seen::Connected(remote));
             }
-            Event::Snapshot { layout, updates, .. } => {
+            Event::Snapshot { layout, parts, .. } => {
                 assert!(self.connected && Some(&layout) == self.layout.as_ref());
                 let replica = self.replica.get_or_insert_with(|| Replica::new(Arc::clone(&layout)));
-                self.changes = replica.replace(layout, updates);
+                self.changes = replica.replace(layout, parts).expect("the parts follow");
                 self.seen.push(Seen::Snapshot);
             }
             Event::Resumed => {

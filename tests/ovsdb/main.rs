@@ -24,5 +24,6 @@ mod random;
 mod restart;
 mod schema;
 mod session;
+mod stages;
 mod tls;
 mod transact;

@@ -30,8 +30,8 @@ pub enum Event {
     Snapshot {
         /// The layout of the rows.
         layout: Arc<Layout>,
-        /// All rows.
-        updates: Updates,
+        /// All rows, to be folded one part after the other: others may have written between two.
+        parts: Vec<Updates>,
         /// The last transaction contained.
         last_id: Uuid,
     },

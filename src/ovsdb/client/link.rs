@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jsonrpsee_core::client::async_client::RpcService;
 use jsonrpsee_core::client::{Client, ClientBuilder, ClientT, Error as EngineError};
 use jsonrpsee_core::middleware::RpcServiceBuilder;
@@ -135,6 +136,46 @@ impl Link {
                 None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
             }
         }
+    }
+
+    /// Sends several requests at once, so that the server has the next one while its reply to the last
+    /// one is taken in, and waits for all of them. `each` is handed what comes around the engine, and
+    /// gives back what is not its own. Only probes limit the wait.
+    pub(super) async fn calls<P: Serialize + Send>(
+        &mut self,
+        method: &'static str,
+        params: impl IntoIterator<Item = P>,
+        mut each: impl FnMut(Wire) -> Result<Option<Wire>, SessionError>,
+    ) -> Result<(), SessionError> {
+        let engine = Arc::clone(&self.engine);
+        let requests = params.into_iter().map(|params| {
+            let engine = Arc::clone(&engine);
+            async move { engine.request::<Stamped, _>(method, Params(params)).await }
+        });
+        let mut requests: FuturesUnordered<_> = requests.collect();
+        let mut stamp = 0;
+        while !requests.is_empty() || self.taken() < stamp {
+            tokio::select! {
+                Some(reply) = requests.next() => match reply {
+                    Ok(stamped) => stamp = stamp.max(stamped.stamp),
+                    Err(error) => return Err(self.failed(method, error).await),
+                },
+                wire = self.wire.recv() => match wire {
+                    Some(Wire::Ended(error)) => return Err(error.into()),
+                    Some(wire) => match each(wire)? {
+                        Some(wire) => self.waiting.push_back(wire),
+                        None => self.seen += 1,
+                    },
+                    None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages have come around the engine so far.
+    fn taken(&self) -> u64 {
+        self.seen + self.waiting.len() as u64
     }
 
     async fn request(

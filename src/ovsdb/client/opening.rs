@@ -1,8 +1,9 @@
 //! How a session begins: from an address to the first dump, in the order of OVS's own client.
 //!
 //! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
-//! rows are there, is the lock held. May not touch any table's name but those of `_Server`, the
-//! protocol's own database (ovsdb-server(5)).
+//! rows are there, is the lock held. The first dump is asked for a few tables at a time, as one monitor,
+//! so that what others write meanwhile is told in order. May not touch any table's name but those of
+//! `_Server`, the protocol's own database (ovsdb-server(5)).
 
 use std::sync::Arc;
 
@@ -16,10 +17,11 @@ use super::heard::Heard;
 use super::link::Link;
 use super::remote::Remote;
 use super::socket;
+use super::transport::Wire;
 use crate::ovsdb::layout::{ColumnId, Layout, TableId, Wanted};
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::schema::DatabaseSchema;
-use crate::ovsdb::update::{MonitorMethod, MonitorReply};
+use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams, Updates};
 
 /// The database about databases (ovsdb-server(5)).
 pub(super) const SERVER: &str = "_Server";
@@ -39,6 +41,8 @@ pub(super) struct Resume {
     /// Whether the remote was found to be read-only: it is asked for the lock before it has to compose a
     /// dump, not after.
     pub(super) read_only: bool,
+    /// Whether everything is to be read in one piece: something did not fit before.
+    pub(super) whole: bool,
 }
 
 /// A session that can begin.
@@ -48,9 +52,17 @@ pub(super) struct Opening {
     pub(super) server: Option<Replica>,
     pub(super) schema: Arc<DatabaseSchema>,
     pub(super) layout: Arc<Layout>,
-    pub(super) first: MonitorReply,
+    pub(super) first: First,
     /// Whether the configured lock is held.
     pub(super) lock: Option<bool>,
+}
+
+/// The rows that a session begins with.
+pub(super) enum First {
+    /// What came after the last transaction of the last session.
+    Missed(MonitorReply),
+    /// Everything, to be folded in this order.
+    Everything { parts: Vec<Updates>, last_id: Uuid },
 }
 
 /// A monitor's id, as JSON text: the database's name.
@@ -85,7 +97,7 @@ pub(super) async fn open(
     if resume.read_only {
         held = lock(&mut link, config, "lock").await?;
     }
-    let first = monitor(&mut link, &layout, since).await?;
+    let first = monitor(&mut link, &layout, since, resume.whole).await?;
     // Last, so that of many clients one that can write at once becomes the one that does.
     if !resume.read_only {
         held = lock(&mut link, config, "lock").await?;
@@ -123,7 +135,7 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
     let frame = link.monitor(method.as_str(), params, Some(config.connect_timeout)).await?;
     let reply = MonitorReply::decode_message(&layout, method, &frame)?;
     let mut server = Replica::new(Arc::clone(&layout));
-    server.replace(layout, reply.updates);
+    server.replace(layout, vec![reply.updates]).map_err(|_| SessionError::Resync)?;
     Ok(Some(server))
 }
 
@@ -171,10 +183,16 @@ async fn monitor(
     link: &mut Link,
     layout: &Layout,
     since: Uuid,
-) -> Result<MonitorReply, SessionError> {
+    whole: bool,
+) -> Result<First, SessionError> {
     let mut method = MonitorMethod::MonitorCondSince;
     loop {
-        let requests = layout.monitor_requests(method != MonitorMethod::Monitor);
+        let staged = method == MonitorMethod::MonitorCondSince && since.is_nil() && !whole;
+        let requests = if staged {
+            layout.closed_requests()
+        } else {
+            layout.monitor_requests(method != MonitorMethod::Monitor)
+        };
         let (database, id) = (layout.database(), layout.database());
         // A server may take many seconds for a large dump. That it lives is seen to by probes.
         let reply = if method == MonitorMethod::MonitorCondSince {
@@ -182,16 +200,53 @@ async fn monitor(
         } else {
             link.monitor(method.as_str(), (database, id, requests), None).await
         };
-        match (reply, method.older()) {
-            (Ok(frame), _) => return Ok(MonitorReply::decode_message(layout, method, &frame)?),
+        let reply = match (reply, method.older()) {
+            (Ok(frame), _) => MonitorReply::decode_message(layout, method, &frame)?,
             (Err(SessionError::Refused { failure, .. }), Some(older))
                 if failure.error == "unknown method" =>
             {
                 method = older;
+                continue;
             }
             (Err(error), _) => return Err(error),
+        };
+        if reply.found {
+            return Ok(First::Missed(reply));
         }
+        let mut first = (vec![reply.updates], reply.last_id);
+        if staged {
+            widen(link, layout, &mut first).await?;
+        }
+        let (parts, last_id) = first;
+        return Ok(First::Everything { parts, last_id });
     }
+}
+
+/// Asks for the rows of a few tables after the other: the server composes the next ones while the last
+/// are decoded, and only their text is there at any time. All of them are one monitor, so
+/// what others write meanwhile comes as changes to the rows that are there already.
+async fn widen(
+    link: &mut Link,
+    layout: &Layout,
+    (parts, last_id): &mut (Vec<Updates>, Uuid),
+) -> Result<(), SessionError> {
+    let method = MonitorMethod::MonitorCondSince;
+    let id = layout.database();
+    let requests = layout.widenings().into_iter().map(|rows| (id, id, rows));
+    let layout_of = |_: &str| Some(layout);
+    link.calls("monitor_cond_change", requests, |wire| match wire {
+        // The only monitor by this method; that of `_Server` is of another.
+        Wire::Notification { method: name, frame }
+            if MonitorMethod::of_notification(&name) == Some(method) =>
+        {
+            let params = UpdateParams::decode_message(&layout_of, method, &frame)?;
+            parts.push(params.updates);
+            *last_id = params.last_id;
+            Ok(None)
+        }
+        Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Some(wire)),
+    })
+    .await
 }
 
 /// Asks for the configured lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); whether

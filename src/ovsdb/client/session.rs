@@ -21,7 +21,7 @@ use super::config::Config;
 use super::error::{Failure, SessionError, TRANSACTION, chain};
 use super::event::{Event, TransactError};
 use super::link::{Engine, Link, Params, Stamped};
-use super::opening::{self, Opening, Resume};
+use super::opening::{self, First, Opening, Resume};
 use super::transport::Wire;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
@@ -122,19 +122,21 @@ impl Session<'_> {
     async fn begin(
         &mut self,
         connected: Event,
-        first: crate::ovsdb::MonitorReply,
+        first: First,
         lock: Option<bool>,
     ) -> Result<(), SessionError> {
         self.tell(connected).await?;
         self.resume.layout = Some(Arc::clone(&self.layout));
-        if first.found {
-            self.tell(Event::Resumed).await?;
-            self.update(first.updates, first.last_id).await?;
-        } else {
-            self.resume.last_id = first.last_id;
-            let layout = Arc::clone(&self.layout);
-            let (updates, last_id) = (first.updates, first.last_id);
-            self.tell(Event::Snapshot { layout, updates, last_id }).await?;
+        match first {
+            First::Missed(reply) => {
+                self.tell(Event::Resumed).await?;
+                self.update(reply.updates, reply.last_id).await?;
+            }
+            First::Everything { parts, last_id } => {
+                self.resume.last_id = last_id;
+                let layout = Arc::clone(&self.layout);
+                self.tell(Event::Snapshot { layout, parts, last_id }).await?;
+            }
         }
         match lock {
             Some(held) => self.tell(Event::Lock { held }).await,

@@ -87,6 +87,7 @@ pub(super) async fn supervise(
             round.sort_by_key(|other| Some(other) != remote.as_ref());
         }
         resume.read_only = matches!(error, SessionError::ReadOnly(_));
+        resume.whole = matches!(error, SessionError::Resync);
         if error.spoils_replica() {
             resume = Resume { last_id: uuid::Uuid::nil(), ..resume };
         }

@@ -82,7 +82,7 @@ fn arbitrary(method: MonitorMethod, input: &[u8]) {
             fold(&mut replica, reply.updates);
         } else {
             let before = tables(&replica);
-            let changes = replica.replace(Arc::clone(&LAYOUT), reply.updates);
+            let changes = replica.replace(Arc::clone(&LAYOUT), vec![reply.updates]).expect("it fits");
             reported(&before, &tables(&replica), &changes);
         }
     }
@@ -153,7 +153,7 @@ fn valid(method: MonitorMethod, input: &[u8]) {
         let before = tables(&replica);
         let is_dump = message.first().is_some_and(|first| first & 0x40 != 0);
         let changes = if is_dump {
-            replica.replace(Arc::clone(&LAYOUT), dump(method, &new))
+            replica.replace(Arc::clone(&LAYOUT), vec![dump(method, &new)]).expect("a dump fits")
         } else {
             let update = model::update(method, &model, &new).to_string();
             let params = UpdateParams::decode(&LAYOUT, method, update.as_bytes());
@@ -181,7 +181,7 @@ fn dump(method: MonitorMethod, model: &Model) -> Updates {
 /// modifies.
 fn twice(dump: Updates, updates: Updates) {
     let mut replica = Replica::new(Arc::clone(&LAYOUT));
-    replica.replace(Arc::clone(&LAYOUT), dump);
+    replica.replace(Arc::clone(&LAYOUT), vec![dump]).expect("a dump fits");
     fold(&mut replica, updates);
 }
 
