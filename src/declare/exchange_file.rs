@@ -1,46 +1,23 @@
-//! The keys of `[[peering]]` that say what crosses it, and `[[route]]` of `peerings.d/*.toml`.
+//! The keys of `[[peering]]` in `peerings.d/*.toml` that say what crosses it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::exchange::{Exchange, ManualRoute, Routes, TableOf, Tables};
+use super::exchange::{Exchange, Routes, Tables};
 use super::filter::{Action, Filter, PrefixList, Rule};
-use super::model::HalfKey;
-use super::page::{Found, Page, Refused, nearest};
+use super::page::{Found, Page};
 
 /// The keys of `[[peering]]` that are read here.
 pub(super) const KEYS: [&str; 5] = ["export", "import", "max_prefixes", "routes", "route_tables"];
 const RULE_KEYS: &[&str] = &["prefix", "ge", "le", "action"];
-const ROUTE_KEYS: &[&str] = &["network", "peering", "destination", "route_table", "subnet"];
 
-const ROUTE_REFUSED: &[Refused] = &[
-    Refused {
-        key: "nexthop",
-        message: "a route's target is a peering, not an address",
-        hint: "write peering = \"to-db\", the name of a half of this network",
-    },
-    Refused {
-        key: "target",
-        message: "a route names its target by `peering`",
-        hint: "write peering = \"to-db\", the name of a half of this network",
-    },
-    Refused {
-        key: "prefix",
-        message: "a route leads to a `destination`",
-        hint: "write destination = \"10.2.0.0/24\"",
-    },
-];
-
-/// Most entries of one filter, most routes over one half: a half's record in the northbound
-/// carries them.
+/// Most entries of one filter: a half's record in the northbound carries them.
 const MAX_RULES: usize = 256;
-const MAX_ROUTES: usize = 256;
-/// Most bytes of all these together, as they are shown, for the same reason.
-const MAX_BYTES: usize = 16 << 10;
+/// Most bytes of a half's filters, tables and routes together, as they are shown: for the same
+/// reason.
+pub(super) const MAX_BYTES: usize = 16 << 10;
 /// Most tables that `route_tables` may list.
 const MAX_TABLES: usize = 64;
 /// The main route table, as `ovn-nbctl lr-route-list` prints it.
@@ -212,7 +189,7 @@ fn tables(page: &mut Page<'_>, table: &DeTable<'_>) -> Tables {
     Tables::Only(named)
 }
 
-fn table_name(page: &mut Page<'_>, key: &str, found: &Found<&str>) -> Option<Arc<str>> {
+pub(super) fn table_name(page: &mut Page<'_>, key: &str, found: &Found<&str>) -> Option<Arc<str>> {
     if found.value.is_empty() {
         page.error(
             &found.span,
@@ -224,123 +201,8 @@ fn table_name(page: &mut Page<'_>, key: &str, found: &Found<&str>) -> Option<Arc
     Some(if found.value == MAIN_TABLE { "" } else { found.value }.into())
 }
 
-/// A manual route, and where it names its half.
-pub(super) struct RouteEntry {
-    pub(super) half: HalfKey,
-    pub(super) place: std::ops::Range<usize>,
-    pub(super) route: ManualRoute,
-}
-
-/// Reads `[[route]]` of a file; `network` makes a key of a name.
-pub(super) fn read_routes(
-    page: &mut Page<'_>,
-    table: &DeTable<'_>,
-    network: impl Fn(&str) -> super::model::NetworkKey,
-) -> Vec<RouteEntry> {
-    let mut entries = Vec::new();
-    for entry in page.entries(table, "route") {
-        const WHAT: &str = "[[route]]";
-        page.refuse_unknown(entry.value, WHAT, ROUTE_KEYS, ROUTE_REFUSED);
-        let name = page.name(&entry, WHAT, "network", "\"web\"");
-        let half = page.name(&entry, WHAT, "peering", "\"to-db\"");
-        let destination = page.name(&entry, WHAT, "destination", "\"10.2.0.0/24\"");
-        let destination = destination.and_then(|text| destination_of(page, &text));
-        let table = table_of(page, entry.value);
-        let (Some(name), Some(half), Some(destination), Some(table)) =
-            (name, half, destination, table)
-        else {
-            continue;
-        };
-        entries.push(RouteEntry {
-            half: HalfKey { network: network(name.value), name: half.value.into() },
-            place: half.span,
-            route: ManualRoute { destination, table },
-        });
-    }
-    entries
-}
-
-fn destination_of(page: &mut Page<'_>, text: &Found<&str>) -> Option<IpNet> {
-    let prefix = page.prefix(text)?;
-    if prefix.prefix_len() == 0 {
-        page.error(
-            &text.span,
-            format!("{prefix} is the default route, which no peering carries"),
-            Some("name a prefix of the other network".to_owned()),
-        );
-        return None;
-    }
-    Some(prefix)
-}
-
-fn table_of(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<TableOf> {
-    let name = page.optional_name(table, "route_table");
-    let subnet = page.string(table, "subnet");
-    match (name, subnet) {
-        (Some(_), Some(subnet)) => {
-            page.error(
-                &subnet.span,
-                "[[route]] has both `route_table` and `subnet`",
-                Some("keep one: a subnet means the table that it looks up".to_owned()),
-            );
-            None
-        }
-        (Some(name), None) => table_name(page, "route_table", &name).map(TableOf::Name),
-        (None, Some(subnet)) => page.prefix(&subnet).map(TableOf::Subnet),
-        (None, None) => Some(TableOf::Name("".into())),
-    }
-}
-
-/// Hands each route to its half, which must be declared in the same file with manual routes.
-pub(super) fn place(
-    page: &mut Page<'_>,
-    entries: Vec<RouteEntry>,
-    halves: &mut [(Option<super::diagnostic::Position>, super::model::Half)],
-) {
-    let mut at: BTreeMap<HalfKey, usize> = BTreeMap::new();
-    for (position, (_, half)) in halves.iter().enumerate() {
-        at.entry(half.key.clone()).or_insert(position);
-    }
-    for RouteEntry { half: key, place, route } in entries {
-        let Some((_, half)) = at.get(&key).and_then(|at| halves.get_mut(*at)) else {
-            let names = at.keys().filter(|other| other.network == key.network);
-            let hint = match nearest(&key.name, names.map(|other| &*other.name)) {
-                Some(nearest) => format!("did you mean \"{nearest}\"?"),
-                None => "write the route into the file that declares the half".to_owned(),
-            };
-            page.error(&place, format!("no half {key} is declared in this file"), Some(hint));
-            continue;
-        };
-        let exchange = Arc::make_mut(half.exchange.get_or_insert_default());
-        let Routes::Manual(routes) = &mut exchange.routes else {
-            page.error(
-                &place,
-                format!("the half {key} makes its routes itself"),
-                Some("write routes = \"manual\" there, or remove this route".to_owned()),
-            );
-            continue;
-        };
-        if routes.contains(&route) {
-            page.error(&place, format!("the route to {route} is there already"), None);
-        }
-        routes.push(route);
-        let count = routes.len();
-        if weight(exchange) > MAX_BYTES {
-            refuse_overweight(page, &place);
-            break;
-        }
-        if count == MAX_ROUTES + 1 {
-            page.error(
-                &place,
-                format!("the half {key} has more than {MAX_ROUTES} routes"),
-                Some("cover several by a shorter prefix".to_owned()),
-            );
-        }
-    }
-}
-
 /// How much of its record in the northbound a half's terms take, in bytes.
-fn weight(exchange: &Exchange) -> usize {
+pub(super) fn weight(exchange: &Exchange) -> usize {
     let words = |filter: &Filter| filter.to_string().len();
     let routes = match &exchange.routes {
         Routes::Automatic(Tables::All) => 0,
@@ -350,7 +212,7 @@ fn weight(exchange: &Exchange) -> usize {
     words(&exchange.export) + words(&exchange.import) + routes
 }
 
-fn refuse_overweight(page: &mut Page<'_>, place: &std::ops::Range<usize>) {
+pub(super) fn refuse_overweight(page: &mut Page<'_>, place: &std::ops::Range<usize>) {
     page.error(
         place,
         format!("the filters and routes of this half take more than {MAX_BYTES} bytes"),

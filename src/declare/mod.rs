@@ -24,6 +24,7 @@ mod pins;
 mod policy_file;
 mod rejections;
 mod roll;
+mod routes_file;
 mod settings;
 mod settings_file;
 mod source;

@@ -11,6 +11,7 @@ use super::exchange_file;
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
 use super::page::{Found, Page, Refused};
 use super::rejections;
+use super::routes_file;
 
 const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
 const PEERING_KEYS: &[&str] = &[
@@ -81,9 +82,9 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
         halves.read(&mut page, &entry);
     }
     let network = |name: &str| NetworkKey::new(Arc::clone(&halves.project), name);
-    let routes = exchange_file::read_routes(&mut page, table.get_ref(), network);
+    let routes = routes_file::read(&mut page, table.get_ref(), network);
     let mut contribution = halves.contribution;
-    exchange_file::place(&mut page, routes, &mut contribution.halves);
+    routes_file::place(&mut page, routes, &mut contribution.halves);
     contribution.rejections =
         rejections::read(&mut page, table.get_ref(), &halves.project, &contribution.halves);
     let spoken = project.map(|found| (halves.project, page.position(&found.span)));

@@ -1,0 +1,152 @@
+//! `[[route]]` of `peerings.d/*.toml`: routes that name a half as their target.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use toml::de::DeTable;
+
+use super::diagnostic::Position;
+use super::exchange::{ManualRoute, Routes, TableOf};
+use super::exchange_file::{MAX_BYTES, refuse_overweight, table_name, weight};
+use super::model::{Half, HalfKey, NetworkKey};
+use super::page::{Found, Page, Refused, nearest};
+
+const KEYS: &[&str] = &["network", "peering", "destination", "route_table", "subnet"];
+
+const REFUSED: &[Refused] = &[
+    Refused {
+        key: "nexthop",
+        message: "a route's target is a peering, not an address",
+        hint: "write peering = \"to-db\", the name of a half of this network",
+    },
+    Refused {
+        key: "target",
+        message: "a route names its target by `peering`",
+        hint: "write peering = \"to-db\", the name of a half of this network",
+    },
+    Refused {
+        key: "prefix",
+        message: "a route leads to a `destination`",
+        hint: "write destination = \"10.2.0.0/24\"",
+    },
+];
+
+/// Most routes over one half: its record in the northbound carries them.
+const MAX_ROUTES: usize = 256;
+
+/// A manual route, and where it names its half.
+pub(super) struct RouteEntry {
+    pub(super) half: HalfKey,
+    pub(super) place: Range<usize>,
+    pub(super) route: ManualRoute,
+}
+
+/// Reads `[[route]]` of a file; `network` makes a key of a name.
+pub(super) fn read(
+    page: &mut Page<'_>,
+    table: &DeTable<'_>,
+    network: impl Fn(&str) -> NetworkKey,
+) -> Vec<RouteEntry> {
+    let mut entries = Vec::new();
+    for entry in page.entries(table, "route") {
+        const WHAT: &str = "[[route]]";
+        page.refuse_unknown(entry.value, WHAT, KEYS, REFUSED);
+        let name = page.name(&entry, WHAT, "network", "\"web\"");
+        let half = page.name(&entry, WHAT, "peering", "\"to-db\"");
+        let destination = page.name(&entry, WHAT, "destination", "\"10.2.0.0/24\"");
+        let destination = destination.and_then(|text| destination_of(page, &text));
+        let table = table_of(page, entry.value);
+        let (Some(name), Some(half), Some(destination), Some(table)) =
+            (name, half, destination, table)
+        else {
+            continue;
+        };
+        entries.push(RouteEntry {
+            half: HalfKey { network: network(name.value), name: half.value.into() },
+            place: half.span,
+            route: ManualRoute { destination, table },
+        });
+    }
+    entries
+}
+
+fn destination_of(page: &mut Page<'_>, text: &Found<&str>) -> Option<IpNet> {
+    let prefix = page.prefix(text)?;
+    if prefix.prefix_len() == 0 {
+        page.error(
+            &text.span,
+            format!("{prefix} is the default route, which no peering carries"),
+            Some("name a prefix of the other network".to_owned()),
+        );
+        return None;
+    }
+    Some(prefix)
+}
+
+fn table_of(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<TableOf> {
+    let name = page.optional_name(table, "route_table");
+    let subnet = page.string(table, "subnet");
+    match (name, subnet) {
+        (Some(_), Some(subnet)) => {
+            page.error(
+                &subnet.span,
+                "[[route]] has both `route_table` and `subnet`",
+                Some("keep one: a subnet means the table that it looks up".to_owned()),
+            );
+            None
+        }
+        (Some(name), None) => table_name(page, "route_table", &name).map(TableOf::Name),
+        (None, Some(subnet)) => page.prefix(&subnet).map(TableOf::Subnet),
+        (None, None) => Some(TableOf::Name("".into())),
+    }
+}
+
+/// Hands each route to its half, which must be declared in the same file with manual routes.
+pub(super) fn place(
+    page: &mut Page<'_>,
+    entries: Vec<RouteEntry>,
+    halves: &mut [(Option<Position>, Half)],
+) {
+    let mut at: BTreeMap<HalfKey, usize> = BTreeMap::new();
+    for (position, (_, half)) in halves.iter().enumerate() {
+        at.entry(half.key.clone()).or_insert(position);
+    }
+    for RouteEntry { half: key, place, route } in entries {
+        let Some((_, half)) = at.get(&key).and_then(|at| halves.get_mut(*at)) else {
+            let names = at.keys().filter(|other| other.network == key.network);
+            let hint = match nearest(&key.name, names.map(|other| &*other.name)) {
+                Some(nearest) => format!("did you mean \"{nearest}\"?"),
+                None => "write the route into the file that declares the half".to_owned(),
+            };
+            page.error(&place, format!("no half {key} is declared in this file"), Some(hint));
+            continue;
+        };
+        let exchange = Arc::make_mut(half.exchange.get_or_insert_default());
+        let Routes::Manual(routes) = &mut exchange.routes else {
+            page.error(
+                &place,
+                format!("the half {key} makes its routes itself"),
+                Some("write routes = \"manual\" there, or remove this route".to_owned()),
+            );
+            continue;
+        };
+        if routes.contains(&route) {
+            page.error(&place, format!("the route to {route} is there already"), None);
+        }
+        routes.push(route);
+        let count = routes.len();
+        if weight(exchange) > MAX_BYTES {
+            refuse_overweight(page, &place);
+            break;
+        }
+        if count == MAX_ROUTES + 1 {
+            page.error(
+                &place,
+                format!("the half {key} has more than {MAX_ROUTES} routes"),
+                Some("cover several by a shorter prefix".to_owned()),
+            );
+        }
+    }
+}
