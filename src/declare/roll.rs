@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::book::{Book, Changed};
 use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey, RouterRef};
 
@@ -65,11 +67,18 @@ impl<T> Said<'_, T> {
 trait Shared {
     /// Whether both mean the same; words for people may differ.
     fn agrees(&self, other: &Self) -> bool;
+
+    /// Which of those that agree counts: the greatest; of equal ones the first host's.
+    fn weight(&self) -> Option<Timestamp>;
 }
 
 impl Shared for Network {
     fn agrees(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn weight(&self) -> Option<Timestamp> {
+        None
     }
 }
 
@@ -79,6 +88,15 @@ impl Shared for Half {
             && self.configured_status == other.configured_status
             && self.exchange == other.exchange
     }
+
+    /// Who asks again last counts: a host whose files are older takes no renewal back.
+    fn weight(&self) -> Option<Timestamp> {
+        self.requested
+    }
+}
+
+fn weightiest<'a, T: Shared>(values: impl Iterator<Item = &'a T>) -> Option<&'a T> {
+    values.reduce(|best, next| if next.weight() > best.weight() { next } else { best })
 }
 
 impl Roll {
@@ -108,7 +126,7 @@ impl Roll {
     }
 
     /// A half; of several that differ, one with the target that is linked, if possible under the
-    /// terms that stand.
+    /// terms that stand; of several that agree, the one that was asked for last.
     #[must_use]
     pub fn half(
         &self,
@@ -139,10 +157,11 @@ impl Roll {
         all.extend(own.map(|own| (&self.host, own)));
         all.sort_by_key(|(host, _)| *host);
         let (_, first) = *all.first()?;
-        if all.iter().all(|(_, value)| value.agrees(first)) {
-            return Some(Said { value: first, dispute: None });
+        let values = || all.iter().map(|(_, value)| *value);
+        if values().all(|value| value.agrees(first)) {
+            return Some(Said { value: weightiest(values()).unwrap_or(first), dispute: None });
         }
-        let standing = all.iter().map(|(_, value)| *value).find(|value| stands(value));
+        let standing = weightiest(values().filter(|value| stands(value)));
         let hosts = all.iter().map(|(host, _)| Arc::clone(host)).collect();
         let dispute = Some(Dispute { hosts, stands: standing.is_some() });
         Some(Said { value: standing.unwrap_or(first), dispute })
