@@ -32,6 +32,11 @@ impl History {
         self.ended.keys()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ended.len()
+    }
+
     /// Those of one project.
     pub(super) fn of_project(&self, project: &str) -> impl Iterator<Item = &HalfKey> {
         let first = HalfKey { network: NetworkKey::new(project, ""), name: "".into() };

@@ -11,7 +11,7 @@ use crate::declare::{
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
-use crate::peering::{Ground, Local, Node, Resolved, Resolver, Standing};
+use crate::peering::{Ground, Local, Node, Request, Resolved, Resolver, Standing, Waiting};
 use crate::program::{self, Base, Entries, RegistrationDiff, RowDiff};
 use crate::view::Reason;
 
@@ -185,7 +185,18 @@ impl State {
         let past = recorded.filter(same).or(noted.filter(same)).map(|past| past.since);
         let expired = verdict.lasting.expired.filter(|_| verdict.standing == Standing::Expired);
         let since = expired.or(past).unwrap_or(now);
-        let record = HalfRecord::new(target, state, since, was_linked, verdict.lasting);
+        let mut lasting = verdict.lasting;
+        if verdict.standing.is_set_aside() {
+            let before = match (recorded, noted) {
+                (Some(record), Some(noted)) if record.state != noted.state => Some(noted),
+                (record, noted) => record.or(noted),
+            };
+            let expired = before.and_then(|before| before.lasting.expired);
+            let waiting = Waiting { pending: None, expired };
+            let requested = said.value.requested;
+            lasting.expired = Request::judge(requested, waiting, None, now).expired();
+        }
+        let record = HalfRecord::new(target, state, since, was_linked, lasting);
         self.noted.insert(half.clone(), record);
     }
 

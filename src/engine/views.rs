@@ -97,7 +97,10 @@ impl Engine {
         self.tell_states();
         let book = &self.state.roll.book;
         let halves = if self.northbound.is_some() {
-            self.notices.states().clone()
+            let mut halves = self.notices.states().clone();
+            let ended = self.state.history.len();
+            halves.extend((ended != 0).then_some((State::Deleted, ended)));
+            halves
         } else {
             let waiting = Some(book.count()).filter(|count| *count != 0);
             waiting.map(|count| (State::Provisioning, count)).into_iter().collect()

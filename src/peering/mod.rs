@@ -30,4 +30,5 @@ pub use network::{Networks, Node};
 pub use newer::Newer;
 pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 pub use pair::{end_of, key_of_end};
+pub use request::{Request, Waiting};
 pub use resolver::{Ground, Resolved, Resolver};

@@ -35,6 +35,14 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether another half counts in its place, or hosts differ about it: then nobody judges it as a
+    /// request, and one that expired stays so.
+    #[must_use]
+    pub fn is_set_aside(self) -> bool {
+        self == Self::Failed(Reason::PeeringConflict)
+            || self == Self::Failed(Reason::ConflictingDeclarations)
+    }
+
     /// As it is recorded.
     #[must_use]
     pub fn recorded(self) -> RecordedState {
