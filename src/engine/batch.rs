@@ -10,6 +10,7 @@ use crate::northbound::{Id, Northbound};
 use crate::program::Transaction;
 
 use super::state::{Patch, State, Unit, UnitChanges};
+use super::takeover::scattered;
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +47,11 @@ impl Batch {
         role: Role,
     ) -> Self {
         let mut batch = Self { role, ..Self::default() };
+        let from = batch.place(state, most_groups);
         while batch.groups < most_groups {
-            let Some(unit) = state.dirty.pop_first() else { break };
+            let next = from.as_ref().and_then(|from| state.dirty.range(from..).next());
+            let Some(unit) = next.or(state.dirty.first()).cloned() else { break };
+            state.dirty.remove(&unit);
             let before = batch.units.len();
             batch.take_group(unit, state, northbound);
             if batch.units.len() > before {
@@ -55,6 +59,16 @@ impl Batch {
             }
         }
         batch
+    }
+
+    /// Where to begin. Standbys with the same files begin at different places: of two that insert the
+    /// same registration one is refused, and with it all that it sent.
+    fn place(&self, state: &State, most_groups: usize) -> Option<Unit> {
+        let many =
+            u64::try_from(state.dirty.len()).ok().filter(|_| state.dirty.len() > most_groups)?;
+        let place = scattered(state.roll.host()).checked_rem(many)?;
+        let place = usize::try_from(place).ok().filter(|_| self.role == Role::Standby)?;
+        state.dirty.iter().nth(place).cloned()
     }
 
     /// The transaction; none if nothing differs.

@@ -15,6 +15,7 @@ mod progress;
 mod shown;
 mod startup;
 mod state;
+mod submit;
 mod takeover;
 mod troubles;
 mod views;
@@ -129,6 +130,10 @@ impl Engine {
         self.writer.wake(&mut self.state, now);
         self.resolve(now);
         self.watch_holder(now);
+        if self.takeover.takes(now.since_start) {
+            self.wants_lock = true;
+            self.notices.takeover();
+        }
     }
 
     /// Whether the lock is to be taken from a holder that is silent.
@@ -136,16 +141,13 @@ impl Engine {
         std::mem::take(&mut self.wants_lock)
     }
 
-    pub(super) fn watch_holder(&mut self, now: Now) {
+    /// Notes whether the holder of the lock has something to do.
+    fn watch_holder(&mut self, now: Now) {
         if self.writer.role != Some(Role::Standby) || !self.connection.synced {
             self.takeover.rest();
             return;
         }
         self.takeover.watch(self.writer.waits_for_holder(), now.since_start);
-        if self.takeover.is_due(now.since_start) {
-            self.wants_lock = true;
-            self.notices.takeover();
-        }
     }
 
     /// Whether the replica does not fit the server's updates: the client must read anew.
@@ -156,7 +158,8 @@ impl Engine {
     /// The next moment at which something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline());
+        let awaits = self.writer.under_way.is_some();
+        let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline(awaits));
         let deadlines = deadlines.chain(self.lifetime());
         deadlines.min_by_key(|deadline| deadline.at)
     }
@@ -195,6 +198,9 @@ impl Engine {
             ovsdb::Event::Resumed => self.synced(),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Lock { held } => {
+                if self.writer.role == Some(Role::Active) && !held {
+                    self.takeover.grow(now.since_start);
+                }
                 self.connection.active = held;
                 self.writer.take_role(held, &mut self.state);
                 self.notices.lock(held);

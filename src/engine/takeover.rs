@@ -4,32 +4,61 @@
 //! until the server finds out, which may take minutes. A standby sees it sooner: what it found to
 //! differ is not mended. While there is nothing to mend, a silent holder does no harm and is left
 //! alone. What the lock's loser still had under way fails, as every write asserts the lock.
+//!
+//! Of many standbys one shall do it, and none where the server is slow instead of the holder. So
+//! whoever has lost patience first asks the server for a sign of life. Its answer comes after all
+//! that the holder has done until then, and tells how long things take there at present. Where that
+//! is long, as while many hosts read a large northbound at once, patience grows; else the standbys
+//! have their turns, one after the other, in an order that all of them know. Whatever is mended
+//! meanwhile begins it all anew.
 
 use std::time::Duration;
+
+use crate::declare::Host;
 
 use super::Deadline;
 
 /// How long something may stay to be mended while the northbound stands still.
 const PATIENCE: Duration = Duration::from_millis(1000);
-/// Standbys differ in patience by less than this, so that not all of them take the lock at once.
-const SPREAD_MS: u64 = 500;
-/// Patience doubles each time that a new holder changed nothing: something else is wrong then.
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
+/// A turn, in which a host takes the lock and shows that it writes. It is longer where the server
+/// is slow.
+const TURN: Duration = Duration::from_millis(200);
+/// So many round trips to the server make a turn: two to take the lock, one to write, and as many
+/// to spare.
+const ROUND_TRIPS: u32 = 6;
+/// Patience doubles each time that the server is slow, and that the lock is taken, by this host or
+/// from it: something else may be wrong then, such as hosts that differ in their policy.
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
+/// Patience is short again once nothing of that was the case for so many times its length.
+const CALM: u32 = 20;
 
 #[derive(Debug)]
 pub(super) struct Takeover {
-    first_patience: Duration,
     patience: Duration,
     /// Since when nothing of what is to be mended has been.
     since: Option<Duration>,
+    step: Step,
+    /// When patience last grew.
+    grown: Option<Duration>,
+    /// Thousandths of a turn that this host is late: of hosts that have declared nothing yet none
+    /// knows, and all of them have the same turn.
+    spread: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Patience lasts.
+    Patient,
+    /// The server was asked at that moment whether it lives.
+    Asked(Duration),
+    /// It lives; the turn of this host comes at that moment.
+    Queued(Duration),
 }
 
 impl Takeover {
     pub(super) fn new(host: &str) -> Self {
-        let sum = |sum: u64, byte: u8| sum.wrapping_mul(31).wrapping_add(byte.into());
-        let spread = host.bytes().fold(7, sum) % SPREAD_MS;
-        let first_patience = PATIENCE + Duration::from_millis(spread);
-        Self { first_patience, patience: first_patience, since: None }
+        let spread = u32::try_from(scattered(host) % 1000).unwrap_or(0);
+        Self { patience: PATIENCE, since: None, step: Step::Patient, grown: None, spread }
     }
 
     /// Whether there is something to be mended by whoever holds the lock.
@@ -38,68 +67,199 @@ impl Takeover {
             self.since.get_or_insert(now);
         } else {
             self.rest();
-            self.patience = self.first_patience;
+        }
+        if self.grown.is_some_and(|grown| grown + self.patience * CALM <= now) {
+            self.grown = None;
+            self.patience = PATIENCE;
         }
     }
 
     /// The holder is at work.
     pub(super) fn progress(&mut self, now: Duration) {
-        if let Some(since) = &mut self.since {
-            *since = now;
-        }
+        self.since = self.since.map(|_| now);
+        self.step = Step::Patient;
     }
 
     /// Nobody can tell at present, or there is nothing to tell.
     pub(super) fn rest(&mut self) {
         self.since = None;
+        self.step = Step::Patient;
     }
 
-    pub(super) fn deadline(&self) -> Option<Deadline> {
-        let at = self.since? + self.patience;
-        Some(Deadline { at, why: "the holder of the lock is silent" })
+    /// The lock was taken from this host, or there is another reason to be slower.
+    pub(super) fn grow(&mut self, now: Duration) {
+        self.grown = Some(now);
+        self.patience = (self.patience * 2).min(MOST_PATIENCE);
     }
 
-    /// Whether to take the lock now.
-    pub(super) fn is_due(&mut self, now: Duration) -> bool {
-        let due = self.deadline().is_some_and(|deadline| deadline.at <= now);
-        if due {
-            self.since = Some(now);
-            self.patience = (self.patience * 2).min(MOST_PATIENCE);
+    /// When to act next. While this host waits for an answer that is a sign of life in itself,
+    /// nothing has to be asked.
+    pub(super) fn deadline(&self, awaits_answer: bool) -> Option<Deadline> {
+        let at = match self.step {
+            Step::Patient => self.since.filter(|_| !awaits_answer).map(|it| it + self.patience),
+            Step::Asked(_) => None,
+            Step::Queued(until) => Some(until),
+        };
+        Some(Deadline { at: at?, why: "the holder of the lock is silent" })
+    }
+
+    /// Whether to ask the server now; it is asked then.
+    pub(super) fn asks(&mut self, now: Duration) -> bool {
+        let lost = |since: Duration| since + self.patience <= now;
+        let asks = self.step == Step::Patient && self.since.is_some_and(lost);
+        if asks {
+            self.step = Step::Asked(now);
         }
-        due
+        asks
     }
+
+    /// The server has answered. So many hosts have their turn before this one.
+    pub(super) fn answered(&mut self, before: usize, now: Duration) {
+        let Step::Asked(asked) = self.step else { return };
+        let trips = now.saturating_sub(asked) * ROUND_TRIPS;
+        if trips > self.patience && self.patience < MOST_PATIENCE {
+            self.since = Some(now);
+            self.step = Step::Patient;
+            self.grow(now);
+            return;
+        }
+        let before = u32::try_from(before).unwrap_or(u32::MAX);
+        let turn = trips.max(TURN);
+        let wait = turn.saturating_mul(before) + turn * self.spread / 1000;
+        self.step = Step::Queued(now + trips + wait);
+    }
+
+    /// Whether to take the lock now; it is taken then.
+    pub(super) fn takes(&mut self, now: Duration) -> bool {
+        let takes = matches!(self.step, Step::Queued(until) if until <= now);
+        if takes {
+            self.since = Some(now);
+            self.step = Step::Patient;
+            self.grow(now);
+        }
+        takes
+    }
+}
+
+/// How many of these hosts have their turn before `own`. The order is a scattered one: hosts of one
+/// rack, which may all be down, seldom follow one another in it.
+pub(super) fn turns_before<'a>(hosts: impl Iterator<Item = &'a Host>, own: &Host) -> usize {
+    hosts.filter(|host| (scattered(host), *host) < (scattered(own), own)).count()
+}
+
+/// A number for each host that neighbours do not share: FNV-1a, and a mixing step for names that differ
+/// in their last digit.
+pub(super) fn scattered(host: &str) -> u64 {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = host.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mixed ^ (mixed >> 32)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const fn ms(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
     }
 
+    fn punctual() -> Takeover {
+        Takeover { spread: 0, ..Takeover::new("hv1") }
+    }
+
+    fn due(takeover: &Takeover) -> Option<Duration> {
+        takeover.deadline(false).map(|deadline| deadline.at)
+    }
+
+    /// Waits in vain, is answered after `trip`, and has its turn: how long that takes.
+    fn patience(
+        takeover: &mut Takeover,
+        from: Duration,
+        trip: Duration,
+        before: usize,
+    ) -> Duration {
+        takeover.watch(true, from);
+        let asks = due(takeover).expect("it loses patience");
+        assert!(!takeover.asks(asks - ms(1)) && takeover.asks(asks) && !takeover.asks(asks));
+        assert_eq!(due(takeover), None, "an answer is awaited");
+        takeover.answered(before, asks + trip);
+        let takes = due(takeover).expect("its turn comes");
+        assert!(!takeover.takes(takes - ms(1)) && takeover.takes(takes));
+        takes - from
+    }
+
     #[test]
     fn a_silent_holder_is_replaced_and_a_busy_one_is_not() {
-        let mut takeover = Takeover::new("hv1");
-        let patience = takeover.patience;
-        assert!(patience >= PATIENCE && patience < PATIENCE + ms(SPREAD_MS));
+        let mut takeover = punctual();
         takeover.watch(true, ms(0));
-        takeover.watch(true, ms(900));
-        assert!(!takeover.is_due(ms(900)));
         takeover.progress(ms(900));
-        assert!(!takeover.is_due(patience));
-        assert!(takeover.is_due(patience + ms(900)));
-        assert!(!takeover.is_due(patience + ms(901)));
-        let next = takeover.deadline().expect("it still waits").at;
-        assert_eq!(next, patience + ms(900) + 2 * patience);
+        assert!(!takeover.asks(ms(1000)));
+        assert!(takeover.asks(ms(1900)));
+        takeover.progress(ms(1950));
+        takeover.answered(0, ms(2000));
+        assert_eq!(due(&takeover), Some(ms(2950)), "the answer to an earlier question");
+        assert!(takeover.asks(ms(2950)));
+        takeover.answered(0, ms(2960));
+        takeover.progress(ms(2961));
+        assert!(!takeover.takes(ms(9999)));
+        takeover.rest();
+        assert_eq!(patience(&mut takeover, ms(20_000), ms(1), 0), ms(1007));
+    }
+
+    #[test]
+    fn hosts_have_turns_which_are_longer_where_the_server_is_slow() {
+        for (trip, before, taken) in [(1, 0, 1007), (1, 3, 1607), (100, 0, 1700), (100, 2, 2900)] {
+            assert_eq!(patience(&mut punctual(), ms(5), ms(trip), before), ms(taken));
+        }
+        let mut takeover = punctual();
+        takeover.watch(true, ms(0));
+        for (asks, answer) in [(1000, 1500), (3500, 4000)] {
+            assert!(takeover.asks(ms(asks)), "a slow server makes patient");
+            takeover.answered(0, ms(answer));
+        }
+        assert!(takeover.asks(ms(8000)), "and no more than it is slow");
+        takeover.answered(0, ms(8500));
+        assert_eq!(due(&takeover), Some(ms(8500 + 3000)));
+        let mut late = Takeover { spread: 500, ..punctual() };
+        assert_eq!(patience(&mut late, ms(0), ms(1), 2), ms(1007 + 400 + 100));
+        let hosts: Vec<Host> = (1..=50).map(|n| format!("hv{n:02}").into()).collect();
+        let turns: Vec<usize> = hosts.iter().map(|own| turns_before(hosts.iter(), own)).collect();
+        assert_eq!(turns.iter().copied().collect::<BTreeSet<_>>(), (0..50).collect());
+        let close = turns.windows(2).filter(|turns| turns[0].abs_diff(turns[1]) == 1).count();
+        assert!(close < 5, "neighbours stay neighbours: {turns:?}");
+        assert_eq!(
+            turns_before(hosts.iter(), &"hv99".into()),
+            turns_before(hosts.iter(), &"hv99".into())
+        );
+    }
+
+    #[test]
+    fn patience_grows_where_it_helps_nothing_and_is_short_again_after_a_calm() {
+        let mut takeover = punctual();
+        let mut now = ms(0);
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            let taken = patience(&mut takeover, now, ms(0), 0);
+            assert_eq!(taken, Duration::from_secs(expected));
+            now += taken;
+            takeover.watch(false, now);
+        }
+        now += MOST_PATIENCE * CALM;
+        takeover.watch(false, now);
+        assert_eq!(patience(&mut takeover, now, ms(0), 0), PATIENCE);
+        takeover.grow(now);
+        takeover.rest();
+        assert_eq!(patience(&mut takeover, now, ms(0), 0), 4 * PATIENCE);
     }
 
     #[test]
     fn where_nothing_waits_nobody_hurries() {
-        let mut takeover = Takeover::new("hv1");
+        let mut takeover = punctual();
         takeover.watch(false, ms(0));
         takeover.progress(ms(1));
-        assert_eq!(takeover.deadline(), None);
-        assert!(!takeover.is_due(ms(1_000_000)));
+        assert_eq!(due(&takeover), None);
+        assert!(!takeover.asks(ms(1_000_000)) && !takeover.takes(ms(1_000_000)));
     }
 }

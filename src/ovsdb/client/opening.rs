@@ -261,7 +261,8 @@ pub(super) async fn lock(
         locked: bool,
     }
     let Some(name) = &config.lock else { return Ok(None) };
-    match link.call(method, [name], Some(config.connect_timeout)).await {
+    // To give up now would have the server compose a dump once more; probes see whether it lives.
+    match link.call(method, [name], None).await {
         Ok(Reply { locked }) => Ok(Some(locked)),
         Err(SessionError::Refused { failure, .. }) if failure.to_string().contains("read only") => {
             Err(SessionError::ReadOnly(failure))

@@ -1,0 +1,193 @@
+//! What is sent next, and what becomes of it.
+//!
+//! One transaction is under way at the most: hosts that are forgotten, tags that are put back, or a
+//! batch of units; and where nothing is to be sent, a standby's question whether the server lives.
+
+use std::collections::BTreeSet;
+
+use crate::declare::PeeringKey;
+use crate::northbound::{Id, Northbound, UnitId};
+use crate::now::Now;
+use crate::ovsdb::{OperationResult, TransactError};
+use crate::program;
+
+use super::batch::{Batch, Role};
+use super::state::{State, Unit};
+use super::takeover::turns_before;
+use super::writer::{Submission, Work};
+use super::{Engine, hosts};
+
+impl Engine {
+    /// The next transaction to be sent; none while one is under way or there is nothing to write.
+    pub fn poll(&mut self, now: Now) -> Option<Submission> {
+        let submission = self.write();
+        self.watch_holder(now);
+        submission.or_else(|| self.ask(now))
+    }
+
+    fn write(&mut self) -> Option<Submission> {
+        let may_write = self.connection.synced && self.state.begun;
+        let role = self.writer.free().filter(|_| may_write)?;
+        let northbound = self.northbound.take()?;
+        let submission = self
+            .write_forgetting(&northbound)
+            .or_else(|| self.write_tags(role))
+            .or_else(|| self.write_batch(role, &northbound));
+        self.northbound = Some(northbound);
+        self.counters.transactions += u64::from(submission.is_some());
+        submission
+    }
+
+    fn write_forgetting(&mut self, northbound: &Northbound) -> Option<Submission> {
+        let hosts = std::mem::take(&mut self.writer.forgotten);
+        let operations = hosts::forget(hosts.iter(), northbound);
+        (!operations.is_empty()).then(|| self.writer.submission(Work::Hosts(hosts), operations))
+    }
+
+    fn write_tags(&mut self, role: Role) -> Option<Submission> {
+        if role == Role::Standby || self.state.dirty.is_empty() {
+            return None;
+        }
+        let untagged = self.writer.take_untagged();
+        if untagged.is_empty() {
+            return None;
+        }
+        let operations = program::tag_registrations(untagged.iter().map(Id::of_network));
+        let units = untagged.into_iter().map(Unit::Network).collect();
+        Some(self.writer.submission(Work::Units(units, 1), operations))
+    }
+
+    fn write_batch(&mut self, role: Role, northbound: &Northbound) -> Option<Submission> {
+        if self.state.dirty.is_empty() {
+            return None;
+        }
+        let batch = Batch::gather(&mut self.state, northbound, self.writer.most_groups, role);
+        let compared = batch.units.len() + batch.clean.len() + batch.parked.len();
+        self.counters.peerings_compared += compared as u64;
+        self.troubles.clean(&batch.clean);
+        self.note_clean(&batch.clean, northbound);
+        self.notices.pairs(pairs(&batch.parked));
+        self.writer.parked.extend(batch.parked.iter().cloned());
+        let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
+        self.notices.pairs(acted);
+        let (units, groups) = (batch.units.clone(), batch.groups);
+        let transaction = batch.transaction(northbound)?;
+        for unit in &units {
+            self.writer.retry(unit);
+            let id = id_of(unit, &self.state);
+            if let Some(drifted) = id.filter(|id| self.writer.suspects.remove(id)) {
+                self.counters.drift_repaired += 1;
+                self.notices.drift(drifted);
+            }
+        }
+        self.notices.pairs(pairs(&units));
+        Some(self.writer.submission(Work::Units(units, groups), transaction.operations()))
+    }
+
+    /// Units that are as they shall be: a link among them is committed.
+    fn note_clean(&mut self, units: &BTreeSet<Unit>, northbound: &Northbound) {
+        for unit in units {
+            self.writer.rest(unit);
+            if let Some(id) = id_of(unit, &self.state) {
+                self.writer.suspects.remove(&id);
+            }
+            if let Unit::Pair(pair) = unit
+                && self.state.resolver.link(pair).is_some()
+            {
+                self.progress.committed(pair, northbound.nb_cfg());
+                self.notices.pair(pair.clone());
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Now) -> Option<Submission> {
+        let asks = self.writer.under_way.is_none() && self.takeover.asks(now.since_start);
+        asks.then(|| self.writer.submission(Work::Question, Vec::new()))
+    }
+
+    pub(super) fn transacted(
+        &mut self,
+        id: u64,
+        result: Result<Vec<OperationResult>, TransactError>,
+        now: Now,
+    ) {
+        let Some(done) = self.writer.under_way.take_if(|under_way| under_way.id == id) else {
+            return;
+        };
+        match (done.work, result) {
+            (Work::Question, result) => {
+                if result.is_ok() {
+                    let roll = &self.state.roll;
+                    let before = turns_before(roll.hosts().keys(), roll.host());
+                    self.takeover.answered(before, now.since_start);
+                }
+            }
+            (Work::Hosts(_), Ok(_)) => self.written(&BTreeSet::new()),
+            (Work::Hosts(hosts), Err(error)) => {
+                self.failed(&error, &BTreeSet::new(), now);
+                if error.is_retryable() {
+                    self.writer.forgotten.extend(hosts);
+                    self.writer.pause(now);
+                }
+            }
+            (Work::Units(units, groups), result) => {
+                self.notices.pairs(pairs(&units));
+                // Compared once more in any case: only what the northbound holds counts.
+                self.state.dirty.extend(units.iter().cloned());
+                match result {
+                    Ok(_) => self.written(&units),
+                    Err(error) => self.units_failed(units, groups, &error, now),
+                }
+            }
+        }
+    }
+
+    fn written(&mut self, units: &BTreeSet<Unit>) {
+        self.writer.succeeded();
+        let writer = &self.writer;
+        self.troubles.written(units, |unit| writer.refusal(unit).is_some());
+    }
+
+    fn failed(&mut self, error: &TransactError, units: &BTreeSet<Unit>, now: Now) {
+        self.counters.transactions_failed += 1;
+        if self.troubles.note(error, units, now.wall) {
+            self.notices.transaction_failed(error);
+        }
+    }
+
+    fn units_failed(
+        &mut self,
+        units: BTreeSet<Unit>,
+        groups: usize,
+        error: &TransactError,
+        now: Now,
+    ) {
+        self.failed(error, &units, now);
+        if error.is_retryable() {
+            self.writer.pause(now);
+        } else if groups > 1 && !error.is_forbidden() {
+            self.writer.most_groups = (groups / 2).max(1);
+        } else if !self.writer.suspect_names(&units, error) {
+            for unit in units {
+                self.state.dirty.remove(&unit);
+                self.writer.refuse(unit, error, now);
+            }
+        }
+    }
+}
+
+fn pairs(units: &BTreeSet<Unit>) -> impl Iterator<Item = PeeringKey> {
+    units.iter().filter_map(|unit| match unit {
+        Unit::Pair(pair) => Some(pair.clone()),
+        Unit::Network(_) | Unit::Orphan(_) => None,
+    })
+}
+
+/// The unit of rows that a unit is compared with; none of a pair that nobody declares any more.
+fn id_of(unit: &Unit, state: &State) -> Option<UnitId> {
+    match unit {
+        Unit::Orphan(orphan) => Some(*orphan),
+        Unit::Pair(key) => state.resolver.id(key).map(UnitId::Peering),
+        Unit::Network(key) => Some(UnitId::Network(Id::of_network(key))),
+    }
+}
