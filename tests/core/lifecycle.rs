@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use ovn_peerd::declare::{AddressSpace, Quotas, Settings};
+use ovn_peerd::declare::{AddressSpace, Directory, Quotas, Settings};
 use ovn_peerd::view::{HalfView, Reason, State};
 
 use crate::random::routed_prefixes;
-use crate::world::{World, moment};
+use crate::world::{World, moment, source};
 
 const DAY: i64 = 24 * 3600;
 const HOUR: i64 = 3600;
@@ -232,6 +232,48 @@ fn the_engine_wakes_in_time_and_not_before() {
     assert_eq!(world.engine.deadline(), None);
 }
 
+/// Whatever else waits: what is due is found in an order, and nothing is walked.
+#[test]
+fn expiry_and_history_cost_what_is_due() {
+    let costs = |halves: usize| {
+        let mut world = with(|settings| {
+            settings.policy.request_expiry = Some(SignedDuration::from_secs(10_000));
+            settings.policy.history = SignedDuration::from_secs(10_000);
+        });
+        // Asked for, and later withdrawn, one after the other.
+        let targets = 10..10 + halves;
+        let mut all = Vec::new();
+        for declared in [Some(true), None] {
+            for target in targets.clone() {
+                world.pass(1);
+                declare(&mut world, 0, target, declared);
+                world.settle();
+            }
+            world.pass(10_000 - i64::try_from(halves).unwrap() - 1);
+            world.settle();
+            for step in 0..3 {
+                let before = world.engine.counters();
+                world.pass(1);
+                let transactions = world.settle();
+                let after = world.engine.counters();
+                let resolved = after.peerings_resolved - before.peerings_resolved;
+                let compared = after.peerings_compared - before.peerings_compared;
+                all.push((declared, step, transactions, resolved, compared));
+            }
+            world.pass(10_000);
+            world.settle();
+        }
+        all
+    };
+    let few = costs(10);
+    assert!(
+        few.iter().all(|(_, step, transactions, ..)| *transactions == usize::from(*step != 0)),
+        "{few:?}"
+    );
+    assert!(few.iter().all(|(.., resolved, compared)| resolved + compared <= 8), "{few:?}");
+    assert_eq!(costs(200), few);
+}
+
 #[test]
 fn a_clock_that_jumps_expires_nothing_twice_and_revives_nothing() {
     let mut world = in_state("expired");
@@ -245,6 +287,37 @@ fn a_clock_that_jumps_expires_nothing_twice_and_revives_nothing() {
     act(&mut world, Wait(30 * DAY));
     let expired = asked + SignedDuration::from_hours(7 * 24);
     assert_eq!(view(&world, 0, 1).unwrap().since, Some(expired));
+}
+
+#[test]
+fn a_second_half_for_the_same_network_renews_nothing() {
+    let mut world = in_state("expired");
+    let half = |name: &str, rest: &str| {
+        format!(
+            "[[peering]]\nname = \"{name}\"\nnetwork = \"n\"\ntarget_project = \"p1\"\ntarget_network = \"n\"\n{rest}"
+        )
+    };
+    let read = |world: &mut World, halves: &[String]| {
+        let text = format!("project = \"p0\"\n{}", halves.concat());
+        world.read(source(Directory::Peerings, 0, text));
+        world.settle();
+        world.settle();
+        let shown = |it: HalfView| (it.name, (it.state, it.reason));
+        world.engine.list().into_iter().map(shown).collect::<BTreeMap<_, _>>()
+    };
+    let (first, second) = (half("to-1", ""), half("again", ""));
+    let shown = read(&mut world, &[first.clone(), second.clone()]);
+    assert_eq!(shown["again"].0, State::PendingPeer);
+    assert_eq!(shown["to-1"], (State::Failed, Some(Reason::PeeringConflict)));
+    let shown = read(&mut world, std::slice::from_ref(&first));
+    assert_eq!(shown["to-1"].0, State::Expired, "{shown:?}");
+    // Asked again while the other one counted: that is a renewal.
+    read(&mut world, &[first, second]);
+    world.pass(60);
+    let renewed = half("to-1", &format!("requested = {}\n", moment(world.seconds)));
+    read(&mut world, &[renewed.clone(), half("again", "")]);
+    world.pass(60);
+    assert_eq!(read(&mut world, &[renewed])["to-1"].0, State::PendingPeer);
 }
 
 #[test]

@@ -14,6 +14,7 @@
 )]
 
 mod database;
+mod fleet;
 mod golden;
 mod hosts;
 mod house;
