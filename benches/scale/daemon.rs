@@ -1,5 +1,6 @@
 //! The daemon under test: its directory, its files, its process, its control socket.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ovn_peerd::view::{State, StatusView};
 
-use super::plan::Plan;
+use super::plan::{Plan, Share};
 use super::server::program;
 use super::wire::Connection;
 
@@ -28,27 +29,42 @@ const FINE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(crate) struct Site {
     dir: PathBuf,
+    host: String,
 }
 
 impl Site {
     /// One in which all networks are bound and nothing peers.
     pub(crate) fn new(dir: &Path, plan: &Plan) -> Self {
+        let site = Self::empty(dir, "bench");
+        site.put_all("networks.d", plan.network_files());
+        site
+    }
+
+    /// One of several: what one host declares of all peerings.
+    pub(crate) fn of_host(dir: &Path, plan: &Plan, share: Share) -> Self {
+        let site = Self::empty(dir, &format!("hv{}", share.host));
+        site.put_all("networks.d", plan.network_files_of(share));
+        site.put_all("peerings.d", plan.peering_files_of(share));
+        site
+    }
+
+    fn empty(dir: &Path, host: &str) -> Self {
         for sub in ["networks.d", "peerings.d"] {
             fs::create_dir_all(dir.join(sub)).expect("a directory can be made");
         }
-        let site = Self { dir: dir.to_owned() };
-        for (name, text) in plan.network_files() {
-            site.put(&format!("networks.d/{name}"), &text);
+        Self { dir: dir.to_owned(), host: host.to_owned() }
+    }
+
+    fn put_all(&self, directory: &str, files: BTreeMap<String, String>) {
+        for (name, text) in files {
+            self.put(&format!("{directory}/{name}"), &text);
         }
-        site
     }
 
     /// One in which all peerings are declared.
     pub(crate) fn peered(dir: &Path, plan: &Plan) -> Self {
         let site = Self::new(dir, plan);
-        for (name, text) in plan.peering_files() {
-            site.put(&format!("peerings.d/{name}"), &text);
-        }
+        site.put_all("peerings.d", plan.peering_files());
         site
     }
 
@@ -73,6 +89,12 @@ impl Site {
         fs::remove_file(self.dir.join(path)).expect("a file can be removed");
     }
 
+    /// How often the log says something.
+    pub(crate) fn logged(&self, what: &str) -> usize {
+        let log = fs::read_to_string(self.dir.join("ovn-peerd.log")).unwrap_or_default();
+        log.matches(what).count()
+    }
+
     fn beside(&self, path: &str) -> PathBuf {
         let (directory, name) = path.split_once('/').expect("a directory and a name");
         self.dir.join(directory).join(format!(".{name}.new"))
@@ -83,9 +105,10 @@ impl Site {
         let socket = self.dir.join("control.sock");
         let config = format!(
             "[northbound]\nremotes = [\"unix:{}\"]\n[control]\nsocket = \"{}\"\n\
-             [daemon]\nhost = \"bench\"\n[policy]\nmax_withdrawals = {{ halves = 10, percent = 100 }}\n",
+             [daemon]\nhost = \"{}\"\n[policy]\nmax_withdrawals = {{ halves = 10, percent = 100 }}\n",
             northbound.display(),
-            socket.display()
+            socket.display(),
+            self.host
         );
         fs::write(self.dir.join("ovn-peerd.toml"), config).expect("the settings can be written");
         let log = File::create(self.dir.join("ovn-peerd.log")).expect("a log can be made");

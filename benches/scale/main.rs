@@ -21,8 +21,10 @@ mod bulk;
 mod client;
 mod daemon;
 mod filters;
+mod fleet;
 mod half;
 mod hub;
+mod meter;
 mod nbctl;
 mod plan;
 mod proxy;
@@ -33,6 +35,7 @@ mod statistics;
 mod table;
 mod wire;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -55,7 +58,10 @@ pub(crate) struct Options {
     /// Changes that concern no declared network.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) changes: usize,
-    /// Only these measurements: bulk, start, client, quiet, hub, filters, half.
+    /// Hosts that share the northbound. Default: 50.
+    #[arg(long)]
+    pub(crate) hosts: Option<usize>,
+    /// Only these measurements: bulk, start, client, quiet, hub, filters, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -64,6 +70,12 @@ pub(crate) struct Options {
     /// Cargo's mark of a run that is to measure.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|it| it == name)
+    }
 }
 
 fn main() -> ExitCode {
@@ -80,41 +92,54 @@ pub(crate) fn measure(options: &Options) -> Table {
     let networks = options.networks.unwrap_or(if options.bench { 10_000 } else { 200 });
     let peerings = options.peerings.unwrap_or(networks / 2);
     let repetitions = options.repetitions;
-    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|it| it == name);
     let dir = tempfile::Builder::new().prefix("ops-").tempdir().expect("a directory can be made");
     let plan = Plan::new(networks, peerings);
-    let small = Plan::new((networks / 10).max(100), (peerings / 10).max(50));
     let mut table = Table::default();
 
     say(&format!("building {networks} networks"));
     let base = plan.build(&dir.path().join("base"));
-    let full = bulk::measure(&plan, &base, dir.path(), wanted("bulk"), &mut table);
-    if wanted("start") {
-        start::measure(&plan, &full, &dir.path().join("start"), &mut table);
+    if options.wants("fleet") {
+        let hosts = options.hosts.unwrap_or(if options.bench { 50 } else { 4 });
+        let dir = dir.path().join("fleet");
+        fleet::measure(&plan, &base, &dir, (hosts, repetitions), &mut table);
     }
-    if wanted("client") {
-        client::measure(&full, &dir.path().join("client"), &mut table);
-    }
-    if wanted("quiet") {
-        quiet::measure(&plan, &full, &dir.path().join("quiet"), options.changes, &mut table);
-    }
-    if wanted("hub") {
-        hub::measure(&plan, &full, &dir.path().join("hub"), &mut table);
-    }
-    if wanted("filters") {
-        filters::measure(&plan, &base, &dir.path().join("filters"), &mut table);
-    }
-    if wanted("half") {
-        say(&format!("building {} networks", small.networks));
-        let small_dir = dir.path().join("small");
-        let small_base = small.build(&small_dir.join("base"));
-        let small_full = bulk::measure(&small, &small_base, &small_dir, false, &mut table);
-        let few = half::measure(&small, &small_full, &small_dir.join("half"), repetitions);
-        let many = half::measure(&plan, &full, &dir.path().join("half"), repetitions);
-        half::report(&small, &few, &plan, &many, &mut table);
+    if options.only.iter().any(|name| name != "fleet") || options.only.is_empty() {
+        measure_one_host(options, &plan, &base, dir.path(), &mut table);
     }
     println!("{networks} networks, {peerings} peerings, {repetitions} repetitions\n");
     table
+}
+
+/// The measurements of a daemon that is alone.
+fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, table: &mut Table) {
+    let wanted = |name: &str| options.wants(name);
+    let repetitions = options.repetitions;
+    let small = Plan::new((plan.networks / 10).max(100), (plan.peerings.len() / 10).max(50));
+    let full = bulk::measure(plan, base, dir, wanted("bulk"), table);
+    if wanted("start") {
+        start::measure(plan, &full, &dir.join("start"), table);
+    }
+    if wanted("client") {
+        client::measure(&full, &dir.join("client"), table);
+    }
+    if wanted("quiet") {
+        quiet::measure(plan, &full, &dir.join("quiet"), options.changes, table);
+    }
+    if wanted("hub") {
+        hub::measure(plan, &full, &dir.join("hub"), table);
+    }
+    if wanted("filters") {
+        filters::measure(plan, base, &dir.join("filters"), table);
+    }
+    if wanted("half") {
+        say(&format!("building {} networks", small.networks));
+        let small_dir = dir.join("small");
+        let small_base = small.build(&small_dir.join("base"));
+        let small_full = bulk::measure(&small, &small_base, &small_dir, false, table);
+        let few = half::measure(&small, &small_full, &small_dir.join("half"), repetitions);
+        let many = half::measure(plan, &full, &dir.join("half"), repetitions);
+        half::report(&small, &few, plan, &many, table);
+    }
 }
 
 /// Progress; the table alone goes to standard output.

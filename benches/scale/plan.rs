@@ -80,8 +80,13 @@ impl Plan {
 
     /// The files of `networks.d`: name and text.
     pub(crate) fn network_files(&self) -> BTreeMap<String, String> {
+        self.network_files_of(Share::ALL)
+    }
+
+    /// Those of one host's networks.
+    pub(crate) fn network_files_of(&self, share: Share) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
-        for index in 0..self.networks {
+        for index in (0..self.networks).filter(|index| share.has(self, *index)) {
             let text: &mut String = files.entry(format!("{}.toml", project(index))).or_default();
             let (project, name) = (project(index), name(index));
             let _ = writeln!(
@@ -95,9 +100,15 @@ impl Plan {
 
     /// The files of `peerings.d`, with both halves of every peering.
     pub(crate) fn peering_files(&self) -> BTreeMap<String, String> {
+        self.peering_files_of(Share::ALL)
+    }
+
+    /// Those with the halves of one host's networks.
+    pub(crate) fn peering_files_of(&self, share: Share) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
         for (a, b) in &self.peerings {
-            for (local, remote) in [(*a, *b), (*b, *a)] {
+            let halves = [(*a, *b), (*b, *a)].into_iter();
+            for (local, remote) in halves.filter(|(local, _)| share.has(self, *local)) {
                 let text: &mut String =
                     files.entry(format!("{}.toml", project(local))).or_insert_with(|| head(local));
                 text.push_str(&half(local, remote));
@@ -145,6 +156,26 @@ fn filters(local: usize, remote: usize, both_families: bool) -> String {
 fn prefixes(index: usize) -> (String, String) {
     let (high, low) = (index >> 8, index & 255);
     (format!("10.{high}.{low}.0/24"), format!("fd00:0:0:{index:x}::/64"))
+}
+
+/// The networks that are declared on one of several hosts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// Which host.
+    pub(crate) host: usize,
+    /// How many there are.
+    pub(crate) hosts: usize,
+}
+
+impl Share {
+    /// The only host has everything.
+    pub(crate) const ALL: Self = Self { host: 0, hosts: 1 };
+
+    /// Neighbours peer with each other, and are on different hosts.
+    fn has(self, plan: &Plan, network: usize) -> bool {
+        let block = plan.networks.div_ceil(self.hosts);
+        (network / block + network % 2) % self.hosts == self.host
+    }
 }
 
 /// A file with one half.

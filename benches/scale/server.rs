@@ -35,7 +35,8 @@ impl Server {
         Self::start(dir)
     }
 
-    fn start(dir: &Path) -> Self {
+    /// One on the database that is there.
+    pub(crate) fn start(dir: &Path) -> Self {
         let path = |name: &str| dir.join(name).display().to_string();
         let child = program("ovsdb-server")
             .arg(path("nb.db"))

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use ovn_peerd::northbound::tables::WANTED;
+use ovn_peerd::ovsdb::Layout;
 use ovn_peerd::ovsdb::client::LARGEST_FRAME;
 use ovn_peerd::ovsdb::client::frame::FrameDecoder;
 use serde_json::{Value, json};
@@ -102,6 +104,19 @@ impl Connection {
         let select = json!({"op": "select", "table": "Logical_Router_Port", "where": [ours], "columns": ["_uuid"]});
         self.transact(vec![select])[0]["rows"].as_array().map_or(0, Vec::len)
     }
+}
+
+/// Bytes of one dump of all that the daemon reads.
+pub(crate) fn dump(socket: &Path) -> u64 {
+    let mut connection = Connection::open(socket);
+    let schema = connection.call("get_schema", &json!([DATABASE]));
+    let schema = serde_json::from_value(schema).expect("a schema");
+    let layout = Layout::new(WANTED, &schema);
+    let requests = layout.monitor_requests(true);
+    let params = json!([DATABASE, "dump", requests, uuid::Uuid::nil()]);
+    let request = json!({"method": "monitor_cond_since", "params": params, "id": 1});
+    connection.send(request.to_string().as_bytes());
+    connection.frame().len() as u64
 }
 
 fn succeeded(result: Value) -> Vec<Value> {
