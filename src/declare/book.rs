@@ -145,13 +145,6 @@ impl Book {
         self.limit = settings.policy.max_withdrawals;
     }
 
-    /// Whether both directories were listed at least once: before that, a missing file means
-    /// nothing.
-    #[must_use]
-    pub fn ready(&self) -> bool {
-        Directory::ALL.iter().all(|directory| self.listed.contains(directory))
-    }
-
     /// The network in effect under this key.
     #[must_use]
     pub fn network(&self, key: &NetworkKey) -> Option<&Network> {

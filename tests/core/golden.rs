@@ -1,11 +1,13 @@
 //! Golden folders: a northbound and declarations in, states and operations out. A new case is a
-//! folder; `UPDATE_GOLDEN=1` rewrites what is expected.
+//! folder; `UPDATE_GOLDEN=1` rewrites what is expected. A folder `hv2` in it holds what another host
+//! declares, which has been here before; a folder `then` the files as they are afterwards.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
+use ovn_peerd::engine::Engine;
 use ovn_peerd::northbound::tables::{
     LOGICAL_ROUTER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
     logical_router, logical_switch, router_policy, router_port, static_route, switch_port,
@@ -165,20 +167,41 @@ fn settings(case: &Path) -> Settings {
     settings
 }
 
-/// States, after so many `seconds` as that file says, then what is planned, row by row.
-fn outcome(world: &mut World, reading: Reading, then: i64) -> String {
+fn settle(world: &mut World) {
+    world.settle();
+    world.northd();
+    world.settle();
+}
+
+/// Another host with files of its own comes, and goes.
+fn visit(world: &mut World, settings: &Settings, reading: Reading) {
+    let here = std::mem::replace(&mut world.engine, Engine::new(settings, "hv2".into()));
+    world.read_reading(reading);
+    world.connect();
+    settle(world);
+    world.engine = here;
+}
+
+/// States, after so many seconds as the file `seconds` says, then what is planned, row by row.
+fn outcome(world: &mut World, case: &Path) -> String {
+    let reading = declarations(case);
+    let seconds = fs::read_to_string(case.join("seconds")).unwrap_or_default();
+    let seconds = seconds.trim().parse().unwrap_or_default();
     let plan = world.engine.plan(Some(reading.clone()), world.now());
     let mut text = String::new();
     for diagnostic in &plan.diagnostics {
         writeln!(text, "diagnostic {diagnostic}").unwrap();
     }
     world.read_reading(reading);
-    world.settle();
-    world.northd();
-    world.settle();
-    if then != 0 {
-        world.pass(then);
+    settle(world);
+    if seconds != 0 {
+        world.pass(seconds);
         world.settle();
+    }
+    let then = case.join("then");
+    if then.is_dir() {
+        world.read_reading(declarations(&then));
+        settle(world);
     }
     for view in world.engine.list() {
         write!(text, "half {}/{}/{}: {}", view.project, view.network, view.name, view.state)
@@ -207,13 +230,16 @@ fn each_folder_gives_what_it_expects() {
     cases.sort();
     assert!(!cases.is_empty());
     for case in cases {
-        let mut world = World::bare(&settings(&case));
+        let settings = settings(&case);
+        let mut world = World::bare(&settings);
         let northbound = fs::read_to_string(case.join("northbound.toml")).unwrap();
         populate(&mut world, &toml::from_str(&northbound).unwrap());
+        let other = case.join("hv2");
+        if other.is_dir() {
+            visit(&mut world, &settings, declarations(&other));
+        }
         world.connect();
-        let then = fs::read_to_string(case.join("seconds")).unwrap_or_default();
-        let then = then.trim().parse().unwrap_or_default();
-        let found = outcome(&mut world, declarations(&case), then);
+        let found = outcome(&mut world, &case);
         let expected = case.join("expected.txt");
         if update {
             fs::write(&expected, &found).unwrap();

@@ -11,10 +11,8 @@ const WEB: &str = "[[network]]\nproject = \"blue\"\nname = \"web\"\nrouter = \"l
 #[test]
 fn a_file_gives_and_its_removal_withdraws() {
     let mut book = book();
-    assert!(!book.ready());
     let changed =
         book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 2))]));
-    assert!(book.ready());
     assert_eq!(changed.networks, BTreeSet::from([network_key("blue", "web")]));
     assert_eq!(changed.halves.len(), 2);
     assert_eq!(book.halves_of(&network_key("blue", "web")).count(), 2);
@@ -86,16 +84,6 @@ fn a_directory_that_vanishes_withdraws_nothing() {
     book.fold(all([networks("a.toml", WEB)]));
     assert_eq!(book.halves().count(), 0, "it is back, and empty");
     assert_eq!(told(&book), "");
-}
-
-#[test]
-fn never_ready_while_a_directory_is_missing() {
-    let mut book = book();
-    let directories = vec![(Directory::Networks, Ok(())), (Directory::Peerings, Err("no".into()))];
-    book.fold(Reading { complete: true, directories, ..Reading::default() });
-    assert!(!book.ready());
-    book.fold(all([]));
-    assert!(book.ready());
 }
 
 #[test]
@@ -280,7 +268,7 @@ fn what_is_remembered_comes_before_what_was_read_first() {
         let shown = |book: &ovn_peerd::declare::Book| {
             let networks: Vec<_> = book.networks().cloned().collect();
             let halves: Vec<_> = book.halves().cloned().collect();
-            (networks, halves, told(book), book.held().cloned(), book.ready())
+            (networks, halves, told(book), book.held().cloned())
         };
         assert_eq!(shown(&first), shown(&last), "{reading:?}");
         first.confirm();
