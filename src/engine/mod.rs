@@ -198,7 +198,12 @@ impl Engine {
             ovsdb::Event::Resumed => self.synced(),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Lock { held } => {
-                if self.writer.role == Some(Role::Active) && !held {
+                // A server tells the holder once more when somebody ceases to wait for the lock.
+                let was = self.writer.role == Some(Role::Active);
+                if was && held {
+                    return;
+                }
+                if was {
                     self.takeover.grow(now.since_start);
                 }
                 self.connection.active = held;
