@@ -18,8 +18,9 @@ use super::wire::{Connection, Observer};
 
 /// How often the hosts are asked.
 const PACE: Duration = Duration::from_millis(500);
-/// Nobody writes for so long: all are quiet.
-const CALM: Duration = Duration::from_secs(4);
+/// Nobody writes for so long: all are quiet; of many hosts, and of few.
+const CALM: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(1500)];
+const MANY: usize = 10;
 /// Between two repetitions.
 const BREATH: Duration = Duration::from_millis(150);
 const LIMIT: Duration = Duration::from_secs(900);
@@ -111,7 +112,7 @@ impl<'a> Fleet<'a> {
         toll.report(&work, dump, table);
         let held = toll.failed == 0 && toll.takeovers == 0;
         let shown = format!("{} failed, {} takeovers", toll.failed, toll.takeovers);
-        table.count(&format!("{work}: in vain"), shown, "0 failed, 0 takeovers", held);
+        table.limit(&format!("{work}: in vain"), shown, "0 failed, 0 takeovers", held);
         dump
     }
 
@@ -248,7 +249,7 @@ impl<'a> Fleet<'a> {
             let written: u64 = statuses.iter().map(|status| status.counters.transactions).sum();
             if !synced || !statuses.iter().all(active) || written != last.0 {
                 last = (written, Instant::now());
-            } else if last.1.elapsed() > CALM {
+            } else if last.1.elapsed() > CALM[usize::from(self.sites.len() < MANY)] {
                 break statuses;
             }
         };

@@ -9,15 +9,16 @@ use clap::Parser as _;
 mod scale;
 
 /// Whatever the size: a start with nothing to change writes nothing, the subnet of a hub is followed by one transaction,
-/// as is an edit of one filter, which concerns no other peering; and what concerns no declared network is folded and nothing else.
+/// as is an edit of one filter, which concerns no other peering; what concerns no declared network is folded and nothing else;
+/// and several hosts that start, or lose the server, at once write nothing.
 #[test]
 fn b2_b9_the_benchmark_counts_what_it_should() {
-    let small = ["--networks=60", "--peerings=25", "--repetitions=2", "--changes=500"];
+    let small = ["--networks=60", "--peerings=25", "--hosts=3", "--repetitions=2", "--changes=500"];
     let options = scale::Options::parse_from([&["scale"][..], &small].concat());
     let table = scale::measure(&options);
     println!("{table}");
     let counts = table.counts();
-    assert_eq!(counts.len(), 4, "{counts:?}");
+    assert_eq!(counts.len(), 6, "{counts:?}");
     let missed: Vec<_> = counts.iter().filter(|(_, held)| !held).collect();
     assert!(missed.is_empty(), "{missed:?}\n{table}");
 }
