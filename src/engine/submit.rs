@@ -167,7 +167,7 @@ impl Engine {
             self.writer.pause(now);
         } else if groups > 1 && !error.is_forbidden() {
             self.writer.most_groups = (groups / 2).max(1);
-        } else if !self.writer.suspect_names(&units, error) {
+        } else if !self.writer.suspect_names(&units, error) && !self.writer.excuses(&units) {
             for unit in units {
                 self.state.dirty.remove(&unit);
                 self.writer.refuse(unit, error, now);

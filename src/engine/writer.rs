@@ -76,6 +76,8 @@ pub(super) struct Writer {
     refused: BTreeMap<Unit, Refusal>,
     /// What was refused to this host while it held the lock: no other holder would fare better.
     vain: BTreeSet<Unit>,
+    /// What was refused to this host as a standby just now, once.
+    excused: Option<BTreeSet<Unit>>,
     /// Units of which somebody else changed a row.
     pub(super) suspects: BTreeSet<UnitId>,
     /// Networks whose registration cannot be inserted, as its name is there without our tag.
@@ -97,6 +99,7 @@ impl Default for Writer {
             paused_until: None,
             refused: BTreeMap::new(),
             vain: BTreeSet::new(),
+            excused: None,
             suspects: BTreeSet::new(),
             untagged: BTreeSet::new(),
             tagged: BTreeSet::new(),
@@ -196,12 +199,27 @@ impl Writer {
         }
     }
 
-    /// The server refuses a unit that stood alone.
-    pub(super) fn refuse(&mut self, unit: Unit, error: &TransactError, now: Now) {
-        let until = now.since_start + REFUSAL_PAUSE;
-        if self.role == Some(Role::Active) {
-            self.vain.insert(unit.clone());
+    /// What a standby inserts another host may have inserted first; that is seen by now. Twice in a
+    /// row it is something else.
+    pub(super) fn excuses(&mut self, units: &BTreeSet<Unit>) -> bool {
+        if self.role != Some(Role::Standby) {
+            return false;
         }
+        let excused = self.excused.take();
+        let fresh = excused.as_ref() != Some(units);
+        self.excused = fresh.then(|| units.clone());
+        fresh
+    }
+
+    /// The server refuses a unit that stood alone. A standby tries again sooner: others write, too.
+    pub(super) fn refuse(&mut self, unit: Unit, error: &TransactError, now: Now) {
+        let until = if self.role == Some(Role::Active) {
+            self.vain.insert(unit.clone());
+            now.since_start + REFUSAL_PAUSE
+        } else {
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            now.since_start + self.pause
+        };
         self.refused.insert(unit, Refusal { error: error.to_string(), until });
     }
 
@@ -244,6 +262,7 @@ impl Writer {
     pub(super) fn succeeded(&mut self) {
         self.pause = FIRST_PAUSE;
         self.paused_until = None;
+        self.excused = None;
         self.most_groups = (self.most_groups * 2).min(MOST_GROUPS);
     }
 }

@@ -299,3 +299,39 @@ fn what_only_stopped_hosts_know_is_back_when_they_are() {
         assert_eq!(fleet.linked(), 2);
     }
 }
+
+/// All act in the same moment: of those that insert a registration first, one succeeds.
+#[test]
+fn hosts_that_declare_the_same_at_once_do_not_wait_for_one_another() {
+    let mut fleet = Fleet::with(8, false);
+    fleet.settle();
+    for host in 0..8 {
+        for (from, to) in [(0, 1), (1, 0), (2, 3), (3, 2)] {
+            fleet.hosts[host].declared.insert((from, to), true);
+        }
+        fleet.read(host);
+    }
+    let (began, transactions) = (fleet.milliseconds, fleet.settle());
+    fleet.check();
+    let taken = fleet.milliseconds - began;
+    assert!(taken < 1_000 && fleet.takeovers == 0, "{taken} ms, {} takeovers", fleet.takeovers);
+    assert!(transactions < 6 * 8, "{transactions} transactions");
+    assert_eq!(fleet.linked(), 4);
+    assert_eq!(half(&fleet.list(7), 0, 1).hosts.len(), 8);
+}
+
+/// The holder is silent, and many see it.
+#[test]
+fn of_many_standbys_one_takes_the_lock() {
+    let mut fleet = Fleet::with(30, false);
+    for host in 0..30 {
+        fleet.hosts[host].declared.insert((0, 1), true);
+        fleet.read(host);
+    }
+    fleet.check();
+    let holder = fleet.queue[0];
+    fleet.hosts[holder].frozen = true;
+    act(&mut fleet, &Action::Declare((holder + 1) % 30, 1, 0, true));
+    fleet.check();
+    assert_eq!((fleet.takeovers, fleet.linked()), (1, 2));
+}
