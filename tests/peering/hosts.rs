@@ -24,13 +24,33 @@ fn start(lab: &Lab, host: &str) -> Daemon {
         daemon.bind_network(project, network, router);
     }
     daemon.start_again();
+    poll("the northbound is read", LIMIT, || match northbound(&daemon)["synced"] == true {
+        true => Ok(()),
+        false => Err(daemon.log()),
+    });
     daemon
 }
 
-fn is_active(daemon: &Daemon) -> bool {
+/// Three networks, a guest in two of them, and two hosts, the first of which writes.
+fn raise() -> (Lab, [Host; 2], [Daemon; 2]) {
+    let lab = Lab::single_chassis();
+    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
+    lab.add_network("c", &["10.3.0.0/24"]);
+    let guests = [lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1)];
+    lab.settle();
+    let daemons = [start(&lab, "hv1"), start(&lab, "hv2")];
+    assert!(is_active(&daemons[0]) && !is_active(&daemons[1]));
+    (lab, guests, daemons)
+}
+
+fn northbound(daemon: &Daemon) -> Value {
     let status = daemon.ctl(&["status", "--format", "json"]);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
-    status["northbound"]["active"] == true
+    status["northbound"].clone()
+}
+
+fn is_active(daemon: &Daemon) -> bool {
+    northbound(daemon)["active"] == true
 }
 
 fn plans_nothing(daemon: &Daemon) {
@@ -53,14 +73,8 @@ fn assert_same_view(one: &Daemon, other: &Daemon) {
 
 #[test]
 fn b9_halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
-    let lab = Lab::single_chassis();
-    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
-    lab.add_network("c", &["10.3.0.0/24"]);
-    let (a1, b1) = (lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1));
-    lab.settle();
-    let (hv1, hv2) = (start(&lab, "hv1"), start(&lab, "hv2"));
+    let (lab, [a1, b1], [hv1, hv2]) = raise();
     let theirs = foreign(&lab);
-    assert!(is_active(&hv1) && !is_active(&hv2));
     hv2.declare("green", &half("to-web", "db", "blue/web"));
     hv1.wait_state("green", "db", "to-web", "pending-peer");
     Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
@@ -112,12 +126,7 @@ fn b9_halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
 /// B9: the holder of the lock is killed, or stopped; another takes over, no packet is lost, and one that wakes does no harm.
 #[test]
 fn b9_failover_loses_no_packet_and_a_holder_that_wakes_does_no_harm() {
-    let lab = Lab::single_chassis();
-    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
-    lab.add_network("c", &["10.3.0.0/24"]);
-    let (a1, b1) = (lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1));
-    lab.settle();
-    let (hv1, hv2) = (start(&lab, "hv1"), start(&lab, "hv2"));
+    let (lab, [a1, b1], [hv1, hv2]) = raise();
     for daemon in [&hv1, &hv2] {
         daemon.declare("blue", &half("to-db", "web", "green/db"));
         daemon.declare("green", &half("to-web", "db", "blue/web"));
