@@ -121,6 +121,7 @@ impl Batch {
 
     fn add(&mut self, changes: UnitChanges) {
         self.transaction.rows.extend(changes.rows);
+        self.transaction.lent.extend(changes.lent);
         for (network, patch) in changes.patches {
             self.patches.entry(network).or_default().merge(patch);
         }
@@ -132,6 +133,7 @@ impl UnitChanges {
     pub(super) fn differs(&self, northbound: &Northbound) -> bool {
         let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
         !self.rows.is_empty()
+            || !self.lent.is_empty()
             || self.patches.iter().any(|(network, patch)| {
                 missing(patch) || !patch.diff(*network, northbound).is_empty()
             })

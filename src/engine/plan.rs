@@ -3,7 +3,9 @@
 use crate::declare::Reading;
 use crate::northbound::Northbound;
 use crate::now::Now;
-use crate::program::{RegistrationDiff, RowDiff, Transaction, planned_registration, planned_row};
+use crate::program::{
+    RegistrationDiff, RowDiff, Transaction, planned_lent, planned_registration, planned_row,
+};
 use crate::view::PlanView;
 
 use super::Engine;
@@ -59,6 +61,7 @@ fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanV
         }
         plan.rows.push(row);
     }
+    plan.rows.extend(transaction.lent.iter().map(planned_lent));
     plan.rows.extend(
         transaction
             .registrations

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{
@@ -12,7 +13,7 @@ use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Local, Node, Request, Resolved, Resolver, Standing, Waiting};
-use crate::program::{self, Base, Entries, RegistrationDiff, RowDiff};
+use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
 use crate::view::Reason;
 
 use super::history::History;
@@ -41,6 +42,7 @@ pub(super) struct Patch {
 #[derive(Debug, Default)]
 pub(super) struct UnitChanges {
     pub(super) rows: Vec<RowDiff>,
+    pub(super) lent: Vec<LentDiff>,
     pub(super) patches: BTreeMap<Id, Patch>,
 }
 
@@ -289,7 +291,14 @@ impl State {
             Some(Local::Fault(_)) | None => None,
         };
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
-        let desired = guard.map(|ready| program::guard_rows(id, ready)).unwrap_or_default();
+        let (mut desired, mut loans) = (Vec::new(), Vec::new());
+        if let Some(ready) = guard {
+            let remote = self.remote_prefixes(key, node);
+            desired.extend(program::guard_rows(id, ready));
+            desired.extend(program::exempt_rows(id, ready, &remote));
+            loans.extend(program::exempt_loans(id, ready, &remote));
+        }
+        let (lent, lent_entries) = program::lent_changes(id, loans, northbound);
         let router = ready.map(|ready| ready.network.router.to_string());
         let recorded = || northbound.network_record(id).and_then(|record| record.router);
         let base = Base {
@@ -298,12 +307,21 @@ impl State {
             // A router that is missed for a while is still the one.
             record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
         };
-        let entries = self.network_entries(key, node, northbound);
+        let mut entries = self.network_entries(key, node, northbound);
+        entries.extend(lent_entries);
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
             rows: program::diff(UnitId::Network(id), desired, northbound),
+            lent,
             patches: BTreeMap::from([(id, patch)]),
         }
+    }
+
+    /// What a network's router reaches over links of ours.
+    fn remote_prefixes(&self, key: &NetworkKey, node: Option<&Node>) -> BTreeSet<IpNet> {
+        let pairs = node.map(Node::linked).unwrap_or_default();
+        let links = pairs.iter().filter_map(|pair| self.resolver.link(pair));
+        links.flat_map(|link| link.remote_of(key).prefixes.iter().copied()).collect()
     }
 
     /// What this host says of a network itself, what it says no more, and what is left of halves
@@ -357,14 +375,16 @@ impl State {
     fn orphan_changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
         let rows = program::diff(unit, Vec::new(), northbound);
         let UnitId::Network(id) = unit else {
-            return UnitChanges { rows, patches: BTreeMap::new() };
+            return UnitChanges { rows, ..UnitChanges::default() };
         };
         let tags = northbound.registration(id);
         let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.roll.host()));
-        let entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
+        let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
         let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
+        let (lent, lent_entries) = program::lent_changes(id, Vec::new(), northbound);
+        entries.extend(lent_entries);
         let patch = Patch { base: None, entries, removed };
-        UnitChanges { rows, patches: BTreeMap::from([(id, patch)]) }
+        UnitChanges { rows, lent, patches: BTreeMap::from([(id, patch)]) }
     }
 
     /// Takes over what other hosts declare now of these networks. A registration that is gone says
@@ -397,6 +417,7 @@ impl UnitChanges {
     /// registration that is gone those of all hosts.
     pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
         self.rows.clear();
+        self.lent.clear();
         for (network, patch) in &mut self.patches {
             patch.removed = false;
             let registration = northbound.registration(*network);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, ManualRoute, PeeringKey, TableOf};
 use crate::northbound::owner::address_set_name;
+use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
 use crate::peering::end_of;
 use crate::peering::report::Report;
@@ -203,7 +204,10 @@ impl Engine {
         };
         let mut rows: Vec<RowView> = northbound
             .rows_of(UnitId::Peering(id))
-            .filter(|(_, uuid, _)| northbound.inventory().router_of(*uuid) == Some(router))
+            .filter(|(table, uuid, _)| {
+                let transit = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
+                transit || northbound.inventory().router_of(*uuid) == Some(router)
+            })
             .map(|(table, uuid, row)| summarise(table, Some(uuid), row))
             .collect();
         rows.sort();

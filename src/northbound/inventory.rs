@@ -11,14 +11,16 @@ use uuid::Uuid;
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, Value};
 
 use super::declared::Entry;
+use super::members::remove;
 use super::owner::{self, Id, UNIT_KEY, UnitId};
 use super::registration;
 use super::router::{cell, is_ours};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, logical_switch, router_policy,
-    router_port, static_route, switch_port,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, logical_switch, nat, router_port,
+    switch_port,
 };
+use super::version::tags_of;
 
 /// What some changes touched.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct Touched {
 #[derive(Debug, Default)]
 pub struct Inventory {
     routers_by_name: BTreeMap<Box<str>, SortedSet<Uuid>>,
-    /// Router port, static route or policy -> router.
+    /// Router port, static route, policy or NAT -> router.
     router_of: HashMap<Uuid, Uuid>,
     ports_by_name: HashMap<Box<str>, Uuid>,
     /// Switch port -> switch.
@@ -53,6 +55,8 @@ pub struct Inventory {
     localnets: HashMap<Uuid, SortedSet<Uuid>>,
     /// Switches with a VM's port at least.
     inhabited: HashSet<Uuid>,
+    /// Address_Set -> the NAT rows that it exempts destinations from.
+    exempting: HashMap<Uuid, SortedSet<Uuid>>,
     units: BTreeMap<UnitId, SortedSet<(TableId, Uuid)>>,
 }
 
@@ -71,14 +75,10 @@ impl Inventory {
         for change in changes {
             match change.table {
                 ROUTER_PORT => self.fold_router_port(replica, change, &mut touched),
-                STATIC_ROUTE => {
-                    self.fold_child(replica, change, static_route::EXTERNAL_IDS, &mut touched);
-                }
-                ROUTER_POLICY => {
-                    self.fold_child(replica, change, router_policy::EXTERNAL_IDS, &mut touched);
-                }
+                STATIC_ROUTE | ROUTER_POLICY => self.fold_child(replica, change, &mut touched),
                 SWITCH_PORT => self.fold_switch_port(replica, change, &mut touched),
                 ADDRESS_SET => self.fold_address_set(replica, change, &mut touched),
+                NAT => self.fold_nat(replica, change, &mut touched),
                 NB_GLOBAL => touched.sequence = true,
                 _ => {}
             }
@@ -91,10 +91,21 @@ impl Inventory {
         self.routers_by_name.get(name).into_iter().flat_map(|routers| routers.iter()).copied()
     }
 
-    /// The router that has this port, route or policy.
+    /// The router that has this port, route, policy or NAT.
     #[must_use]
     pub fn router_of(&self, child: Uuid) -> Option<Uuid> {
         self.router_of.get(&child).copied()
+    }
+
+    /// The row that refers to this one: its router, or its switch.
+    #[must_use]
+    pub fn parent_of(&self, child: Uuid) -> Option<Uuid> {
+        self.router_of(child).or_else(|| self.switch_of.get(&child).copied())
+    }
+
+    /// The NAT rows whose `exempted_ext_ips` is this Address_Set.
+    pub fn exempting(&self, set: Uuid) -> impl Iterator<Item = Uuid> {
+        self.exempting.get(&set).into_iter().flat_map(|rows| rows.iter()).copied()
     }
 
     /// The router port of this name.
@@ -153,11 +164,12 @@ impl Inventory {
             touched.routers.insert(change.uuid);
         }
         let lists = [
-            (logical_router::PORTS, ROUTER_PORT, router_port::EXTERNAL_IDS),
-            (logical_router::STATIC_ROUTES, STATIC_ROUTE, static_route::EXTERNAL_IDS),
-            (logical_router::POLICIES, ROUTER_POLICY, router_policy::EXTERNAL_IDS),
+            (logical_router::PORTS, ROUTER_PORT),
+            (logical_router::STATIC_ROUTES, STATIC_ROUTE),
+            (logical_router::POLICIES, ROUTER_POLICY),
+            (logical_router::NAT, NAT),
         ];
-        for (column, table, tags) in lists {
+        for (column, table) in lists {
             let (lost, gained) = set_difference(old, new, column);
             for child in lost {
                 if self.router_of.get(&child) == Some(&change.uuid) {
@@ -168,7 +180,7 @@ impl Inventory {
             }
             for child in gained {
                 self.router_of.insert(child, change.uuid);
-                match replica.row(table, child).and_then(|row| unit_of(table, row, tags)) {
+                match replica.row(table, child).and_then(|row| unit_of(table, row)) {
                     Some(unit) => {
                         touched.units.insert(unit);
                     }
@@ -194,19 +206,13 @@ impl Inventory {
                 self.ports_by_name.insert(name.into(), change.uuid);
             }
         }
-        self.fold_child(replica, change, router_port::EXTERNAL_IDS, touched);
+        self.fold_child(replica, change, touched);
     }
 
     /// A port, route or policy: ours serves a unit, another's is a fact of its router.
-    fn fold_child(
-        &mut self,
-        replica: &Replica,
-        change: &RowChange,
-        tags: ColumnId,
-        touched: &mut Touched,
-    ) {
+    fn fold_child(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
         let table = change.table;
-        let of = |row: &Row| unit_of(table, row, tags);
+        let of = |row: &Row| unit_of(table, row);
         let foreign = |row: Option<&Row>| row.is_some_and(|row| of(row).is_none());
         if (foreign(change.old.as_ref()) || foreign(replica.row(table, change.uuid)))
             && let Some(router) = self.router_of.get(&change.uuid)
@@ -216,6 +222,27 @@ impl Inventory {
         self.fold_unit(replica, change, of, touched);
     }
 
+    /// A NAT row is somebody else's: a fact of its router. What refers to a set of ours concerns
+    /// that set's network, wherever the row is.
+    fn fold_nat(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        touched.routers.extend(self.router_of.get(&change.uuid));
+        let exempted = |row: Option<&Row>| cell(row?, nat::EXEMPTED_EXT_IPS).uuid();
+        let before = exempted(change.old.as_ref());
+        let after = exempted(replica.row(NAT, change.uuid));
+        if before == after {
+            return;
+        }
+        if let Some(set) = before {
+            remove(&mut self.exempting, &set, &change.uuid);
+        }
+        if let Some(set) = after {
+            self.exempting.entry(set).or_default().find_or_insert(change.uuid);
+        }
+        let sets = before.into_iter().chain(after);
+        let sets = sets.filter_map(|set| replica.row(ADDRESS_SET, set));
+        touched.units.extend(sets.filter_map(|row| unit_of(ADDRESS_SET, row)));
+    }
+
     fn fold_address_set(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
         let of = |row: &Row| unit_by_tag(cell(row, address_set::EXTERNAL_IDS));
         let old = change.old.as_ref();
@@ -223,6 +250,11 @@ impl Inventory {
         let unit = new.or(old).and_then(of);
         let known = unit.is_some_and(|unit| touched.units.contains(&unit));
         self.fold_unit(replica, change, of, touched);
+        if old.is_some() != new.is_some() {
+            // Whether what is exempted is ours is a fact of the routers that refer to it.
+            let rows = self.exempting(change.uuid);
+            touched.routers.extend(rows.filter_map(|row| self.router_of(row)));
+        }
         let Some(UnitId::Network(network)) = unit else { return };
         let mut by_hosts = old.is_some() && new.is_some();
         for key in changed_keys(old, new) {
@@ -282,6 +314,7 @@ impl Inventory {
             }
         }
         self.review_workload(replica, change.uuid, touched);
+        self.fold_unit(replica, change, |row| unit_of(LOGICAL_SWITCH, row), touched);
     }
 
     /// Looks whether a switch has a VM's port: one that is not among those that are read. There
@@ -320,6 +353,7 @@ impl Inventory {
         {
             self.review_workload(replica, switch, touched);
         }
+        self.fold_unit(replica, change, |row| unit_of(SWITCH_PORT, row), touched);
     }
 
     fn place_switch_port(
@@ -357,13 +391,16 @@ impl Inventory {
     }
 }
 
-/// The unit that a router's port, route or policy serves; none if it is somebody else's.
-pub(crate) fn unit_of(table: TableId, row: &Row, tags: ColumnId) -> Option<UnitId> {
-    let by_tag = unit_by_tag(cell(row, tags));
-    if by_tag.is_some() || table != ROUTER_PORT {
-        return by_tag;
-    }
-    owner::peering_of_link_port(cell(row, router_port::NAME).string()).map(UnitId::Peering)
+/// The unit that a row serves; none if it is somebody else's. A port's name is ours as its tag is.
+pub(crate) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
+    let name = |column| cell(row, column).string();
+    let peering = || match table {
+        ROUTER_PORT => owner::peering_of_link_port(name(router_port::NAME)),
+        SWITCH_PORT => owner::peering_of_transit_port(name(switch_port::NAME)),
+        _ => None,
+    };
+    let by_tag = tags_of(table).and_then(|tags| unit_by_tag(cell(row, tags)));
+    by_tag.or_else(|| peering().map(UnitId::Peering))
 }
 
 fn unit_by_tag(external_ids: &Value) -> Option<UnitId> {
@@ -400,9 +437,10 @@ fn localnet(row: &Row) -> bool {
     cell(row, switch_port::TYPE).string() == "localnet"
 }
 
-/// The name of the router port that a switch port leads to.
+/// The name of the router port of somebody else that a switch port leads to.
 fn leads_to(row: &Row) -> Option<&str> {
-    cell(row, switch_port::OPTIONS).get("router-port")
+    let name = cell(row, switch_port::OPTIONS).get("router-port")?;
+    owner::peering_of_link_port(name).is_none().then_some(name)
 }
 
 fn name_of(row: Option<&Row>, column: ColumnId) -> Option<&str> {
@@ -430,42 +468,4 @@ fn set_difference(
     let lost = old.iter().filter(|uuid| new.binary_search(uuid).is_err()).copied().collect();
     let gained = new.iter().filter(|uuid| old.binary_search(uuid).is_err()).copied().collect();
     (lost, gained)
-}
-
-/// Takes a member out of a map of sets, and the set with its last member.
-trait MapOfSets<K: ?Sized, V> {
-    fn remove_member(&mut self, key: &K, member: &V);
-}
-
-fn remove<K: ?Sized, V>(map: &mut impl MapOfSets<K, V>, key: &K, member: &V) {
-    map.remove_member(key, member);
-}
-
-impl<O: Ord + std::borrow::Borrow<K>, K: Ord + ?Sized, V: Ord> MapOfSets<K, V>
-    for BTreeMap<O, SortedSet<V>>
-{
-    fn remove_member(&mut self, key: &K, member: &V) {
-        if let Some(members) = self.get_mut(key)
-            && members.remove_item(member).is_some()
-            && members.is_empty()
-        {
-            self.remove(key);
-        }
-    }
-}
-
-impl<O, K, V> MapOfSets<K, V> for HashMap<O, SortedSet<V>>
-where
-    O: std::hash::Hash + Eq + std::borrow::Borrow<K>,
-    K: std::hash::Hash + Eq + ?Sized,
-    V: Ord,
-{
-    fn remove_member(&mut self, key: &K, member: &V) {
-        if let Some(members) = self.get_mut(key)
-            && members.remove_item(member).is_some()
-            && members.is_empty()
-        {
-            self.remove(key);
-        }
-    }
 }

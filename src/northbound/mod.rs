@@ -8,6 +8,8 @@
 pub mod declared;
 pub mod inventory;
 mod lasting;
+pub mod lent;
+mod members;
 pub mod owner;
 pub mod registration;
 pub mod router;
@@ -20,6 +22,7 @@ pub use inventory::{Inventory, Touched};
 pub use lasting::{Frozen, Lasting};
 pub use owner::{End, Family, Id, UnitId};
 pub use registration::{HalfRecord, NetworkRecord, RecordedState};
-pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind};
+pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind, Translation};
 pub use state::Northbound;
 pub use terms::terms_mark;
+pub use version::tags_of;

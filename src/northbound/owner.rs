@@ -160,6 +160,29 @@ pub fn peering_of_link_port(name: &str) -> Option<Id> {
     if matches!(end, "a" | "b") { Id::parse(id) } else { None }
 }
 
+/// The name of the switch between the routers of a peering that cannot be linked directly.
+#[must_use]
+pub fn transit_name(peering: Id) -> String {
+    format!("{PORT_PREFIX}{peering}")
+}
+
+/// The name of that switch's port that leads to the router of one end.
+#[must_use]
+pub fn transit_port_name(peering: Id, end: End) -> String {
+    let end = match end {
+        End::A => "ta",
+        End::B => "tb",
+    };
+    format!("{PORT_PREFIX}{peering}-{end}")
+}
+
+/// The peering whose transit port has this name; none if the name is not ours.
+#[must_use]
+pub fn peering_of_transit_port(name: &str) -> Option<Id> {
+    let (id, end) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
+    if matches!(end, "ta" | "tb") { Id::parse(id) } else { None }
+}
+
 /// A link port's Ethernet address: locally administered, unicast, derived from the identity.
 #[must_use]
 pub fn link_port_mac(peering: Id, end: End) -> String {
@@ -206,6 +229,22 @@ pub fn address_set_name(network: Id, family: Family) -> String {
     format!("{SET_PREFIX}{network}_{}", family.as_str())
 }
 
+/// What stands in the name of the sets of [`remotes_set_name`].
+const REMOTES: &str = "_remotes_";
+
+/// The name of the Address_Set that holds all prefixes of one family that a network's router
+/// reaches over links of ours.
+#[must_use]
+pub fn remotes_set_name(network: Id, family: Family) -> String {
+    format!("{SET_PREFIX}{network}{REMOTES}{}", family.as_str())
+}
+
+/// Whether a set of ours is one of those.
+#[must_use]
+pub fn is_remotes_set(name: &str) -> bool {
+    name.contains(REMOTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +256,11 @@ mod tests {
         assert_eq!(link_port_name(id, End::A), format!("ovn-peerd-{id}-a"));
         assert_eq!(peering_of_link_port(&link_port_name(id, End::B)), Some(id));
         assert_eq!(UnitId::parse(&UnitId::Peering(id).tag()), Some(UnitId::Peering(id)));
+        assert_eq!(transit_name(id), format!("ovn-peerd-{id}"));
+        assert_eq!(transit_port_name(id, End::A), format!("ovn-peerd-{id}-ta"));
+        assert_eq!(peering_of_transit_port(&transit_port_name(id, End::B)), Some(id));
+        assert_eq!(peering_of_transit_port(&link_port_name(id, End::B)), None);
+        assert_eq!(peering_of_link_port(&transit_port_name(id, End::B)), None);
         assert_eq!(peering_of_link_port("ovn-peerd-zz-a"), None);
         assert_eq!(peering_of_link_port("lrp0"), None);
         assert!(link_port_mac(id, End::A).starts_with("0a:"));

@@ -13,8 +13,8 @@ use crate::ovsdb::{Replica, Row, Value};
 use super::inventory::Inventory;
 use super::owner::{self, OWNER_KEY};
 use super::tables::{
-    LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router, router_policy,
-    router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router,
+    nat, router_policy, router_port, static_route,
 };
 
 /// What a router's kind allows.
@@ -22,7 +22,8 @@ use super::tables::{
 pub enum RouterKind {
     /// On every chassis, with or without distributed gateway ports.
     Distributed,
-    /// `options:chassis` pins it to one chassis; a direct link to it fails silently.
+    /// `options:chassis` pins it to one chassis; a direct link to it fails silently, so that a
+    /// switch stands between.
     Gateway,
 }
 
@@ -62,6 +63,19 @@ pub struct ForeignPolicy {
     pub text: Arc<str>,
 }
 
+/// A NAT row of somebody else that translates the sources of whatever leaves a gateway router.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Translation {
+    /// The row.
+    pub row: Uuid,
+    /// The sources, without host bits.
+    pub sources: IpNet,
+    /// What it does, as written: for messages.
+    pub text: Arc<str>,
+    /// Whether its owner chose the destinations, so that no set of ours can.
+    pub chosen: bool,
+}
+
 /// A router's facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterFacts {
@@ -87,6 +101,9 @@ pub struct RouterFacts {
     pub workload: bool,
     /// Reroute policies of others.
     pub reroutes: Vec<ForeignPolicy>,
+    /// What a gateway router translates on every port. A distributed one does so on its gateway
+    /// ports only, where nothing peered passes.
+    pub translations: Vec<Translation>,
 }
 
 impl RouterFacts {
@@ -107,6 +124,7 @@ impl RouterFacts {
             routes: Vec::new(),
             workload: false,
             reroutes: Vec::new(),
+            translations: Vec::new(),
         };
         for port in cell(router, logical_router::PORTS).uuids() {
             if let Some(row) = replica.row(ROUTER_PORT, port) {
@@ -123,6 +141,10 @@ impl RouterFacts {
                 facts.reroutes.extend(foreign_reroute(row));
             }
         }
+        for row in cell(router, logical_router::NAT).uuids().filter(|_| gateway) {
+            facts.translations.extend(translation(row, replica));
+        }
+        facts.translations.sort();
         facts.inward.sort();
         facts.outward.sort();
         facts.port_tables.sort();
@@ -245,6 +267,21 @@ fn is_link_local(address: IpAddr) -> bool {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
     }
+}
+
+fn translation(uuid: Uuid, replica: &Replica) -> Option<Translation> {
+    let row = replica.row(NAT, uuid)?;
+    let logical = cell(row, nat::LOGICAL_IP).string();
+    let [kind, external] = [nat::TYPE, nat::EXTERNAL_IP].map(|column| cell(row, column).string());
+    let exempted = cell(row, nat::EXEMPTED_EXT_IPS).uuid();
+    // Of sets, only those of ours are read.
+    let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
+    Some(Translation {
+        row: uuid,
+        sources: parse_prefix(logical)?,
+        text: format!("{kind} of {logical} to {external}").into(),
+        chosen: !ours || !cell(row, nat::ALLOWED_EXT_IPS).is_empty(),
+    })
 }
 
 /// A prefix as OVN reads it: a bare address is a host route, host bits are ignored.

@@ -5,6 +5,7 @@
 
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
 
+use super::owner::{OWNER_KEY, OWNER_VALUE};
 use super::version::OURS;
 
 /// The database's name.
@@ -55,6 +56,8 @@ tables! {
         POLICIES = 3, "policies";
         /// `chassis` makes it a gateway router.
         OPTIONS = 4, "options";
+        /// Strong references to `NAT`.
+        NAT = 5, "nat";
     }
     /// Router ports.
     ROUTER_PORT = 2, router_port, "Logical_Router_Port", None, {
@@ -122,21 +125,54 @@ tables! {
         /// Tags, and what must last.
         EXTERNAL_IDS = 2, "external_ids";
     }
-    /// Logical switches: only for which ports are theirs.
+    /// Logical switches: for which ports are theirs, and which are ours.
     LOGICAL_SWITCH = 6, logical_switch, "Logical_Switch", None, {
         /// Strong references to `Logical_Switch_Port`.
         PORTS = 0, "ports";
+        /// Not unique in OVN.
+        NAME = 1, "name";
+        /// Tags.
+        EXTERNAL_IDS = 2, "external_ids";
     }
-    /// Switch ports: all but those of VMs, whose type is empty. A port of a switch that is not
-    /// among these is a VM's: that one is there is known without reading any.
-    SWITCH_PORT = 7, switch_port, "Logical_Switch_Port", Some(Condition(&[Clause {
-        column: "type",
-        function: Function::NotEqual,
-        value: Constant::String(""),
-    }])), {
-        /// `router`, `localnet` and others, of which nothing more is asked.
+    /// Switch ports: all but those of VMs, whose type is empty; and ours, whatever somebody makes
+    /// of them. A port of a switch that is not among these is a VM's: that one is there is known
+    /// without reading any.
+    SWITCH_PORT = 7, switch_port, "Logical_Switch_Port", Some(Condition(&[
+        Clause { column: "type", function: Function::NotEqual, value: Constant::String("") },
+        Clause {
+            column: "external_ids",
+            function: Function::Includes,
+            value: Constant::Map(&[(OWNER_KEY, OWNER_VALUE)]),
+        },
+    ])), {
+        /// `router`, `localnet` and others.
         TYPE = 0, "type";
         /// `router-port` names the router port at the other end.
         OPTIONS = 1, "options";
+        /// Unique in the northbound.
+        NAME = 2, "name";
+        /// `router` stands for those of the router port.
+        ADDRESSES = 3, "addresses";
+        /// Administratively up, also when unset.
+        ENABLED = 4, "enabled";
+        /// Tags.
+        EXTERNAL_IDS = 5, "external_ids";
+    }
+    /// Address translation: what translates sources. All of these rows are somebody else's.
+    NAT = 8, nat, "NAT", Some(Condition(&[Clause {
+        column: "type",
+        function: Function::NotEqual,
+        value: Constant::String("dnat"),
+    }])), {
+        /// `snat` or `dnat_and_snat`.
+        TYPE = 0, "type";
+        /// The sources: an address or a prefix.
+        LOGICAL_IP = 1, "logical_ip";
+        /// What they become.
+        EXTERNAL_IP = 2, "external_ip";
+        /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
+        ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
+        /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
+        EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
     }
 }

@@ -14,8 +14,8 @@ use super::registration::{NETWORK_KEY, VERSION};
 use super::router::cell;
 use super::state::Northbound;
 use super::tables::{
-    ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set, router_policy, router_port,
-    static_route,
+    ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
+    address_set, logical_switch, router_policy, router_port, static_route, switch_port,
 };
 
 /// Address sets of ours, of this version and of all that are to come: a tag is one digit.
@@ -47,12 +47,16 @@ impl Northbound {
     }
 }
 
-fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
+/// The column of tags, in tables in which rows may be ours.
+#[must_use]
+pub fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
     match table {
         ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
         STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),
         ROUTER_POLICY => Some(router_policy::EXTERNAL_IDS),
         ADDRESS_SET => Some(address_set::EXTERNAL_IDS),
+        LOGICAL_SWITCH => Some(logical_switch::EXTERNAL_IDS),
+        SWITCH_PORT => Some(switch_port::EXTERNAL_IDS),
         _ => None,
     }
 }

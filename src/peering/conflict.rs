@@ -137,6 +137,34 @@ pub fn diversions<'a>(
     }))
 }
 
+/// What translates addresses between the two sides: each as a sentence for the router's owner.
+pub fn translations<'a>(
+    remote: &'a [IpNet],
+    own: &'a [IpNet],
+    router: &'a RouterFacts,
+) -> impl Iterator<Item = String> + 'a {
+    let hits = |nets: &[IpNet], sources: &IpNet| nets.iter().any(|net| overlap(net, sources));
+    router.translations.iter().flat_map(move |nat| {
+        let leaving = nat.chosen
+            && hits(own, &nat.sources)
+            && remote.iter().any(|prefix| same_family(prefix, &nat.sources));
+        let leaving = leaving.then(|| {
+            format!(
+                "the {} on router {} has allowed_ext_ips or exempted_ext_ips of its own, which are left \
+                 alone: it translates what goes to the remote side unless they exempt it",
+                nat.text, router.name
+            )
+        });
+        let coming = hits(remote, &nat.sources).then(|| {
+            format!(
+                "the {} on router {} translates what comes from the remote side, too",
+                nat.text, router.name
+            )
+        });
+        leaving.into_iter().chain(coming)
+    })
+}
+
 fn same_family(one: &IpNet, other: &IpNet) -> bool {
     matches!((one, other), (IpNet::V4(_), IpNet::V4(_)) | (IpNet::V6(_), IpNet::V6(_)))
 }

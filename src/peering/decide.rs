@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, ConfiguredStatus, Exchange, Half, NetworkKey, PeeringKey};
-use crate::northbound::{End, Family, Frozen, Id, Lasting, terms_mark};
+use crate::northbound::{End, Family, Frozen, Id, Lasting, RouterKind, terms_mark};
 use crate::view::Reason;
 
 use super::conflict::{self, Claim};
@@ -290,6 +290,8 @@ impl<'a> Pair<'a> {
         let link = Link {
             key: self.key.clone(),
             id: self.id,
+            // Between two gateway routers too: then neither moves it when it moves to another chassis.
+            transit: [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway),
             a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
             b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
         };
@@ -345,6 +347,7 @@ impl<'a> Pair<'a> {
             degraded.extend(conflict::diversions(prefix, ready, &here.tables));
         }
         degraded.extend(self.unmet(end, ready, here));
+        degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
         degraded.truncate(MOST_CONFLICTS_TOLD);
         Verdict {
             standing: Standing::Linked,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::declare::{Host, Network, NetworkKey, NetworkType, RouterRef, Said};
-use crate::northbound::{ForeignRoute, Northbound, RouterFacts, RouterKind};
+use crate::northbound::{ForeignRoute, Northbound, RouterFacts};
 use crate::view::Reason;
 
 use super::select::Cover;
@@ -56,8 +56,6 @@ pub enum Fault {
     SharedRouter(RouterRef),
     /// It is not of type `private`.
     Type(Arc<str>),
-    /// Its router is a gateway router.
-    GatewayRouter(Arc<str>),
     /// Its router has no inward subnet.
     NoSubnet(Arc<str>),
 }
@@ -96,9 +94,6 @@ impl Local {
         drop(routers);
         let router =
             northbound.facts(router).ok_or_else(|| Fault::NoRouter(network.router.clone()))?;
-        if router.kind == RouterKind::Gateway {
-            return Err(Fault::GatewayRouter(router.name));
-        }
         let prefixes = router.prefixes();
         if prefixes.is_empty() {
             return Err(Fault::NoSubnet(router.name));
@@ -147,9 +142,7 @@ impl Fault {
         match self {
             Self::Unbound | Self::NoRouter(_) => Reason::MissingLocalRouter,
             Self::Disputed(_) => Reason::ConflictingDeclarations,
-            Self::AmbiguousRouter(_) | Self::SharedRouter(_) | Self::GatewayRouter(_) => {
-                Reason::UnsupportedRouter
-            }
+            Self::AmbiguousRouter(_) | Self::SharedRouter(_) => Reason::UnsupportedRouter,
             Self::Type(_) => Reason::TypeNotPrivate,
             Self::NoSubnet(_) => Reason::NoSubnet,
         }
@@ -162,7 +155,6 @@ impl Fault {
             Self::Unbound | Self::NoRouter(_) | Self::Disputed(_) => Reason::MissingPeerRouter,
             Self::AmbiguousRouter(_)
             | Self::SharedRouter(_)
-            | Self::GatewayRouter(_)
             | Self::Type(_)
             | Self::NoSubnet(_) => self.local_reason(),
         }
@@ -186,9 +178,6 @@ impl Fault {
             Self::Type(kind) => {
                 format!("network {network} is of type {kind}; only private networks may peer")
             }
-            Self::GatewayRouter(router) => format!(
-                "Logical_Router {router} of network {network} is a gateway router (options:chassis), to which OVN makes no direct link"
-            ),
             Self::NoSubnet(router) => {
                 format!(
                     "Logical_Router {router} of network {network} has no inward port with a subnet"
@@ -207,7 +196,6 @@ impl Fault {
             Self::AmbiguousRouter(_) => "name the router by its UUID in networks.d",
             Self::SharedRouter(_) => "ask the operator to bind each network to a router of its own",
             Self::Type(_) => "peer a private network, or correct `type` in networks.d",
-            Self::GatewayRouter(_) => "bind the network to a distributed router",
             Self::NoSubnet(_) => "give the router a port with a subnet",
         }
     }
@@ -219,7 +207,7 @@ impl Fault {
             Self::Unbound | Self::NoRouter(_) | Self::Disputed(_) => {
                 format!("{network} has no router at present")
             }
-            Self::AmbiguousRouter(_) | Self::SharedRouter(_) | Self::GatewayRouter(_) => {
+            Self::AmbiguousRouter(_) | Self::SharedRouter(_) => {
                 format!("the router of {network} is of a kind that cannot be linked")
             }
             Self::Type(_) => format!("{network} is not a private network"),

@@ -55,6 +55,12 @@ impl Node {
         &self.pairs
     }
 
+    /// The pairs of which a link stands on it, in order.
+    #[must_use]
+    pub fn linked(&self) -> &[PeeringKey] {
+        &self.linked
+    }
+
     /// Whether it peers, or would.
     fn takes_part(&self) -> bool {
         !self.halves.is_empty() || !self.implied.is_empty()
@@ -113,6 +119,14 @@ impl Networks {
         match self.nodes.get(key)?.local.as_ref()? {
             Local::Ready(ready) => Some(ready.router.uuid),
             Local::Fault(_) => None,
+        }
+    }
+
+    /// Whether a network's router translates what it sends to peers, unless it is told not to.
+    pub(super) fn translates(&self, key: &NetworkKey) -> bool {
+        match self.nodes.get(key).and_then(Node::local) {
+            Some(Local::Ready(ready)) => !ready.router.translations.is_empty(),
+            Some(Local::Fault(_)) | None => false,
         }
     }
 

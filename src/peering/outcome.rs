@@ -81,6 +81,8 @@ pub struct Link {
     pub key: PeeringKey,
     /// Its identity in names.
     pub id: Id,
+    /// Whether a switch stands between the routers: a direct link to a gateway router fails.
+    pub transit: bool,
     /// The end whose network sorts first.
     pub a: LinkEnd,
     /// The other end.
@@ -95,6 +97,12 @@ impl Link {
             End::A => &self.a,
             End::B => &self.b,
         }
+    }
+
+    /// The end that is not this network's.
+    #[must_use]
+    pub fn remote_of(&self, network: &NetworkKey) -> &LinkEnd {
+        if self.a.network == *network { &self.b } else { &self.a }
     }
 }
 

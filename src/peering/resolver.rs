@@ -382,6 +382,7 @@ impl Resolver {
             self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
             self.unsettle(key, &old_wanted, &state, true);
             self.networks.set_linked(key, false, &mut self.pending.networks);
+            self.review_translation(key);
             self.networks.leave(key);
             self.pair_of_id.remove(&state.id);
             self.pending.orphans.insert(UnitId::Peering(state.id));
@@ -416,6 +417,9 @@ impl Resolver {
         state.resolution = resolution;
         self.set_wanted(key, &mut state, wanted);
         let moved = old_rank != state.rank || old_held != state.held;
+        if old_claims != state.claims {
+            self.review_translation(key);
+        }
         if moved || old_claims != state.claims {
             self.unsettle(key, &old_wanted, &state, moved);
         }
@@ -426,6 +430,12 @@ impl Resolver {
         }
         self.pairs.insert(key.clone(), state);
         self.pending.pairs.insert(key.clone());
+    }
+
+    /// The routes of a pair changed: a router that translates is told what to exempt.
+    fn review_translation(&mut self, key: &PeeringKey) {
+        let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.translates(end));
+        self.pending.networks.extend(ends.cloned());
     }
 
     /// Keeps the index of wanted prefixes in step.

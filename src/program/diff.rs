@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::northbound::tables::ADDRESS_SET;
-use crate::northbound::{Northbound, UnitId};
+use crate::northbound::owner::is_remotes_set;
+use crate::northbound::tables::{ADDRESS_SET, LOGICAL_SWITCH, address_set};
+use crate::northbound::{Northbound, UnitId, tags_of};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value};
 
-use super::row::{DesiredRow, identity, tags_column};
+use super::row::{DesiredRow, Parent, identity, refers_to_children};
 
 /// One row that is not as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,34 +33,44 @@ pub enum RowDiff {
         table: TableId,
         /// The row.
         uuid: Uuid,
-        /// The router that refers to it.
-        router: Option<Uuid>,
+        /// The row that refers to it.
+        parent: Option<Uuid>,
     },
 }
 
-/// What tells a row of a unit from the others: its table, its router, its identifying columns.
+/// What tells a row of a unit from the others: its table, its parent, its identifying columns.
 type Identity = (TableId, Option<Uuid>, Vec<Value>);
 
-/// Compares a unit's router rows with those that are there. Equal rows give nothing.
+/// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
+/// nothing.
 #[must_use]
 pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
     let mut present = present_rows(unit, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
-    for row in desired {
-        let router = row.router.as_ref().map(|router| router.uuid);
+    let switches = present.get(&(LOGICAL_SWITCH, None, Vec::new()));
+    let transit = switches.and_then(|rows| rows.last()).map(|(uuid, _)| *uuid);
+    for mut row in desired {
+        let parent = match &mut row.parent {
+            Some(Parent::Router(router)) => Some(router.uuid),
+            Some(Parent::Transit(switch)) => {
+                *switch = transit;
+                transit
+            }
+            None => None,
+        };
         let columns = identity(row.table).iter();
         let values =
             columns.map(|column| row.columns.get(column).map_or_else(Value::empty, value_of));
         // The main route table's name is empty, which as a column is the empty string.
-        let key = (row.table, router, values.map(normal).collect::<Vec<_>>());
+        let key = (row.table, parent, values.map(normal).collect::<Vec<_>>());
         match present.get_mut(&key).and_then(Vec::pop) {
             Some((uuid, found)) => diffs.extend(compare(row, uuid, found, layout)),
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
-    let surplus = present.into_iter().flat_map(|((table, router, _), rows)| {
-        rows.into_iter().map(move |(uuid, _)| RowDiff::Delete { table, uuid, router })
+    let surplus = present.into_iter().flat_map(|((table, parent, _), rows)| {
+        rows.into_iter().map(move |(uuid, _)| RowDiff::Delete { table, uuid, parent })
     });
     diffs.extend(surplus);
     diffs
@@ -68,22 +79,23 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
 fn present_rows(unit: UnitId, northbound: &Northbound) -> BTreeMap<Identity, Vec<(Uuid, &Row)>> {
     let mut present: BTreeMap<Identity, Vec<(Uuid, &Row)>> = BTreeMap::new();
     for (table, uuid, row) in northbound.rows_of(unit) {
-        if table == ADDRESS_SET {
+        if table == ADDRESS_SET && !is_remotes_set(cell(row, address_set::NAME).string()) {
             continue;
         }
         let values = identity(table).iter().map(|column| normal(cell(row, *column).clone()));
-        let key = (table, northbound.inventory().router_of(uuid), values.collect());
+        let key = (table, northbound.inventory().parent_of(uuid), values.collect());
         present.entry(key).or_default().push((uuid, row));
     }
     present
 }
 
 fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<RowDiff> {
-    let tags_column = tags_column(row.table);
+    let tags_column = tags_of(row.table);
     let mut columns = Vec::new();
     for position in 0..layout.width(row.table) {
         let Ok(column) = u16::try_from(position).map(ColumnId) else { break };
-        if Some(column) == tags_column || !layout.has_column(row.table, column) {
+        let children = refers_to_children(row.table, column);
+        if children || Some(column) == tags_column || !layout.has_column(row.table, column) {
             continue;
         }
         let desired = row.columns.get(&column);

@@ -10,7 +10,7 @@ use crate::peering::Ready;
 
 use super::link::SPOOF_PRIORITY;
 use super::matches::{Addresses, any, inport, outport, source};
-use super::row::{DesiredRow, RouterRow};
+use super::row::{DesiredRow, Parent, RouterRow};
 
 /// Lets pass what has an own source at an uplink for a good reason: answers of the router itself,
 /// which leave as if they had come in where the request did, so out of an uplink again; and what
@@ -39,7 +39,7 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
     let (inward, outward, own) = (inport(uplinks()), outport(uplinks()), any(&sources));
     let policy = |priority: i64, text: String, action: &str| {
         let on = RouterRow { uuid: router.uuid, name: router.name.clone() };
-        DesiredRow::new(ROUTER_POLICY, Some(on), UnitId::Network(network))
+        DesiredRow::new(ROUTER_POLICY, Some(Parent::Router(on)), UnitId::Network(network))
             .set(router_policy::PRIORITY, priority)
             .set(router_policy::MATCH, text)
             .set(router_policy::ACTION, action)

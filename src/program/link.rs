@@ -1,18 +1,20 @@
 //! A link's rows: two ports that name each other, a route per prefix, and the policies that make
-//! the peering non-transitive and its sources believable (northbound.md section 1).
+//! the peering non-transitive and its sources believable. Where one of the routers is a gateway
+//! router the ports meet on a switch of ours instead, with the same addresses and routes.
 
 use ipnet::IpNet;
 
-use crate::northbound::owner::{link_port_mac, link_port_name};
+use crate::northbound::owner::{link_port_mac, link_port_name, transit_name, transit_port_name};
 use crate::northbound::tables::{
-    ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, router_policy, router_port, static_route,
+    LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, logical_switch,
+    router_policy, router_port, static_route, switch_port,
 };
 use crate::northbound::{End, Family, UnitId};
 use crate::ovsdb::{Datum, TableId};
 use crate::peering::{Link, LinkEnd};
 
 use super::matches::{Addresses, any, between, inport, source};
-use super::row::{DesiredRow, RouterRow};
+use super::row::{DesiredRow, Parent, RouterRow};
 
 /// Allows what the two networks say to each other. Filters will stand between this and the drop.
 const ALLOW_PRIORITY: i64 = 30_200;
@@ -21,10 +23,10 @@ const DROP_PRIORITY: i64 = 30_100;
 /// Drops a source that comes from where it cannot belong.
 pub(super) const SPOOF_PRIORITY: i64 = 30_090;
 
-/// The rows of a link, on both routers.
+/// The rows of a link, on both routers and between them.
 #[must_use]
 pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
-    let mut rows = Vec::new();
+    let mut rows = if link.transit { transit(link) } else { Vec::new() };
     for end in End::BOTH {
         let side = Side { link, end, local: link.end(end), remote: link.end(end.other()) };
         rows.push(side.port());
@@ -32,6 +34,22 @@ pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
         side.policies(&mut rows);
     }
     rows
+}
+
+/// The switch between two routers that cannot be linked directly; before its ports.
+fn transit(link: &Link) -> Vec<DesiredRow> {
+    let row = |table, parent| DesiredRow::new(table, parent, UnitId::Peering(link.id));
+    let switch = row(LOGICAL_SWITCH, None)
+        .labelled(link.key.to_string())
+        .set(logical_switch::NAME, transit_name(link.id));
+    let port = |end| {
+        row(SWITCH_PORT, Some(Parent::Transit(None)))
+            .set(switch_port::NAME, transit_port_name(link.id, end))
+            .set(switch_port::TYPE, "router")
+            .set(switch_port::ADDRESSES, Datum::strings(["router"]))
+            .set(switch_port::OPTIONS, Datum::map([("router-port", link_port_name(link.id, end))]))
+    };
+    [switch].into_iter().chain(End::BOTH.map(port)).collect()
 }
 
 /// A link seen from one of its routers.
@@ -45,7 +63,7 @@ struct Side<'a> {
 impl Side<'_> {
     fn row(&self, table: TableId) -> DesiredRow {
         let router = RouterRow { uuid: self.local.router, name: self.local.router_name.clone() };
-        DesiredRow::new(table, Some(router), UnitId::Peering(self.link.id))
+        DesiredRow::new(table, Some(Parent::Router(router)), UnitId::Peering(self.link.id))
     }
 
     fn port_name(&self) -> String {
@@ -56,12 +74,16 @@ impl Side<'_> {
         // Host routes to the router's own addresses: no link subnet is needed, and traceroute
         // shows the gateways that guests know.
         let networks = self.local.addresses.iter().map(|address| IpNet::from(*address).to_string());
-        self.row(ROUTER_PORT)
+        let port = self
+            .row(ROUTER_PORT)
             .labelled(self.link.key.to_string())
             .set(router_port::NAME, self.port_name())
             .set(router_port::MAC, link_port_mac(self.link.id, self.end))
-            .set(router_port::NETWORKS, Datum::strings(networks))
-            .set(router_port::PEER, link_port_name(self.link.id, self.end.other()))
+            .set(router_port::NETWORKS, Datum::strings(networks));
+        if self.link.transit {
+            return port;
+        }
+        port.set(router_port::PEER, link_port_name(self.link.id, self.end.other()))
     }
 
     fn routes(&self, rows: &mut Vec<DesiredRow>) {

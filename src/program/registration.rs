@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::northbound::owner::{Id, LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
+use crate::northbound::owner::{
+    Id, LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name, is_remotes_set,
+};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{ADDRESS_SET, address_set};
 use crate::northbound::{Family, Northbound, UnitId};
@@ -117,7 +119,9 @@ pub fn registration_removal(network: Id, northbound: &Northbound) -> Vec<Registr
 fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Row)> {
     northbound
         .rows_of(UnitId::Network(network))
-        .filter(|(table, _, _)| *table == ADDRESS_SET)
+        .filter(|(table, _, row)| {
+            *table == ADDRESS_SET && !is_remotes_set(cell(row, address_set::NAME).string())
+        })
         .map(|(_, uuid, row)| (uuid, row))
 }
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::northbound::UnitId;
 use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
 use crate::northbound::tables::{
-    ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, WANTED, address_set, router_policy,
-    router_port, static_route,
+    ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED,
+    address_set, logical_switch, router_policy, router_port, static_route, switch_port,
 };
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
@@ -19,12 +19,21 @@ use crate::ovsdb::{ColumnId, Datum, TableId};
 pub struct DesiredRow {
     /// The table.
     pub table: TableId,
-    /// The router that refers to it; none for root tables.
-    pub router: Option<RouterRow>,
+    /// The row that refers to it; none for root tables.
+    pub parent: Option<Parent>,
     /// The columns that are not empty, but for `external_ids`.
     pub columns: BTreeMap<ColumnId, Datum>,
     /// What `external_ids` shall hold; what else is there is left alone.
     pub tags: BTreeMap<String, String>,
+}
+
+/// What refers to a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// A router of somebody's.
+    Router(RouterRow),
+    /// The transit switch of the row's own unit; where that is there already, this row.
+    Transit(Option<Uuid>),
 }
 
 /// A router that a transaction changes; the name guards that it is still the one that was read.
@@ -38,11 +47,11 @@ pub struct RouterRow {
 
 impl DesiredRow {
     /// A row of a unit.
-    pub(super) fn new(table: TableId, router: Option<RouterRow>, unit: UnitId) -> Self {
+    pub(super) fn new(table: TableId, parent: Option<Parent>, unit: UnitId) -> Self {
         let tags = [(OWNER_KEY, OWNER_VALUE.to_owned()), (UNIT_KEY, unit.tag())];
         Self {
             table,
-            router,
+            parent,
             columns: BTreeMap::new(),
             tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         }
@@ -55,38 +64,42 @@ impl DesiredRow {
         self
     }
 
+    /// The router that refers to it, if one does.
+    pub(super) fn router(&self) -> Option<&RouterRow> {
+        match &self.parent {
+            Some(Parent::Router(router)) => Some(router),
+            Some(Parent::Transit(_)) | None => None,
+        }
+    }
+
     pub(super) fn set(mut self, column: ColumnId, datum: impl Into<Datum>) -> Self {
         self.columns.insert(column, datum.into());
         self
     }
 }
 
-/// The columns by which a row is told from the others of its unit on the same router.
+/// The columns by which a row is told from the others of its unit with the same parent.
 pub(super) fn identity(table: TableId) -> &'static [ColumnId] {
     match table {
         ROUTER_PORT => &[router_port::NAME],
         STATIC_ROUTE => &[static_route::ROUTE_TABLE, static_route::IP_PREFIX],
         ROUTER_POLICY => &[router_policy::PRIORITY],
         ADDRESS_SET => &[address_set::NAME],
+        SWITCH_PORT => &[switch_port::NAME],
+        // Of a peering, there is one switch.
         _ => &[],
     }
 }
 
-/// The column of tags.
-pub(super) fn tags_column(table: TableId) -> Option<ColumnId> {
-    match table {
-        ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
-        STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),
-        ROUTER_POLICY => Some(router_policy::EXTERNAL_IDS),
-        ADDRESS_SET => Some(address_set::EXTERNAL_IDS),
-        _ => None,
-    }
+/// Whether a column is not the row's own to say: it changes as children come and go.
+pub(super) fn refers_to_children(table: TableId, column: ColumnId) -> bool {
+    table == LOGICAL_SWITCH && column == logical_switch::PORTS
 }
 
-/// The column of `Logical_Router` that refers to rows of a table; none for root tables.
+/// The column of the parent's table that refers to rows of a table; none for root tables.
 pub(super) fn reference_column(table: TableId) -> Option<&'static str> {
     match table {
-        ROUTER_PORT => Some("ports"),
+        ROUTER_PORT | SWITCH_PORT => Some("ports"),
         STATIC_ROUTE => Some("static_routes"),
         ROUTER_POLICY => Some("policies"),
         _ => None,

@@ -4,15 +4,17 @@ use uuid::Uuid;
 
 use crate::northbound::Northbound;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
-    logical_router, router_policy, router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
+    SWITCH_PORT, address_set, logical_router, logical_switch, router_policy, router_port,
+    static_route, switch_port,
 };
 use crate::ovsdb::{ColumnId, Row, TableId, Value};
 use crate::view::{PlannedAction, PlannedPrefix, PlannedRow, RowView};
 
 use super::diff::{RowDiff, value_of};
+use super::lent::{Cell, LentDiff, Written};
 use super::registration::RegistrationDiff;
-use super::row::{DesiredRow, table_name};
+use super::row::{DesiredRow, column_name, table_name};
 
 /// A row that is there.
 #[must_use]
@@ -33,7 +35,7 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
             let row = desired(row, Some(*uuid));
             (PlannedRow { action: PlannedAction::Update, row }, None)
         }
-        RowDiff::Delete { table, uuid, router } => {
+        RowDiff::Delete { table, uuid, parent } => {
             let found = northbound.replica().row(*table, *uuid);
             let row = found
                 .map(|row| summarise(*table, Some(*uuid), row))
@@ -41,7 +43,7 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
             let route = found
                 .filter(|_| *table == STATIC_ROUTE)
                 .and_then(|row| text(row, static_route::IP_PREFIX).parse().ok())
-                .zip(router.and_then(|router| northbound.replica().row(LOGICAL_ROUTER, router)))
+                .zip(parent.and_then(|router| northbound.replica().row(LOGICAL_ROUTER, router)))
                 .map(|(prefix, router)| PlannedPrefix {
                     router: text(router, logical_router::NAME).to_owned(),
                     prefix,
@@ -49,6 +51,20 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
             (PlannedRow { action: PlannedAction::Delete, row }, route)
         }
     }
+}
+
+/// Somebody else's row of which one cell would change.
+#[must_use]
+pub fn planned_lent(diff: &LentDiff) -> PlannedRow {
+    let Cell { table, row, column, key } = &diff.cell;
+    let key = key.as_ref().map(|key| format!(":{key}")).unwrap_or_default();
+    let value = match &diff.value {
+        None => "as before".to_owned(),
+        Some(Written::Text(text) | Written::Set(text)) => text.clone(),
+        Some(Written::Row(row)) => row.to_string(),
+    };
+    let summary = format!("{}{key} = {value}", column_name(*table, *column));
+    PlannedRow { action: PlannedAction::Update, row: view(*table, Some(*row), summary) }
 }
 
 /// A registration that would change.
@@ -77,7 +93,7 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
 fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
     let column = |column: ColumnId| row.columns.get(&column).map_or_else(Value::empty, value_of);
     let mut summary = summary(row.table, column);
-    if let Some(router) = &row.router {
+    if let Some(router) = row.router() {
         summary = format!("{}: {summary}", router.name);
     }
     view(row.table, uuid, summary)
@@ -86,19 +102,27 @@ fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
 fn desired_route(row: &DesiredRow) -> Option<PlannedPrefix> {
     let prefix = row.columns.get(&static_route::IP_PREFIX).filter(|_| row.table == STATIC_ROUTE)?;
     let prefix = value_of(prefix).string().parse().ok()?;
-    Some(PlannedPrefix { router: row.router.as_ref()?.name.to_string(), prefix })
+    Some(PlannedPrefix { router: row.router()?.name.to_string(), prefix })
 }
 
 fn summary(table: TableId, cell: impl Fn(ColumnId) -> Value) -> String {
     let text = |column: ColumnId| cell(column).string().to_owned();
     let list = |column: ColumnId| cell(column).strings().collect::<Vec<_>>().join(" ");
     match table {
-        ROUTER_PORT => format!(
-            "{} {} peer {}",
-            text(router_port::NAME),
-            list(router_port::NETWORKS),
-            text(router_port::PEER)
-        ),
+        ROUTER_PORT => {
+            let peer = text(router_port::PEER);
+            let peer = if peer.is_empty() { peer } else { format!(" peer {peer}") };
+            format!("{} {}{peer}", text(router_port::NAME), list(router_port::NETWORKS))
+        }
+        LOGICAL_SWITCH => text(logical_switch::NAME),
+        SWITCH_PORT => {
+            let options = cell(switch_port::OPTIONS);
+            let to = options.get("router-port").unwrap_or_default();
+            format!("{} to {to}", text(switch_port::NAME))
+        }
+        ADDRESS_SET => {
+            format!("{} {{{}}}", text(address_set::NAME), list(address_set::ADDRESSES))
+        }
         STATIC_ROUTE => {
             let table = text(static_route::ROUTE_TABLE);
             let table = if table.is_empty() { table } else { format!(" in table {table}") };

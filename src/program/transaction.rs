@@ -10,20 +10,24 @@ use uuid::Uuid;
 
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::tables::{
-    ADDRESS_SET, LOCK, LOGICAL_ROUTER, NB_GLOBAL, address_set, nb_global,
+    ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, SWITCH_PORT, address_set,
+    nb_global,
 };
-use crate::northbound::{Family, UnitId};
+use crate::northbound::{Family, UnitId, tags_of};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 
 use super::diff::RowDiff;
+use super::lent::{LentDiff, Written};
 use super::registration::{Entries, RegistrationDiff};
-use super::row::{DesiredRow, RouterRow, column_name, reference_column, table_name, tags_column};
+use super::row::{DesiredRow, Parent, RouterRow, column_name, reference_column, table_name};
 
 /// What is to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// Rows of routers.
+    /// Rows of peerings and networks.
     pub rows: Vec<RowDiff>,
+    /// Cells of other people's rows.
+    pub lent: Vec<LentDiff>,
     /// Registrations.
     pub registrations: Vec<RegistrationDiff>,
     /// Whether it says only what this host declares, which takes no lock.
@@ -34,13 +38,15 @@ impl Transaction {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.registrations.is_empty()
+        self.rows.is_empty() && self.lent.is_empty() && self.registrations.is_empty()
     }
 
     /// Whether OVN has to act on it.
     #[must_use]
     pub fn is_visible(&self) -> bool {
-        !self.rows.is_empty() || self.registrations.iter().any(RegistrationDiff::is_visible)
+        !self.rows.is_empty()
+            || !self.lent.is_empty()
+            || self.registrations.iter().any(RegistrationDiff::is_visible)
     }
 
     /// The operations, in the order in which they are sent.
@@ -50,6 +56,9 @@ impl Transaction {
         let mut assembly = Assembly { locked: !self.declares_only, ..Assembly::default() };
         for row in self.rows {
             assembly.row(row);
+        }
+        for lent in self.lent {
+            assembly.lent(lent);
         }
         for registration in self.registrations {
             assembly.registration(registration);
@@ -93,7 +102,16 @@ pub fn drop_entries(registrations: impl Iterator<Item = (Uuid, Vec<String>)>) ->
         .collect()
 }
 
-/// What a router's references gain and lose.
+/// A row whose references change.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Referrer {
+    Router(Uuid),
+    Switch(Uuid),
+    /// One that this transaction inserts, by its `uuid_name`.
+    NewSwitch(String),
+}
+
+/// What a row's references gain and lose.
 #[derive(Debug, Default)]
 struct References {
     gained: BTreeMap<&'static str, Vec<Datum>>,
@@ -105,9 +123,13 @@ struct Assembly {
     /// Whether only the holder of the lock may do it.
     locked: bool,
     guards: BTreeSet<RouterRow>,
-    references: BTreeMap<Uuid, References>,
+    references: BTreeMap<Referrer, References>,
     operations: Vec<Operation>,
     inserted: usize,
+    /// `uuid_name` of each new transit switch, by its unit's tag.
+    switches: BTreeMap<String, String>,
+    /// `uuid_name` of each new Address_Set, by its name.
+    sets: BTreeMap<String, String>,
 }
 
 impl Assembly {
@@ -129,14 +151,22 @@ impl Assembly {
                 });
                 self.entries(row.table, uuid, entries.collect());
             }
-            RowDiff::Delete { table, uuid, router } => {
-                // Without a reference the row goes by itself; no router, nothing to do.
-                let column = reference_column(table);
-                if let (Some(router), Some(column)) = (router, column) {
-                    let lost = &mut self.references.entry(router).or_default().lost;
+            RowDiff::Delete { table, uuid, parent } => match reference_column(table) {
+                // Without a reference the row goes by itself; no parent, nothing to do.
+                Some(column) => {
+                    let Some(parent) = parent else { return };
+                    let referrer = match table {
+                        SWITCH_PORT => Referrer::Switch(parent),
+                        _ => Referrer::Router(parent),
+                    };
+                    let lost = &mut self.references.entry(referrer).or_default().lost;
                     lost.entry(column).or_default().push(Datum::Uuid(uuid));
                 }
-            }
+                None => {
+                    let table = table_name(table);
+                    self.operations.push(Operation::Delete { table, row_uuid: uuid });
+                }
+            },
         }
     }
 
@@ -144,21 +174,76 @@ impl Assembly {
         let name = format!("row{}", self.inserted);
         self.inserted += 1;
         let table = row.table;
-        if let (Some(router), Some(column)) = (row.router, reference_column(table)) {
-            let gained = &mut self.references.entry(router.uuid).or_default().gained;
+        let unit = row.tags.get(UNIT_KEY).cloned().unwrap_or_default();
+        match table {
+            LOGICAL_SWITCH => drop(self.switches.insert(unit.clone(), name.clone())),
+            ADDRESS_SET => {
+                if let Some(Datum::String(set)) = row.columns.get(&address_set::NAME) {
+                    self.sets.insert(set.clone(), name.clone());
+                }
+            }
+            _ => {}
+        }
+        let referrer = match row.parent {
+            Some(Parent::Router(router)) => {
+                let referrer = Referrer::Router(router.uuid);
+                self.guards.insert(router);
+                Some(referrer)
+            }
+            Some(Parent::Transit(Some(switch))) => Some(Referrer::Switch(switch)),
+            Some(Parent::Transit(None)) => {
+                self.switches.get(&unit).cloned().map(Referrer::NewSwitch)
+            }
+            None => None,
+        };
+        if let (Some(referrer), Some(column)) = (referrer, reference_column(table)) {
+            let gained = &mut self.references.entry(referrer).or_default().gained;
             gained.entry(column).or_default().push(Datum::NamedUuid(name.clone()));
-            self.guards.insert(router);
         }
         let mut columns: Columns = row
             .columns
             .into_iter()
             .map(|(column, datum)| (column_name(table, column), datum))
             .collect();
-        if let Some(column) = tags_column(table) {
+        if let Some(column) = tags_of(table) {
             columns.push((column_name(table, column), Datum::map(row.tags)));
         }
         let table = table_name(table);
         self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
+    }
+
+    /// Somebody else's row: only if the cell is as it was read.
+    fn lent(&mut self, diff: LentDiff) {
+        let LentDiff { cell, found, value } = diff;
+        let (table, column) = (table_name(cell.table), column_name(cell.table, cell.column));
+        let selection = Where::Uuid(cell.row);
+        self.operations.push(Operation::Wait {
+            table,
+            selection: selection.clone(),
+            columns: vec![column],
+            until: Until::Equal,
+            rows: vec![vec![(column, found)]],
+        });
+        if let Some(key) = cell.key {
+            let mut mutations = vec![(column, Mutator::Delete, Datum::strings([&*key]))];
+            if let Some(Written::Text(text)) = value {
+                mutations.push((column, Mutator::Insert, Datum::map([(&*key, text)])));
+            }
+            self.operations.push(Operation::Mutate { table, selection, mutations });
+            return;
+        }
+        let datum = match value {
+            None => Datum::Set(Vec::new()),
+            Some(Written::Text(text)) => Datum::String(text),
+            Some(Written::Row(row)) => Datum::Uuid(row),
+            Some(Written::Set(name)) => match self.sets.get(&name) {
+                Some(inserted) => Datum::NamedUuid(inserted.clone()),
+                // Not without the set: the next comparison finds it.
+                None => return,
+            },
+        };
+        let row = vec![(column, datum)];
+        self.operations.push(Operation::Update { table, row_uuid: cell.row, row });
     }
 
     fn registration(&mut self, diff: RegistrationDiff) {
@@ -198,7 +283,7 @@ impl Assembly {
 
     /// Sets and removes entries of `external_ids`; the others are left alone.
     fn entries(&mut self, table: TableId, row: Uuid, entries: Entries) {
-        let Some(column) = tags_column(table).map(|column| column_name(table, column)) else {
+        let Some(column) = tags_of(table).map(|column| column_name(table, column)) else {
             return;
         };
         if entries.is_empty() {
@@ -234,13 +319,21 @@ impl Assembly {
             rows: vec![vec![(name, Datum::String(guard.name.to_string()))]],
         }));
         operations.extend(self.operations);
-        operations.extend(self.references.into_iter().map(|(uuid, references)| {
+        operations.extend(self.references.into_iter().map(|(referrer, references)| {
             let lost = references.lost.into_iter();
             let lost = lost.map(|(column, rows)| (column, Mutator::Delete, Datum::Set(rows)));
             let gained = references.gained.into_iter();
             let gained = gained.map(|(column, rows)| (column, Mutator::Insert, Datum::Set(rows)));
             let mutations = lost.chain(gained).collect();
-            Operation::Mutate { table: router, selection: Where::Uuid(uuid), mutations }
+            let switch = table_name(LOGICAL_SWITCH);
+            let (table, selection) = match referrer {
+                Referrer::Router(uuid) => (router, Where::Uuid(uuid)),
+                Referrer::Switch(uuid) => (switch, Where::Uuid(uuid)),
+                Referrer::NewSwitch(name) => {
+                    (switch, Where::Equal(vec![("_uuid", Datum::NamedUuid(name))]))
+                }
+            };
+            Operation::Mutate { table, selection, mutations }
         }));
         if visible {
             operations.push(Operation::Mutate {

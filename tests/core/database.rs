@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
-    WANTED, address_set, logical_router, router_port, switch_port,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch, nat,
+    router_port, switch_port,
 };
+use ovn_peerd::northbound::tags_of;
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
 use ovn_peerd::ovsdb::{
     Atom, ColumnId, DatabaseSchema, Datum, Layout, Mutator, Operation, Row, TableId, Until,
@@ -42,8 +44,20 @@ const SETS: &[&str] = &[
     "bfd",
     "nexthops",
     "addresses",
+    "nat",
+    "allowed_ext_ips",
+    "exempted_ext_ips",
 ];
 const INTEGERS: &[&str] = &["nb_cfg", "sb_cfg", "priority"];
+
+/// Strong references: the parents' table, its column, the children's table.
+pub const LISTS: &[(TableId, ColumnId, TableId)] = &[
+    (LOGICAL_ROUTER, logical_router::PORTS, ROUTER_PORT),
+    (LOGICAL_ROUTER, logical_router::STATIC_ROUTES, STATIC_ROUTE),
+    (LOGICAL_ROUTER, logical_router::POLICIES, ROUTER_POLICY),
+    (LOGICAL_ROUTER, logical_router::NAT, NAT),
+    (LOGICAL_SWITCH, logical_switch::PORTS, SWITCH_PORT),
+];
 
 /// The columns that are read, with their kinds as in ovn-nb(5).
 fn schema() -> DatabaseSchema {
@@ -122,14 +136,19 @@ impl Database {
     }
 
     /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag; of switch
-    /// ports, all but VMs'.
+    /// ports, all but VMs', and those with our tag; of NAT, what translates sources.
     pub fn monitored(&self) -> Rows {
         let mut rows = self.rows.clone();
         rows.retain(|(table, _), row| {
-            let tags = &row[usize::from(address_set::EXTERNAL_IDS.0).min(row.len() - 1)];
-            let vm =
-                *table == SWITCH_PORT && row[usize::from(switch_port::TYPE.0)].string().is_empty();
-            !vm && (*table != ADDRESS_SET || tags.get(OWNER_KEY).is_some())
+            let text = |column: ColumnId| row[usize::from(column.0)].string();
+            let tagged = tags_of(*table)
+                .is_some_and(|tags| row[usize::from(tags.0)].get(OWNER_KEY).is_some());
+            match *table {
+                ADDRESS_SET => tagged,
+                SWITCH_PORT => tagged || !text(switch_port::TYPE).is_empty(),
+                NAT => text(nat::TYPE) != "dnat",
+                _ => true,
+            }
         });
         rows
     }
@@ -154,18 +173,14 @@ impl Database {
 
     /// Removes what nothing refers to, as strong references of non-root tables demand.
     pub fn collect(&mut self) {
-        let lists = [
-            (logical_router::PORTS, ROUTER_PORT),
-            (logical_router::STATIC_ROUTES, STATIC_ROUTE),
-            (logical_router::POLICIES, ROUTER_POLICY),
-        ];
         let mut held: BTreeSet<(TableId, Uuid)> = BTreeSet::new();
-        for (_, row) in self.rows.iter().filter(|((table, _), _)| *table == LOGICAL_ROUTER) {
-            for (column, table) in lists {
-                held.extend(row[usize::from(column.0)].uuids().map(|uuid| (table, uuid)));
+        for ((of, _), row) in &self.rows {
+            for (_, column, table) in LISTS.iter().filter(|(parent, _, _)| parent == of) {
+                held.extend(row[usize::from(column.0)].uuids().map(|uuid| (*table, uuid)));
             }
         }
-        self.rows.retain(|key, _| !lists.iter().any(|(_, t)| *t == key.0) || held.contains(key));
+        let is_child = |key: &(TableId, Uuid)| LISTS.iter().any(|(_, _, child)| *child == key.0);
+        self.rows.retain(|key, _| !is_child(key) || held.contains(key));
     }
 
     /// Commits a transaction whole, or says what is wrong with it.
@@ -224,7 +239,7 @@ impl Database {
             }
             Operation::Mutate { table, selection, mutations } => {
                 let table = self.layout.table_id(table).unwrap();
-                for uuid in self.select(table, selection) {
+                for uuid in self.select(table, selection, names) {
                     for (column, mutator, datum) in mutations {
                         let column = self.layout.column_id(table, column).unwrap();
                         let old = self.cell(table, uuid, column).clone();
@@ -235,7 +250,7 @@ impl Database {
             Operation::Wait { table, selection, columns, until, rows } => {
                 let table = self.layout.table_id(table).unwrap();
                 let found: Vec<Vec<Value>> = self
-                    .select(table, selection)
+                    .select(table, selection, names)
                     .into_iter()
                     .map(|uuid| {
                         let cell = |column: &&str| {
@@ -258,7 +273,12 @@ impl Database {
         Ok(())
     }
 
-    fn select(&self, table: TableId, selection: &Where) -> Vec<Uuid> {
+    fn select(
+        &self,
+        table: TableId,
+        selection: &Where,
+        names: &HashMap<String, Uuid>,
+    ) -> Vec<Uuid> {
         let all = self.rows.keys().filter(|(of, _)| *of == table).map(|(_, uuid)| *uuid);
         match selection {
             Where::All => all.collect(),
@@ -266,8 +286,11 @@ impl Database {
             Where::Equal(columns) => {
                 let same = |uuid: &Uuid| {
                     columns.iter().all(|(column, datum)| {
+                        if *column == "_uuid" {
+                            return value(datum, names).uuid() == Some(*uuid);
+                        }
                         let column = self.layout.column_id(table, column).unwrap();
-                        *self.cell(table, *uuid, column) == value(datum, &HashMap::new())
+                        *self.cell(table, *uuid, column) == value(datum, names)
                     })
                 };
                 all.filter(same).collect()
@@ -276,11 +299,15 @@ impl Database {
     }
 
     fn check(&self) -> Result<(), String> {
-        for (table, column) in [(ROUTER_PORT, router_port::NAME), (ADDRESS_SET, address_set::NAME)]
-        {
+        for (table, column) in [
+            (ROUTER_PORT, router_port::NAME),
+            (SWITCH_PORT, switch_port::NAME),
+            (ADDRESS_SET, address_set::NAME),
+        ] {
             let mut names = BTreeSet::new();
             for ((_, uuid), _) in self.rows.iter().filter(|((of, _), _)| *of == table) {
-                if !names.insert(self.cell(table, *uuid, column).string().to_owned()) {
+                let name = self.cell(table, *uuid, column).string();
+                if !name.is_empty() && !names.insert(name.to_owned()) {
                     return Err("constraint violation".into());
                 }
             }
@@ -288,6 +315,12 @@ impl Database {
         for ((_, uuid), row) in self.rows.iter().filter(|((of, _), _)| *of == ROUTER_PORT) {
             if row[usize::from(router_port::NETWORKS.0)].is_empty() {
                 return Err(format!("port {uuid} has no network"));
+            }
+        }
+        for (_, row) in self.rows.iter().filter(|((of, _), _)| *of == NAT) {
+            let set = row[usize::from(nat::EXEMPTED_EXT_IPS.0)].uuid();
+            if set.is_some_and(|set| !self.rows.contains_key(&(ADDRESS_SET, set))) {
+                return Err("referential integrity violation".into());
             }
         }
         Ok(())

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::engine::Engine;
 use ovn_peerd::northbound::tables::{
-    LOGICAL_ROUTER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
-    logical_router, logical_switch, router_policy, router_port, static_route, switch_port,
+    LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
+    logical_router, logical_switch, nat, router_policy, router_port, static_route, switch_port,
 };
 use ovn_peerd::ovsdb::{Atom, Value};
 use serde::Deserialize;
@@ -36,6 +36,8 @@ struct Router {
     route: Vec<Route>,
     #[serde(default)]
     reroute: Vec<Reroute>,
+    #[serde(default)]
+    nat: Vec<Translation>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,17 @@ struct Route {
     nexthop: String,
     #[serde(default)]
     policy: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Translation {
+    r#type: String,
+    logical_ip: String,
+    external_ip: String,
+    /// Whether it has an `allowed_ext_ips`.
+    #[serde(default)]
+    allowed: bool,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +132,19 @@ fn populate(world: &mut World, northbound: &Northbound) {
                 database.set(STATIC_ROUTE, child, static_route::POLICY, policy);
             }
             database.refer(uuid, logical_router::STATIC_ROUTES, child, true);
+        }
+        for translation in &router.nat {
+            let cells = [
+                (nat::TYPE, translation.r#type.as_str().into()),
+                (nat::LOGICAL_IP, translation.logical_ip.as_str().into()),
+                (nat::EXTERNAL_IP, translation.external_ip.as_str().into()),
+            ];
+            let child = database.insert(NAT, &cells);
+            if translation.allowed {
+                let set = Value::Atom(database.uuid().into());
+                database.set(NAT, child, nat::ALLOWED_EXT_IPS, set);
+            }
+            database.refer(uuid, logical_router::NAT, child, true);
         }
         for reroute in &router.reroute {
             let cells = [

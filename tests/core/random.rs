@@ -7,7 +7,9 @@ use std::path::Path;
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use ovn_peerd::declare::{AddressSpace, PolicySettings, Quotas, Settings};
-use ovn_peerd::northbound::tables::{LOGICAL_ROUTER, STATIC_ROUTE, logical_router, static_route};
+use ovn_peerd::northbound::tables::{
+    ADDRESS_SET, LOGICAL_ROUTER, NAT, STATIC_ROUTE, address_set, logical_router, nat, static_route,
+};
 use ovn_peerd::view::{HalfView, State};
 use proptest::prelude::*;
 
@@ -27,6 +29,9 @@ pub enum Action {
     GuestRoute(usize, usize),
     Bound(usize, usize),
     Terms(usize, usize, Terms),
+    Pin(usize, Option<&'static str>),
+    Nat(usize, usize),
+    Rewrite(usize),
     Delete(usize),
     Alter(usize),
     Break(usize),
@@ -50,9 +55,13 @@ pub fn action() -> impl Strategy<Value = Action> {
         1 => router.clone().prop_map(Action::Router),
         5 => (router.clone(), subnet.clone()).prop_map(|(r, s)| Action::Port(r, s)),
         2 => (router.clone(), subnet.clone()).prop_map(|(r, s)| Action::Route(r, s)),
-        2 => (router, subnet.clone()).prop_map(|(r, s)| Action::GuestRoute(r, s)),
-        2 => (network.clone(), subnet).prop_map(|(n, s)| Action::Bound(n, s)),
+        2 => (router.clone(), subnet.clone()).prop_map(|(r, s)| Action::GuestRoute(r, s)),
+        2 => (network.clone(), subnet.clone()).prop_map(|(n, s)| Action::Bound(n, s)),
         5 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
+        2 => (router.clone(), prop::sample::select(vec![None, Some("hv1"), Some("hv2")]))
+            .prop_map(|(r, chassis)| Action::Pin(r, chassis)),
+        2 => (router, subnet).prop_map(|(r, s)| Action::Nat(r, s)),
+        1 => any::<usize>().prop_map(Action::Rewrite),
         2 => any::<usize>().prop_map(Action::Delete),
         2 => any::<usize>().prop_map(Action::Alter),
         1 => network.clone().prop_map(Action::Break),
@@ -159,7 +168,6 @@ pub fn act(world: &mut World, action: &Action) {
         Action::GuestRoute(router, subnet) if world.routers.contains_key(router) => {
             world.toggle_guest_route(*router, *subnet);
         }
-        Action::Port(..) | Action::Route(..) | Action::GuestRoute(..) => {}
         Action::Bound(network, subnet) => {
             let bounds = world.may_export.entry(*network).or_default();
             if !bounds.remove(subnet) {
@@ -173,6 +181,18 @@ pub fn act(world: &mut World, action: &Action) {
             let file = world.halves_file(*from);
             world.read(file);
         }
+        Action::Pin(router, chassis) if world.routers.contains_key(router) => {
+            world.pin_router(*router, *chassis);
+        }
+        Action::Nat(router, subnet) if world.routers.contains_key(router) => {
+            world.toggle_nat(*router, *subnet);
+        }
+        Action::Rewrite(choice) => world.rewrite_nat(*choice),
+        Action::Port(..)
+        | Action::Route(..)
+        | Action::GuestRoute(..)
+        | Action::Pin(..)
+        | Action::Nat(..) => {}
         Action::Delete(choice) => world.delete_own(*choice),
         Action::Alter(choice) => world.alter_own(*choice),
         Action::Break(network) => {
@@ -256,10 +276,40 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
     }
     assert_eq!(routes(world), by_router, "routes differ from the model's: {step}");
 
+    check_nats(world, &by_router, step);
     for view in world.engine.list() {
         let told = view.reason.is_some() && view.explanation.is_some() && view.next_step.is_some();
         assert!(view.state == State::Active || told, "no reason told: {view:#?}");
         assert!(view.since.is_some(), "no since: {view:#?}");
+    }
+}
+
+/// A NAT row exempts what its gateway router reaches over links, unless its owner has chosen.
+fn check_nats(world: &World, routed: &BTreeMap<usize, BTreeSet<IpNet>>, step: &str) {
+    let own: BTreeSet<_> = world.own_rows().into_iter().collect();
+    for (index, router) in &world.routers {
+        for (subnet, row) in &router.nats {
+            let cell = |column| world.database.cell(NAT, *row, column);
+            let exempted = cell(nat::EXEMPTED_EXT_IPS).uuid();
+            let theirs = exempted.is_some_and(|set| !own.contains(&(ADDRESS_SET, set)));
+            if theirs || !cell(nat::ALLOWED_EXT_IPS).is_empty() {
+                let ours = exempted.filter(|_| !theirs);
+                assert_eq!(ours, None, "a set of ours where others choose: {step}");
+                continue;
+            }
+            let mut wanted: BTreeSet<String> = BTreeSet::new();
+            for prefix in
+                routed.get(index).into_iter().flatten().filter(|_| world.is_gateway(*index))
+            {
+                if prefix.addr().is_ipv4() == crate::world::prefix(*subnet).addr().is_ipv4() {
+                    wanted.insert(prefix.to_string());
+                }
+            }
+            let addresses = |set| world.database.cell(ADDRESS_SET, set, address_set::ADDRESSES);
+            let found = exempted.into_iter().flat_map(|set| addresses(set).strings());
+            let found: BTreeSet<String> = found.map(str::to_owned).collect();
+            assert_eq!(found, wanted, "what is exempted: {step}");
+        }
     }
 }
 

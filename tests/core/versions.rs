@@ -10,13 +10,14 @@ use ovn_peerd::northbound::registration::{NETWORK_KEY, half_key};
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
 };
+use ovn_peerd::northbound::tags_of;
 use ovn_peerd::ovsdb::{Atom, ColumnId, Row, TableId, Value};
 use ovn_peerd::view::{HalfView, Reason, State};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::random::{Action, act, action, prepared};
-use crate::world::{NETWORKS, World, tags};
+use crate::world::{NETWORKS, World};
 
 fn key(network: usize) -> NetworkKey {
     NetworkKey::new(format!("p{network}"), "n")
@@ -28,7 +29,7 @@ fn peering(a: usize, b: usize) -> UnitId {
 
 /// A row of a unit, and its tags.
 fn row_of(world: &World, unit: UnitId, table: TableId) -> Uuid {
-    let column = tags(table).unwrap();
+    let column = tags_of(table).unwrap();
     let serves = |(of, uuid): &(TableId, Uuid)| {
         *of == table
             && world.database.cell(table, *uuid, column).get(UNIT_KEY) == Some(unit.tag().as_str())
@@ -47,7 +48,7 @@ fn set_of(world: &World, network: usize, family: Family) -> Uuid {
 
 /// Somebody sets an entry of a row's `external_ids`.
 fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str) {
-    let column: ColumnId = tags(table).unwrap();
+    let column: ColumnId = tags_of(table).unwrap();
     let mut entries: BTreeMap<String, String> = world
         .database
         .cell(table, row, column)
@@ -148,7 +149,7 @@ fn kept(world: &World) -> BTreeMap<(TableId, Uuid), Row> {
     units.insert(UnitId::Network(Id::of_network(&key(0))).tag());
     let mut rows = world.database.rows.clone();
     rows.retain(|(table, uuid), _| {
-        let unit = tags(*table)
+        let unit = tags_of(*table)
             .and_then(|column| world.database.cell(*table, *uuid, column).get(UNIT_KEY));
         unit.is_some_and(|unit| units.contains(unit))
     });

@@ -12,11 +12,13 @@ use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::engine::{Engine, Event};
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
-    logical_router, nb_global, router_policy, router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, logical_switch, nat, nb_global,
+    router_policy, router_port, static_route, switch_port,
 };
+use ovn_peerd::northbound::tags_of;
 use ovn_peerd::now::Now;
-use ovn_peerd::ovsdb::{self, ColumnId, TableId, TransactError, TransactionError, Value};
+use ovn_peerd::ovsdb::{self, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -43,6 +45,8 @@ pub struct Router {
     pub routes: BTreeMap<usize, Uuid>,
     /// Routes to guests, with the guest's address.
     pub guests: BTreeMap<usize, (Uuid, IpAddr)>,
+    /// Prefix -> the row that translates it.
+    pub nats: BTreeMap<usize, Uuid>,
 }
 
 /// What one project declares: for each target, whether it is enabled.
@@ -386,13 +390,61 @@ impl World {
         self.routers.get_mut(&index).unwrap().guests.insert(subnet, (route, nexthop));
     }
 
+    /// A router becomes a gateway router, moves to another chassis, or is distributed again.
+    pub fn pin_router(&mut self, index: usize, chassis: Option<&str>) {
+        let options = chassis.map(|name| ("chassis".into(), name.into()));
+        let options = Value::map(options.into_iter().collect());
+        let uuid = self.routers[&index].uuid;
+        self.database.set(LOGICAL_ROUTER, uuid, logical_router::OPTIONS, options);
+    }
+
+    pub fn is_gateway(&self, index: usize) -> bool {
+        let uuid = self.routers[&index].uuid;
+        let options = self.database.cell(LOGICAL_ROUTER, uuid, logical_router::OPTIONS);
+        options.get("chassis").is_some()
+    }
+
+    pub fn toggle_nat(&mut self, index: usize, subnet: usize) {
+        let uuid = self.routers[&index].uuid;
+        if let Some(row) = self.routers.get_mut(&index).unwrap().nats.remove(&subnet) {
+            self.database.refer(uuid, logical_router::NAT, row, false);
+            self.database.collect();
+            return;
+        }
+        let cells = [
+            (nat::TYPE, ["snat", "dnat_and_snat"][subnet % 2].into()),
+            (nat::LOGICAL_IP, PREFIXES[subnet].into()),
+            (nat::EXTERNAL_IP, "192.0.2.7".into()),
+        ];
+        let row = self.database.insert(NAT, &cells);
+        self.database.refer(uuid, logical_router::NAT, row, true);
+        self.routers.get_mut(&index).unwrap().nats.insert(subnet, row);
+    }
+
+    /// The owner of some NAT row rewrites it: nothing is exempted, what he likes, or nothing else is translated.
+    pub fn rewrite_nat(&mut self, choice: usize) {
+        let rows: Vec<Uuid> =
+            self.routers.values().flat_map(|router| router.nats.values()).copied().collect();
+        let Some(row) = rows.get(choice % rows.len().max(1)).copied() else { return };
+        let column = [nat::EXEMPTED_EXT_IPS, nat::ALLOWED_EXT_IPS][choice % 5 / 4];
+        let value = if choice.is_multiple_of(3) {
+            let name = format!("theirs{choice}");
+            let set =
+                self.database.insert(ADDRESS_SET, &[(address_set::NAME, name.as_str().into())]);
+            Value::Atom(set.into())
+        } else {
+            Value::empty()
+        };
+        self.database.set(NAT, row, column, value);
+    }
+
     /// Rows of ours, in a fixed order.
     pub fn own_rows(&self) -> Vec<(TableId, Uuid)> {
         self.database.rows.keys().copied().filter(|key| self.is_own(*key)).collect()
     }
 
     fn is_own(&self, (table, uuid): (TableId, Uuid)) -> bool {
-        tags(table)
+        tags_of(table)
             .is_some_and(|column| self.database.cell(table, uuid, column).get(OWNER_KEY).is_some())
     }
 
@@ -401,14 +453,15 @@ impl World {
         let rows = self.own_rows();
         let Some(key) = rows.get(choice % rows.len().max(1)) else { return };
         self.database.rows.remove(key);
-        let columns =
-            [logical_router::PORTS, logical_router::STATIC_ROUTES, logical_router::POLICIES];
-        let routers: Vec<Uuid> = self.routers.values().map(|router| router.uuid).collect();
-        for router in routers {
-            for column in columns {
-                self.database.refer(router, column, key.1, false);
+        // With whatever refers to it: the database would have refused else.
+        for row in self.database.rows.values_mut() {
+            for cell in row.iter_mut().filter(|cell| cell.uuids().any(|uuid| uuid == key.1)) {
+                *cell = Value::set(
+                    cell.uuids().filter(|uuid| *uuid != key.1).map(Into::into).collect(),
+                );
             }
         }
+        self.database.collect();
     }
 
     /// Somebody alters a row of ours.
@@ -420,24 +473,24 @@ impl World {
             STATIC_ROUTE => [static_route::NEXTHOP, static_route::OUTPUT_PORT][choice % 2],
             ROUTER_POLICY => [router_policy::MATCH, router_policy::ACTION][choice % 2],
             ADDRESS_SET => address_set::ADDRESSES,
+            LOGICAL_SWITCH => logical_switch::NAME,
+            SWITCH_PORT => {
+                [switch_port::TYPE, switch_port::ADDRESSES, switch_port::ENABLED][choice % 3]
+            }
             _ => return,
         };
         self.database.set(table, uuid, column, Value::Atom("altered".into()));
     }
 
-    /// Rows of others: what must never change by our doing. Of routers, only what is not ours.
+    /// Rows of others: what must never change by our doing, but for references to what is ours.
     pub fn foreign(&self) -> Rows {
         let own: BTreeSet<Uuid> = self.own_rows().into_iter().map(|(_, uuid)| uuid).collect();
         let mut rows = self.database.rows.clone();
         rows.retain(|(table, uuid), _| *table != NB_GLOBAL && !own.contains(uuid));
-        for ((table, _), row) in &mut rows {
-            if *table == LOGICAL_ROUTER {
-                for cell in row.iter_mut() {
-                    if cell.uuids().next().is_some() {
-                        let kept = cell.uuids().filter(|uuid| !own.contains(uuid));
-                        *cell = Value::set(kept.map(Into::into).collect());
-                    }
-                }
+        for cell in rows.values_mut().flat_map(|row| row.iter_mut()) {
+            if cell.uuids().next().is_some() {
+                let kept = cell.uuids().filter(|uuid| !own.contains(uuid));
+                *cell = Value::set(kept.map(Into::into).collect());
             }
         }
         rows
@@ -457,19 +510,14 @@ impl World {
         };
         let content = |(table, uuid): (TableId, Uuid)| {
             let index = router(uuid).map(|(index, _)| *index);
-            format!("{index:?} {table:?} {:?}", self.database.rows[&(table, uuid)])
+            let mut row = self.database.rows[&(table, uuid)].clone();
+            if table == LOGICAL_SWITCH {
+                let ports = &mut row[usize::from(logical_switch::PORTS.0)];
+                *ports = Value::Atom(i64::try_from(ports.len()).unwrap().into());
+            }
+            format!("{index:?} {table:?} {row:?}")
         };
         self.own_rows().into_iter().map(content).collect()
-    }
-}
-
-pub fn tags(table: TableId) -> Option<ColumnId> {
-    match table {
-        ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
-        STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),
-        ROUTER_POLICY => Some(router_policy::EXTERNAL_IDS),
-        ADDRESS_SET => Some(address_set::EXTERNAL_IDS),
-        _ => None,
     }
 }
 
