@@ -103,6 +103,32 @@ impl World<'_> {
         self.lab.nbctl(&["lrp-add", &format!("r{router}"), &format!("r{router}-x{n}"), &mac, &net]);
     }
 
+    /// A router becomes a gateway router, moves to another chassis, or is distributed again.
+    fn change_a_kind(&mut self) {
+        let n = self.random.next(NETWORKS);
+        if !self.routers.contains(&n) {
+            return;
+        }
+        let router = format!("r{n}");
+        match self.random.next(3) {
+            0 => self.lab.nbctl(&["remove", "Logical_Router", &router, "options", "chassis"]),
+            hv => {
+                let chassis = format!("options:chassis=hv{hv}");
+                self.lab.nbctl(&["set", "Logical_Router", &router, &chassis])
+            }
+        };
+    }
+
+    /// The owner of a NAT row writes it anew, as he knows it.
+    fn rewrite_a_nat(&mut self) {
+        let n = self.random.next(NETWORKS);
+        if self.routers.contains(&n) {
+            let (router, inner) = (format!("r{n}"), format!("10.{n}.0.0/24"));
+            self.lab.nbctl(&["lr-nat-del", &router, "snat", &inner]);
+            self.lab.nbctl(&["lr-nat-add", &router, "snat", &format!("198.51.100.{n}"), &inner]);
+        }
+    }
+
     /// A router goes with all that it has; before another one goes, it comes again.
     pub(crate) fn change_a_router(&mut self) {
         if let Some(n) = (0..NETWORKS).find(|n| !self.routers.contains(n)) {
@@ -120,7 +146,8 @@ impl World<'_> {
         self.lab.nbctl_batch(&format!(
             "lr-add r{n}\nlrp-add r{n} r{n}-p {mac} 10.{n}.0.1/24 fd0{n}::1/64\n\
              lr-route-add r{n} 192.0.2.0/24 10.{n}.0.9\n\
-             lr-policy-add r{n} 30100 'ip4.dst == 192.0.2.0/24' drop"
+             lr-policy-add r{n} 30100 'ip4.dst == 192.0.2.0/24' drop\n\
+             lr-nat-add r{n} snat 198.51.100.{n} 10.{n}.0.0/24"
         ));
     }
 
@@ -136,6 +163,8 @@ impl World<'_> {
                 "Logical_Router_Port" => "mac=\"0a:00:00:00:00:99\"",
                 "Logical_Router_Static_Route" => "nexthop=10.99.0.1",
                 "Logical_Router_Policy" => "action=drop",
+                "Logical_Switch" => "name=altered",
+                "Logical_Switch_Port" => "addresses=unknown",
                 _ => "addresses=10.99.0.0/24",
             };
             // The daemon may have taken the row away since.
@@ -148,10 +177,12 @@ impl World<'_> {
     }
 
     fn change(&mut self) {
-        match self.random.next(12) {
+        match self.random.next(14) {
             0..6 => self.change_a_half(),
             6..8 => self.change_a_subnet(),
             8 => self.change_a_router(),
+            9 => self.change_a_kind(),
+            10 => self.rewrite_a_nat(),
             _ => self.damage(),
         }
     }

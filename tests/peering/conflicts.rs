@@ -219,20 +219,6 @@ fn s3_21_a_missing_router_is_told_to_both_and_awaited() {
     tenants.wait_active();
 }
 
-#[test]
-fn a_router_that_becomes_a_gateway_router_is_unsupported() {
-    let lab = Lab::databases_only();
-    let tenants = Tenants::new(&lab);
-    tenants.peer();
-    lab.nbctl(&["set", "Logical_Router", "b", "options:chassis=hv1"]);
-    let (blue, green) = both_failed(&tenants);
-    assert_says(&green, "unsupported-router", &["b", "gateway router"]);
-    assert_says(&blue, "unsupported-router", &["green/db"]);
-    assert_no_link(&lab);
-    lab.nbctl(&["remove", "Logical_Router", "b", "options", "chassis"]);
-    tenants.wait_active();
-}
-
 /// Writes green's binding with one more key.
 fn bind_green(daemon: &Daemon, more: &str) {
     let text = format!("[[network]]\nproject = \"green\"\nname = \"db\"\nrouter = \"b\"\n{more}\n");

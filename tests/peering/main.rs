@@ -26,6 +26,7 @@ mod drift;
 mod files;
 mod filters;
 mod flows;
+mod gateway;
 mod guests;
 mod hosts;
 mod isolation;

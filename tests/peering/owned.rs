@@ -12,15 +12,22 @@ use crate::lab::northbound::{Dump, Row};
 /// The tables whose rows make up a link.
 pub(crate) const LINK_TABLES: [&str; 3] =
     ["Logical_Router_Port", "Logical_Router_Static_Route", "Logical_Router_Policy"];
-/// The columns of Logical_Router that refer to them.
-const REFERENCES: [&str; 3] = ["ports", "static_routes", "policies"];
+/// What refers to rows: the parents' table, its column, the children's table.
+const REFERENCES: [(&str, &str, &str); 4] = [
+    ("Logical_Router", "ports", LINK_TABLES[0]),
+    ("Logical_Router", "static_routes", LINK_TABLES[1]),
+    ("Logical_Router", "policies", LINK_TABLES[2]),
+    ("Logical_Switch", "ports", "Logical_Switch_Port"),
+];
+/// Columns of the daemon's rows that others keep: references to children, and what northd notes.
+const KEPT: [(&str, &str); 2] = [("Logical_Switch", "ports"), ("Logical_Switch_Port", "up")];
 
 /// A row of the daemon.
 #[derive(Clone, Debug)]
 pub(crate) struct Owned {
     pub(crate) table: String,
     pub(crate) uuid: String,
-    /// The router that refers to it; empty for an Address_Set.
+    /// The router or switch that refers to it; empty for an Address_Set or a switch.
     pub(crate) router: String,
     pub(crate) row: Row,
 }
@@ -49,12 +56,17 @@ impl Owned {
     /// Deletes it, as an operator would by hand, unless it is gone.
     #[track_caller]
     pub(crate) fn delete(&self, lab: &Lab) {
-        match LINK_TABLES.iter().position(|t| *t == self.table) {
-            Some(n) => {
-                lab.nbctl(&["remove", "Logical_Router", &self.router, REFERENCES[n], &self.uuid])
-            }
-            None => lab.nbctl(&["--if-exists", "destroy", &self.table, &self.uuid]),
-        };
+        if let Some((parent, column, _)) = REFERENCES.iter().find(|(_, _, t)| *t == self.table) {
+            lab.nbctl(&["--if-exists", "remove", parent, &self.router, column, &self.uuid]);
+            return;
+        }
+        // Nothing may refer to a set that goes.
+        let dump = lab.dump();
+        let is_this = |row: &Row| uuids(&row["exempted_ext_ips"]).contains(&self.uuid);
+        let exempting = dump.table("NAT").iter().filter(|(_, row)| is_this(row));
+        let clears = exempting.map(|(nat, _)| format!("clear NAT {nat} exempted_ext_ips\n"));
+        let destroy = format!("--if-exists destroy {} {}", self.table, self.uuid);
+        lab.nbctl_batch(&(clears.collect::<String>() + &destroy));
     }
 }
 
@@ -74,9 +86,9 @@ pub(crate) fn is_ours(table: &str, row: &Row) -> bool {
 /// All rows of the daemon.
 pub(crate) fn owned(dump: &Dump) -> Vec<Owned> {
     let mut routers = BTreeMap::new();
-    for row in dump.table("Logical_Router").values() {
-        let name = row["name"].as_str().unwrap_or_default();
-        for column in REFERENCES {
+    for (parent, column, _) in REFERENCES {
+        for row in dump.table(parent).values() {
+            let name = row["name"].as_str().unwrap_or_default();
             routers.extend(uuids(&row[column]).into_iter().map(|uuid| (uuid, name.to_owned())));
         }
     }
@@ -85,7 +97,10 @@ pub(crate) fn owned(dump: &Dump) -> Vec<Owned> {
         table: table.to_owned(),
         uuid: uuid.to_owned(),
         router: routers.get(uuid).cloned().unwrap_or_default(),
-        row: row.clone(),
+        row: {
+            let kept = |column: &String| KEPT.contains(&(table, column.as_str()));
+            row.iter().filter(|(c, _)| !kept(c)).map(|(c, v)| (c.clone(), v.clone())).collect()
+        },
     })
     .collect()
 }
