@@ -118,6 +118,8 @@ pub struct Network {
     pub kind: NetworkType,
     /// Prefixes beyond its own subnets that it may announce.
     pub may_export: Vec<IpNet>,
+    /// The MTU of its guests' interfaces, in bytes.
+    pub mtu: Option<u16>,
 }
 
 /// Administratively up or down (S3.12).

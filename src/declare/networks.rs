@@ -13,7 +13,10 @@ use super::page::{Found, Page};
 
 const FILE_KEYS: &[&str] = &["network"];
 const NETWORK_KEYS: &[&str] =
-    &["project", "name", "router", "zone", "region", "type", "may_export"];
+    &["project", "name", "router", "zone", "region", "type", "may_export", "mtu"];
+
+/// The least that a link must carry whole (RFC 8200 section 5), in bytes.
+const MIN_MTU: u16 = 1280;
 
 /// Most prefixes that `may_export` may list: the network's record in the northbound carries them.
 const MAX_PREFIXES: usize = 256;
@@ -52,6 +55,7 @@ fn network<'d>(
     let region = page.optional_name(entry.value, "region");
     let kind = page.optional_name(entry.value, "type");
     let may_export = prefixes(page, entry.value, "may_export");
+    let mtu = mtu(page, entry.value);
     let (project, name, router) = (project?, name?, router?);
     let network = Network {
         key: NetworkKey::new(project.value, name.value),
@@ -65,8 +69,22 @@ fn network<'d>(
             Some(found) => NetworkType::Other(found.value.into()),
         },
         may_export,
+        mtu,
     };
     Some((name, network))
+}
+
+fn mtu(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<u16> {
+    let mtu = page.number(table, "mtu", u16::MAX.into())?;
+    let mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu >= MIN_MTU);
+    if let (None, Some(value)) = (mtu, table.get("mtu")) {
+        page.error(
+            &value.span(),
+            format!("`mtu` is less than {MIN_MTU}, which IPv6 needs"),
+            Some("write the MTU of the guests' interfaces, in bytes".to_owned()),
+        );
+    }
+    mtu
 }
 
 fn prefixes(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {

@@ -52,6 +52,8 @@ struct BindingRecord {
     r#type: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     may_export: Vec<IpNet>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mtu: Option<u16>,
 }
 
 /// A half, as its file gave it.
@@ -325,6 +327,7 @@ fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
         region: text(binding.region),
         kind: binding.r#type.map_or(NetworkType::Private, |kind| NetworkType::Other(kind.into())),
         may_export: binding.may_export,
+        mtu: binding.mtu,
     };
     Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
 }
@@ -365,6 +368,7 @@ impl BindingRecord {
                 NetworkType::Other(kind) => Some(kind.to_string()),
             },
             may_export: network.may_export.clone(),
+            mtu: network.mtu,
         }
     }
 }
@@ -390,6 +394,7 @@ mod tests {
             region: None,
             kind: NetworkType::Other("public".into()),
             may_export: vec!["10.64.0.0/12".parse().expect("a prefix")],
+            mtu: Some(1400),
         };
         let half = Half {
             key: HalfKey { network: key.clone(), name: "to:db".into() },

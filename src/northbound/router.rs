@@ -17,6 +17,9 @@ use super::tables::{
     nat, router_policy, router_port, static_route,
 };
 
+/// The option of a router port that bounds the size of what passes it (ovn-nb(5)).
+pub const GATEWAY_MTU: &str = "gateway_mtu";
+
 /// What a router's kind allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouterKind {
@@ -99,6 +102,8 @@ pub struct RouterFacts {
     pub routes: Vec<ForeignRoute>,
     /// Whether a VM's port is on a switch of an inward port.
     pub workload: bool,
+    /// The least `gateway_mtu` of its inward ports, in bytes: what the network's guests take.
+    pub mtu: Option<u16>,
     /// Reroute policies of others.
     pub reroutes: Vec<ForeignPolicy>,
     /// What a gateway router translates on every port. A distributed one does so on its gateway
@@ -123,6 +128,7 @@ impl RouterFacts {
             port_tables: Vec::new(),
             routes: Vec::new(),
             workload: false,
+            mtu: None,
             reroutes: Vec::new(),
             translations: Vec::new(),
         };
@@ -187,7 +193,10 @@ impl RouterFacts {
         } else {
             self.inward.extend(networks);
             self.workload |= inventory.leads_to_workload(&name);
-            if let Some(table) = cell(row, router_port::OPTIONS).get("route_table") {
+            let options = cell(row, router_port::OPTIONS);
+            let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
+            self.mtu = self.mtu.into_iter().chain(mtu).min();
+            if let Some(table) = options.get("route_table") {
                 let table: Arc<str> = table.into();
                 self.port_tables.push((Arc::clone(&name), Arc::clone(&table)));
                 self.tables.find_or_insert(table);

@@ -13,7 +13,7 @@ use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, Value};
 use super::inventory::{Inventory, Touched};
 use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
 use super::registration::{HalfRecord, NetworkRecord, half_record, network_record};
-use super::router::{RouterFacts, cell};
+use super::router::{GATEWAY_MTU, RouterFacts, cell};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
     logical_router, nb_global, router_policy, router_port, static_route,
@@ -181,11 +181,22 @@ impl Northbound {
         words.filter_map(|word| word.parse().ok()).collect()
     }
 
+    /// Whether a peering's link port bounds the size of what passes it now.
+    #[must_use]
+    pub fn link_checks_size(&self, peering: Id, end: End) -> bool {
+        let row = self.link_port(peering, end);
+        row.is_some_and(|row| cell(row, router_port::OPTIONS).get(GATEWAY_MTU).is_some())
+    }
+
+    fn link_port(&self, peering: Id, end: End) -> Option<&Row> {
+        let port = self.inventory.port_named(&link_port_name(peering, end))?;
+        self.replica.row(ROUTER_PORT, port)
+    }
+
     /// The addresses of a peering's link port now.
     #[must_use]
     pub fn link_addresses(&self, peering: Id, end: End) -> Vec<IpAddr> {
-        let port = self.inventory.port_named(&link_port_name(peering, end));
-        let row = port.and_then(|port| self.replica.row(ROUTER_PORT, port));
+        let row = self.link_port(peering, end);
         let networks = row.into_iter().flat_map(|row| cell(row, router_port::NETWORKS).strings());
         networks.filter_map(|text| text.parse::<IpNet>().ok()).map(|net| net.addr()).collect()
     }

@@ -15,6 +15,7 @@ use crate::view::Reason;
 
 use super::conflict::{self, Claim};
 use super::local::{Local, Ready};
+use super::mtu::{Gauge, checking_end};
 use super::newer::{self, Kept};
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 use super::quota::Over;
@@ -54,6 +55,10 @@ pub struct Side<'a> {
     pub routed: &'a BTreeSet<IpNet>,
     /// The addresses of this end's link port now.
     pub port_addresses: &'a [IpAddr],
+    /// Whether that port checks the size of packets now.
+    pub checks_size: bool,
+    /// How many pairs its network is part of.
+    pub pairs: usize,
 }
 
 /// Asks what a peering that comes first has of a prefix at one end.
@@ -287,7 +292,7 @@ impl<'a> Pair<'a> {
         for admitted in [&mut at_a, &mut at_b] {
             admitted.prefixes.retain(|prefix| families.contains(&Family::of(prefix)));
         }
-        let link = Link {
+        let mut link = Link {
             key: self.key.clone(),
             id: self.id,
             // Between two gateway routers too: then neither moves it when it moves to another chassis.
@@ -295,6 +300,9 @@ impl<'a> Pair<'a> {
             a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
             b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
         };
+        if let Some((end, mtu)) = checking_end(self.a.gauge(a), self.b.gauge(b)) {
+            link.end_mut(end).mtu = Some(mtu);
+        }
         let mut verdicts =
             [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
         for verdict in &mut verdicts {
@@ -395,6 +403,7 @@ impl<'a> Pair<'a> {
                 .collect(),
             tables: here.tables.clone().into_owned(),
             routes: side.manual_routes(ready, &here.prefixes),
+            mtu: None,
             prefixes: families.iter().flat_map(|family| of(*family, admitted)).collect(),
             whole: families.iter().copied().filter(whole).collect::<Vec<_>>().into(),
         }
@@ -405,6 +414,11 @@ impl Side<'_> {
     /// The terms of its half, where they are not the default.
     pub(super) fn terms(&self) -> Option<&Exchange> {
         self.half?.exchange.as_deref()
+    }
+
+    fn gauge(&self, ready: &Ready) -> Gauge {
+        let mtu = ready.network.mtu.or(ready.router.mtu);
+        Gauge { mtu, checks: self.checks_size, pairs: self.pairs }
     }
 
     /// Whether there is a half that the other side may see.

@@ -45,6 +45,7 @@ pub(super) struct InputSide<'a> {
     pub(super) frozen_remote: Option<Frozen>,
     pub(super) routed: BTreeSet<IpNet>,
     pub(super) port_addresses: Vec<IpAddr>,
+    pub(super) checks_size: bool,
 }
 
 /// A half that may count, with what is known of it.

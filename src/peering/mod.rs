@@ -11,6 +11,7 @@ pub mod decide;
 mod gather;
 mod inputs;
 pub mod local;
+mod mtu;
 pub mod network;
 pub mod newer;
 pub mod outcome;

@@ -99,6 +99,14 @@ impl Link {
         }
     }
 
+    /// The same, to be changed.
+    pub(super) fn end_mut(&mut self, end: End) -> &mut LinkEnd {
+        match end {
+            End::A => &mut self.a,
+            End::B => &mut self.b,
+        }
+    }
+
     /// The end that is not this network's.
     #[must_use]
     pub fn remote_of(&self, network: &NetworkKey) -> &LinkEnd {
@@ -127,6 +135,8 @@ pub struct LinkEnd {
     /// Where the owner makes the routes, each with its table; none where they are automatic: one
     /// for each of the other end's prefixes in each of the tables.
     pub routes: Option<Box<[PlacedRoute]>>,
+    /// The MTU for which its port checks; at one end at the most.
+    pub mtu: Option<u16>,
     /// This end's prefixes that the other end takes, of linked families.
     pub prefixes: Vec<IpNet>,
     /// The families in which these are all prefixes of the network: the registration's sets say

@@ -5,6 +5,7 @@
 use ipnet::IpNet;
 
 use crate::northbound::owner::{link_port_mac, link_port_name, transit_name, transit_port_name};
+use crate::northbound::router::GATEWAY_MTU;
 use crate::northbound::tables::{
     LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, logical_switch,
     router_policy, router_port, static_route, switch_port,
@@ -74,12 +75,16 @@ impl Side<'_> {
         // Host routes to the router's own addresses: no link subnet is needed, and traceroute
         // shows the gateways that guests know.
         let networks = self.local.addresses.iter().map(|address| IpNet::from(*address).to_string());
-        let port = self
+        let mut port = self
             .row(ROUTER_PORT)
             .labelled(self.link.key.to_string())
             .set(router_port::NAME, self.port_name())
             .set(router_port::MAC, link_port_mac(self.link.id, self.end))
             .set(router_port::NETWORKS, Datum::strings(networks));
+        if let Some(mtu) = self.local.mtu {
+            let options = Datum::map([(GATEWAY_MTU, mtu.to_string())]);
+            port = port.set(router_port::OPTIONS, options);
+        }
         if self.link.transit {
             return port;
         }

@@ -32,6 +32,7 @@ mod hosts;
 mod isolation;
 mod lifecycle;
 mod manual;
+mod mtu;
 mod names;
 mod owned;
 mod progress;

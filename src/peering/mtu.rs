@@ -1,0 +1,61 @@
+//! Which port of a link checks the size of packets, where the networks' MTUs differ.
+//!
+//! OVN checks at a port what comes in and what goes out, so that one port of a link is enough. The
+//! check costs flows for each pair of ports of that router: on a hub it would cost the square of
+//! its peers (northbound.md section 9).
+
+use crate::northbound::End;
+
+/// What is known of one end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gauge {
+    /// The network's MTU, if anybody says it.
+    pub(super) mtu: Option<u16>,
+    /// Whether the end's port checks now.
+    pub(super) checks: bool,
+    /// The pairs that the network is part of.
+    pub(super) pairs: usize,
+}
+
+/// The end whose port is to check, and for which MTU; none where the MTUs are equal or unknown.
+/// The port that checks already goes on: the numbers of peers that decided it may have changed.
+pub(super) fn checking_end(a: Gauge, b: Gauge) -> Option<(End, u16)> {
+    let (of_a, of_b) = (a.mtu?, b.mtu?);
+    if of_a == of_b {
+        return None;
+    }
+    let end = match (a.checks, b.checks) {
+        (true, false) => End::A,
+        (false, true) => End::B,
+        // Of equals the one whose guests send what is too large.
+        _ if (a.pairs, of_b) < (b.pairs, of_a) => End::A,
+        _ => End::B,
+    };
+    Some((end, of_a.min(of_b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spoke_checks_and_goes_on_checking() {
+        let gauge = |mtu, checks, pairs| Gauge { mtu, checks, pairs };
+        let (large, small) = (Some(1500), Some(1400));
+        for (a, b, expected) in [
+            (gauge(large, false, 1), gauge(large, false, 9), None),
+            (gauge(large, false, 1), gauge(None, false, 9), None),
+            (gauge(None, true, 1), gauge(small, false, 9), None),
+            (gauge(large, false, 1), gauge(small, false, 9), Some((End::A, 1400))),
+            (gauge(small, false, 1), gauge(large, false, 9), Some((End::A, 1400))),
+            (gauge(large, false, 1), gauge(small, false, 1), Some((End::A, 1400))),
+            (gauge(small, false, 1), gauge(large, false, 1), Some((End::B, 1400))),
+            (gauge(small, true, 9), gauge(large, false, 1), Some((End::A, 1400))),
+            (gauge(small, true, 9), gauge(large, true, 1), Some((End::B, 1400))),
+        ] {
+            assert_eq!(checking_end(a, b), expected, "{a:?} {b:?}");
+            let mirrored = expected.map(|(end, mtu)| (end.other(), mtu));
+            assert_eq!(checking_end(b, a), mirrored, "{b:?} {a:?}");
+        }
+    }
+}
