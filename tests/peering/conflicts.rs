@@ -49,7 +49,7 @@ fn s1_6_overlap_in_ip6_alone_is_refused() {
 fn b3_a_static_route_to_the_same_prefix_is_refused_and_named() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
-    lab.nbctl(&["lr-route-add", "a", "10.2.0.0/24", "10.1.0.99"]);
+    tenants.hear_of(|| lab.nbctl(&["lr-route-add", "a", "10.2.0.0/24", "10.1.0.99"]));
     tenants.both_declare();
     let (blue, green) = both_failed(&tenants);
     assert_says(&blue, "conflict-subnet", &["10.2.0.0/24 via 10.1.0.99", "router a"]);
@@ -66,10 +66,12 @@ fn b3_a_static_route_to_the_same_prefix_is_refused_and_named() {
 fn b3_a_static_route_with_host_bits_is_the_same_clash() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
-    lab.nbctl_batch(
-        "--id=@r create Logical_Router_Static_Route ip_prefix=10.2.0.7/24 nexthop=discard\n\
+    tenants.hear_of(|| {
+        lab.nbctl_batch(
+            "--id=@r create Logical_Router_Static_Route ip_prefix=10.2.0.7/24 nexthop=discard\n\
          add Logical_Router a static_routes @r",
-    );
+        )
+    });
     tenants.both_declare();
     let (blue, _) = both_failed(&tenants);
     assert_says(&blue, "conflict-subnet", &["10.2.0.7/24", "router a"]);
@@ -82,9 +84,11 @@ fn b3_a_static_route_with_host_bits_is_the_same_clash() {
 fn b3_a_prefix_in_use_on_an_uplink_is_refused() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
-    lab.nbctl_batch(
-        "lrp-add a a-up 0a:00:00:00:00:77 10.2.0.200/16\nlrp-set-gateway-chassis a-up hv1",
-    );
+    tenants.hear_of(|| {
+        lab.nbctl_batch(
+            "lrp-add a a-up 0a:00:00:00:00:77 10.2.0.200/16\nlrp-set-gateway-chassis a-up hv1",
+        )
+    });
     tenants.both_declare();
     let (blue, _) = both_failed(&tenants);
     assert_says(&blue, "conflict-subnet", &["10.2.0.0/24", "10.2.0.0/16", "a-up"]);

@@ -3,9 +3,12 @@
 //! Owns: how their halves are written, and the usual way to an active peering.
 //! May not: assert what the tests are about.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::lab::Lab;
+use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
 use crate::lab::topology::Network;
 
@@ -62,6 +65,18 @@ impl Tenants {
     #[track_caller]
     pub(crate) fn green_declares(&self) {
         self.daemon.declare("green", &half("to-web", "db", "blue/web"));
+    }
+
+    /// Somebody changes the northbound, and the daemon has heard of it: what is declared after that comes later to it, too.
+    #[track_caller]
+    pub(crate) fn hear_of<T>(&self, change: impl FnOnce() -> T) {
+        let heard = || status(&self.daemon)["counters"]["row_changes"].as_u64();
+        let before = heard();
+        change();
+        poll("the daemon hears of it", Duration::from_secs(10), || {
+            let now = heard();
+            if now > before { Ok(()) } else { Err(format!("{now:?} row changes")) }
+        });
     }
 
     /// Both halves, not waited for.
