@@ -416,6 +416,9 @@ pub struct NorthboundView {
     pub active: bool,
     /// The last error of the connection.
     pub error: Option<String>,
+    /// Of an `ssl:` remote.
+    #[serde(default)]
+    pub certificates: Option<CertificatesView>,
     /// What the server says to what is written, as long as it takes it not.
     #[serde(default)]
     pub refusal: Option<RefusalView>,
@@ -427,6 +430,19 @@ pub struct NorthboundView {
     pub nb_cfg: Option<i64>,
     /// `NB_Global.sb_cfg`: the last write that ovn-northd acted on.
     pub sb_cfg: Option<i64>,
+}
+
+/// The certificates of an `ssl:` remote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificatesView {
+    /// Until when this daemon's is valid.
+    pub expires: Option<Timestamp>,
+    /// Until when the server's is valid.
+    pub server_expires: Option<Timestamp>,
+    /// Why those in the files are not used; those in use go on.
+    pub problem: Option<String>,
+    /// What expires within the next 14 days, or has expired.
+    pub warnings: Vec<String>,
 }
 
 /// What the server does not take.

@@ -54,6 +54,7 @@ fn read_by_client(socket: &Path) -> Vec<Updates> {
                 Event::Snapshot { parts, .. } => return parts,
                 Event::Disconnected { error, .. } => panic!("{error}"),
                 Event::Connected { .. }
+                | Event::Certificates(_)
                 | Event::Resumed
                 | Event::Update { .. }
                 | Event::Lock { .. }

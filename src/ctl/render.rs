@@ -117,6 +117,12 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     );
     sheet.optional("Last heard", northbound.heard_seconds_ago.map(|ago| format!("{ago} s ago")));
     sheet.optional("Last error", northbound.error.as_ref());
+    if let Some(certificates) = &northbound.certificates {
+        sheet.optional("Certificate until", certificates.expires);
+        sheet.optional("Server's until", certificates.server_expires);
+        sheet.several("Expires soon", &certificates.warnings);
+        sheet.optional("New certificates", certificates.problem.as_ref());
+    }
     if let Some(refusal) = &northbound.refusal {
         let (times, since) = (refusal.times, moment(Some(refusal.since), now));
         sheet.line("Refused", format!("{} ({times} times, since {since})", refusal.error));

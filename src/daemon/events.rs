@@ -19,7 +19,7 @@ use crate::ovsdb::{self, Client};
 use super::answers::{FreshReading, FreshReadings};
 use super::command::DaemonError;
 use super::log;
-use super::northbound::client_config;
+use super::northbound::{client_config, tls_files};
 use super::reload::Reloads;
 use super::service::Service;
 use super::signals::{Request, Signals};
@@ -37,6 +37,7 @@ enum Happening {
     Signal(Request),
     Watchdog,
     Reading(Option<Reading>),
+    Certificates,
     FreshReading(FreshReading),
     Northbound(Option<ovsdb::Event>),
     Question(Option<Question>),
@@ -78,7 +79,7 @@ impl Shell {
         let host = settings.daemon.host.clone().unwrap_or_else(host_name);
         let engine = Engine::new(&settings, host);
         let (client, northbound) = ovsdb::connect(client_config(&settings)?);
-        let watch = Watch::start(&settings.paths, Pace::default())
+        let watch = Watch::start_beside(&settings.paths, &tls_files(&settings), Pace::default())
             .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
         let (access, current) = watch::channel(Access::of(&settings));
@@ -119,6 +120,7 @@ impl Shell {
                     reading
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
+                Happening::Certificates => self.client.renew(),
                 Happening::FreshReading(fresh) => self.plan(fresh.reading, fresh.reply),
                 Happening::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
@@ -147,7 +149,7 @@ impl Shell {
         let others = async {
             tokio::select! {
                 event = self.northbound.recv() => Happening::Northbound(event),
-                reading = self.watch.next() => Happening::Reading(reading),
+                happening = watched(&mut self.watch) => happening,
                 fresh = self.fresh_readings.next() => Happening::FreshReading(fresh),
                 question = self.questions.recv() => Happening::Question(question),
                 () = until(deadline) => Happening::Deadline,
@@ -254,6 +256,15 @@ impl Shell {
         self.server.abort();
         // Its socket is removed before the process ends.
         let _ = self.server.await;
+    }
+}
+
+/// The next that the watching thread has to tell.
+async fn watched(watch: &mut Watch) -> Happening {
+    let beside = watch.beside_notify();
+    tokio::select! {
+        reading = watch.next() => Happening::Reading(reading),
+        () = beside.notified() => Happening::Certificates,
     }
 }
 

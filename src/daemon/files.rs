@@ -155,7 +155,7 @@ impl Files {
     /// The file's signature now, following links.
     #[must_use]
     pub fn signature(&self, id: &FileId) -> Option<Signature> {
-        fs::metadata(self.path(id)).ok().as_ref().map(Signature::of)
+        Signature::read(&self.path(id))
     }
 
     /// Looks account names up anew from here on.
@@ -178,6 +178,12 @@ impl Signature {
         let (seconds, nanoseconds) = self.modified;
         let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         UNIX_EPOCH + whole + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
+    }
+
+    /// Of the file that is at a path now, following links.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().as_ref().map(Self::of)
     }
 
     fn of(metadata: &Metadata) -> Self {

@@ -1,5 +1,7 @@
 //! How the settings name the northbound, as the OVSDB client wants to hear it.
 
+use std::path::PathBuf;
+
 use crate::declare::Settings;
 use crate::northbound::tables::{DATABASE, LOCK, WANTED};
 use crate::ovsdb::client::RemoteError;
@@ -24,4 +26,11 @@ pub(super) fn client_config(settings: &Settings) -> Result<Config, RemoteError> 
     let lock = Some(LOCK.to_owned());
     let leader_only = northbound.leader_only;
     Ok(Config { tls, lock, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
+}
+
+/// The files that certificates and keys are in.
+pub(super) fn tls_files(settings: &Settings) -> Vec<PathBuf> {
+    let northbound = &settings.northbound;
+    let files = [&northbound.ca_cert, &northbound.certificate, &northbound.private_key];
+    files.into_iter().flatten().cloned().collect()
 }

@@ -38,6 +38,7 @@ impl Shell {
                 error!("the settings stay as they were: {}", log::chain(&cause));
             }
         }
+        self.client.renew();
         let number = self.watch.reread();
         self.reloads.last = Some(number);
         self.reloads.waiting.extend(reply.map(|reply| (number, reply)));

@@ -16,13 +16,14 @@ mod lookout;
 mod watches;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use notify::{INotifyWatcher, Watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub use self::dirty::Pace;
 use self::happening::{Line, Message};
@@ -53,7 +54,15 @@ impl Watch {
     /// # Errors
     /// When no thread can be started.
     pub fn start(paths: &PathSettings, pace: Pace) -> io::Result<Self> {
-        Self::start_with(paths, pace, true)
+        Self::start_with(paths, &[], pace, true)
+    }
+
+    /// The same, and watches files beside the directories, of which only is told that they have changed.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start_beside(paths: &PathSettings, beside: &[PathBuf], pace: Pace) -> io::Result<Self> {
+        Self::start_with(paths, beside, pace, true)
     }
 
     /// As [`Watch::start`], without the kernel's notices: changes are found by comparing
@@ -62,10 +71,15 @@ impl Watch {
     /// # Errors
     /// When no thread can be started.
     pub fn start_blind(paths: &PathSettings, pace: Pace) -> io::Result<Self> {
-        Self::start_with(paths, pace, false)
+        Self::start_with(paths, &[], pace, false)
     }
 
-    fn start_with(paths: &PathSettings, pace: Pace, notices: bool) -> io::Result<Self> {
+    fn start_with(
+        paths: &PathSettings,
+        beside: &[PathBuf],
+        pace: Pace,
+        notices: bool,
+    ) -> io::Result<Self> {
         let (sender, messages) = sync_channel(MAX_NOTICES);
         let (deliver, readings) = mpsc::channel(MAX_READINGS);
         let line = Line {
@@ -73,9 +87,10 @@ impl Watch {
             lost: Arc::new(AtomicBool::new(false)),
             stop: Arc::new(AtomicBool::new(false)),
             asked: Arc::new(AtomicU64::new(0)),
+            beside: Arc::default(),
         };
         let kernel = notices.then(|| kernel(&line)).flatten();
-        let watches = Watches::new(kernel);
+        let watches = Watches::new(kernel, beside.to_vec());
         let lookout = Lookout::new(Files::new(paths), watches, pace, line.clone(), deliver);
         let thread = std::thread::Builder::new()
             .name("declarations".to_owned())
@@ -88,6 +103,12 @@ impl Watch {
         let (reading, answered) = self.readings.recv().await?;
         self.answered = answered;
         Some(reading)
+    }
+
+    /// Notified when files beside the directories have changed, and nobody writes to them any more.
+    #[must_use]
+    pub fn beside_notify(&self) -> Arc<Notify> {
+        Arc::clone(&self.line.beside)
     }
 
     /// Asks for a reading of everything, as SIGHUP does. Returns the request's number.

@@ -7,6 +7,7 @@
 //! without the lock.
 
 mod batch;
+mod expiry;
 mod history;
 mod hosts;
 mod notice;
@@ -36,6 +37,7 @@ use crate::ovsdb::{self, Inconsistent, Layout};
 use crate::view::{Counters, NorthboundView};
 
 use batch::Role;
+use expiry::Expiry;
 use notice::Notices;
 use progress::Progress;
 use state::State;
@@ -80,6 +82,7 @@ pub struct Engine {
     writer: Writer,
     takeover: Takeover,
     troubles: Troubles,
+    expiry: Expiry,
     wants_lock: bool,
     notices: Notices,
     counters: Counters,
@@ -94,6 +97,7 @@ impl Engine {
         Self {
             takeover: Takeover::new(&host),
             troubles: Troubles::default(),
+            expiry: Expiry::default(),
             wants_lock: false,
             state: State::new(settings, host.into()),
             northbound: None,
@@ -128,6 +132,7 @@ impl Engine {
         self.last = Some(now);
         self.state.wake(now.wall, went_back);
         self.writer.wake(&mut self.state, now);
+        self.notices.expiry(self.expiry.news(now.wall));
         self.resolve(now);
         self.watch_holder(now);
         if self.takeover.takes(now.since_start) {
@@ -166,10 +171,11 @@ impl Engine {
 
     /// When a request expires, or a half that ended is to be forgotten.
     fn lifetime(&self) -> Option<Deadline> {
-        let (last, due) = (self.last?, self.state.due()?);
+        let last = self.last?;
+        let due = self.state.due().into_iter().chain(self.expiry.due(last.wall)).min()?;
         let wait = Duration::try_from(due.duration_since(last.wall)).unwrap_or_default();
         let at = last.since_start + wait.min(LONGEST_TRUST_IN_CLOCK);
-        Some(Deadline { at, why: "time changes what is said of a half" })
+        Some(Deadline { at, why: "time changes what is said" })
     }
 
     /// What is worth a line in the log since the last call.
@@ -195,6 +201,11 @@ impl Engine {
                 self.connection.schema = Some(schema.version.to_string());
             }
             ovsdb::Event::Snapshot { layout, parts, .. } => self.snapshot(layout, parts),
+            ovsdb::Event::Certificates(certificates) => {
+                if self.expiry.note(certificates) {
+                    self.notices.certificates(self.expiry.problem());
+                }
+            }
             ovsdb::Event::Resumed => self.synced(),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Lock { held } => {

@@ -122,6 +122,24 @@ impl Notices {
         self.push(Level::Info, message, Vec::new());
     }
 
+    /// The certificates in the files cannot be used, or can again.
+    pub(super) fn certificates(&mut self, problem: Option<&str>) {
+        match problem {
+            Some(problem) => {
+                let fields = vec![("error", problem.to_owned())];
+                let message = "the certificates in the files cannot be used; those in use go on";
+                self.push(Level::Warn, message, fields);
+            }
+            None => self.push(Level::Info, "the certificates in the files are in use", Vec::new()),
+        }
+    }
+
+    pub(super) fn expiry(&mut self, news: Vec<String>) {
+        for text in news {
+            self.push(Level::Warn, &text, Vec::new());
+        }
+    }
+
     /// Told once for each version, however many registrations are of it.
     pub(super) fn newer(&mut self, newer: &Newer) {
         let newest = newer.registrations().map(|registration| registration.version).max();

@@ -156,6 +156,7 @@ impl Engine {
             nb_cfg: northbound.and_then(crate::northbound::Northbound::nb_cfg),
             sb_cfg: northbound.and_then(crate::northbound::Northbound::sb_cfg),
             refusal: self.troubles.view(),
+            certificates: self.expiry.view(self.last.map(|last| last.wall)),
             ..self.connection.clone()
         }
     }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use crate::ground::{Ground, foreign, seed};
-use crate::lab::command::{require_root_and_tools, run};
+use crate::ground::{DEADLINE, Ground, foreign, seed};
+use crate::lab::command::{poll, require_root_and_tools, run};
 use crate::lab::netns::Netns;
 use crate::lab::northbound::Dump;
 use crate::lab::scope::Scope;
@@ -48,6 +49,19 @@ impl Pki {
         }
     }
 
+    /// Another key and certificate of the client's, of the first generation's authority: `0b-client.{crt,key}`.
+    fn client_again(&self) {
+        let [key, out, request] =
+            ["0b-client.key", "0b-client.crt", "request"].map(|name| self.path(name));
+        let (ca, ca_key, extensions) =
+            (self.path("0-ca.crt"), self.path("0-ca.key"), self.path("extensions"));
+        Pki::openssl(&format!("ecparam -genkey -noout -name prime256v1 -out {key}"));
+        Pki::openssl(&format!("req -new -key {key} -subj /CN=client0b -out {request}"));
+        Pki::openssl(&format!(
+            "x509 -req -days 8 -in {request} -CA {ca} -CAkey {ca_key} -CAcreateserial -extfile {extensions} -out {out}"
+        ));
+    }
+
     /// Puts one end's files of a generation in use, each by rename.
     fn use_for(&self, who: &str, number: usize) {
         for (from, to) in [
@@ -59,6 +73,15 @@ impl Pki {
             fs::rename(self.path("new"), self.path(&to)).expect("renamed");
         }
     }
+}
+
+fn ground_status(ground: &Ground) -> serde_json::Value {
+    ground.status().expect("the daemon answers")
+}
+
+/// Why what is in the files is not in use.
+fn problem(ground: &Ground) -> serde_json::Value {
+    ground_status(ground)["northbound"]["certificates"]["problem"].clone()
 }
 
 #[test]
@@ -94,19 +117,73 @@ fn certificates_are_replaced_while_the_daemon_runs() {
     let mut ground = Ground::start(scope.dir(), &settings, Some(netns.name()), &[(0, 1)]);
     ground.converge(&server.remote(), "the start");
 
-    // The session that stands goes on whatever becomes of the files.
-    pki.use_for("client", 1);
+    let transactions = |ground: &Ground| {
+        let counters = &ground_status(ground)["counters"];
+        (counters["transactions"].clone(), counters["transactions_failed"].clone())
+    };
+    let (written, rows) = (transactions(&ground), Dump::read(&server.remote()));
+    let connected =
+        |ground: &Ground| ground.daemon.log().matches("connected to the northbound").count();
+    let sessions = connected(&ground);
+
+    // New certificates of the same authority, file by file: half of a pair is awaited, the whole one is taken into use.
+    let again = |name: &str| {
+        fs::copy(pki.path(&format!("0b-{name}")), pki.path("new")).expect("a copy");
+        fs::rename(pki.path("new"), pki.path(name)).expect("renamed");
+    };
+    pki.client_again();
+    again("client.crt");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(problem(&ground).is_null(), "it is awaited: {}", problem(&ground));
+    again("client.key");
+    ground.status_that("the new one is in use", |status| {
+        status["northbound"]["synced"] == true && connected(&ground) == sessions + 1
+    });
+    let expires = ground_status(&ground)["northbound"]["certificates"]["expires"].clone();
+    assert_ne!(expires, serde_json::Value::Null);
+    assert_eq!(transactions(&ground), written, "nothing was lost, and nothing written");
+    Dump::read(&server.remote()).assert_same_as(&rows);
+    let status = String::from_utf8(ground.daemon.ctl(&["status"]).stdout).expect("text");
+    assert!(status.contains("Expires soon"), "nine days are few: {status}");
+    assert!(ground.daemon.log().contains("is valid until"), "it is in the log");
+
+    // Bad ones: told, and the session goes on.
+    fs::write(file("client.key"), "-----BEGIN NOTHING-----\n").expect("written");
+    poll("it is told", DEADLINE, || match problem(&ground).as_str() {
+        Some(text) if text.contains("client.key") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
     ground.toggle((1, 2));
-    ground.converge(&server.remote(), "files replaced under a session");
-
-    // The client's files were replaced, the server's were not yet: told, and mended without a restart.
+    ground.converge(&server.remote(), "bad files under a session");
+    // Even where the session has to be begun anew: with those that were in use.
     server.appctl(&["ovsdb-server/reconnect"]);
-    let error = ground.error_with("not signed by the authority in ca_cert");
-    pki.use_for("server", 1);
-    let took = ground.converge(&server.remote(), "the client first");
-    println!("{error}\nmended {took:?} after the server's files");
+    poll("another session", DEADLINE, || {
+        if connected(&ground) == sessions + 2 { Ok(()) } else { Err(ground.daemon.log()) }
+    });
+    ground.converge(&server.remote(), "bad files and another session");
 
-    // The other order.
+    // Another authority's: the server does not take it yet, so the session goes on with what it has.
+    pki.use_for("client", 1);
+    poll("it is told", DEADLINE, || match problem(&ground).as_str() {
+        Some(text) if text.contains("not signed by the authority in ca_cert") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    ground.toggle((0, 3));
+    ground.converge(&server.remote(), "files of another authority under a session");
+    // The server gets its own: the trial succeeds, and the next session is begun with them.
+    let (begin, before_it) = (Instant::now(), connected(&ground));
+    pki.use_for("server", 1);
+    poll("they are in use", DEADLINE, || {
+        if connected(&ground) > before_it && problem(&ground).is_null() {
+            Ok(())
+        } else {
+            Err(ground.daemon.log())
+        }
+    });
+    ground.converge(&server.remote(), "the client first");
+    println!("in use {:?} after the server's files", begin.elapsed());
+
+    // The other order, and a session that the server ends.
     pki.use_for("server", 2);
     server.appctl(&["ovsdb-server/reconnect"]);
     ground.status_that("refused", |status| status["northbound"]["synced"] == false);

@@ -169,6 +169,7 @@ impl Follower {
                 self.changes = replica.replace(layout, parts).expect("the parts follow");
                 self.seen.push(Seen::Snapshot);
             }
+            Event::Certificates(_) => assert!(self.connected),
             Event::Resumed => {
                 assert!(self.connected && self.replica.is_some());
                 assert!(Arc::ptr_eq(self.replica().layout(), self.layout.as_ref().unwrap()));

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
+use tokio::sync::Notify;
+
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 
 /// What happened to a directory entry.
@@ -44,6 +46,8 @@ pub(super) struct Line {
     /// How many readings of everything have been asked for. Not part of the message, which may
     /// be among those that do not fit.
     pub(super) asked: Arc<AtomicU64>,
+    /// The way back for what is no reading: files beside have changed.
+    pub(super) beside: Arc<Notify>,
 }
 
 impl Line {

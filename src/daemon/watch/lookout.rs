@@ -29,6 +29,9 @@ pub(super) struct Lookout {
     /// The last request for a reading of everything that what is delivered now satisfies.
     answered: u64,
     deliver: Sender<(Reading, u64)>,
+    /// The files beside as they were told of last, and when to look at them again.
+    beside: Vec<Option<Signature>>,
+    beside_at: Option<Instant>,
 }
 
 /// The receiver is gone, or asked to stop.
@@ -52,16 +55,20 @@ impl Lookout {
             line,
             answered: 0,
             deliver,
+            beside: Vec::new(),
+            beside_at: None,
         }
     }
 
     /// Runs until told to stop.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let first = self.read_everything();
+        self.beside = self.watches.beside();
         let mut running = self.send(first);
         let mut compare_at = Instant::now() + self.interval();
         while running.is_ok() {
-            let next = self.dirty.next(&self.pace).map_or(compare_at, |due| due.min(compare_at));
+            let next = self.dirty.next(&self.pace).into_iter().chain(self.beside_at);
+            let next = next.chain([compare_at]).min().unwrap_or(compare_at);
             match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(message) => {
                     self.hear(message);
@@ -80,7 +87,22 @@ impl Lookout {
                 self.compare();
                 compare_at = Instant::now() + self.interval();
             }
+            if self.beside_at.is_some_and(|at| Instant::now() >= at) {
+                self.look_beside();
+            }
             running = self.deliver_due();
+        }
+    }
+
+    /// Tells that files beside have changed, once nobody writes to them any more.
+    fn look_beside(&mut self) {
+        self.beside_at = None;
+        let found = self.watches.beside();
+        if found != self.beside {
+            self.beside = found;
+            // A link may lead elsewhere now.
+            self.watches.arm(&self.files);
+            self.line.beside.notify_one();
         }
     }
 
@@ -115,6 +137,10 @@ impl Lookout {
                     self.dirty.everything(self.pace.settle, now);
                     continue;
                 }
+                Subject::Beside => {
+                    self.beside_at = Some(now + self.pace.settle);
+                    continue;
+                }
                 Subject::File(id) => id,
             };
             match happening {
@@ -142,6 +168,9 @@ impl Lookout {
 
     /// Looks for changes that nobody told of.
     fn compare(&mut self) {
+        if self.watches.beside() != self.beside {
+            self.beside_at.get_or_insert(Instant::now() + self.pace.settle);
+        }
         if self.dirty.awaits_everything() {
             return;
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf, absolute};
 use notify::{INotifyWatcher, RecursiveMode, Watcher};
 
 use super::hinges::{Hinge, resolve};
-use crate::daemon::files::{Files, file_id};
+use crate::daemon::files::{Files, Signature, file_id};
 use crate::declare::{Directory, FileId};
 
 /// What changes when a directory entry does.
@@ -21,12 +21,16 @@ pub(super) enum Subject {
     Directory,
     /// A file of one.
     File(FileId),
+    /// A file beside them.
+    Beside,
 }
 
 /// The watched directories.
 pub(super) struct Watches {
     /// `None` if the kernel gives us no instance.
     kernel: Option<INotifyWatcher>,
+    /// Files beside the drop-in directories.
+    beside: Vec<PathBuf>,
     watched: BTreeMap<PathBuf, Watched>,
     /// The drop-in directories by physical path.
     places: BTreeMap<PathBuf, Directory>,
@@ -46,9 +50,10 @@ struct Watched {
 }
 
 impl Watches {
-    pub(super) fn new(kernel: Option<INotifyWatcher>) -> Self {
+    pub(super) fn new(kernel: Option<INotifyWatcher>, beside: Vec<PathBuf>) -> Self {
         Self {
             kernel,
+            beside,
             watched: BTreeMap::new(),
             places: BTreeMap::new(),
             hinges: BTreeMap::new(),
@@ -81,6 +86,10 @@ impl Watches {
                 self.places.insert(physical, directory);
             }
         }
+        let beside = self.beside.iter().filter_map(|path| absolute(path).ok());
+        for hinge in beside.flat_map(|path| resolve(&path).hinges).collect::<Vec<_>>() {
+            self.depend(hinge, Subject::Beside);
+        }
         for id in Directory::ALL.into_iter().filter_map(|at| files.list(at).ok()).flatten() {
             self.follow(files, &id);
         }
@@ -108,6 +117,11 @@ impl Watches {
         if !hinges.is_empty() {
             self.links.insert(id.clone(), hinges);
         }
+    }
+
+    /// What tells the versions of the files beside apart.
+    pub(super) fn beside(&self) -> Vec<Option<Signature>> {
+        self.beside.iter().map(|path| Signature::read(path)).collect()
     }
 
     /// What an entry stands for.

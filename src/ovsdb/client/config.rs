@@ -47,7 +47,7 @@ pub const COMMAND_QUEUE: usize = 1024;
 pub struct Config {
     /// Where the servers of one database listen: one, or the members of a cluster.
     pub remotes: Vec<Remote>,
-    /// The files for `ssl:` remotes, read anew for each connection.
+    /// The files for `ssl:` remotes; see [`Client::renew`](super::Client::renew).
     pub tls: Option<TlsFiles>,
     /// Whether only a cluster's leader will do: a follower may lag behind. A standalone server always
     /// does.

@@ -83,6 +83,9 @@ pub(super) enum SessionError {
         "the server cancelled the monitor: the database's schema was converted, or it was removed"
     )]
     MonitorCanceled,
+    /// Other certificates are to be used.
+    #[error("the certificates were replaced; the next session is begun with the new ones")]
+    Renewed,
     /// The user asked for it.
     #[error("all rows are read afresh, as an update did not follow from them")]
     Resync,
@@ -95,6 +98,14 @@ impl SessionError {
     /// Whether what was read so far may be incomplete, so that the next session must not continue it.
     pub(super) fn spoils_replica(&self) -> bool {
         matches!(self, Self::Decode(_) | Self::Resync)
+    }
+
+    /// Whether other certificates might have done.
+    pub(super) fn may_be_the_certificates(&self) -> bool {
+        matches!(
+            self,
+            Self::Open(OpenError::Handshake { .. }) | Self::Transport(TransportError::Read { .. })
+        )
     }
 
     /// Whether a transaction was not answered: the server hangs, has lost it, or needs longer for so much.

@@ -57,6 +57,8 @@ pub enum Event {
         /// A result for each operation, or why not.
         result: Result<Vec<OperationResult>, TransactError>,
     },
+    /// Of an `ssl:` remote: after each `Connected`, and when something of it has changed.
+    Certificates(Certificates),
     /// There is no session: it has ended, or could not be begun. What was submitted and has not ended
     /// has an unknown outcome, and was reported so before this.
     Disconnected {
@@ -65,6 +67,17 @@ pub enum Event {
         /// When the next attempt follows.
         retry_in: Duration,
     },
+}
+
+/// What is known of the certificates of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// Until when this client's is valid.
+    pub expires: Option<jiff::Timestamp>,
+    /// Until when the server's is valid.
+    pub server_expires: Option<jiff::Timestamp>,
+    /// Why those that are in the files now are not used.
+    pub problem: Option<String>,
 }
 
 /// Why a transaction has no results.

@@ -2,8 +2,8 @@
 //!
 //! Owns all IO of this room. From below: `remote` and `tls` name and secure a server, `socket` opens it,
 //! `frame` and `envelope` (pure) cut and classify messages, `transport` joins them to the JSON-RPC engine,
-//! `link` is one connection, `opening` and `session` one session, `supervisor` session after session with
-//! `backoff` (pure) between them. May not touch any table's name. Runs on one thread as on several.
+//! `keys` has the certificates in use, `x509` (pure) their dates, `link` is one connection, `opening` and `session` one
+//! session, `supervisor` session after session with `backoff` (pure) between them. May not touch any table's name. Runs on one thread as on several.
 
 mod backoff;
 mod config;
@@ -12,6 +12,7 @@ mod error;
 mod event;
 pub mod frame;
 mod heard;
+mod keys;
 mod link;
 mod opening;
 mod remote;
@@ -20,6 +21,7 @@ mod socket;
 mod supervisor;
 mod tls;
 mod transport;
+mod x509;
 
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ pub use config::{
     COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL,
     TRANSACT_TIMEOUT,
 };
-pub use event::{Event, TransactError};
+pub use event::{Certificates, Event, TransactError};
 pub use remote::{HostPort, Remote, RemoteError};
 pub use tls::TlsFiles;
 
@@ -51,6 +53,7 @@ pub struct Client {
 struct Wishes {
     resync: Notify,
     steal: Notify,
+    renew: Notify,
 }
 
 /// More transactions wait than any user has reason to submit, or the client has ended.
@@ -80,6 +83,13 @@ impl Client {
     /// session it is done in the next one, which asks for the lock anyway.
     pub fn steal(&self) {
         self.wishes.steal.notify_one();
+    }
+
+    /// Looks at the certificates on disk: they may have been replaced. Those that a trial shows to be good are taken into
+    /// use by another session, which goes on where the last one ended; else the session goes on, and
+    /// [`Event::Certificates`] tells why.
+    pub fn renew(&self) {
+        self.wishes.renew.notify_one();
     }
 
     /// How long ago the server of the last connection was heard; it is asked every [`ASK_INTERVAL`] when it says nothing

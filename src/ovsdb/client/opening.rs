@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::config::Config;
 use super::error::SessionError;
 use super::heard::Heard;
+use super::keys::Material;
 use super::link::Link;
 use super::remote::Remote;
 use super::socket;
@@ -55,6 +56,8 @@ pub(super) struct Opening {
     pub(super) first: First,
     /// Whether the configured lock is held.
     pub(super) lock: Option<bool>,
+    /// Until when the server's certificate is valid.
+    pub(super) server_until: Option<jiff::Timestamp>,
 }
 
 /// The rows that a session begins with.
@@ -78,13 +81,15 @@ pub(super) async fn open(
     config: &Config,
     remote: &Remote,
     resume: &Resume,
+    material: Option<&Material>,
     heard: &Heard,
 ) -> Result<Opening, SessionError> {
     let limit = config.connect_timeout;
-    let halves = tokio::time::timeout(limit, socket::open(remote, config.tls.as_ref()))
+    let opened = tokio::time::timeout(limit, socket::open(remote, material))
         .await
         .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
-    let mut link = Link::new(halves, config, heard);
+    let server_until = opened.server_until;
+    let mut link = Link::new(opened.halves, config, heard);
     let server = server_monitor(&mut link, config).await?;
     if let Some(server) = &server {
         check_server(server, config)?;
@@ -102,7 +107,7 @@ pub(super) async fn open(
     if !resume.read_only {
         held = lock(&mut link, config, "lock").await?;
     }
-    Ok(Opening { link, server, schema, layout, first, lock: held })
+    Ok(Opening { link, server, schema, layout, first, lock: held, server_until })
 }
 
 /// The layout for this schema; the last session's own where it is the same, so that users can tell.

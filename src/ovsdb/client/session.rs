@@ -15,13 +15,16 @@ use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Wishes;
 use super::config::Config;
 use super::error::{Failure, SessionError, TRANSACTION, chain};
-use super::event::{Event, TransactError};
+use super::event::{Certificates, Event, TransactError};
+use super::keys::{Keys, Look};
 use super::link::{Engine, Link, Params, Stamped};
 use super::opening::{self, First, Opening, Resume};
+use super::remote::Remote;
 use super::transport::Wire;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
@@ -75,6 +78,23 @@ pub(super) struct Session<'a> {
     /// Ended, but told only once the updates before them are.
     finished: Vec<Finished>,
     answered: bool,
+    remote: &'a Remote,
+    /// Of an `ssl:` remote.
+    keys: Option<&'a mut Keys>,
+    /// A look at the certificates on disk that is under way.
+    look: Option<Pin<Box<dyn Future<Output = Look> + Send>>>,
+    /// When to look again, and since when what is there is no good.
+    look_at: Option<Instant>,
+    looking_since: Option<Instant>,
+}
+
+/// With whom a session is.
+pub(super) struct Place<'a> {
+    pub(super) remote: &'a Remote,
+    /// Of an `ssl:` remote.
+    pub(super) keys: Option<&'a mut Keys>,
+    /// What is to be told of its certificates.
+    pub(super) certificates: Option<Certificates>,
 }
 
 /// How a session has ended.
@@ -93,8 +113,9 @@ pub(super) async fn run(
     events: &mpsc::Sender<Event>,
     submissions: &mut mpsc::Receiver<Submission>,
     wishes: &Wishes,
-    remote: String,
+    place: Place<'_>,
 ) -> Ended {
+    let Place { remote, keys, certificates } = place;
     let mut session = Session {
         config,
         events,
@@ -108,9 +129,15 @@ pub(super) async fn run(
         unfinished: Vec::new(),
         finished: Vec::new(),
         answered: false,
+        remote,
+        keys,
+        look: None,
+        look_at: None,
+        looking_since: None,
     };
+    let remote = remote.to_string();
     let connected = Event::Connected { remote, schema: opening.schema, layout: opening.layout };
-    let error = match session.begin(connected, opening.first, opening.lock).await {
+    let error = match session.begin(connected, certificates, opening.first, opening.lock).await {
         Ok(()) => session.steady(submissions, wishes).await,
         Err(error) => error,
     };
@@ -122,10 +149,15 @@ impl Session<'_> {
     async fn begin(
         &mut self,
         connected: Event,
+        certificates: Option<Certificates>,
         first: First,
         lock: Option<bool>,
     ) -> Result<(), SessionError> {
         self.tell(connected).await?;
+        if let Some(certificates) = certificates {
+            self.look_at = certificates.problem.is_some().then(Instant::now);
+            self.tell(Event::Certificates(certificates)).await?;
+        }
         self.resume.layout = Some(Arc::clone(&self.layout));
         match first {
             First::Missed(reply) => {
@@ -165,6 +197,16 @@ impl Session<'_> {
                 },
                 () = wishes.resync.notified() => Err(SessionError::Resync),
                 () = wishes.steal.notified() => self.steal().await,
+                () = wishes.renew.notified() => {
+                    self.looking_since = None;
+                    self.begin_look();
+                    Ok(())
+                }
+                () = until(self.look_at) => {
+                    self.begin_look();
+                    Ok(())
+                }
+                look = under_way(&mut self.look) => self.looked(look).await,
                 () = self.events.closed() => Err(SessionError::Abandoned),
             };
             if let Err(error) = step {
@@ -290,6 +332,32 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Looks at the certificates on disk; at what may have changed meanwhile another time.
+    fn begin_look(&mut self) {
+        self.look_at = None;
+        if let Some(keys) = &self.keys {
+            self.looking_since.get_or_insert_with(Instant::now);
+            self.look = Some(Box::pin(keys.look(self.config, self.remote)));
+        }
+    }
+
+    async fn looked(&mut self, look: Look) -> Result<(), SessionError> {
+        self.look = None;
+        let since = self.looking_since.map(|since| since.elapsed()).unwrap_or_default();
+        self.look_at = look.again(since).map(|wait| Instant::now() + wait);
+        if self.look_at.is_none() {
+            self.looking_since = None;
+        }
+        let news = self.keys.as_mut().and_then(|keys| keys.looked(&look, since));
+        if let Some(news) = news {
+            self.tell(Event::Certificates(news)).await?;
+        }
+        match look {
+            Look::Good => Err(SessionError::Renewed),
+            Look::Same | Look::Bad(_) | Look::Refused(..) => Ok(()),
+        }
+    }
+
     /// The server takes a request for a lock only from a session that does not wait for it already.
     async fn steal(&mut self) -> Result<(), SessionError> {
         let Some(name) = &self.config.lock else { return Ok(()) };
@@ -318,6 +386,22 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until a moment; for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for what is under way; for ever if nothing is.
+async fn under_way<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,12 +6,22 @@
 use std::io;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::keys::Material;
 use super::remote::{HostPort, Remote};
-use super::tls::{self, TlsError, TlsFiles};
+use super::tls::{self, TlsError};
+use super::x509::validity;
+
+/// A connection.
+pub(super) struct Opened {
+    pub(super) halves: Halves,
+    /// Until when the server's certificate is valid, if it has shown one.
+    pub(super) server_until: Option<Timestamp>,
+}
 
 /// The two halves of a connection.
 pub(super) struct Halves {
@@ -53,23 +63,31 @@ pub(super) enum OpenError {
 /// # Errors
 /// If there is nobody, or TLS cannot be agreed on. Takes as long as the system lets it: the caller has
 /// the clock.
-pub(super) async fn open(remote: &Remote, files: Option<&TlsFiles>) -> Result<Halves, OpenError> {
+pub(super) async fn open(
+    remote: &Remote,
+    material: Option<&Material>,
+) -> Result<Opened, OpenError> {
+    let plain = |halves| Opened { halves, server_until: None };
     match remote {
         Remote::Unix(path) => {
             let (read, write) = UnixStream::connect(path).await.map_err(connect)?.into_split();
-            Ok(Halves { read: Box::new(read), write: Box::new(write) })
+            Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
         }
         Remote::Tcp(address) => {
             let (read, write) = tcp(address).await?.into_split();
-            Ok(Halves { read: Box::new(read), write: Box::new(write) })
+            Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
         }
         Remote::Ssl(address) => {
-            let config = tls::client_config(files.ok_or(OpenError::NoTlsFiles)?)?;
-            let connector = TlsConnector::from(Arc::new(config));
+            let material = material.ok_or(OpenError::NoTlsFiles)?;
+            let connector = TlsConnector::from(Arc::clone(&material.config));
             let name = tls::server_name(&address.host);
             let stream = connector.connect(name, tcp(address).await?).await.map_err(handshake)?;
+            let shown = stream.get_ref().1.peer_certificates();
+            let leaf = shown.and_then(|certificates| certificates.first());
+            let server_until = leaf.and_then(|leaf| validity(leaf)).map(|(_, until)| until);
             let (read, write) = tokio::io::split(stream);
-            Ok(Halves { read: Box::new(read), write: Box::new(write) })
+            let halves = Halves { read: Box::new(read), write: Box::new(write) };
+            Ok(Opened { halves, server_until })
         }
     }
 }

@@ -16,9 +16,11 @@ use super::config::{ASK_INTERVAL, Config};
 use super::error::{SessionError, chain};
 use super::event::{Event, TransactError};
 use super::heard::Heard;
+use super::keys::{Keys, Material};
 use super::opening::{self, Resume};
 use super::remote::Remote;
-use super::session::{self, Submission};
+use super::session::{self, Place, Submission};
+use super::socket::OpenError;
 
 /// Runs until the client or its events are dropped.
 pub(super) async fn supervise(
@@ -31,6 +33,7 @@ pub(super) async fn supervise(
     // How often in a row each has been silent before it served us.
     let mut silences: BTreeMap<String, u32> = BTreeMap::new();
     let mut resume = Resume::default();
+    let mut keys = config.tls.clone().map(Keys::new);
     let mut backoff = Backoff::new(config.remotes.len());
     let mut round: Vec<Remote> = Vec::new();
     loop {
@@ -42,28 +45,39 @@ pub(super) async fn supervise(
         let config = config.patient(silences.get(&name).copied().unwrap_or(0));
         let tried = Instant::now();
         let attempt = async {
-            match &remote {
-                Some(remote) => opening::open(&config, remote, &resume, &heard).await,
-                None => Err(SessionError::NoRemote),
-            }
+            let Some(remote) = &remote else { return Err(SessionError::NoRemote) };
+            let material = material(remote, keys.as_ref())?;
+            let opening = opening::open(&config, remote, &resume, material.as_ref(), &heard).await;
+            opening.map(|opening| (opening, material))
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
         let (mut healthy, mut answered) = (false, false);
         let error = match opened {
-            Err(error) => error,
-            Ok(opening) => {
+            Err(error) => {
+                if let (Some(keys), true) = (&mut keys, error.may_be_the_certificates()) {
+                    keys.failed();
+                }
+                error
+            }
+            Ok((opening, material)) => {
                 let began = Instant::now();
-                let (resume, remote) = (&mut resume, name.clone());
-                let ended = session::run(
+                let resume = &mut resume;
+                let mut keys = keys.as_mut().filter(|_| material.is_some());
+                let server = opening.server_until;
+                let of_session = keys.as_mut().zip(material);
+                let certificates = of_session.map(|(keys, material)| keys.begun(material, server));
+                let Some(remote) = &remote else { continue };
+                let place = Place { remote, keys, certificates };
+                let run = session::run(
                     &config,
                     opening,
                     resume,
                     &events,
                     &mut submissions,
                     &wishes,
-                    remote,
-                )
-                .await;
+                    place,
+                );
+                let ended = run.await;
                 healthy = backoff.session_ended(began - tried, began.elapsed());
                 answered = ended.answered;
                 ended.error
@@ -86,6 +100,9 @@ pub(super) async fn supervise(
             round = shuffled(&config.remotes);
             round.sort_by_key(|other| Some(other) != remote.as_ref());
         }
+        if matches!(error, SessionError::Renewed) {
+            round.extend(remote.clone());
+        }
         resume.read_only = matches!(error, SessionError::ReadOnly(_));
         resume.whole = matches!(error, SessionError::Resync);
         if error.spoils_replica() {
@@ -103,6 +120,14 @@ pub(super) async fn supervise(
             ended = wait => if ended.is_none() { return },
             () = wishes.resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
         }
+    }
+}
+
+/// The certificates for a connection, where there are such.
+fn material(remote: &Remote, keys: Option<&Keys>) -> Result<Option<Material>, SessionError> {
+    match (remote, keys) {
+        (Remote::Ssl(_), Some(keys)) => Ok(Some(keys.for_connection().map_err(OpenError::from)?)),
+        (Remote::Ssl(_) | Remote::Tcp(_) | Remote::Unix(_), _) => Ok(None),
     }
 }
 

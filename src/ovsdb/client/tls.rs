@@ -1,7 +1,6 @@
 //! TLS for `ssl:` remotes, as OVS does it: the chain is verified, the name only on request.
 //!
-//! Owns the TLS configuration and what its failures mean to an operator. Reads the three files anew for
-//! each connection, so that renewed certificates need no restart. May not touch the protocol above.
+//! Owns the TLS configuration and what its failures mean to an operator. Which files are read when is `keys`'s business. May not touch the protocol above.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,11 +79,11 @@ pub(super) enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-/// Reads the files.
+/// Reads the files; gives this client's certificate in DER as well.
 ///
 /// # Errors
 /// If one cannot be read or does not hold what it should, or certificate and key differ.
-pub(super) fn client_config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+pub(super) fn client_config(files: &TlsFiles) -> Result<(ClientConfig, Vec<u8>), TlsError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = ChainVerifier {
         roots: roots(&files.ca_cert)?,
@@ -94,7 +93,8 @@ pub(super) fn client_config(files: &TlsFiles) -> Result<ClientConfig, TlsError> 
     let chain = certificates("certificate", &files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.private_key)
         .map_err(|error| pem_error("private key", &files.private_key, error))?;
-    ClientConfig::builder_with_provider(provider)
+    let leaf = chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default();
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
         .dangerous()
@@ -104,7 +104,8 @@ pub(super) fn client_config(files: &TlsFiles) -> Result<ClientConfig, TlsError> 
             certificate: files.certificate.clone(),
             private_key: files.private_key.clone(),
             source,
-        })
+        })?;
+    Ok((config, leaf))
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
