@@ -4,7 +4,7 @@
 
 use crate::declare::{Half, HalfKey, PeeringKey};
 use crate::northbound::{Id, UnitId};
-use crate::peering::{Standing, Verdict};
+use crate::peering::{Local, Standing, Verdict};
 use crate::view::{Reason, State, Viewer};
 
 use super::Engine;
@@ -23,7 +23,12 @@ pub(super) struct Shown {
 }
 
 impl Engine {
-    pub(super) fn shown(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
+    pub(super) fn shown(&self, key: &HalfKey, mut verdict: Verdict, viewer: &Viewer) -> Shown {
+        if let (Some((text, step)), false) = (self.guarded(key), viewer.is_operator()) {
+            if verdict.standing == Standing::Failed(Reason::UnsupportedRouter) {
+                (verdict.explanation, verdict.next_step) = (Some(text), Some(step.to_owned()));
+            }
+        }
         let state = match verdict.standing {
             Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
             Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
@@ -47,6 +52,14 @@ impl Engine {
             next_step: verdict.next_step,
             degraded: verdict.degraded,
             leaves: false,
+        }
+    }
+
+    /// What the network's owner is told of its fault, where the whole would tell of others.
+    fn guarded(&self, key: &HalfKey) -> Option<(String, &'static str)> {
+        match self.state.resolver.networks().node(&key.network)?.local()? {
+            Local::Fault(fault) => fault.guarded(&key.network),
+            Local::Ready(_) => None,
         }
     }
 

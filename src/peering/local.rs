@@ -186,6 +186,22 @@ impl Fault {
         }
     }
 
+    /// What is wrong and what to do, for an owner who is not the operator: where the whole would tell of routers or networks
+    /// that are somebody else's.
+    #[must_use]
+    pub fn guarded(&self, network: &NetworkKey) -> Option<(String, &'static str)> {
+        let router = match self {
+            Self::AmbiguousRouter(router) | Self::SharedRouter(router) => router,
+            Self::Unbound
+            | Self::Disputed(_)
+            | Self::NoRouter(_)
+            | Self::Type(_)
+            | Self::NoSubnet(_) => return None,
+        };
+        let text = format!("network {network} is bound to Logical_Router {router} in a way that cannot be linked");
+        Some((text, "ask the operator to correct the binding in networks.d"))
+    }
+
     /// What the network's own side can do.
     #[must_use]
     pub fn next_step(&self) -> &'static str {

@@ -1,12 +1,13 @@
 //! The lifecycle: which action in which state leads where (S1.18 to S1.27), and time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use ovn_peerd::declare::{AddressSpace, Directory, Quotas, Settings};
-use ovn_peerd::view::{HalfView, Reason, State};
+use ovn_peerd::view::{HalfView, Reason, State, Viewer};
 
 use crate::random::routed_prefixes;
 use crate::world::{World, moment, source};
@@ -458,4 +459,25 @@ fn what_the_server_does_not_take_is_in_the_status() {
     world.pass(20);
     world.settle();
     assert_eq!(world.engine.status().northbound.refusal, None);
+}
+
+/// Who else is on a router is the operator's to know.
+#[test]
+fn an_owner_is_not_told_whose_router_it_shares() {
+    let mut world = with(|_| ());
+    world.bindings.insert(1, 0);
+    let file = world.network_file(1);
+    world.read(file);
+    declare(&mut world, 0, 2, Some(true));
+    declare(&mut world, 1, 2, Some(true));
+    rest(&mut world);
+    let owner = Viewer::Tenant(Arc::new(BTreeSet::from(["p1".into()])));
+    let told = |viewer: &Viewer| {
+        let half = world.engine.list_for(viewer).into_iter().find(|half| half.project == "p1");
+        let half = half.unwrap();
+        assert_eq!(half.reason, Some(Reason::UnsupportedRouter));
+        half.explanation.unwrap() + &half.next_step.unwrap()
+    };
+    assert!(told(&Viewer::Operator).contains("another network"));
+    assert!(!told(&owner).contains("another") && !told(&owner).contains("each"));
 }

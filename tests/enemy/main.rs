@@ -24,6 +24,7 @@ mod leader;
 mod members;
 mod refusals;
 mod resume;
+mod roles;
 mod schema;
 mod soak;
 mod standing;

@@ -15,7 +15,7 @@ use crate::lab::scope::Scope;
 use crate::lab::service::{Launch, Service};
 use crate::server::{SCHEMA, Server};
 
-const SB_SCHEMA: &str = "/usr/share/ovn/ovn-sb.ovsschema";
+pub(crate) const SB_SCHEMA: &str = "/usr/share/ovn/ovn-sb.ovsschema";
 
 /// A server that listens besides where the southbound's `Connection` table says (there are such with `read_only` and `role`,
 /// and they hold for every database of the server), and a daemon that comes that way.
@@ -84,7 +84,7 @@ impl Restricted {
 
 /// Waits until all halves are refused; gives one's explanation. Refused together, not one by one.
 #[track_caller]
-fn refused(ground: &Ground) -> String {
+pub(crate) fn refused(ground: &Ground) -> String {
     let halves = ground.daemon.wait_until("every half is refused", |halves| {
         let all = halves.iter().all(|half| half["reason"] == "northbound-refused");
         if all && halves.len() == 2 * ground.pairs.len() {
@@ -149,19 +149,25 @@ fn a_backup_server_is_left_for_the_active_one() {
     println!("written {took:?} after the backup was made active");
 }
 
+/// The northbound's schema with the tables of roles, which only the southbound's has as yet.
+pub(crate) fn with_roles(schema: &str, directory: &Path) -> PathBuf {
+    let read = |path: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(path).expect("OVN's schemas")).expect("JSON")
+    };
+    let (mut schema, southbound) = (read(schema), read(SB_SCHEMA));
+    for table in ["RBAC_Role", "RBAC_Permission"] {
+        schema["tables"][table] = southbound["tables"][table].clone();
+    }
+    let path = directory.join("roles.ovsschema");
+    fs::write(&path, schema.to_string()).expect("written");
+    path
+}
+
 /// The northbound's schema has no roles as yet; with the southbound's tables for them it has.
 #[test]
 fn a_role_without_a_grant_is_told_what_to_grant() {
     let directory = tempfile::tempdir().expect("a directory");
-    let read = |path: &str| -> Value {
-        serde_json::from_str(&fs::read_to_string(path).expect("OVN's schemas")).expect("JSON")
-    };
-    let (mut schema, southbound) = (read(SCHEMA), read(SB_SCHEMA));
-    for table in ["RBAC_Role", "RBAC_Permission"] {
-        schema["tables"][table] = southbound["tables"][table].clone();
-    }
-    let path = directory.path().join("roles.ovsschema");
-    fs::write(&path, schema.to_string()).expect("written");
+    let path = with_roles(SCHEMA, directory.path());
     let restricted = Restricted::start(&path, &["role=peering"]);
     let role = json!(["OVN_Northbound", {"op": "insert", "table": "RBAC_Role", "row": {"name": "peering"}}]);
     let said = run("ovsdb-client", ["transact", &restricted.server.remote(), &role.to_string()]);

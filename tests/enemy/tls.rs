@@ -15,10 +15,10 @@ use crate::server::Server;
 const ADDRESS: &str = "127.0.0.1:6641";
 
 /// A directory of certificates, made by openssl: `<generation>-{ca,server,client}.{crt,key}`, and `<who>.{crt,key}` in use.
-struct Pki(PathBuf);
+pub(crate) struct Pki(pub(crate) PathBuf);
 
 impl Pki {
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 
@@ -27,7 +27,7 @@ impl Pki {
     }
 
     /// An authority and a pair of certificates, none of which trusts anything of another generation.
-    fn generation(&self, number: usize) {
+    pub(crate) fn generation(&self, number: usize) {
         let key = |who: &str| {
             let path = self.path(&format!("{number}-{who}.key"));
             Pki::openssl(&format!("ecparam -genkey -noout -name prime256v1 -out {path}"));

@@ -1,0 +1,126 @@
+//! A role, with what has to be granted to it and no more: as the README tells it, by the client's certificate.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::ground::{Ground, foreign, own, seed};
+use crate::lab::command::{require_root_and_tools, run};
+use crate::lab::netns::Netns;
+use crate::lab::northbound::Dump;
+use crate::lab::scope::Scope;
+use crate::refusals::{SB_SCHEMA, refused, with_roles};
+use crate::server::{SCHEMA, Server};
+use crate::tls::Pki;
+
+/// What the README's table has: tables, whether rows come and go, columns.
+fn grants() -> Vec<(String, bool, Vec<String>)> {
+    let readme = fs::read_to_string("README.md").expect("the README");
+    let table = readme.split("| `RBAC_Permission` of |").nth(1).expect("its table of grants");
+    let rows = table.split("\n\n").next().unwrap_or_default().lines().skip(2);
+    let words = |cell: &str| -> Vec<String> {
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').skip(1).collect();
+        (words(cells[0]).remove(0), cells[1].trim() == "true", words(cells[2]))
+    })
+    .collect()
+}
+
+fn transact(remote: &str, operations: &[Value]) {
+    let mut words = vec![json!("OVN_Northbound")];
+    words.extend(operations.iter().cloned());
+    let said = run("ovsdb-client", ["transact", remote, &Value::Array(words).to_string()]);
+    assert!(!said.contains("error"), "{said}");
+}
+
+#[test]
+fn a_role_with_what_the_readme_grants_writes_it_all() {
+    require_root_and_tools();
+    let scope = Scope::new();
+    let netns = Netns::new(&scope, "host");
+    let pki = Pki(scope.dir().join("pki"));
+    fs::create_dir(&pki.0).expect("a directory");
+    pki.generation(0);
+    let schema = with_roles(SCHEMA, scope.dir());
+    let southbound = scope.dir().join("sb.db");
+    run("ovsdb-tool", [Path::new("create"), &southbound, Path::new(SB_SCHEMA)]);
+    let more = [
+        "--remote=db:OVN_Southbound,SB_Global,connections".to_owned(),
+        format!("--certificate={}", pki.path("0-server.crt")),
+        format!("--private-key={}", pki.path("0-server.key")),
+        format!("--ca-cert={}", pki.path("0-ca.crt")),
+        southbound.display().to_string(),
+    ];
+    let server = Server::prepare(scope.dir(), "nb", Some(&netns), &more);
+    run("ovsdb-tool", [Path::new("create"), &server.file(), &schema]);
+    server.start();
+    let remote = server.remote();
+    seed(&remote);
+    let database = format!("--db={remote}");
+    let target = "target=\"pssl:6641:127.0.0.1\"";
+    let words = ["--id=@c", "create", "Connection", target, "role=peering", "--", "set", "SB_Global", ".", "connections=@c"];
+    run("ovn-sbctl", [&*database, "init"]);
+    run("ovn-sbctl", [&*database].into_iter().chain(words));
+    transact(&remote, &[json!({"op": "insert", "table": "RBAC_Role", "row": {"name": "peering"}})]);
+    let before = foreign(&Dump::read(&remote));
+    let settings = format!(
+        "remotes = [\"ssl:127.0.0.1:6641\"]\nca_cert = {:?}\ncertificate = {:?}\nprivate_key = {:?}\n",
+        pki.path("0-ca.crt"),
+        pki.path("0-client.crt"),
+        pki.path("0-client.key")
+    );
+    let mut ground = Ground::start(scope.dir(), &settings, Some(netns.name()), &[(0, 1), (1, 2)]);
+    let explanation = refused(&ground);
+    for word in ["client0", "peering", "RBAC_Permission"] {
+        assert!(explanation.contains(word), "{explanation}");
+    }
+    let told = ground.status_that("it is in the status", |status| !status["northbound"]["refusal"].is_null());
+    assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
+
+    let grants = grants();
+    assert_eq!(grants.len(), 6, "{grants:?}");
+    let mut operations: Vec<Value> = Vec::new();
+    let mut permissions: Vec<Value> = Vec::new();
+    for (index, (table, insert_delete, columns)) in grants.iter().enumerate() {
+        let name = format!("p{index}");
+        let row = json!({
+            "table": table, "insert_delete": insert_delete,
+            "update": ["set", columns], "authorization": ["set", [""]],
+        });
+        operations.push(json!({"op": "insert", "table": "RBAC_Permission", "uuid-name": name, "row": row}));
+        permissions.push(json!([table, ["named-uuid", name]]));
+    }
+    let row = json!({"permissions": ["map", permissions]});
+    operations.push(json!({"op": "update", "table": "RBAC_Role", "where": [["name", "==", "peering"]], "row": row}));
+    transact(&remote, &operations);
+    // What was refused is tried again with the next session, or after 30 s.
+    server.appctl(&["ovsdb-server/reconnect"]);
+    let took = ground.converge(&remote, "the grant");
+    println!("{explanation}\nwritten {took:?} after the grant");
+    // Whatever else it does is granted as well: more and fewer peerings, repairs, and the end of it all.
+    ground.toggle((0, 1));
+    ground.toggle((2, 3));
+    ground.converge(&remote, "changes");
+    crate::server::nbctl(&remote, &["lrp-set-enabled", &port(&remote), "disabled"]);
+    ground.converge(&remote, "a repair");
+    for pair in [(1, 2), (2, 3)] {
+        ground.toggle(pair);
+    }
+    ground.converge(&remote, "the end");
+    assert_eq!(own(&Dump::read(&remote)), Vec::<String>::new(), "nothing of ours is left");
+    let after = foreign(&Dump::read(&remote));
+    let roles = |rows: &[String]| -> Vec<String> {
+        rows.iter().filter(|row| !row.starts_with("RBAC_")).cloned().collect()
+    };
+    assert_eq!(roles(&after), roles(&before));
+}
+
+/// One of our ports.
+fn port(remote: &str) -> String {
+    let found = ["--bare", "--columns=name", "find", "Logical_Router_Port", "external_ids:ovn-peerd=1"];
+    let ports = crate::server::nbctl(remote, &found);
+    ports.lines().find(|line| !line.is_empty()).expect("a port").to_owned()
+}
