@@ -24,10 +24,11 @@ pub(super) struct Shown {
 
 impl Engine {
     pub(super) fn shown(&self, key: &HalfKey, mut verdict: Verdict, viewer: &Viewer) -> Shown {
-        if let (Some((text, step)), false) = (self.guarded(key), viewer.is_operator()) {
-            if verdict.standing == Standing::Failed(Reason::UnsupportedRouter) {
-                (verdict.explanation, verdict.next_step) = (Some(text), Some(step.to_owned()));
-            }
+        let unsupported = verdict.standing == Standing::Failed(Reason::UnsupportedRouter);
+        if let (true, false) = (unsupported, viewer.is_operator())
+            && let Some((text, step)) = self.guarded(key)
+        {
+            (verdict.explanation, verdict.next_step) = (Some(text), Some(step.to_owned()));
         }
         let state = match verdict.standing {
             Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),

@@ -198,7 +198,9 @@ impl Fault {
             | Self::Type(_)
             | Self::NoSubnet(_) => return None,
         };
-        let text = format!("network {network} is bound to Logical_Router {router} in a way that cannot be linked");
+        let text = format!(
+            "network {network} is bound to Logical_Router {router} in a way that cannot be linked"
+        );
         Some((text, "ask the operator to correct the binding in networks.d"))
     }
 

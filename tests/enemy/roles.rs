@@ -61,7 +61,18 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     seed(&remote);
     let database = format!("--db={remote}");
     let target = "target=\"pssl:6641:127.0.0.1\"";
-    let words = ["--id=@c", "create", "Connection", target, "role=peering", "--", "set", "SB_Global", ".", "connections=@c"];
+    let words = [
+        "--id=@c",
+        "create",
+        "Connection",
+        target,
+        "role=peering",
+        "--",
+        "set",
+        "SB_Global",
+        ".",
+        "connections=@c",
+    ];
     run("ovn-sbctl", [&*database, "init"]);
     run("ovn-sbctl", [&*database].into_iter().chain(words));
     transact(&remote, &[json!({"op": "insert", "table": "RBAC_Role", "row": {"name": "peering"}})]);
@@ -77,7 +88,8 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     for word in ["client0", "peering", "RBAC_Permission"] {
         assert!(explanation.contains(word), "{explanation}");
     }
-    let told = ground.status_that("it is in the status", |status| !status["northbound"]["refusal"].is_null());
+    let told = ground
+        .status_that("it is in the status", |status| !status["northbound"]["refusal"].is_null());
     assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
 
     let grants = grants();
@@ -90,7 +102,9 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
             "table": table, "insert_delete": insert_delete,
             "update": ["set", columns], "authorization": ["set", [""]],
         });
-        operations.push(json!({"op": "insert", "table": "RBAC_Permission", "uuid-name": name, "row": row}));
+        operations.push(
+            json!({"op": "insert", "table": "RBAC_Permission", "uuid-name": name, "row": row}),
+        );
         permissions.push(json!([table, ["named-uuid", name]]));
     }
     let row = json!({"permissions": ["map", permissions]});
@@ -120,7 +134,8 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
 
 /// One of our ports.
 fn port(remote: &str) -> String {
-    let found = ["--bare", "--columns=name", "find", "Logical_Router_Port", "external_ids:ovn-peerd=1"];
+    let found =
+        ["--bare", "--columns=name", "find", "Logical_Router_Port", "external_ids:ovn-peerd=1"];
     let ports = crate::server::nbctl(remote, &found);
     ports.lines().find(|line| !line.is_empty()).expect("a port").to_owned()
 }
