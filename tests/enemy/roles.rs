@@ -93,7 +93,7 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
 
     let grants = grants();
-    assert_eq!(grants.len(), 6, "{grants:?}");
+    assert_eq!(grants.len(), 9, "{grants:?}");
     let mut operations: Vec<Value> = Vec::new();
     let mut permissions: Vec<Value> = Vec::new();
     for (index, (table, insert_delete, columns)) in grants.iter().enumerate() {
@@ -120,11 +120,19 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     ground.converge(&remote, "changes");
     crate::server::nbctl(&remote, &["lrp-set-enabled", &port(&remote), "disabled"]);
     ground.converge(&remote, "a repair");
+    let pin = ["set", "Logical_Router", "r2", "options:chassis=gw1"];
+    crate::server::nbctl(&remote, &pin);
+    crate::server::nbctl(&remote, &["lr-nat-add", "r2", "snat", "192.0.2.9", "10.2.0.0/24"]);
+    ground.converge(&remote, "a gateway router");
+    assert_ne!(exempted(&remote), "[]", "the peers are exempted from its NAT");
     for pair in [(1, 2), (2, 3)] {
         ground.toggle(pair);
     }
     ground.converge(&remote, "the end");
     assert_eq!(own(&Dump::read(&remote)), Vec::<String>::new(), "nothing of ours is left");
+    assert_eq!(exempted(&remote), "[]", "the NAT row is as it was");
+    crate::server::nbctl(&remote, &["lr-nat-del", "r2"]);
+    crate::server::nbctl(&remote, &["remove", "Logical_Router", "r2", "options", "chassis"]);
     let after = foreign(&Dump::read(&remote));
     let roles = |rows: &[String]| -> Vec<String> {
         rows.iter().filter(|row| !row.starts_with("RBAC_")).cloned().collect()
@@ -138,4 +146,11 @@ fn port(remote: &str) -> String {
         ["--bare", "--columns=name", "find", "Logical_Router_Port", "external_ids:ovn-peerd=1"];
     let ports = crate::server::nbctl(remote, &found);
     ports.lines().find(|line| !line.is_empty()).expect("a port").to_owned()
+}
+
+/// What the one NAT row exempts.
+fn exempted(remote: &str) -> String {
+    let list = ["--bare", "--columns=_uuid", "list", "NAT"];
+    let row = crate::server::nbctl(remote, &list);
+    crate::server::nbctl(remote, &["get", "NAT", row.trim(), "exempted_ext_ips"]).trim().to_owned()
 }
