@@ -164,7 +164,7 @@ fn s1_30_a_route_to_a_peering_that_is_not_active_waits_and_says_so() {
     wait_routed(&lab, "a", &["10.3.0.0/24"]);
     tenants.wait_active();
     // Somebody's own route to the same is not joined.
-    lab.nbctl(&["lr-route-add", "a", "10.2.0.64/26", "10.1.0.99"]);
+    tenants.hear_of(|| lab.nbctl(&["lr-route-add", "a", "10.2.0.64/26", "10.1.0.99"]));
     blue(&tenants, &[("10.2.0.64/26", "")]);
     waits("10.2.0.64/26 via 10.1.0.99");
     wait_routed(&lab, "a", &[]);
