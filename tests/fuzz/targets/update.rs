@@ -82,7 +82,8 @@ fn arbitrary(method: MonitorMethod, input: &[u8]) {
             fold(&mut replica, reply.updates);
         } else {
             let before = tables(&replica);
-            let changes = replica.replace(Arc::clone(&LAYOUT), vec![reply.updates]).expect("it fits");
+            let changes =
+                replica.replace(Arc::clone(&LAYOUT), vec![reply.updates]).expect("it fits");
             reported(&before, &tables(&replica), &changes);
         }
     }
