@@ -1,11 +1,10 @@
-//! What is recorded of cells that are lent to us: one column of somebody else's row, or one key of
-//! a map there, that we set and shall put back.
+//! What is recorded of cells that are lent to us: one column of somebody else's row, empty before,
+//! that we set and shall empty again.
 //!
 //! The record stands in the registration of the network for whose sake the cell was set. A cell
 //! holds our value as long as it is what the record says; anything else is its owner's again.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +16,7 @@ use super::tables::WANTED;
 /// Before a cell, the key of its record.
 pub const LENT_PREFIX: &str = "ovn-peerd-lent:";
 
-/// One column of a row, or one key of a map in it.
+/// One column of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
     /// The table.
@@ -26,16 +25,11 @@ pub struct Cell {
     pub row: Uuid,
     /// The column.
     pub column: ColumnId,
-    /// The key, where the column is a map of which the rest is not ours to touch.
-    pub key: Option<Arc<str>>,
 }
 
 /// What is recorded of a cell. A reference to an Address_Set of ours stands for it by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LentRecord {
-    /// What was there before; none: nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
     /// What we have set.
     pub ours: String,
 }
@@ -50,7 +44,7 @@ impl Cell {
     /// The cell that a record is of; none if the key is no such record's.
     #[must_use]
     pub fn of_record(key: &str) -> Option<Self> {
-        let mut parts = key.strip_prefix(LENT_PREFIX)?.splitn(4, ':');
+        let mut parts = key.strip_prefix(LENT_PREFIX)?.splitn(3, ':');
         let (table, row, column) = (parts.next()?, parts.next()?, parts.next()?);
         let position = WANTED.iter().position(|wanted| wanted.table == table)?;
         let columns = WANTED.get(position)?.columns;
@@ -59,7 +53,6 @@ impl Cell {
             table: TableId(u16::try_from(position).ok()?),
             row: row.parse().ok()?,
             column: ColumnId(u16::try_from(column).ok()?),
-            key: parts.next().map(Into::into),
         })
     }
 }
@@ -70,8 +63,7 @@ impl fmt::Display for Cell {
         let table = wanted.map_or("", |wanted| wanted.table);
         let columns = wanted.map(|wanted| wanted.columns).unwrap_or_default();
         let column = columns.get(usize::from(self.column.0)).copied().unwrap_or_default();
-        write!(f, "{table}:{}:{column}", self.row)?;
-        self.key.as_ref().map_or(Ok(()), |key| write!(f, ":{key}"))
+        write!(f, "{table}:{}:{column}", self.row)
     }
 }
 
@@ -96,11 +88,8 @@ mod tests {
 
     #[test]
     fn a_cell_is_read_back_from_its_key() {
-        for key in [None, Some(Arc::from("a:b"))] {
-            let row = Uuid::from_u128(7);
-            let cell = Cell { table: NAT, row, column: nat::EXEMPTED_EXT_IPS, key };
-            assert_eq!(Cell::of_record(&cell.record_key()), Some(cell));
-        }
+        let cell = Cell { table: NAT, row: Uuid::from_u128(7), column: nat::EXEMPTED_EXT_IPS };
+        assert_eq!(Cell::of_record(&cell.record_key()), Some(cell));
         for key in ["ovn-peerd-lent:NAT", "ovn-peerd-lent:NAT:x:type", "ovn-peerd-half:a"] {
             assert_eq!(Cell::of_record(key), None, "{key}");
         }

@@ -1,7 +1,8 @@
 //! Cells of other people's rows that are lent to us: set, set again when the owner rewrites the
 //! row, and put back as they were once nothing needs them.
 //!
-//! The only place where a row of somebody else's changes, and then in one column or one key of it.
+//! The only place where a row of somebody else's changes, and then in one column of it, which is
+//! lent only if it is empty and refers to an Address_Set of ours as long as it is lent.
 //! Every change waits, in its own transaction, for the cell to be what was read, and is recorded
 //! there too. Who sets a value of his own meanwhile keeps it.
 
@@ -15,7 +16,7 @@ use crate::northbound::lent::LentRecord;
 use crate::northbound::owner::Id;
 use crate::northbound::tables::{ADDRESS_SET, NAT, address_set, nat};
 use crate::northbound::{Northbound, UnitId};
-use crate::ovsdb::{Atom, Datum, Value};
+use crate::ovsdb::{Datum, Value};
 
 use super::registration::Entries;
 
@@ -24,15 +25,13 @@ use super::registration::Entries;
 pub struct Loan {
     /// The cell.
     pub cell: Cell,
-    /// What it shall hold: for a reference, the name of an Address_Set of ours.
+    /// What it shall refer to: the name of an Address_Set of ours.
     pub value: String,
 }
 
 /// What is written to a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// A string.
-    Text(String),
     /// A reference to a row that is there.
     Row(Uuid),
     /// A reference to an Address_Set that the same transaction inserts, by its name.
@@ -77,15 +76,12 @@ pub fn lent_changes(
             continue;
         };
         let ours = present.own || record.as_ref().is_some_and(|it| present.holds(&it.ours));
-        let before =
-            if ours { record.and_then(|record| record.before) } else { present.text.clone() };
         // What its owner has put there is never replaced.
-        let value = value.filter(|_| before.is_none());
-        let text = value.clone().map(|ours| LentRecord { before: before.clone(), ours }.to_text());
-        entries.insert(key, text);
-        let target = value.or(before);
-        if present.text != target {
-            let value = target.map(|text| written(&cell, text, network, northbound));
+        let free = ours || present.text.is_none();
+        let value = value.filter(|_| free);
+        entries.insert(key, value.clone().map(|ours| LentRecord { ours }.to_text()));
+        if free && present.text != value {
+            let value = value.map(|name| written(name, network, northbound));
             diffs.push(LentDiff { cell, found: present.column, value });
         }
     }
@@ -96,7 +92,7 @@ pub fn lent_changes(
 struct Present {
     /// The whole column.
     column: Datum,
-    /// The cell, a reference to a set of ours by its name.
+    /// What it refers to: a set of ours by its name, else the row's identity.
     text: Option<String>,
     /// Whether it is ours whatever is recorded: it refers to a set of this network.
     own: bool,
@@ -106,18 +102,13 @@ impl Present {
     fn read(cell: &Cell, network: Id, northbound: &Northbound) -> Option<Self> {
         let row = northbound.replica().row(cell.table, cell.row)?;
         let value = crate::northbound::router::cell(row, cell.column);
-        if let Some(key) = &cell.key {
-            let text = value.get(key).map(str::to_owned);
-            return Some(Self { column: datum(value), text, own: false });
-        }
         let Some(uuid) = value.uuid() else {
-            let text = value.optional_string().map(str::to_owned);
-            return Some(Self { column: datum(value), text, own: false });
+            return Some(Self { column: Datum::Set(Vec::new()), text: None, own: false });
         };
         let name = set_name(uuid, northbound);
         let own = own_sets(network, northbound).any(|own| own == uuid);
         let text = name.map_or_else(|| uuid.to_string(), str::to_owned);
-        Some(Self { column: datum(value), text: Some(text), own })
+        Some(Self { column: Datum::Set(vec![Datum::Uuid(uuid)]), text: Some(text), own })
     }
 
     fn holds(&self, text: &str) -> bool {
@@ -141,18 +132,14 @@ fn own_sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = Uuid> 
 fn referring(network: Id, northbound: &Northbound) -> impl Iterator<Item = Cell> {
     let sets = own_sets(network, northbound);
     let rows = sets.flat_map(|set| northbound.inventory().exempting(set));
-    rows.map(|row| Cell { table: NAT, row, column: nat::EXEMPTED_EXT_IPS, key: None })
+    rows.map(|row| Cell { table: NAT, row, column: nat::EXEMPTED_EXT_IPS })
 }
 
-fn written(cell: &Cell, text: String, network: Id, northbound: &Northbound) -> Written {
-    if (cell.table, cell.column) != (NAT, nat::EXEMPTED_EXT_IPS) {
-        return Written::Text(text);
-    }
-    let named = own_sets(network, northbound).find(|set| set_name(*set, northbound) == Some(&text));
-    match (named, text.parse()) {
-        (Some(set), _) => Written::Row(set),
-        (None, Ok(row)) => Written::Row(row),
-        (None, Err(_)) => Written::Set(text),
+fn written(name: String, network: Id, northbound: &Northbound) -> Written {
+    let is_named = |set: &Uuid| set_name(*set, northbound) == Some(&name);
+    match own_sets(network, northbound).find(is_named) {
+        Some(set) => Written::Row(set),
+        None => Written::Set(name),
     }
 }
 
@@ -160,16 +147,4 @@ fn written(cell: &Cell, text: String, network: Id, northbound: &Northbound) -> W
 fn set_name(set: Uuid, northbound: &Northbound) -> Option<&str> {
     let row = northbound.replica().row(ADDRESS_SET, set)?;
     Some(crate::northbound::router::cell(row, address_set::NAME).string())
-}
-
-fn datum(value: &Value) -> Datum {
-    if let Value::Map(_) = value {
-        let pairs = value.entries().map(|(key, text)| (key.to_owned(), text.to_owned()));
-        return Datum::Map(pairs.collect());
-    }
-    let atom = |atom: &Atom| match (atom.as_uuid(), atom.as_str()) {
-        (Some(uuid), _) => Some(Datum::Uuid(uuid)),
-        (None, text) => text.map(Datum::from),
-    };
-    Datum::Set(value.atoms().iter().filter_map(atom).collect())
 }

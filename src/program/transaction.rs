@@ -216,25 +216,15 @@ impl Assembly {
     fn lent(&mut self, diff: LentDiff) {
         let LentDiff { cell, found, value } = diff;
         let (table, column) = (table_name(cell.table), column_name(cell.table, cell.column));
-        let selection = Where::Uuid(cell.row);
         self.operations.push(Operation::Wait {
             table,
-            selection: selection.clone(),
+            selection: Where::Uuid(cell.row),
             columns: vec![column],
             until: Until::Equal,
             rows: vec![vec![(column, found)]],
         });
-        if let Some(key) = cell.key {
-            let mut mutations = vec![(column, Mutator::Delete, Datum::strings([&*key]))];
-            if let Some(Written::Text(text)) = value {
-                mutations.push((column, Mutator::Insert, Datum::map([(&*key, text)])));
-            }
-            self.operations.push(Operation::Mutate { table, selection, mutations });
-            return;
-        }
         let datum = match value {
             None => Datum::Set(Vec::new()),
-            Some(Written::Text(text)) => Datum::String(text),
             Some(Written::Row(row)) => Datum::Uuid(row),
             Some(Written::Set(name)) => match self.sets.get(&name) {
                 Some(inserted) => Datum::NamedUuid(inserted.clone()),
