@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::daemon::Site;
+use super::daemon::{Daemon, Site};
 use super::plan::Plan;
 use super::proxy::{Proxy, Transaction, prepared};
 use super::say;
@@ -57,6 +57,19 @@ fn declare(plan: &Plan, base: &Path, dir: &Path) -> Duration {
     let site = Site::new(&dir.join("site"), plan);
     let daemon = site.start(&server.socket());
     daemon.synced();
+    let (taken, _) = declare_all(plan, &site, &daemon, &server);
+    daemon.stop();
+    taken
+}
+
+/// Declares all peerings to a daemon that knows of none: the time from the first rename to the commit of the last port, and
+/// who saw that.
+pub(crate) fn declare_all(
+    plan: &Plan,
+    site: &Site,
+    daemon: &Daemon,
+    server: &Server,
+) -> (Duration, Observer) {
     let files = plan.peering_files();
     for (name, text) in &files {
         site.lay(&format!("peerings.d/{name}"), text);
@@ -72,8 +85,7 @@ fn declare(plan: &Plan, base: &Path, dir: &Path) -> Duration {
     let status = daemon.status();
     let (cpu, counters) = (cpu_of(daemon.pid()) - cpu, status.counters);
     say(&format!("declared in {taken:?}, the daemon's processor time {cpu:?}; {counters:?}"));
-    daemon.stop();
-    taken
+    (taken, observer)
 }
 
 fn replay(messages: &[Vec<u8>], base: &Path, dir: &Path) -> Duration {

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::bulk::declare_all;
 use super::daemon::{Daemon, Site};
 use super::plan::Plan;
 use super::say;
 use super::server::Server;
-use super::statistics::{cpu_of, median};
+use super::statistics::median;
 use super::table::{Table, time};
 use super::wire::{Connection, Observer};
 
@@ -61,20 +62,7 @@ impl Scene {
         let site = Site::new(&dir.join("site"), plan);
         let daemon = site.start(&server.socket());
         daemon.synced();
-        let files = plan.peering_files();
-        for (name, text) in &files {
-            site.lay(&format!("peerings.d/{name}"), text);
-        }
-        let mut observer = Observer::new(&server.socket());
-        let cpu = cpu_of(daemon.pid());
-        let begin = Instant::now();
-        for name in files.keys() {
-            site.commit(&format!("peerings.d/{name}"));
-        }
-        observer.ports(2 * plan.peerings.len());
-        let taken = begin.elapsed();
-        let cpu = cpu_of(daemon.pid()) - cpu;
-        say(&format!("declared in {taken:?}, the daemon's processor time {cpu:?}"));
+        let (taken, observer) = declare_all(plan, &site, &daemon, &server);
         daemon.settle(2 * plan.peerings.len(), &mut connection);
         Self { _server: server, connection, site, daemon, observer, taken }
     }
