@@ -1,6 +1,7 @@
 //! The rules for one pair of networks: two halves, two routers, one verdict each.
 //!
-//! The only place that produces a [`Standing`]. Until both halves stand, nothing of the other
+//! The only place that produces a [`Standing`], with `alone` for halves that are not linked and
+//! `linking` for two ends that agree. Until both halves stand, nothing of the other
 //! network is looked at (S0.10, S0.11): a verdict on one half alone is made from that half.
 
 use std::collections::BTreeSet;
@@ -10,23 +11,17 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, ConfiguredStatus, Exchange, Half, NetworkKey, PeeringKey};
-use crate::northbound::{End, Family, Frozen, Id, Lasting, RouterKind, terms_mark};
+use crate::northbound::{End, Frozen, Id};
 use crate::view::Reason;
 
-use super::conflict::{self, Claim};
+use super::conflict::Claim;
 use super::local::{Local, Ready};
-use super::mtu::{Gauge, checking_end};
+use super::mtu::Gauge;
 use super::newer::{self, Kept};
-use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
+use super::outcome::{Resolution, Standing};
 use super::quota::Over;
 use super::request::Request;
-use super::select::Cover;
 use super::space::Space;
-use super::telling::{
-    awaiting, expired, not_owned, nothing_exchanged, over_quota, rejected, too_many, too_many_for,
-    verdict,
-};
-use super::terms::Admitted;
 
 /// What is known of one end.
 #[derive(Debug)]
@@ -150,100 +145,13 @@ impl<'a> Pair<'a> {
         resolution
     }
 
-    /// The verdict on a half that cannot be linked as things are.
-    fn verdict_alone(&self, half: &Half, local: &Side, remote: &Side) -> Verdict {
-        if half.configured_status == ConfiguredStatus::Disabled {
-            return verdict(
-                Standing::Disabled,
-                "configured_status is \"disabled\" on this side".into(),
-                "set configured_status = \"active\" to bring it up".into(),
-            );
-        }
-        if let Request::Expired { at, .. } = local.request {
-            return expired(half, at);
-        }
-        if let Some(over) = local.over {
-            return over_quota(over, local.network);
-        }
-        match local.local {
-            Some(Local::Fault(fault)) => {
-                return verdict(
-                    Standing::Failed(fault.local_reason()),
-                    fault.explain(local.network),
-                    fault.next_step().into(),
-                );
-            }
-            Some(Local::Ready(ready)) if self.lacks_workload(ready) => {
-                return verdict(
-                    Standing::Failed(Reason::NoWorkload),
-                    format!("no port of a VM is on a subnet of {}", local.network),
-                    "attach a VM to it first: the operator's policy asks for one".into(),
-                );
-            }
-            Some(Local::Ready(ready)) if self.lacks_ownership(local, ready) => {
-                return not_owned(ready, half);
-            }
-            Some(Local::Ready(_)) | None => {}
-        }
-        if !remote.implied {
-            match remote.half.filter(|_| remote.counts()) {
-                None if remote.rejects => return rejected(half),
-                None => return awaiting(half, local.was_linked),
-                Some(other) if other.configured_status == ConfiguredStatus::Disabled => {
-                    return verdict(
-                        Standing::PeerDisabled,
-                        format!("{} has disabled its half", remote.network),
-                        format!("ask the owner of {} to enable it", remote.network),
-                    );
-                }
-                Some(_) => {}
-            }
-        }
-        self.obstacle(local, remote)
-    }
-
-    /// What stands between two ends that both agree, seen from one whose own side is in order.
-    fn obstacle(&self, local: &Side, remote: &Side) -> Verdict {
-        let mended = || format!("ask the owner of {} or the operator to mend it", remote.network);
-        let found = match (local.local, remote.local) {
-            (_, Some(Local::Fault(fault))) => {
-                return verdict(
-                    Standing::Failed(fault.remote_reason()),
-                    fault.explain_to_remote(remote.network),
-                    mended(),
-                );
-            }
-            (_, Some(Local::Ready(other))) if self.lacks_workload(other) => {
-                return verdict(
-                    Standing::Failed(Reason::NoWorkload),
-                    format!("{} has no VM at present", remote.network),
-                    format!("ask the owner of {} to attach one", remote.network),
-                );
-            }
-            (_, Some(Local::Ready(other))) if self.lacks_ownership(remote, other) => {
-                let explanation =
-                    format!("{} announces a prefix that is not its own", remote.network);
-                return verdict(Standing::Failed(Reason::ExportNotOwned), explanation, mended());
-            }
-            (Some(Local::Ready(one)), Some(Local::Ready(other))) => mismatch(one, other),
-            (_, _) => None,
-        };
-        let (reason, explanation) = found
-            .unwrap_or((Reason::MissingPeerRouter, format!("{} is not known yet", remote.network)));
-        verdict(
-            Standing::Failed(reason),
-            explanation,
-            "peer networks that match, or ask the operator to correct networks.d".into(),
-        )
-    }
-
     /// S1.10 asks for a VM before a peering is made; one that stands stays when the last VM goes.
-    fn lacks_workload(&self, ready: &Ready) -> bool {
+    pub(super) fn lacks_workload(&self, ready: &Ready) -> bool {
         self.require_workload && !self.stands && !ready.router.workload
     }
 
     /// An end's address space as the other end shall route it.
-    fn space(&self, end: End, ready: &Ready) -> Space {
+    pub(super) fn space(&self, end: End, ready: &Ready) -> Space {
         let mut space = self.whole_space(end, ready);
         self.filter(end, &mut space);
         space
@@ -260,154 +168,6 @@ impl<'a> Pair<'a> {
         let requested = half.and_then(|half| half.requested);
         Space::freeze(&ready.prefixes, side.frozen.filter(|_| self.stands), requested, self.now)
     }
-
-    fn decide_link(&self, a: &Ready, b: &Ready) -> Resolution {
-        let (of_a, of_b) = (self.space(End::A, a), self.space(End::B, b));
-        let mut at_a = self.admit(End::A, a, &of_b.prefixes);
-        let mut at_b = self.admit(End::B, b, &of_a.prefixes);
-        let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
-        // A frozen prefix may be of a family in which its router has no address any more.
-        let present = linked_families(&a.prefixes, &b.prefixes);
-        let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
-        families.retain(|family| {
-            let address = |ready, taken, remote| {
-                !self.is_filtered()
-                    || link_address(*family, ready, taken, Some(remote), &[]).is_some()
-            };
-            present.contains(family)
-                && address(a, &at_b.prefixes, b)
-                && address(b, &at_a.prefixes, a)
-        });
-        let over = at_a.over.is_some() || at_b.over.is_some();
-        if ((clash || over) && !self.stands) || families.is_empty() {
-            return Resolution {
-                verdicts: [
-                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b)),
-                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a)),
-                ],
-                link: None,
-                due: None,
-            };
-        }
-        for admitted in [&mut at_a, &mut at_b] {
-            admitted.prefixes.retain(|prefix| families.contains(&Family::of(prefix)));
-        }
-        let mut link = Link {
-            key: self.key.clone(),
-            id: self.id,
-            // Between two gateway routers too: then neither moves it when it moves to another chassis.
-            transit: [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway),
-            a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
-            b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
-        };
-        if let Some((end, mtu)) = checking_end(self.a.gauge(a), self.b.gauge(b)) {
-            link.end_mut(end).mtu = Some(mtu);
-        }
-        let mut verdicts =
-            [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
-        for verdict in &mut verdicts {
-            verdict.degraded.extend(of_a.drift(self.a.network));
-            verdict.degraded.extend(of_b.drift(self.b.network));
-        }
-        let due = earlier(of_a.due, of_b.due);
-        let [mut at_a, mut at_b] = verdicts;
-        at_a.lasting.frozen = of_a.frozen.clone();
-        at_b.lasting.frozen = of_b.frozen.clone();
-        at_a.lasting.frozen_remote = of_b.frozen.filter(|_| self.b.implied);
-        at_b.lasting.frozen_remote = of_a.frozen.filter(|_| self.a.implied);
-        let verdicts =
-            [self.a.half.is_some().then_some(at_a), self.b.half.is_some().then_some(at_b)];
-        Resolution { verdicts, link: Some(link), due }
-    }
-
-    fn refused(&self, end: End, here: &Admitted, there: &Admitted) -> Verdict {
-        let remote = self.side(end.other()).network;
-        if let Some(count) = here.over {
-            return too_many(count, remote);
-        }
-        if there.over.is_some() {
-            return too_many_for(remote);
-        }
-        let mut texts = self.tell(end, here, there);
-        if texts.is_empty() && self.is_filtered() {
-            return nothing_exchanged(remote);
-        }
-        if texts.is_empty() {
-            return verdict(
-                Standing::Failed(Reason::NoSubnet),
-                format!("this network and {remote} have no address family in common"),
-                "give both networks a subnet of the same family".into(),
-            );
-        }
-        texts.truncate(MOST_CONFLICTS_TOLD);
-        verdict(
-            Standing::Failed(Reason::ConflictSubnet),
-            texts.join("; "),
-            "renumber one of the two, or remove what is in the way".into(),
-        )
-    }
-
-    fn linked(&self, end: End, ready: &Ready, here: &Admitted, there: &Admitted) -> Verdict {
-        let mut degraded = self.tell(end, here, there);
-        let router = &ready.router;
-        let foreign = !router.routes.is_empty() || !router.reroutes.is_empty();
-        for prefix in here.prefixes.iter().filter(|_| foreign) {
-            degraded.extend(conflict::diversions(prefix, ready, &here.tables));
-        }
-        degraded.extend(self.unmet(end, ready, here));
-        degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
-        degraded.truncate(MOST_CONFLICTS_TOLD);
-        Verdict {
-            standing: Standing::Linked,
-            explanation: None,
-            next_step: None,
-            degraded,
-            lasting: Lasting {
-                terms: self.side(end).half.and_then(terms_mark),
-                ..Lasting::default()
-            },
-        }
-    }
-
-    /// All conflicts, as this end may know them.
-    fn tell(&self, end: End, here: &Admitted, there: &Admitted) -> Vec<String> {
-        let remote = self.side(end.other()).network;
-        let own = here.conflicts.iter().map(|conflict| conflict.explain(remote));
-        let theirs = there.conflicts.iter().map(|conflict| conflict.explain_to_remote(remote));
-        own.chain(theirs).collect()
-    }
-
-    /// One end, with what each of the two takes of the other.
-    fn link_end(
-        &self,
-        end: End,
-        (ready, remote): (&Ready, &Ready),
-        (here, there): (&Admitted, &Admitted),
-        families: &BTreeSet<Family>,
-    ) -> LinkEnd {
-        let side = self.side(end);
-        let of = |family: Family, prefixes: &[IpNet]| -> Vec<IpNet> {
-            prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect()
-        };
-        let admitted = &there.prefixes;
-        let whole = |family: &Family| of(*family, admitted) == of(*family, &ready.prefixes);
-        let (current, remote) = (side.port_addresses, self.is_filtered().then_some(remote));
-        LinkEnd {
-            network: side.network.clone(),
-            network_id: side.network_id,
-            router: ready.router.uuid,
-            router_name: ready.router.name.clone(),
-            addresses: families
-                .iter()
-                .filter_map(|family| link_address(*family, ready, admitted, remote, current))
-                .collect(),
-            tables: here.tables.clone().into_owned(),
-            routes: side.manual_routes(ready, &here.prefixes),
-            mtu: None,
-            prefixes: families.iter().flat_map(|family| of(*family, admitted)).collect(),
-            whole: families.iter().copied().filter(whole).collect::<Vec<_>>().into(),
-        }
-    }
 }
 
 impl Side<'_> {
@@ -416,13 +176,13 @@ impl Side<'_> {
         self.half?.exchange.as_deref()
     }
 
-    fn gauge(&self, ready: &Ready) -> Gauge {
+    pub(super) fn gauge(&self, ready: &Ready) -> Gauge {
         let mtu = ready.network.mtu.or(ready.router.mtu);
         Gauge { mtu, checks: self.checks_size, pairs: self.pairs }
     }
 
     /// Whether there is a half that the other side may see.
-    fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         self.half.is_some() && self.request.is_open() && self.over.is_none()
     }
 
@@ -441,15 +201,12 @@ fn due(side: &Side, standing: Standing) -> Option<Timestamp> {
     }
 }
 
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
 
-/// A message names so many conflicts at the most: more help nobody.
-const MOST_CONFLICTS_TOLD: usize = 8;
-
 /// Whether two networks may not peer for where they are (S1.8, S3.6); compared where both say it.
-fn mismatch(one: &Ready, other: &Ready) -> Option<(Reason, String)> {
+pub(super) fn mismatch(one: &Ready, other: &Ready) -> Option<(Reason, String)> {
     let differ = |a: &Option<std::sync::Arc<str>>, b: &Option<std::sync::Arc<str>>| match (a, b) {
         (Some(a), Some(b)) => a != b,
         _ => false,
@@ -462,36 +219,4 @@ fn mismatch(one: &Ready, other: &Ready) -> Option<(Reason, String)> {
         return Some((Reason::ZoneMismatch, "the two networks are in different zones".into()));
     }
     None
-}
-
-/// Families in which both ends can be reached from the other.
-fn linked_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
-    let families =
-        |prefixes: &[IpNet]| -> BTreeSet<Family> { prefixes.iter().map(Family::of).collect() };
-    families(of_a).intersection(&families(of_b)).copied().collect()
-}
-
-/// The router's own inward address, kept as long as the router has it. Where filters hold subnets
-/// back, the other router may have the same one, and its owner need not know of it: an address that
-/// is announced comes first; else it is one that cannot be there.
-fn link_address(
-    family: Family,
-    ready: &Ready,
-    announced: &[IpNet],
-    remote: Option<&Ready>,
-    current: &[IpAddr],
-) -> Option<IpAddr> {
-    let of_family = |address: &IpAddr| Family::of(&(*address).into()) == family;
-    let inward = ready.router.inward.iter().map(|net| net.address).filter(of_family);
-    let Some(remote) = remote.filter(|_| announced != ready.prefixes) else {
-        return inward.min_by_key(|address| (!current.contains(address), *address));
-    };
-    let told = Cover::of(announced);
-    let connected = remote.router.inward.iter().chain(&remote.router.outward);
-    let theirs = Cover::of(&connected.map(|net| net.prefix).collect::<Vec<_>>());
-    inward
-        .map(|address| (told.contains(&address.into()), address))
-        .filter(|(told, address)| *told || !theirs.overlaps(&(*address).into()))
-        .min_by_key(|(told, address)| (!*told, !current.contains(address), *address))
-        .map(|(_, address)| address)
 }

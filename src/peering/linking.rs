@@ -1,0 +1,204 @@
+//! Two ends that agree: what each takes of the other, what stands against that, and the link that
+//! is made of it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::northbound::{End, Family, Lasting, RouterKind, terms_mark};
+use crate::view::Reason;
+
+use super::conflict;
+use super::decide::{Pair, earlier};
+use super::local::Ready;
+use super::mtu::checking_end;
+use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
+use super::select::Cover;
+use super::telling::{nothing_exchanged, too_many, too_many_for, verdict};
+use super::terms::Admitted;
+
+/// A message names so many conflicts at the most: more help nobody.
+const MOST_CONFLICTS_TOLD: usize = 8;
+
+impl Pair<'_> {
+    pub(super) fn decide_link(&self, a: &Ready, b: &Ready) -> Resolution {
+        let (of_a, of_b) = (self.space(End::A, a), self.space(End::B, b));
+        let mut at_a = self.admit(End::A, a, &of_b.prefixes);
+        let mut at_b = self.admit(End::B, b, &of_a.prefixes);
+        let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
+        // A frozen prefix may be of a family in which its router has no address any more.
+        let present = linked_families(&a.prefixes, &b.prefixes);
+        let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
+        families.retain(|family| {
+            let address = |ready, taken, remote| {
+                !self.is_filtered()
+                    || link_address(*family, ready, taken, Some(remote), &[]).is_some()
+            };
+            present.contains(family)
+                && address(a, &at_b.prefixes, b)
+                && address(b, &at_a.prefixes, a)
+        });
+        let over = at_a.over.is_some() || at_b.over.is_some();
+        if ((clash || over) && !self.stands) || families.is_empty() {
+            return Resolution {
+                verdicts: [
+                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b)),
+                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a)),
+                ],
+                link: None,
+                due: None,
+            };
+        }
+        for admitted in [&mut at_a, &mut at_b] {
+            admitted.prefixes.retain(|prefix| families.contains(&Family::of(prefix)));
+        }
+        let mut link = Link {
+            key: self.key.clone(),
+            id: self.id,
+            // Between two gateway routers too: then neither moves it when it moves to another chassis.
+            transit: [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway),
+            a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
+            b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
+        };
+        if let Some((end, mtu)) = checking_end(self.a.gauge(a), self.b.gauge(b)) {
+            link.end_mut(end).mtu = Some(mtu);
+        }
+        let mut verdicts =
+            [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
+        for verdict in &mut verdicts {
+            verdict.degraded.extend(of_a.drift(self.a.network));
+            verdict.degraded.extend(of_b.drift(self.b.network));
+        }
+        let due = earlier(of_a.due, of_b.due);
+        let [mut at_a, mut at_b] = verdicts;
+        at_a.lasting.frozen = of_a.frozen.clone();
+        at_b.lasting.frozen = of_b.frozen.clone();
+        at_a.lasting.frozen_remote = of_b.frozen.filter(|_| self.b.implied);
+        at_b.lasting.frozen_remote = of_a.frozen.filter(|_| self.a.implied);
+        let verdicts =
+            [self.a.half.is_some().then_some(at_a), self.b.half.is_some().then_some(at_b)];
+        Resolution { verdicts, link: Some(link), due }
+    }
+
+    fn refused(&self, end: End, here: &Admitted, there: &Admitted) -> Verdict {
+        let remote = self.side(end.other()).network;
+        if let Some(count) = here.over {
+            return too_many(count, remote);
+        }
+        if there.over.is_some() {
+            return too_many_for(remote);
+        }
+        let mut texts = self.tell(end, here, there);
+        if texts.is_empty() && self.is_filtered() {
+            return nothing_exchanged(remote);
+        }
+        if texts.is_empty() {
+            return verdict(
+                Standing::Failed(Reason::NoSubnet),
+                format!("this network and {remote} have no address family in common"),
+                "give both networks a subnet of the same family".into(),
+            );
+        }
+        texts.truncate(MOST_CONFLICTS_TOLD);
+        verdict(
+            Standing::Failed(Reason::ConflictSubnet),
+            texts.join("; "),
+            "renumber one of the two, or remove what is in the way".into(),
+        )
+    }
+
+    fn linked(&self, end: End, ready: &Ready, here: &Admitted, there: &Admitted) -> Verdict {
+        let mut degraded = self.tell(end, here, there);
+        let router = &ready.router;
+        let foreign = !router.routes.is_empty() || !router.reroutes.is_empty();
+        for prefix in here.prefixes.iter().filter(|_| foreign) {
+            degraded.extend(conflict::diversions(prefix, ready, &here.tables));
+        }
+        degraded.extend(self.unmet(end, ready, here));
+        degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
+        degraded.truncate(MOST_CONFLICTS_TOLD);
+        Verdict {
+            standing: Standing::Linked,
+            explanation: None,
+            next_step: None,
+            degraded,
+            lasting: Lasting {
+                terms: self.side(end).half.and_then(terms_mark),
+                ..Lasting::default()
+            },
+        }
+    }
+
+    /// All conflicts, as this end may know them.
+    fn tell(&self, end: End, here: &Admitted, there: &Admitted) -> Vec<String> {
+        let remote = self.side(end.other()).network;
+        let own = here.conflicts.iter().map(|conflict| conflict.explain(remote));
+        let theirs = there.conflicts.iter().map(|conflict| conflict.explain_to_remote(remote));
+        own.chain(theirs).collect()
+    }
+
+    /// One end, with what each of the two takes of the other.
+    fn link_end(
+        &self,
+        end: End,
+        (ready, remote): (&Ready, &Ready),
+        (here, there): (&Admitted, &Admitted),
+        families: &BTreeSet<Family>,
+    ) -> LinkEnd {
+        let side = self.side(end);
+        let of = |family: Family, prefixes: &[IpNet]| -> Vec<IpNet> {
+            prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect()
+        };
+        let admitted = &there.prefixes;
+        let whole = |family: &Family| of(*family, admitted) == of(*family, &ready.prefixes);
+        let (current, remote) = (side.port_addresses, self.is_filtered().then_some(remote));
+        LinkEnd {
+            network: side.network.clone(),
+            network_id: side.network_id,
+            router: ready.router.uuid,
+            router_name: ready.router.name.clone(),
+            addresses: families
+                .iter()
+                .filter_map(|family| link_address(*family, ready, admitted, remote, current))
+                .collect(),
+            tables: here.tables.clone().into_owned(),
+            routes: side.manual_routes(ready, &here.prefixes),
+            mtu: None,
+            prefixes: families.iter().flat_map(|family| of(*family, admitted)).collect(),
+            whole: families.iter().copied().filter(whole).collect::<Vec<_>>().into(),
+        }
+    }
+}
+
+/// Families in which both ends can be reached from the other.
+fn linked_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
+    let families =
+        |prefixes: &[IpNet]| -> BTreeSet<Family> { prefixes.iter().map(Family::of).collect() };
+    families(of_a).intersection(&families(of_b)).copied().collect()
+}
+
+/// The router's own inward address, kept as long as the router has it. Where filters hold subnets
+/// back, the other router may have the same one, and its owner need not know of it: an address that
+/// is announced comes first; else it is one that cannot be there.
+fn link_address(
+    family: Family,
+    ready: &Ready,
+    announced: &[IpNet],
+    remote: Option<&Ready>,
+    current: &[IpAddr],
+) -> Option<IpAddr> {
+    let of_family = |address: &IpAddr| Family::of(&(*address).into()) == family;
+    let inward = ready.router.inward.iter().map(|net| net.address).filter(of_family);
+    let Some(remote) = remote.filter(|_| announced != ready.prefixes) else {
+        return inward.min_by_key(|address| (!current.contains(address), *address));
+    };
+    let told = Cover::of(announced);
+    let connected = remote.router.inward.iter().chain(&remote.router.outward);
+    let theirs = Cover::of(&connected.map(|net| net.prefix).collect::<Vec<_>>());
+    inward
+        .map(|address| (told.contains(&address.into()), address))
+        .filter(|(told, address)| *told || !theirs.overlaps(&(*address).into()))
+        .min_by_key(|(told, address)| (!*told, !current.contains(address), *address))
+        .map(|(_, address)| address)
+}
