@@ -133,6 +133,10 @@ pub enum Reason {
     TypeNotPrivate,
     /// A router without a subnet, or two networks without a common address family.
     NoSubnet,
+    /// Ports of somebody else link the two routers already.
+    ForeignLink,
+    /// A port of somebody else has a name that ours must have.
+    NameInUse,
     /// The zones differ (S3.6).
     ZoneMismatch,
     /// The regions differ (S1.8).
@@ -178,6 +182,8 @@ impl Reason {
             Self::MissingPeerRouter => "missing-peer-router",
             Self::TypeNotPrivate => "type-not-private",
             Self::NoSubnet => "no-subnet",
+            Self::ForeignLink => "foreign-link",
+            Self::NameInUse => "name-in-use",
             Self::ZoneMismatch => "zone-mismatch",
             Self::RegionMismatch => "region-mismatch",
             Self::PeeringConflict => "peering-conflict",

@@ -17,8 +17,7 @@ use super::registration;
 use super::router::{cell, is_ours};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, logical_switch, nat, router_port,
-    switch_port,
+    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, nat, router_port, switch_port,
 };
 use super::version::tags_of;
 
@@ -45,19 +44,22 @@ pub struct Touched {
 pub struct Inventory {
     routers_by_name: BTreeMap<Box<str>, SortedSet<Uuid>>,
     /// Router port, static route, policy or NAT -> router.
-    router_of: HashMap<Uuid, Uuid>,
-    ports_by_name: HashMap<Box<str>, Uuid>,
+    pub(super) router_of: HashMap<Uuid, Uuid>,
+    pub(super) ports_by_name: HashMap<Box<str>, Uuid>,
     /// Switch port -> switch.
-    switch_of: HashMap<Uuid, Uuid>,
+    pub(super) switch_of: HashMap<Uuid, Uuid>,
     /// Name of a router port -> the switch ports that lead to it.
-    switch_ports_to: HashMap<Box<str>, SortedSet<Uuid>>,
+    pub(super) switch_ports_to: HashMap<Box<str>, SortedSet<Uuid>>,
     /// Switch -> its localnet ports.
-    localnets: HashMap<Uuid, SortedSet<Uuid>>,
+    pub(super) localnets: HashMap<Uuid, SortedSet<Uuid>>,
     /// Switches with a VM's port at least.
-    inhabited: HashSet<Uuid>,
+    pub(super) inhabited: HashSet<Uuid>,
     /// Address_Set -> the NAT rows that it exempts destinations from.
     exempting: HashMap<Uuid, SortedSet<Uuid>>,
     units: BTreeMap<UnitId, SortedSet<(TableId, Uuid)>>,
+    /// Peering -> ports of others that have a name of its ports: router and switch ports share one
+    /// namespace in the southbound.
+    namesakes: BTreeMap<Id, SortedSet<(TableId, Uuid)>>,
 }
 
 impl Inventory {
@@ -137,6 +139,11 @@ impl Inventory {
         self.units.get(&unit).into_iter().flat_map(|rows| rows.iter()).copied()
     }
 
+    /// Ports of others that have the name of one of a peering's ports.
+    pub fn namesakes(&self, peering: Id) -> impl Iterator<Item = (TableId, Uuid)> {
+        self.namesakes.get(&peering).into_iter().flat_map(|rows| rows.iter()).copied()
+    }
+
     /// All units of which a row is there.
     pub fn units(&self) -> impl Iterator<Item = UnitId> {
         self.units.keys().copied()
@@ -206,7 +213,27 @@ impl Inventory {
                 self.ports_by_name.insert(name.into(), change.uuid);
             }
         }
+        self.fold_namesake(replica, change, touched);
         self.fold_child(replica, change, touched);
+    }
+
+    /// A port of somebody else with the name of a port of ours in the other table.
+    pub(super) fn fold_namesake(
+        &mut self,
+        replica: &Replica,
+        change: &RowChange,
+        touched: &mut Touched,
+    ) {
+        let row = (change.table, change.uuid);
+        if let Some(peering) = change.old.as_ref().and_then(|old| namesake_of(row.0, old)) {
+            remove(&mut self.namesakes, &peering, &row);
+            touched.units.insert(UnitId::Peering(peering));
+        }
+        let new = replica.row(change.table, change.uuid);
+        if let Some(peering) = new.and_then(|new| namesake_of(row.0, new)) {
+            self.namesakes.entry(peering).or_default().find_or_insert(row);
+            touched.units.insert(UnitId::Peering(peering));
+        }
     }
 
     /// A port, route or policy: ours serves a unit, another's is a fact of its router.
@@ -274,7 +301,7 @@ impl Inventory {
         }
     }
 
-    fn fold_unit(
+    pub(super) fn fold_unit(
         &mut self,
         replica: &Replica,
         change: &RowChange,
@@ -291,104 +318,6 @@ impl Inventory {
             touched.units.insert(unit);
         }
     }
-
-    fn fold_switch(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
-        let new = replica.row(LOGICAL_SWITCH, change.uuid);
-        let (lost, gained) = set_difference(change.old.as_ref(), new, logical_switch::PORTS);
-        for port in lost {
-            if self.switch_of.get(&port) == Some(&change.uuid) {
-                self.switch_of.remove(&port);
-            }
-            if let Some(ports) = self.localnets.get_mut(&change.uuid)
-                && ports.remove_item(&port).is_some()
-                && ports.is_empty()
-            {
-                self.localnets.remove(&change.uuid);
-                self.touch_routers_on(replica, change.uuid, touched);
-            }
-        }
-        for port in gained {
-            self.switch_of.insert(port, change.uuid);
-            if let Some(row) = replica.row(SWITCH_PORT, port) {
-                self.place_switch_port(replica, port, row, touched);
-            }
-        }
-        self.review_workload(replica, change.uuid, touched);
-        self.fold_unit(replica, change, |row| unit_of(LOGICAL_SWITCH, row), touched);
-    }
-
-    /// Looks whether a switch has a VM's port: one that is not among those that are read. There
-    /// are few of those, so that the first is soon found.
-    fn review_workload(&mut self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
-        let row = replica.row(LOGICAL_SWITCH, switch);
-        let mut ports = row.into_iter().flat_map(|row| cell(row, logical_switch::PORTS).uuids());
-        let inhabited = ports.any(|port| replica.row(SWITCH_PORT, port).is_none());
-        let differs =
-            if inhabited { self.inhabited.insert(switch) } else { self.inhabited.remove(&switch) };
-        if differs {
-            self.touch_routers_on(replica, switch, touched);
-        }
-    }
-
-    fn fold_switch_port(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
-        if let Some(name) = change.old.as_ref().and_then(leads_to) {
-            remove(&mut self.switch_ports_to, name, &change.uuid);
-            self.touch_router_port(name, touched);
-        }
-        let new = replica.row(SWITCH_PORT, change.uuid);
-        let is_localnet = new.is_some_and(localnet);
-        if change.old.as_ref().is_some_and(localnet)
-            && !is_localnet
-            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
-        {
-            remove(&mut self.localnets, &switch, &change.uuid);
-            self.touch_routers_on(replica, switch, touched);
-        }
-        if let Some(row) = new {
-            self.place_switch_port(replica, change.uuid, row, touched);
-        }
-        // A port that became a VM's, or ceased to be one, came or went here.
-        if change.old.is_some() != new.is_some()
-            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
-        {
-            self.review_workload(replica, switch, touched);
-        }
-        self.fold_unit(replica, change, |row| unit_of(SWITCH_PORT, row), touched);
-    }
-
-    fn place_switch_port(
-        &mut self,
-        replica: &Replica,
-        uuid: Uuid,
-        row: &Row,
-        touched: &mut Touched,
-    ) {
-        if let Some(name) = leads_to(row) {
-            self.switch_ports_to.entry(name.into()).or_default().find_or_insert(uuid);
-            self.touch_router_port(name, touched);
-        }
-        if localnet(row)
-            && let Some(switch) = self.switch_of.get(&uuid).copied()
-            && self.localnets.entry(switch).or_default().find_or_insert(uuid).is_inserted()
-        {
-            self.touch_routers_on(replica, switch, touched);
-        }
-    }
-
-    /// A switch became an uplink or inhabited, or ceased to be: that concerns the routers on it.
-    fn touch_routers_on(&self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
-        let Some(row) = replica.row(LOGICAL_SWITCH, switch) else { return };
-        for port in cell(row, logical_switch::PORTS).uuids() {
-            if let Some(name) = replica.row(SWITCH_PORT, port).and_then(leads_to) {
-                self.touch_router_port(name, touched);
-            }
-        }
-    }
-
-    fn touch_router_port(&self, name: &str, touched: &mut Touched) {
-        let router = self.ports_by_name.get(name).and_then(|port| self.router_of.get(port));
-        touched.routers.extend(router);
-    }
 }
 
 /// The unit that a row serves; none if it is somebody else's. A port's name is ours as its tag is.
@@ -401,6 +330,17 @@ pub(crate) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
     };
     let by_tag = tags_of(table).and_then(|tags| unit_by_tag(cell(row, tags)));
     by_tag.or_else(|| peering().map(UnitId::Peering))
+}
+
+/// The peering of which somebody else's port has a name, though in the other table.
+fn namesake_of(table: TableId, row: &Row) -> Option<Id> {
+    let name = |column| cell(row, column).string();
+    let peering = match table {
+        ROUTER_PORT => owner::peering_of_transit_port(name(router_port::NAME)),
+        SWITCH_PORT => owner::peering_of_link_port(name(switch_port::NAME)),
+        _ => None,
+    };
+    peering.filter(|_| unit_of(table, row).is_none())
 }
 
 fn unit_by_tag(external_ids: &Value) -> Option<UnitId> {
@@ -433,22 +373,12 @@ fn same_but_tags(old: Option<&Row>, new: Option<&Row>) -> bool {
         .all(|column| cell(old, column) == cell(new, column))
 }
 
-fn localnet(row: &Row) -> bool {
-    cell(row, switch_port::TYPE).string() == "localnet"
-}
-
-/// The name of the router port of somebody else that a switch port leads to.
-fn leads_to(row: &Row) -> Option<&str> {
-    let name = cell(row, switch_port::OPTIONS).get("router-port")?;
-    owner::peering_of_link_port(name).is_none().then_some(name)
-}
-
 fn name_of(row: Option<&Row>, column: ColumnId) -> Option<&str> {
     row.map(|row| cell(row, column).string())
 }
 
 /// The members that a set lost and gained; costs one walk over both.
-fn set_difference(
+pub(super) fn set_difference(
     old: Option<&Row>,
     new: Option<&Row>,
     column: ColumnId,

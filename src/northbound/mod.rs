@@ -14,6 +14,7 @@ pub mod owner;
 pub mod registration;
 pub mod router;
 mod state;
+mod switches;
 pub mod tables;
 mod terms;
 mod version;
@@ -22,7 +23,9 @@ pub use inventory::{Inventory, Touched};
 pub use lasting::{Frozen, Lasting};
 pub use owner::{End, Family, Id, UnitId};
 pub use registration::{HalfRecord, NetworkRecord, RecordedState};
-pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind, Translation};
-pub use state::Northbound;
+pub use router::{
+    Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind, Translation,
+};
+pub use state::{Namesake, Northbound};
 pub use terms::terms_mark;
 pub use version::tags_of;

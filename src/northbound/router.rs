@@ -13,8 +13,8 @@ use crate::ovsdb::{Replica, Row, Value};
 use super::inventory::Inventory;
 use super::owner::{self, OWNER_KEY};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router,
-    nat, router_policy, router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
+    logical_router, logical_switch, nat, router_policy, router_port, static_route,
 };
 
 /// The option of a router port that bounds the size of what passes it (ovn-nb(5)).
@@ -79,6 +79,24 @@ pub struct Translation {
     pub chosen: bool,
 }
 
+/// A port of somebody else that leads to another router.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Joint {
+    /// Its name.
+    pub port: Arc<str>,
+    /// Where it leads.
+    pub to: JointTo,
+}
+
+/// How routers of others are linked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JointTo {
+    /// To the router port of this name, which counts only if that one names this one.
+    Port(Arc<str>),
+    /// To a switch, its row and name, with one other router's port and nothing else.
+    Switch(Uuid, Arc<str>),
+}
+
 /// A router's facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterFacts {
@@ -92,6 +110,8 @@ pub struct RouterFacts {
     pub inward: Vec<Connected>,
     /// Networks on all other ports of others: uplinks, links to other routers.
     pub outward: Vec<Connected>,
+    /// Ports that lead straight to another router; nearly always none.
+    pub joints: Box<[Joint]>,
     /// Names of uplink ports.
     pub uplinks: SortedSet<Arc<str>>,
     /// The route tables that inward ports look up; always holds the main one, the empty name.
@@ -123,6 +143,7 @@ impl RouterFacts {
             kind: if gateway { RouterKind::Gateway } else { RouterKind::Distributed },
             inward: Vec::new(),
             outward: Vec::new(),
+            joints: Box::default(),
             uplinks: SortedSet::new(),
             tables: vec![Arc::from("")].into(),
             port_tables: Vec::new(),
@@ -132,11 +153,15 @@ impl RouterFacts {
             reroutes: Vec::new(),
             translations: Vec::new(),
         };
+        let mut joints = Vec::new();
         for port in cell(router, logical_router::PORTS).uuids() {
             if let Some(row) = replica.row(ROUTER_PORT, port) {
                 facts.add_port(row, inventory);
+                joints.extend(joint(row, replica, inventory));
             }
         }
+        joints.sort();
+        facts.joints = joints.into();
         for route in cell(router, logical_router::STATIC_ROUTES).uuids() {
             if let Some(row) = replica.row(STATIC_ROUTE, route) {
                 facts.routes.extend(foreign_route(row, &facts.inward));
@@ -182,9 +207,7 @@ impl RouterFacts {
             return;
         }
         let name: Arc<str> = name.into();
-        let gateway = !cell(row, router_port::GATEWAY_CHASSIS).is_empty()
-            || !cell(row, router_port::HA_CHASSIS_GROUP).is_empty()
-            || inventory.leads_to_localnet(&name);
+        let gateway = has_gateway(row) || inventory.leads_to_localnet(&name);
         let linked = !cell(row, router_port::PEER).is_empty();
         let networks =
             cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(text, &name));
@@ -206,6 +229,31 @@ impl RouterFacts {
             self.uplinks.find_or_insert(name);
         }
     }
+}
+
+/// Where a port of somebody else leads, if that is another router. An uplink is none, although the
+/// uplinks of two routers may meet.
+fn joint(row: &Row, replica: &Replica, inventory: &Inventory) -> Option<Joint> {
+    let name = cell(row, router_port::NAME).string();
+    let ours = is_ours(cell(row, router_port::EXTERNAL_IDS))
+        || owner::peering_of_link_port(name).is_some();
+    if ours || has_gateway(row) {
+        return None;
+    }
+    let peer = cell(row, router_port::PEER).string();
+    let to = if peer.is_empty() {
+        let switch = inventory.meets_on(name, replica)?;
+        let row = replica.row(LOGICAL_SWITCH, switch)?;
+        JointTo::Switch(switch, cell(row, logical_switch::NAME).string().into())
+    } else {
+        JointTo::Port(peer.into())
+    };
+    Some(Joint { port: name.into(), to })
+}
+
+fn has_gateway(row: &Row) -> bool {
+    !cell(row, router_port::GATEWAY_CHASSIS).is_empty()
+        || !cell(row, router_port::HA_CHASSIS_GROUP).is_empty()
 }
 
 /// Whether `external_ids` carry our tag, of whichever version.

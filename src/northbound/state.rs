@@ -16,8 +16,17 @@ use super::registration::{HalfRecord, NetworkRecord, half_record, network_record
 use super::router::{GATEWAY_MTU, RouterFacts, cell};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
-    logical_router, nb_global, router_policy, router_port, static_route,
+    logical_router, nb_global, router_policy, router_port, static_route, switch_port,
 };
+
+/// A port of somebody else that has the name of one of a peering's ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namesake {
+    /// In words: its table, name and row.
+    pub text: String,
+    /// Whether it has that of a port of the switch which some peerings need, not of a link port.
+    pub of_transit: bool,
+}
 
 /// The replica and its index.
 #[derive(Debug)]
@@ -191,6 +200,22 @@ impl Northbound {
     fn link_port(&self, peering: Id, end: End) -> Option<&Row> {
         let port = self.inventory.port_named(&link_port_name(peering, end))?;
         self.replica.row(ROUTER_PORT, port)
+    }
+
+    /// Ports of others that have the name of one of a peering's ports. Ports of VMs are not read,
+    /// and not among them.
+    #[must_use]
+    pub fn namesakes(&self, peering: Id) -> Vec<Namesake> {
+        let named = |(table, uuid)| {
+            let (kind, column) = match table {
+                ROUTER_PORT => ("Logical_Router_Port", router_port::NAME),
+                _ => ("Logical_Switch_Port", switch_port::NAME),
+            };
+            let name = cell(self.replica.row(table, uuid)?, column).string();
+            let text = format!("{kind} {name} ({uuid})");
+            Some(Namesake { text, of_transit: table == ROUTER_PORT })
+        };
+        self.inventory.namesakes(peering).filter_map(named).collect()
     }
 
     /// The addresses of a peering's link port now.

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, ConfiguredStatus, Exchange, Half, NetworkKey, PeeringKey};
-use crate::northbound::{End, Frozen, Id};
+use crate::northbound::{End, Frozen, Id, Namesake};
 use crate::view::Reason;
 
 use super::conflict::Claim;
@@ -79,6 +79,8 @@ pub struct Pair<'a> {
     pub require_workload: bool,
     /// The moment.
     pub now: Timestamp,
+    /// Ports of others that have the name of one of its ports; nearly always none.
+    pub namesakes: &'a [Namesake],
     /// The claim of a peering that comes first on what it would route at one end.
     pub claim: ClaimBefore<'a>,
 }

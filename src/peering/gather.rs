@@ -75,7 +75,7 @@ impl Resolver {
                 checks_size: northbound.link_checks_size(state.id, end),
             }
         };
-        Inputs { auto, a: side(End::A), b: side(End::B) }
+        Inputs { auto, namesakes: northbound.namesakes(state.id), a: side(End::A), b: side(End::B) }
     }
 
     pub(super) fn pair<'a>(
@@ -118,6 +118,7 @@ impl Resolver {
             b: side(End::B),
             stands: !rank.new,
             kept,
+            namesakes: &inputs.namesakes,
             address_space: ground.policy.address_space,
             require_workload: ground.policy.require_workload,
             now: ground.now,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, PeeringKey};
-use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, RecordedState};
+use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, Namesake, RecordedState};
 
 use super::quota::Over;
 use super::request::Request;
@@ -26,6 +26,7 @@ pub(super) struct Rank {
 pub(super) struct Inputs<'a> {
     /// Whether one half may stand for both.
     pub(super) auto: bool,
+    pub(super) namesakes: Vec<Namesake>,
     pub(super) a: InputSide<'a>,
     pub(super) b: InputSide<'a>,
 }

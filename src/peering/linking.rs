@@ -11,6 +11,7 @@ use crate::view::Reason;
 
 use super::conflict;
 use super::decide::{Pair, earlier};
+use super::hindrance::Hindrance;
 use super::local::Ready;
 use super::mtu::checking_end;
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
@@ -40,11 +41,14 @@ impl Pair<'_> {
                 && address(b, &at_a.prefixes, a)
         });
         let over = at_a.over.is_some() || at_b.over.is_some();
-        if ((clash || over) && !self.stands) || families.is_empty() {
+        // Between two gateway routers too: then neither moves it when it moves to another chassis.
+        let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
+        let between = self.hindrances(a, b, transit);
+        if ((clash || over || !between.is_empty()) && !self.stands) || families.is_empty() {
             return Resolution {
                 verdicts: [
-                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b)),
-                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a)),
+                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b, &between)),
+                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a, &between)),
                 ],
                 link: None,
                 due: None,
@@ -56,8 +60,7 @@ impl Pair<'_> {
         let mut link = Link {
             key: self.key.clone(),
             id: self.id,
-            // Between two gateway routers too: then neither moves it when it moves to another chassis.
-            transit: [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway),
+            transit,
             a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
             b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
         };
@@ -66,7 +69,9 @@ impl Pair<'_> {
         }
         let mut verdicts =
             [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
-        for verdict in &mut verdicts {
+        for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
+            let between = between.iter().map(|it| it.told_at(end).to_owned());
+            verdict.degraded.splice(0..0, between);
             verdict.degraded.extend(of_a.drift(self.a.network));
             verdict.degraded.extend(of_b.drift(self.b.network));
         }
@@ -81,7 +86,19 @@ impl Pair<'_> {
         Resolution { verdicts, link: Some(link), due }
     }
 
-    fn refused(&self, end: End, here: &Admitted, there: &Admitted) -> Verdict {
+    fn refused(
+        &self,
+        end: End,
+        here: &Admitted,
+        there: &Admitted,
+        between: &[Hindrance],
+    ) -> Verdict {
+        if let Some(first) = between.first().filter(|_| !self.stands) {
+            let told: Vec<&str> =
+                between.iter().map(|it| it.told_at(end)).take(MOST_CONFLICTS_TOLD).collect();
+            let standing = Standing::Failed(first.reason);
+            return verdict(standing, told.join("; "), first.next_step.into());
+        }
         let remote = self.side(end.other()).network;
         if let Some(count) = here.over {
             return too_many(count, remote);

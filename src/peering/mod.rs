@@ -10,6 +10,7 @@ mod alone;
 pub mod conflict;
 pub mod decide;
 mod gather;
+mod hindrance;
 mod inputs;
 mod linking;
 pub mod local;

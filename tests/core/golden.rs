@@ -1,6 +1,7 @@
 //! Golden folders: a northbound and declarations in, states and operations out. A new case is a
 //! folder; `UPDATE_GOLDEN=1` rewrites what is expected. A folder `hv2` in it holds what another host
-//! declares, which has been here before; a folder `then` the files as they are afterwards.
+//! declares, which has been here before; a folder `then` the files as they are afterwards, or what
+//! others have added to the northbound by then.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,16 +13,37 @@ use ovn_peerd::northbound::tables::{
     LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
     logical_router, logical_switch, nat, router_policy, router_port, static_route, switch_port,
 };
-use ovn_peerd::ovsdb::{Atom, Value};
+use ovn_peerd::ovsdb::{Atom, Row, TableId, Value};
 use serde::Deserialize;
+use uuid::Uuid;
 
+use crate::database::{Database, Rows};
 use crate::world::World;
 
 /// Other people's rows.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Northbound {
+    #[serde(default)]
     router: Vec<Router>,
+    #[serde(default)]
+    switch: Vec<Switch>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    name: String,
+    port: Vec<SwitchPort>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwitchPort {
+    name: String,
+    r#type: String,
+    #[serde(default)]
+    router_port: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +74,8 @@ struct Port {
     vm: bool,
     #[serde(default)]
     route_table: Option<String>,
+    #[serde(default)]
+    peer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +85,8 @@ struct Route {
     nexthop: String,
     #[serde(default)]
     policy: Option<String>,
+    #[serde(default)]
+    table: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,9 +117,13 @@ fn pair(key: &str, value: &str) -> Value {
 
 fn populate(world: &mut World, northbound: &Northbound) {
     let database = &mut world.database;
+    // Several routers of one name may be new; what is added later is added to those that are there.
+    let there = database.rows.clone();
+    for switch in &northbound.switch {
+        add_switch(database, switch);
+    }
     for router in &northbound.router {
-        let name = [(logical_router::NAME, router.name.as_str().into())];
-        let uuid = database.insert(LOGICAL_ROUTER, &name);
+        let uuid = router_named(database, &there, &router.name);
         if let Some(chassis) = &router.chassis {
             database.set(LOGICAL_ROUTER, uuid, logical_router::OPTIONS, pair("chassis", chassis));
         }
@@ -115,6 +145,10 @@ fn populate(world: &mut World, northbound: &Northbound) {
                 let ports = Value::set(vec![to_router.into(), vm.into()]);
                 database.set(LOGICAL_SWITCH, switch, logical_switch::PORTS, ports);
             }
+            if let Some(peer) = &port.peer {
+                let peer = Value::Atom(peer.as_str().into());
+                database.set(ROUTER_PORT, child, router_port::PEER, peer);
+            }
             if let Some(table) = &port.route_table {
                 let options = pair("route_table", table);
                 database.set(ROUTER_PORT, child, router_port::OPTIONS, options);
@@ -130,6 +164,10 @@ fn populate(world: &mut World, northbound: &Northbound) {
             if let Some(policy) = &route.policy {
                 let policy = Value::Atom(policy.as_str().into());
                 database.set(STATIC_ROUTE, child, static_route::POLICY, policy);
+            }
+            if let Some(table) = &route.table {
+                let table = Value::Atom(table.as_str().into());
+                database.set(STATIC_ROUTE, child, static_route::ROUTE_TABLE, table);
             }
             database.refer(uuid, logical_router::STATIC_ROUTES, child, true);
         }
@@ -156,6 +194,33 @@ fn populate(world: &mut World, northbound: &Northbound) {
             database.refer(uuid, logical_router::POLICIES, child, true);
         }
     }
+}
+
+/// The router of this name, which is made unless it was there.
+fn router_named(database: &mut Database, there: &Rows, name: &str) -> Uuid {
+    let has_name = |((table, _), row): &(&(TableId, Uuid), &Row)| {
+        *table == LOGICAL_ROUTER && row[usize::from(logical_router::NAME.0)].string() == name
+    };
+    let found = there.iter().find(has_name).map(|((_, uuid), _)| *uuid);
+    found.unwrap_or_else(|| database.insert(LOGICAL_ROUTER, &[(logical_router::NAME, name.into())]))
+}
+
+fn add_switch(database: &mut Database, switch: &Switch) {
+    let mut ports = Vec::new();
+    for port in &switch.port {
+        let cells = [
+            (switch_port::NAME, port.name.as_str().into()),
+            (switch_port::TYPE, port.r#type.as_str().into()),
+        ];
+        let child = database.insert(SWITCH_PORT, &cells);
+        if let Some(to) = &port.router_port {
+            database.set(SWITCH_PORT, child, switch_port::OPTIONS, pair("router-port", to));
+        }
+        ports.push(child.into());
+    }
+    let name = [(logical_switch::NAME, switch.name.as_str().into())];
+    let uuid = database.insert(LOGICAL_SWITCH, &name);
+    database.set(LOGICAL_SWITCH, uuid, logical_switch::PORTS, Value::set(ports));
 }
 
 fn declarations(case: &Path) -> Reading {
@@ -225,7 +290,11 @@ fn outcome(world: &mut World, case: &Path) -> String {
         world.settle();
     }
     let then = case.join("then");
-    if then.is_dir() {
+    if let Ok(northbound) = fs::read_to_string(then.join("northbound.toml")) {
+        populate(world, &toml::from_str(&northbound).unwrap());
+        settle(world);
+    }
+    if then.join("networks.toml").exists() {
         world.read_reading(declarations(&then));
         settle(world);
     }

@@ -19,6 +19,7 @@ mod golden;
 mod hosts;
 mod house;
 mod lifecycle;
+mod meddling;
 mod model;
 mod random;
 mod refusal;

@@ -321,7 +321,7 @@ impl Model {
             let most = |half| self.terms(half).most.unwrap_or(usize::MAX);
             let over = of_b.len() > most((a, b)) || of_a.len() > most((b, a));
             let clash = over || at_a.len() < of_b.len() || at_b.len() < of_a.len();
-            let conflict = new && clash;
+            let conflict = new && (clash || world.is_hindered((a, b)));
             let families = |set: &BTreeSet<IpNet>| -> BTreeSet<bool> {
                 set.iter().map(|net| matches!(net, IpNet::V4(_))).collect()
             };

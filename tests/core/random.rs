@@ -32,6 +32,10 @@ pub enum Action {
     Pin(usize, Option<&'static str>),
     Nat(usize, usize),
     Rewrite(usize),
+    /// Somebody links two routers, by their ports or over a switch.
+    Link(usize, usize, bool),
+    /// Somebody has a port with a name of ours.
+    Namesake(usize, usize),
     Delete(usize),
     Alter(usize),
     Break(usize),
@@ -60,7 +64,9 @@ pub fn action() -> impl Strategy<Value = Action> {
         5 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
         2 => (router.clone(), prop::sample::select(vec![None, Some("hv1"), Some("hv2")]))
             .prop_map(|(r, chassis)| Action::Pin(r, chassis)),
-        2 => (router, subnet).prop_map(|(r, s)| Action::Nat(r, s)),
+        2 => (router.clone(), subnet).prop_map(|(r, s)| Action::Nat(r, s)),
+        2 => (router.clone(), router, any::<bool>()).prop_map(|(a, b, s)| Action::Link(a, b, s)),
+        2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Namesake(a, b)),
         1 => any::<usize>().prop_map(Action::Rewrite),
         2 => any::<usize>().prop_map(Action::Delete),
         2 => any::<usize>().prop_map(Action::Alter),
@@ -129,6 +135,8 @@ pub fn act(world: &mut World, action: &Action) {
         | Action::Reject(from, to)
         | Action::Terms(from, to, _)
         | Action::Renew(from, to, _)
+        | Action::Link(from, to, _)
+        | Action::Namesake(from, to)
             if from == to => {}
         Action::Declare(from, to, enabled) => {
             world.halves.entry(*from).or_default().insert(*to, *enabled);
@@ -187,6 +195,8 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Nat(router, subnet) if world.routers.contains_key(router) => {
             world.toggle_nat(*router, *subnet);
         }
+        Action::Link(one, other, over_switch) => world.toggle_link(*one, *other, *over_switch),
+        Action::Namesake(one, other) => world.toggle_namesake(*one, *other),
         Action::Rewrite(choice) => world.rewrite_nat(*choice),
         Action::Port(..)
         | Action::Route(..)

@@ -22,6 +22,7 @@ use ovn_peerd::ovsdb::{self, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
+use crate::meddling::Meddling;
 use crate::terms::Terms;
 
 /// Prefixes of which many overlap.
@@ -77,6 +78,7 @@ pub struct World {
     pub steps: u64,
     /// Errors of the database that are no fault of the engine's.
     pub expected_errors: Vec<&'static str>,
+    pub meddling: Meddling,
     /// A row that somebody strips of our tag whenever it has one.
     pub refuse_tagging_of: Option<Uuid>,
     /// What the server says to whatever is to be written.
@@ -117,6 +119,7 @@ impl World {
             broken: BTreeSet::new(),
             seconds: 0,
             expected_errors: Vec::new(),
+            meddling: Meddling::default(),
             refuse_tagging_of: None,
             refuse_all: None,
         };

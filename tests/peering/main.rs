@@ -34,6 +34,7 @@ mod lifecycle;
 mod manual;
 mod mtu;
 mod names;
+mod others;
 mod owned;
 mod progress;
 mod quiet;

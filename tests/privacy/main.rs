@@ -25,6 +25,8 @@
 mod database;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../core/meddling.rs"]
+mod meddling;
 #[path = "../core/terms.rs"]
 mod terms;
 #[path = "../core/world.rs"]

@@ -1,0 +1,85 @@
+//! What stands between two routers whatever they exchange: a link of somebody else's, a name of
+//! ours that is taken.
+//!
+//! A peering that is not there yet is refused for it; one that stands goes on, and says so.
+
+use crate::declare::NetworkKey;
+use crate::northbound::{End, Joint, JointTo, RouterFacts};
+use crate::view::Reason;
+
+use super::decide::Pair;
+use super::local::Ready;
+
+/// Something that stands between the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hindrance {
+    pub(super) reason: Reason,
+    /// For the owner of each end, with the rows named that are its own.
+    pub(super) told: [String; 2],
+    pub(super) next_step: &'static str,
+}
+
+impl Hindrance {
+    /// As one end's owner is told.
+    pub(super) fn told_at(&self, end: End) -> &str {
+        let [a, b] = &self.told;
+        match end {
+            End::A => a,
+            End::B => b,
+        }
+    }
+}
+
+impl Pair<'_> {
+    /// All that stands between the two; `transit` says that a switch of ours is to stand there, too.
+    pub(super) fn hindrances(&self, a: &Ready, b: &Ready, transit: bool) -> Vec<Hindrance> {
+        let mut found = foreign_links((self.a.network, &a.router), (self.b.network, &b.router));
+        // A router port could take the name only of a port of that switch.
+        let taken = self.namesakes.iter().filter(|port| transit || !port.of_transit);
+        found.extend(taken.map(|port| name_in_use(&port.text)));
+        found
+    }
+}
+
+/// Links between two routers that are somebody else's: two port names that name each other, or a
+/// switch with a port of either and nothing else.
+fn foreign_links(
+    (of_a, a): (&NetworkKey, &RouterFacts),
+    (of_b, b): (&NetworkKey, &RouterFacts),
+) -> Vec<Hindrance> {
+    let meet = |one: &Joint, other: &Joint| match (&one.to, &other.to) {
+        (JointTo::Port(to), JointTo::Port(back)) => *to == other.port && *back == one.port,
+        (JointTo::Switch(one, _), JointTo::Switch(other, _)) => one == other,
+        (JointTo::Port(_), JointTo::Switch(..)) | (JointTo::Switch(..), JointTo::Port(_)) => false,
+    };
+    let both = a.joints.iter().flat_map(|one| b.joints.iter().map(move |other| (one, other)));
+    both.filter(|(one, other)| meet(one, other))
+        .map(|(one, other)| Hindrance {
+            reason: Reason::ForeignLink,
+            told: [foreign_link(one, a, of_b), foreign_link(other, b, of_a)],
+            next_step: "remove that link where it was made, or withdraw the half: what the two \
+                        links let through differs, and each would drop what the other one carries",
+        })
+        .collect()
+}
+
+fn foreign_link(joint: &Joint, router: &RouterFacts, remote: &NetworkKey) -> String {
+    let (port, name) = (&joint.port, &router.name);
+    match &joint.to {
+        JointTo::Port(to) => format!(
+            "port {port} of router {name} and its peer {to} link it to {remote} already, and are not ovn-peerd's"
+        ),
+        JointTo::Switch(_, switch) => format!(
+            "port {port} of router {name} and switch {switch} link it to {remote} already, and are not ovn-peerd's"
+        ),
+    }
+}
+
+fn name_in_use(port: &str) -> Hindrance {
+    let told = format!("{port} is not ovn-peerd's, and has the name of a port of this peering");
+    Hindrance {
+        reason: Reason::NameInUse,
+        told: [told.clone(), told],
+        next_step: "rename or remove that port: OVN knows router and switch ports by one name alone",
+    }
+}

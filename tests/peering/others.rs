@@ -1,0 +1,115 @@
+//! What other tools put between the two routers, or under a name of ours: refused before, told later, and the peering kept.
+
+use crate::lab::Lab;
+use crate::owned::{contents, foreign, link_rows};
+use crate::tenants::{Tenants, assert_says, flaws};
+
+/// Waits until blue is active, and told of something that is named so; its half.
+#[track_caller]
+fn wait_told(tenants: &Tenants, names: &[&str]) {
+    tenants.daemon.wait_until(&format!("{names:?} is told"), |halves| {
+        let blue = halves.iter().find(|h| h["project"] == "blue").ok_or("no half")?;
+        let told = flaws(blue).join("; ");
+        let all = names.iter().all(|name| told.contains(name)) && blue["state"] == "active";
+        if all { Ok(()) } else { Err(blue.to_string()) }
+    });
+}
+
+/// Ports that name each other, as LXD makes them; and a switch with a port of each, as OVN-IC would.
+const LINKS: [(&str, &str, [&str; 2]); 2] = [
+    (
+        "lrp-add a lxd-a 0a:00:00:00:01:01 169.254.7.1/30 peer=lxd-b\n\
+         lrp-add b lxd-b 0a:00:00:00:01:02 169.254.7.2/30 peer=lxd-a",
+        "lrp-del lxd-a\nlrp-del lxd-b",
+        ["port lxd-a of router a", "lxd-b"],
+    ),
+    (
+        "ls-add ts\n\
+         lrp-add a ts-a 0a:00:00:00:01:03 169.254.8.1/24\nlrp-add b ts-b 0a:00:00:00:01:04 169.254.8.2/24\n\
+         lsp-add ts ts-1\nlsp-set-type ts-1 router\nlsp-set-addresses ts-1 router\n\
+         lsp-set-options ts-1 router-port=ts-a\n\
+         lsp-add ts ts-2\nlsp-set-type ts-2 router\nlsp-set-addresses ts-2 router\n\
+         lsp-set-options ts-2 router-port=ts-b",
+        "ls-del ts\nlrp-del ts-a\nlrp-del ts-b",
+        ["port ts-a of router a", "switch ts"],
+    ),
+];
+
+#[test]
+fn b3_a_link_of_another_tool_is_refused_and_named() {
+    for (add, remove, named) in LINKS {
+        let lab = Lab::databases_only();
+        let tenants = Tenants::new(&lab);
+        tenants.hear_of(|| lab.nbctl_batch(add));
+        let theirs = foreign(&lab);
+        tenants.both_declare();
+        let (blue, green) = (tenants.wait_blue("failed"), tenants.wait_green("failed"));
+        assert_says(&blue, "foreign-link", &[named[0], named[1], "green/db"]);
+        assert_says(&green, "foreign-link", &["router b", "blue/web"]);
+        assert_eq!(link_rows(&lab.dump()).len(), 0, "nothing is written");
+        foreign(&lab).assert_same_as(&theirs);
+        lab.nbctl_batch(remove);
+        tenants.wait_active();
+    }
+}
+
+#[test]
+fn b3_a_link_of_another_tool_that_appears_later_degrades_and_cuts_nothing() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let (a1, b1) = (lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0));
+    tenants.peer();
+    let before = contents(&lab.dump());
+    for (add, remove, named) in LINKS {
+        lab.nbctl_batch(add);
+        wait_told(&tenants, &named);
+        lab.settle();
+        assert_eq!(contents(&lab.dump()), before, "the peering stands as it was");
+        a1.assert_reaches(&b1);
+        b1.assert_tcp(&a1);
+        lab.nbctl_batch(remove);
+        tenants.wait_active();
+    }
+}
+
+/// One side alone links nothing: OVN connects two ports only if each names the other.
+#[test]
+fn b3_a_port_that_names_a_peer_which_does_not_name_it_is_no_link() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    tenants.hear_of(|| {
+        lab.nbctl(&["lrp-add", "a", "x-a", "0a:00:00:00:01:05", "169.254.9.1/30", "peer=x-b"]);
+    });
+    tenants.peer();
+    lab.nbctl(&["lrp-add", "b", "x-b", "0a:00:00:00:01:06", "169.254.9.2/30"]);
+    tenants.wait_active();
+    lab.nbctl(&["set", "Logical_Router_Port", "x-b", "peer=x-a"]);
+    wait_told(&tenants, &["port x-a of router a", "x-b"]);
+}
+
+/// Router and switch ports share one namespace in the southbound, and not in the northbound.
+#[test]
+fn b3_a_name_of_ours_that_is_taken_is_refused_and_told_later() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    tenants.peer();
+    let rows = link_rows(&lab.dump());
+    let port = rows.iter().find(|row| row.table == "Logical_Router_Port").expect("a link port");
+    let name = port.text("name").to_owned();
+    let taken = format!("Logical_Switch_Port {name}");
+    lab.nbctl_batch(&format!(
+        "ls-add theirs\nlsp-add theirs {name}\nlsp-set-type {name} localport"
+    ));
+    wait_told(&tenants, &[&taken]);
+    assert_eq!(link_rows(&lab.dump()).len(), rows.len(), "the peering stands");
+    // Once it is down, it cannot come back before the name is free.
+    tenants.daemon.withdraw("green");
+    tenants.wait_blue("disconnected");
+    tenants.green_declares();
+    let (blue, green) = (tenants.wait_blue("failed"), tenants.wait_green("failed"));
+    assert_says(&blue, "name-in-use", &[&taken]);
+    assert_says(&green, "name-in-use", &[&taken]);
+    assert_eq!(link_rows(&lab.dump()).len(), 0);
+    lab.nbctl(&["lsp-del", &name]);
+    tenants.wait_active();
+}
