@@ -1,7 +1,7 @@
 //! The hosts that declare something, and forgetting one that is gone for good.
 
 use crate::declare::Host;
-use crate::northbound::{Family, Northbound, UnitId, declared};
+use crate::northbound::{Northbound, UnitId, declared};
 use crate::ovsdb::Operation;
 use crate::program;
 use crate::view::HostView;
@@ -73,7 +73,7 @@ pub(super) fn forget<'a>(
         let registrations = northbound.inventory().units().filter_map(|unit| match unit {
             UnitId::Network(_) if northbound.newer(unit).is_some() => None,
             UnitId::Network(id) => {
-                northbound.address_set(id, Family::Ip4).map(|(uuid, _)| (id, uuid))
+                northbound.inventory().registration_of(id).map(|uuid| (id, uuid))
             }
             UnitId::Peering(_) => None,
         });

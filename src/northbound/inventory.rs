@@ -19,6 +19,7 @@ use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
     STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, nat, router_port, switch_port,
 };
+use super::units::Units;
 use super::version::tags_of;
 
 /// What some changes touched.
@@ -56,7 +57,7 @@ pub struct Inventory {
     pub(super) inhabited: HashSet<Uuid>,
     /// Address_Set -> the NAT rows that it exempts destinations from.
     exempting: HashMap<Uuid, SortedSet<Uuid>>,
-    units: BTreeMap<UnitId, SortedSet<(TableId, Uuid)>>,
+    units: Units,
     /// Peering -> ports of others that have a name of its ports: router and switch ports share one
     /// namespace in the southbound.
     namesakes: BTreeMap<Id, SortedSet<(TableId, Uuid)>>,
@@ -136,7 +137,7 @@ impl Inventory {
 
     /// The rows of ours that serve a unit.
     pub fn rows_of(&self, unit: UnitId) -> impl Iterator<Item = (TableId, Uuid)> {
-        self.units.get(&unit).into_iter().flat_map(|rows| rows.iter()).copied()
+        self.units.rows_of(unit)
     }
 
     /// Ports of others that have the name of one of a peering's ports.
@@ -146,7 +147,19 @@ impl Inventory {
 
     /// All units of which a row is there.
     pub fn units(&self) -> impl Iterator<Item = UnitId> {
-        self.units.keys().copied()
+        self.units.all()
+    }
+
+    /// The IPv4 Address_Set of a network: its registration.
+    #[must_use]
+    pub fn registration_of(&self, network: Id) -> Option<Uuid> {
+        self.units.registration(network)
+    }
+
+    /// The version of a unit's rows, if a newer one has written any of them.
+    #[must_use]
+    pub fn newer(&self, unit: UnitId) -> Option<u32> {
+        self.units.newer(unit)
     }
 
     fn fold_router(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
@@ -308,13 +321,15 @@ impl Inventory {
         unit_of: impl Fn(&Row) -> Option<UnitId>,
         touched: &mut Touched,
     ) {
-        let row = (change.table, change.uuid);
+        let (table, uuid) = (change.table, change.uuid);
         if let Some(unit) = change.old.as_ref().and_then(&unit_of) {
-            remove(&mut self.units, &unit, &row);
+            self.units.remove(unit, table, uuid);
             touched.units.insert(unit);
         }
-        if let Some(unit) = replica.row(change.table, change.uuid).and_then(&unit_of) {
-            self.units.entry(unit).or_default().find_or_insert(row);
+        if let Some(row) = replica.row(table, uuid)
+            && let Some(unit) = unit_of(row)
+        {
+            self.units.add(unit, table, uuid, row);
             touched.units.insert(unit);
         }
     }

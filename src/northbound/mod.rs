@@ -17,6 +17,7 @@ mod state;
 mod switches;
 pub mod tables;
 mod terms;
+mod units;
 mod version;
 
 pub use inventory::{Inventory, Touched};

@@ -148,8 +148,14 @@ impl Northbound {
     /// The `external_ids` of a network's registration, if it has one.
     #[must_use]
     pub fn registration(&self, network: Id) -> Option<&Value> {
-        let (_, row) = self.address_set(network, Family::Ip4)?;
+        let row = self.replica.row(ADDRESS_SET, self.inventory.registration_of(network)?)?;
         Some(cell(row, address_set::EXTERNAL_IDS))
+    }
+
+    /// The version of a unit's rows, if a newer one has written any of them.
+    #[must_use]
+    pub fn newer(&self, unit: UnitId) -> Option<u32> {
+        self.inventory.newer(unit)
     }
 
     /// What is recorded of a network itself.

@@ -9,10 +9,8 @@ use serde::Deserialize;
 
 use crate::ovsdb::{Clause, Constant, Function, TableId, Value};
 
-use super::owner::{OWNER_KEY, OWNER_VALUE, UnitId};
+use super::owner::{OWNER_KEY, OWNER_VALUE};
 use super::registration::{NETWORK_KEY, VERSION};
-use super::router::cell;
-use super::state::Northbound;
 use super::tables::{
     ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
     address_set, logical_switch, router_policy, router_port, static_route, switch_port,
@@ -35,18 +33,6 @@ const fn tagged(tag: &'static [(&'static str, &'static str)]) -> Clause {
     Clause { column: "external_ids", function: Function::Includes, value: Constant::Map(tag) }
 }
 
-impl Northbound {
-    /// The version of a unit's rows, if a newer one has written any of them.
-    #[must_use]
-    pub fn newer(&self, unit: UnitId) -> Option<u32> {
-        let tags = self.rows_of(unit).filter_map(|(table, _, row)| {
-            let tags = cell(row, tags_of(table)?);
-            newer_tag(tags).max(newer_record(tags))
-        });
-        tags.max()
-    }
-}
-
 /// The column of tags, in tables in which rows may be ours.
 #[must_use]
 pub fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
@@ -59,6 +45,11 @@ pub fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
         SWITCH_PORT => Some(switch_port::EXTERNAL_IDS),
         _ => None,
     }
+}
+
+/// The version that a row's tags tell, if it is a newer one.
+pub(super) fn newest(external_ids: &Value) -> Option<u32> {
+    newer_tag(external_ids).max(newer_record(external_ids))
 }
 
 fn newer_tag(external_ids: &Value) -> Option<u32> {
@@ -82,7 +73,7 @@ mod tests {
 
     fn version(key: &str, text: &str) -> Option<u32> {
         let tags = Value::map(vec![(Atom::from(key), Atom::from(text))]);
-        newer_tag(&tags).max(newer_record(&tags))
+        newest(&tags)
     }
 
     #[test]
