@@ -86,9 +86,13 @@ impl Shell {
         let ago = self.client.heard_ago();
         let northbound = &mut status.northbound;
         northbound.heard_seconds_ago = northbound.synced.then_some(ago.as_secs());
-        if northbound.synced && ago >= ASK_INTERVAL * 2 {
-            northbound.error =
-                Some(format!("the server has not answered for {} s: it may hang", ago.as_secs()));
+        // What ended the last session says more, as long as there is no other.
+        let open = northbound.synced || northbound.error.is_none();
+        if open && ago >= ASK_INTERVAL * 2 {
+            let seconds = ago.as_secs();
+            northbound.error = Some(format!(
+                "the server has not answered for {seconds} s: it is busy with much, or hangs"
+            ));
         }
         status
     }

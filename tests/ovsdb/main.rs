@@ -20,6 +20,7 @@ mod cluster;
 mod framing;
 mod large;
 mod locks;
+mod patience;
 mod random;
 mod restart;
 mod schema;

@@ -99,7 +99,7 @@ async fn a_paused_server_is_given_up() {
     let server = Server::start();
     let impatient = Config {
         probe_interval: Duration::from_millis(300),
-        connect_timeout: Duration::from_millis(300),
+        answer_timeout: Some(Duration::from_millis(300)),
         ..config(server.remote())
     };
     let mut follower = Follower::start(impatient).await;
@@ -116,8 +116,9 @@ async fn a_paused_server_is_given_up() {
 #[tokio::test]
 async fn a_transaction_without_an_answer_has_an_unknown_outcome() {
     let server = Server::start();
-    let impatient =
-        Config { transact_timeout: Duration::from_millis(300), ..config(server.remote()) };
+    let remotes = vec![server.remote(), server.remote()];
+    let transact_timeout = Duration::from_millis(300);
+    let impatient = Config { remotes, transact_timeout, ..config(server.remote()) };
     let mut follower = Follower::start(impatient).await;
     server.signal("STOP");
     let outcome = follower.transact(1, vec![switch("x")]).await;

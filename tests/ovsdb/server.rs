@@ -82,7 +82,7 @@ impl Server {
         Remote::Unix(self.socket())
     }
 
-    fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
@@ -132,7 +132,7 @@ impl Server {
 
     /// Pauses or continues the process.
     pub(crate) fn signal(&self, name: &str) {
-        run(Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()));
+        signal(self.id(), name);
     }
 
     pub(crate) fn raw(&self) -> Raw {
@@ -325,4 +325,9 @@ fn value(json: &Json) -> Value {
         "map" => Value::map(list.iter().map(|pair| (atom(&pair[0]), atom(&pair[1]))).collect()),
         other => panic!("{other}"),
     }
+}
+
+/// Pauses or continues a process.
+pub(crate) fn signal(pid: u32, name: &str) {
+    run(Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()));
 }

@@ -259,7 +259,7 @@ async fn wrong_client_certificates() {
 async fn tls_and_plain_text_confused() {
     let pki = Pki::usual();
     let plain = Server::with_extra(SCHEMA.as_ref(), &["--remote=ptcp:0:127.0.0.1".to_owned()]);
-    let limit = |config| Config { connect_timeout: Duration::from_secs(2), ..config };
+    let limit = |config| Config { answer_timeout: Some(Duration::from_secs(2)), ..config };
     let to_plain = reason(limit(ssl(&plain, pki.files("client")))).await;
     assert!(to_plain.contains("TLS"), "{to_plain}");
     let server = pki.server("server");

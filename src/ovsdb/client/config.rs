@@ -6,27 +6,38 @@ use super::remote::Remote;
 use super::tls::TlsFiles;
 use crate::ovsdb::layout::Wanted;
 
-/// After twice this much silence a server is given up, though it was asked for a sign of life. Long, because a server that composes a large dump for somebody says nothing for seconds.
+/// After twice this much silence a server is given up, though it was asked for a sign of life. Long, because a server that
+/// composes a large dump for somebody says nothing for seconds; and where there is no other, to leave it
+/// gains nothing unless the connection is dead.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The same where there is another server to go to: as OVS's own clients do. A server that is only busy
-/// is not left for ever: with each session that it does not begin it is given twice as long, up to
-/// [`PROBE_INTERVAL`].
+/// The same where there is another server to go to: as OVS's own clients do.
 pub const CLUSTER_PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Time for connecting, TLS included, and again for each short request until the first dump.
+/// A server that is silent may only be busy: of many clients that read everything at once the last one waits for all the
+/// others. So with each session in a row that it does not begin it is given twice as long, up to so much silence. Bounded,
+/// because a connection may be dead, and because meanwhile no other server is looked at; that much is
+/// given only to one that has been waited for as long before.
+pub const MOST_PATIENCE: Duration = Duration::from_secs(240);
+
+/// Time for connecting. It never grows: to be accepted takes a server that is busy no time.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same where there is another server to go to; doubled as [`CLUSTER_PROBE_INTERVAL`] is, up to
-/// [`CONNECT_TIMEOUT`]. A member that hangs still accepts connections.
+/// The same where there is another server to go to.
 pub const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Time for the TLS handshake, and again for each short request until the first dump, where there is another
+/// server to go to: a member that hangs still accepts connections. Doubled up to [`MOST_PATIENCE`]. Where there is no
+/// other, only silence ends the wait.
+pub const CLUSTER_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Time for the reply to a transaction; then its outcome is unknown, and the session is given up. A
-/// RAFT cluster that has just lost its leader answers within its election timer of some seconds.
+/// RAFT cluster that has just lost its leader answers within its election timer of some seconds. Where there is
+/// no other server to go to, it is given up only if what was asked after it is answered before it.
 pub const TRANSACT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The same where there is another server to go to: a member may lose a transaction in an election, and go on answering
-/// whatever else it is asked. Doubled as [`CLUSTER_PROBE_INTERVAL`] is, up to [`TRANSACT_TIMEOUT`].
+/// whatever else it is asked. Doubled up to [`MOST_PATIENCE`].
 pub const CLUSTER_TRANSACT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A server that has said nothing for so long is asked for a sign of life, again and again: so it is known when it was
@@ -63,6 +74,8 @@ pub struct Config {
     pub probe_interval: Duration,
     /// See [`CONNECT_TIMEOUT`] and [`CLUSTER_CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
+    /// See [`CLUSTER_ANSWER_TIMEOUT`]; none where only silence ends the wait.
+    pub answer_timeout: Option<Duration>,
     /// See [`TRANSACT_TIMEOUT`] and [`CLUSTER_TRANSACT_TIMEOUT`].
     pub transact_timeout: Duration,
     /// See [`LARGEST_FRAME`].
@@ -72,37 +85,50 @@ pub struct Config {
 impl Config {
     /// With the defaults: leader only, no TLS files, no lock.
     pub fn new(remotes: Vec<Remote>, database: &'static str, wanted: &'static [Wanted]) -> Self {
-        let (probe_interval, connect_timeout, transact_timeout) = match remotes.len() {
-            0 | 1 => (PROBE_INTERVAL, CONNECT_TIMEOUT, TRANSACT_TIMEOUT),
-            _ => (CLUSTER_PROBE_INTERVAL, CLUSTER_CONNECT_TIMEOUT, CLUSTER_TRANSACT_TIMEOUT),
-        };
-        Self {
+        let one = Self {
             remotes,
             tls: None,
             leader_only: true,
             database,
             wanted,
             lock: None,
-            probe_interval,
-            connect_timeout,
-            transact_timeout,
+            probe_interval: PROBE_INTERVAL,
+            connect_timeout: CONNECT_TIMEOUT,
+            answer_timeout: None,
+            transact_timeout: TRANSACT_TIMEOUT,
             largest_frame: LARGEST_FRAME,
+        };
+        if one.is_alone() {
+            return one;
+        }
+        Self {
+            probe_interval: CLUSTER_PROBE_INTERVAL,
+            connect_timeout: CLUSTER_CONNECT_TIMEOUT,
+            answer_timeout: Some(CLUSTER_ANSWER_TIMEOUT),
+            transact_timeout: CLUSTER_TRANSACT_TIMEOUT,
+            ..one
         }
     }
 
-    /// For a server of several that was silent so many times in a row: it may only be busy, so it is given
-    /// more time.
+    /// Whether there is no other server to go to.
+    pub(super) fn is_alone(&self) -> bool {
+        self.remotes.len() < 2
+    }
+
+    /// After so much silence a server is given up.
+    pub(super) fn silence(&self) -> Duration {
+        self.probe_interval * 2
+    }
+
+    /// For a server that was silent so many times in a row: it may only be busy, so it is given more time.
     pub(super) fn patient(&self, silences: u32) -> Self {
-        if self.remotes.len() < 2 {
-            return self.clone();
-        }
         let factor = 1_u32.checked_shl(silences).unwrap_or(u32::MAX);
         let longer =
             |limit: Duration, most: Duration| limit.saturating_mul(factor).min(most).max(limit);
         Self {
-            probe_interval: longer(self.probe_interval, PROBE_INTERVAL),
-            connect_timeout: longer(self.connect_timeout, CONNECT_TIMEOUT),
-            transact_timeout: longer(self.transact_timeout, TRANSACT_TIMEOUT),
+            probe_interval: longer(self.probe_interval, MOST_PATIENCE / 2),
+            answer_timeout: self.answer_timeout.map(|limit| longer(limit, MOST_PATIENCE)),
+            transact_timeout: longer(self.transact_timeout, MOST_PATIENCE),
             ..self.clone()
         }
     }
@@ -113,18 +139,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_grows_to_what_a_single_server_is_given() {
+    fn patience_is_short_at_first_where_there_is_another_and_grows_to_a_bound() {
         let remote: Remote = "unix:/a".parse().unwrap();
         let one = Config::new(vec![remote.clone()], "D", &[]);
         let two = Config::new(vec![remote.clone(), remote], "D", &[]);
-        assert!(two.probe_interval < one.probe_interval);
-        assert_eq!(two.patient(1).probe_interval, CLUSTER_PROBE_INTERVAL * 2);
-        for config in [one.patient(9), one, two.patient(9), two.patient(99)] {
-            assert_eq!(config.probe_interval, PROBE_INTERVAL);
-            assert_eq!(config.connect_timeout, CONNECT_TIMEOUT);
-            assert_eq!(config.transact_timeout, TRANSACT_TIMEOUT);
+        let seconds = |config: &Config, silences| {
+            let patient = config.patient(silences);
+            let answer = patient.answer_timeout.map(|limit| limit.as_secs());
+            (patient.silence().as_secs(), answer, patient.transact_timeout.as_secs())
+        };
+        assert_eq!(
+            [0, 1, 2].map(|silences| seconds(&two, silences)),
+            [(10, Some(3), 8), (20, Some(6), 16), (40, Some(12), 32)]
+        );
+        assert_eq!(seconds(&one, 0), (60, None, 30));
+        assert_eq!(seconds(&one, 1), (120, None, 60));
+        let most = MOST_PATIENCE.as_secs();
+        for silences in [9, 31, 32, 99] {
+            assert_eq!(seconds(&one, silences), (most, None, most));
+            assert_eq!(seconds(&two, silences), (most, Some(most), most));
+            assert_eq!(two.patient(silences).connect_timeout, CLUSTER_CONNECT_TIMEOUT);
         }
-        let own = Duration::from_secs(99);
+        let own = MOST_PATIENCE * 2;
         let set = Config { probe_interval: own, ..two };
         assert_eq!(set.patient(3).probe_interval, own);
     }

@@ -16,8 +16,8 @@ use super::error::{SessionError, chain};
 use super::event::Certificates;
 use super::heard::Heard;
 use super::link::Link;
+use super::opening;
 use super::remote::Remote;
-use super::socket;
 use super::tls::{self, TlsError, TlsFiles};
 
 /// Files that do not go together may be about to: so long they are looked at again before it is told.
@@ -177,12 +177,8 @@ impl Material {
 
 /// A whole round trip: with TLS 1.3 a client's certificate is refused only after the handshake.
 async fn tried(config: &Config, remote: &Remote, material: &Material) -> Result<(), SessionError> {
-    let limit = config.connect_timeout;
-    let opened = tokio::time::timeout(limit, socket::open(remote, Some(material)));
-    let opened = opened
-        .await
-        .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
+    let opened = opening::connected(config, remote, Some(material)).await?;
     let mut link = Link::new(opened.halves, config, &Heard::new());
     let none: [&str; 0] = [];
-    link.call::<IgnoredAny>("list_dbs", none, Some(limit)).await.map(drop)
+    link.call::<IgnoredAny>("list_dbs", none, config.answer_timeout).await.map(drop)
 }

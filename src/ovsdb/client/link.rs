@@ -25,7 +25,7 @@ use super::config::Config;
 use super::error::{Failure, SessionError};
 use super::heard::Heard;
 use super::socket::Halves;
-use super::transport::{Wire, transport};
+use super::transport::{Silence, Wire, transport};
 
 /// The engine has one limit for all requests, and its clock starts before a request is sent. Each
 /// request here has its own limit, so the engine's must never be reached.
@@ -62,6 +62,7 @@ pub(super) struct Link {
     /// How many messages have been handed out.
     pub(super) seen: u64,
     writer: AbortHandle,
+    pub(super) silence: Silence,
 }
 
 impl Drop for Link {
@@ -72,8 +73,7 @@ impl Drop for Link {
 
 impl Link {
     pub(super) fn new(halves: Halves, config: &Config, heard: &Heard) -> Self {
-        let (frame, probe) = (config.largest_frame, config.probe_interval);
-        let transport = transport(halves, frame, probe, heard.clone());
+        let transport = transport(halves, config, heard.clone());
         let engine = ClientBuilder::new()
             .request_timeout(ENGINE_TIMEOUT)
             .set_rpc_middleware(RpcServiceBuilder::new())
@@ -84,6 +84,7 @@ impl Link {
             waiting: VecDeque::new(),
             seen: 0,
             writer: transport.writer,
+            silence: transport.silence,
         }
     }
 

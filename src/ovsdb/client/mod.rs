@@ -2,7 +2,7 @@
 //!
 //! Owns all IO of this room. From below: `remote` and `tls` name and secure a server, `socket` opens it,
 //! `frame` and `envelope` (pure) cut and classify messages, `transport` joins them to the JSON-RPC engine,
-//! `keys` has the certificates in use, `x509` (pure) their dates, `link` is one connection, `opening` and `session` one
+//! `keys` has the certificates in use, `x509` (pure) their dates, `link` is one connection, `opening`, `session` and `transaction` one
 //! session, `supervisor` session after session with `backoff` (pure) between them. May not touch any table's name. Runs on one thread as on several.
 
 mod backoff;
@@ -20,6 +20,7 @@ mod session;
 mod socket;
 mod supervisor;
 mod tls;
+mod transaction;
 mod transport;
 mod x509;
 
@@ -28,9 +29,9 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 pub use config::{
-    ASK_INTERVAL, CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL, CLUSTER_TRANSACT_TIMEOUT,
-    COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE, LARGEST_FRAME, PROBE_INTERVAL,
-    TRANSACT_TIMEOUT,
+    ASK_INTERVAL, CLUSTER_ANSWER_TIMEOUT, CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL,
+    CLUSTER_TRANSACT_TIMEOUT, COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE, LARGEST_FRAME,
+    MOST_PATIENCE, PROBE_INTERVAL, TRANSACT_TIMEOUT,
 };
 pub use event::{Certificates, Event, TransactError};
 pub use remote::{HostPort, Remote, RemoteError};

@@ -17,7 +17,7 @@ use super::heard::Heard;
 use super::keys::Material;
 use super::link::Link;
 use super::remote::Remote;
-use super::socket;
+use super::socket::{self, Opened};
 use super::transport::Wire;
 use crate::ovsdb::layout::{ColumnId, Layout, TableId, Wanted};
 use crate::ovsdb::replica::Replica;
@@ -84,10 +84,7 @@ pub(super) async fn open(
     material: Option<&Material>,
     heard: &Heard,
 ) -> Result<Opening, SessionError> {
-    let limit = config.connect_timeout;
-    let opened = tokio::time::timeout(limit, socket::open(remote, material))
-        .await
-        .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
+    let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
     let mut link = Link::new(opened.halves, config, heard);
     let server = server_monitor(&mut link, config).await?;
@@ -110,6 +107,27 @@ pub(super) async fn open(
     Ok(Opening { link, server, schema, layout, first, lock: held, server_until })
 }
 
+/// A connection, secured if it shall be.
+///
+/// # Errors
+/// If there is nobody, TLS cannot be agreed on, or either takes too long.
+pub(super) async fn connected(
+    config: &Config,
+    remote: &Remote,
+    material: Option<&Material>,
+) -> Result<Opened, SessionError> {
+    let limit = config.connect_timeout;
+    let stream = tokio::time::timeout(limit, socket::connect(remote))
+        .await
+        .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
+    // The system accepts a connection; the server itself, which may be busy, has to answer.
+    let limit = config.answer_timeout.unwrap_or(config.silence());
+    tokio::time::timeout(limit, socket::secure(stream, remote, material))
+        .await
+        .map_err(|_| SessionError::Timeout { what: "the TLS handshake", limit })?
+        .map_err(SessionError::from)
+}
+
 /// The layout for this schema; the last session's own where it is the same, so that users can tell.
 fn layout(schema: &DatabaseSchema, config: &Config, resume: &Resume) -> Arc<Layout> {
     let layout = Layout::new(config.wanted, schema);
@@ -124,7 +142,7 @@ async fn schema(
     config: &Config,
     database: &'static str,
 ) -> Result<DatabaseSchema, SessionError> {
-    link.call("get_schema", [database], Some(config.connect_timeout)).await
+    link.call("get_schema", [database], config.answer_timeout).await
 }
 
 async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Replica>, SessionError> {
@@ -137,7 +155,7 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
     // A server that has this database knows this method.
     let method = MonitorMethod::MonitorCond;
     let params = (SERVER, SERVER, layout.monitor_requests(false));
-    let frame = link.monitor(method.as_str(), params, Some(config.connect_timeout)).await?;
+    let frame = link.monitor(method.as_str(), params, config.answer_timeout).await?;
     let reply = MonitorReply::decode_message(&layout, method, &frame)?;
     let mut server = Replica::new(Arc::clone(&layout));
     server.replace(layout, vec![reply.updates]).map_err(|_| SessionError::Resync)?;
@@ -175,7 +193,7 @@ fn cell(row: &[crate::ovsdb::Value], column: ColumnId) -> Option<&crate::ovsdb::
 
 /// Without this a server drops its clients when a schema is converted (ovsdb-server(7) section 4.1.18).
 async fn change_aware(link: &mut Link, config: &Config) -> Result<(), SessionError> {
-    let limit = Some(config.connect_timeout);
+    let limit = config.answer_timeout;
     match link.call::<Box<RawValue>>("set_db_change_aware", [true], limit).await {
         // An older server does not know it.
         Ok(_) | Err(SessionError::Refused { .. }) => Ok(()),

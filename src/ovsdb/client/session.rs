@@ -9,28 +9,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use jsonrpsee_core::client::{ClientT, Error as EngineError};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::ser::{SerializeSeq, Serializer};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Wishes;
 use super::config::Config;
-use super::error::{Failure, SessionError, TRANSACTION, chain};
+use super::error::{SessionError, chain};
 use super::event::{Certificates, Event, TransactError};
 use super::keys::{Keys, Look};
-use super::link::{Engine, Link, Params, Stamped};
+use super::link::Link;
 use super::opening::{self, First, Opening, Resume};
 use super::remote::Remote;
+use super::transaction::{End, Finished, Limit, Outcome, transact};
 use super::transport::Wire;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
-use crate::ovsdb::outcome::{Expected, OutcomeError, TransactionError};
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::update::{MonitorMethod, UpdateParams};
+
+/// A server that took long to begin with is given as much time as that took for so many times as long: it is still busy with
+/// others then.
+const CALM: u32 = 4;
 
 /// Time for replies that had arrived when the connection ended.
 const LAST_REPLIES: Duration = Duration::from_millis(100);
@@ -42,29 +44,13 @@ pub(super) struct Submission {
     pub(super) operations: Vec<Operation>,
 }
 
-/// A transaction's end, with the stamp of its reply.
-struct Finished {
-    id: u64,
-    stamp: u64,
-    end: End,
-}
-
-enum End {
-    /// The server has answered.
-    Answered(Outcome),
-    /// The engine has ended before the answer; the wire will say why.
-    Lost,
-    /// The server has not answered as it must.
-    Fatal(SessionError),
-}
-
-type Outcome = Result<Vec<crate::ovsdb::OperationResult>, TransactError>;
-
 type Pending = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 /// A session.
 pub(super) struct Session<'a> {
     config: &'a Config,
+    /// What it is to be told once the server has shown that it has time, and when that is.
+    calm: Option<(&'a Config, Instant)>,
     events: &'a mpsc::Sender<Event>,
     resume: &'a mut Resume,
     link: Link,
@@ -90,6 +76,10 @@ pub(super) struct Session<'a> {
 
 /// With whom a session is.
 pub(super) struct Place<'a> {
+    /// What it is told of limits once the server is not as busy as it was: without the patience that it took to get here.
+    pub(super) calm: &'a Config,
+    /// How long the opening took.
+    pub(super) opening: Duration,
     pub(super) remote: &'a Remote,
     /// Of an `ssl:` remote.
     pub(super) keys: Option<&'a mut Keys>,
@@ -115,9 +105,10 @@ pub(super) async fn run(
     wishes: &Wishes,
     place: Place<'_>,
 ) -> Ended {
-    let Place { remote, keys, certificates } = place;
+    let Place { calm, opening: opened_in, remote, keys, certificates } = place;
     let mut session = Session {
         config,
+        calm: Some((calm, Instant::now() + opened_in * CALM)),
         events,
         resume,
         link: opening.link,
@@ -207,6 +198,13 @@ impl Session<'_> {
                     Ok(())
                 }
                 look = under_way(&mut self.look) => self.looked(look).await,
+                () = until(self.calm.map(|(_, at)| at)) => {
+                    if let Some((calm, _)) = self.calm.take() {
+                        self.config = calm;
+                        self.link.silence.set(calm);
+                    }
+                    Ok(())
+                }
                 () = self.events.closed() => Err(SessionError::Abandoned),
             };
             if let Err(error) = step {
@@ -327,8 +325,8 @@ impl Session<'_> {
         }
         self.unfinished.push(id);
         let engine = Arc::clone(&self.link.engine);
-        let (database, limit) = (self.config.database, self.config.transact_timeout);
-        self.pending.push(Box::pin(transact(engine, database, limit, id, operations)));
+        let limit = Limit { time: self.config.transact_timeout, alone: self.config.is_alone() };
+        self.pending.push(Box::pin(transact(engine, self.config.database, limit, id, operations)));
         Ok(())
     }
 
@@ -403,59 +401,4 @@ async fn under_way<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send>
         Some(future) => future.await,
         None => std::future::pending().await,
     }
-}
-
-/// The parameters of `transact`: the database, then the operations.
-struct Transact {
-    database: &'static str,
-    operations: Vec<Operation>,
-}
-
-impl Serialize for Transact {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.operations.len() + 1))?;
-        seq.serialize_element(self.database)?;
-        for operation in &self.operations {
-            seq.serialize_element(operation)?;
-        }
-        seq.end()
-    }
-}
-
-async fn transact(
-    engine: Arc<Engine>,
-    database: &'static str,
-    limit: Duration,
-    id: u64,
-    operations: Vec<Operation>,
-) -> Finished {
-    let expected = Expected::of(&operations);
-    let params = Params(Transact { database, operations });
-    let request = engine.request::<Stamped, _>("transact", params);
-    let finished = |stamp, end| Finished { id, stamp, end };
-    let stamped = match tokio::time::timeout(limit, request).await {
-        Ok(Ok(stamped)) => stamped,
-        Ok(Err(EngineError::Call(call))) => {
-            let failure = Failure::read(call.data().map_or("", RawValue::get));
-            let error =
-                TransactionError { index: None, error: failure.error, details: failure.details };
-            return finished(0, End::Answered(Err(error.into())));
-        }
-        Ok(Err(EngineError::ParseError(source))) => {
-            return finished(0, End::Fatal(SessionError::Reply { method: "transact", source }));
-        }
-        Ok(Err(_)) => return finished(0, End::Lost),
-        Err(_) => {
-            return finished(0, End::Fatal(SessionError::Timeout { what: TRANSACTION, limit }));
-        }
-    };
-    let end = match expected.decode(stamped.result.get().as_bytes()) {
-        Ok(results) => End::Answered(Ok(results)),
-        Err(OutcomeError::Refused(error)) => End::Answered(Err(error.into())),
-        Err(OutcomeError::Malformed { what, source }) => {
-            let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
-            End::Fatal(SessionError::Reply { method: "transact", source })
-        }
-    };
-    finished(stamped.stamp, end)
 }

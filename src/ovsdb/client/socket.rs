@@ -58,30 +58,47 @@ pub(super) enum OpenError {
     },
 }
 
-/// Opens `remote`.
+/// A stream as it is before TLS.
+pub(super) enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// Connects to `remote`.
 ///
 /// # Errors
-/// If there is nobody, or TLS cannot be agreed on. Takes as long as the system lets it: the caller has
-/// the clock.
-pub(super) async fn open(
+/// If there is nobody. Takes as long as the system lets it: the caller has the clock.
+pub(super) async fn connect(remote: &Remote) -> Result<Stream, OpenError> {
+    match remote {
+        Remote::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix).map_err(nobody),
+        Remote::Tcp(address) | Remote::Ssl(address) => tcp(address).await.map(Stream::Tcp),
+    }
+}
+
+/// Makes a connection of `stream`, by TLS where `remote` says so.
+///
+/// # Errors
+/// If TLS cannot be agreed on. Takes as long as the server lets it.
+pub(super) async fn secure(
+    stream: Stream,
     remote: &Remote,
     material: Option<&Material>,
 ) -> Result<Opened, OpenError> {
     let plain = |halves| Opened { halves, server_until: None };
-    match remote {
-        Remote::Unix(path) => {
-            let (read, write) = UnixStream::connect(path).await.map_err(connect)?.into_split();
+    match (stream, remote) {
+        (Stream::Unix(stream), _) => {
+            let (read, write) = stream.into_split();
             Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
         }
-        Remote::Tcp(address) => {
-            let (read, write) = tcp(address).await?.into_split();
+        (Stream::Tcp(stream), Remote::Tcp(_) | Remote::Unix(_)) => {
+            let (read, write) = stream.into_split();
             Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
         }
-        Remote::Ssl(address) => {
+        (Stream::Tcp(stream), Remote::Ssl(address)) => {
             let material = material.ok_or(OpenError::NoTlsFiles)?;
             let connector = TlsConnector::from(Arc::clone(&material.config));
             let name = tls::server_name(&address.host);
-            let stream = connector.connect(name, tcp(address).await?).await.map_err(handshake)?;
+            let stream = connector.connect(name, stream).await.map_err(handshake)?;
             let shown = stream.get_ref().1.peer_certificates();
             let leaf = shown.and_then(|certificates| certificates.first());
             let server_until = leaf.and_then(|leaf| validity(leaf)).map(|(_, until)| until);
@@ -93,10 +110,9 @@ pub(super) async fn open(
 }
 
 async fn tcp(address: &HostPort) -> Result<TcpStream, OpenError> {
-    let stream =
-        TcpStream::connect((address.host.as_str(), address.port)).await.map_err(connect)?;
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(nobody)?;
     // Requests are written whole; waiting to fill a segment only delays them.
-    stream.set_nodelay(true).map_err(connect)?;
+    stream.set_nodelay(true).map_err(nobody)?;
     Ok(stream)
 }
 
@@ -104,7 +120,7 @@ async fn tcp(address: &HostPort) -> Result<TcpStream, OpenError> {
     clippy::wildcard_enum_match_arm,
     reason = "a foreign and open enum; only some have a word"
 )]
-fn connect(source: io::Error) -> OpenError {
+fn nobody(source: io::Error) -> OpenError {
     let remedy = match source.kind() {
         io::ErrorKind::NotFound => "there is no such socket; is the server running?",
         io::ErrorKind::ConnectionRefused => "nobody listens there; is the server running?",

@@ -3,6 +3,7 @@
 //! Owns the choice of the remote, the patience with it, the wait between attempts, and the answers to
 //! transactions while there is no session. Invariant: a transaction submitted while there is none ends at once.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -30,19 +31,18 @@ pub(super) async fn supervise(
     wishes: Arc<Wishes>,
     heard: Heard,
 ) {
-    // How often in a row each has been silent before it served us.
-    let mut silences: BTreeMap<String, u32> = BTreeMap::new();
+    let mut silences = Silences::default();
     let mut resume = Resume::default();
     let mut keys = config.tls.clone().map(Keys::new);
     let mut backoff = Backoff::new(config.remotes.len());
     let mut round: Vec<Remote> = Vec::new();
     loop {
         if round.is_empty() {
-            round = shuffled(&config.remotes);
+            round = silences.round(&config.remotes);
         }
         let remote = round.pop();
         let name = remote.as_ref().map_or_else(String::new, Remote::to_string);
-        let config = config.patient(silences.get(&name).copied().unwrap_or(0));
+        let (calm, config) = (&config, config.patient(silences.of(&name)));
         let tried = Instant::now();
         let attempt = async {
             let Some(remote) = &remote else { return Err(SessionError::NoRemote) };
@@ -67,7 +67,8 @@ pub(super) async fn supervise(
                 let of_session = keys.as_mut().zip(material);
                 let certificates = of_session.map(|(keys, material)| keys.begun(material, server));
                 let Some(remote) = &remote else { continue };
-                let place = Place { remote, keys, certificates };
+                let opening_took = began - tried;
+                let place = Place { calm, opening: opening_took, remote, keys, certificates };
                 let run = session::run(
                     &config,
                     opening,
@@ -78,7 +79,7 @@ pub(super) async fn supervise(
                     place,
                 );
                 let ended = run.await;
-                healthy = backoff.session_ended(began - tried, began.elapsed());
+                healthy = backoff.session_ended(opening_took, began.elapsed());
                 answered = ended.answered;
                 ended.error
             }
@@ -89,15 +90,15 @@ pub(super) async fn supervise(
         // It holds one transaction up, and is there: it has lost it, or needs longer for so much.
         let slow = error.is_slow_transaction() && heard.ago() < ASK_INTERVAL * 3 / 2;
         if answered || (healthy && !slow) {
-            silences.remove(&name);
+            silences.end();
         }
         if error.is_silence() {
             // One that had served us for a while hangs; one that never did may be busy with our dump.
             if !healthy || slow {
-                *silences.entry(name.clone()).or_default() += 1;
+                silences.note(&name);
             }
             // All others first: one that hangs accepts connections and costs its time again.
-            round = shuffled(&config.remotes);
+            round = silences.round(&config.remotes);
             round.sort_by_key(|other| Some(other) != remote.as_ref());
         }
         if matches!(error, SessionError::Renewed) {
@@ -120,6 +121,34 @@ pub(super) async fn supervise(
             ended = wait => if ended.is_none() { return },
             () = wishes.resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
         }
+    }
+}
+
+/// How often in a row each server was silent since any of them has served us. A server that hangs is so waited for no longer
+/// than has been waited before, and one that is busy in the end as long as it needs.
+#[derive(Debug, Default)]
+struct Silences(BTreeMap<String, u32>);
+
+impl Silences {
+    fn of(&self, remote: &str) -> u32 {
+        self.0.get(remote).copied().unwrap_or(0)
+    }
+
+    fn note(&mut self, remote: &str) {
+        let silences = self.0.entry(remote.to_owned()).or_default();
+        *silences = silences.saturating_add(1);
+    }
+
+    /// Of one that hung long ago nothing is to be concluded: the next search begins with all alike.
+    fn end(&mut self) {
+        self.0.clear();
+    }
+
+    /// All remotes, from the last to be tried to the first, in an order of chance: the silent ones last.
+    fn round(&self, remotes: &[Remote]) -> Vec<Remote> {
+        let mut round = shuffled(remotes);
+        round.sort_by_key(|remote| Reverse(self.of(&remote.to_string())));
+        round
     }
 }
 

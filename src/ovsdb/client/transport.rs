@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::codec::Decoder;
 
-use super::config::ASK_INTERVAL;
+use super::config::{ASK_INTERVAL, Config};
 use super::envelope::{self, Inbound};
 use super::frame::{FrameDecoder, FrameError};
 use super::heard::Heard;
@@ -100,33 +101,51 @@ pub(super) struct Transport {
     pub(super) wire: mpsc::Receiver<Wire>,
     /// Ends the writer, even when the server does not read.
     pub(super) writer: AbortHandle,
+    pub(super) silence: Silence,
+}
+
+/// After so much silence the server is given up: less once it has shown that it has time.
+#[derive(Clone, Debug)]
+pub(super) struct Silence(Arc<AtomicU64>);
+
+impl Silence {
+    fn of(config: &Config) -> Self {
+        let silence = Self(Arc::default());
+        silence.set(config);
+        silence
+    }
+
+    pub(super) fn set(&self, config: &Config) {
+        let milliseconds = u64::try_from(config.silence().as_millis()).unwrap_or(u64::MAX);
+        self.0.store(milliseconds, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// Sets up the halves and spawns the writer.
-pub(super) fn transport(
-    halves: Halves,
-    largest_frame: usize,
-    probe_interval: Duration,
-    heard: Heard,
-) -> Transport {
+pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transport {
     heard.now();
     let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
     let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
     let (to_session, wire) = mpsc::channel(WIRE_QUEUE);
-    let monitors = Monitors::default();
+    let (monitors, silence) = (Monitors::default(), Silence::of(config));
     let writer = tokio::spawn(write(halves.write, request_queue, reply_queue)).abort_handle();
     let receiver = Receiver {
         read: halves.read,
         buffer: BytesMut::new(),
-        decoder: FrameDecoder::new(largest_frame),
-        probe_interval,
+        decoder: FrameDecoder::new(config.largest_frame),
+        ask: ASK_INTERVAL.min(config.probe_interval),
+        silence: silence.clone(),
         replies,
         session: to_session,
         monitors: Arc::clone(&monitors),
         stamp: 0,
         heard,
     };
-    Transport { sender: Sender { requests, monitors }, receiver, wire, writer }
+    Transport { sender: Sender { requests, monitors }, receiver, wire, writer, silence }
 }
 
 /// The only task that writes. Whatever waits is written together.
@@ -179,7 +198,9 @@ pub(super) struct Receiver {
     read: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
     decoder: FrameDecoder,
-    probe_interval: Duration,
+    /// When the server is asked, and when it is given up.
+    ask: Duration,
+    silence: Silence,
     replies: mpsc::Sender<String>,
     session: mpsc::Sender<Wire>,
     monitors: Monitors,
@@ -282,12 +303,12 @@ impl Receiver {
         if self.buffer.capacity() - self.buffer.len() < LEAST_ROOM {
             self.buffer.reserve(self.decoder.room(self.buffer.len()));
         }
-        let limit = self.probe_interval * 2;
-        let ask = ASK_INTERVAL.min(self.probe_interval);
+        let ask = self.ask;
         let mut silent = Duration::ZERO;
         loop {
+            let limit = self.silence.get();
             let read = self.read.read_buf(&mut self.buffer);
-            match tokio::time::timeout(ask.min(limit - silent), read).await {
+            match tokio::time::timeout(ask.min(limit.saturating_sub(silent)), read).await {
                 Ok(Ok(0)) => return Err(TransportError::Closed { amid: !self.buffer.is_empty() }),
                 Ok(Ok(_)) => {
                     self.heard.now();
@@ -295,7 +316,7 @@ impl Receiver {
                 }
                 Ok(Err(source)) => return Err(lost(source)),
                 Err(_) => {
-                    silent += ask.min(limit - silent);
+                    silent += ask.min(limit.saturating_sub(silent));
                     if silent >= limit {
                         return Err(TransportError::Silent(limit));
                     }

@@ -1,0 +1,121 @@
+//! One transaction: how it is sent, how long it is waited for, and what its reply says.
+//!
+//! May not touch the order in which the user is told: that is the session's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonrpsee_core::client::{ClientT, Error as EngineError};
+use serde::de::IgnoredAny;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
+
+use super::error::{Failure, SessionError, TRANSACTION};
+use super::event::TransactError;
+use super::link::{Engine, Params, Stamped};
+use crate::ovsdb::OperationResult;
+use crate::ovsdb::operation::Operation;
+use crate::ovsdb::outcome::{Expected, OutcomeError, TransactionError};
+
+/// A transaction's end, with the stamp of its reply.
+pub(super) struct Finished {
+    pub(super) id: u64,
+    pub(super) stamp: u64,
+    pub(super) end: End,
+}
+
+pub(super) enum End {
+    /// The server has answered.
+    Answered(Outcome),
+    /// The engine has ended before the answer; the wire will say why.
+    Lost,
+    /// The server has not answered as it must.
+    Fatal(SessionError),
+}
+
+pub(super) type Outcome = Result<Vec<OperationResult>, TransactError>;
+
+/// The parameters of `transact`: the database, then the operations.
+struct Transact {
+    database: &'static str,
+    operations: Vec<Operation>,
+}
+
+impl Serialize for Transact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.operations.len() + 1))?;
+        seq.serialize_element(self.database)?;
+        for operation in &self.operations {
+            seq.serialize_element(operation)?;
+        }
+        seq.end()
+    }
+}
+
+/// How long a transaction may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) time: Duration,
+    /// Whether there is no other server to go to.
+    pub(super) alone: bool,
+}
+
+impl Limit {
+    /// Awaits the reply to a transaction. A server answers in order: one that is busy has not answered what was asked
+    /// later either, one that has lost the transaction has. So where there is no other server it is asked, and
+    /// probes see whether it lives.
+    async fn within<T>(self, engine: &Engine, request: impl Future<Output = T>) -> Result<T, ()> {
+        tokio::pin!(request);
+        if let Ok(reply) = tokio::time::timeout(self.time, &mut request).await {
+            return Ok(reply);
+        }
+        if !self.alone {
+            return Err(());
+        }
+        tokio::select! {
+            biased;
+            reply = request => Ok(reply),
+            _ = engine.request::<IgnoredAny, _>("echo", Params([(); 0])) => Err(()),
+        }
+    }
+}
+
+/// Sends a transaction and awaits its end.
+pub(super) async fn transact(
+    engine: Arc<Engine>,
+    database: &'static str,
+    limit: Limit,
+    id: u64,
+    operations: Vec<Operation>,
+) -> Finished {
+    let expected = Expected::of(&operations);
+    let params = Params(Transact { database, operations });
+    let request = engine.request::<Stamped, _>("transact", params);
+    let finished = |stamp, end| Finished { id, stamp, end };
+    let stamped = match limit.within(&engine, request).await {
+        Ok(Ok(stamped)) => stamped,
+        Ok(Err(EngineError::Call(call))) => {
+            let failure = Failure::read(call.data().map_or("", RawValue::get));
+            let error =
+                TransactionError { index: None, error: failure.error, details: failure.details };
+            return finished(0, End::Answered(Err(error.into())));
+        }
+        Ok(Err(EngineError::ParseError(source))) => {
+            return finished(0, End::Fatal(SessionError::Reply { method: "transact", source }));
+        }
+        Ok(Err(_)) => return finished(0, End::Lost),
+        Err(_) => {
+            let limit = limit.time;
+            return finished(0, End::Fatal(SessionError::Timeout { what: TRANSACTION, limit }));
+        }
+    };
+    let end = match expected.decode(stamped.result.get().as_bytes()) {
+        Ok(results) => End::Answered(Ok(results)),
+        Err(OutcomeError::Refused(error)) => End::Answered(Err(error.into())),
+        Err(OutcomeError::Malformed { what, source }) => {
+            let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
+            End::Fatal(SessionError::Reply { method: "transact", source })
+        }
+    };
+    finished(stamped.stamp, end)
+}
