@@ -13,9 +13,12 @@
     reason = "a test fails where it is wrong, and is nobody's library"
 )]
 
+mod by_hand;
 mod database;
+mod fit;
 mod fleet;
 mod golden;
+mod guests;
 mod hosts;
 mod house;
 mod lifecycle;
