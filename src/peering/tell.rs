@@ -157,7 +157,11 @@ impl Teller<'_> {
                 ));
                 continue;
             }
-            self.lesson(cell(MS_CLASSLESS), &wanted, default.as_ref(), MS_ROOM);
+            // Who has routes of his own in 121 alone would be told less by a 249 of ours alone.
+            if self.owners(&cell(CLASSLESS)).is_none() || self.owners(&cell(MS_CLASSLESS)).is_some()
+            {
+                self.lesson(cell(MS_CLASSLESS), &wanted, default.as_ref(), MS_ROOM);
+            }
         }
     }
 
@@ -186,6 +190,12 @@ impl Teller<'_> {
         }
     }
 
+    /// What its owner has in a cell.
+    fn owners(&self, cell: &Cell) -> Option<String> {
+        let syntax = cell.key.and_then(Syntax::of_key)?;
+        syntax.owners(self.northbound.text_of(cell), self.records.get(cell))
+    }
+
     /// What is to stand in a cell, if anything; returns how many bytes it would take, if too many.
     fn lesson(
         &mut self,
@@ -196,7 +206,7 @@ impl Teller<'_> {
     ) -> Option<usize> {
         let syntax = cell.key.and_then(Syntax::of_key)?;
         let record = self.records.get(&cell);
-        let before = syntax.owners(self.northbound.text_of(&cell), record);
+        let before = self.owners(&cell);
         let Some(theirs) = syntax.entries(before.as_deref().unwrap_or_default()) else {
             if !wanted.is_empty() {
                 self.untold_to_operator(format!("{cell} cannot be read, and is left alone"));
