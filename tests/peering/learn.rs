@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::host::Host;
 use crate::owned::foreign;
-use crate::tenants::Tenants;
+use crate::tenants::{Tenants, flaws};
 
 /// How long the daemon may take to write, or to put right, one thing.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -251,4 +251,145 @@ fn s3_25_a_guest_learns_routes_by_router_advertisements() {
     lab.sync();
     let said = solicit();
     assert!(!said.contains("fd02::"), "{said}");
+}
+
+/// S3.25: what an option holds is told, and not one route more: with one too many no guest would get a lease at all. What
+/// guests know already stays, and everybody is told why no more is.
+#[test]
+fn s3_25_an_option_that_is_full_takes_nothing_away() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let row = dhcp_row(&lab, &[]);
+    let client = Client::new(&lab, &a1, &row);
+    // With 10.2.0.0/24 they are 31, none of which is another's neighbour.
+    let nets: Vec<String> = (16..46).map(|n| format!("10.{}.0.1/24", 2 * n)).collect();
+    lab.nbctl_batch(&format!("lrp-add b b-many 0a:00:00:00:00:77 {}", nets.join(" ")));
+    bind(&tenants, "[\"dhcp\"]");
+    tenants.peer();
+    let routes = |text: Option<String>| text.map_or(0, |text| text.split(", ").count());
+    poll("31 routes and the default", WRITE_LIMIT, || {
+        let found = routes(option(&lab, &row, "classless_static_route"));
+        if found == 32 { Ok(()) } else { Err(format!("{found} routes")) }
+    });
+    assert_eq!(
+        option(&lab, &row, "ms_classless_static_route"),
+        None,
+        "both do not fit into a message"
+    );
+    lab.settle();
+    let learned = client.renew();
+    assert_eq!(learned.len(), 32, "{learned:?}");
+    let known = option(&lab, &row, "classless_static_route");
+
+    lab.nbctl(&["lrp-add", "b", "b-r7", "0a:00:00:00:00:78", "10.9.0.1/24"]);
+    tenants.daemon.wait_until("its owner is told", |halves| {
+        let full = |half: &serde_json::Value| flaws(half).concat().contains("dhcp-options-full");
+        let told: Vec<bool> = ["blue", "green"]
+            .map(|project| halves.iter().any(|half| half["project"] == project && full(half)))
+            .to_vec();
+        if told == [true, false] { Ok(()) } else { Err(format!("{halves:?}")) }
+    });
+    assert_eq!(option(&lab, &row, "classless_static_route"), known, "what they know stays");
+    lab.sync();
+    assert_eq!(client.renew(), learned);
+    // What is not true any more goes all the same, and then the rest has room.
+    lab.nbctl(&["lrp-del", "b-many"]);
+    let two = "{10.2.0.0/24,10.1.0.1, 10.9.0.0/24,10.1.0.1, 0.0.0.0/0,10.1.0.254}";
+    wait_option(&lab, &row, "classless_static_route", Some(two));
+    wait_option(&lab, &row, "ms_classless_static_route", Some(two));
+    tenants.wait_active();
+    lab.sync();
+    assert_eq!(client.renew().len(), 3);
+}
+
+/// S3.26: keys of others are never touched, routes of theirs are kept as they are written, whenever they write them, and all
+/// is theirs again at the end, byte by byte; also where our own records are deleted, and with a row for each kind of owner.
+#[test]
+fn s3_26_the_rows_stay_their_owners() {
+    const CLASSLESS: &str = "classless_static_route";
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    let metadata = "{169.254.169.254/32,10.1.0.2,  0.0.0.0/0,10.1.0.254}";
+    let neutron = dhcp_row(
+        &lab,
+        &["external_ids:subnet_id=four", &format!("options:{CLASSLESS}=\"{metadata}\"")],
+    );
+    let lxd =
+        dhcp_row(&lab, &["external_ids:lxd_switch=a-s0", "options:domain_name=\"\\\"lxd\\\"\""]);
+    let by_hand = dhcp_row(&lab, &["external_ids:ovn-peerd-router-port=a-r0"]);
+    let strangers = [
+        dhcp_row(&lab, &["external_ids:subnet_id=other"]),
+        dhcp_row(&lab, &["external_ids:lxd_switch=b-s0"]),
+        // Two that say nothing: nobody knows whose.
+        dhcp_row(&lab, &[]),
+        dhcp_row(&lab, &[]),
+    ];
+    lab.nbctl(&[
+        "set",
+        "Logical_Router_Port",
+        "a-r0",
+        "external_ids:neutron\\:subnet_ids=\"four six\"",
+    ]);
+    let before = foreign(&lab);
+    bind(&tenants, "[\"dhcp\"]");
+    tenants.both_declare();
+    let ours = "{10.2.0.0/24,10.1.0.1, 0.0.0.0/0,10.1.0.254}";
+    let merged = metadata.replace('}', ", 10.2.0.0/24,10.1.0.1}");
+    wait_option(&lab, &neutron, CLASSLESS, Some(&merged));
+    wait_option(&lab, &lxd, CLASSLESS, Some(ours));
+    wait_option(&lab, &by_hand, CLASSLESS, Some(ours));
+    assert_eq!(option(&lab, &neutron, "ms_classless_static_route"), None, "its owner has none");
+    for row in &strangers {
+        assert_eq!(option(&lab, row, CLASSLESS), None);
+    }
+    // An owner writes the row anew, as he knows it; with routes of his own; and edits what is there.
+    lab.nbctl(&["remove", "DHCP_Options", &lxd, "options", CLASSLESS]);
+    wait_option(&lab, &lxd, CLASSLESS, Some(ours));
+    let set = |row: &str, text: &str| {
+        lab.nbctl(&["set", "DHCP_Options", row, &format!("options:{CLASSLESS}=\"{text}\"")]);
+    };
+    let own = "{172.16.0.0/12,10.1.0.9}";
+    set(&lxd, own);
+    wait_option(&lab, &lxd, CLASSLESS, Some("{172.16.0.0/12,10.1.0.9, 10.2.0.0/24,10.1.0.1}"));
+    set(&by_hand, "{10.2.0.0/24,10.1.0.1}");
+    wait_option(&lab, &by_hand, CLASSLESS, Some(ours));
+    set(&neutron, "garbage");
+    let text = "cannot be read, and is left alone";
+    tenants.daemon.wait_until("that is told", |halves| {
+        let told = halves.iter().any(|half| flaws(half).concat().contains(text));
+        if told { Ok(()) } else { Err(format!("{halves:?}")) }
+    });
+    assert_eq!(option(&lab, &neutron, CLASSLESS).as_deref(), Some("garbage"));
+    set(&neutron, metadata);
+    wait_option(&lab, &neutron, CLASSLESS, Some(&merged));
+    // Our records are deleted, and are there again.
+    let set = lab.dump();
+    let is_registration = |row: &crate::lab::northbound::Row| {
+        row["external_ids"].to_string().contains("ovn-peerd-lent:")
+    };
+    let (registration, _) = set
+        .table("Address_Set")
+        .iter()
+        .find(|(_, row)| is_registration(row))
+        .expect("a registration");
+    lab.nbctl(&["destroy", "Address_Set", registration]);
+    poll("what is lent is recorded again", WRITE_LIMIT, || {
+        let found = lab.dump().table("Address_Set").values().any(is_registration);
+        if found { Ok(()) } else { Err("no record".to_owned()) }
+    });
+    // The end, which comes while the daemon is away.
+    tenants.daemon.kill9();
+    tenants.daemon.withdraw("blue");
+    tenants.daemon.withdraw("green");
+    tenants.daemon.start_again();
+    wait_option(&lab, &lxd, CLASSLESS, Some(own));
+    wait_option(&lab, &by_hand, CLASSLESS, None);
+    lab.nbctl(&["remove", "DHCP_Options", &lxd, "options", CLASSLESS]);
+    poll("all is as it was", WRITE_LIMIT, || {
+        let differences = before.differences(&foreign(&lab));
+        let rows = ["DHCP_Options", "Logical_Router_Port"];
+        let differ = differences.iter().any(|line| rows.iter().any(|table| line.contains(table)));
+        if differ { Err(format!("{differences:?}")) } else { Ok(()) }
+    });
 }
