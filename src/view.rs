@@ -137,6 +137,8 @@ pub enum Reason {
     ForeignLink,
     /// A port of somebody else has a name that ours must have.
     NameInUse,
+    /// Linked routers would make a path too deep for OVN.
+    MeshTooDeep,
     /// The zones differ (S3.6).
     ZoneMismatch,
     /// The regions differ (S1.8).
@@ -184,6 +186,7 @@ impl Reason {
             Self::NoSubnet => "no-subnet",
             Self::ForeignLink => "foreign-link",
             Self::NameInUse => "name-in-use",
+            Self::MeshTooDeep => "mesh-too-deep",
             Self::ZoneMismatch => "zone-mismatch",
             Self::RegionMismatch => "region-mismatch",
             Self::PeeringConflict => "peering-conflict",
@@ -241,21 +244,6 @@ pub struct HalfView {
     /// How many prefixes this side takes from the other one; none while there is no link.
     #[serde(default)]
     pub imported: usize,
-    /// Since when the guests of the local network are told of the routes that they are told of now: who has asked before,
-    /// must ask again. None where they never were told of any.
-    #[serde(default)]
-    pub guests_since: Option<Timestamp>,
-}
-
-/// What a network's guests are told of routes to its peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestsView {
-    /// Since when; who has asked before, must ask again.
-    pub since: Timestamp,
-    /// By DHCP, as few prefixes as say it.
-    pub dhcp: Vec<IpNet>,
-    /// By router advertisements, likewise.
-    pub ra: Vec<IpNet>,
 }
 
 /// One half in full.
@@ -294,9 +282,6 @@ pub struct HalfDetail {
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,
-    /// What the guests of the local network are told of routes to all its peers; none where they never were told of any.
-    #[serde(default)]
-    pub guests: Option<GuestsView>,
     /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
     pub address_sets: Vec<String>,
     /// The rows in the northbound that make up this side of the peering; to operators only.

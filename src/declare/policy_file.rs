@@ -13,10 +13,13 @@ const KEYS: &[&str] = &[
     "history",
     "address_space",
     "require_workload",
+    "max_mesh_depth",
     "max_halves_per_network",
     "max_halves_per_project",
 ];
 const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
+/// ovn-controller follows so many datapaths and no more.
+const DEEPEST_MESH: u32 = 100;
 /// "Not any" for a length of time.
 const NEVER: &str = "never";
 
@@ -37,6 +40,9 @@ pub(super) fn read(page: &mut Page<'_>, top: &DeTable<'_>, policy: &mut PolicySe
     policy.request_expiry = request_expiry(page, table, policy.request_expiry);
     if let Some(history) = page.duration(table, "history") {
         policy.history = history.value;
+    }
+    if let Some(depth) = page.number(table, "max_mesh_depth", DEEPEST_MESH) {
+        policy.max_mesh_depth = depth;
     }
     policy.quotas.per_network = quota(page, table, "max_halves_per_network");
     policy.quotas.per_project = quota(page, table, "max_halves_per_project");

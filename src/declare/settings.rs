@@ -90,6 +90,8 @@ pub struct PolicySettings {
     pub address_space: AddressSpace,
     /// Whether a network needs a VM's port before it may peer (S1.10).
     pub require_workload: bool,
+    /// Most datapaths that a path over linked routers may have; OVN follows 100.
+    pub max_mesh_depth: u32,
     /// How many halves there may be.
     pub quotas: Quotas,
 }
@@ -103,6 +105,7 @@ impl Default for PolicySettings {
             history: SignedDuration::from_hours(1),
             address_space: AddressSpace::Follow,
             require_workload: false,
+            max_mesh_depth: 89,
             quotas: Quotas::default(),
         }
     }

@@ -8,7 +8,6 @@
 
 mod batch;
 mod expiry;
-mod guests;
 mod history;
 mod hosts;
 mod notice;

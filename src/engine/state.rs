@@ -16,7 +16,6 @@ use crate::peering::{Ground, Local, Node, Request, Resolved, Resolver, Standing,
 use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
 use crate::view::Reason;
 
-use super::guests::Guests;
 use super::history::History;
 
 /// Something that is compared with the northbound as a whole. Orphans sort first: what is no
@@ -76,8 +75,6 @@ pub(super) struct State {
     noted: BTreeMap<HalfKey, HalfRecord>,
     /// Halves that ended a short while ago.
     pub(super) history: History,
-    /// What guests are told.
-    pub(super) guests: Guests,
 }
 
 impl State {
@@ -87,8 +84,8 @@ impl State {
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
-        let (noted, history, guests) = (BTreeMap::new(), History::default(), Guests::default());
-        Self { roll, resolver, dirty, begun: false, policy, noted, history, guests }
+        let (noted, history) = (BTreeMap::new(), History::default());
+        Self { roll, resolver, dirty, begun: false, policy, noted, history }
     }
 
     /// The policy in effect.
@@ -162,7 +159,6 @@ impl State {
         for id in orphans.chain(resolved.networks.iter().map(Id::of_network)) {
             self.history.review(id, &self.roll, northbound, self.policy.history, now);
         }
-        self.note_guests(&resolved, northbound, now);
         self.dirty.extend(resolved.orphans.iter().map(|unit| match unit {
             UnitId::Network(id) => match self.history.key_of(*id) {
                 Some(network) => Unit::Network(network.clone()),
@@ -302,9 +298,7 @@ impl State {
             desired.extend(program::exempt_rows(id, ready, &remote));
             loans.extend(program::exempt_loans(id, ready, &remote));
         }
-        loans.extend(program::tell_loans(self.told(key, northbound)));
-        let records = self.guests.lent(id, northbound);
-        let (lent, lent_entries) = program::lent_changes(id, loans, records, northbound);
+        let (lent, lent_entries) = program::lent_changes(id, loans, northbound);
         let router = ready.map(|ready| ready.network.router.to_string());
         let recorded = || northbound.network_record(id).and_then(|record| record.router);
         let base = Base {
@@ -315,7 +309,6 @@ impl State {
         };
         let mut entries = self.network_entries(key, node, northbound);
         entries.extend(lent_entries);
-        entries.extend(self.guests.entry(key));
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
             rows: program::diff(UnitId::Network(id), desired, northbound),
@@ -388,8 +381,7 @@ impl State {
         let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.roll.host()));
         let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
         let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
-        let records = self.guests.lent(id, northbound);
-        let (lent, lent_entries) = program::lent_changes(id, Vec::new(), records, northbound);
+        let (lent, lent_entries) = program::lent_changes(id, Vec::new(), northbound);
         entries.extend(lent_entries);
         let patch = Patch { base: None, entries, removed };
         UnitChanges { rows, lent, patches: BTreeMap::from([(id, patch)]) }

@@ -59,6 +59,9 @@ pub struct Side<'a> {
 /// Asks what a peering that comes first has of a prefix at one end.
 pub type ClaimBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<Claim> + 'a>;
 
+/// Asks how deep a path would be with the pair linked, if that is too deep.
+pub type TooDeep<'a> = Box<dyn Fn() -> Option<usize> + 'a>;
+
 /// A pair to decide on.
 pub struct Pair<'a> {
     /// The peering.
@@ -83,6 +86,8 @@ pub struct Pair<'a> {
     pub namesakes: &'a [Namesake],
     /// The claim of a peering that comes first on what it would route at one end.
     pub claim: ClaimBefore<'a>,
+    /// How deep a path would be with it, if that is too deep.
+    pub too_deep: TooDeep<'a>,
 }
 
 impl<'a> Pair<'a> {

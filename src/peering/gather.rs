@@ -122,6 +122,10 @@ impl Resolver {
             address_space: ground.policy.address_space,
             require_workload: ground.policy.require_workload,
             now: ground.now,
+            too_deep: {
+                let (rank, most) = (rank.clone(), ground.policy.max_mesh_depth);
+                Box::new(move || self.too_deep(key, &rank, most))
+            },
             claim: Box::new(move |end, prefix| self.claim_before(key, &rank, end, prefix)),
         }
     }

@@ -1,5 +1,5 @@
 //! What stands between two routers whatever they exchange: a link of somebody else's, a name of
-//! ours that is taken.
+//! ours that is taken, a mesh that would be too deep.
 //!
 //! A peering that is not there yet is refused for it; one that stands goes on, and says so.
 
@@ -37,6 +37,9 @@ impl Pair<'_> {
         // A router port could take the name only of a port of that switch.
         let taken = self.namesakes.iter().filter(|port| transit || !port.of_transit);
         found.extend(taken.map(|port| name_in_use(&port.text)));
+        if !self.stands {
+            found.extend((self.too_deep)().map(mesh_too_deep));
+        }
         found
     }
 }
@@ -72,6 +75,18 @@ fn foreign_link(joint: &Joint, router: &RouterFacts, remote: &NetworkKey) -> Str
         JointTo::Switch(_, switch) => format!(
             "port {port} of router {name} and switch {switch} link it to {remote} already, and are not ovn-peerd's"
         ),
+    }
+}
+
+fn mesh_too_deep(depth: usize) -> Hindrance {
+    let told = format!(
+        "with this peering, linked routers would make a path of up to {depth} datapaths, more than max_mesh_depth"
+    );
+    Hindrance {
+        reason: Reason::MeshTooDeep,
+        told: [told.clone(), told],
+        next_step: "withdraw peerings that are not needed, or peer by way of fewer routers; from 100 on, OVN drops \
+                    what takes such a path",
     }
 }
 

@@ -9,11 +9,13 @@
 mod alone;
 pub mod conflict;
 pub mod decide;
+mod depth;
 mod gather;
 mod hindrance;
 mod inputs;
 mod linking;
 pub mod local;
+pub mod mesh;
 mod mtu;
 pub mod network;
 pub mod newer;
@@ -26,7 +28,6 @@ pub mod request;
 pub mod resolver;
 pub mod select;
 pub mod space;
-pub mod tell;
 mod telling;
 mod terms;
 
@@ -37,4 +38,3 @@ pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 pub use pair::{end_of, key_of_end};
 pub use request::{Request, Waiting};
 pub use resolver::{Ground, Resolved, Resolver};
-pub use tell::{Lesson, Told, Untold};

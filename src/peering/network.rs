@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::declare::{
     Dispute, HalfKey, Network, NetworkKey, PeeringKey, RejectionKey, Roll, RouterRef, Said,
-    TellGuests,
 };
 use crate::northbound::{Id, Northbound, Touched};
 
@@ -102,6 +101,11 @@ pub struct Networks {
 }
 
 impl Networks {
+    /// Whether a link of this pair stands.
+    pub(super) fn is_linked(&self, pair: &PeeringKey) -> bool {
+        self.nodes.get(pair.a()).is_some_and(|node| node.linked.binary_search(pair).is_ok())
+    }
+
     /// What is known of a network.
     #[must_use]
     pub fn node(&self, key: &NetworkKey) -> Option<&Node> {
@@ -123,14 +127,10 @@ impl Networks {
         }
     }
 
-    /// Whether rows of others depend on what a network's router reaches over links: it translates
-    /// what it sends to peers, unless it is told not to, or its guests are told of routes.
-    pub(super) fn borrows(&self, key: &NetworkKey) -> bool {
+    /// Whether a network's router translates what it sends to peers, unless it is told not to.
+    pub(super) fn translates(&self, key: &NetworkKey) -> bool {
         match self.nodes.get(key).and_then(Node::local) {
-            Some(Local::Ready(ready)) => {
-                !ready.router.translations.is_empty()
-                    || ready.network.tell_guests != TellGuests::default()
-            }
+            Some(Local::Ready(ready)) => !ready.router.translations.is_empty(),
             Some(Local::Fault(_)) | None => false,
         }
     }

@@ -164,6 +164,12 @@ pub struct Resolution {
 }
 
 impl Resolution {
+    /// Whether it is refused for the depth of the mesh.
+    pub(super) fn is_too_deep(&self) -> bool {
+        let too_deep = Standing::Failed(Reason::MeshTooDeep);
+        self.verdicts.iter().flatten().any(|verdict| verdict.standing == too_deep)
+    }
+
     /// The verdict on one end's half.
     #[must_use]
     pub fn verdict(&self, end: End) -> Option<&Verdict> {

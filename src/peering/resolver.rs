@@ -18,6 +18,7 @@ use crate::northbound::{
     End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId, terms_mark,
 };
 
+use super::depth::{Depths, Place};
 use super::gather::is_auto;
 use super::inputs::{Rank, is_linked};
 use super::network::{Networks, Node};
@@ -53,6 +54,7 @@ pub struct Resolver {
     due: BTreeSet<(Timestamp, PeeringKey)>,
     pub(super) places: Places,
     pub(super) newer: Newer,
+    pub(super) depths: Depths,
 }
 
 /// What the rules are applied to, and when.
@@ -196,14 +198,20 @@ impl Resolver {
     /// Decides whatever is dirty.
     pub fn resolve(&mut self, ground: &Ground) -> Resolved {
         let Ground { roll, northbound, .. } = *ground;
-        for network in self.networks.refresh(roll, northbound, &mut self.pending.networks) {
-            for pair in self.networks.pairs_of(&network) {
+        let differing = self.networks.refresh(roll, northbound, &mut self.pending.networks);
+        for network in &differing {
+            for pair in self.networks.pairs_of(network) {
                 self.mark(&pair);
             }
         }
-        while let Some(rank) = self.dirty.pop_first() {
-            self.resolve_pair(&rank.key, ground);
+        self.review_kinds(&differing);
+        while !self.dirty.is_empty() {
+            while let Some(rank) = self.dirty.pop_first() {
+                self.resolve_pair(&rank.key, ground);
+            }
+            self.mark_for_depth(ground.policy.max_mesh_depth);
         }
+        self.survey_depth();
         for key in &self.pending.pairs {
             if let Some(pair) = self.pairs.get_mut(key) {
                 pair.rest();
@@ -265,6 +273,9 @@ impl Resolver {
         let of_network = self.networks.node(&half.network).and_then(Node::dispute);
         let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
         let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
+        if verdict.standing == Standing::Linked {
+            verdict.degraded.extend(self.depth_told(&half.network));
+        }
         for (what, dispute) in disputes.filter(|_| verdict.standing == Standing::Linked) {
             verdict.degraded.push(super::telling::differ(&what, &dispute.hosts));
         }
@@ -377,13 +388,16 @@ impl Resolver {
         if let Some(due) = state.resolution.due {
             self.due.remove(&(due, key.clone()));
         }
+        let before = Place { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
             self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
             self.unsettle(key, &old_wanted, &state, true);
             self.networks.set_linked(key, false, &mut self.pending.networks);
-            self.review_loans(key);
+            self.review_translation(key);
             self.networks.leave(key);
+            let after = Place { rank: state.rank.clone(), linked: false };
+            self.review_depth(key, &before, &after, false);
             self.pair_of_id.remove(&state.id);
             self.pending.orphans.insert(UnitId::Peering(state.id));
             return;
@@ -418,13 +432,16 @@ impl Resolver {
         self.set_wanted(key, &mut state, wanted);
         let moved = old_rank != state.rank || old_held != state.held;
         if old_claims != state.claims {
-            self.review_loans(key);
+            self.review_translation(key);
         }
         if moved || old_claims != state.claims {
             self.unsettle(key, &old_wanted, &state, moved);
         }
         let linked = state.resolution.link.is_some() || kept_up;
         self.networks.set_linked(key, linked, &mut self.pending.networks);
+        let after = Place { rank: state.rank.clone(), linked };
+        let refused = state.resolution.is_too_deep();
+        self.review_depth(key, &before, &after, refused);
         if let Some(due) = state.resolution.due {
             self.due.insert((due, key.clone()));
         }
@@ -432,10 +449,9 @@ impl Resolver {
         self.pending.pairs.insert(key.clone());
     }
 
-    /// The routes of a pair changed: a router that translates is told what to exempt, guests that
-    /// are told of routes learn others.
-    fn review_loans(&mut self, key: &PeeringKey) {
-        let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.borrows(end));
+    /// The routes of a pair changed: a router that translates is told what to exempt.
+    fn review_translation(&mut self, key: &PeeringKey) {
+        let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.translates(end));
         self.pending.networks.extend(ends.cloned());
     }
 

@@ -13,12 +13,10 @@
     reason = "a test fails where it is wrong, and is nobody's library"
 )]
 
-mod by_hand;
 mod database;
-mod fit;
+mod depth;
 mod fleet;
 mod golden;
-mod guests;
 mod hosts;
 mod house;
 mod lifecycle;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ovn_peerd::declare::AddressSpace;
+use ovn_peerd::peering::mesh::Mesh;
 use ovn_peerd::view::{Reason, State};
 use uuid::Uuid;
 
@@ -321,7 +322,9 @@ impl Model {
             let most = |half| self.terms(half).most.unwrap_or(usize::MAX);
             let over = of_b.len() > most((a, b)) || of_a.len() > most((b, a));
             let clash = over || at_a.len() < of_b.len() || at_b.len() < of_a.len();
-            let conflict = new && (clash || world.is_hindered((a, b)));
+            let deep =
+                depth(world, (a, b), &accepted) > world.settings.policy.max_mesh_depth as usize;
+            let conflict = new && (deep || clash || world.is_hindered((a, b)));
             let families = |set: &BTreeSet<IpNet>| -> BTreeSet<bool> {
                 set.iter().map(|net| matches!(net, IpNet::V4(_))).collect()
             };
@@ -382,6 +385,33 @@ impl Model {
         let others = offered.iter().filter(|net| free(net) && !routed(net)).take(room);
         others.copied().chain(kept.iter().copied()).collect()
     }
+}
+
+/// How deep the mesh around two networks is with those that come before them, and them.
+fn depth(
+    world: &World,
+    (a, b): (usize, usize),
+    accepted: &BTreeMap<(usize, usize), BTreeSet<IpNet>>,
+) -> usize {
+    let mut links: BTreeSet<(usize, usize)> = accepted.keys().copied().collect();
+    links.extend([(a, b), (b, a)]);
+    let mut reached = vec![a];
+    while let Some(other) =
+        links.iter().find(|(one, other)| reached.contains(one) && !reached.contains(other))
+    {
+        reached.push(other.1);
+    }
+    let mut mesh = Mesh::default();
+    for network in &reached {
+        mesh.add(world.is_gateway(world.bindings[network]));
+    }
+    let number = |network| reached.iter().position(|it| *it == network);
+    for (one, other) in links.iter().filter(|(one, other)| one < other) {
+        if let (Some(one), Some(other)) = (number(*one), number(*other)) {
+            mesh.link(one, other);
+        }
+    }
+    mesh.depth()
 }
 
 pub fn overlap(one: &IpNet, other: &IpNet) -> bool {

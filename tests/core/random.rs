@@ -36,10 +36,6 @@ pub enum Action {
     Link(usize, usize, bool),
     /// Somebody has a port with a name of ours.
     Namesake(usize, usize),
-    Tell(usize),
-    Lease(usize, usize),
-    Options(usize),
-    Advertise(usize),
     Delete(usize),
     Alter(usize),
     Break(usize),
@@ -72,10 +68,6 @@ pub fn action() -> impl Strategy<Value = Action> {
         2 => (router.clone(), router, any::<bool>()).prop_map(|(a, b, s)| Action::Link(a, b, s)),
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Namesake(a, b)),
         1 => any::<usize>().prop_map(Action::Rewrite),
-        2 => network.clone().prop_map(Action::Tell),
-        2 => (0..PREFIXES.len(), any::<usize>()).prop_map(|(s, choice)| Action::Lease(s, choice)),
-        2 => any::<usize>().prop_map(Action::Options),
-        2 => any::<usize>().prop_map(Action::Advertise),
         2 => any::<usize>().prop_map(Action::Delete),
         2 => any::<usize>().prop_map(Action::Alter),
         1 => network.clone().prop_map(Action::Break),
@@ -95,8 +87,10 @@ fn policy() -> impl Strategy<Value = PolicySettings> {
     let address_space = prop::sample::select(vec![AddressSpace::Follow, AddressSpace::Freeze]);
     let expiry = prop::option::weighted(0.8, seconds(5..40));
     let quota = prop::option::weighted(0.3, 0..4u32);
-    (address_space, expiry, seconds(0..40), quota).prop_map(
-        |(address_space, request_expiry, history, per_network)| PolicySettings {
+    let depth = prop::sample::select(vec![89, 89, 2, 3, 4, 6]);
+    (address_space, expiry, seconds(0..40), quota, depth).prop_map(
+        |(address_space, request_expiry, history, per_network, max_mesh_depth)| PolicySettings {
+            max_mesh_depth,
             address_space,
             request_expiry,
             history,
@@ -206,16 +200,6 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Link(one, other, over_switch) => world.toggle_link(*one, *other, *over_switch),
         Action::Namesake(one, other) => world.toggle_namesake(*one, *other),
         Action::Rewrite(choice) => world.rewrite_nat(*choice),
-        Action::Tell(network) => {
-            if !world.tells.remove(network) {
-                world.tells.insert(*network);
-            }
-            let file = world.network_file(*network);
-            world.read(file);
-        }
-        Action::Lease(subnet, choice) => world.toggle_lease(*subnet, *choice),
-        Action::Options(choice) => world.rewrite_options(*choice),
-        Action::Advertise(choice) => world.rewrite_advertisements(*choice),
         Action::Port(..)
         | Action::Route(..)
         | Action::GuestRoute(..)
@@ -305,7 +289,6 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
     assert_eq!(routes(world), by_router, "routes differ from the model's: {step}");
 
     check_nats(world, &by_router, step);
-    crate::guests::check(world, &routed, step);
     for view in world.engine.list() {
         let told = view.reason.is_some() && view.explanation.is_some() && view.next_step.is_some();
         assert!(view.state == State::Active || told, "no reason told: {view:#?}");

@@ -149,10 +149,11 @@ fn the_policy_has_defaults_and_takes_everything() {
     assert_eq!(policy.history, SignedDuration::from_hours(1));
     assert_eq!(policy.address_space, AddressSpace::Follow);
     assert_eq!((policy.require_workload, policy.quotas), (false, Quotas::default()));
+    assert_eq!(policy.max_mesh_depth, 89);
     let policy = settings(
         "[policy]\nauto_accept = \"same-project\"\nrequest_expiry = \"1d 12h\"\nhistory = \"90m\"\n\
          address_space = \"freeze\"\nrequire_workload = true\nmax_halves_per_network = 3\n\
-         max_halves_per_project = 9\n",
+         max_halves_per_project = 9\nmax_mesh_depth = 40\n",
     )
     .policy;
     assert_eq!(policy.auto_accept, AutoAccept::SameProject);
@@ -160,6 +161,7 @@ fn the_policy_has_defaults_and_takes_everything() {
     assert_eq!(policy.history, SignedDuration::from_mins(90));
     assert_eq!(policy.address_space, AddressSpace::Freeze);
     assert!(policy.require_workload);
+    assert_eq!(policy.max_mesh_depth, 40);
     assert_eq!(policy.quotas, Quotas { per_network: Some(3), per_project: Some(9) });
     for never in ["0", "\"0\"", "\"never\"", "\"0s\""] {
         assert_eq!(
@@ -185,6 +187,7 @@ fn a_bad_policy_is_told_with_its_place() {
         ("require_workload = 1", "must be true or false"),
         ("max_halves_per_network = -1", "0 to 4294967295 are allowed"),
         ("max_halves_per_project = \"9\"", "must be a whole number"),
+        ("max_mesh_depth = 101", "0 to 100 are allowed"),
         ("quota = 3", "unknown key `quota`"),
     ];
     for (line, words) in cases {

@@ -30,7 +30,6 @@ mod gateway;
 mod guests;
 mod hosts;
 mod isolation;
-mod learn;
 mod lifecycle;
 mod manual;
 mod mtu;

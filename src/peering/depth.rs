@@ -1,0 +1,310 @@
+//! Where linked routers make a path too deep for OVN: who is refused for that, and who is told.
+//!
+//! A new peering is refused if, with those that come before it, it makes a path of more datapaths
+//! than the policy allows; one that stands never is. What is refused is looked at again when a link
+//! before it goes, what was admitted and does not stand yet when one before it comes: more links
+//! never make a mesh less deep. Between the ends of a path are networks with more than one link:
+//! where few of them are linked with each other nothing else is looked at, however many spokes they
+//! have; else the work follows the linked routers around, not all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::declare::{NetworkKey, PeeringKey};
+use crate::northbound::RouterKind;
+
+use super::inputs::Rank;
+use super::local::Local;
+use super::mesh::Mesh;
+use super::network::{Networks, Node};
+use super::resolver::Resolver;
+
+/// From so many datapaths on a path, all that are part of it are told.
+const TOLD_FROM: usize = 50;
+/// Leaves of a router that can make a path longer.
+const LEAVES: usize = 2;
+
+/// What is kept between two passes.
+#[derive(Debug, Default)]
+pub(super) struct Depths {
+    /// Those that are refused for it.
+    refused: BTreeSet<Rank>,
+    /// Those that are linked and do not stand yet.
+    tentative: BTreeSet<Rank>,
+    joining: Joining,
+    /// Of all links that went in this pass the first one's rank; none below for whichever.
+    gone: Option<Option<Rank>>,
+    /// The same of those that came.
+    come: Option<Option<Rank>>,
+    /// Networks of which a link came or went in this pass.
+    touched: BTreeSet<NetworkKey>,
+    /// Networks on deep paths, with what was found.
+    deep: BTreeMap<NetworkKey, usize>,
+}
+
+/// What counts of a pair for others: whether it is linked, and who comes first.
+pub(super) struct Place {
+    pub(super) rank: Rank,
+    pub(super) linked: bool,
+}
+
+impl Resolver {
+    /// How deep a path would be with this pair linked, if that is more than is allowed.
+    pub(super) fn too_deep(&self, key: &PeeringKey, rank: &Rank, most: u32) -> Option<usize> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if !self.depths.joining.may_exceed(most, [key.a(), key.b()], &self.networks) {
+            return None;
+        }
+        let before = |pair: &PeeringKey| {
+            pair == key || self.pairs.get(pair).is_some_and(|other| other.rank < *rank)
+        };
+        let depth = Around { networks: &self.networks, with: Some(key), before: &before }
+            .mesh(key.a())
+            .0
+            .depth();
+        (depth > most).then_some(depth)
+    }
+
+    /// Notes what a pair was and is: others may be refused now, or not any more.
+    pub(super) fn review_depth(
+        &mut self,
+        key: &PeeringKey,
+        before: &Place,
+        after: &Place,
+        refused: bool,
+    ) {
+        let depths = &mut self.depths;
+        note(&mut depths.refused, before, after, refused);
+        note(&mut depths.tentative, before, after, after.linked && after.rank.new);
+        if before.linked != after.linked {
+            depths.joining.relink(key, after.linked, &self.networks);
+            depths.touched.extend([key.a().clone(), key.b().clone()]);
+        }
+        let earlier = |noted: &mut Option<Option<Rank>>, rank: &Rank| {
+            let rank = Some(rank.clone());
+            *noted = Some(noted.take().map_or(rank.clone(), |noted| noted.min(rank)));
+        };
+        if before.linked && (!after.linked || after.rank > before.rank) {
+            earlier(&mut depths.gone, &before.rank);
+        }
+        if after.linked && (!before.linked || after.rank < before.rank) {
+            earlier(&mut depths.come, &after.rank);
+        }
+    }
+
+    /// Routers became gateway routers, or ceased to be: paths are longer or shorter everywhere.
+    pub(super) fn review_kinds(&mut self, networks: &[NetworkKey]) {
+        if !networks.is_empty() {
+            self.depths.touched.extend(networks.iter().cloned());
+            (self.depths.gone, self.depths.come) = (Some(None), Some(None));
+        }
+    }
+
+    /// Makes those dirty that may be decided otherwise for what came and went. Each time all that
+    /// was dirty has been decided, until nothing is: a pair depends only on those before it.
+    pub(super) fn mark_for_depth(&mut self, most: u32) {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let come = self
+            .depths
+            .come
+            .take()
+            .filter(|_| self.depths.joining.may_exceed(most, [], &self.networks));
+        let later = |of: &BTreeSet<Rank>, than: Option<Option<Rank>>| -> Vec<PeeringKey> {
+            let Some(than) = than else { return Vec::new() };
+            let later = of.iter().filter(|rank| than.as_ref().is_none_or(|than| *rank > than));
+            later.map(|rank| rank.key.clone()).collect()
+        };
+        let gone = self.depths.gone.take();
+        let marked = [later(&self.depths.refused, gone), later(&self.depths.tentative, come)];
+        for key in marked.concat() {
+            self.mark(&key);
+        }
+    }
+
+    /// Looks how deep it is around networks whose links changed.
+    pub(super) fn survey_depth(&mut self) {
+        let mut touched = std::mem::take(&mut self.depths.touched);
+        while let Some(network) = touched.pop_first() {
+            let may_be = self.depths.joining.may_exceed(TOLD_FROM - 1, [&network], &self.networks);
+            if !may_be && self.depths.deep.is_empty() {
+                continue;
+            }
+            let around = Around { networks: &self.networks, with: None, before: &|_| true };
+            let (mesh, members) = around.mesh(&network);
+            let depth = mesh.depth();
+            for member in members {
+                touched.remove(&member);
+                if depth < TOLD_FROM {
+                    self.depths.deep.remove(&member);
+                } else {
+                    self.depths.deep.insert(member, depth);
+                }
+            }
+        }
+    }
+
+    /// What the owner of a network is told of the paths that its links are part of.
+    pub(super) fn depth_told(&self, network: &NetworkKey) -> Option<String> {
+        let depth = self.depths.deep.get(network)?;
+        Some(format!(
+            "the routers that are linked with each other make a path of up to {depth} datapaths; \
+             from 100 on, OVN drops what takes it"
+        ))
+    }
+}
+
+/// Networks with more than one link, each with those that it is linked with: what is between the
+/// ends of a path.
+#[derive(Debug, Default)]
+struct Joining(BTreeMap<NetworkKey, BTreeSet<NetworkKey>>);
+
+impl Joining {
+    /// A link came or went.
+    fn relink(&mut self, pair: &PeeringKey, linked: bool, networks: &Networks) {
+        for key in [pair.a(), pair.b()] {
+            let links = networks.node(key).map(Node::linked).unwrap_or_default();
+            if links.len() > 1 && !self.0.contains_key(key) {
+                self.0.insert(key.clone(), BTreeSet::new());
+                for link in links {
+                    self.join(link, true);
+                }
+            } else if links.len() <= 1
+                && let Some(others) = self.0.remove(key)
+            {
+                for other in others {
+                    if let Some(others) = self.0.get_mut(&other) {
+                        others.remove(key);
+                    }
+                }
+            }
+        }
+        self.join(pair, linked);
+    }
+
+    fn join(&mut self, pair: &PeeringKey, linked: bool) {
+        let (a, b) = (pair.a(), pair.b());
+        if !self.0.contains_key(a) || !self.0.contains_key(b) {
+            return;
+        }
+        for (one, other) in [(a, b), (b, a)] {
+            let Some(others) = self.0.get_mut(one) else { continue };
+            if linked {
+                others.insert(other.clone());
+            } else {
+                others.remove(other);
+            }
+        }
+    }
+
+    /// Whether a path past these, which may have their second link now, can have more datapaths
+    /// than so many; past any, if none are named. Costs as many steps as routers make it so long.
+    fn may_exceed<'a>(
+        &'a self,
+        most: usize,
+        ends: impl Into<Vec<&'a NetworkKey>>,
+        networks: &'a Networks,
+    ) -> bool {
+        let mut next: Vec<&NetworkKey> = ends.into();
+        // A path begins and ends at two that need no second link.
+        let exceeds = |joining: usize| datapaths(joining + 2) > most;
+        if next.is_empty() || !exceeds(self.0.len() + next.len()) {
+            return exceeds(self.0.len() + next.len());
+        }
+        // What an end with one link is linked with.
+        let others = next.iter().filter(|end| !self.0.contains_key(**end));
+        let links = others.filter_map(|end| Some((*end, networks.node(end)?.linked().first()?)));
+        let links = links.map(|(end, link)| if link.a() == end { link.b() } else { link.a() });
+        next.extend(links.collect::<Vec<_>>());
+        let mut found: BTreeSet<&NetworkKey> = next.iter().copied().collect();
+        while let Some(network) = next.pop() {
+            for other in self.0.get(network).into_iter().flatten() {
+                if exceeds(found.len()) {
+                    return true;
+                }
+                if found.insert(other) {
+                    next.push(other);
+                }
+            }
+        }
+        exceeds(found.len())
+    }
+}
+
+/// The datapaths of a path over so many routers, if there is a switch in each of its links and before and behind it.
+fn datapaths(routers: usize) -> usize {
+    2 * routers + 1
+}
+
+fn note(set: &mut BTreeSet<Rank>, before: &Place, after: &Place, is: bool) {
+    if !is || before.rank != after.rank {
+        set.remove(&before.rank);
+    }
+    if is {
+        set.insert(after.rank.clone());
+    }
+}
+
+/// The linked routers around a network.
+struct Around<'a> {
+    networks: &'a Networks,
+    /// A pair that counts as linked, whether it is or not.
+    with: Option<&'a PeeringKey>,
+    /// Which links count.
+    before: &'a dyn Fn(&PeeringKey) -> bool,
+}
+
+impl Around<'_> {
+    /// As a mesh, and who is part of it. Of the leaves of a router it holds those alone that can matter.
+    fn mesh(&self, start: &NetworkKey) -> (Mesh, Vec<NetworkKey>) {
+        let mut mesh = Mesh::default();
+        let mut numbers: BTreeMap<NetworkKey, usize> = BTreeMap::new();
+        let mut walked = BTreeSet::new();
+        let mut members = vec![start.clone()];
+        numbers.insert(start.clone(), mesh.add(self.is_gateway(start)));
+        let mut next = vec![start.clone()];
+        while let Some(network) = next.pop() {
+            let Some(at) = numbers.get(&network).copied() else { continue };
+            let mut leaves = Vec::new();
+            for other in self.linked_with(&network) {
+                match numbers.get(&other).copied() {
+                    // A link is seen from both of its ends: it is made at the second one.
+                    Some(there) if walked.contains(&there) => mesh.link(at, there),
+                    Some(_) => {}
+                    None if self.is_leaf(&other) => leaves.push(other),
+                    None => {
+                        numbers.insert(other.clone(), mesh.add(self.is_gateway(&other)));
+                        members.push(other.clone());
+                        next.push(other);
+                    }
+                }
+            }
+            walked.insert(at);
+            leaves.sort_by_key(|leaf| !self.is_gateway(leaf));
+            for leaf in leaves.iter().take(LEAVES) {
+                let there = mesh.add(self.is_gateway(leaf));
+                mesh.link(at, there);
+            }
+            members.extend(leaves);
+        }
+        (mesh, members)
+    }
+
+    fn linked_with<'n>(&'n self, network: &'n NetworkKey) -> impl Iterator<Item = NetworkKey> + 'n {
+        let node = self.networks.node(network);
+        let with = self.with.filter(|pair| pair.a() == network || pair.b() == network);
+        let linked = node.map(Node::linked).unwrap_or_default().iter();
+        let others = linked.filter(move |pair| Some(*pair) != with && (self.before)(pair));
+        let pairs = others.chain(with);
+        pairs.map(move |pair| if pair.a() == network { pair.b() } else { pair.a() }).cloned()
+    }
+
+    fn is_leaf(&self, network: &NetworkKey) -> bool {
+        self.linked_with(network).nth(1).is_none()
+    }
+
+    fn is_gateway(&self, network: &NetworkKey) -> bool {
+        match self.networks.node(network).and_then(Node::local) {
+            Some(Local::Ready(ready)) => ready.router.kind == RouterKind::Gateway,
+            Some(Local::Fault(_)) | None => false,
+        }
+    }
+}
