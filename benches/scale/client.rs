@@ -49,9 +49,11 @@ fn read_by_client(socket: &Path) -> Vec<Updates> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(async {
         let (_client, mut events) = ovsdb::connect(Config::new(vec![remote], DATABASE, WANTED));
+        let mut parts = Vec::new();
         loop {
             match events.recv().await.expect("the client lives") {
-                Event::Snapshot { parts, .. } => return parts,
+                Event::Part { updates, .. } => parts.push(updates),
+                Event::Snapshot { .. } => return parts,
                 Event::Disconnected { error, .. } => panic!("{error}"),
                 Event::Connected { .. }
                 | Event::Certificates(_)

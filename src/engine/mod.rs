@@ -10,6 +10,7 @@ mod batch;
 mod expiry;
 mod history;
 mod hosts;
+mod incoming;
 mod notice;
 mod plan;
 mod progress;
@@ -38,6 +39,7 @@ use crate::view::{Counters, NorthboundView};
 
 use batch::Role;
 use expiry::Expiry;
+use incoming::Incoming;
 use notice::Notices;
 use progress::Progress;
 use state::State;
@@ -76,6 +78,7 @@ const LONGEST_TRUST_IN_CLOCK: Duration = Duration::from_secs(60);
 pub struct Engine {
     state: State,
     northbound: Option<Northbound>,
+    incoming: Incoming,
     connection: NorthboundView,
     needs_resync: bool,
     progress: Progress,
@@ -101,6 +104,7 @@ impl Engine {
             wants_lock: false,
             state: State::new(settings, host.into()),
             northbound: None,
+            incoming: Incoming::Nothing,
             connection: NorthboundView::default(),
             needs_resync: false,
             progress: Progress::default(),
@@ -200,7 +204,8 @@ impl Engine {
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }
-            ovsdb::Event::Snapshot { layout, parts, .. } => self.snapshot(layout, parts),
+            ovsdb::Event::Part { layout, updates } => self.part(layout, updates),
+            ovsdb::Event::Snapshot { .. } => self.snapshot(),
             ovsdb::Event::Certificates(certificates) => {
                 if self.expiry.note(certificates) {
                     self.notices.certificates(self.expiry.problem());
@@ -225,6 +230,7 @@ impl Engine {
             }
             ovsdb::Event::Transacted { id, result } => self.transacted(id, result, now),
             ovsdb::Event::Disconnected { error, .. } => {
+                self.incoming = Incoming::Nothing;
                 self.notices.disconnected(&error);
                 self.notices.all_states();
                 self.connection.synced = false;
@@ -234,25 +240,36 @@ impl Engine {
         }
     }
 
-    fn snapshot(&mut self, layout: Arc<Layout>, parts: Vec<ovsdb::Updates>) {
-        let before = self.northbound.take();
-        let first = before.is_none();
-        let mut northbound = before.unwrap_or_else(|| Northbound::new(Arc::clone(&layout)));
-        let same_schema = *northbound.replica().layout() == layout;
-        let touched = match northbound.replace(layout, parts) {
-            Ok(touched) => touched,
-            Err(error) => {
-                self.northbound = Some(northbound).filter(|_| !first);
-                return self.inconsistent(&error);
-            }
-        };
-        self.state.begin(&northbound);
-        self.notices.book_replaced(&self.state.roll);
-        self.touched(&touched, &northbound);
-        if !same_schema {
-            self.state.resolver.mark_all(&northbound);
+    fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates) {
+        let first = self.northbound.is_none();
+        if let Err(error) = self.incoming.extend(layout, updates, first) {
+            self.inconsistent(&error);
         }
-        self.northbound = Some(northbound);
+    }
+
+    fn snapshot(&mut self) {
+        match (self.incoming.take(), self.northbound.take()) {
+            (Incoming::First(northbound), _) => {
+                self.state.begin(&northbound);
+                self.notices.book_replaced(&self.state.roll);
+                self.notices.newer(self.state.resolver.newer());
+                self.northbound = Some(*northbound);
+            }
+            (Incoming::Aside(replica), Some(mut northbound)) => {
+                let same_schema = northbound.replica().layout() == replica.layout();
+                let touched = northbound.adopt(replica);
+                self.touched(&touched, &northbound);
+                if !same_schema {
+                    self.state.resolver.mark_all(&northbound);
+                }
+                self.northbound = Some(northbound);
+            }
+            // It did not fit together, and is to be read anew.
+            (Incoming::Nothing | Incoming::Aside(_), northbound) => {
+                self.northbound = northbound;
+                return;
+            }
+        }
         self.synced();
     }
 

@@ -37,7 +37,7 @@ pub struct Northbound {
 }
 
 impl Northbound {
-    /// An empty northbound, to be replaced by the first snapshot.
+    /// An empty northbound, to be extended by the parts of the first dump.
     #[must_use]
     pub fn new(layout: Arc<Layout>) -> Self {
         Self { replica: Replica::new(layout), inventory: Inventory::default(), row_changes: 0 }
@@ -52,17 +52,20 @@ impl Northbound {
         Ok(self.fold(&changes))
     }
 
-    /// Replaces everything; only true differences are told.
+    /// Folds a part of the first dump that is read of all.
     ///
     /// # Errors
-    /// The parts do not fit each other, and must be read anew; nothing is replaced.
-    pub fn replace(
-        &mut self,
-        layout: Arc<Layout>,
-        parts: Vec<Updates>,
-    ) -> Result<Touched, Inconsistent> {
-        let changes = self.replica.replace(layout, parts)?;
-        Ok(self.fold(&changes))
+    /// It does not fit the parts before it; everything must be read anew.
+    pub fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
+        let changes = self.replica.extend(part)?;
+        self.fold(&changes);
+        Ok(())
+    }
+
+    /// Replaces everything; only true differences are told.
+    pub fn adopt(&mut self, replica: Replica) -> Touched {
+        let changes = self.replica.adopt(replica);
+        self.fold(&changes)
     }
 
     fn fold(&mut self, changes: &[crate::ovsdb::RowChange]) -> Touched {

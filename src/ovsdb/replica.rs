@@ -113,37 +113,37 @@ impl Replica {
         Ok(changes)
     }
 
-    /// Replaces everything by the rows of a first dump, built aside. Only true differences are
-    /// reported, so that a resynchronisation goes unnoticed where nothing has changed.
-    ///
-    /// # Errors
-    /// If a part does not follow from those before it; the replica is then as it was.
-    pub fn replace(
-        &mut self,
-        layout: Arc<Layout>,
-        parts: Vec<Updates>,
-    ) -> Result<Vec<RowChange>, Inconsistent> {
-        let mut fresh = Self::new(layout);
-        for part in parts {
-            fresh.fill(part)?;
-        }
+    /// Replaces everything by a first dump that was built aside. Only true differences are reported, so
+    /// that a resynchronisation goes unnoticed where nothing has changed.
+    pub fn adopt(&mut self, fresh: Self) -> Vec<RowChange> {
         let old = std::mem::replace(self, fresh);
         let mut changes = Vec::new();
         for (id, before) in old.layout.table_ids().zip(old.tables) {
             differences(id, before, self.table(id), &mut changes);
         }
-        Ok(changes)
+        changes
     }
 
-    /// Folds a part of a first dump, of which nobody needs to know the changes.
-    fn fill(&mut self, part: Updates) -> Result<(), Inconsistent> {
-        let mut others = Updates::default();
+    /// Folds a part of a first dump.
+    ///
+    /// # Errors
+    /// If it does not follow from the parts before it; what is there by then is good for nothing.
+    pub fn extend(&mut self, part: Updates) -> Result<Vec<RowChange>, Inconsistent> {
+        let (mut others, mut changes) = (Updates::default(), Vec::new());
         for mut updates in part.tables {
-            let empty = self.table_mut(updates.table).filter(|table| table.is_empty());
+            let id = updates.table;
+            let empty = self.table_mut(id).filter(|table| table.is_empty());
             let all = updates.rows.iter().all(|(_, update)| update.row().is_some());
             match empty.filter(|_| all) {
                 // Collected, not inserted one by one: the nodes of the tree come out full.
                 Some(table) => {
+                    let change = |uuid: &Uuid| RowChange {
+                        table: id,
+                        uuid: *uuid,
+                        old: None,
+                        present: true,
+                    };
+                    changes.extend(updates.rows.iter().map(|(uuid, _)| change(uuid)));
                     let rows = updates.rows.drain(..);
                     let row =
                         |(id, update): (Uuid, RowUpdate)| Some((id.as_u128(), update.into_row()?));
@@ -152,7 +152,8 @@ impl Replica {
                 None => others.tables.push(updates),
             }
         }
-        self.apply(others).map(drop)
+        changes.extend(self.apply(others)?);
+        Ok(changes)
     }
 
     fn table(&self, table: TableId) -> Option<&Table> {

@@ -65,7 +65,7 @@ fn a_first_dump_fills_the_replica() {
     assert_eq!((reply.found, reply.last_id, reply.updates.len()), (false, id(9), 4));
     let mut replica = Replica::new(layout());
     assert!(replica.is_empty());
-    let changes = replica.replace(layout(), vec![reply.updates.clone()]).unwrap();
+    let changes = replica.adopt(dumped(vec![reply.updates.clone()]));
     assert_eq!(changes.len(), 4);
     assert!(changes.iter().all(|change| change.old.is_none() && change.present));
     let row = replica.row(A, id(1)).unwrap();
@@ -82,7 +82,7 @@ fn a_first_dump_fills_the_replica() {
     );
     assert_eq!(replica.rows(B).map(|(uuid, _)| uuid).collect::<Vec<_>>(), [id(3), id(4)]);
     assert_eq!((replica.len(A), replica.len(TableId(2)), replica.len(TableId(9))), (2, 0, 0));
-    assert_eq!(replica.replace(layout(), vec![reply.updates]).unwrap(), []);
+    assert_eq!(replica.adopt(dumped(vec![reply.updates])), []);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_oldest_form_says_old_and_new() {
     let new = json!({"name": "n", "optional": ["set", []], "set": ["set", []], "map": ["map", []], "real": 0.5});
     let first = reply(MonitorMethod::Monitor, &json!({"A": {&one: {"new": new}}})).unwrap();
     let mut replica = Replica::new(layout());
-    replica.replace(layout(), vec![first.updates]).unwrap();
+    replica.adopt(dumped(vec![first.updates]));
     let changed =
         json!([null, {"A": {&one: {"old": {"name": "n"}, "new": {"name": "o", "real": 1}}}}]);
     let changes = replica.apply(update(MonitorMethod::Monitor, &changed).unwrap().updates).unwrap();
@@ -155,13 +155,22 @@ fn a_replacement_reports_true_differences_only() {
     let mut replica = Replica::new(layout());
     let before = json!({id(1).to_string(): {"initial": {"name": "same"}},
         id(2).to_string(): {"initial": {"name": "before"}}, id(3).to_string(): {"initial": {}}});
-    replica.replace(layout(), dump(before)).unwrap();
+    replica.adopt(dumped(dump(before)));
     let after = json!({id(1).to_string(): {"initial": {"name": "same"}},
         id(2).to_string(): {"initial": {"name": "after"}}, id(0).to_string(): {"initial": {}}});
-    let changes = replica.replace(layout(), dump(after)).unwrap();
+    let changes = replica.adopt(dumped(dump(after)));
     let brief: Vec<_> =
         changes.iter().map(|change| (change.uuid, change.old.is_some(), change.present)).collect();
     assert_eq!(brief, [(id(0), false, true), (id(2), true, true), (id(3), true, false)]);
+}
+
+/// A dump in these parts.
+fn dumped(parts: Vec<Updates>) -> Replica {
+    let mut fresh = Replica::new(layout());
+    for part in parts {
+        fresh.extend(part).unwrap();
+    }
+    fresh
 }
 
 #[test]
@@ -177,13 +186,11 @@ fn parts_of_a_dump_are_folded_one_after_the_other() {
         part(1, json!({"modify": {"name": "written meanwhile"}})),
         part(2, json!({"delete": null})),
     ];
-    let changes = replica.replace(layout(), parts).unwrap();
+    let changes = replica.adopt(dumped(parts));
     assert_eq!(changes.len(), 1);
     assert_eq!(replica.cell(A, id(1), ColumnId(0)), Some(&"written meanwhile".into()));
-    // Whatever does not fit leaves everything as it was.
-    let parts = vec![part(3, json!({"insert": {}})), part(3, json!({"insert": {}}))];
-    assert!(replica.replace(layout(), parts).is_err());
-    assert_eq!((replica.len(A), replica.row(A, id(3))), (1, None));
+    let mut fresh = dumped(vec![part(3, json!({"insert": {}}))]);
+    assert!(fresh.extend(part(3, json!({"insert": {}}))).is_err());
 }
 
 #[test]
@@ -300,8 +307,8 @@ proptest! {
             let by_second = second.apply(update(MonitorMethod::MonitorCond, &params(two)).unwrap().updates).unwrap();
             prop_assert_eq!(&by_first, &by_second);
             let mut afresh = Replica::new(layout());
-            afresh.replace(layout(), vec![dump(&before)]).unwrap();
-            prop_assert_eq!(&by_second, &afresh.replace(layout(), vec![dump(&model)]).unwrap());
+            afresh.adopt(dumped(vec![dump(&before)]));
+            prop_assert_eq!(&by_second, &afresh.adopt(dumped(vec![dump(&model)])));
             prop_assert_eq!(second.rows(A).collect::<Vec<_>>(), afresh.rows(A).collect::<Vec<_>>());
         }
     }

@@ -171,6 +171,15 @@ impl Database {
         Updates { tables: tables.collect() }
     }
 
+    /// All of `told` as a first dump, a table at a time: which comes first is for the server to say.
+    pub fn dump(told: &Rows) -> Vec<Updates> {
+        let all = Self::updates(&Rows::new(), told).tables.into_iter();
+        let mut parts: Vec<Updates> = all.map(|table| Updates { tables: vec![table] }).collect();
+        let first = told.len() % parts.len();
+        parts.rotate_left(first);
+        parts
+    }
+
     /// Removes what nothing refers to, as strong references of non-root tables demand.
     pub fn collect(&mut self) {
         let mut held: BTreeSet<(TableId, Uuid)> = BTreeSet::new();

@@ -171,10 +171,12 @@ impl Fleet {
             serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
         );
         let remote = "unix:test".to_owned();
-        self.client(host, ovsdb::Event::Connected { remote, schema, layout: Arc::clone(&layout) });
         self.hosts[host].told = self.world.database.monitored();
-        let parts = vec![Database::updates(&Rows::new(), &self.hosts[host].told)];
-        self.client(host, ovsdb::Event::Snapshot { layout, parts, last_id: Uuid::nil() });
+        for updates in Database::dump(&self.hosts[host].told) {
+            self.client(host, ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
+        }
+        self.client(host, ovsdb::Event::Connected { remote, schema, layout });
+        self.client(host, ovsdb::Event::Snapshot { last_id: Uuid::nil() });
         self.queue.push(host);
         let held = self.queue[0] == host;
         self.client(host, ovsdb::Event::Lock { held });

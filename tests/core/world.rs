@@ -179,10 +179,19 @@ impl World {
             serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
         );
         let remote = "unix:test".to_owned();
-        self.client(ovsdb::Event::Connected { remote, schema, layout: Arc::clone(&layout) });
         self.told = self.database.monitored();
-        let parts = vec![Database::updates(&Rows::new(), &self.told)];
-        self.client(ovsdb::Event::Snapshot { layout, parts, last_id: Uuid::nil() });
+        if self.told.len().is_multiple_of(3) {
+            // The first attempt comes to nothing.
+            let updates = Database::dump(&self.told).swap_remove(0);
+            self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
+            let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
+            self.client(ovsdb::Event::Disconnected { error, retry_in });
+        }
+        for updates in Database::dump(&self.told) {
+            self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
+        }
+        self.client(ovsdb::Event::Connected { remote, schema, layout });
+        self.client(ovsdb::Event::Snapshot { last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
     }
 

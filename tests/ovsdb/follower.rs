@@ -63,6 +63,8 @@ pub(crate) struct Follower {
     /// The differences that the last snapshot or update made.
     pub(crate) changes: Vec<RowChange>,
     layout: Option<Arc<Layout>>,
+    /// Of a first dump that is under way.
+    incoming: Option<Replica>,
 }
 
 /// A configuration for one remote of a test.
@@ -84,6 +86,7 @@ impl Follower {
             seen: Vec::new(),
             changes: Vec::new(),
             layout: None,
+            incoming: None,
         }
     }
 
@@ -163,10 +166,17 @@ impl Follower {
                 self.layout = Some(layout);
                 self.seen.push(Seen::Connected(remote));
             }
-            Event::Snapshot { layout, parts, .. } => {
-                assert!(self.connected && Some(&layout) == self.layout.as_ref());
-                let replica = self.replica.get_or_insert_with(|| Replica::new(Arc::clone(&layout)));
-                self.changes = replica.replace(layout, parts).expect("the parts follow");
+            Event::Part { layout, updates } => {
+                assert!(!self.connected, "parts come before the session");
+                let incoming = self.incoming.get_or_insert_with(|| Replica::new(layout));
+                incoming.extend(updates).expect("the parts follow");
+            }
+            Event::Snapshot { .. } => {
+                let incoming = self.incoming.take().expect("there is a part at least");
+                assert!(self.connected && Some(incoming.layout()) == self.layout.as_ref());
+                let layout = Arc::clone(incoming.layout());
+                let replica = self.replica.get_or_insert_with(|| Replica::new(layout));
+                self.changes = replica.adopt(incoming);
                 self.seen.push(Seen::Snapshot);
             }
             Event::Certificates(_) => assert!(self.connected),
@@ -193,6 +203,7 @@ impl Follower {
             Event::Disconnected { error, retry_in } => {
                 assert!(retry_in.as_secs() <= 10);
                 self.connected = false;
+                self.incoming = None;
                 self.lock = None;
                 self.seen.push(Seen::Disconnected(error));
             }

@@ -12,9 +12,9 @@ use crate::ovsdb::update::Updates;
 
 /// What a client tells its user.
 ///
-/// A session is `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is configured, then any
-/// number of `Update`, `Lock` and `Transacted`, then `Disconnected`. An attempt that comes to nothing is
-/// `Disconnected` alone.
+/// A session is any number of `Part`, `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is
+/// configured, then any number of `Update`, `Lock` and `Transacted`, then `Disconnected`. An attempt that
+/// comes to nothing is `Disconnected` alone, or after some of the parts.
 #[derive(Debug)]
 pub enum Event {
     /// A session has begun.
@@ -26,12 +26,17 @@ pub enum Event {
         /// The wanted list resolved against it; the same `Arc` as before where nothing has changed.
         layout: Arc<Layout>,
     },
-    /// Everything: replaces all rows ([`Replica::replace`](crate::ovsdb::Replica::replace)).
-    Snapshot {
+    /// Some rows of a first dump, told while the server composes the next ones, to be folded one part after
+    /// the other ([`Replica::extend`](crate::ovsdb::Replica::extend)): others may have written between two.
+    Part {
         /// The layout of the rows.
         layout: Arc<Layout>,
-        /// All rows, to be folded one part after the other: others may have written between two.
-        parts: Vec<Updates>,
+        /// The rows.
+        updates: Updates,
+    },
+    /// The parts since the last session's end are everything, and replace all rows
+    /// ([`Replica::adopt`](crate::ovsdb::Replica::adopt)). There is one part at least.
+    Snapshot {
         /// The last transaction contained.
         last_id: Uuid,
     },

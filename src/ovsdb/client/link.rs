@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 
 use super::config::Config;
 use super::error::{Failure, SessionError};
+use super::event::Event;
 use super::heard::Heard;
 use super::socket::Halves;
 use super::transport::{Silence, Wire, transport};
@@ -51,6 +52,14 @@ impl<P: Serialize> ToRpcParams for Params<P> {
     fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
         serde_json::value::to_raw_value(&self.0).map(Some)
     }
+}
+
+/// What becomes of a message that came around the engine.
+pub(super) enum Taken {
+    /// It is told as this.
+    Told(Event),
+    /// It is for somebody else.
+    Not(Wire),
 }
 
 /// A connection with its engine.
@@ -140,13 +149,14 @@ impl Link {
     }
 
     /// Sends several requests at once, so that the server has the next one while its reply to the last
-    /// one is taken in, and waits for all of them. `each` is handed what comes around the engine, and
-    /// gives back what is not its own. Only probes limit the wait.
+    /// one is taken in, and waits for all of them. `each` is handed what comes around the engine: what is its
+    /// own it makes an event, which is told at once; the rest it gives back. Only probes limit the wait.
     pub(super) async fn calls<P: Serialize + Send>(
         &mut self,
         method: &'static str,
         params: impl IntoIterator<Item = P>,
-        mut each: impl FnMut(Wire) -> Result<Option<Wire>, SessionError>,
+        events: &mpsc::Sender<Event>,
+        mut each: impl FnMut(Wire) -> Result<Taken, SessionError>,
     ) -> Result<(), SessionError> {
         let engine = Arc::clone(&self.engine);
         let requests = params.into_iter().map(|params| {
@@ -164,8 +174,11 @@ impl Link {
                 wire = self.wire.recv() => match wire {
                     Some(Wire::Ended(error)) => return Err(error.into()),
                     Some(wire) => match each(wire)? {
-                        Some(wire) => self.waiting.push_back(wire),
-                        None => self.seen += 1,
+                        Taken::Not(wire) => self.waiting.push_back(wire),
+                        Taken::Told(event) => {
+                            events.send(event).await.map_err(|_| SessionError::Abandoned)?;
+                            self.seen += 1;
+                        }
                     },
                     None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
                 },

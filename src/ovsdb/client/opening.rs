@@ -2,27 +2,30 @@
 //!
 //! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
 //! rows are there, is the lock held. The first dump is asked for a few tables at a time, as one monitor,
-//! so that what others write meanwhile is told in order. May not touch any table's name but those of
-//! `_Server`, the protocol's own database (ovsdb-server(5)).
+//! so that what others write meanwhile is told in order; each part is told at once, so that it is folded while the
+//! server composes the next one. May not touch any table's name but those of `_Server`, the protocol's own database
+//! (ovsdb-server(5)).
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::config::Config;
 use super::error::SessionError;
+use super::event::Event;
 use super::heard::Heard;
 use super::keys::Material;
-use super::link::Link;
+use super::link::{Link, Taken};
 use super::remote::Remote;
 use super::socket::{self, Opened};
 use super::transport::Wire;
 use crate::ovsdb::layout::{ColumnId, Layout, TableId, Wanted};
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::schema::DatabaseSchema;
-use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams, Updates};
+use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams};
 
 /// The database about databases (ovsdb-server(5)).
 pub(super) const SERVER: &str = "_Server";
@@ -64,8 +67,8 @@ pub(super) struct Opening {
 pub(super) enum First {
     /// What came after the last transaction of the last session.
     Missed(MonitorReply),
-    /// Everything, to be folded in this order.
-    Everything { parts: Vec<Updates>, last_id: Uuid },
+    /// Everything, which was told as it came.
+    Everything { last_id: Uuid },
 }
 
 /// A monitor's id, as JSON text: the database's name.
@@ -83,6 +86,7 @@ pub(super) async fn open(
     resume: &Resume,
     material: Option<&Material>,
     heard: &Heard,
+    events: &mpsc::Sender<Event>,
 ) -> Result<Opening, SessionError> {
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
@@ -99,7 +103,7 @@ pub(super) async fn open(
     if resume.read_only {
         held = lock(&mut link, config, "lock").await?;
     }
-    let first = monitor(&mut link, &layout, since, resume.whole).await?;
+    let first = monitor(&mut link, &layout, since, resume.whole, events).await?;
     // Last, so that of many clients one that can write at once becomes the one that does.
     if !resume.read_only {
         held = lock(&mut link, config, "lock").await?;
@@ -157,8 +161,8 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
     let params = (SERVER, SERVER, layout.monitor_requests(false));
     let frame = link.monitor(method.as_str(), params, config.answer_timeout).await?;
     let reply = MonitorReply::decode_message(&layout, method, &frame)?;
-    let mut server = Replica::new(Arc::clone(&layout));
-    server.replace(layout, vec![reply.updates]).map_err(|_| SessionError::Resync)?;
+    let mut server = Replica::new(layout);
+    server.extend(reply.updates).map_err(|_| SessionError::Resync)?;
     Ok(Some(server))
 }
 
@@ -204,9 +208,10 @@ async fn change_aware(link: &mut Link, config: &Config) -> Result<(), SessionErr
 /// The first dump, or what came after `since`; by the newest method that the server knows.
 async fn monitor(
     link: &mut Link,
-    layout: &Layout,
+    layout: &Arc<Layout>,
     since: Uuid,
     whole: bool,
+    events: &mpsc::Sender<Event>,
 ) -> Result<First, SessionError> {
     let mut method = MonitorMethod::MonitorCondSince;
     loop {
@@ -236,12 +241,11 @@ async fn monitor(
         if reply.found {
             return Ok(First::Missed(reply));
         }
-        let mut first = (vec![reply.updates], reply.last_id);
-        if staged {
-            widen(link, layout, &mut first).await?;
-        }
-        let (parts, last_id) = first;
-        return Ok(First::Everything { parts, last_id });
+        let part = Event::Part { layout: Arc::clone(layout), updates: reply.updates };
+        events.send(part).await.map_err(|_| SessionError::Abandoned)?;
+        let last_id =
+            if staged { widen(link, layout, reply.last_id, events).await? } else { reply.last_id };
+        return Ok(First::Everything { last_id });
     }
 }
 
@@ -250,26 +254,28 @@ async fn monitor(
 /// what others write meanwhile comes as changes to the rows that are there already.
 async fn widen(
     link: &mut Link,
-    layout: &Layout,
-    (parts, last_id): &mut (Vec<Updates>, Uuid),
-) -> Result<(), SessionError> {
+    layout: &Arc<Layout>,
+    mut last_id: Uuid,
+    events: &mpsc::Sender<Event>,
+) -> Result<Uuid, SessionError> {
     let method = MonitorMethod::MonitorCondSince;
     let id = layout.database();
     let requests = layout.widenings().into_iter().map(|rows| (id, id, rows));
-    let layout_of = |_: &str| Some(layout);
-    link.calls("monitor_cond_change", requests, |wire| match wire {
+    let layout_of = |_: &str| Some(&**layout);
+    link.calls("monitor_cond_change", requests, events, |wire| match wire {
         // The only monitor by this method; that of `_Server` is of another.
         Wire::Notification { method: name, frame }
             if MonitorMethod::of_notification(&name) == Some(method) =>
         {
             let params = UpdateParams::decode_message(&layout_of, method, &frame)?;
-            parts.push(params.updates);
-            *last_id = params.last_id;
-            Ok(None)
+            last_id = params.last_id;
+            let layout = Arc::clone(layout);
+            Ok(Taken::Told(Event::Part { layout, updates: params.updates }))
         }
-        Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Some(wire)),
+        Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Taken::Not(wire)),
     })
-    .await
+    .await?;
+    Ok(last_id)
 }
 
 /// Asks for the configured lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); whether

@@ -155,10 +155,9 @@ impl Session<'_> {
                 self.tell(Event::Resumed).await?;
                 self.update(reply.updates, reply.last_id).await?;
             }
-            First::Everything { parts, last_id } => {
+            First::Everything { last_id } => {
                 self.resume.last_id = last_id;
-                let layout = Arc::clone(&self.layout);
-                self.tell(Event::Snapshot { layout, parts, last_id }).await?;
+                self.tell(Event::Snapshot { last_id }).await?;
             }
         }
         match lock {

@@ -47,8 +47,9 @@ pub(super) async fn supervise(
         let attempt = async {
             let Some(remote) = &remote else { return Err(SessionError::NoRemote) };
             let material = material(remote, keys.as_ref())?;
-            let opening = opening::open(&config, remote, &resume, material.as_ref(), &heard).await;
-            opening.map(|opening| (opening, material))
+            let opening =
+                opening::open(&config, remote, &resume, material.as_ref(), &heard, &events);
+            opening.await.map(|opening| (opening, material))
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
         let (mut healthy, mut answered) = (false, false);

@@ -82,8 +82,7 @@ fn arbitrary(method: MonitorMethod, input: &[u8]) {
             fold(&mut replica, reply.updates);
         } else {
             let before = tables(&replica);
-            let changes =
-                replica.replace(Arc::clone(&LAYOUT), vec![reply.updates]).expect("it fits");
+            let changes = replica.adopt(dumped(reply.updates));
             reported(&before, &tables(&replica), &changes);
         }
     }
@@ -154,7 +153,7 @@ fn valid(method: MonitorMethod, input: &[u8]) {
         let before = tables(&replica);
         let is_dump = message.first().is_some_and(|first| first & 0x40 != 0);
         let changes = if is_dump {
-            replica.replace(Arc::clone(&LAYOUT), vec![dump(method, &new)]).expect("a dump fits")
+            replica.adopt(dumped(dump(method, &new)))
         } else {
             let update = model::update(method, &model, &new).to_string();
             let params = UpdateParams::decode(&LAYOUT, method, update.as_bytes());
@@ -178,12 +177,17 @@ fn dump(method: MonitorMethod, model: &Model) -> Updates {
     reply.updates
 }
 
+/// The rows of a dump.
+fn dumped(dump: Updates) -> Replica {
+    let mut replica = Replica::new(Arc::clone(&LAYOUT));
+    replica.extend(dump).expect("a dump fits");
+    replica
+}
+
 /// An update comes once more. What it inserts or deletes does not follow then, and takes back what it
 /// modifies.
 fn twice(dump: Updates, updates: Updates) {
-    let mut replica = Replica::new(Arc::clone(&LAYOUT));
-    replica.replace(Arc::clone(&LAYOUT), vec![dump]).expect("a dump fits");
-    fold(&mut replica, updates);
+    fold(&mut dumped(dump), updates);
 }
 
 /// A row of the replica's, in the model's terms.
