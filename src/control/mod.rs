@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `GET /v1/halves[?project=&network=&state=]` | an array of [`HalfView`](crate::view::HalfView) |
 //! | `GET /v1/halves/{project}/{network}/{name}` | [`HalfDetail`](crate::view::HalfDetail), or 404 |
+//! | `GET /v1/diagnostics` | an array of texts: what is wrong with the files |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
@@ -19,11 +20,11 @@
 //!
 //! Who asks is what the kernel says of the other end (`SO_PEERCRED`). *Operators* (root, the
 //! daemon's own user, the socket's group, `[control] operators`) see and do all of this. A *tenant*
-//! (the Unix account that a `[[project]]` names as its owner) has the first two routes, for the
-//! halves of its projects. A half of somebody else's is, to it, no half.
+//! (the Unix account that a `[[project]]` names as its owner) has the first three routes, for the
+//! halves of its projects and the files of its own. A half of somebody else's is, to it, no half.
 //!
 //! Invariants: whoever is neither gets a 403 and reaches no handler; a tenant reaches the handlers
-//! of the first two routes alone; what it is answered depends on its own halves alone; no client
+//! of the first three routes alone; what it is answered depends on its own halves and files alone; no client
 //! holds a connection, a queue place or memory beyond the limits below, and no tenant keeps root
 //! out; a live daemon's socket is never taken over.
 

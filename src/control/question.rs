@@ -14,6 +14,8 @@ pub enum Question {
     List(Viewer, oneshot::Sender<Vec<HalfView>>),
     /// One half in full; none where the viewer does not see it.
     Show(Viewer, HalfKey, oneshot::Sender<Option<HalfDetail>>),
+    /// What is wrong with the files: with the viewer's own, or with all.
+    Diagnostics(Viewer, oneshot::Sender<Vec<String>>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
     /// What would be written: for the daemon's own files, or for a candidate's.

@@ -25,7 +25,8 @@ type Answer<T> = Result<Json<T>, Refusal>;
 pub(super) fn router(door: Door) -> Router {
     let everybody = Router::new()
         .route("/v1/halves", get(list))
-        .route("/v1/halves/{project}/{network}/{name}", get(show));
+        .route("/v1/halves/{project}/{network}/{name}", get(show))
+        .route("/v1/diagnostics", get(diagnostics));
     let operators = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan).post(plan_candidate))
@@ -100,6 +101,13 @@ async fn show(
     let key = HalfKey { network: NetworkKey::new(project, network), name: name.into() };
     let half = door.ask(|answer| Question::Show(viewer, key.clone(), answer)).await?;
     half.map(Json).ok_or(Refusal::NoSuchHalf(key))
+}
+
+async fn diagnostics(
+    State(door): State<Door>,
+    Extension(viewer): Extension<Viewer>,
+) -> Answer<Vec<String>> {
+    door.ask(|answer| Question::Diagnostics(viewer, answer)).await.map(Json)
 }
 
 async fn status(State(door): State<Door>) -> Answer<StatusView> {

@@ -68,6 +68,8 @@ pub(super) enum Command {
         /// Its name.
         name: String,
     },
+    /// List what is wrong with the files: with one's own, or as an operator with all.
+    Diagnostics,
     /// Show the daemon: its northbound, its counts, what is wrong with its files.
     Status,
     /// Show what would be written to the northbound: rows, and prefixes gained and lost.

@@ -83,6 +83,10 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             let half: HalfDetail = client.get(&path).await?;
             show(format, &half, |half| render::half(half, now))?;
         }
+        Command::Diagnostics => {
+            let diagnostics: Vec<String> = client.get("/v1/diagnostics").await?;
+            show(format, &diagnostics, |diagnostics| render::diagnostics(diagnostics))?;
+        }
         Command::Status => {
             let status: StatusView = client.get("/v1/status").await?;
             show(format, &status, |status| render::status(status, now))?;

@@ -146,6 +146,13 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     text
 }
 
+/// `diagnostics`.
+pub(super) fn diagnostics(diagnostics: &[String]) -> String {
+    let mut text = String::new();
+    listing(&mut text, "Wrong with the declarations:", diagnostics);
+    if text.is_empty() { plain("Nothing is wrong with the files.") } else { text }
+}
+
 /// `host list`.
 pub(super) fn hosts(hosts: &[HostView]) -> String {
     let mut table = table();

@@ -68,6 +68,9 @@ impl Shell {
             Question::Show(viewer, half, reply) => {
                 drop(reply.send(self.engine.show_for(&viewer, &half)));
             }
+            Question::Diagnostics(viewer, reply) => {
+                drop(reply.send(self.engine.diagnostics(&viewer)))
+            }
             Question::Status(reply) => drop(reply.send(self.status())),
             Question::Plan(Some(candidate), reply) => self.plan(reading_of(candidate), reply),
             Question::Plan(None, reply) => {

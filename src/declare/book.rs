@@ -15,7 +15,7 @@ use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::pins::Pins;
 use super::settings::{MaxWithdrawals, Settings};
-use super::source::{Directory, FileId, Reading};
+use super::source::{Directory, FileId, Owner, Reading};
 
 mod guard;
 mod intake;
@@ -48,6 +48,8 @@ pub struct Book {
 #[derive(Clone, Debug)]
 struct FileEntry {
     path: Arc<str>,
+    /// Of its latest text, where it is known.
+    owner: Option<Owner>,
     /// What its last good text, once accepted, declares.
     networks: Vec<NetworkKey>,
     halves: Vec<HalfKey>,
@@ -232,6 +234,19 @@ impl Book {
         self.diagnostics.iter()
     }
 
+    /// What is wrong with the text of `peerings.d` files, as it is now, of the accounts that these projects are pinned to:
+    /// what it says is what such an account has written, or knows.
+    pub fn diagnostics_of<'a>(
+        &'a self,
+        projects: &'a BTreeSet<Arc<str>>,
+    ) -> impl Iterator<Item = &'a Diagnostic> {
+        let own = |entry: &&FileEntry| {
+            entry.owner.as_ref().is_some_and(|owner| self.pins.is_owner_of_any(projects, owner))
+        };
+        let files = self.files.iter().filter(|(id, _)| id.directory == Directory::Peerings);
+        files.map(|(_, entry)| entry).filter(own).flat_map(|entry| &entry.diagnostics)
+    }
+
     /// The reading that waits for [`Book::confirm`], if one does.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
@@ -275,6 +290,7 @@ impl FileEntry {
     fn new(path: Arc<str>) -> Self {
         Self {
             path,
+            owner: None,
             networks: Vec::new(),
             halves: Vec::new(),
             rejections: Vec::new(),

@@ -1,6 +1,6 @@
 //! Which Unix owner's files may speak for a project.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::contribution::Parsed;
@@ -19,32 +19,34 @@ impl Pins {
 
     /// Why the file may not speak for its project, if it may not. Whoever owns a project speaks for
     /// no other: else the project line would tell a tenant which projects have an owner, and let it
-    /// consent for those that have none.
+    /// consent for those that have none. What it is told of either is the same.
     pub(super) fn refusal(&self, file: &SourceFile, parsed: &Parsed) -> Option<Diagnostic> {
         let (project, position) = parsed.project.as_ref()?;
-        let (message, hint) = match self.0.get(&**project) {
-            Some(pinned) if file.owner.as_ref().is_some_and(|owner| owner.is(pinned)) => {
-                return None;
-            }
-            Some(pinned) => (
+        let pinned = self.owner(project);
+        let owner = file.owner.as_ref();
+        if pinned.is_some_and(|pinned| owner.is_some_and(|owner| owner.is(pinned))) {
+            return None;
+        }
+        let (message, hint) = match (owner.and_then(|owner| self.owned_by(owner)), pinned) {
+            (Some(own), _) => (
+                format!(
+                    "this file is {}, who owns project {own} and so may not speak for {project}",
+                    told(owner)
+                ),
+                format!(
+                    "the operator says who speaks for {project}, by a [[project]] in ovn-peerd.toml"
+                ),
+            ),
+            (None, Some(pinned)) => (
                 format!(
                     "only files of {pinned} may speak for project {project}, and this one is {}",
-                    told(file.owner.as_ref())
+                    told(owner)
                 ),
                 format!(
                     "let {pinned} write the file, or change the project's owner in ovn-peerd.toml"
                 ),
             ),
-            None => {
-                let own = self.owned_by(file.owner.as_ref()?)?;
-                (
-                    format!(
-                        "this file is {}, who owns project {own} and so may not speak for {project}",
-                        told(file.owner.as_ref())
-                    ),
-                    format!("give {project} an owner by a [[project]] in ovn-peerd.toml"),
-                )
-            }
+            (None, None) => return None,
         };
         Some(Diagnostic {
             file: Arc::clone(&file.path),
@@ -53,6 +55,16 @@ impl Pins {
             message,
             hint: Some(hint),
         })
+    }
+
+    /// The account that a project is pinned to, as the operator wrote it.
+    pub(super) fn owner(&self, project: &str) -> Option<&str> {
+        self.0.get(project).map(String::as_str)
+    }
+
+    /// Whether a file's owner is one of those that these projects are pinned to.
+    pub(super) fn is_owner_of_any(&self, projects: &BTreeSet<Arc<str>>, owner: &Owner) -> bool {
+        projects.iter().filter_map(|project| self.owner(project)).any(|pinned| owner.is(pinned))
     }
 
     /// A project that a tenant owns; root is none.

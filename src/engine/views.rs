@@ -111,10 +111,20 @@ impl Engine {
             host: self.state.roll.host().to_string(),
             northbound: self.northbound_view(),
             halves,
-            diagnostics: book.diagnostics().map(ToString::to_string).collect(),
+            diagnostics: self.diagnostics(&Viewer::Operator),
             held: self.held(),
             newer: self.newer_view(),
             counters: self.counters(),
+        }
+    }
+
+    /// What is wrong with the declaration files; a tenant is told of its own.
+    #[must_use]
+    pub fn diagnostics(&self, viewer: &Viewer) -> Vec<String> {
+        let book = &self.state.roll.book;
+        match viewer {
+            Viewer::Operator => book.diagnostics().map(ToString::to_string).collect(),
+            Viewer::Tenant(own) => book.diagnostics_of(own).map(ToString::to_string).collect(),
         }
     }
 

@@ -277,6 +277,48 @@ fn what_is_remembered_comes_before_what_was_read_first() {
     }
 }
 
+/// Whether what an account does to its own is held says nothing of how much others have.
+#[test]
+fn what_an_owner_withdraws_is_judged_against_its_own_project_alone() {
+    let pinned = settings(
+        "[[project]]\nname = \"blue\"\nowner = \"alice\"\n[[project]]\nname = \"teal\"\nowner = \"alice\"\n\
+         [[project]]\nname = \"green\"\nowner = \"bob\"\n",
+    );
+    let owned = |name: &str, uid: u32, project: &str, count: usize| {
+        let mut file = peerings(&format!("{project}.toml"), &many(project, "p", count));
+        file.owner = Some(Owner { uid, name: Some(name.to_owned()) });
+        file
+    };
+    let held = |others: usize, changes: &[(&str, u32, &str, usize)]| {
+        let mut book = ovn_peerd::declare::Book::new(&pinned);
+        book.fold(all([
+            owned("alice", 1000, "blue", 20),
+            owned("alice", 1000, "teal", 20),
+            owned("bob", 1001, "green", 9),
+            owned("root", 0, "grey", others),
+        ]));
+        assert_eq!(book.halves().count(), 49 + others, "{}", told(&book));
+        book.fold(some(
+            changes.iter().map(|(name, uid, project, count)| owned(name, *uid, project, *count)),
+        ));
+        book.held().is_some()
+    };
+    for others in [1, 1000] {
+        // Of 20: 9 are not more than 10; 10 are not more than half; 11 are both.
+        for (left, expected) in [(11, false), (10, false), (9, true), (0, true)] {
+            assert_eq!(held(others, &[("alice", 1000, "blue", left)]), expected, "{others} {left}");
+        }
+        assert!(!held(others, &[("bob", 1001, "green", 0)]), "{others}: few are not held");
+        // Both projects of one account: each by itself.
+        let both = [("alice", 1000, "blue", 10), ("alice", 1000, "teal", 10)];
+        assert!(!held(others, &both), "{others}");
+    }
+    // What becomes of several owners' halves at once is the operator's doing: against all.
+    let several =
+        [("alice", 1000, "blue", 10), ("alice", 1000, "teal", 10), ("bob", 1001, "green", 0)];
+    assert!(held(1, &several) && !held(1000, &several));
+}
+
 #[test]
 fn whoever_owns_a_project_speaks_for_no_other() {
     let pinned = settings(
@@ -294,6 +336,13 @@ fn whoever_owns_a_project_speaks_for_no_other() {
         text.contains("alice's, who owns project blue and so may not speak for grey"),
         "{text}"
     );
+    // Told as if somebody owned the project, to whose text it is and to nobody else.
+    let projects = |names: [&str; 1]| names.map(std::sync::Arc::from).into();
+    let of = |project: &str| -> Vec<String> {
+        book.diagnostics_of(&projects([project])).map(ToString::to_string).collect()
+    };
+    assert_eq!(of("blue").concat(), text.trim_end());
+    assert_eq!((of("teal").len(), of("grey").len(), of("").len()), (0, 0, 0));
     // Root is the operator, whatever it owns; mallory owns nothing.
     for (uid, name) in [(0, "root"), (1666, "mallory")] {
         assert!(!book.fold(all([speak(uid, name)])).is_empty(), "{name}");

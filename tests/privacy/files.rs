@@ -62,7 +62,7 @@ fn a_tenant_speaks_by_its_own_file_alone() {
     site.wait_state("blue/web/more", "pending-peer");
     assert_eq!(site.ctl(0, &["show", "blue", "web", "stolen"]).status.code(), Some(3));
     let status = site.json(0, &["status"])["diagnostics"].to_string();
-    assert!(status.contains("may speak for project blue"), "{status}");
+    assert!(status.contains("may not speak for blue"), "{status}");
     // Of that, blue learns nothing; and a file that is taken away withdraws nothing by itself.
     let list = site.ctl(BLUE.uid, &["list"]);
     assert!(!String::from_utf8(list.stdout).unwrap().contains("stolen"));
@@ -86,7 +86,9 @@ fn a_files_project_line_does_not_tell_which_projects_there_are() {
         let diagnostics = site.json(0, &["status"])["diagnostics"].to_string();
         assert!(diagnostics.contains("blue.toml:1:"), "{diagnostics}");
         let said = [
-            &["list"][..],
+            &["diagnostics"][..],
+            &["diagnostics", "--format", "json"],
+            &["list"],
             &["list", "--format", "json"],
             &["show", project, "unknwn", "back"],
             &["show", "blue", "web", "to-lab"],
@@ -105,8 +107,37 @@ fn a_files_project_line_does_not_tell_which_projects_there_are() {
     };
     let expected = outputs("green");
     assert_eq!(expected[0].0, Some(0));
-    assert!(expected[0].1.contains("to-lab"), "what the file last gave stands: {expected:?}");
+    assert!(expected[0].1.contains("may not speak for"), "its own file is told: {expected:?}");
+    assert!(expected[2].1.contains("to-lab"), "what the file last gave stands: {expected:?}");
     for project in ["olive", "ochre", "nobdy"] {
         assert_eq!(outputs(project), expected, "{project}");
     }
+}
+
+/// Of what is wrong with files each tenant is told its own, an operator all, and nobody else anything.
+#[test]
+fn each_tenant_is_told_what_is_wrong_with_its_own_file() {
+    let site = world();
+    let told = |uid: u32| site.json(uid, &["diagnostics"]);
+    let none = serde_json::json!([]);
+    for tenant in [BLUE, GREEN, BROWN] {
+        assert_eq!(told(tenant.uid), none);
+    }
+    let words = site.ctl(BLUE.uid, &["diagnostics"]);
+    assert_eq!(String::from_utf8(words.stdout).unwrap(), "Nothing is wrong with the files.\n");
+    site.write_as(GREEN, "halves.toml", "project = \"green\"\nsecret = \"of green\"\n");
+    site.write_as(BROWN, "halves.toml", "project = \"brown\"\n[[peering]]\nname = 3\n");
+    assert!(site.ctl(0, &["reload"]).status.success());
+    let (green, brown, all) = (told(GREEN.uid), told(BROWN.uid), told(0));
+    let texts = |value: &serde_json::Value| -> Vec<String> {
+        serde_json::from_value(value.clone()).expect("an array of texts")
+    };
+    assert!(green.to_string().contains("green.toml:2:1"), "{green}");
+    assert!(!green.to_string().contains("brown") && !brown.to_string().contains("secret"));
+    assert!(brown.to_string().contains("brown.toml:"), "{brown}");
+    assert_eq!(told(BLUE.uid), none, "of others nothing");
+    let (parts, whole) = ([texts(&green), texts(&brown)].concat(), texts(&all));
+    assert!(parts.iter().all(|part| whole.contains(part)), "the operator is told all: {all}");
+    let refused = site.ctl(STRANGER, &["diagnostics"]);
+    assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
 }

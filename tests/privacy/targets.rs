@@ -141,7 +141,8 @@ fn ask(site: &Site, target: &str) -> BTreeMap<String, String> {
 fn commands(site: &Site, target: &str, keep: &mut impl FnMut(String, Output)) {
     let (project, network) = target.split_once('/').unwrap();
     let json = |arguments: &[&'static str]| [arguments, &["--format", "json"]].concat();
-    let answered: [&[&str]; 7] = [
+    let answered: [&[&str]; 8] = [
+        &["diagnostics"],
         &["list"],
         &["list", "--project", "blue"],
         &["list", "--state", "pending-peer"],

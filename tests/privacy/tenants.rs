@@ -76,8 +76,9 @@ fn what_is_anothers_is_as_if_it_were_not() {
 #[test]
 fn whoever_owns_nothing_is_refused_and_told_what_to_do() {
     let site = world();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["list"],
+        &["diagnostics"],
         &["show", "blue", "web", "to-lab"],
         &["show", "nobody", "web", "to-lab"],
         &["status"],

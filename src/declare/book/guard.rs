@@ -1,6 +1,10 @@
 //! The guard against mass withdrawals: what a reading would take away.
+//!
+//! Whether something is held must not tell a tenant how much others have. So what concerns the projects of one account
+//! alone, as whatever that account may do, is judged against those projects, each by itself; what concerns several accounts,
+//! or a project without one, is the operator's doing, and is judged against everything as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Book, Outcomes};
 use crate::declare::model::{HalfKey, NetworkKey};
@@ -17,7 +21,21 @@ pub struct Held {
 impl Book {
     /// Whether these outcomes need the operator's confirmation.
     pub(super) fn is_too_much(&self, outcomes: &Outcomes) -> bool {
-        self.limit.is_exceeded(self.lost(outcomes).len(), self.halves.len())
+        let lost = self.lost(outcomes);
+        let mut projects: BTreeMap<&str, usize> = BTreeMap::new();
+        for half in &lost {
+            *projects.entry(&half.network.project).or_default() += 1;
+        }
+        let of_project = |(project, lost): (&&str, &usize)| {
+            self.limit.is_exceeded(*lost, self.halves_of_project(project).count())
+        };
+        let owned = |project: &&str| self.pins.owner(project).is_some();
+        if projects.iter().filter(|(project, _)| owned(project)).any(of_project) {
+            return true;
+        }
+        let accounts: BTreeSet<_> = projects.keys().map(|it| self.pins.owner(it)).collect();
+        let of_one = accounts.len() == 1 && !accounts.contains(&None);
+        !of_one && self.limit.is_exceeded(lost.len(), self.halves.len())
     }
 
     /// Keeps outcomes until they are confirmed.

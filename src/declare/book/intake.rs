@@ -48,8 +48,9 @@ impl Book {
 
     fn read(&mut self, file: SourceFile) -> Option<Contribution> {
         let entry = self.files.entry(file.id.clone());
-        entry.or_insert_with(|| FileEntry::new(Arc::clone(&file.path))).path =
-            Arc::clone(&file.path);
+        let entry = entry.or_insert_with(|| FileEntry::new(Arc::clone(&file.path)));
+        entry.path = Arc::clone(&file.path);
+        entry.owner.clone_from(&file.owner);
         let mut parsed = parse(&file);
         if let Some(refusal) = self.pins.refusal(&file, &parsed) {
             parsed.contribution = None;
