@@ -48,6 +48,14 @@ impl Site {
         site
     }
 
+    /// One of several that all declare the same: everything.
+    pub(crate) fn of_twin(dir: &Path, plan: &Plan, host: usize) -> Self {
+        let site = Self::empty(dir, &format!("hv{host}"));
+        site.put_all("networks.d", plan.network_files());
+        site.put_all("peerings.d", plan.peering_files());
+        site
+    }
+
     fn empty(dir: &Path, host: &str) -> Self {
         for sub in ["networks.d", "peerings.d"] {
             fs::create_dir_all(dir.join(sub)).expect("a directory can be made");

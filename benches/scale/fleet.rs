@@ -1,6 +1,9 @@
 //! Many hosts on one northbound: first roll-out, restart, and the server's restart, all at once; what a standby costs; how
-//! long a half takes that is added on it.
+//! long a half takes that is added on it; and hosts that all have the same files.
+//!
+//! What is not done in its time is told, and what can be measured without it follows.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,14 +19,13 @@ use super::statistics::{median, peak_kib};
 use super::table::{Table, memory, time};
 use super::wire::{Connection, Observer};
 
-/// How often the hosts are asked.
-const PACE: Duration = Duration::from_millis(500);
+/// How often the hosts are asked, many and few: to ask them takes their time.
+const PACE: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(500)];
 /// Nobody writes for so long: all are quiet; of many hosts, and of few.
 const CALM: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(1500)];
 const MANY: usize = 10;
 /// Between two repetitions.
 const BREATH: Duration = Duration::from_millis(150);
-const LIMIT: Duration = Duration::from_secs(900);
 const TAKEOVER: &str = "the holder of the lock does nothing";
 
 /// The hosts.
@@ -32,7 +34,10 @@ struct Fleet<'a> {
     sites: Vec<Site>,
     meters: Vec<Meter>,
     daemons: Vec<Daemon>,
+    /// The host of each daemon.
+    up: Vec<usize>,
     begin: Instant,
+    until: Instant,
     server_socket: PathBuf,
 }
 
@@ -49,40 +54,99 @@ struct Toll {
     sessions: u64,
 }
 
-/// Takes all measurements of several hosts.
-pub(crate) fn measure(
-    plan: &Plan,
-    base: &Path,
-    dir: &Path,
-    (hosts, repetitions): (usize, usize),
-    table: &mut Table,
-) {
-    say(&format!("{hosts} hosts"));
-    let server = Server::on_copy(dir, base);
-    let mut fleet = Fleet::new(plan, dir, hosts, &server);
-    let mut connection = Connection::open(&server.socket());
-    let dump = fleet.roll_out(&mut connection, table);
-    fleet.restart(&mut connection, dump, table);
-    fleet.memory(table);
-    fleet.half(&server, &mut connection, repetitions, table);
-    let server = fleet.lose_server(server, dir, table);
-    fleet.stop();
-    drop(server);
+/// All measurements of several hosts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fleets<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) hosts: usize,
+    pub(crate) repetitions: usize,
+    /// What is not done by then is left.
+    pub(crate) until: Instant,
+}
+
+impl Fleets<'_> {
+    /// Takes them, those that need most of the others first.
+    pub(crate) fn measure(&self, base: &Path, dir: &Path, table: &mut Table) {
+        let _ = self.of_shares(base, &dir.join("shares"), table);
+        let _ = self.of_twins(&dir.join("twins"), table);
+    }
+
+    /// Each host declares its share. Nothing once there is no time left.
+    fn of_shares(&self, base: &Path, dir: &Path, table: &mut Table) -> Option<()> {
+        say(&format!("{} hosts", self.hosts));
+        let server = Server::on_copy(dir, base);
+        let hosts = self.hosts;
+        let site =
+            |host| Site::of_host(&dir.join(format!("h{host}")), self.plan, Share { host, hosts });
+        let sites = (0..hosts).map(site).collect();
+        let mut fleet = Fleet::new(self.plan, dir, sites, &server, self.until);
+        let mut connection = Connection::open(&server.socket());
+        let work = format!("{hosts} hosts at once, all declarations new");
+        let dump = fleet.roll_out(&work, &mut connection, table)?;
+        fleet.restart(&mut connection, dump, table)?;
+        fleet.memory(table);
+        let work = format!("one half added on a standby of {hosts} hosts");
+        fleet.half(&work, 0..self.repetitions, &server, &mut connection, table)?;
+        let server = fleet.lose_server(server, dir, table)?;
+        let mut connection = Connection::open(&server.socket());
+        fleet.leave_two();
+        let probes = self.repetitions..2 * self.repetitions;
+        fleet.half(&(work + ", two of which are up"), probes, &server, &mut connection, table)?;
+        fleet.stop();
+        Some(())
+    }
+
+    /// All hosts declare everything, in a tenth of the northbound: every registration names all of them.
+    fn of_twins(&self, dir: &Path, table: &mut Table) -> Option<()> {
+        let networks = (self.plan.networks / 10).max(60);
+        let plan = Plan::new(networks, networks * 5 / 12);
+        say(&format!("{} hosts with the same {networks} networks", self.hosts));
+        let server = Server::on_copy(dir, &plan.build(&dir.join("base")));
+        let site = |host| Site::of_twin(&dir.join(format!("h{host}")), &plan, host);
+        let sites = (0..self.hosts).map(site).collect();
+        let mut fleet = Fleet::new(&plan, dir, sites, &server, self.until);
+        let mut connection = Connection::open(&server.socket());
+        let work =
+            format!("{} hosts at once with the same {networks} networks, all new", self.hosts);
+        fleet.roll_out(&work, &mut connection, table)?;
+        fleet.stop();
+        Some(())
+    }
 }
 
 impl<'a> Fleet<'a> {
-    fn new(plan: &'a Plan, dir: &Path, hosts: usize, server: &Server) -> Self {
-        let site = |host| Site::of_host(&dir.join(format!("h{host}")), plan, Share { host, hosts });
+    fn new(plan: &'a Plan, dir: &Path, sites: Vec<Site>, server: &Server, until: Instant) -> Self {
         let meter = |host| Meter::start(&dir.join(format!("m{host}.sock")), &server.socket());
-        let (sites, meters) = ((0..hosts).map(site).collect(), (0..hosts).map(meter).collect());
+        let meters = (0..sites.len()).map(meter).collect();
         let server_socket = server.socket();
-        Self { plan, sites, meters, daemons: Vec::new(), begin: Instant::now(), server_socket }
+        let begin = Instant::now();
+        Self {
+            plan,
+            sites,
+            meters,
+            daemons: Vec::new(),
+            up: Vec::new(),
+            begin,
+            until,
+            server_socket,
+        }
+    }
+
+    /// Nothing once there is no time left, which is told.
+    fn in_time(&self, work: &str, table: &mut Table) -> Option<()> {
+        if Instant::now() < self.until {
+            return Some(());
+        }
+        let shown = format!("not done after {}", time(self.begin.elapsed()).0);
+        table.limit(&format!("{work}: until all are quiet"), shown, "stated", false);
+        None
     }
 
     fn start(&mut self) {
         self.begin = Instant::now();
         let pairs = self.sites.iter().zip(&self.meters);
         self.daemons = pairs.map(|(site, meter)| site.start(meter.socket())).collect();
+        self.up = (0..self.sites.len()).collect();
     }
 
     fn stop(&mut self) {
@@ -91,46 +155,52 @@ impl<'a> Fleet<'a> {
         }
     }
 
+    fn few(&self) -> usize {
+        usize::from(self.daemons.len() < MANY)
+    }
+
+    fn pace(&self) -> Duration {
+        PACE[self.few()]
+    }
+
     fn halves(&self) -> usize {
         2 * self.plan.peerings.len()
     }
 
-    /// All start at once, and what each declares is new.
-    fn roll_out(&mut self, connection: &mut Connection, table: &mut Table) -> u64 {
+    /// All start at once, and what each declares is new. What a host must receive at the least: everything
+    /// once.
+    fn roll_out(
+        &mut self,
+        work: &str,
+        connection: &mut Connection,
+        table: &mut Table,
+    ) -> Option<u64> {
         self.start();
         while connection.link_ports() < self.halves() {
-            assert!(self.begin.elapsed() < LIMIT, "{:?}", self.counters());
-            sleep(PACE);
+            self.in_time(work, table)?;
+            sleep(self.pace());
         }
         say(&format!("all are linked after {:?}", self.begin.elapsed()));
-        let toll = self.until_quiet(connection);
-        say(&format!("{toll:?}"));
-        // What a host must receive at the least: everything once.
+        let toll = self.until_quiet(work, connection, table)?;
         let dump = super::wire::dump(&self.server_socket);
-        let hosts = self.sites.len() as u64;
-        let work = format!("{hosts} hosts at once, all declarations new");
-        toll.report(&work, dump, table);
+        toll.report(work, dump, table);
         let held = toll.failed == 0 && toll.takeovers == 0;
         let shown = format!("{} failed, {} takeovers", toll.failed, toll.takeovers);
         table.limit(&format!("{work}: in vain"), shown, "0 failed, 0 takeovers", held);
-        dump
+        Some(dump)
     }
 
     /// All start at once, and nothing is new.
-    fn restart(&mut self, connection: &mut Connection, dump: u64, table: &mut Table) {
+    fn restart(&mut self, connection: &mut Connection, dump: u64, table: &mut Table) -> Option<()> {
         self.stop();
         self.reset();
         self.start();
-        let toll = self.until_quiet(connection);
-        say(&format!("{toll:?}"));
         let work = format!("{} hosts at once, nothing new", self.sites.len());
+        let toll = self.until_quiet(&work, connection, table)?;
         toll.report(&work, dump, table);
-        table.count(
-            &format!("{work}: transactions"),
-            toll.written.to_string(),
-            "0",
-            toll.written == 0,
-        );
+        let (work, written) = (format!("{work}: transactions"), toll.written.to_string());
+        table.count(&work, written, "0", toll.written == 0);
+        Some(())
     }
 
     /// Of those that have started and written nothing.
@@ -144,80 +214,76 @@ impl<'a> Fleet<'a> {
         table.at_most("peak memory of a standby", memory(peak(false)), active, 1.1);
     }
 
-    /// One half added on a standby, and on the active host, in turns: first while all others run, then
-    /// while these two run alone.
+    /// One half added on a standby, and on the active host, in turns.
     fn half(
         &mut self,
+        work: &str,
+        probes: Range<usize>,
         server: &Server,
         connection: &mut Connection,
-        repetitions: usize,
         table: &mut Table,
-    ) {
-        for k in 0..2 * repetitions {
+    ) -> Option<()> {
+        self.begin = Instant::now();
+        for k in probes.clone() {
             let (local, remote) = self.plan.probe(k);
-            self.sites[0].put(&format!("peerings.d/probe-b{k}.toml"), &half_file(remote, local));
+            self.sites[self.up[0]]
+                .put(&format!("peerings.d/probe-b{k}.toml"), &half_file(remote, local));
         }
-        self.until_quiet(connection);
-        let active = |daemon: &Daemon| daemon.status().northbound.active;
-        let holder = self.daemons.iter().position(active).expect("a host holds the lock");
-        let standby = (holder + 1) % self.sites.len();
-        let mut work = format!("one half added on a standby of {} hosts", self.sites.len());
-        for alone in [false, true] {
-            if alone {
-                let mut index = 0;
-                self.daemons.retain(|_| {
-                    index += 1;
-                    index - 1 == holder || index - 1 == standby
-                });
-                work += ", two of which are up";
-            }
-            let mut observer = Observer::new(&server.socket());
-            let first = if alone { repetitions } else { 0 };
-            let (mut on_active, mut on_standby) = (Vec::new(), Vec::new());
-            for k in first..first + repetitions {
-                let (site, times) = if k % 2 == 0 {
-                    (&self.sites[holder], &mut on_active)
-                } else {
-                    (&self.sites[standby], &mut on_standby)
-                };
-                let (local, remote) = self.plan.probe(k);
-                let file = format!("peerings.d/probe-a{k}.toml");
-                site.lay(&file, &half_file(local, remote));
-                sleep(BREATH);
-                let begin = Instant::now();
-                site.commit(&file);
-                observer.ports(2);
-                times.push(begin.elapsed());
-            }
-            let on_active = ("on the active one", time(median(&on_active)));
-            table.at_most(&work, time(median(&on_standby)), on_active, 2.0);
+        self.until_quiet(work, connection, table)?;
+        let holder = self.daemons.iter().position(is_active)?;
+        let holder = self.up[holder];
+        let standby = *self.up.iter().find(|host| **host != holder)?;
+        let mut observer = Observer::new(&server.socket());
+        let (mut on_active, mut on_standby) = (Vec::new(), Vec::new());
+        for k in probes {
+            let (site, times) = if k % 2 == 0 {
+                (&self.sites[holder], &mut on_active)
+            } else {
+                (&self.sites[standby], &mut on_standby)
+            };
+            let (local, remote) = self.plan.probe(k);
+            let file = format!("peerings.d/probe-a{k}.toml");
+            site.lay(&file, &half_file(local, remote));
+            sleep(BREATH);
+            let begin = Instant::now();
+            site.commit(&file);
+            observer.ports(2);
+            times.push(begin.elapsed());
         }
+        let on_active = ("on the active one", time(median(&on_active)));
+        table.at_most(work, time(median(&on_standby)), on_active, 2.0);
+        Some(())
+    }
+
+    /// All but the holder of the lock and one other end.
+    fn leave_two(&mut self) {
+        let holder = self.daemons.iter().position(is_active).unwrap_or(0);
+        let standby = (holder + 1) % self.daemons.len();
+        let mut index = 0;
+        self.daemons.retain(|_| {
+            index += 1;
+            index - 1 == holder || index - 1 == standby
+        });
+        self.up = vec![holder.min(standby), holder.max(standby)];
     }
 
     /// The server dies, and with it all sessions.
-    fn lose_server(&mut self, server: Server, dir: &Path, table: &mut Table) -> Server {
-        self.stop();
-        self.reset();
-        self.start();
-        let mut connection = Connection::open(&server.socket());
-        self.until_quiet(&mut connection);
+    fn lose_server(&mut self, server: Server, dir: &Path, table: &mut Table) -> Option<Server> {
         self.reset();
         let before = self.counters();
-        drop(connection);
         self.begin = Instant::now();
         server.stop();
         let server = Server::start(dir);
         let mut connection = Connection::open(&server.socket());
-        let toll = self.until_quiet(&mut connection);
+        let work = format!("{} hosts, the server restarts", self.sites.len());
+        let toll = self.until_quiet(&work, &mut connection, table)?;
         let after = self.counters();
         let written: u64 =
             after.iter().zip(&before).map(|(a, b)| a.transactions - b.transactions).sum();
-        say(&format!("{toll:?}"));
         let dump = super::wire::dump(&server.socket());
-        let work = format!("{} hosts, the server restarts", self.sites.len());
         toll.report(&work, dump, table);
         table.count(&format!("{work}: transactions"), written.to_string(), "0", written == 0);
-        server
+        Some(server)
     }
 
     fn reset(&self) {
@@ -236,12 +302,17 @@ impl<'a> Fleet<'a> {
 
     /// Plays ovn-northd's part until all halves are active everywhere, and nobody has written anything
     /// for a while.
-    fn until_quiet(&self, connection: &mut Connection) -> Toll {
+    fn until_quiet(
+        &self,
+        work: &str,
+        connection: &mut Connection,
+        table: &mut Table,
+    ) -> Option<Toll> {
         let mut last = (0, Instant::now());
         let statuses = loop {
-            assert!(self.begin.elapsed() < LIMIT, "{:?}", self.statuses());
+            self.in_time(work, table)?;
             connection.act();
-            sleep(PACE);
+            sleep(self.pace());
             let Some(statuses) = self.statuses() else { continue };
             let synced = statuses.iter().all(|status| status.northbound.synced);
             let active =
@@ -249,13 +320,13 @@ impl<'a> Fleet<'a> {
             let written: u64 = statuses.iter().map(|status| status.counters.transactions).sum();
             if !synced || !statuses.iter().all(active) || written != last.0 {
                 last = (written, Instant::now());
-            } else if last.1.elapsed() > CALM[usize::from(self.sites.len() < MANY)] {
+            } else if last.1.elapsed() > CALM[self.few()] {
                 break statuses;
             }
         };
         let readings: Vec<Reading> = self.meters.iter().map(Meter::take).collect();
         let counters = || statuses.iter().map(|status| &status.counters);
-        Toll {
+        let toll = Toll {
             taken: last.1 - self.begin,
             written: counters().map(|counters| counters.transactions).sum(),
             failed: counters().map(|counters| counters.transactions_failed).sum(),
@@ -263,8 +334,14 @@ impl<'a> Fleet<'a> {
             takeovers: self.sites.iter().map(|site| site.logged(TAKEOVER)).sum(),
             received: readings.iter().map(|reading| reading.received).collect(),
             sessions: readings.iter().map(|reading| reading.sessions).sum(),
-        }
+        };
+        say(&format!("{toll:?}"));
+        Some(toll)
     }
+}
+
+fn is_active(daemon: &Daemon) -> bool {
+    daemon.try_status().is_some_and(|status| status.northbound.active)
 }
 
 impl Toll {

@@ -37,6 +37,7 @@ mod wire;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -61,6 +62,9 @@ pub(crate) struct Options {
     /// Hosts that share the northbound. Default: 50.
     #[arg(long)]
     pub(crate) hosts: Option<usize>,
+    /// So long the measurements of several hosts go on, at the most; what is not done by then is told.
+    #[arg(long, default_value_t = 18)]
+    pub(crate) minutes: u64,
     /// Only these measurements: bulk, start, client, quiet, hub, filters, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -100,8 +104,10 @@ pub(crate) fn measure(options: &Options) -> Table {
     let base = plan.build(&dir.path().join("base"));
     if options.wants("fleet") {
         let hosts = options.hosts.unwrap_or(if options.bench { 50 } else { 4 });
-        let dir = dir.path().join("fleet");
-        fleet::measure(&plan, &base, &dir, (hosts, repetitions), &mut table);
+        let time = Duration::from_secs(60 * options.minutes);
+        let fleets =
+            fleet::Fleets { plan: &plan, hosts, repetitions, until: Instant::now() + time };
+        fleets.measure(&base, &dir.path().join("fleet"), &mut table);
     }
     if options.only.iter().any(|name| name != "fleet") || options.only.is_empty() {
         measure_one_host(options, &plan, &base, dir.path(), &mut table);

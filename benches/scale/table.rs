@@ -31,7 +31,7 @@ impl Table {
         let ratio = value / reference.1.1;
         let named = format!("{} ({})", reference.1.0, reference.0);
         let cells = [work.into(), shown, named, format!("{ratio:.2}"), format!("<= {limit}")];
-        self.lines.push(Line { cells, held: Some(ratio <= limit), counted: false });
+        self.push(Line { cells, held: Some(ratio <= limit), counted: false });
     }
 
     /// A figure that must be so many times faster than its reference.
@@ -46,13 +46,13 @@ impl Table {
         let named = format!("{} ({})", reference.1.0, reference.0);
         let to_reach = format!("{least} x faster");
         let cells = [work.into(), shown, named, format!("{ratio:.1} x faster"), to_reach];
-        self.lines.push(Line { cells, held: Some(ratio >= least), counted: false });
+        self.push(Line { cells, held: Some(ratio >= least), counted: false });
     }
 
     /// A figure that has no reference.
     pub(crate) fn limit(&mut self, work: &str, measured: String, to_reach: &str, held: bool) {
         let cells = [work.into(), measured, "-".into(), "-".into(), to_reach.into()];
-        self.lines.push(Line { cells, held: Some(held), counted: false });
+        self.push(Line { cells, held: Some(held), counted: false });
     }
 
     /// What was counted: the same on every machine, however busy, and in a northbound of any size.
@@ -66,7 +66,13 @@ impl Table {
         let ratio = format!("{:.2}", value / reference.1.1);
         let named = format!("{} ({})", reference.1.0, reference.0);
         let cells = [work.into(), shown, named, ratio, "stated".into()];
-        self.lines.push(Line { cells, held: None, counted: false });
+        self.push(Line { cells, held: None, counted: false });
+    }
+
+    /// A line is told at once: whatever becomes of those that follow, it stands.
+    fn push(&mut self, line: Line) {
+        super::say(&line.to_string());
+        self.lines.push(line);
     }
 
     /// The work of every count, and whether its target is held.
@@ -103,22 +109,21 @@ pub(crate) fn memory(kib: u64) -> Figure {
     (format!("{mib:.1} MiB"), mib)
 }
 
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held = match self.held {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "-",
+        };
+        write!(f, "| {} | {held} |", self.cells.join(" | "))
+    }
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |f: &mut fmt::Formatter<'_>, cells: &[&str]| -> fmt::Result {
-            writeln!(f, "| {} |", cells.join(" | "))
-        };
-        row(f, &HEAD)?;
-        row(f, &["---"; 6])?;
-        for line in &self.lines {
-            let held = match line.held {
-                Some(true) => "yes",
-                Some(false) => "NO",
-                None => "-",
-            };
-            let cells = line.cells.iter().map(String::as_str).chain([held]);
-            row(f, &cells.collect::<Vec<_>>())?;
-        }
-        Ok(())
+        writeln!(f, "| {} |", HEAD.join(" | "))?;
+        writeln!(f, "| {} |", ["---"; 6].join(" | "))?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }

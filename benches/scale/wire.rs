@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_util::codec::Decoder;
 
 /// Nothing here takes as long; a run that hangs must end.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(600);
 /// As `northbound::tables::DATABASE`.
 const DATABASE: &str = ovn_peerd::northbound::tables::DATABASE;
 
