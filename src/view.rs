@@ -244,6 +244,21 @@ pub struct HalfView {
     /// How many prefixes this side takes from the other one; none while there is no link.
     #[serde(default)]
     pub imported: usize,
+    /// Since when the guests of the local network are told of the routes that they are told of now: who has asked before,
+    /// must ask again. None where they never were told of any.
+    #[serde(default)]
+    pub guests_since: Option<Timestamp>,
+}
+
+/// What a network's guests are told of routes to its peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestsView {
+    /// Since when; who has asked before, must ask again.
+    pub since: Timestamp,
+    /// By DHCP, as few prefixes as say it.
+    pub dhcp: Vec<IpNet>,
+    /// By router advertisements, likewise.
+    pub ra: Vec<IpNet>,
 }
 
 /// One half in full.
@@ -282,6 +297,9 @@ pub struct HalfDetail {
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,
+    /// What the guests of the local network are told of routes to all its peers; none where they never were told of any.
+    #[serde(default)]
+    pub guests: Option<GuestsView>,
     /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
     pub address_sets: Vec<String>,
     /// The rows in the northbound that make up this side of the peering; to operators only.

@@ -57,6 +57,7 @@ pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
     sheet.several("Local prefixes", &detail.local_prefixes);
     sheet.several("Remote prefixes", &detail.remote_prefixes);
     terms(&mut sheet, detail);
+    guests(&mut sheet, detail, now);
     let sets: Vec<_> = detail.address_sets.iter().map(|name| format!("${name}")).collect();
     sheet.several("Address sets", &sets);
     let mut text = sheet.into_text();
@@ -101,6 +102,20 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
         })
         .collect();
     sheet.several("Manual routes", &routes);
+}
+
+/// Which guests must ask again to know what they are to know.
+fn guests(sheet: &mut Sheet, detail: &HalfDetail, now: Timestamp) {
+    let Some(guests) = &detail.guests else { return };
+    let told = |means: &str, prefixes: &[ipnet::IpNet]| match prefixes.len() {
+        1 => format!("{means}: 1 route"),
+        count => format!("{means}: {count} routes"),
+    };
+    let (dhcp, ra) = (told("DHCP", &guests.dhcp), told("RA", &guests.ra));
+    let age = age(Some(guests.since), now);
+    let since = format!("since {:.0}, {age} ago ({dhcp}, {ra})", guests.since);
+    sheet.line("Guests must renew", since);
+    sheet.several("Guests are told", &[&*guests.dhcp, &*guests.ra].concat());
 }
 
 /// `status`.

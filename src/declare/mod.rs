@@ -36,7 +36,7 @@ pub use exchange::{Exchange, ManualRoute, Routes, TableOf, Tables};
 pub use filter::{Action, Filter, PrefixList, Rule, UnreadableRule};
 pub use model::{
     ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
-    RejectionKey, RouterRef,
+    RejectionKey, RouterRef, TellGuests,
 };
 pub use pair::PeeringKey;
 pub use roll::{Dispute, Host, Others, Roll, Said};

@@ -134,6 +134,42 @@ pub struct Network {
     pub may_export: Vec<IpNet>,
     /// The MTU of its guests' interfaces, in bytes.
     pub mtu: Option<u16>,
+    /// How its guests are told of the routes to its peers.
+    pub tell_guests: TellGuests,
+}
+
+/// How a network's guests are told of the routes to its peers (S3.25). By nothing is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TellGuests {
+    /// By DHCP: options 121 and 249 (RFC 3442).
+    pub dhcp: bool,
+    /// By router advertisements: Route Information (RFC 4191).
+    pub ra: bool,
+}
+
+impl TellGuests {
+    /// The words that declarations have for these, in order.
+    #[must_use]
+    pub fn words(self) -> Vec<&'static str> {
+        let words = [(self.dhcp, Self::DHCP), (self.ra, Self::RA)];
+        words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect()
+    }
+
+    /// Adds what a word says; none if it is no such word.
+    #[must_use]
+    pub fn and(mut self, word: &str) -> Option<Self> {
+        match word {
+            Self::DHCP => self.dhcp = true,
+            Self::RA => self.ra = true,
+            _ => return None,
+        }
+        Some(self)
+    }
+
+    const DHCP: &'static str = "dhcp";
+    const RA: &'static str = "ra";
+    /// All the words.
+    pub const WORDS: [&'static str; 2] = [Self::DHCP, Self::RA];
 }
 
 /// Administratively up or down (S3.12).

@@ -8,12 +8,12 @@ use toml::de::DeTable;
 use uuid::Uuid;
 
 use super::contribution::{Contribution, Parsed};
-use super::model::{Network, NetworkKey, NetworkType, RouterRef};
-use super::page::{Found, Page};
+use super::model::{Network, NetworkKey, NetworkType, RouterRef, TellGuests};
+use super::page::{Found, Page, nearest};
 
 const FILE_KEYS: &[&str] = &["network"];
 const NETWORK_KEYS: &[&str] =
-    &["project", "name", "router", "zone", "region", "type", "may_export", "mtu"];
+    &["project", "name", "router", "zone", "region", "type", "may_export", "mtu", "tell_guests"];
 
 /// The least that a link must carry whole (RFC 8200 section 5), in bytes.
 const MIN_MTU: u16 = 1280;
@@ -56,6 +56,7 @@ fn network<'d>(
     let kind = page.optional_name(entry.value, "type");
     let may_export = prefixes(page, entry.value, "may_export");
     let mtu = mtu(page, entry.value);
+    let tell_guests = tell_guests(page, entry.value);
     let (project, name, router) = (project?, name?, router?);
     let network = Network {
         key: NetworkKey::new(project.value, name.value),
@@ -70,8 +71,29 @@ fn network<'d>(
         },
         may_export,
         mtu,
+        tell_guests,
     };
     Some((name, network))
+}
+
+fn tell_guests(page: &mut Page<'_>, table: &DeTable<'_>) -> TellGuests {
+    let mut tell = TellGuests::default();
+    for found in page.strings(table, "tell_guests").unwrap_or_default() {
+        if let Some(more) = tell.and(found.value) {
+            tell = more;
+            continue;
+        }
+        let hint = match nearest(&found.value.to_lowercase(), TellGuests::WORDS.into_iter()) {
+            Some(nearest) => format!("did you mean \"{nearest}\"?"),
+            None => "write \"dhcp\" for DHCP options, \"ra\" for router advertisements".to_owned(),
+        };
+        page.error(
+            &found.span,
+            format!("`tell_guests` has \"{}\"", found.value.escape_debug()),
+            Some(hint),
+        );
+    }
+    tell
 }
 
 fn mtu(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<u16> {

@@ -8,6 +8,7 @@
 
 mod batch;
 mod expiry;
+mod guests;
 mod history;
 mod hosts;
 mod incoming;

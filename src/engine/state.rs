@@ -16,6 +16,7 @@ use crate::peering::{Ground, Local, Node, Request, Resolved, Resolver, Standing,
 use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
 use crate::view::Reason;
 
+use super::guests::Guests;
 use super::history::History;
 
 /// Something that is compared with the northbound as a whole. Orphans sort first: what is no
@@ -75,6 +76,8 @@ pub(super) struct State {
     noted: BTreeMap<HalfKey, HalfRecord>,
     /// Halves that ended a short while ago.
     pub(super) history: History,
+    /// What guests are told.
+    pub(super) guests: Guests,
 }
 
 impl State {
@@ -84,8 +87,8 @@ impl State {
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
-        let (noted, history) = (BTreeMap::new(), History::default());
-        Self { roll, resolver, dirty, begun: false, policy, noted, history }
+        let (noted, history, guests) = (BTreeMap::new(), History::default(), Guests::default());
+        Self { roll, resolver, dirty, begun: false, policy, noted, history, guests }
     }
 
     /// The policy in effect.
@@ -159,6 +162,7 @@ impl State {
         for id in orphans.chain(resolved.networks.iter().map(Id::of_network)) {
             self.history.review(id, &self.roll, northbound, self.policy.history, now);
         }
+        self.note_guests(&resolved, northbound, now);
         self.dirty.extend(resolved.orphans.iter().map(|unit| match unit {
             UnitId::Network(id) => match self.history.key_of(*id) {
                 Some(network) => Unit::Network(network.clone()),
@@ -298,7 +302,9 @@ impl State {
             desired.extend(program::exempt_rows(id, ready, &remote));
             loans.extend(program::exempt_loans(id, ready, &remote));
         }
-        let (lent, lent_entries) = program::lent_changes(id, loans, northbound);
+        loans.extend(program::tell_loans(self.told(key, northbound)));
+        let records = self.guests.lent(id, northbound);
+        let (lent, lent_entries) = program::lent_changes(id, loans, records, northbound);
         let router = ready.map(|ready| ready.network.router.to_string());
         let recorded = || northbound.network_record(id).and_then(|record| record.router);
         let base = Base {
@@ -309,6 +315,7 @@ impl State {
         };
         let mut entries = self.network_entries(key, node, northbound);
         entries.extend(lent_entries);
+        entries.extend(self.guests.entry(key));
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
             rows: program::diff(UnitId::Network(id), desired, northbound),
@@ -381,7 +388,8 @@ impl State {
         let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.roll.host()));
         let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
         let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
-        let (lent, lent_entries) = program::lent_changes(id, Vec::new(), northbound);
+        let records = self.guests.lent(id, northbound);
+        let (lent, lent_entries) = program::lent_changes(id, Vec::new(), records, northbound);
         entries.extend(lent_entries);
         let patch = Patch { base: None, entries, removed };
         UnitChanges { rows, lent, patches: BTreeMap::from([(id, patch)]) }

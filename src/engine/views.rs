@@ -87,6 +87,7 @@ impl Engine {
             half: view,
             local_prefixes: report.announced,
             remote_prefixes: report.taken,
+            guests: self.guests_view(&key.network),
             address_sets: Family::BOTH.map(|family| address_set_name(id, family)).to_vec(),
             rows: if viewer.is_operator() { self.rows(key) } else { Vec::new() },
         })
@@ -192,16 +193,25 @@ impl Engine {
             shown
                 .degraded
                 .extend(self.is_leaving(&half).then(|| "its rows are being removed".to_owned()));
-            return Some(view(&half, Vec::new(), shown, Some(record.since), (0, 0)));
+            return Some(HalfView {
+                guests_since: self.guests_since(&key.network),
+                ..view(&half, Vec::new(), shown, Some(record.since), (0, 0))
+            });
         };
         let half = said.value;
-        let shown = match self.state.resolver.verdict(key) {
+        let mut shown = match self.state.resolver.verdict(key) {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
         };
         let since =
             if shown.leaves { self.state.recorded_since(key) } else { self.state.since(key) };
-        Some(view(half, roll.hosts_of_half(key), shown, since, self.exchanged(key)))
+        if shown.state == State::Active {
+            shown.degraded.extend(self.untold(&key.network, viewer));
+        }
+        Some(HalfView {
+            guests_since: self.guests_since(&key.network),
+            ..view(half, roll.hosts_of_half(key), shown, since, self.exchanged(key))
+        })
     }
 
     /// The rows on this side's router.
@@ -304,5 +314,6 @@ fn view(
         hosts: hosts.iter().map(ToString::to_string).collect(),
         exported,
         imported,
+        guests_since: None,
     }
 }

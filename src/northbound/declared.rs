@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::declare::{
     ConfiguredStatus, Directory, FileId, Half, HalfKey, Host, Network, NetworkKey, NetworkType,
-    Others, Rejection, RejectionKey, RouterRef,
+    Others, Rejection, RejectionKey, RouterRef, TellGuests,
 };
 use crate::ovsdb::Value;
 
@@ -54,6 +54,8 @@ struct BindingRecord {
     may_export: Vec<IpNet>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mtu: Option<u16>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tell_guests: Vec<String>,
 }
 
 /// A half, as its file gave it.
@@ -328,6 +330,9 @@ fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
         kind: binding.r#type.map_or(NetworkType::Private, |kind| NetworkType::Other(kind.into())),
         may_export: binding.may_export,
         mtu: binding.mtu,
+        // A word of a newer version is none of ours to act on.
+        tell_guests: (binding.tell_guests.iter())
+            .fold(TellGuests::default(), |tell, word| tell.and(word).unwrap_or(tell)),
     };
     Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
 }
@@ -369,6 +374,7 @@ impl BindingRecord {
             },
             may_export: network.may_export.clone(),
             mtu: network.mtu,
+            tell_guests: network.tell_guests.words().into_iter().map(str::to_owned).collect(),
         }
     }
 }
@@ -395,6 +401,7 @@ mod tests {
             kind: NetworkType::Other("public".into()),
             may_export: vec!["10.64.0.0/12".parse().expect("a prefix")],
             mtu: Some(1400),
+            tell_guests: TellGuests { dhcp: true, ra: false },
         };
         let half = Half {
             key: HalfKey { network: key.clone(), name: "to:db".into() },

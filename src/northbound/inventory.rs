@@ -11,13 +11,15 @@ use uuid::Uuid;
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, Value};
 
 use super::declared::Entry;
+use super::leases::Leases;
 use super::members::remove;
 use super::owner::{self, Id, UNIT_KEY, UnitId};
 use super::registration;
 use super::router::{cell, is_ours};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, nat, router_port, switch_port,
+    ADDRESS_SET, DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY,
+    ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, nat, router_port,
+    switch_port,
 };
 use super::units::Units;
 use super::version::tags_of;
@@ -57,6 +59,7 @@ pub struct Inventory {
     pub(super) inhabited: HashSet<Uuid>,
     /// Address_Set -> the NAT rows that it exempts destinations from.
     exempting: HashMap<Uuid, SortedSet<Uuid>>,
+    pub(super) leases: Leases,
     units: Units,
     /// Peering -> ports of others that have a name of its ports: router and switch ports share one
     /// namespace in the southbound.
@@ -82,6 +85,7 @@ impl Inventory {
                 SWITCH_PORT => self.fold_switch_port(replica, change, &mut touched),
                 ADDRESS_SET => self.fold_address_set(replica, change, &mut touched),
                 NAT => self.fold_nat(replica, change, &mut touched),
+                DHCP_OPTIONS => touched.routers.extend(self.fold_lease(replica, change)),
                 NB_GLOBAL => touched.sequence = true,
                 _ => {}
             }
@@ -117,22 +121,23 @@ impl Inventory {
         self.ports_by_name.get(name).copied()
     }
 
+    /// The switches that a router port is on.
+    pub(super) fn switches_of(&self, router_port: &str) -> impl Iterator<Item = Uuid> {
+        let ports = self.switch_ports_to.get(router_port);
+        let ports = ports.into_iter().flat_map(|ports| ports.iter());
+        ports.filter_map(|port| self.switch_of.get(port).copied())
+    }
+
     /// Whether a router port is on a switch with a localnet port.
     #[must_use]
     pub fn leads_to_localnet(&self, router_port: &str) -> bool {
-        let ports = self.switch_ports_to.get(router_port);
-        ports.into_iter().flat_map(|ports| ports.iter()).any(|port| {
-            self.switch_of.get(port).is_some_and(|switch| self.localnets.contains_key(switch))
-        })
+        self.switches_of(router_port).any(|switch| self.localnets.contains_key(&switch))
     }
 
     /// Whether a router port is on a switch with a VM's port.
     #[must_use]
     pub fn leads_to_workload(&self, router_port: &str) -> bool {
-        let ports = self.switch_ports_to.get(router_port);
-        ports.into_iter().flat_map(|ports| ports.iter()).any(|port| {
-            self.switch_of.get(port).is_some_and(|switch| self.inhabited.contains(switch))
-        })
+        self.switches_of(router_port).any(|switch| self.inhabited.contains(&switch))
     }
 
     /// The rows of ours that serve a unit.
@@ -227,6 +232,8 @@ impl Inventory {
             }
         }
         self.fold_namesake(replica, change, touched);
+        let ports = self.leases.fold_port(change.uuid, old, new);
+        touched.routers.extend(ports.into_iter().filter_map(|port| self.router_of(port)));
         self.fold_child(replica, change, touched);
     }
 

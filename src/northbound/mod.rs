@@ -6,8 +6,10 @@
 //! change costs, whatever else the northbound holds.
 
 pub mod declared;
+pub mod guest_routes;
 pub mod inventory;
 mod lasting;
+pub mod leases;
 pub mod lent;
 mod members;
 pub mod owner;
@@ -23,7 +25,7 @@ mod version;
 pub use inventory::{Inventory, Touched};
 pub use lasting::{Frozen, Lasting};
 pub use owner::{End, Family, Id, UnitId};
-pub use registration::{HalfRecord, NetworkRecord, RecordedState};
+pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
 pub use router::{
     Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind, Translation,
 };

@@ -6,6 +6,9 @@
 //! ([`declared`](super::declared)). A fresh host with the same files goes on where the last one
 //! stopped. A record that does not parse counts as none: it is written anew.
 
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,8 @@ use super::lasting::Lasting;
 pub const NETWORK_KEY: &str = "ovn-peerd-network";
 /// Before the half's name, the key of its record.
 pub const HALF_PREFIX: &str = "ovn-peerd-half:";
+/// The key of the record of what the network's guests are told.
+pub const GUESTS_KEY: &str = "ovn-peerd-guests";
 /// The version of what a registration says. A newer one is left alone (`version`).
 pub const VERSION: u32 = 1;
 
@@ -146,6 +151,28 @@ impl HalfRecord {
     }
 }
 
+/// What a network's guests are told of routes to its peers, and since when that: who has asked
+/// before, must ask again (S3.27).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestRecord {
+    /// Since when.
+    pub since: Timestamp,
+    /// By DHCP, in order.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dhcp: BTreeSet<IpNet>,
+    /// By router advertisements, in order.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ra: BTreeSet<IpNet>,
+}
+
+impl GuestRecord {
+    /// As written in `external_ids`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_text(self)
+    }
+}
+
 impl NetworkRecord {
     /// As written in `external_ids`.
     #[must_use]
@@ -163,6 +190,12 @@ pub(super) fn to_text(record: &impl Serialize) -> String {
 #[must_use]
 pub fn network_record(external_ids: &Value) -> Option<NetworkRecord> {
     serde_json::from_str(external_ids.get(NETWORK_KEY)?).ok()
+}
+
+/// The record of what the guests are told.
+#[must_use]
+pub fn guest_record(external_ids: &Value) -> Option<GuestRecord> {
+    serde_json::from_str(external_ids.get(GUESTS_KEY)?).ok()
 }
 
 /// The record of one half.

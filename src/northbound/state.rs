@@ -12,7 +12,9 @@ use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, Value};
 
 use super::inventory::{Inventory, Touched};
 use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
-use super::registration::{HalfRecord, NetworkRecord, half_record, network_record};
+use super::registration::{
+    GuestRecord, HalfRecord, NetworkRecord, guest_record, half_record, network_record,
+};
 use super::router::{GATEWAY_MTU, RouterFacts, cell};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
@@ -165,6 +167,12 @@ impl Northbound {
     #[must_use]
     pub fn network_record(&self, network: Id) -> Option<NetworkRecord> {
         network_record(self.registration(network)?)
+    }
+
+    /// What is recorded of what a network's guests are told.
+    #[must_use]
+    pub fn guest_record(&self, network: Id) -> Option<GuestRecord> {
+        guest_record(self.registration(network)?)
     }
 
     /// What is recorded of a half.

@@ -59,6 +59,11 @@ impl Inventory {
             self.touch_routers_on(replica, change.uuid, touched);
         }
         self.review_workload(replica, change.uuid, touched);
+        let name = |row: &Row| cell(row, logical_switch::NAME).clone();
+        if change.old.as_ref().is_some_and(|old| Some(name(old)) != new.map(name)) {
+            // Rows of DHCP_Options that name it serve other routers than before.
+            self.touch_routers_on(replica, change.uuid, touched);
+        }
         self.fold_unit(replica, change, |row| unit_of(LOGICAL_SWITCH, row), touched);
     }
 

@@ -79,6 +79,8 @@ tables! {
         ENABLED = 7, "enabled";
         /// Tags.
         EXTERNAL_IDS = 8, "external_ids";
+        /// What router advertisements say; none are sent without `address_mode`.
+        IPV6_RA_CONFIGS = 9, "ipv6_ra_configs";
     }
     /// Static routes.
     STATIC_ROUTE = 3, static_route, "Logical_Router_Static_Route", None, {
@@ -174,5 +176,15 @@ tables! {
         ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
         /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
         EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
+    }
+    /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
+    /// a switch port refers to is not asked: that would be a cell of every VM's port.
+    DHCP_OPTIONS = 9, dhcp_options, "DHCP_Options", None, {
+        /// The subnet.
+        CIDR = 0, "cidr";
+        /// Options by their names.
+        OPTIONS = 1, "options";
+        /// Whose row it is, as its owner tells.
+        EXTERNAL_IDS = 2, "external_ids";
     }
 }

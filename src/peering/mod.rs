@@ -28,6 +28,7 @@ pub mod request;
 pub mod resolver;
 pub mod select;
 pub mod space;
+pub mod tell;
 mod telling;
 mod terms;
 
@@ -38,3 +39,4 @@ pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 pub use pair::{end_of, key_of_end};
 pub use request::{Request, Waiting};
 pub use resolver::{Ground, Resolved, Resolver};
+pub use tell::{Lesson, Told, Untold};

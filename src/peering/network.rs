@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::declare::{
     Dispute, HalfKey, Network, NetworkKey, PeeringKey, RejectionKey, Roll, RouterRef, Said,
+    TellGuests,
 };
 use crate::northbound::{Id, Northbound, Touched};
 
@@ -127,10 +128,14 @@ impl Networks {
         }
     }
 
-    /// Whether a network's router translates what it sends to peers, unless it is told not to.
-    pub(super) fn translates(&self, key: &NetworkKey) -> bool {
+    /// Whether rows of others depend on what a network's router reaches over links: it translates
+    /// what it sends to peers, unless it is told not to, or its guests are told of routes.
+    pub(super) fn borrows(&self, key: &NetworkKey) -> bool {
         match self.nodes.get(key).and_then(Node::local) {
-            Some(Local::Ready(ready)) => !ready.router.translations.is_empty(),
+            Some(Local::Ready(ready)) => {
+                !ready.router.translations.is_empty()
+                    || ready.network.tell_guests != TellGuests::default()
+            }
             Some(Local::Fault(_)) | None => false,
         }
     }

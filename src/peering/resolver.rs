@@ -394,7 +394,7 @@ impl Resolver {
             self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
             self.unsettle(key, &old_wanted, &state, true);
             self.networks.set_linked(key, false, &mut self.pending.networks);
-            self.review_translation(key);
+            self.review_loans(key);
             self.networks.leave(key);
             let after = Place { rank: state.rank.clone(), linked: false };
             self.review_depth(key, &before, &after, false);
@@ -432,7 +432,7 @@ impl Resolver {
         self.set_wanted(key, &mut state, wanted);
         let moved = old_rank != state.rank || old_held != state.held;
         if old_claims != state.claims {
-            self.review_translation(key);
+            self.review_loans(key);
         }
         if moved || old_claims != state.claims {
             self.unsettle(key, &old_wanted, &state, moved);
@@ -449,9 +449,10 @@ impl Resolver {
         self.pending.pairs.insert(key.clone());
     }
 
-    /// The routes of a pair changed: a router that translates is told what to exempt.
-    fn review_translation(&mut self, key: &PeeringKey) {
-        let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.translates(end));
+    /// The routes of a pair changed: a router that translates is told what to exempt, guests that
+    /// are told of routes learn others.
+    fn review_loans(&mut self, key: &PeeringKey) {
+        let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.borrows(end));
         self.pending.networks.extend(ends.cloned());
     }
 

@@ -47,7 +47,8 @@ fn loans_of(network: Id, ready: &Ready, family: Family) -> impl Iterator<Item = 
     let rows = ready.router.translations.iter();
     let rows = rows.filter(move |nat| !nat.chosen && Family::of(&nat.sources) == family);
     rows.map(move |translation| Loan {
-        cell: Cell { table: NAT, row: translation.row, column: nat::EXEMPTED_EXT_IPS },
-        value: remotes_set_name(network, family),
+        cell: Cell { table: NAT, row: translation.row, column: nat::EXEMPTED_EXT_IPS, key: None },
+        ours: remotes_set_name(network, family),
+        before: None,
     })
 }

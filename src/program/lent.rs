@@ -2,21 +2,22 @@
 //! row, and put back as they were once nothing needs them.
 //!
 //! The only place where a row of somebody else's changes, and then in one column of it, which is
-//! lent only if it is empty and refers to an Address_Set of ours as long as it is lent.
-//! Every change waits, in its own transaction, for the cell to be what was read, and is recorded
+//! lent only if it is empty and refers to an Address_Set of ours as long as it is lent; or in one
+//! key of a map, where what the owner has is kept in what we write, and put back byte by byte.
+//! Every change waits, in its own transaction, for the column to be what was read, and is recorded
 //! there too. Who sets a value of his own meanwhile keeps it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use crate::northbound::guest_routes::Syntax;
 pub use crate::northbound::lent::Cell;
-use crate::northbound::lent::LENT_PREFIX;
 use crate::northbound::lent::LentRecord;
 use crate::northbound::owner::Id;
 use crate::northbound::tables::{ADDRESS_SET, NAT, address_set, nat};
 use crate::northbound::{Northbound, UnitId};
-use crate::ovsdb::{Datum, Value};
+use crate::ovsdb::Datum;
 
 use super::registration::Entries;
 
@@ -25,8 +26,11 @@ use super::registration::Entries;
 pub struct Loan {
     /// The cell.
     pub cell: Cell,
-    /// What it shall refer to: the name of an Address_Set of ours.
-    pub value: String,
+    /// What it shall hold: of a column, the name of an Address_Set of ours to refer to; of a key,
+    /// its text.
+    pub ours: String,
+    /// What its owner has there, which `ours` holds as well.
+    pub before: Option<String>,
 }
 
 /// What is written to a cell.
@@ -36,6 +40,8 @@ pub enum Written {
     Row(Uuid),
     /// A reference to an Address_Set that the same transaction inserts, by its name.
     Set(String),
+    /// The text of a key.
+    Text(String),
 }
 
 /// A cell that is not as it shall be.
@@ -49,16 +55,17 @@ pub struct LentDiff {
     pub value: Option<Written>,
 }
 
-/// Compares what a network needs with what there is: the cells to be changed, and the records.
+/// Compares what a network needs with what there is, and with what is recorded of cells that it
+/// has: the cells to be changed, and the records.
 #[must_use]
 pub fn lent_changes(
     network: Id,
     loans: Vec<Loan>,
+    mut records: BTreeMap<Cell, LentRecord>,
     northbound: &Northbound,
 ) -> (Vec<LentDiff>, Entries) {
-    let mut records = records(network, northbound);
-    let mut wanted: BTreeMap<Cell, Option<String>> =
-        loans.into_iter().map(|loan| (loan.cell, Some(loan.value))).collect();
+    let mut wanted: BTreeMap<Cell, Option<Loan>> =
+        loans.into_iter().map(|loan| (loan.cell.clone(), Some(loan))).collect();
     // An older OVN has no such column: there is nothing to lend.
     let layout = northbound.replica().layout();
     wanted.retain(|cell, _| layout.has_column(cell.table, cell.column));
@@ -67,7 +74,7 @@ pub fn lent_changes(
         wanted.entry(cell).or_default();
     }
     let (mut diffs, mut entries) = (Vec::new(), Entries::new());
-    for (cell, value) in wanted {
+    for (cell, loan) in wanted {
         let record = records.remove(&cell);
         let key = cell.record_key();
         let Some(present) = Present::read(&cell, network, northbound) else {
@@ -75,13 +82,16 @@ pub fn lent_changes(
             entries.insert(key, None);
             continue;
         };
-        let ours = present.own || record.as_ref().is_some_and(|it| present.holds(&it.ours));
-        // What its owner has put there is never replaced.
-        let free = ours || present.text.is_none();
-        let value = value.filter(|_| free);
-        entries.insert(key, value.clone().map(|ours| LentRecord { ours }.to_text()));
-        if free && present.text != value {
-            let value = value.map(|name| written(name, network, northbound));
+        let (value, record) = match cell.key {
+            Some(key) => present.key(key, loan, record.as_ref()),
+            None => present.column(loan, record.as_ref()),
+        };
+        entries.insert(key, record.map(|record| record.to_text()));
+        if present.text != value {
+            let value = value.map(|text| match cell.key {
+                Some(_) => Written::Text(text),
+                None => written(text, network, northbound),
+            });
             diffs.push(LentDiff { cell, found: present.column, value });
         }
     }
@@ -92,7 +102,8 @@ pub fn lent_changes(
 struct Present {
     /// The whole column.
     column: Datum,
-    /// What it refers to: a set of ours by its name, else the row's identity.
+    /// The text of a key. Of a column, what it refers to: a set of ours by its name, else the row's
+    /// identity.
     text: Option<String>,
     /// Whether it is ours whatever is recorded: it refers to a set of this network.
     own: bool,
@@ -102,6 +113,10 @@ impl Present {
     fn read(cell: &Cell, network: Id, northbound: &Northbound) -> Option<Self> {
         let row = northbound.replica().row(cell.table, cell.row)?;
         let value = crate::northbound::router::cell(row, cell.column);
+        if let Some(key) = cell.key {
+            let text = value.get(key).map(str::to_owned);
+            return Some(Self { column: Datum::map(value.entries()), text, own: false });
+        }
         let Some(uuid) = value.uuid() else {
             return Some(Self { column: Datum::Set(Vec::new()), text: None, own: false });
         };
@@ -111,15 +126,35 @@ impl Present {
         Some(Self { column: Datum::Set(vec![Datum::Uuid(uuid)]), text: Some(text), own })
     }
 
-    fn holds(&self, text: &str) -> bool {
-        self.text.as_deref() == Some(text)
+    /// What a column shall refer to, and what is recorded of it. What its owner has put there is
+    /// never replaced.
+    fn column(
+        &self,
+        loan: Option<Loan>,
+        record: Option<&LentRecord>,
+    ) -> (Option<String>, Option<LentRecord>) {
+        let ours = self.own || record.is_some_and(|it| self.text.as_ref() == Some(&it.ours));
+        if !ours && self.text.is_some() {
+            return (self.text.clone(), None);
+        }
+        let value = loan.map(|loan| loan.ours);
+        (value.clone(), value.map(|ours| LentRecord { ours, before: None }))
     }
-}
 
-fn records(network: Id, northbound: &Northbound) -> BTreeMap<Cell, LentRecord> {
-    let entries = northbound.registration(network).into_iter().flat_map(Value::entries);
-    let lent = entries.filter(|(key, _)| key.starts_with(LENT_PREFIX));
-    lent.filter_map(|(key, text)| Some((Cell::of_record(key)?, LentRecord::parse(text)?))).collect()
+    /// What a key shall hold, and what is recorded of it: its owner's again if nothing needs it.
+    fn key(
+        &self,
+        key: &str,
+        loan: Option<Loan>,
+        record: Option<&LentRecord>,
+    ) -> (Option<String>, Option<LentRecord>) {
+        let Some(Loan { ours, before, .. }) = loan else {
+            let found = self.text.as_deref();
+            let owners = Syntax::of_key(key).map(|syntax| syntax.owners(found, record));
+            return (owners.unwrap_or_else(|| self.text.clone()), None);
+        };
+        (Some(ours.clone()), Some(LentRecord { ours, before }))
+    }
 }
 
 /// Address_Sets of ours that serve a network, whatever their names.
@@ -132,7 +167,7 @@ fn own_sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = Uuid> 
 fn referring(network: Id, northbound: &Northbound) -> impl Iterator<Item = Cell> {
     let sets = own_sets(network, northbound);
     let rows = sets.flat_map(|set| northbound.inventory().exempting(set));
-    rows.map(|row| Cell { table: NAT, row, column: nat::EXEMPTED_EXT_IPS })
+    rows.map(|row| Cell { table: NAT, row, column: nat::EXEMPTED_EXT_IPS, key: None })
 }
 
 fn written(name: String, network: Id, northbound: &Northbound) -> Written {

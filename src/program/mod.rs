@@ -14,6 +14,7 @@ mod matches;
 mod registration;
 mod row;
 mod summary;
+mod tell;
 mod transaction;
 
 pub use diff::{RowDiff, diff};
@@ -24,4 +25,5 @@ pub use link::link_rows;
 pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
 pub use row::{DesiredRow, Parent, RouterRow};
 pub use summary::{planned_lent, planned_registration, planned_row, summarise};
+pub use tell::tell_loans;
 pub use transaction::{Transaction, drop_entries, tag_registrations};

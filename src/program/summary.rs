@@ -56,13 +56,14 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
 /// Somebody else's row of which one cell would change.
 #[must_use]
 pub fn planned_lent(diff: &LentDiff) -> PlannedRow {
-    let Cell { table, row, column } = &diff.cell;
+    let Cell { table, row, column, key } = &diff.cell;
     let value = match &diff.value {
         None => "as before".to_owned(),
-        Some(Written::Set(name)) => name.clone(),
+        Some(Written::Set(text) | Written::Text(text)) => text.clone(),
         Some(Written::Row(row)) => row.to_string(),
     };
-    let summary = format!("{} = {value}", column_name(*table, *column));
+    let key = key.map(|key| format!(":{key}")).unwrap_or_default();
+    let summary = format!("{}{key} = {value}", column_name(*table, *column));
     PlannedRow { action: PlannedAction::Update, row: view(*table, Some(*row), summary) }
 }
 

@@ -123,6 +123,8 @@ struct Assembly {
     /// Whether only the holder of the lock may do it.
     locked: bool,
     guards: BTreeSet<RouterRow>,
+    /// Columns of others that are to be as they were read.
+    read: Vec<Operation>,
     references: BTreeMap<Referrer, References>,
     operations: Vec<Operation>,
     inserted: usize,
@@ -216,15 +218,28 @@ impl Assembly {
     fn lent(&mut self, diff: LentDiff) {
         let LentDiff { cell, found, value } = diff;
         let (table, column) = (table_name(cell.table), column_name(cell.table, cell.column));
-        self.operations.push(Operation::Wait {
+        let read = Operation::Wait {
             table,
             selection: Where::Uuid(cell.row),
             columns: vec![column],
             until: Until::Equal,
             rows: vec![vec![(column, found)]],
-        });
+        };
+        // Once for a column of which several keys change, and before any of them does.
+        if self.read.last() != Some(&read) {
+            self.read.push(read);
+        }
+        if let Some(key) = cell.key {
+            let mut mutations = vec![(column, Mutator::Delete, Datum::strings([key]))];
+            if let Some(Written::Text(text)) = value {
+                mutations.push((column, Mutator::Insert, Datum::map([(key, text)])));
+            }
+            let selection = Where::Uuid(cell.row);
+            self.operations.push(Operation::Mutate { table, selection, mutations });
+            return;
+        }
         let datum = match value {
-            None => Datum::Set(Vec::new()),
+            None | Some(Written::Text(_)) => Datum::Set(Vec::new()),
             Some(Written::Row(row)) => Datum::Uuid(row),
             Some(Written::Set(name)) => match self.sets.get(&name) {
                 Some(inserted) => Datum::NamedUuid(inserted.clone()),
@@ -308,6 +323,7 @@ impl Assembly {
             until: Until::Equal,
             rows: vec![vec![(name, Datum::String(guard.name.to_string()))]],
         }));
+        operations.extend(self.read);
         operations.extend(self.operations);
         operations.extend(self.references.into_iter().map(|(referrer, references)| {
             let lost = references.lost.into_iter();

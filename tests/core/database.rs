@@ -30,7 +30,7 @@ pub struct Database {
     pub transactions: u64,
 }
 
-const MAPS: &[&str] = &["options", "external_ids"];
+const MAPS: &[&str] = &["options", "external_ids", "ipv6_ra_configs"];
 const SETS: &[&str] = &[
     "ports",
     "static_routes",

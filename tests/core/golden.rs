@@ -3,6 +3,7 @@
 //! declares, which has been here before; a folder `then` the files as they are afterwards, or what
 //! others have added to the northbound by then.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,9 @@ use std::path::{Path, PathBuf};
 use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::engine::Engine;
 use ovn_peerd::northbound::tables::{
-    LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
-    logical_router, logical_switch, nat, router_policy, router_port, static_route, switch_port,
+    DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
+    SWITCH_PORT, dhcp_options, logical_router, logical_switch, nat, router_policy, router_port,
+    static_route, switch_port,
 };
 use ovn_peerd::ovsdb::{Atom, Row, TableId, Value};
 use serde::Deserialize;
@@ -28,6 +30,18 @@ pub struct Northbound {
     router: Vec<Router>,
     #[serde(default)]
     switch: Vec<Switch>,
+    #[serde(default)]
+    dhcp: Vec<Dhcp>,
+}
+
+/// A row of DHCP_Options.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dhcp {
+    cidr: String,
+    options: BTreeMap<String, String>,
+    #[serde(default)]
+    external_ids: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +90,10 @@ struct Port {
     route_table: Option<String>,
     #[serde(default)]
     peer: Option<String>,
+    #[serde(default)]
+    external_ids: BTreeMap<String, String>,
+    #[serde(default)]
+    ipv6_ra_configs: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -115,12 +133,21 @@ fn pair(key: &str, value: &str) -> Value {
     Value::map(vec![(key.into(), value.into())])
 }
 
+fn map(entries: &BTreeMap<String, String>) -> Value {
+    Value::map(entries.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect())
+}
+
 pub fn populate(world: &mut World, northbound: &Northbound) {
     let database = &mut world.database;
     // Several routers of one name may be new; what is added later is added to those that are there.
     let there = database.rows.clone();
     for switch in &northbound.switch {
         add_switch(database, switch);
+    }
+    for dhcp in &northbound.dhcp {
+        let row = database.insert(DHCP_OPTIONS, &[(dhcp_options::CIDR, dhcp.cidr.as_str().into())]);
+        database.set(DHCP_OPTIONS, row, dhcp_options::OPTIONS, map(&dhcp.options));
+        database.set(DHCP_OPTIONS, row, dhcp_options::EXTERNAL_IDS, map(&dhcp.external_ids));
     }
     for router in &northbound.router {
         let uuid = router_named(database, &there, &router.name);
@@ -131,6 +158,9 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
             let child =
                 database.insert(ROUTER_PORT, &[(router_port::NAME, port.name.as_str().into())]);
             database.set(ROUTER_PORT, child, router_port::NETWORKS, strings(&port.networks));
+            database.set(ROUTER_PORT, child, router_port::EXTERNAL_IDS, map(&port.external_ids));
+            let configs = map(&port.ipv6_ra_configs);
+            database.set(ROUTER_PORT, child, router_port::IPV6_RA_CONFIGS, configs);
             if port.gateway {
                 let chassis = Value::Atom("gateway".into());
                 database.set(ROUTER_PORT, child, router_port::GATEWAY_CHASSIS, chassis);

@@ -13,10 +13,13 @@
     reason = "a test fails where it is wrong, and is nobody's library"
 )]
 
+mod by_hand;
 mod database;
 mod depth;
+mod fit;
 mod fleet;
 mod golden;
+mod guests;
 mod hosts;
 mod house;
 mod lifecycle;

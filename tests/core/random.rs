@@ -36,6 +36,10 @@ pub enum Action {
     Link(usize, usize, bool),
     /// Somebody has a port with a name of ours.
     Namesake(usize, usize),
+    Tell(usize),
+    Lease(usize, usize),
+    Options(usize),
+    Advertise(usize),
     Delete(usize),
     Alter(usize),
     Break(usize),
@@ -68,6 +72,10 @@ pub fn action() -> impl Strategy<Value = Action> {
         2 => (router.clone(), router, any::<bool>()).prop_map(|(a, b, s)| Action::Link(a, b, s)),
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Namesake(a, b)),
         1 => any::<usize>().prop_map(Action::Rewrite),
+        2 => network.clone().prop_map(Action::Tell),
+        2 => (0..PREFIXES.len(), any::<usize>()).prop_map(|(s, choice)| Action::Lease(s, choice)),
+        2 => any::<usize>().prop_map(Action::Options),
+        2 => any::<usize>().prop_map(Action::Advertise),
         2 => any::<usize>().prop_map(Action::Delete),
         2 => any::<usize>().prop_map(Action::Alter),
         1 => network.clone().prop_map(Action::Break),
@@ -200,6 +208,16 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Link(one, other, over_switch) => world.toggle_link(*one, *other, *over_switch),
         Action::Namesake(one, other) => world.toggle_namesake(*one, *other),
         Action::Rewrite(choice) => world.rewrite_nat(*choice),
+        Action::Tell(network) => {
+            if !world.tells.remove(network) {
+                world.tells.insert(*network);
+            }
+            let file = world.network_file(*network);
+            world.read(file);
+        }
+        Action::Lease(subnet, choice) => world.toggle_lease(*subnet, *choice),
+        Action::Options(choice) => world.rewrite_options(*choice),
+        Action::Advertise(choice) => world.rewrite_advertisements(*choice),
         Action::Port(..)
         | Action::Route(..)
         | Action::GuestRoute(..)
@@ -289,6 +307,7 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
     assert_eq!(routes(world), by_router, "routes differ from the model's: {step}");
 
     check_nats(world, &by_router, step);
+    crate::guests::check(world, &routed, step);
     for view in world.engine.list() {
         let told = view.reason.is_some() && view.explanation.is_some() && view.next_step.is_some();
         assert!(view.state == State::Active || told, "no reason told: {view:#?}");

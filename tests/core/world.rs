@@ -12,9 +12,8 @@ use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::engine::{Engine, Event};
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, logical_switch, nat, nb_global,
-    router_policy, router_port, static_route, switch_port,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_PORT, address_set,
+    logical_router, logical_switch, nb_global, router_port,
 };
 use ovn_peerd::northbound::tags_of;
 use ovn_peerd::now::Now;
@@ -22,6 +21,7 @@ use ovn_peerd::ovsdb::{self, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
+use crate::guests::Leases;
 use crate::meddling::Meddling;
 use crate::terms::Terms;
 
@@ -74,6 +74,10 @@ pub struct World {
     pub settings: Settings,
     /// The wall clock, which may jump.
     pub seconds: i64,
+    /// Networks whose guests are told of routes.
+    pub tells: BTreeSet<usize>,
+    /// Rows of DHCP_Options, and what others have in maps of which keys may be lent.
+    pub leases: Leases,
     /// The other clock, which does not.
     pub steps: u64,
     /// Errors of the database that are no fault of the engine's.
@@ -118,6 +122,8 @@ impl World {
             halves: BTreeMap::new(),
             broken: BTreeSet::new(),
             seconds: 0,
+            tells: BTreeSet::new(),
+            leases: Leases::default(),
             expected_errors: Vec::new(),
             meddling: Meddling::default(),
             refuse_tagging_of: None,
@@ -264,8 +270,9 @@ impl World {
                     .flatten()
                     .map(|at| PREFIXES[*at])
                     .collect();
+                let tells = if self.tells.contains(&network) { &["dhcp", "ra"][..] } else { &[] };
                 format!(
-                    "[[network]]\nproject = \"p{network}\"\nname = \"n\"\nrouter = \"r{router}\"\nmay_export = {bounds:?}\n"
+                    "[[network]]\nproject = \"p{network}\"\nname = \"n\"\nrouter = \"r{router}\"\nmay_export = {bounds:?}\ntell_guests = {tells:?}\n"
                 )
             }
             None => "# nothing\n".to_owned(),
@@ -363,93 +370,6 @@ impl World {
         self.routers.get_mut(&index).unwrap().ports.insert(subnet, port);
     }
 
-    pub fn toggle_route(&mut self, index: usize, subnet: usize) {
-        let uuid = self.routers[&index].uuid;
-        if let Some(route) = self.routers.get_mut(&index).unwrap().routes.remove(&subnet) {
-            self.database.refer(uuid, logical_router::STATIC_ROUTES, route, false);
-            self.database.collect();
-            return;
-        }
-        let cells = [
-            (static_route::IP_PREFIX, PREFIXES[subnet].into()),
-            (static_route::NEXTHOP, "192.0.2.1".into()),
-        ];
-        let route = self.database.insert(STATIC_ROUTE, &cells);
-        self.database.refer(uuid, logical_router::STATIC_ROUTES, route, true);
-        self.routers.get_mut(&index).unwrap().routes.insert(subnet, route);
-    }
-
-    /// Somebody routes a prefix to a guest on the first subnet of that family, or not any more.
-    pub fn toggle_guest_route(&mut self, index: usize, subnet: usize) {
-        let uuid = self.routers[&index].uuid;
-        if let Some((route, _)) = self.routers.get_mut(&index).unwrap().guests.remove(&subnet) {
-            self.database.refer(uuid, logical_router::STATIC_ROUTES, route, false);
-            self.database.collect();
-            return;
-        }
-        let is_v4 = |net: IpNet| matches!(net, IpNet::V4(_));
-        let ports = self.routers[&index].ports.keys().map(|port| prefix(*port));
-        let Some(net) = ports.into_iter().find(|net| is_v4(*net) == is_v4(prefix(subnet))) else {
-            return;
-        };
-        let nexthop = net.hosts().nth(9).unwrap();
-        let cells = [
-            (static_route::IP_PREFIX, PREFIXES[subnet].into()),
-            (static_route::NEXTHOP, nexthop.to_string().as_str().into()),
-        ];
-        let route = self.database.insert(STATIC_ROUTE, &cells);
-        self.database.refer(uuid, logical_router::STATIC_ROUTES, route, true);
-        self.routers.get_mut(&index).unwrap().guests.insert(subnet, (route, nexthop));
-    }
-
-    /// A router becomes a gateway router, moves to another chassis, or is distributed again.
-    pub fn pin_router(&mut self, index: usize, chassis: Option<&str>) {
-        let options = chassis.map(|name| ("chassis".into(), name.into()));
-        let options = Value::map(options.into_iter().collect());
-        let uuid = self.routers[&index].uuid;
-        self.database.set(LOGICAL_ROUTER, uuid, logical_router::OPTIONS, options);
-    }
-
-    pub fn is_gateway(&self, index: usize) -> bool {
-        let uuid = self.routers[&index].uuid;
-        let options = self.database.cell(LOGICAL_ROUTER, uuid, logical_router::OPTIONS);
-        options.get("chassis").is_some()
-    }
-
-    pub fn toggle_nat(&mut self, index: usize, subnet: usize) {
-        let uuid = self.routers[&index].uuid;
-        if let Some(row) = self.routers.get_mut(&index).unwrap().nats.remove(&subnet) {
-            self.database.refer(uuid, logical_router::NAT, row, false);
-            self.database.collect();
-            return;
-        }
-        let cells = [
-            (nat::TYPE, ["snat", "dnat_and_snat"][subnet % 2].into()),
-            (nat::LOGICAL_IP, PREFIXES[subnet].into()),
-            (nat::EXTERNAL_IP, "192.0.2.7".into()),
-        ];
-        let row = self.database.insert(NAT, &cells);
-        self.database.refer(uuid, logical_router::NAT, row, true);
-        self.routers.get_mut(&index).unwrap().nats.insert(subnet, row);
-    }
-
-    /// The owner of some NAT row rewrites it: nothing is exempted, what he likes, or nothing else is translated.
-    pub fn rewrite_nat(&mut self, choice: usize) {
-        let rows: Vec<Uuid> =
-            self.routers.values().flat_map(|router| router.nats.values()).copied().collect();
-        let Some(row) = rows.get(choice % rows.len().max(1)).copied() else { return };
-        let column = [nat::EXEMPTED_EXT_IPS, nat::ALLOWED_EXT_IPS][choice % 5 / 4];
-        let value = if choice.is_multiple_of(3) {
-            let name = format!("theirs{choice}");
-            let set =
-                self.database.insert(ADDRESS_SET, &[(address_set::NAME, name.as_str().into())]);
-            Value::Atom(set.into())
-        } else {
-            Value::empty()
-        };
-        self.database.set(NAT, row, column, value);
-    }
-
     /// Rows of ours, in a fixed order.
     pub fn own_rows(&self) -> Vec<(TableId, Uuid)> {
         self.database.rows.keys().copied().filter(|key| self.is_own(*key)).collect()
@@ -460,45 +380,12 @@ impl World {
             .is_some_and(|column| self.database.cell(table, uuid, column).get(OWNER_KEY).is_some())
     }
 
-    /// Somebody deletes a row of ours.
-    pub fn delete_own(&mut self, choice: usize) {
-        let rows = self.own_rows();
-        let Some(key) = rows.get(choice % rows.len().max(1)) else { return };
-        self.database.rows.remove(key);
-        // With whatever refers to it: the database would have refused else.
-        for row in self.database.rows.values_mut() {
-            for cell in row.iter_mut().filter(|cell| cell.uuids().any(|uuid| uuid == key.1)) {
-                *cell = Value::set(
-                    cell.uuids().filter(|uuid| *uuid != key.1).map(Into::into).collect(),
-                );
-            }
-        }
-        self.database.collect();
-    }
-
-    /// Somebody alters a row of ours.
-    pub fn alter_own(&mut self, choice: usize) {
-        let rows = self.own_rows();
-        let Some((table, uuid)) = rows.get(choice % rows.len().max(1)).copied() else { return };
-        let column = match table {
-            ROUTER_PORT => [router_port::MAC, router_port::PEER][choice % 2],
-            STATIC_ROUTE => [static_route::NEXTHOP, static_route::OUTPUT_PORT][choice % 2],
-            ROUTER_POLICY => [router_policy::MATCH, router_policy::ACTION][choice % 2],
-            ADDRESS_SET => address_set::ADDRESSES,
-            LOGICAL_SWITCH => logical_switch::NAME,
-            SWITCH_PORT => {
-                [switch_port::TYPE, switch_port::ADDRESSES, switch_port::ENABLED][choice % 3]
-            }
-            _ => return,
-        };
-        self.database.set(table, uuid, column, Value::Atom("altered".into()));
-    }
-
     /// Rows of others: what must never change by our doing, but for references to what is ours.
     pub fn foreign(&self) -> Rows {
         let own: BTreeSet<Uuid> = self.own_rows().into_iter().map(|(_, uuid)| uuid).collect();
         let mut rows = self.database.rows.clone();
         rows.retain(|(table, uuid), _| *table != NB_GLOBAL && !own.contains(uuid));
+        self.leases.without_lent(&mut rows);
         for cell in rows.values_mut().flat_map(|row| row.iter_mut()) {
             if cell.uuids().next().is_some() {
                 let kept = cell.uuids().filter(|uuid| !own.contains(uuid));

@@ -76,6 +76,10 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     run("ovn-sbctl", [&*database, "init"]);
     run("ovn-sbctl", [&*database].into_iter().chain(words));
     transact(&remote, &[json!({"op": "insert", "table": "RBAC_Role", "row": {"name": "peering"}})]);
+    let lease = ["create", "DHCP_Options", "cidr=10.1.0.0/24", "options:lease_time=\"60\""];
+    let lease = crate::server::nbctl(&remote, &lease).trim().to_owned();
+    let sends = ["set", "Logical_Router_Port", "r1-in", "ipv6_ra_configs:address_mode=slaac"];
+    crate::server::nbctl(&remote, &sends);
     let before = foreign(&Dump::read(&remote));
     let settings = format!(
         "remotes = [\"ssl:127.0.0.1:6641\"]\nca_cert = {:?}\ncertificate = {:?}\nprivate_key = {:?}\n",
@@ -84,6 +88,8 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
         pki.path("0-client.key")
     );
     let mut ground = Ground::start(scope.dir(), &settings, Some(netns.name()), &[(0, 1), (1, 2)]);
+    let tells = "[[network]]\nproject = \"p1\"\nname = \"n\"\nrouter = \"r1\"\ntell_guests = [\"dhcp\", \"ra\"]\n";
+    ground.daemon.write("networks.d/p1-n.toml", tells);
     let explanation = refused(&ground);
     for word in ["client0", "peering", "RBAC_Permission"] {
         assert!(explanation.contains(word), "{explanation}");
@@ -93,7 +99,7 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
 
     let grants = grants();
-    assert_eq!(grants.len(), 9, "{grants:?}");
+    assert_eq!(grants.len(), 10, "{grants:?}");
     let mut operations: Vec<Value> = Vec::new();
     let mut permissions: Vec<Value> = Vec::new();
     for (index, (table, insert_delete, columns)) in grants.iter().enumerate() {
@@ -114,6 +120,13 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     server.appctl(&["ovsdb-server/reconnect"]);
     let took = ground.converge(&remote, "the grant");
     println!("{explanation}\nwritten {took:?} after the grant");
+    let told = |table: &str, row: &str, column: &str| {
+        crate::server::nbctl(&remote, &["get", table, row, column])
+    };
+    let told_by_dhcp = told("DHCP_Options", &lease, "options");
+    assert!(told_by_dhcp.contains("10.2.0.0/24,10.1.0.1"), "{told_by_dhcp}");
+    let told_by_ra = told("Logical_Router_Port", "r1-in", "ipv6_ra_configs");
+    assert!(told_by_ra.contains("MEDIUM-fd02::/64"), "{told_by_ra}");
     // Whatever else it does is granted as well: more and fewer peerings, repairs, and the end of it all.
     ground.toggle((0, 1));
     ground.toggle((2, 3));

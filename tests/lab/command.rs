@@ -26,6 +26,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
+    ("udhcpc", "udhcpc"),
+    ("rdisc6", "ndisc6"),
 ];
 
 /// Fails the test, saying what to do, unless it can build a lab here: a test that cannot run must not look green.

@@ -30,6 +30,7 @@ mod gateway;
 mod guests;
 mod hosts;
 mod isolation;
+mod learn;
 mod lifecycle;
 mod manual;
 mod mtu;

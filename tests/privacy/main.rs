@@ -21,8 +21,12 @@
     reason = "the world and the lab are shared with other test crates, each of which uses its part"
 )]
 
+#[path = "../core/by_hand.rs"]
+mod by_hand;
 #[path = "../core/database.rs"]
 mod database;
+#[path = "../core/guests.rs"]
+mod guests;
 #[path = "../lab/mod.rs"]
 mod lab;
 #[path = "../core/meddling.rs"]

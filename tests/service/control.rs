@@ -39,6 +39,7 @@ fn half(project: &str, name: &str, state: State) -> HalfView {
         hosts: vec!["hv1".into()],
         exported: 2,
         imported: 1,
+        guests_since: None,
     }
 }
 
@@ -65,6 +66,7 @@ fn detail(half: HalfView) -> HalfDetail {
         filtered: Vec::new(),
         routes: "automatic".into(),
         manual_routes: Vec::new(),
+        guests: None,
         address_sets: Vec::new(),
         rows: Vec::new(),
     }

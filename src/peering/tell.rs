@@ -1,0 +1,296 @@
+//! What a network's guests are told of the routes to its peers: by which rows, and which fit there.
+//!
+//! Guests are told what their subnet's route table routes over links, as few prefixes as say the
+//! same. Where not all of it fits, nothing is added: what they were told already and is still true
+//! stays, so that no new peering takes a standing one's routes away. Owners' own routes come first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::northbound::guest_routes::{
+    CLASSLESS, Entry, MS_CLASSLESS, PREFERENCE, ROUTE_INFO, Syntax,
+};
+use crate::northbound::leases::{Lease, PORT_KEY};
+use crate::northbound::lent::{Cell, LentRecord};
+use crate::northbound::tables::{DHCP_OPTIONS, ROUTER_PORT, dhcp_options, router_port};
+use crate::northbound::{Connected, Northbound};
+
+use super::local::Ready;
+use super::outcome::LinkEnd;
+use super::select::Cover;
+
+/// What a DHCP option holds, in bytes: its length is one of them (RFC 2132 section 2). OVN does not
+/// check: with more, guests get no lease at all.
+const OPTION_ROOM: usize = 255;
+/// As much of it is told once more in option 249: with the usual others both fit into the 312 bytes
+/// of options that every client takes (RFC 2131 section 2). Windows knows 121 since Vista.
+const MS_ROOM: usize = 120;
+/// What the routes of a router advertisement may take, in bytes: with the rest it fits into 1280,
+/// which any IPv6 link carries; it may not be fragmented (RFC 6980).
+const ADVERTISEMENT_ROOM: usize = 960;
+
+/// What a network's guests are told, and of what they are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What is to stand where.
+    pub lessons: Vec<Lesson>,
+    /// Prefixes that they are told of by DHCP.
+    pub dhcp: BTreeSet<IpNet>,
+    /// Prefixes that they are told of by router advertisements.
+    pub ra: BTreeSet<IpNet>,
+    /// What they are not told of, and why.
+    pub untold: Vec<Untold>,
+}
+
+/// A cell that guests are told by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    /// The cell: one key of a map.
+    pub cell: Cell,
+    /// How it writes routes.
+    pub syntax: Syntax,
+    /// What its owner has there.
+    pub before: Option<String>,
+    /// What is added to that.
+    pub routes: Vec<Entry>,
+}
+
+/// Why guests are not told of all routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// In a sentence.
+    pub text: String,
+    /// Whether it is about rows that are the operator's.
+    pub of_operator: bool,
+}
+
+/// The fewest prefixes that have exactly these addresses, in order.
+#[must_use]
+pub fn aggregate(prefixes: &[IpNet]) -> Vec<IpNet> {
+    let mut fewest = IpNet::aggregate(&prefixes.to_vec());
+    fewest.sort_unstable();
+    fewest
+}
+
+/// What the guests behind a router are told, who is linked by these, its own end first.
+#[must_use]
+pub fn tell(
+    ready: &Ready,
+    links: &[[&LinkEnd; 2]],
+    records: &BTreeMap<Cell, LentRecord>,
+    northbound: &Northbound,
+) -> Told {
+    let routes = routes_by_table(links);
+    let none: &[IpNet] = &[];
+    let means = ready.network.tell_guests;
+    let mut teller = Teller { records, northbound, told: Told::default() };
+    let mut ports = BTreeSet::new();
+    for own in &ready.router.inward {
+        let table = ready.router.table_of_subnet(&own.prefix).unwrap_or_default();
+        let routes = routes.get(&table).map_or(none, Vec::as_slice);
+        match own.prefix {
+            IpNet::V4(subnet) if means.dhcp => teller.by_dhcp(own, subnet, routes),
+            IpNet::V6(_) if means.ra && ports.insert(&own.port) => teller.by_ra(own, routes),
+            IpNet::V4(_) | IpNet::V6(_) => {}
+        }
+    }
+    teller.told
+}
+
+/// What each route table routes over links, as few prefixes as say the same.
+fn routes_by_table(links: &[[&LinkEnd; 2]]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
+    let mut routes: BTreeMap<Arc<str>, Vec<IpNet>> = BTreeMap::new();
+    for [local, remote] in links {
+        match &local.routes {
+            Some(placed) => {
+                for (table, prefix) in placed {
+                    routes.entry(Arc::clone(table)).or_default().push(*prefix);
+                }
+            }
+            None => {
+                for table in local.tables.iter() {
+                    routes.entry(Arc::clone(table)).or_default().extend(&remote.prefixes);
+                }
+            }
+        }
+    }
+    routes.into_iter().map(|(table, prefixes)| (table, aggregate(&prefixes))).collect()
+}
+
+struct Teller<'a> {
+    records: &'a BTreeMap<Cell, LentRecord>,
+    northbound: &'a Northbound,
+    told: Told,
+}
+
+impl Teller<'_> {
+    fn by_dhcp(&mut self, own: &Connected, subnet: Ipv4Net, routes: &[IpNet]) {
+        let IpAddr::V4(address) = own.address else { return };
+        let wanted = wanted(routes, |prefix| matches!(prefix, IpNet::V4(_)), &address.to_string());
+        let (inventory, replica) = (self.northbound.inventory(), self.northbound.replica());
+        let leases = inventory.leases(replica, &own.port, subnet, address);
+        if leases.is_empty() && !wanted.is_empty() {
+            self.untold_to_operator(format!(
+                "guests of {subnet} are told of no routes by DHCP: no row of DHCP_Options with this cidr is \
+                 known to be theirs alone, with an address as `router`; if there is one, name its router port \
+                 there: external_ids:{PORT_KEY}={}",
+                own.port
+            ));
+        }
+        for lease in leases {
+            let cell = |key| Cell {
+                table: DHCP_OPTIONS,
+                row: lease.row,
+                column: dhcp_options::OPTIONS,
+                key: Some(key),
+            };
+            let default = default_of(&lease);
+            let full = self.lesson(cell(CLASSLESS), &wanted, default.as_ref(), OPTION_ROOM);
+            if let Some(bytes) = full {
+                self.untold(format!(
+                    "dhcp-options-full: guests of {subnet} are not told of all routes: these take {bytes} bytes \
+                     of DHCP option 121, which holds {OPTION_ROOM}; what they are told already stays. Let `export` \
+                     or `import` pass fewer and shorter prefixes"
+                ));
+                continue;
+            }
+            // Who has routes of his own in 121 alone would be told less by a 249 of ours alone.
+            if self.owners(&cell(CLASSLESS)).is_none() || self.owners(&cell(MS_CLASSLESS)).is_some()
+            {
+                self.lesson(cell(MS_CLASSLESS), &wanted, default.as_ref(), MS_ROOM);
+            }
+        }
+    }
+
+    fn by_ra(&mut self, own: &Connected, routes: &[IpNet]) {
+        let wanted = wanted(routes, |prefix| matches!(prefix, IpNet::V6(_)), PREFERENCE);
+        let (inventory, replica) = (self.northbound.inventory(), self.northbound.replica());
+        let Some(row) = inventory.advertiser(replica, &own.port) else {
+            if !wanted.is_empty() {
+                self.untold_to_operator(format!(
+                    "guests of {} are told of no routes by router advertisements: {} sends none, as it has no \
+                     ipv6_ra_configs:address_mode",
+                    own.prefix, own.port
+                ));
+            }
+            return;
+        };
+        let (column, key) = (router_port::IPV6_RA_CONFIGS, Some(ROUTE_INFO));
+        let cell = Cell { table: ROUTER_PORT, row, column, key };
+        if let Some(bytes) = self.lesson(cell, &wanted, None, ADVERTISEMENT_ROOM) {
+            self.untold(format!(
+                "router-advertisement-full: guests of {} are not told of all routes: these take {bytes} bytes of a \
+                 router advertisement, which has room for {ADVERTISEMENT_ROOM}; what they are told already stays. \
+                 Let `export` or `import` pass fewer prefixes",
+                own.prefix
+            ));
+        }
+    }
+
+    /// What its owner has in a cell.
+    fn owners(&self, cell: &Cell) -> Option<String> {
+        let syntax = cell.key.and_then(Syntax::of_key)?;
+        syntax.owners(self.northbound.text_of(cell), self.records.get(cell))
+    }
+
+    /// What is to stand in a cell, if anything; returns how many bytes it would take, if too many.
+    fn lesson(
+        &mut self,
+        cell: Cell,
+        wanted: &[Entry],
+        default: Option<&Entry>,
+        room: usize,
+    ) -> Option<usize> {
+        let syntax = cell.key.and_then(Syntax::of_key)?;
+        let record = self.records.get(&cell);
+        let before = self.owners(&cell);
+        let Some(theirs) = syntax.entries(before.as_deref().unwrap_or_default()) else {
+            if !wanted.is_empty() {
+                self.untold_to_operator(format!("{cell} cannot be read, and is left alone"));
+            }
+            return None;
+        };
+        // Who has routes there has said which is the default.
+        let default = default.filter(|_| theirs.is_empty());
+        let standing = record.and_then(|record| syntax.entries(&record.ours)).unwrap_or_default();
+        let fitting = fit(wanted, default, &theirs, &standing, room);
+        let (routes, full) = match fitting {
+            Fitting::All(routes) => (routes, None),
+            Fitting::Standing(routes, bytes) => (routes, Some(bytes)),
+        };
+        if routes.is_empty() {
+            return full;
+        }
+        let told = routes.iter().filter(|entry| !entry.is_default()).map(|entry| entry.prefix);
+        match syntax {
+            Syntax::Classless => self.told.dhcp.extend(told),
+            Syntax::RouteInfo => self.told.ra.extend(told),
+        }
+        self.told.lessons.push(Lesson { cell, syntax, before, routes });
+        full
+    }
+
+    fn untold(&mut self, text: String) {
+        self.told.untold.push(Untold { text, of_operator: false });
+    }
+
+    fn untold_to_operator(&mut self, text: String) {
+        self.told.untold.push(Untold { text, of_operator: true });
+    }
+}
+
+/// What guests are to be told: of these routes, by this.
+fn wanted(routes: &[IpNet], family: impl Fn(&IpNet) -> bool, by: &str) -> Vec<Entry> {
+    routes.iter().filter(|prefix| family(prefix)).map(|prefix| Entry::new(*prefix, by)).collect()
+}
+
+/// Clients that are told of classless routes pass over the default gateway (RFC 3442): it is
+/// told among them.
+fn default_of(lease: &Lease) -> Option<Entry> {
+    Some(Entry::new(Ipv4Net::default().into(), lease.gateway?.to_string()))
+}
+
+/// What fits beside an owner's routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fitting {
+    /// All that is wanted.
+    All(Vec<Entry>),
+    /// Not all: what of it stands already, and how many bytes all would take.
+    Standing(Vec<Entry>, usize),
+}
+
+/// What of the wanted routes, with a default route behind them, fits into so many bytes beside the
+/// owner's; to a prefix that he routes, his leads. `standing` is what is there, of whomever.
+#[must_use]
+pub fn fit(
+    wanted: &[Entry],
+    default: Option<&Entry>,
+    theirs: &[Entry],
+    standing: &[Entry],
+    room: usize,
+) -> Fitting {
+    let own = |entry: &&Entry| !theirs.iter().any(|it| it.prefix == entry.prefix);
+    let with_default = |mut routes: Vec<Entry>| {
+        if !routes.is_empty() {
+            routes.extend(default.cloned());
+        }
+        routes
+    };
+    let bytes = |routes: &[Entry]| -> usize { theirs.iter().chain(routes).map(Entry::bytes).sum() };
+    let all = with_default(wanted.iter().filter(own).cloned().collect());
+    if all.is_empty() || bytes(&all) <= room {
+        return Fitting::All(all);
+    }
+    let needs = bytes(&all);
+    let prefixes: Vec<IpNet> = wanted.iter().map(|entry| entry.prefix).collect();
+    let cover = Cover::of(&prefixes);
+    let by = wanted.first().map(|entry| &entry.by);
+    let still = |entry: &&Entry| {
+        !entry.is_default() && Some(&entry.by) == by && cover.contains(&entry.prefix)
+    };
+    let kept = with_default(standing.iter().filter(own).filter(still).cloned().collect());
+    Fitting::Standing(if bytes(&kept) <= room { kept } else { Vec::new() }, needs)
+}
