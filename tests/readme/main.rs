@@ -105,7 +105,8 @@ fn every_command_runs() {
 /// Reads the words of `as_str` from their one source, so that no word is forgotten here.
 #[test]
 fn every_state_and_reason_is_explained_and_no_other() {
-    let view = fs::read_to_string("src/view.rs").unwrap();
+    let views = ["src/view.rs", "src/view/reason.rs"];
+    let view = views.map(|path| fs::read_to_string(path).unwrap()).concat();
     let words = |line: &str| {
         let word = line.trim().strip_prefix("Self::")?.split_once(" => \"")?.1;
         Some(word.split('"').next()?.to_owned())
