@@ -26,8 +26,6 @@ const TOOLS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
-    ("udhcpc", "udhcpc"),
-    ("rdisc6", "ndisc6"),
 ];
 
 /// Fails the test, saying what to do, unless it can build a lab here: a test that cannot run must not look green.
@@ -37,9 +35,15 @@ pub fn require_root_and_tools() {
         nix::unistd::geteuid().is_root(),
         "the lab makes network namespaces and so needs root: run `sudo -E cargo test` or `sudo tests/run`"
     );
+    require_programs(TOOLS);
+}
+
+/// The same for programs that some tests need besides, with the packages that bring them.
+#[track_caller]
+pub fn require_programs(programs: &[(&str, &str)]) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let absent = |program: &str| !std::env::split_paths(&path).any(|d| d.join(program).is_file());
-    let mut packages: Vec<_> = TOOLS.iter().filter(|t| absent(t.0)).map(|t| t.1).collect();
+    let mut packages: Vec<_> = programs.iter().filter(|t| absent(t.0)).map(|t| t.1).collect();
     packages.sort_unstable();
     packages.dedup();
     assert!(

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::filters::show;
 use crate::lab::Lab;
-use crate::lab::command::poll;
+use crate::lab::command::{poll, require_programs};
 use crate::lab::host::Host;
 use crate::owned::foreign;
-use crate::tenants::{Tenants, flaws};
+use crate::tenants::{Tenants, flaws, status};
 
 /// How long the daemon may take to write, or to put right, one thing.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -83,6 +83,7 @@ impl<'a> Client<'a> {
     #[track_caller]
     fn new(lab: &Lab, host: &'a Host, row: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
+        require_programs(&[("udhcpc", "udhcpc")]);
         lab.nbctl(&["lsp-set-dhcpv4-options", &host.name, row]);
         host.run(&["ip", "-4", "address", "flush", "dev", "eth0"]);
         let script = lab.dir().join("udhcpc.sh");
@@ -195,6 +196,7 @@ fn s3_25_s3_27_a_guest_learns_routes_by_dhcp() {
 /// S3.25: likewise by router advertisements.
 #[test]
 fn s3_25_a_guest_learns_routes_by_router_advertisements() {
+    require_programs(&[("rdisc6", "ndisc6")]);
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -343,6 +345,8 @@ fn s3_26_the_rows_stay_their_owners() {
     for row in &strangers {
         assert_eq!(option(&lab, row, CLASSLESS), None);
     }
+    let decided = || status(&tenants.daemon)["counters"]["peerings_resolved"].clone();
+    let before_all = decided();
     // An owner writes the row anew, as he knows it; with routes of his own; and edits what is there.
     lab.nbctl(&["remove", "DHCP_Options", &lxd, "options", CLASSLESS]);
     wait_option(&lab, &lxd, CLASSLESS, Some(ours));
@@ -363,6 +367,7 @@ fn s3_26_the_rows_stay_their_owners() {
     assert_eq!(option(&lab, &neutron, CLASSLESS).as_deref(), Some("garbage"));
     set(&neutron, metadata);
     wait_option(&lab, &neutron, CLASSLESS, Some(&merged));
+    assert_eq!(decided(), before_all, "no peering is decided anew for a row of DHCP_Options");
     // Our records are deleted, and are there again.
     let set = lab.dump();
     let is_registration = |row: &crate::lab::northbound::Row| {
