@@ -8,12 +8,15 @@ use std::time::Duration;
 use crate::filters::show;
 use crate::lab::Lab;
 use crate::lab::command::{poll, require_programs};
+use crate::lab::daemon::Daemon;
 use crate::lab::host::Host;
 use crate::owned::foreign;
-use crate::tenants::{Tenants, flaws, status};
+use crate::tenants::{Tenants, flaws, half, status, wait_all_active};
 
 /// How long the daemon may take to write, or to put right, one thing.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// How long another host may take to go on, on a busy machine.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(20);
 /// What a DHCP server says besides; the default gateway is another than the router of the network.
 const OPTIONS: &str =
     "server_id=10.1.0.1 server_mac=0a:00:00:0d:0c:01 lease_time=3600 router=10.1.0.254 mtu=1400";
@@ -397,4 +400,41 @@ fn s3_26_the_rows_stay_their_owners() {
         let differ = differences.iter().any(|line| rows.iter().any(|table| line.contains(table)));
         if differ { Err(format!("{differences:?}")) } else { Ok(()) }
     });
+}
+
+/// S3.26, S3.27: what one host has lent another gives back, and since when guests must renew is the same on both.
+#[test]
+fn s3_26_s3_27_what_is_lent_outlives_the_host_that_lent_it() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    let own = "{172.16.0.0/12,10.1.0.9}";
+    let row = dhcp_row(&lab, &[&format!("options:classless_static_route=\"{own}\"")]);
+    let merged = "{172.16.0.0/12,10.1.0.9, 10.2.0.0/24,10.1.0.1}";
+    // The first host writes; what it writes the second one has declared.
+    let other = Daemon::prepare(&lab, "hv2", "");
+    tenants.daemon.remove("networks.d/blue-web.toml");
+    let bound = "[[network]]\nproject = \"blue\"\nname = \"web\"\nrouter = \"a\"\ntell_guests = [\"dhcp\"]\n";
+    other.write("networks.d/blue-web.toml", bound);
+    other.bind_network("green", "db", "b");
+    other.declare("blue", &half("to-db", "web", "green/db"));
+    other.start_again();
+    tenants.green_declares();
+    wait_option(&lab, &row, "classless_static_route", Some(merged));
+    wait_all_active(&other);
+    tenants.wait_active();
+    let since = |daemon: &Daemon| {
+        daemon.half("blue", "web", "to-db").expect("a half")["guests_since"].clone()
+    };
+    let moment = since(&other);
+    assert!(moment.is_string() && moment == since(&tenants.daemon), "{moment}");
+    let written = lab.northbound_transactions();
+    tenants.daemon.kill9();
+    poll("the second host writes", TAKEOVER_LIMIT, || {
+        let active = status(&other)["northbound"]["active"] == true;
+        if active { Ok(()) } else { Err(other.log()) }
+    });
+    wait_all_active(&other);
+    assert_eq!((since(&other), lab.northbound_transactions()), (moment, written));
+    other.withdraw("blue");
+    wait_option(&lab, &row, "classless_static_route", Some(own));
 }
