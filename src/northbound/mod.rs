@@ -15,6 +15,7 @@ mod members;
 pub mod owner;
 pub mod registration;
 pub mod router;
+pub mod special;
 mod state;
 mod switches;
 pub mod tables;

@@ -12,6 +12,7 @@ use crate::ovsdb::{Replica, Row, Value};
 
 use super::inventory::Inventory;
 use super::owner::{self, OWNER_KEY};
+use super::special::{is_link_local, special};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
     logical_router, logical_switch, nat, router_policy, router_port, static_route,
@@ -214,7 +215,11 @@ impl RouterFacts {
         if gateway || linked {
             self.outward.extend(networks);
         } else {
-            self.inward.extend(networks);
+            // What cannot cross is no address space, and yet in use here.
+            let (inward, special): (Vec<_>, Vec<_>) =
+                networks.partition(|net| special(&net.prefix).is_none());
+            self.inward.extend(inward);
+            self.outward.extend(special);
             self.workload |= inventory.leads_to_workload(&name);
             let options = cell(row, router_port::OPTIONS);
             let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
@@ -308,22 +313,13 @@ fn leads_to_guest(
     inward: &[Connected],
 ) -> bool {
     let Ok(nexthop) = nexthop.parse::<IpAddr>() else { return false };
-    let address = route.prefix.network();
-    let ordinary = !address.is_multicast() && !address.is_loopback() && !address.is_unspecified();
-    let global = ordinary && !is_link_local(address) && route.prefix.prefix_len() > 0;
+    let global = special(&route.prefix).is_none();
     let reaches = |own: &Connected| {
         own.prefix.contains(&nexthop)
             && own.address != nexthop
             && (output_port.is_empty() || *own.port == *output_port)
     };
     global && !route.by_source && route.table.is_empty() && inward.iter().any(reaches)
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
 }
 
 fn translation(uuid: Uuid, replica: &Replica) -> Option<Translation> {

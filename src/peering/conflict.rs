@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use sorted_vec::SortedSet;
 
 use crate::declare::NetworkKey;
+use crate::northbound::special::{loses_its_neighbour, special};
 use crate::northbound::{ForeignRoute, RouterFacts};
 
 use super::local::Ready;
@@ -163,6 +164,23 @@ pub fn translations<'a>(
         });
         leaving.into_iter().chain(coming)
     })
+}
+
+/// Subnets that do not cross, or not whole, for what they are: each as a sentence for the router's owner.
+pub fn unfit_subnets(router: &RouterFacts) -> impl Iterator<Item = String> + '_ {
+    let outward = router.outward.iter().filter(|net| !router.uplinks.contains(&net.port));
+    let kept = outward.filter_map(|net| Some((net, special(&net.prefix)?)));
+    let kept = kept.map(|(net, what)| {
+        format!("the subnet {} on port {} is {what}, and crosses no peering", net.prefix, net.port)
+    });
+    let alone = router.inward.iter().filter(|net| loses_its_neighbour(net.address, &net.prefix));
+    kept.chain(alone.map(|net| {
+        format!(
+            "the guest of the subnet {} on port {} cannot be reached: OVN takes its address for the \
+             broadcast address; give the router the odd one of the two",
+            net.prefix, net.port
+        )
+    }))
 }
 
 fn same_family(one: &IpNet, other: &IpNet) -> bool {

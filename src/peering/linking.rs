@@ -133,6 +133,7 @@ impl Pair<'_> {
             degraded.extend(conflict::diversions(prefix, ready, &here.tables));
         }
         degraded.extend(self.unmet(end, ready, here));
+        degraded.extend(conflict::unfit_subnets(router));
         degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
         degraded.truncate(MOST_CONFLICTS_TOLD);
         Verdict {

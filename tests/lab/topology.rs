@@ -142,6 +142,12 @@ impl Lab {
     #[track_caller]
     pub fn add_guest_in(&self, subnet: &Subnet, name: &str, nth: usize) -> Host {
         let number = u128::from(subnet.guests.fetch_add(1, Ordering::Relaxed)) + FIRST_GUEST;
+        self.add_guest_at(subnet, name, nth, number)
+    }
+
+    /// The same with a host part of one's own, in a subnet that is too small for the usual one.
+    #[track_caller]
+    pub fn add_guest_at(&self, subnet: &Subnet, name: &str, nth: usize, number: u128) -> Host {
         let addresses: Vec<_> = subnet.prefixes.iter().map(|p| nth_address(p, number)).collect();
         let mac = self.fresh_mac();
         let texts: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
@@ -157,8 +163,10 @@ impl Lab {
         for (prefix, address) in subnet.prefixes.iter().zip(&addresses) {
             lines.push(assign(*address, prefix.prefix_len()));
         }
-        for prefix in &subnet.prefixes {
-            lines.push(default_route(nth_address(prefix, 1)));
+        // One of a family: the first.
+        for six in [false, true] {
+            let gateway = subnet.prefixes.iter().find(|prefix| prefix.addr().is_ipv6() == six);
+            lines.extend(gateway.map(|prefix| default_route(nth_address(prefix, 1))));
         }
         self.host_in(netns, name, &mac, addresses, &lines)
     }

@@ -40,6 +40,7 @@ mod owned;
 mod progress;
 mod quiet;
 mod routes;
+mod small;
 mod subnets;
 mod tenants;
 mod uplinks;
