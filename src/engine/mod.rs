@@ -157,7 +157,8 @@ impl Engine {
             self.takeover.rest();
             return;
         }
-        self.takeover.watch(self.writer.waits_for_holder(), now.since_start);
+        let waiting = self.writer.waits_for_holder(takeover::MOST_COUNTED);
+        self.takeover.watch(waiting, now.since_start);
     }
 
     /// Whether the replica does not fit the server's updates: the client must read anew.

@@ -11,6 +11,9 @@
 //! is long, as while many hosts read a large northbound at once, patience grows; else the standbys
 //! have their turns, one after the other, in an order that all of them know. Whatever is mended
 //! meanwhile begins it all anew.
+//!
+//! A holder that has much to do is silent for as long as one transaction of all that fits into it takes to make, to commit and
+//! to be told. So what waits counts, too: a few units make no difference, hundreds some seconds.
 
 use std::time::Duration;
 
@@ -20,6 +23,11 @@ use super::Deadline;
 
 /// How long something may stay to be mended while the northbound stands still.
 const PATIENCE: Duration = Duration::from_millis(1000);
+/// So many units are written in no time; each one more may take so long, where the holder shares its processor, up to what
+/// one transaction holds: a pair and its two networks, 256 times.
+const AT_ONCE: usize = 16;
+const EACH: Duration = Duration::from_millis(10);
+pub(super) const MOST_COUNTED: usize = AT_ONCE + 3 * 256;
 /// A turn, in which a host takes the lock and shows that it writes. It is longer where the server
 /// is slow.
 const TURN: Duration = Duration::from_millis(200);
@@ -35,6 +43,8 @@ const CALM: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Takeover {
     patience: Duration,
+    /// What the number of units that wait adds to it.
+    load: Duration,
     /// Since when nothing of what is to be mended has been.
     since: Option<Duration>,
     step: Step,
@@ -58,12 +68,21 @@ enum Step {
 impl Takeover {
     pub(super) fn new(host: &str) -> Self {
         let spread = u32::try_from(scattered(host) % 1000).unwrap_or(0);
-        Self { patience: PATIENCE, since: None, step: Step::Patient, grown: None, spread }
+        Self {
+            patience: PATIENCE,
+            load: Duration::ZERO,
+            since: None,
+            step: Step::Patient,
+            grown: None,
+            spread,
+        }
     }
 
-    /// Whether there is something to be mended by whoever holds the lock.
-    pub(super) fn watch(&mut self, waiting: bool, now: Duration) {
-        if waiting {
+    /// How many units are to be mended by whoever holds the lock.
+    pub(super) fn watch(&mut self, waiting: usize, now: Duration) {
+        let many = waiting.min(MOST_COUNTED).saturating_sub(AT_ONCE);
+        self.load = EACH * u32::try_from(many).unwrap_or(u32::MAX);
+        if waiting > 0 {
             self.since.get_or_insert(now);
         } else {
             self.rest();
@@ -96,7 +115,9 @@ impl Takeover {
     /// nothing has to be asked.
     pub(super) fn deadline(&self, awaits_answer: bool) -> Option<Deadline> {
         let at = match self.step {
-            Step::Patient => self.since.filter(|_| !awaits_answer).map(|it| it + self.patience),
+            Step::Patient => {
+                self.since.filter(|_| !awaits_answer).map(|it| it + self.patience + self.load)
+            }
             Step::Asked(_) => None,
             Step::Queued(until) => Some(until),
         };
@@ -105,7 +126,7 @@ impl Takeover {
 
     /// Whether to ask the server now; it is asked then.
     pub(super) fn asks(&mut self, now: Duration) -> bool {
-        let lost = |since: Duration| since + self.patience <= now;
+        let lost = |since: Duration| since + self.patience + self.load <= now;
         let asks = self.step == Step::Patient && self.since.is_some_and(lost);
         if asks {
             self.step = Step::Asked(now);
@@ -129,9 +150,14 @@ impl Takeover {
         self.step = Step::Queued(now + trips + wait);
     }
 
-    /// Whether to take the lock now; it is taken then.
+    /// Whether to take the lock now; it is taken then. A host that has missed its turn was busy itself, and what the holder
+    /// has done meanwhile may wait to be read: it asks once more.
     pub(super) fn takes(&mut self, now: Duration) -> bool {
         let takes = matches!(self.step, Step::Queued(until) if until <= now);
+        if matches!(self.step, Step::Queued(until) if until + TURN < now) {
+            self.step = Step::Patient;
+            return false;
+        }
         if takes {
             self.since = Some(now);
             self.step = Step::Patient;
@@ -181,7 +207,7 @@ mod tests {
         trip: Duration,
         before: usize,
     ) -> Duration {
-        takeover.watch(true, from);
+        takeover.watch(1, from);
         let asks = due(takeover).expect("it loses patience");
         assert!(!takeover.asks(asks - ms(1)) && takeover.asks(asks) && !takeover.asks(asks));
         assert_eq!(due(takeover), None, "an answer is awaited");
@@ -194,7 +220,7 @@ mod tests {
     #[test]
     fn a_silent_holder_is_replaced_and_a_busy_one_is_not() {
         let mut takeover = punctual();
-        takeover.watch(true, ms(0));
+        takeover.watch(1, ms(0));
         takeover.progress(ms(900));
         assert!(!takeover.asks(ms(1000)));
         assert!(takeover.asks(ms(1900)));
@@ -215,7 +241,7 @@ mod tests {
             assert_eq!(patience(&mut punctual(), ms(5), ms(trip), before), ms(taken));
         }
         let mut takeover = punctual();
-        takeover.watch(true, ms(0));
+        takeover.watch(1, ms(0));
         for (asks, answer) in [(1000, 1500), (3500, 4000)] {
             assert!(takeover.asks(ms(asks)), "a slow server makes patient");
             takeover.answered(0, ms(answer));
@@ -244,10 +270,10 @@ mod tests {
             let taken = patience(&mut takeover, now, ms(0), 0);
             assert_eq!(taken, Duration::from_secs(expected));
             now += taken;
-            takeover.watch(false, now);
+            takeover.watch(0, now);
         }
         now += MOST_PATIENCE * CALM;
-        takeover.watch(false, now);
+        takeover.watch(0, now);
         assert_eq!(patience(&mut takeover, now, ms(0), 0), PATIENCE);
         takeover.grow(now);
         takeover.rest();
@@ -255,9 +281,38 @@ mod tests {
     }
 
     #[test]
+    fn a_holder_that_has_much_to_do_is_given_the_time_for_it() {
+        for (waiting, asks) in
+            [(1, 1000), (16, 1000), (17, 1010), (116, 2000), (784, 8680), (9999, 8680)]
+        {
+            let mut takeover = punctual();
+            takeover.watch(waiting, ms(0));
+            assert_eq!(due(&takeover), Some(ms(asks)), "{waiting}");
+            assert!(!takeover.asks(ms(asks - 1)) && takeover.asks(ms(asks)));
+        }
+        let mut takeover = punctual();
+        takeover.watch(9999, ms(0));
+        takeover.progress(ms(5000));
+        takeover.watch(3, ms(5001));
+        assert_eq!(due(&takeover), Some(ms(6000)), "little is left");
+    }
+
+    #[test]
+    fn whoever_misses_its_turn_asks_once_more() {
+        let mut takeover = punctual();
+        takeover.watch(1, ms(0));
+        assert!(takeover.asks(ms(1000)));
+        takeover.answered(0, ms(1001));
+        assert!(!takeover.takes(ms(3000)), "it was busy itself");
+        assert!(takeover.asks(ms(3000)));
+        takeover.answered(0, ms(3001));
+        assert!(takeover.takes(ms(3100)));
+    }
+
+    #[test]
     fn where_nothing_waits_nobody_hurries() {
         let mut takeover = punctual();
-        takeover.watch(false, ms(0));
+        takeover.watch(0, ms(0));
         takeover.progress(ms(1));
         assert_eq!(due(&takeover), None);
         assert!(!takeover.asks(ms(1_000_000)) && !takeover.takes(ms(1_000_000)));

@@ -127,9 +127,13 @@ impl Writer {
         }
     }
 
-    /// Whether anything is left to the active instance that it can mend, for all we know.
-    pub(super) fn waits_for_holder(&self) -> bool {
-        self.parked.iter().any(|unit| !self.vain.contains(unit))
+    /// How much is left to the active instance that it can mend, for all we know; more than `most` is not
+    /// counted.
+    pub(super) fn waits_for_holder(&self, most: usize) -> usize {
+        if self.vain.is_empty() {
+            return self.parked.len().min(most);
+        }
+        self.parked.iter().filter(|unit| !self.vain.contains(unit)).take(most).count()
     }
 
     /// Whether this instance may send something now, as what.
