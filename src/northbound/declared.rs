@@ -17,7 +17,7 @@ use crate::declare::{
     ConfiguredStatus, Directory, FileId, Half, HalfKey, Host, Network, NetworkKey, NetworkType,
     Others, Rejection, RejectionKey, RouterRef, TellGuests,
 };
-use crate::ovsdb::Value;
+use crate::ovsdb::ValueRef;
 
 use super::registration::{NETWORK_KEY, to_text};
 use super::terms::TermsRecord;
@@ -209,20 +209,20 @@ pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, 
 const UNKNOWN_FILE: &str = "";
 
 /// The keys that a host has written.
-pub fn keys_of<'a>(external_ids: &'a Value, host: &'a str) -> impl Iterator<Item = &'a str> {
+pub fn keys_of<'a>(external_ids: ValueRef<'a>, host: &'a str) -> impl Iterator<Item = &'a str> {
     let keys = external_ids.entries().map(|(key, _)| key);
     keys.filter(move |key| Entry::parse(key).is_some_and(|entry| entry.host() == host))
 }
 
 /// Whether any host's entry is there.
 #[must_use]
-pub fn is_declared(external_ids: &Value) -> bool {
+pub fn is_declared(external_ids: ValueRef<'_>) -> bool {
     external_ids.entries().any(|(key, _)| Entry::parse(key).is_some())
 }
 
 /// Whom a registration speaks for: as its own record says, else as a host does.
 #[must_use]
-pub fn network_of(external_ids: &Value) -> Option<NetworkKey> {
+pub fn network_of(external_ids: ValueRef<'_>) -> Option<NetworkKey> {
     let of = |text: &str| {
         let found: Named = serde_json::from_str(text).ok()?;
         Some(NetworkKey::new(found.project, found.name))
@@ -242,7 +242,7 @@ struct Named {
 
 /// What one host declares of a network: for itself, when it starts anew.
 #[must_use]
-pub fn declared_by(host: &str, network: &NetworkKey, external_ids: &Value) -> Own {
+pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>) -> Own {
     let mut own = Own::default();
     for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() == host) {
         match entry {
@@ -256,7 +256,7 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: &Value) -> Ow
 
 /// What all hosts but one declare of a network.
 #[must_use]
-pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: &Value) -> Others {
+pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>) -> Others {
     let mut others = Others::default();
     for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() != host) {
         let from: Host = Arc::from(entry.host());
@@ -280,7 +280,7 @@ pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: &Value
 }
 
 /// Adds what was known before of entries that are there and cannot be read: a newer version wrote them.
-pub fn keep_unread(now: &mut Others, before: &Others, external_ids: &Value) {
+pub fn keep_unread(now: &mut Others, before: &Others, external_ids: ValueRef<'_>) {
     for (entry, _) in entries(external_ids) {
         let host = entry.host();
         match &entry {
@@ -311,7 +311,7 @@ pub fn keep_unread(now: &mut Others, before: &Others, external_ids: &Value) {
     }
 }
 
-fn entries(external_ids: &Value) -> impl Iterator<Item = (Entry<'_>, &str)> {
+fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, &str)> {
     external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
 }
 
@@ -383,7 +383,7 @@ impl BindingRecord {
 mod tests {
     use super::*;
     use crate::declare::{Exchange, Filter, ManualRoute, PrefixList, Routes, TableOf};
-    use crate::ovsdb::Atom;
+    use crate::ovsdb::{Atom, Value};
 
     fn value(entries: &[(String, String)]) -> Value {
         let atom = |text: &String| Atom::from(text.as_str());
@@ -440,20 +440,20 @@ mod tests {
             rejection_entry("hv1", &rejection.key, &file),
         ];
         let tags = value(&entries);
-        assert_eq!(network_of(&tags), Some(key.clone()));
-        let own = declared_by("hv1", &key, &tags);
+        assert_eq!(network_of(tags.view()), Some(key.clone()));
+        let own = declared_by("hv1", &key, tags.view());
         assert_eq!(own.binding, Some((bound.1.clone(), bound.0.clone())));
         assert_eq!(own.halves, [(file.clone(), half.clone())]);
         assert_eq!(own.rejections, [(file, rejection.clone())]);
-        let others = declared_by_others("hv2", &key, &tags);
+        let others = declared_by_others("hv2", &key, tags.view());
         assert_eq!(others.networks, [("hv1".into(), bound.0)]);
         assert_eq!(others.halves[&half.key], [("hv1".into(), half)]);
         assert_eq!(others.rejections[&rejection.key], ["hv1".into()]);
-        assert_eq!(keys_of(&tags, "odd:host%").count(), 1);
+        assert_eq!(keys_of(tags.view(), "odd:host%").count(), 1);
         // Terms that cannot be read are not taken for "all".
         let odd = entries[1].1.replace("deny 10.64.9.0/24", "allow everything");
         assert_ne!(odd, entries[1].1);
         assert_eq!(super::half(&key, "to:db", &odd), None);
-        assert_eq!(declared_by_others("hv1", &key, &tags), Others::default());
+        assert_eq!(declared_by_others("hv1", &key, tags.view()), Others::default());
     }
 }

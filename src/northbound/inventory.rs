@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, Value};
+use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, ValueRef};
 
 use super::declared::Entry;
 use super::leases::Leases;
@@ -365,7 +365,7 @@ fn namesake_of(table: TableId, row: &Row) -> Option<Id> {
     peering.filter(|_| unit_of(table, row).is_none())
 }
 
-fn unit_by_tag(external_ids: &Value) -> Option<UnitId> {
+fn unit_by_tag(external_ids: ValueRef<'_>) -> Option<UnitId> {
     if !is_ours(external_ids) {
         return None;
     }

@@ -14,7 +14,7 @@ use ipnet::Ipv4Net;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::ovsdb::{Replica, Row, RowChange, Value};
+use crate::ovsdb::{Replica, Row, RowChange};
 
 use super::inventory::Inventory;
 use super::members::remove;
@@ -232,9 +232,9 @@ fn neutron_subnets(port: &Row) -> impl Iterator<Item = &str> {
 /// The IPv4 subnets of a router port of somebody else.
 fn subnets(port: Option<&Row>) -> BTreeSet<Ipv4Net> {
     let foreign = |row: &&Row| {
-        let name: &Value = cell(row, router_port::NAME);
+        let name = cell(row, router_port::NAME).string();
         !is_ours(cell(row, router_port::EXTERNAL_IDS))
-            && owner::peering_of_link_port(name.string()).is_none()
+            && owner::peering_of_link_port(name).is_none()
     };
     let networks = port.filter(foreign).into_iter();
     let networks = networks.flat_map(|row| cell(row, router_port::NETWORKS).strings());

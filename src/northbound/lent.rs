@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ovsdb::{ColumnId, TableId, Value};
+use crate::ovsdb::{ColumnId, TableId, ValueRef};
 
 use super::guest_routes::{CLASSLESS, MS_CLASSLESS, ROUTE_INFO};
 use super::owner::Id;
@@ -52,7 +52,7 @@ impl Northbound {
     /// be read counts as none.
     #[must_use]
     pub fn lent_records(&self, network: Id) -> BTreeMap<Cell, LentRecord> {
-        let entries = self.registration(network).into_iter().flat_map(Value::entries);
+        let entries = self.registration(network).into_iter().flat_map(ValueRef::entries);
         let lent = entries.filter(|(key, _)| key.starts_with(LENT_PREFIX));
         let read = |(key, text)| Some((Cell::of_record(key)?, LentRecord::parse(text)?));
         lent.filter_map(read).collect()

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::declare::NetworkKey;
-use crate::ovsdb::Value;
+use crate::ovsdb::ValueRef;
 
 use super::lasting::Lasting;
 
@@ -188,28 +188,28 @@ pub(super) fn to_text(record: &impl Serialize) -> String {
 
 /// The network's record among a registration's `external_ids`.
 #[must_use]
-pub fn network_record(external_ids: &Value) -> Option<NetworkRecord> {
+pub fn network_record(external_ids: ValueRef<'_>) -> Option<NetworkRecord> {
     serde_json::from_str(external_ids.get(NETWORK_KEY)?).ok()
 }
 
 /// The record of what the guests are told.
 #[must_use]
-pub fn guest_record(external_ids: &Value) -> Option<GuestRecord> {
+pub fn guest_record(external_ids: ValueRef<'_>) -> Option<GuestRecord> {
     serde_json::from_str(external_ids.get(GUESTS_KEY)?).ok()
 }
 
 /// The record of one half.
 #[must_use]
-pub fn half_record(external_ids: &Value, name: &str) -> Option<HalfRecord> {
+pub fn half_record(external_ids: ValueRef<'_>, name: &str) -> Option<HalfRecord> {
     serde_json::from_str(external_ids.get(&half_key(name))?).ok()
 }
 
 /// All records that can be read, by name.
-pub fn half_records(external_ids: &Value) -> impl Iterator<Item = (&str, HalfRecord)> {
-    half_names(external_ids).filter_map(|name| Some((name, half_record(external_ids, name)?)))
+pub fn half_records(external_ids: ValueRef<'_>) -> impl Iterator<Item = (&str, HalfRecord)> {
+    half_names(external_ids).filter_map(move |name| Some((name, half_record(external_ids, name)?)))
 }
 
 /// All names that have a record, readable or not.
-pub fn half_names(external_ids: &Value) -> impl Iterator<Item = &str> {
+pub fn half_names(external_ids: ValueRef<'_>) -> impl Iterator<Item = &str> {
     external_ids.entries().filter_map(|(key, _)| key.strip_prefix(HALF_PREFIX))
 }

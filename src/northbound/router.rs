@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::ovsdb::{Replica, Row, Value};
+use crate::ovsdb::{ColumnId, Replica, Row, ValueRef};
 
 use super::inventory::Inventory;
 use super::owner::{self, OWNER_KEY};
@@ -262,14 +262,13 @@ fn has_gateway(row: &Row) -> bool {
 }
 
 /// Whether `external_ids` carry our tag, of whichever version.
-pub(crate) fn is_ours(external_ids: &Value) -> bool {
+pub(crate) fn is_ours(external_ids: ValueRef<'_>) -> bool {
     external_ids.get(OWNER_KEY).is_some()
 }
 
-/// A cell that the layout promises; a shorter row reads as empty.
-pub(crate) fn cell(row: &Row, column: crate::ovsdb::ColumnId) -> &Value {
-    static EMPTY: LazyLock<Value> = LazyLock::new(Value::empty);
-    row.get(usize::from(column.0)).unwrap_or(&EMPTY)
+/// A row's cell.
+pub(crate) fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
+    row.get(column)
 }
 
 /// Parses `10.1.0.1/24`; link-local networks are nobody's address space.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::declare::RouterRef;
-use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, Value};
+use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, ValueRef};
 
 use super::inventory::{Inventory, Touched};
 use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
@@ -152,7 +152,7 @@ impl Northbound {
 
     /// The `external_ids` of a network's registration, if it has one.
     #[must_use]
-    pub fn registration(&self, network: Id) -> Option<&Value> {
+    pub fn registration(&self, network: Id) -> Option<ValueRef<'_>> {
         let row = self.replica.row(ADDRESS_SET, self.inventory.registration_of(network)?)?;
         Some(cell(row, address_set::EXTERNAL_IDS))
     }

@@ -59,8 +59,9 @@ impl Inventory {
             self.touch_routers_on(replica, change.uuid, touched);
         }
         self.review_workload(replica, change.uuid, touched);
-        let name = |row: &Row| cell(row, logical_switch::NAME).clone();
-        if change.old.as_ref().is_some_and(|old| Some(name(old)) != new.map(name)) {
+        let [before, after] =
+            [change.old.as_ref(), new].map(|row| row.map(|row| cell(row, logical_switch::NAME)));
+        if before.is_some() && before != after {
             // Rows of DHCP_Options that name it serve other routers than before.
             self.touch_routers_on(replica, change.uuid, touched);
         }

@@ -7,7 +7,7 @@
 
 use serde::Deserialize;
 
-use crate::ovsdb::{Clause, Constant, Function, TableId, Value};
+use crate::ovsdb::{Clause, Constant, Function, TableId, ValueRef};
 
 use super::owner::{OWNER_KEY, OWNER_VALUE};
 use super::registration::{NETWORK_KEY, VERSION};
@@ -48,15 +48,15 @@ pub fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
 }
 
 /// The version that a row's tags tell, if it is a newer one.
-pub(super) fn newest(external_ids: &Value) -> Option<u32> {
+pub(super) fn newest(external_ids: ValueRef<'_>) -> Option<u32> {
     newer_tag(external_ids).max(newer_record(external_ids))
 }
 
-fn newer_tag(external_ids: &Value) -> Option<u32> {
+fn newer_tag(external_ids: ValueRef<'_>) -> Option<u32> {
     external_ids.get(OWNER_KEY)?.parse().ok().filter(|version| *version > VERSION)
 }
 
-fn newer_record(external_ids: &Value) -> Option<u32> {
+fn newer_record(external_ids: ValueRef<'_>) -> Option<u32> {
     /// What the record of a network says in any version.
     #[derive(Deserialize)]
     struct Versioned {
@@ -69,11 +69,11 @@ fn newer_record(external_ids: &Value) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ovsdb::Atom;
+    use crate::ovsdb::{Atom, Value};
 
     fn version(key: &str, text: &str) -> Option<u32> {
         let tags = Value::map(vec![(Atom::from(key), Atom::from(text))]);
-        newest(&tags)
+        newest(tags.view())
     }
 
     #[test]

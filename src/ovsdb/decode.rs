@@ -1,13 +1,12 @@
-//! Typed decoding of updates, straight from bytes into values.
+//! Typed decoding of updates, straight from bytes into rows.
 //!
 //! Owns the serde seeds of rows and updates, led by a `Layout`. May not touch the replica; builds no
 //! intermediate JSON tree, since this is where nearly all of a client's CPU time goes. Tables, columns
 //! and members that were not asked for are skipped.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
 
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -15,10 +14,11 @@ use serde::de::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::decode_value::{NameSeed, UuidText, ValueSeed};
-use super::layout::{ColumnId, Layout, Row, TableId, TableLayout};
+use super::decode_value::{CellSeed, NameSeed, UuidText};
+use super::layout::{ColumnId, Layout, TableId, TableLayout};
+use super::row::Row;
 use super::update::{MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates};
-use super::value::{Atom, Value};
+use super::value::{Value, ValueRef};
 
 /// Decodes all of `bytes` by `seed`.
 pub(super) fn whole<'de, S: DeserializeSeed<'de>>(
@@ -85,9 +85,9 @@ impl<'de> DeserializeSeed<'de> for ReplySeed<'_> {
         if self.method == MonitorMethod::MonitorCondSince {
             return deserializer.deserialize_seq(self);
         }
-        let maps = Maps::default();
+        let scratch = RefCell::default();
         let (layout, method) = (self.layout, self.method);
-        let seed = UpdatesSeed { layout, method, partial: false, maps: &maps };
+        let seed = UpdatesSeed { layout, method, partial: false, scratch: &scratch };
         let updates = seed.deserialize(deserializer)?;
         Ok(MonitorReply { found: false, last_id: Uuid::nil(), updates })
     }
@@ -104,9 +104,9 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
         let found: bool = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
         let last_id =
             seq.next_element_seed(UuidText)?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
-        let maps = Maps::default();
+        let scratch = RefCell::default();
         let (layout, method) = (self.layout, self.method);
-        let seed = UpdatesSeed { layout, method, partial: found, maps: &maps };
+        let seed = UpdatesSeed { layout, method, partial: found, scratch: &scratch };
         let updates =
             seq.next_element_seed(seed)?.ok_or_else(|| A::Error::invalid_length(2, &self))?;
         end_of_seq(seq)?;
@@ -147,8 +147,8 @@ impl<'de> Visitor<'de> for ParamsSeed<'_> {
         };
         let layout = (self.layout_of)(monitor_id.get())
             .ok_or_else(|| A::Error::custom(format_args!("no monitor has the id {monitor_id}")))?;
-        let maps = Maps::default();
-        let seed = UpdatesSeed { layout, method: self.method, partial: true, maps: &maps };
+        let scratch = RefCell::default();
+        let seed = UpdatesSeed { layout, method: self.method, partial: true, scratch: &scratch };
         let updates =
             seq.next_element_seed(seed)?.ok_or_else(|| A::Error::invalid_length(2, &self))?;
         end_of_seq(seq)?;
@@ -170,24 +170,61 @@ struct UpdatesSeed<'a> {
     method: MonitorMethod,
     /// Whether rows may be modified or deleted, or can only be there.
     partial: bool,
-    maps: &'a Maps,
+    scratch: &'a RefCell<Scratch>,
 }
 
-/// The maps of one message: equal ones are kept once.
+/// The cells of the row that is being read, packed, in the order in which they come: one for a whole
+/// message, so that a row costs no allocation but its own.
 #[derive(Default)]
-struct Maps(RefCell<HashSet<Pairs>>);
+struct Scratch {
+    text: String,
+    cells: Vec<(ColumnId, Range<usize>)>,
+    row: String,
+}
 
-type Pairs = Arc<[(Atom, Atom)]>;
-
-impl Maps {
-    fn share(&self, value: Value) -> Value {
-        let Value::Map(pairs) = value else { return value };
-        let mut known = self.0.borrow_mut();
-        if let Some(same) = known.get(&pairs) {
-            return Value::Map(Arc::clone(same));
+impl Scratch {
+    /// Reads a row's cells; those that were not asked for are skipped.
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        table: &TableLayout,
+        mut map: A,
+    ) -> Result<(), A::Error> {
+        self.text.clear();
+        self.cells.clear();
+        let mut hint = 0;
+        while let Some(column) =
+            map.next_key_seed(NameSeed(|name: &str| table.column_id(name, hint)))?
+        {
+            match column.and_then(|column| Some((column, table.column_type(column)?))) {
+                None => drop(map.next_value::<IgnoredAny>()?),
+                Some((column, type_)) => {
+                    let start = self.text.len();
+                    map.next_value_seed(CellSeed { type_: Some(type_), out: &mut self.text })?;
+                    hint = usize::from(column.0) + 1;
+                    self.cells.push((column, start..self.text.len()));
+                }
+            }
         }
-        known.insert(Arc::clone(&pairs));
-        Value::Map(pairs)
+        Ok(())
+    }
+
+    /// The whole row; what is omitted has its default, and of a column that comes twice the last counts.
+    fn row(&mut self, default: &Row) -> Row {
+        self.row.clear();
+        for (position, default) in default.cells().enumerate() {
+            let mut cells = self.cells.iter().rev();
+            let found = cells.find(|(column, _)| usize::from(column.0) == position);
+            let found = found.and_then(|(_, range)| self.text.get(range.clone()));
+            self.row.push_str(found.unwrap_or(default.cell()));
+        }
+        Row::of_cells(&self.row)
+    }
+
+    /// The cells alone.
+    fn differences(&self) -> Box<[(ColumnId, Value)]> {
+        let cell = |range: &Range<usize>| self.text.get(range.clone()).map(ValueRef::of_cell);
+        let cells = self.cells.iter();
+        cells.filter_map(|(column, range)| Some((*column, cell(range)?.into()))).collect()
     }
 }
 
@@ -304,11 +341,10 @@ impl RowUpdateSeed<'_> {
         member: Member,
         map: &mut A,
     ) -> Result<RowUpdate, A::Error> {
-        let table = self.0.table;
         match member {
             Member::Initial => map.next_value_seed(RowSeed(self.0)).map(RowUpdate::Initial),
             Member::Insert => map.next_value_seed(RowSeed(self.0)).map(RowUpdate::Insert),
-            Member::Modify => map.next_value_seed(DiffSeed(table)).map(RowUpdate::Modify),
+            Member::Modify => map.next_value_seed(DiffSeed(self.0)).map(RowUpdate::Modify),
             Member::Delete => map.next_value::<IgnoredAny>().map(|_| RowUpdate::Delete),
             Member::Old | Member::New => Err(A::Error::custom("`old` or `new` in an update2")),
         }
@@ -388,18 +424,14 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Row, A::Error> {
-        let mut row = self.0.table.default_row();
-        each_cell(self.0.table, map, |column, value| {
-            if let Some(cell) = row.get_mut(usize::from(column.0)) {
-                *cell = self.0.updates.maps.share(value);
-            }
-        })?;
-        Ok(row)
+        let mut scratch = self.0.updates.scratch.borrow_mut();
+        scratch.read(self.0.table, map)?;
+        Ok(scratch.row(self.0.table.default_row()))
     }
 }
 
 /// The columns of a `modify`.
-struct DiffSeed<'a>(&'a TableLayout);
+struct DiffSeed<'a>(RowsSeed<'a>);
 
 impl<'de> DeserializeSeed<'de> for DiffSeed<'_> {
     type Value = Box<[(ColumnId, Value)]>;
@@ -417,30 +449,8 @@ impl<'de> Visitor<'de> for DiffSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let mut cells = Vec::new();
-        each_cell(self.0, map, |column, value| cells.push((column, value)))?;
-        Ok(cells.into_boxed_slice())
+        let mut scratch = self.0.updates.scratch.borrow_mut();
+        scratch.read(self.0.table, map)?;
+        Ok(scratch.differences())
     }
-}
-
-/// Decodes a row's cells; those that were not asked for are skipped.
-fn each_cell<'de, A: MapAccess<'de>>(
-    table: &TableLayout,
-    mut map: A,
-    mut each: impl FnMut(ColumnId, Value),
-) -> Result<(), A::Error> {
-    let mut hint = 0;
-    while let Some(column) =
-        map.next_key_seed(NameSeed(|name: &str| table.column_id(name, hint)))?
-    {
-        match column.and_then(|column| Some((column, table.column_type(column)?))) {
-            None => drop(map.next_value::<IgnoredAny>()?),
-            Some((column, type_)) => {
-                let value = map.next_value_seed(ValueSeed(Some(type_)))?;
-                hint = usize::from(column.0) + 1;
-                each(column, value);
-            }
-        }
-    }
-    Ok(())
 }

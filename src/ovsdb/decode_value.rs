@@ -1,7 +1,8 @@
-//! Typed decoding of one cell (RFC 7047 section 5.1, `<value>`).
+//! Typed decoding of one cell (RFC 7047 section 5.1, `<value>`), from JSON into its packed form.
 //!
 //! Owns the serde seeds of atoms, sets, maps and of names that are looked up as they are read. May not
-//! touch rows or updates.
+//! touch rows or updates. Builds nothing between the one form and the other. What fails leaves a part of
+//! a cell behind, which is the caller's to drop.
 
 use std::fmt;
 
@@ -11,8 +12,9 @@ use serde::de::{
 };
 use uuid::Uuid;
 
+use super::atom::Atom;
+use super::packed::{close_map, close_set, push_atom};
 use super::schema::{AtomicType, ColumnType};
-use super::value::{Atom, Value};
 
 /// A string that is looked up while it is still in the buffer.
 pub(super) struct NameSeed<F>(pub(super) F);
@@ -61,22 +63,20 @@ impl Visitor<'_> for UuidText {
     }
 }
 
-/// A cell; with `None` whatever the JSON says it is.
-#[derive(Clone, Copy)]
-pub(super) struct ValueSeed<'a>(pub(super) Option<&'a ColumnType>);
+/// A cell, appended to `out`; with `None` whatever the JSON says it is.
+pub(super) struct CellSeed<'a, 'o> {
+    pub(super) type_: Option<&'a ColumnType>,
+    pub(super) out: &'o mut String,
+}
 
-impl ValueSeed<'_> {
-    fn key(self) -> AtomSeed {
-        AtomSeed(self.0.map(|type_| type_.key.atomic))
-    }
-
-    fn value(self) -> AtomSeed {
-        AtomSeed(self.0.and_then(|type_| type_.value.as_ref()).map(|value| value.atomic))
+impl CellSeed<'_, '_> {
+    fn key(&mut self) -> AtomSeed<'_> {
+        AtomSeed { kind: self.type_.map(|type_| type_.key.atomic), out: self.out }
     }
 
     /// A bare atom where the column is a map, or the reverse, would break the replica's invariants.
-    fn check<E: serde::de::Error>(self, map: bool) -> Result<(), E> {
-        match self.0 {
+    fn check<E: serde::de::Error>(&self, map: bool) -> Result<(), E> {
+        match self.type_ {
             Some(type_) if type_.value.is_some() != map => Err(E::custom(if map {
                 "a map in a set's column"
             } else {
@@ -85,68 +85,72 @@ impl ValueSeed<'_> {
             _ => Ok(()),
         }
     }
-
-    fn atom<E: serde::de::Error>(self, atom: Result<Atom, E>) -> Result<Value, E> {
-        self.check::<E>(false)?;
-        atom.map(Value::Atom)
-    }
 }
 
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = Value;
+impl<'de> DeserializeSeed<'de> for CellSeed<'_, '_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = Value;
+impl<'de> Visitor<'de> for CellSeed<'_, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an atom, a set or a map")
     }
 
-    fn visit_str<E: serde::de::Error>(self, string: &str) -> Result<Value, E> {
-        self.atom(self.key().visit_str(string))
+    fn visit_str<E: serde::de::Error>(mut self, string: &str) -> Result<(), E> {
+        self.check::<E>(false)?;
+        self.key().visit_str(string)
     }
 
-    fn visit_bool<E: serde::de::Error>(self, boolean: bool) -> Result<Value, E> {
-        self.atom(self.key().visit_bool(boolean))
+    fn visit_bool<E: serde::de::Error>(mut self, boolean: bool) -> Result<(), E> {
+        self.check::<E>(false)?;
+        self.key().visit_bool(boolean)
     }
 
-    fn visit_i64<E: serde::de::Error>(self, integer: i64) -> Result<Value, E> {
-        self.atom(self.key().visit_i64(integer))
+    fn visit_i64<E: serde::de::Error>(mut self, integer: i64) -> Result<(), E> {
+        self.check::<E>(false)?;
+        self.key().visit_i64(integer)
     }
 
-    fn visit_u64<E: serde::de::Error>(self, integer: u64) -> Result<Value, E> {
-        self.atom(self.key().visit_u64(integer))
+    fn visit_u64<E: serde::de::Error>(mut self, integer: u64) -> Result<(), E> {
+        self.check::<E>(false)?;
+        self.key().visit_u64(integer)
     }
 
-    fn visit_f64<E: serde::de::Error>(self, real: f64) -> Result<Value, E> {
-        self.atom(self.key().visit_f64(real))
+    fn visit_f64<E: serde::de::Error>(mut self, real: f64) -> Result<(), E> {
+        self.check::<E>(false)?;
+        self.key().visit_f64(real)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let value = match next::<_, Tag>(&mut seq)? {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let start = self.out.len();
+        match next::<_, Tag>(&mut seq)? {
             Tag::Uuid => {
                 self.check::<A::Error>(false)?;
-                Value::Atom(self.key().uuid(&mut seq)?)
+                self.key().uuid(&mut seq)?;
             }
             Tag::Set => {
-                let atoms = next_seed(&mut seq, AtomsSeed(self.key()))?;
+                next_seed(&mut seq, AtomsSeed(self.key()))?;
                 // The empty set is written for an empty map too, by some servers.
-                self.check::<A::Error>(false)
-                    .or_else(|e| if atoms.is_empty() { Ok(()) } else { Err(e) })?;
-                Value::set(atoms)
+                if self.out.len() > start {
+                    self.check::<A::Error>(false)?;
+                }
+                close_set(self.out, start);
             }
             Tag::Map => {
                 self.check::<A::Error>(true)?;
-                Value::map(next_seed(&mut seq, PairsSeed(self.key(), self.value()))?)
+                let value = self.type_.and_then(|type_| type_.value.as_ref());
+                let value = value.map(|value| value.atomic);
+                next_seed(&mut seq, PairsSeed { key: self.key(), value })?;
+                close_map(self.out, start);
             }
-        };
-        end(&mut seq)?;
-        Ok(value)
+        }
+        end(&mut seq)
     }
 }
 
@@ -178,37 +182,45 @@ fn end<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<(), A::Error> {
     }
 }
 
-/// One atom of this type; with `None` whatever the JSON says it is.
-#[derive(Clone, Copy)]
-struct AtomSeed(Option<AtomicType>);
+/// One atom of this kind; with `None` whatever the JSON says it is.
+struct AtomSeed<'o> {
+    kind: Option<AtomicType>,
+    out: &'o mut String,
+}
 
-impl AtomSeed {
-    fn takes(self, atomic: AtomicType) -> bool {
-        self.0.is_none_or(|expected| expected == atomic)
+impl AtomSeed<'_> {
+    /// The seed of one atom more.
+    fn again(&mut self, kind: Option<AtomicType>) -> AtomSeed<'_> {
+        AtomSeed { kind, out: self.out }
+    }
+
+    fn takes(&self, atomic: AtomicType) -> bool {
+        self.kind.is_none_or(|expected| expected == atomic)
     }
 
     /// The rest of `["uuid", <text>]`.
-    fn uuid<'de, A: SeqAccess<'de>>(self, seq: &mut A) -> Result<Atom, A::Error> {
+    fn uuid<'de, A: SeqAccess<'de>>(self, seq: &mut A) -> Result<(), A::Error> {
         if !self.takes(AtomicType::Uuid) {
             return Err(A::Error::invalid_type(Unexpected::Other("UUID"), &self));
         }
-        next_seed(seq, UuidText).map(Atom::Uuid)
+        push_atom(self.out, Atom::Uuid(next_seed(seq, UuidText)?));
+        Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for AtomSeed {
-    type Value = Atom;
+impl<'de> DeserializeSeed<'de> for AtomSeed<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Atom, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for AtomSeed {
-    type Value = Atom;
+impl<'de> Visitor<'de> for AtomSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.kind {
             Some(AtomicType::Integer) => "an integer",
             Some(AtomicType::Real) => "a real",
             Some(AtomicType::Boolean) => "a boolean",
@@ -218,137 +230,143 @@ impl<'de> Visitor<'de> for AtomSeed {
         })
     }
 
-    fn visit_str<E: serde::de::Error>(self, string: &str) -> Result<Atom, E> {
-        if self.takes(AtomicType::String) {
-            Ok(Atom::String(string.into()))
-        } else {
-            Err(E::invalid_type(Unexpected::Str(string), &self))
+    fn visit_str<E: serde::de::Error>(self, string: &str) -> Result<(), E> {
+        if !self.takes(AtomicType::String) {
+            return Err(E::invalid_type(Unexpected::Str(string), &self));
         }
+        push_atom(self.out, Atom::String(string));
+        Ok(())
     }
 
-    fn visit_bool<E: serde::de::Error>(self, boolean: bool) -> Result<Atom, E> {
-        if self.takes(AtomicType::Boolean) {
-            Ok(Atom::Boolean(boolean))
-        } else {
-            Err(E::invalid_type(Unexpected::Bool(boolean), &self))
+    fn visit_bool<E: serde::de::Error>(self, boolean: bool) -> Result<(), E> {
+        if !self.takes(AtomicType::Boolean) {
+            return Err(E::invalid_type(Unexpected::Bool(boolean), &self));
         }
+        push_atom(self.out, Atom::Boolean(boolean));
+        Ok(())
     }
 
-    fn visit_i64<E: serde::de::Error>(self, integer: i64) -> Result<Atom, E> {
+    fn visit_i64<E: serde::de::Error>(self, integer: i64) -> Result<(), E> {
         if self.takes(AtomicType::Integer) {
-            Ok(Atom::Integer(integer))
-        } else if self.0 == Some(AtomicType::Real) {
+            push_atom(self.out, Atom::Integer(integer));
+        } else if self.kind == Some(AtomicType::Real) {
             // A whole real is written without a point. Beyond 2^53 the server's own is as inexact.
             #[allow(clippy::cast_precision_loss, reason = "as inexact as the server's own")]
-            Ok(Atom::real(integer as f64))
+            push_atom(self.out, Atom::real(integer as f64));
         } else {
-            Err(E::invalid_type(Unexpected::Signed(integer), &self))
+            return Err(E::invalid_type(Unexpected::Signed(integer), &self));
         }
+        Ok(())
     }
 
-    fn visit_u64<E: serde::de::Error>(self, integer: u64) -> Result<Atom, E> {
+    fn visit_u64<E: serde::de::Error>(self, integer: u64) -> Result<(), E> {
         match i64::try_from(integer) {
             Ok(integer) => self.visit_i64(integer),
-            Err(_) if self.0 == Some(AtomicType::Real) =>
-            {
+            Err(_) if self.kind == Some(AtomicType::Real) => {
                 #[allow(clippy::cast_precision_loss, reason = "as inexact as the server's own")]
-                Ok(Atom::real(integer as f64))
+                push_atom(self.out, Atom::real(integer as f64));
+                Ok(())
             }
             Err(_) => Err(E::invalid_value(Unexpected::Unsigned(integer), &self)),
         }
     }
 
-    fn visit_f64<E: serde::de::Error>(self, real: f64) -> Result<Atom, E> {
-        if self.takes(AtomicType::Real) {
-            Ok(Atom::real(real))
-        } else {
-            Err(E::invalid_type(Unexpected::Float(real), &self))
+    fn visit_f64<E: serde::de::Error>(self, real: f64) -> Result<(), E> {
+        if !self.takes(AtomicType::Real) {
+            return Err(E::invalid_type(Unexpected::Float(real), &self));
         }
+        push_atom(self.out, Atom::real(real));
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Atom, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         if next::<_, Tag>(&mut seq)? != Tag::Uuid {
             return Err(A::Error::custom("a set or map inside a set or map"));
         }
-        let atom = self.uuid(&mut seq)?;
-        end(&mut seq)?;
-        Ok(atom)
+        self.uuid(&mut seq)?;
+        end(&mut seq)
     }
 }
 
-struct AtomsSeed(AtomSeed);
+struct AtomsSeed<'o>(AtomSeed<'o>);
 
-impl<'de> DeserializeSeed<'de> for AtomsSeed {
-    type Value = Vec<Atom>;
+impl<'de> DeserializeSeed<'de> for AtomsSeed<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Atom>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for AtomsSeed {
-    type Value = Vec<Atom>;
+impl<'de> Visitor<'de> for AtomsSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of atoms")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Atom>, A::Error> {
-        let mut atoms = Vec::new();
-        while let Some(atom) = seq.next_element_seed(self.0)? {
-            atoms.push(atom);
-        }
-        Ok(atoms)
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let kind = self.0.kind;
+        while seq.next_element_seed(self.0.again(kind))?.is_some() {}
+        Ok(())
     }
 }
 
-#[derive(Clone, Copy)]
-struct PairSeed(AtomSeed, AtomSeed);
+struct PairSeed<'o> {
+    key: AtomSeed<'o>,
+    value: Option<AtomicType>,
+}
 
-impl<'de> DeserializeSeed<'de> for PairSeed {
-    type Value = (Atom, Atom);
+impl<'de> DeserializeSeed<'de> for PairSeed<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for PairSeed {
-    type Value = (Atom, Atom);
+impl<'de> Visitor<'de> for PairSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a pair of atoms")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let pair = (next_seed(&mut seq, self.0)?, next_seed(&mut seq, self.1)?);
-        end(&mut seq)?;
-        Ok(pair)
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let kind = self.key.kind;
+        next_seed(&mut seq, self.key.again(kind))?;
+        next_seed(&mut seq, self.key.again(self.value))?;
+        end(&mut seq)
     }
 }
 
-struct PairsSeed(AtomSeed, AtomSeed);
+struct PairsSeed<'o> {
+    key: AtomSeed<'o>,
+    value: Option<AtomicType>,
+}
 
-impl<'de> DeserializeSeed<'de> for PairsSeed {
-    type Value = Vec<(Atom, Atom)>;
+impl<'de> DeserializeSeed<'de> for PairsSeed<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for PairsSeed {
-    type Value = Vec<(Atom, Atom)>;
+impl<'de> Visitor<'de> for PairsSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of pairs")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = seq.next_element_seed(PairSeed(self.0, self.1))? {
-            pairs.push(pair);
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let (kind, value) = (self.key.kind, self.value);
+        loop {
+            let seed = PairSeed { key: self.key.again(kind), value };
+            if seq.next_element_seed(seed)?.is_none() {
+                return Ok(());
+            }
         }
-        Ok(pairs)
     }
 }

@@ -3,60 +3,44 @@
 //! Owns how a difference is folded into a value. May not touch JSON or the replica. Invariant:
 //! differences are their own inverse for sets: folding one twice gives the value back.
 
-use std::cmp::Ordering;
-
 use super::schema::ColumnType;
-use super::value::{Atom, Value};
+use super::value::{Value, ValueRef};
 
 /// `current` with `diff` folded in: a column of at most one atom or pair is replaced; of a set the
 /// symmetric difference is taken; in a map a pair that is there deletes, any other sets.
-pub fn apply_diff(current: &Value, diff: Value, type_: &ColumnType) -> Value {
+pub fn apply_diff(current: ValueRef<'_>, diff: ValueRef<'_>, type_: &ColumnType) -> Value {
     if type_.is_replaced_by_modify() {
-        return diff;
+        return diff.into();
     }
-    if type_.value.is_some() {
-        fold_map(current.pairs(), &diff)
-    } else {
-        fold_set(current.atoms(), diff)
-    }
+    if type_.value.is_some() { fold_map(current, diff) } else { fold_set(current, diff) }
 }
 
-fn fold_set(current: &[Atom], diff: Value) -> Value {
-    let toggled = match diff {
-        Value::Atom(atom) => vec![atom],
-        Value::Set(atoms) => atoms.into_vec(),
-        Value::Map(_) => Vec::new(),
-    };
-    let mut folded = Vec::with_capacity(current.len() + toggled.len());
-    let mut toggled = toggled.into_iter().peekable();
-    for atom in current {
-        while let Some(added) = toggled.next_if(|next| next < atom) {
+fn fold_set(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
+    let (mut folded, mut toggled) = (Vec::new(), diff.atoms().peekable());
+    for atom in current.atoms() {
+        while let Some(added) = toggled.next_if(|next| *next < atom) {
             folded.push(added);
         }
-        if toggled.next_if_eq(atom).is_none() {
-            folded.push(atom.clone());
+        if toggled.next_if_eq(&atom).is_none() {
+            folded.push(atom);
         }
     }
-    folded.extend(toggled);
-    Value::set(folded)
+    Value::of_atoms(folded.into_iter().chain(toggled))
 }
 
-fn fold_map(current: &[(Atom, Atom)], diff: &Value) -> Value {
-    let changes = diff.pairs().to_vec();
-    let mut folded = Vec::with_capacity(current.len() + changes.len());
-    let mut changes = changes.into_iter().peekable();
-    for pair in current {
-        while let Some(added) = changes.next_if(|next| next.0.cmp(&pair.0) == Ordering::Less) {
+fn fold_map(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
+    let (mut folded, mut changes) = (Vec::new(), diff.pairs().peekable());
+    for pair in current.pairs() {
+        while let Some(added) = changes.next_if(|next| next.0 < pair.0) {
             folded.push(added);
         }
         match changes.next_if(|next| next.0 == pair.0) {
-            None => folded.push(pair.clone()),
+            None => folded.push(pair),
             Some(changed) if changed.1 == pair.1 => {}
             Some(changed) => folded.push(changed),
         }
     }
-    folded.extend(changes);
-    Value::map(folded)
+    Value::of_pairs(folded.into_iter().chain(changes))
 }
 
 #[cfg(test)]
@@ -65,7 +49,12 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::atom::Atom;
     use super::*;
+
+    fn apply_diff(current: &Value, diff: &Value, type_: &ColumnType) -> Value {
+        super::apply_diff(current.view(), diff.view(), type_)
+    }
 
     fn type_of(json: &str) -> ColumnType {
         serde_json::from_str(json).unwrap()
@@ -110,16 +99,16 @@ mod tests {
     #[test]
     fn at_most_one_atom_is_replaced() {
         let optional = type_of(r#"{"key":"string","min":0,"max":1}"#);
-        assert_eq!(apply_diff(&"a".into(), "b".into(), &optional), "b".into());
-        assert_eq!(apply_diff(&"a".into(), "a".into(), &optional), "a".into());
-        assert_eq!(apply_diff(&"a".into(), Value::empty(), &optional), Value::empty());
+        assert_eq!(apply_diff(&"a".into(), &"b".into(), &optional), "b".into());
+        assert_eq!(apply_diff(&"a".into(), &"a".into(), &optional), "a".into());
+        assert_eq!(apply_diff(&"a".into(), &Value::empty(), &optional), Value::empty());
     }
 
     #[test]
     fn one_pair_at_most_is_replaced_too() {
         let single = type_of(r#"{"key":"string","value":"string","min":0,"max":1}"#);
         let pair = Value::map(vec![("k".into(), "v".into())]);
-        assert_eq!(apply_diff(&pair, pair.clone(), &single), pair);
+        assert_eq!(apply_diff(&pair, &pair, &single), pair);
     }
 
     proptest! {
@@ -129,15 +118,15 @@ mod tests {
             new in proptest::collection::btree_set(0i64..12, 0..8),
         ) {
             let diff: BTreeSet<i64> = old.symmetric_difference(&new).copied().collect();
-            let folded = apply_diff(&set(&old), set(&diff), &set_type());
+            let folded = apply_diff(&set(&old), &set(&diff), &set_type());
             prop_assert_eq!(&folded, &set(&new));
-            prop_assert_eq!(apply_diff(&folded, set(&diff), &set_type()), set(&old));
+            prop_assert_eq!(apply_diff(&folded, &set(&diff), &set_type()), set(&old));
         }
 
         #[test]
         fn maps_delete_same_pairs_and_set_others(old in small_map(), new in small_map()) {
             let diff = map_diff(&old, &new);
-            prop_assert_eq!(apply_diff(&map(&old), diff, &map_type()), map(&new));
+            prop_assert_eq!(apply_diff(&map(&old), &diff, &map_type()), map(&new));
         }
     }
 }

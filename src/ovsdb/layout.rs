@@ -5,19 +5,17 @@
 //! for every schema (users hold them as constants); whatever the schema lacks keeps its position and
 //! reads as the empty set.
 
-use ecow::EcoString;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::atom::Atom;
+use super::row::Row;
 use super::schema::{AtomicType, ColumnType, DatabaseSchema};
-use super::value::{Atom, Value};
+use super::value::Value;
 
 /// Tables whose rows a server is asked for at a time. Each request costs it some hundredths of a second
 /// where the tables are large; each table more makes the largest reply larger.
 const TABLES_AT_A_TIME: usize = 3;
-
-/// A row of the replica: one value per wanted column, in the order of the wanted list.
-pub type Row = Box<[Value]>;
 
 /// A wanted table.
 #[derive(Clone, Copy, Debug)]
@@ -281,8 +279,8 @@ impl TableLayout {
     }
 
     /// A row as the server understands one of which it omits every column.
-    pub(super) fn default_row(&self) -> Row {
-        self.default.clone()
+    pub(super) fn default_row(&self) -> &Row {
+        &self.default
     }
 }
 
@@ -292,11 +290,11 @@ fn default_value(type_: Option<&ColumnType>) -> Value {
     if type_.min == 0 || type_.value.is_some() {
         return Value::empty();
     }
-    Value::Atom(match type_.key.atomic {
+    Value::from(match type_.key.atomic {
         AtomicType::Integer => Atom::Integer(0),
         AtomicType::Real => Atom::Real(0.0),
         AtomicType::Boolean => Atom::Boolean(false),
-        AtomicType::String => Atom::String(EcoString::new()),
+        AtomicType::String => Atom::from(""),
         AtomicType::Uuid => Atom::Uuid(uuid::Uuid::nil()),
     })
 }
@@ -449,8 +447,10 @@ mod tests {
 
     #[test]
     fn omitted_cells_have_the_defaults_of_their_types() {
-        let row = layout().table(TableId(0)).unwrap().default_row();
-        assert_eq!(*row, [Value::from(""), Value::empty(), Value::empty(), Value::empty()]);
+        let layout = layout();
+        let row = layout.table(TableId(0)).unwrap().default_row();
+        let defaults = [Value::from(""), Value::empty(), Value::empty(), Value::empty()];
+        assert_eq!(*row, defaults.into_iter().collect());
     }
 
     #[test]

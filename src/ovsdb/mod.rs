@@ -4,6 +4,7 @@
 //! Owns the protocol's data. May not touch any table's name nor any word of peering: what is wanted
 //! comes in as a list of names ([`Wanted`]), and rows are read by positions in it.
 
+pub mod atom;
 pub mod client;
 mod decode;
 mod decode_value;
@@ -11,23 +12,27 @@ pub mod diff;
 pub mod layout;
 pub mod operation;
 pub mod outcome;
+mod packed;
 pub mod replica;
+pub mod row;
 pub mod schema;
 pub mod update;
 pub mod value;
 
+pub use atom::Atom;
 pub use client::{Client, Config, Event, Remote, TlsFiles, TransactError, connect};
 pub use layout::{
-    Clause, ColumnId, Condition, Constant, Function, Layout, MonitorRequests, Row, TableId, Wanted,
+    Clause, ColumnId, Condition, Constant, Function, Layout, MonitorRequests, TableId, Wanted,
 };
 pub use operation::{Columns, Datum, Mutator, Operation, Until, Where};
 pub use outcome::{Expected, OperationResult, OutcomeError, TransactionError};
 pub use replica::{Inconsistent, Replica, RowChange};
+pub use row::Row;
 pub use schema::{AtomicType, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema};
 pub use update::{
     DecodeError, MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates,
 };
-pub use value::{Atom, Value};
+pub use value::{Value, ValueRef};
 
 #[cfg(test)]
 mod tests;

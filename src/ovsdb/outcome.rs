@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::Deserializer;
+use serde::de::{DeserializeSeed, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::decode_value::ValueSeed;
+use super::decode_value::CellSeed;
 use super::operation::Operation;
-use super::value::Value;
+use super::value::{Value, ValueRef};
 
 /// The result of one operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,7 +215,9 @@ struct Cell(Value);
 
 impl<'de> Deserialize<'de> for Cell {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::DeserializeSeed::deserialize(ValueSeed(None), deserializer).map(Self)
+        let mut cell = String::new();
+        CellSeed { type_: None, out: &mut cell }.deserialize(deserializer)?;
+        Ok(Self(ValueRef::of_cell(&cell).into()))
     }
 }
 
@@ -232,7 +234,7 @@ impl Form {
             Self::Empty => Ok(OperationResult::Empty),
             Self::Count => element.count.map(OperationResult::Count).ok_or_else(wrong),
             Self::Inserted => {
-                let uuid = element.uuid.and_then(|cell| cell.0.uuid());
+                let uuid = element.uuid.and_then(|cell| cell.0.view().uuid());
                 uuid.map(OperationResult::Inserted).ok_or_else(wrong)
             }
             Self::Rows => {

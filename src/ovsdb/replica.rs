@@ -11,10 +11,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::diff::apply_diff;
-pub use super::layout::Row;
 use super::layout::{ColumnId, Layout, TableId};
+use super::row::Row;
 use super::update::{RowUpdate, Updates};
-use super::value::Value;
+use super::value::{Value, ValueRef};
 
 /// By [`Uuid::as_u128`]: the same order, and numbers are compared faster than bytes.
 type Table = BTreeMap<u128, Row>;
@@ -77,8 +77,8 @@ impl Replica {
     }
 
     /// A cell; `None` if there is no such row.
-    pub fn cell(&self, table: TableId, uuid: Uuid, column: ColumnId) -> Option<&Value> {
-        self.row(table, uuid)?.get(usize::from(column.0))
+    pub fn cell(&self, table: TableId, uuid: Uuid, column: ColumnId) -> Option<ValueRef<'_>> {
+        Some(self.row(table, uuid)?.get(column))
     }
 
     /// How many rows a table has.
@@ -225,19 +225,15 @@ fn modified(
 ) -> Option<Row> {
     let mut new: Option<Row> = None;
     for (column, diff) in diff {
-        let position = usize::from(column.0);
-        let current = new.as_ref().unwrap_or(row).get(position);
-        let (Some(type_), Some(current)) = (layout.column_type(table, column), current) else {
-            continue;
-        };
-        let value = apply_diff(current, diff, type_);
-        if value != *current
-            && let Some(cell) = new.get_or_insert_with(|| row.clone()).get_mut(position)
-        {
-            *cell = value;
+        let Some(type_) = layout.column_type(table, column) else { continue };
+        let before = new.as_ref().unwrap_or(row);
+        let current = before.get(column);
+        let value = apply_diff(current, diff.view(), type_);
+        if current != value {
+            new = Some(before.with(column, value.view()));
         }
     }
-    new
+    new.filter(|new| new != row)
 }
 
 /// Reports what differs between two states of a table; takes the old one apart for it.

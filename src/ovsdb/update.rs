@@ -7,7 +7,8 @@
 use uuid::Uuid;
 
 use super::decode;
-use super::layout::{ColumnId, Layout, Row, TableId};
+use super::layout::{ColumnId, Layout, TableId};
+use super::row::Row;
 use super::value::Value;
 
 /// How rows were asked for; each server knows the older ones as well.

@@ -1,133 +1,67 @@
-//! Atoms and values of RFC 7047 section 5.1, as the replica keeps them.
+//! Values of RFC 7047 section 5.1, and how they are read.
 //!
-//! Owns the in-memory form of a column's cell and how it is read. May not touch JSON, the schema or the
-//! wire. Invariants: a set is sorted, without duplicates, and never holds exactly one atom (that is a
-//! bare [`Atom`], as on the wire); a map is sorted by key and never empty (an empty map is the empty
-//! set), so that equal contents are equal values.
+//! Owns a column's cell by itself ([`Value`]) and where it stands in a row ([`ValueRef`]). May not
+//! touch JSON, the schema or the wire. Invariants: a set is sorted, without duplicates, and never holds
+//! exactly one atom (that is a bare [`Atom`], as on the wire); a map is sorted by key and never empty (an
+//! empty map is the empty set), so that equal contents are equal values.
 
 use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::fmt;
 
-use ecow::EcoString;
 use uuid::Uuid;
 
-/// One atom (RFC 7047 section 5.1, `<atom>`). 24 bytes.
-#[derive(Clone, Debug)]
-pub enum Atom {
-    /// A 64-bit signed integer.
-    Integer(i64),
-    /// A double; never negative zero, so that equal numbers are equal atoms.
-    Real(f64),
-    /// A boolean.
-    Boolean(bool),
-    /// A string without NUL; 15 bytes need no allocation.
-    String(EcoString),
-    /// The identity of a row.
-    Uuid(Uuid),
-}
+use super::atom::Atom;
+use super::packed::{self, Content, close_map, close_set, content, push_atom};
 
-impl Atom {
-    /// The string in this atom, if it is one.
-    pub fn as_str(&self) -> Option<&str> {
-        if let Self::String(string) = self { Some(string) } else { None }
+/// One value (RFC 7047 section 5.1, `<value>`), by itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Value(Box<str>);
+
+/// One value, read where it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ValueRef<'a>(&'a str);
+
+impl Value {
+    /// The empty set, which is also the empty map and the absent optional.
+    pub fn empty() -> Self {
+        Self(packed::NOTHING.into())
     }
 
-    /// The row identity in this atom, if it is one.
-    pub fn as_uuid(&self) -> Option<Uuid> {
-        if let Self::Uuid(uuid) = self { Some(*uuid) } else { None }
+    /// A set of these atoms in any order, duplicates allowed.
+    pub fn set(atoms: Vec<Atom>) -> Self {
+        Self::of_atoms(atoms.iter().map(Atom::borrowed))
     }
 
-    /// A real atom; negative zero becomes zero.
-    pub fn real(real: f64) -> Self {
-        Self::Real(if real == 0.0 { 0.0 } else { real })
+    /// A map of these pairs in any order; of pairs with the same key the last counts.
+    pub fn map(pairs: Vec<(Atom, Atom)>) -> Self {
+        Self::of_pairs(pairs.iter().map(|(key, value)| (key.borrowed(), value.borrowed())))
     }
 
-    /// Orders the kinds among each other, so that the order is total whatever a set holds.
-    fn kind(&self) -> u8 {
-        match self {
-            Self::Integer(_) => 0,
-            Self::Real(_) => 1,
-            Self::Boolean(_) => 2,
-            Self::String(_) => 3,
-            Self::Uuid(_) => 4,
+    /// As [`Value::set`].
+    pub(super) fn of_atoms<'a>(atoms: impl IntoIterator<Item = Atom<&'a str>>) -> Self {
+        let mut cell = String::new();
+        atoms.into_iter().for_each(|atom| push_atom(&mut cell, atom));
+        close_set(&mut cell, 0);
+        Self(cell.into())
+    }
+
+    /// As [`Value::map`].
+    pub(super) fn of_pairs<'a>(
+        pairs: impl IntoIterator<Item = (Atom<&'a str>, Atom<&'a str>)>,
+    ) -> Self {
+        let mut cell = String::new();
+        for (key, value) in pairs {
+            push_atom(&mut cell, key);
+            push_atom(&mut cell, value);
         }
+        close_map(&mut cell, 0);
+        Self(cell.into())
     }
-}
 
-impl Ord for Atom {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => a.cmp(b),
-            (Self::Real(a), Self::Real(b)) => a.total_cmp(b),
-            (Self::Boolean(a), Self::Boolean(b)) => a.cmp(b),
-            (Self::String(a), Self::String(b)) => a.cmp(b),
-            (Self::Uuid(a), Self::Uuid(b)) => a.cmp(b),
-            (a, b) => a.kind().cmp(&b.kind()),
-        }
+    /// The same, to be read.
+    pub fn view(&self) -> ValueRef<'_> {
+        ValueRef(&self.0)
     }
-}
-
-impl PartialOrd for Atom {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Atom {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Atom {}
-
-impl Hash for Atom {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.kind().hash(state);
-        match self {
-            Self::Integer(integer) => integer.hash(state),
-            Self::Real(real) => real.to_bits().hash(state),
-            Self::Boolean(boolean) => boolean.hash(state),
-            Self::String(string) => string.hash(state),
-            Self::Uuid(uuid) => uuid.hash(state),
-        }
-    }
-}
-
-impl From<&str> for Atom {
-    fn from(string: &str) -> Self {
-        Self::String(string.into())
-    }
-}
-
-impl From<Uuid> for Atom {
-    fn from(uuid: Uuid) -> Self {
-        Self::Uuid(uuid)
-    }
-}
-
-impl From<i64> for Atom {
-    fn from(integer: i64) -> Self {
-        Self::Integer(integer)
-    }
-}
-
-impl From<bool> for Atom {
-    fn from(boolean: bool) -> Self {
-        Self::Boolean(boolean)
-    }
-}
-
-/// One cell of a row (RFC 7047 section 5.1, `<value>`). 24 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value {
-    /// Exactly one atom.
-    Atom(Atom),
-    /// No atom, or two and more: sorted, without duplicates.
-    Set(Box<[Atom]>),
-    /// One pair and more: sorted by key, each key once. Shared: many rows carry the same tags.
-    Map(Arc<[(Atom, Atom)]>),
 }
 
 impl Default for Value {
@@ -136,142 +70,176 @@ impl Default for Value {
     }
 }
 
-impl Value {
-    /// The empty set, which is also the empty map and the absent optional. Allocates nothing.
-    pub fn empty() -> Self {
-        Self::Set(Box::default())
+impl<A: Into<Atom>> From<A> for Value {
+    fn from(atom: A) -> Self {
+        let mut cell = String::new();
+        push_atom(&mut cell, atom.into().borrowed());
+        Self(cell.into())
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        Self(value.0.into())
+    }
+}
+
+impl PartialEq<Value> for ValueRef<'_> {
+    fn eq(&self, other: &Value) -> bool {
+        *self == other.view()
+    }
+}
+
+impl<'a> ValueRef<'a> {
+    /// The empty set, which is also the empty map and the absent optional.
+    pub const EMPTY: Self = Self(packed::NOTHING);
+
+    /// What one packed cell holds.
+    pub(super) const fn of_cell(cell: &'a str) -> Self {
+        Self(cell)
     }
 
-    /// A set of these atoms in any order, duplicates allowed.
-    pub fn set(mut atoms: Vec<Atom>) -> Self {
-        if !atoms.is_sorted_by(|a, b| a < b) {
-            atoms.sort_unstable();
-            atoms.dedup();
-        }
-        if atoms.len() == 1
-            && let Some(atom) = atoms.pop()
-        {
-            return Self::Atom(atom);
-        }
-        Self::Set(atoms.into_boxed_slice())
+    /// The packed cell.
+    pub(super) fn cell(self) -> &'a str {
+        self.0
     }
 
-    /// A map of these pairs in any order; of pairs with the same key the last counts.
-    pub fn map(mut pairs: Vec<(Atom, Atom)>) -> Self {
-        if pairs.is_empty() {
-            return Self::empty();
-        }
-        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-            pairs.reverse();
-            pairs.sort_by(|a, b| a.0.cmp(&b.0));
-            pairs.dedup_by(|later, earlier| later.0 == earlier.0);
-        }
-        Self::Map(pairs.into())
+    /// The atoms of a scalar, an optional or a set, in order; none for a map.
+    pub fn atoms(self) -> impl Iterator<Item = Atom<&'a str>> {
+        let (one, all) = match content(self.0) {
+            Content::Atom(atom) => (Some(atom), None),
+            Content::Set(atoms) => (None, Some(atoms.atoms())),
+            Content::Map(_) => (None, None),
+        };
+        one.into_iter().chain(all.into_iter().flatten())
     }
 
-    /// The atoms of a scalar, an optional or a set; none for a map.
-    pub fn atoms(&self) -> &[Atom] {
-        match self {
-            Self::Atom(atom) => std::slice::from_ref(atom),
-            Self::Set(atoms) => atoms,
-            Self::Map(_) => &[],
-        }
-    }
-
-    /// The pairs of a map; none for anything else.
-    pub fn pairs(&self) -> &[(Atom, Atom)] {
-        if let Self::Map(pairs) = self { pairs } else { &[] }
+    /// The pairs of a map, in order of the keys; none for anything else.
+    pub fn pairs(self) -> impl Iterator<Item = (Atom<&'a str>, Atom<&'a str>)> {
+        let pairs =
+            if let Content::Map(pairs) = content(self.0) { Some(pairs.all()) } else { None };
+        pairs.into_iter().flatten()
     }
 
     /// The single string of a scalar or optional, `""` if there is none.
-    pub fn string(&self) -> &str {
+    pub fn string(self) -> &'a str {
         self.optional_string().unwrap_or("")
     }
 
     /// The single string of a scalar or optional.
-    pub fn optional_string(&self) -> Option<&str> {
+    pub fn optional_string(self) -> Option<&'a str> {
         self.scalar()?.as_str()
     }
 
     /// All strings of a scalar, optional or set, in order.
-    pub fn strings(&self) -> impl Iterator<Item = &str> {
-        self.atoms().iter().filter_map(Atom::as_str)
+    pub fn strings(self) -> impl Iterator<Item = &'a str> {
+        self.atoms().filter_map(Atom::as_str)
     }
 
     /// The single row identity of a scalar or optional.
-    pub fn uuid(&self) -> Option<Uuid> {
+    pub fn uuid(self) -> Option<Uuid> {
         self.scalar()?.as_uuid()
     }
 
     /// All row identities of a scalar, optional or set, in order.
-    pub fn uuids(&self) -> impl Iterator<Item = Uuid> {
-        self.atoms().iter().filter_map(Atom::as_uuid)
+    pub fn uuids(self) -> impl Iterator<Item = Uuid> + use<'a> {
+        self.atoms().filter_map(|atom| atom.as_uuid())
     }
 
     /// The single integer of a scalar or optional.
-    pub fn integer(&self) -> Option<i64> {
-        if let Some(Atom::Integer(integer)) = self.scalar() { Some(*integer) } else { None }
+    pub fn integer(self) -> Option<i64> {
+        if let Some(Atom::Integer(integer)) = self.scalar() { Some(integer) } else { None }
     }
 
     /// The single real of a scalar or optional.
-    pub fn real(&self) -> Option<f64> {
-        if let Some(Atom::Real(real)) = self.scalar() { Some(*real) } else { None }
+    pub fn real(self) -> Option<f64> {
+        if let Some(Atom::Real(real)) = self.scalar() { Some(real) } else { None }
     }
 
     /// The single boolean of a scalar or optional.
-    pub fn boolean(&self) -> Option<bool> {
-        if let Some(Atom::Boolean(boolean)) = self.scalar() { Some(*boolean) } else { None }
+    pub fn boolean(self) -> Option<bool> {
+        if let Some(Atom::Boolean(boolean)) = self.scalar() { Some(boolean) } else { None }
     }
 
     /// The value of `key` in a map from strings to strings.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        let pairs = self.pairs();
-        let found = pairs.binary_search_by(|(present, _)| match present.as_str() {
-            Some(present) => present.cmp(key),
-            None => Ordering::Less,
-        });
-        pairs.get(found.ok()?).and_then(|(_, value)| value.as_str())
+    pub fn get(self, key: &str) -> Option<&'a str> {
+        if let Content::Map(pairs) = content(self.0) { pairs.get(key) } else { None }
     }
 
     /// The pairs of a map from strings to strings, in order of the keys.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs().iter().filter_map(|(key, value)| Some((key.as_str()?, value.as_str()?)))
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.pairs().filter_map(|(key, value)| Some((key.as_str()?, value.as_str()?)))
     }
 
-    /// How many atoms or pairs there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Atom(_) => 1,
-            Self::Set(atoms) => atoms.len(),
-            Self::Map(pairs) => pairs.len(),
-        }
+    /// How many atoms or pairs there are; counts them.
+    pub fn len(self) -> usize {
+        self.atoms().count() + self.pairs().count()
     }
 
     /// Whether there is no atom and no pair.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn is_empty(self) -> bool {
+        self == Self::EMPTY
     }
 
-    fn scalar(&self) -> Option<&Atom> {
-        if let Self::Atom(atom) = self { Some(atom) } else { None }
+    fn scalar(self) -> Option<Atom<&'a str>> {
+        if let Content::Atom(atom) = content(self.0) { Some(atom) } else { None }
+    }
+
+    /// Orders atoms before sets and sets before maps.
+    fn rank(self) -> u8 {
+        match content(self.0) {
+            Content::Atom(_) => 0,
+            Content::Set(_) => 1,
+            Content::Map(_) => 2,
+        }
     }
 }
 
-impl<A: Into<Atom>> From<A> for Value {
-    fn from(atom: A) -> Self {
-        Self::Atom(atom.into())
+impl Ord for ValueRef<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rank = self.rank().cmp(&other.rank());
+        rank.then_with(|| self.atoms().cmp(other.atoms()))
+            .then_with(|| self.pairs().cmp(other.pairs()))
+    }
+}
+
+impl PartialOrd for ValueRef<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.view().cmp(&other.view())
+    }
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for ValueRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match content(self.0) {
+            Content::Atom(atom) => atom.fmt(f),
+            Content::Set(_) => f.debug_set().entries(self.atoms()).finish(),
+            Content::Map(_) => f.debug_map().entries(self.pairs()).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cells_are_small() {
-        assert_eq!(size_of::<Atom>(), 24);
-        assert_eq!(size_of::<Value>(), 24);
-    }
 
     #[test]
     fn sets_and_maps_are_canonical() {
@@ -287,26 +255,37 @@ mod tests {
             ("a".into(), "2".into()),
             ("b".into(), "3".into()),
         ]);
-        assert_eq!(map.entries().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
+        assert_eq!(map.view().entries().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
     }
 
     #[test]
     fn accessors_read_what_is_there_and_nothing_else() {
         let map = Value::map(vec![("k".into(), "v".into())]);
+        let map = map.view();
         assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v"), None, 1));
         assert_eq!(map.optional_string(), None);
         let set = Value::set(vec!["x".into(), "y".into()]);
+        let set = set.view();
         assert_eq!(set.strings().collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((set.string(), set.integer(), set.get("x")), ("", None, None));
-        assert_eq!(Value::from("x").string(), "x");
-        assert_eq!(Value::from(7).integer(), Some(7));
-        assert_eq!(Value::from(true).boolean(), Some(true));
-        assert_eq!(Value::from(Uuid::nil()).uuids().collect::<Vec<_>>(), [Uuid::nil()]);
-        assert!(Value::empty().is_empty());
+        assert_eq!(Value::from("x").view().string(), "x");
+        assert_eq!(Value::from(7).view().integer(), Some(7));
+        assert_eq!(Value::from(true).view().boolean(), Some(true));
+        assert_eq!(Value::from(Uuid::nil()).view().uuids().collect::<Vec<_>>(), [Uuid::nil()]);
+        assert!(Value::empty().view().is_empty());
     }
 
     #[test]
-    fn negative_zero_is_zero() {
-        assert_eq!(Atom::real(-0.0), Atom::real(0.0));
+    fn values_are_ordered_by_content() {
+        let ascending = [
+            Value::from(-1),
+            Value::from(2),
+            Value::from("b"),
+            Value::from("ca"),
+            Value::empty(),
+            Value::set(vec!["a".into(), "b".into()]),
+            Value::map(vec![("a".into(), "a".into())]),
+        ];
+        assert!(ascending.is_sorted_by(|a, b| a < b));
     }
 }

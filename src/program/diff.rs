@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::tables::{ADDRESS_SET, LOGICAL_SWITCH, address_set};
 use crate::northbound::{Northbound, UnitId, tags_of};
-use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value};
+use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
 use super::row::{DesiredRow, Parent, identity, refers_to_children};
 
@@ -39,7 +39,7 @@ pub enum RowDiff {
 }
 
 /// What tells a row of a unit from the others: its table, its parent, its identifying columns.
-type Identity = (TableId, Option<Uuid>, Vec<Value>);
+type Identity = (TableId, Option<Uuid>, Row);
 
 /// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
 /// nothing.
@@ -48,7 +48,7 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let mut present = present_rows(unit, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
-    let switches = present.get(&(LOGICAL_SWITCH, None, Vec::new()));
+    let switches = present.get(&(LOGICAL_SWITCH, None, Row::default()));
     let transit = switches.and_then(|rows| rows.last()).map(|(uuid, _)| *uuid);
     for mut row in desired {
         let parent = match &mut row.parent {
@@ -63,7 +63,8 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
         let values =
             columns.map(|column| row.columns.get(column).map_or_else(Value::empty, value_of));
         // The main route table's name is empty, which as a column is the empty string.
-        let key = (row.table, parent, values.map(normal).collect::<Vec<_>>());
+        let key =
+            (row.table, parent, values.map(|value| Value::from(normal(value.view()))).collect());
         match present.get_mut(&key).and_then(Vec::pop) {
             Some((uuid, found)) => diffs.extend(compare(row, uuid, found, layout)),
             None => diffs.push(RowDiff::Insert(row)),
@@ -82,7 +83,7 @@ fn present_rows(unit: UnitId, northbound: &Northbound) -> BTreeMap<Identity, Vec
         if table == ADDRESS_SET && !is_remotes_set(cell(row, address_set::NAME).string()) {
             continue;
         }
-        let values = identity(table).iter().map(|column| normal(cell(row, *column).clone()));
+        let values = identity(table).iter().map(|column| normal(cell(row, *column)));
         let key = (table, northbound.inventory().parent_of(uuid), values.collect());
         present.entry(key).or_default().push((uuid, row));
     }
@@ -100,7 +101,7 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
         }
         let desired = row.columns.get(&column);
         let value = desired.map_or_else(Value::empty, value_of);
-        if normal(value) != normal(cell(found, column).clone()) {
+        if normal(value.view()) != normal(cell(found, column)) {
             let datum = desired.cloned().unwrap_or_else(|| empty(row.table, column, layout));
             columns.push((column, datum));
         }
@@ -125,16 +126,13 @@ fn empty(table: TableId, column: ColumnId, layout: &Layout) -> Datum {
     }
 }
 
-fn cell(row: &Row, column: ColumnId) -> &Value {
+fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
     crate::northbound::router::cell(row, column)
 }
 
 /// An empty string, the default of a mandatory column, and an absent optional mean the same here.
-fn normal(value: Value) -> Value {
-    if matches!(&value, Value::Atom(Atom::String(text)) if text.is_empty()) {
-        return Value::empty();
-    }
-    value
+fn normal(value: ValueRef<'_>) -> ValueRef<'_> {
+    if value.optional_string() == Some("") { ValueRef::EMPTY } else { value }
 }
 
 /// A value as the replica would hold it once written.

@@ -11,7 +11,7 @@ use crate::northbound::owner::{
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{ADDRESS_SET, address_set};
 use crate::northbound::{Family, Northbound, UnitId};
-use crate::ovsdb::{Datum, Row, Value};
+use crate::ovsdb::{Datum, Row, ValueRef};
 
 use super::diff::value_of;
 
@@ -158,7 +158,7 @@ fn update(
     addresses: Option<Datum>,
     wanted: Entries,
 ) -> Option<RegistrationDiff> {
-    let addresses = addresses.filter(|datum| value_of(datum) != *cell(row, address_set::ADDRESSES));
+    let addresses = addresses.filter(|datum| cell(row, address_set::ADDRESSES) != value_of(datum));
     let found = cell(row, address_set::EXTERNAL_IDS);
     let entries: Entries =
         wanted.into_iter().filter(|(key, value)| found.get(key) != value.as_deref()).collect();
@@ -173,6 +173,6 @@ fn addresses(family: Family, prefixes: &[IpNet]) -> Datum {
     Datum::strings(prefixes.map(ToString::to_string))
 }
 
-fn cell(row: &Row, column: crate::ovsdb::ColumnId) -> &Value {
+fn cell(row: &Row, column: crate::ovsdb::ColumnId) -> ValueRef<'_> {
     crate::northbound::router::cell(row, column)
 }

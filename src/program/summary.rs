@@ -8,7 +8,7 @@ use crate::northbound::tables::{
     SWITCH_PORT, address_set, logical_router, logical_switch, router_policy, router_port,
     static_route, switch_port,
 };
-use crate::ovsdb::{ColumnId, Row, TableId, Value};
+use crate::ovsdb::{ColumnId, Row, TableId, Value, ValueRef};
 use crate::view::{PlannedAction, PlannedPrefix, PlannedRow, RowView};
 
 use super::diff::{RowDiff, value_of};
@@ -19,8 +19,7 @@ use super::row::{DesiredRow, column_name, table_name};
 /// A row that is there.
 #[must_use]
 pub fn summarise(table: TableId, uuid: Option<Uuid>, row: &Row) -> RowView {
-    let summary = summary(table, |column| crate::northbound::router::cell(row, column).clone());
-    view(table, uuid, summary)
+    view(table, uuid, summary(table, row))
 }
 
 /// A row that would change, and the route that it is, if it is one.
@@ -71,6 +70,7 @@ pub fn planned_lent(diff: &LentDiff) -> PlannedRow {
 #[must_use]
 pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) -> PlannedRow {
     let shown = |name: &str, addresses: Value| {
+        let addresses = addresses.view();
         format!("{name} {{{}}}", addresses.strings().collect::<Vec<_>>().join(", "))
     };
     let (action, uuid, summary) = match diff {
@@ -91,8 +91,9 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
 }
 
 fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
-    let column = |column: ColumnId| row.columns.get(&column).map_or_else(Value::empty, value_of);
-    let mut summary = summary(row.table, column);
+    let last = row.columns.keys().next_back().map_or(0, |column| column.0);
+    let column = |column| row.columns.get(&ColumnId(column)).map_or_else(Value::empty, value_of);
+    let mut summary = summary(row.table, &(0..=last).map(column).collect());
     if let Some(router) = row.router() {
         summary = format!("{}: {summary}", router.name);
     }
@@ -101,23 +102,23 @@ fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
 
 fn desired_route(row: &DesiredRow) -> Option<PlannedPrefix> {
     let prefix = row.columns.get(&static_route::IP_PREFIX).filter(|_| row.table == STATIC_ROUTE)?;
-    let prefix = value_of(prefix).string().parse().ok()?;
+    let prefix = value_of(prefix).view().string().parse().ok()?;
     Some(PlannedPrefix { router: row.router()?.name.to_string(), prefix })
 }
 
-fn summary(table: TableId, cell: impl Fn(ColumnId) -> Value) -> String {
-    let text = |column: ColumnId| cell(column).string().to_owned();
+fn summary(table: TableId, row: &Row) -> String {
+    let cell = |column: ColumnId| cell(row, column);
+    let text = |column: ColumnId| cell(column).string();
     let list = |column: ColumnId| cell(column).strings().collect::<Vec<_>>().join(" ");
     match table {
         ROUTER_PORT => {
             let peer = text(router_port::PEER);
-            let peer = if peer.is_empty() { peer } else { format!(" peer {peer}") };
+            let peer = if peer.is_empty() { String::new() } else { format!(" peer {peer}") };
             format!("{} {}{peer}", text(router_port::NAME), list(router_port::NETWORKS))
         }
-        LOGICAL_SWITCH => text(logical_switch::NAME),
+        LOGICAL_SWITCH => text(logical_switch::NAME).to_owned(),
         SWITCH_PORT => {
-            let options = cell(switch_port::OPTIONS);
-            let to = options.get("router-port").unwrap_or_default();
+            let to = cell(switch_port::OPTIONS).get("router-port").unwrap_or_default();
             format!("{} to {to}", text(switch_port::NAME))
         }
         ADDRESS_SET => {
@@ -125,7 +126,7 @@ fn summary(table: TableId, cell: impl Fn(ColumnId) -> Value) -> String {
         }
         STATIC_ROUTE => {
             let table = text(static_route::ROUTE_TABLE);
-            let table = if table.is_empty() { table } else { format!(" in table {table}") };
+            let table = if table.is_empty() { String::new() } else { format!(" in table {table}") };
             format!(
                 "{} via {} out of {}{table}",
                 text(static_route::IP_PREFIX),
@@ -144,7 +145,11 @@ fn summary(table: TableId, cell: impl Fn(ColumnId) -> Value) -> String {
 }
 
 fn text(row: &Row, column: ColumnId) -> &str {
-    crate::northbound::router::cell(row, column).string()
+    cell(row, column).string()
+}
+
+fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
+    crate::northbound::router::cell(row, column)
 }
 
 fn view(table: TableId, uuid: Option<Uuid>, summary: String) -> RowView {

@@ -9,7 +9,7 @@ use ovn_peerd::northbound::tables::{
 use ovn_peerd::ovsdb::Value;
 use uuid::Uuid;
 
-use crate::world::{PREFIXES, World, prefix};
+use crate::world::{PREFIXES, World, prefix, without};
 
 impl World {
     pub fn toggle_route(&mut self, index: usize, subnet: usize) {
@@ -92,7 +92,7 @@ impl World {
             let name = format!("theirs{choice}");
             let set =
                 self.database.insert(ADDRESS_SET, &[(address_set::NAME, name.as_str().into())]);
-            Value::Atom(set.into())
+            Value::from(set)
         } else {
             Value::empty()
         };
@@ -106,11 +106,7 @@ impl World {
         self.database.rows.remove(key);
         // With whatever refers to it: the database would have refused else.
         for row in self.database.rows.values_mut() {
-            for cell in row.iter_mut().filter(|cell| cell.uuids().any(|uuid| uuid == key.1)) {
-                *cell = Value::set(
-                    cell.uuids().filter(|uuid| *uuid != key.1).map(Into::into).collect(),
-                );
-            }
+            *row = without(row, |uuid| uuid == key.1);
         }
         self.database.collect();
     }
@@ -130,6 +126,6 @@ impl World {
             }
             _ => return,
         };
-        self.database.set(table, uuid, column, Value::Atom("altered".into()));
+        self.database.set(table, uuid, column, Value::from("altered"));
     }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch, nat,
+    STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch, nat, nb_global,
     router_port, switch_port,
 };
 use ovn_peerd::northbound::tags_of;
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
 use ovn_peerd::ovsdb::{
     Atom, ColumnId, DatabaseSchema, Datum, Layout, Mutator, Operation, Row, TableId, Until,
-    Updates, Value, Where,
+    Updates, Value, ValueRef, Where,
 };
 use uuid::Uuid;
 
@@ -102,19 +102,19 @@ impl Database {
         let uuid = self.uuid();
         let mut row: Vec<Value> = vec![Value::empty(); self.layout.width(table)];
         for (column, atom) in cells {
-            row[usize::from(column.0)] = Value::Atom(atom.clone());
+            row[usize::from(column.0)] = Value::from(atom.clone());
         }
-        self.rows.insert((table, uuid), row.into());
+        self.rows.insert((table, uuid), row.into_iter().collect());
         uuid
     }
 
-    pub fn cell(&self, table: TableId, uuid: Uuid, column: ColumnId) -> &Value {
-        &self.rows[&(table, uuid)][usize::from(column.0)]
+    pub fn cell(&self, table: TableId, uuid: Uuid, column: ColumnId) -> ValueRef<'_> {
+        self.rows[&(table, uuid)].get(column)
     }
 
     pub fn set(&mut self, table: TableId, uuid: Uuid, column: ColumnId, value: Value) {
         if let Some(row) = self.rows.get_mut(&(table, uuid)) {
-            row[usize::from(column.0)] = value;
+            *row = row.with(column, value.view());
         }
     }
 
@@ -132,7 +132,11 @@ impl Database {
     pub fn global(&self) -> (Uuid, i64, i64) {
         let ((_, uuid), row) =
             self.rows.iter().find(|((table, _), _)| *table == NB_GLOBAL).unwrap();
-        (*uuid, row[0].integer().unwrap_or(0), row[1].integer().unwrap_or(0))
+        (
+            *uuid,
+            row.get(nb_global::NB_CFG).integer().unwrap_or(0),
+            row.get(nb_global::SB_CFG).integer().unwrap_or(0),
+        )
     }
 
     /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag; of switch
@@ -140,9 +144,8 @@ impl Database {
     pub fn monitored(&self) -> Rows {
         let mut rows = self.rows.clone();
         rows.retain(|(table, _), row| {
-            let text = |column: ColumnId| row[usize::from(column.0)].string();
-            let tagged = tags_of(*table)
-                .is_some_and(|tags| row[usize::from(tags.0)].get(OWNER_KEY).is_some());
+            let text = |column: ColumnId| row.get(column).string();
+            let tagged = tags_of(*table).is_some_and(|tags| row.get(tags).get(OWNER_KEY).is_some());
             match *table {
                 ADDRESS_SET => tagged,
                 SWITCH_PORT => tagged || !text(switch_port::TYPE).is_empty(),
@@ -185,7 +188,7 @@ impl Database {
         let mut held: BTreeSet<(TableId, Uuid)> = BTreeSet::new();
         for ((of, _), row) in &self.rows {
             for (_, column, table) in LISTS.iter().filter(|(parent, _, _)| parent == of) {
-                held.extend(row[usize::from(column.0)].uuids().map(|uuid| (*table, uuid)));
+                held.extend(row.get(*column).uuids().map(|uuid| (*table, uuid)));
             }
         }
         let is_child = |key: &(TableId, Uuid)| LISTS.iter().any(|(_, _, child)| *child == key.0);
@@ -225,7 +228,7 @@ impl Database {
                     None => self.uuid(),
                 };
                 let empty: Vec<Value> = vec![Value::empty(); self.layout.width(table)];
-                self.rows.insert((table, uuid), empty.into());
+                self.rows.insert((table, uuid), empty.into_iter().collect());
                 for (column, datum) in row {
                     let column = self.layout.column_id(table, column).unwrap();
                     self.set(table, uuid, column, value(datum, names));
@@ -251,8 +254,9 @@ impl Database {
                 for uuid in self.select(table, selection, names) {
                     for (column, mutator, datum) in mutations {
                         let column = self.layout.column_id(table, column).unwrap();
-                        let old = self.cell(table, uuid, column).clone();
-                        self.set(table, uuid, column, mutated(&old, *mutator, datum, names));
+                        let old = self.cell(table, uuid, column);
+                        let new = mutated(old, *mutator, datum, names);
+                        self.set(table, uuid, column, new);
                     }
                 }
             }
@@ -263,8 +267,8 @@ impl Database {
                     .into_iter()
                     .map(|uuid| {
                         let cell = |column: &&str| {
-                            self.cell(table, uuid, self.layout.column_id(table, column).unwrap())
-                                .clone()
+                            let column = self.layout.column_id(table, column).unwrap();
+                            self.cell(table, uuid, column).into()
                         };
                         columns.iter().map(cell).collect()
                     })
@@ -296,10 +300,10 @@ impl Database {
                 let same = |uuid: &Uuid| {
                     columns.iter().all(|(column, datum)| {
                         if *column == "_uuid" {
-                            return value(datum, names).uuid() == Some(*uuid);
+                            return value(datum, names).view().uuid() == Some(*uuid);
                         }
                         let column = self.layout.column_id(table, column).unwrap();
-                        *self.cell(table, *uuid, column) == value(datum, names)
+                        self.cell(table, *uuid, column) == value(datum, names)
                     })
                 };
                 all.filter(same).collect()
@@ -322,12 +326,12 @@ impl Database {
             }
         }
         for ((_, uuid), row) in self.rows.iter().filter(|((of, _), _)| *of == ROUTER_PORT) {
-            if row[usize::from(router_port::NETWORKS.0)].is_empty() {
+            if row.get(router_port::NETWORKS).is_empty() {
                 return Err(format!("port {uuid} has no network"));
             }
         }
         for (_, row) in self.rows.iter().filter(|((of, _), _)| *of == NAT) {
-            let set = row[usize::from(nat::EXEMPTED_EXT_IPS.0)].uuid();
+            let set = row.get(nat::EXEMPTED_EXT_IPS).uuid();
             if set.is_some_and(|set| !self.rows.contains_key(&(ADDRESS_SET, set))) {
                 return Err("referential integrity violation".into());
             }
@@ -357,9 +361,14 @@ fn value(datum: &Datum, names: &HashMap<String, Uuid>) -> Value {
     }
 }
 
-fn mutated(old: &Value, mutator: Mutator, datum: &Datum, names: &HashMap<String, Uuid>) -> Value {
+fn mutated(
+    old: ValueRef<'_>,
+    mutator: Mutator,
+    datum: &Datum,
+    names: &HashMap<String, Uuid>,
+) -> Value {
     match (mutator, datum) {
-        (Mutator::Add, Datum::Integer(by)) => Value::Atom((old.integer().unwrap_or(0) + by).into()),
+        (Mutator::Add, Datum::Integer(by)) => Value::from(old.integer().unwrap_or(0) + by),
         (Mutator::Insert, Datum::Map(pairs)) => {
             let mut map: BTreeMap<String, String> =
                 old.entries().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
@@ -368,17 +377,17 @@ fn mutated(old: &Value, mutator: Mutator, datum: &Datum, names: &HashMap<String,
             }
             value(&Datum::Map(map.into_iter().collect()), names)
         }
-        (Mutator::Delete, Datum::Set(_)) if matches!(old, Value::Map(_)) => {
+        (Mutator::Delete, Datum::Set(_)) if old.pairs().next().is_some() => {
             let keys = atoms(datum, names);
-            let kept = old.pairs().iter().filter(|(key, _)| !keys.contains(key)).cloned();
-            Value::map(kept.collect())
+            let pairs = old.pairs().map(|(key, value)| (key.owned(), value.owned()));
+            Value::map(pairs.filter(|(key, _)| !keys.contains(key)).collect())
         }
         (Mutator::Insert, _) => {
-            Value::set(old.atoms().iter().cloned().chain(atoms(datum, names)).collect())
+            Value::set(old.atoms().map(Atom::owned).chain(atoms(datum, names)).collect())
         }
         (Mutator::Delete, _) => {
             let gone = atoms(datum, names);
-            Value::set(old.atoms().iter().filter(|atom| !gone.contains(atom)).cloned().collect())
+            Value::set(old.atoms().map(Atom::owned).filter(|atom| !gone.contains(atom)).collect())
         }
         (other, _) => panic!("{other:?} is not used by the core"),
     }

@@ -162,7 +162,7 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
             let configs = map(&port.ipv6_ra_configs);
             database.set(ROUTER_PORT, child, router_port::IPV6_RA_CONFIGS, configs);
             if port.gateway {
-                let chassis = Value::Atom("gateway".into());
+                let chassis = Value::from("gateway");
                 database.set(ROUTER_PORT, child, router_port::GATEWAY_CHASSIS, chassis);
             }
             if port.vm {
@@ -176,7 +176,7 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
                 database.set(LOGICAL_SWITCH, switch, logical_switch::PORTS, ports);
             }
             if let Some(peer) = &port.peer {
-                let peer = Value::Atom(peer.as_str().into());
+                let peer = Value::from(peer.as_str());
                 database.set(ROUTER_PORT, child, router_port::PEER, peer);
             }
             if let Some(table) = &port.route_table {
@@ -192,11 +192,11 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
             ];
             let child = database.insert(STATIC_ROUTE, &cells);
             if let Some(policy) = &route.policy {
-                let policy = Value::Atom(policy.as_str().into());
+                let policy = Value::from(policy.as_str());
                 database.set(STATIC_ROUTE, child, static_route::POLICY, policy);
             }
             if let Some(table) = &route.table {
-                let table = Value::Atom(table.as_str().into());
+                let table = Value::from(table.as_str());
                 database.set(STATIC_ROUTE, child, static_route::ROUTE_TABLE, table);
             }
             database.refer(uuid, logical_router::STATIC_ROUTES, child, true);
@@ -209,7 +209,7 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
             ];
             let child = database.insert(NAT, &cells);
             if translation.allowed {
-                let set = Value::Atom(database.uuid().into());
+                let set = Value::from(database.uuid());
                 database.set(NAT, child, nat::ALLOWED_EXT_IPS, set);
             }
             database.refer(uuid, logical_router::NAT, child, true);
@@ -229,7 +229,7 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
 /// The router of this name, which is made unless it was there.
 fn router_named(database: &mut Database, there: &Rows, name: &str) -> Uuid {
     let has_name = |((table, _), row): &(&(TableId, Uuid), &Row)| {
-        *table == LOGICAL_ROUTER && row[usize::from(logical_router::NAME.0)].string() == name
+        *table == LOGICAL_ROUTER && row.get(logical_router::NAME).string() == name
     };
     let found = there.iter().find(has_name).map(|((_, uuid), _)| *uuid);
     found.unwrap_or_else(|| database.insert(LOGICAL_ROUTER, &[(logical_router::NAME, name.into())]))

@@ -31,9 +31,9 @@ impl Leases {
     pub fn without_lent(&self, rows: &mut Rows) {
         for ((table, _), row) in rows {
             for (_, column) in MAPS.iter().filter(|(of, _)| of == table) {
-                let cell = &mut row[usize::from(column.0)];
-                let others = cell.entries().filter(|(key, _)| !LENT.contains(key));
-                *cell = map(others.map(|(key, text)| (key.to_owned(), text.to_owned())));
+                let others = row.get(*column).entries().filter(|(key, _)| !LENT.contains(key));
+                let others = map(others.map(|(key, text)| (key.to_owned(), text.to_owned())));
+                *row = row.with(*column, others.view());
             }
         }
     }
@@ -122,7 +122,7 @@ impl World {
 
     fn write_beside(&mut self, table: TableId, row: Uuid, key: &str, text: &str) {
         let (_, column) = MAPS.into_iter().find(|(of, _)| *of == table).unwrap();
-        let cell = self.database.cell(table, row, column).clone();
+        let cell = self.database.cell(table, row, column);
         let others = cell.entries().filter(|(other, _)| *other != key);
         let others = others.map(|(key, text)| (key.to_owned(), text.to_owned()));
         let all = others.chain([(key.to_owned(), text.to_owned())]);

@@ -54,7 +54,7 @@ impl World {
         let switch = over_switch.then(|| self.add_switch(&names.clone().map(Some), "router"));
         if !over_switch {
             for (port, peer) in ports.into_iter().zip([&names[1], &names[0]]) {
-                let peer = Value::Atom(peer.as_str().into());
+                let peer = Value::from(peer.as_str());
                 self.database.set(ROUTER_PORT, port, router_port::PEER, peer);
             }
         }
@@ -74,7 +74,7 @@ impl World {
         let switch = self.add_switch(&[None], "virtual");
         let port = self.database.cell(LOGICAL_SWITCH, switch, logical_switch::PORTS).uuids().next();
         let name = link_port_name(Id::of_peering(&pair), end);
-        let name = Value::Atom(name.as_str().into());
+        let name = Value::from(name.as_str());
         self.database.set(SWITCH_PORT, port.expect("a port"), switch_port::NAME, name);
         self.meddling.namesakes.insert(key, switch);
     }

@@ -183,7 +183,7 @@ fn what_a_newer_version_keeps_is_told_once_and_left_alone() {
         assert_eq!((half.state, half.reason), (State::Failed, Some(Reason::NewerVersion)));
         assert_eq!(kept(&world), before, "way {way}");
         let set = set_of(&world, 3, Family::Ip4);
-        let registered = world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS).clone();
+        let registered = world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS);
         assert!(registered.get("ovn-peerd-declared:hv1:to-0").is_some());
         // Withdrawn here, or asked for by a process that never knew it: its rows stay.
         for network in [0, 1] {
@@ -217,7 +217,7 @@ fn a_row_of_a_newer_version_keeps_its_whole_peering() {
         let row = row_of(&world, peering(0, 1), table);
         set_entry(&mut world, table, row, OWNER_KEY, "2");
         let port = row_of(&world, peering(0, 1), ROUTER_PORT);
-        world.database.set(ROUTER_PORT, port, ColumnId(3), Value::Atom("elsewhere".into()));
+        world.database.set(ROUTER_PORT, port, ColumnId(3), Value::from("elsewhere"));
         let before = kept(&world);
         assert_eq!(world.settle(), 0);
         assert_eq!(kept(&world), before);

@@ -17,7 +17,7 @@ use ovn_peerd::northbound::tables::{
 };
 use ovn_peerd::northbound::tags_of;
 use ovn_peerd::now::Now;
-use ovn_peerd::ovsdb::{self, TableId, TransactError, TransactionError, Value};
+use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -257,7 +257,7 @@ impl World {
     /// ovn-northd acts on everything.
     pub fn northd(&mut self) {
         let (uuid, nb_cfg, _) = self.database.global();
-        self.database.set(NB_GLOBAL, uuid, nb_global::SB_CFG, Value::Atom(nb_cfg.into()));
+        self.database.set(NB_GLOBAL, uuid, nb_global::SB_CFG, Value::from(nb_cfg));
     }
 
     pub fn network_file(&self, network: usize) -> SourceFile {
@@ -386,11 +386,8 @@ impl World {
         let mut rows = self.database.rows.clone();
         rows.retain(|(table, uuid), _| *table != NB_GLOBAL && !own.contains(uuid));
         self.leases.without_lent(&mut rows);
-        for cell in rows.values_mut().flat_map(|row| row.iter_mut()) {
-            if cell.uuids().next().is_some() {
-                let kept = cell.uuids().filter(|uuid| !own.contains(uuid));
-                *cell = Value::set(kept.map(Into::into).collect());
-            }
+        for row in rows.values_mut() {
+            *row = without(row, |uuid| own.contains(&uuid));
         }
         rows
     }
@@ -411,13 +408,23 @@ impl World {
             let index = router(uuid).map(|(index, _)| *index);
             let mut row = self.database.rows[&(table, uuid)].clone();
             if table == LOGICAL_SWITCH {
-                let ports = &mut row[usize::from(logical_switch::PORTS.0)];
-                *ports = Value::Atom(i64::try_from(ports.len()).unwrap().into());
+                let ports = row.get(logical_switch::PORTS).len();
+                let ports = Value::from(i64::try_from(ports).unwrap());
+                row = row.with(logical_switch::PORTS, ports.view());
             }
             format!("{index:?} {table:?} {row:?}")
         };
         self.own_rows().into_iter().map(content).collect()
     }
+}
+
+/// A row whose references to these rows are gone.
+pub fn without(row: &Row, gone: impl Fn(Uuid) -> bool) -> Row {
+    let cells = row.cells().map(|cell| match cell.uuids().next() {
+        Some(_) => Value::set(cell.uuids().filter(|uuid| !gone(*uuid)).map(Into::into).collect()),
+        None => cell.into(),
+    });
+    cells.collect()
 }
 
 pub fn source(directory: Directory, network: usize, text: String) -> SourceFile {

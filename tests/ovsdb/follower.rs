@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use ovn_peerd::ovsdb::client::{Client, Config, Event, Remote, TransactError, connect};
 use ovn_peerd::ovsdb::{
-    DatabaseSchema, Layout, Operation, OperationResult, Replica, RowChange, TableId, Wanted,
+    ColumnId, DatabaseSchema, Layout, Operation, OperationResult, Replica, RowChange, TableId,
+    Wanted,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -151,8 +152,11 @@ impl Follower {
 
     /// The names of a table's rows.
     pub(crate) fn names(&self, table: TableId) -> Vec<String> {
-        let mut names: Vec<_> =
-            self.replica().rows(table).map(|(_, row)| row[0].string().to_owned()).collect();
+        let mut names: Vec<_> = self
+            .replica()
+            .rows(table)
+            .map(|(_, row)| row.get(ColumnId(0)).string().to_owned())
+            .collect();
         names.sort();
         names
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use ovn_peerd::ovsdb::ColumnId;
 use serde_json::json;
 
 use crate::follower::{Follower, SWITCH, config};
@@ -37,7 +38,11 @@ async fn a_dump_of_50_megabytes() {
         .replica()
         .rows(SWITCH)
         .map(|(_, row)| {
-            row[2].entries().map(|(key, value)| key.len() + value.len() + 9).sum::<usize>() + 90
+            row.get(ColumnId(2))
+                .entries()
+                .map(|(key, value)| key.len() + value.len() + 9)
+                .sum::<usize>()
+                + 90
         })
         .sum();
     assert!(size > 45_000_000, "only {size} bytes");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ovn_peerd::ovsdb::client::Remote;
-use ovn_peerd::ovsdb::{Atom, Layout, Replica, TableId, Value};
+use ovn_peerd::ovsdb::{Atom, ColumnId, Layout, Replica, Row, TableId, Value};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -268,7 +268,7 @@ impl Raw {
     }
 
     /// The rows of a table as the layout has them, read by `select` and typed by other code.
-    pub(crate) fn rows(&mut self, layout: &Layout, table: TableId) -> Vec<(Uuid, Vec<Value>)> {
+    pub(crate) fn rows(&mut self, layout: &Layout, table: TableId) -> Vec<(Uuid, Row)> {
         if !layout.has_table(table) {
             return Vec::new();
         }
@@ -284,8 +284,8 @@ impl Raw {
                     row.get(name).map_or_else(Value::empty, value)
                 };
                 let width = u16::try_from(layout.width(table)).unwrap();
-                let uuid = value(&row["_uuid"]).uuid().unwrap();
-                (uuid, (0..width).map(|column| cell(ovn_peerd::ovsdb::ColumnId(column))).collect())
+                let uuid = value(&row["_uuid"]).view().uuid().unwrap();
+                (uuid, (0..width).map(|column| cell(ColumnId(column))).collect())
             })
             .collect();
         rows.sort();
@@ -295,8 +295,7 @@ impl Raw {
     /// Asserts that the replica holds exactly what the server has.
     pub(crate) fn assert_same(&mut self, replica: &Replica) {
         for table in replica.layout().table_ids() {
-            let held: Vec<_> =
-                replica.rows(table).map(|(uuid, row)| (uuid, row.to_vec())).collect();
+            let held: Vec<_> = replica.rows(table).map(|(uuid, row)| (uuid, row.clone())).collect();
             let name = replica.layout().table_name(table);
             let present = self.rows(replica.layout(), table);
             assert!(held == present, "{name:?} differs: held {held:?}, on the server {present:?}");
@@ -318,7 +317,7 @@ fn atom(json: &Json) -> Atom {
 
 fn value(json: &Json) -> Value {
     let Some([Json::String(tag), Json::Array(list)]) = json.as_array().map(Vec::as_slice) else {
-        return Value::Atom(atom(json));
+        return Value::from(atom(json));
     };
     match tag.as_str() {
         "set" => Value::set(list.iter().map(atom).collect()),

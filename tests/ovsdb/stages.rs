@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ovn_peerd::ovsdb::client::Config;
-use ovn_peerd::ovsdb::{Replica, TableId, Wanted};
+use ovn_peerd::ovsdb::{ColumnId, Replica, TableId, Wanted};
 use serde_json::{Value as Json, json};
 
 use crate::follower::{Follower, Seen, config};
@@ -88,20 +88,25 @@ fn write(mut raw: Raw, from: usize, stop: &AtomicBool) -> usize {
 
 /// Every number says the same in all tables, at any moment.
 fn assert_whole(replica: &Replica) {
-    let versions = |table: TableId, tags: usize| {
+    let versions = |table: TableId, tags: ColumnId| {
         let number = |name: &str| name.trim_start_matches("port").to_owned();
         let rows = replica.rows(table);
         let mut versions: Vec<_> = rows
-            .map(|(_, row)| (number(row[0].string()), row[tags].get("version").map(str::to_owned)))
+            .map(|(_, row)| {
+                (
+                    number(row.get(ColumnId(0)).string()),
+                    row.get(tags).get("version").map(str::to_owned),
+                )
+            })
             .filter(|(_, version)| version.is_some())
             .collect();
         versions.sort();
         versions
     };
-    let of_switches = versions(SWITCH, 2);
+    let of_switches = versions(SWITCH, ColumnId(2));
     assert_eq!(of_switches.len(), ROWS);
-    assert!(of_switches == versions(PORT, 1), "switches and their ports differ");
-    assert!(of_switches == versions(SET, 2), "switches and sets differ");
+    assert!(of_switches == versions(PORT, ColumnId(1)), "switches and their ports differ");
+    assert!(of_switches == versions(SET, ColumnId(2)), "switches and sets differ");
 }
 
 /// Begins session after session amid the writing; each follows to the end and has what the server has.

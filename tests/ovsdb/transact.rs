@@ -2,7 +2,7 @@
 
 use ovn_peerd::ovsdb::client::TransactError;
 use ovn_peerd::ovsdb::{
-    Datum, Mutator, Operation, OperationResult, TransactionError, Until, Value, Where,
+    ColumnId, Datum, Mutator, Operation, OperationResult, TransactionError, Until, Value, Where,
 };
 use uuid::Uuid;
 
@@ -83,8 +83,8 @@ async fn each_operation_does_what_it_says() {
     assert_eq!(rows[0]["name"], Value::from("t"));
     let OperationResult::Inserted(port) = results[1] else { panic!("{results:?}") };
     let row = follower.replica().row(SWITCH, uuid).unwrap();
-    assert_eq!(row[1].uuids().collect::<Vec<_>>(), [port]);
-    assert_eq!(row[4].entries().collect::<Vec<_>>(), [("c", "d")]);
+    assert_eq!(row.get(ColumnId(1)).uuids().collect::<Vec<_>>(), [port]);
+    assert_eq!(row.get(ColumnId(4)).entries().collect::<Vec<_>>(), [("c", "d")]);
     assert!(server.history().contains("why"));
 
     let delete = Operation::Delete { table: SWITCHES, row_uuid: uuid };
@@ -166,7 +166,7 @@ async fn own_changes_come_before_the_end_of_a_transaction() {
                         panic!("{outcome:?}")
                     };
                     let row = follower.replica().row(SWITCH, *uuid).expect("its row came before");
-                    assert_eq!(row[0].string(), format!("own{id}"));
+                    assert_eq!(row.get(ColumnId(0)).string(), format!("own{id}"));
                 }
             }
         }

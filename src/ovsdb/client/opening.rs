@@ -171,14 +171,14 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
 /// # Errors
 /// If it lacks the database, has lost its cluster, or does not lead it and only the leader will do.
 pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), SessionError> {
-    let name = |row: &[_]| cell(row, NAME).map_or("", |value| value.string()).to_owned();
     let mut present = Vec::new();
     for (_, row) in server.rows(DATABASE) {
-        if name(row) != config.database {
-            present.push(name(row));
+        let name = row.get(NAME).string();
+        if name != config.database {
+            present.push(name.to_owned());
             continue;
         }
-        let says = |column| cell(row, column).and_then(|value| value.boolean());
+        let says = |column| row.get(column).boolean();
         if says(CONNECTED) == Some(false) {
             return Err(SessionError::NotInCluster);
         }
@@ -189,10 +189,6 @@ pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), Sess
     }
     present.sort();
     Err(SessionError::NoDatabase { database: config.database, present: present.join(", ") })
-}
-
-fn cell(row: &[crate::ovsdb::Value], column: ColumnId) -> Option<&crate::ovsdb::Value> {
-    row.get(usize::from(column.0))
 }
 
 /// Without this a server drops its clients when a schema is converted (ovsdb-server(7) section 4.1.18).

@@ -4,6 +4,8 @@
 #![no_main]
 #![allow(dead_code, reason = "the rooms have more users than this")]
 
+#[path = "../../../src/ovsdb/atom.rs"]
+mod atom;
 #[path = "../../../src/ovsdb/decode.rs"]
 mod decode;
 #[path = "../../../src/ovsdb/decode_value.rs"]
@@ -13,8 +15,12 @@ mod diff;
 #[path = "../../../src/ovsdb/layout.rs"]
 mod layout;
 mod model;
+#[path = "../../../src/ovsdb/packed.rs"]
+mod packed;
 #[path = "../../../src/ovsdb/replica.rs"]
 mod replica;
+#[path = "../../../src/ovsdb/row.rs"]
+mod row;
 #[path = "../../../src/ovsdb/schema.rs"]
 mod schema;
 #[path = "../../../src/ovsdb/update.rs"]
@@ -25,14 +31,16 @@ mod value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use layout::{Layout, Row, TableId, Wanted};
+use atom::Atom;
+use layout::{Layout, TableId, Wanted};
 use libfuzzer_sys::fuzz_target;
 use model::{Cells, Model};
 use replica::{Replica, RowChange};
+use row::Row;
 use serde_json::json;
 use update::{MonitorMethod, MonitorReply, UpdateParams, Updates};
 use uuid::Uuid;
-use value::Value;
+use value::{Value, ValueRef};
 
 const WANTED: &[Wanted] = &[
     Wanted {
@@ -107,8 +115,8 @@ fn tables(replica: &Replica) -> Tables {
     let mut tables = Tables::new();
     for id in LAYOUT.table_ids() {
         for (uuid, row) in replica.rows(id) {
-            assert_eq!(row.len(), LAYOUT.width(id));
-            row.iter().for_each(canonical);
+            assert_eq!(row.cells().count(), LAYOUT.width(id));
+            row.cells().for_each(canonical);
             tables.insert((id, uuid), row.clone());
         }
         assert_eq!(replica.rows(id).count(), replica.len(id));
@@ -116,12 +124,15 @@ fn tables(replica: &Replica) -> Tables {
     tables
 }
 
-fn canonical(value: &Value) {
-    match value {
-        Value::Atom(_) => {}
-        Value::Set(atoms) => assert!(atoms.len() != 1 && atoms.is_sorted_by(|a, b| a < b)),
-        Value::Map(pairs) => assert!(!pairs.is_empty() && pairs.is_sorted_by(|a, b| a.0 < b.0)),
-    }
+/// Made afresh of its atoms or pairs, a value is the same to the last byte.
+fn canonical(value: ValueRef<'_>) {
+    let pairs: Vec<_> = value.pairs().map(|(key, value)| (key.owned(), value.owned())).collect();
+    let afresh = if pairs.is_empty() {
+        Value::set(value.atoms().map(Atom::owned).collect())
+    } else {
+        Value::map(pairs)
+    };
+    assert!(value == afresh && value.is_empty() == (value.len() == 0));
 }
 
 /// The changes, folded by hand into what was, lead to what is; and each of them is one.
@@ -194,7 +205,7 @@ fn twice(dump: Updates, updates: Updates) {
 fn cells(row: &Row) -> Cells {
     let column = |name| {
         let id = LAYOUT.column_id(A, name).expect("it is wanted");
-        row.get(usize::from(id.0)).expect("as wide as the layout")
+        row.get(id)
     };
     let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     assert!(column("absent").is_empty() && column("numbers").is_empty());
