@@ -9,6 +9,7 @@ on_several_chassis!(
     each_half_on_a_chassis_of_its_own,
     each_half_on_a_chassis_and_another_one_writes,
     the_same_halves_on_every_chassis,
+    a_host_that_is_gone_is_forgotten,
 );
 
 fn both_halves_on_one_chassis(lab: &Lab) {
@@ -25,6 +26,26 @@ fn each_half_on_a_chassis_and_another_one_writes(lab: &Lab) {
 
 fn the_same_halves_on_every_chassis(lab: &Lab) {
     comes_and_goes(lab, Declared::EVERYWHERE);
+}
+
+/// What it declared stands while it is away, and goes when somebody says so; it declares it anew when it returns.
+fn a_host_that_is_gone_is_forgotten(lab: &Lab) {
+    let hosts = Hosts::active(lab, Declared::APART);
+    let before = hosts.foreign();
+    hosts.daemons[1].kill9();
+    hosts.leave_out(Some(1));
+    hosts.assert_joined();
+    hosts.wait(Some("active"), Some("active"));
+    let forgotten = hosts.daemons[0].ctl(&["host", "forget", "hv2"]);
+    assert!(forgotten.status.success(), "{forgotten:?}");
+    hosts.wait(Some("disconnected"), None);
+    hosts.wait_linked(false);
+    hosts.assert_apart();
+    hosts.daemons[1].start_again();
+    hosts.leave_out(None);
+    hosts.wait(Some("active"), Some("active"));
+    hosts.assert_joined();
+    hosts.foreign().assert_same_as(&before);
 }
 
 /// Nothing passes before, with one half alone, and after; everything in between; nobody else's row changes; and every

@@ -180,3 +180,49 @@ fn b9_failover_loses_no_packet_and_a_holder_that_wakes_does_no_harm() {
     assert_eq!(report.sent, report.received, "{report:?}");
     foreign(&lab).assert_same_as(&theirs);
 }
+
+/// A rejection of one host is heard on the other; of two that ask at different times the last one counts; two that differ in what
+/// they want are told so.
+#[test]
+fn b9_rejections_and_requests_of_one_host_count_on_the_other() {
+    let (_lab, [a1, b1], [hv1, hv2]) = raise();
+    let ask = |requested: &str| half("to-db", "web", "green/db") + requested;
+    hv1.declare("blue", &ask(""));
+    hv2.wait_state("blue", "web", "to-db", "pending-peer");
+    hv2.declare(
+        "green",
+        "[[rejection]]\nnetwork = \"db\"\nfrom_project = \"blue\"\nfrom_network = \"web\"\n",
+    );
+    for daemon in [&hv1, &hv2] {
+        daemon.wait_state("blue", "web", "to-db", "rejected");
+    }
+    Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
+    hv2.withdraw("green");
+    hv1.wait_state("blue", "web", "to-db", "pending-peer");
+    // Both hosts declare it, one of them later: that is no disagreement.
+    hv1.declare("blue", &ask("requested = 2026-01-01T00:00:00Z\n"));
+    hv2.declare("blue", &ask("requested = 2026-01-02T00:00:00Z\n"));
+    for daemon in [&hv1, &hv2] {
+        daemon.wait_until("both hosts declare it", |halves| {
+            let hosts =
+                halves.first().map_or(0, |half| half["hosts"].as_array().map_or(0, Vec::len));
+            if hosts == 2 { Ok(()) } else { Err(format!("{halves:?}")) }
+        });
+        daemon.wait_state("blue", "web", "to-db", "pending-peer");
+    }
+    assert_same_view(&hv1, &hv2);
+    hv1.declare("green", &half("to-web", "db", "blue/web"));
+    wait_all_active(&hv1);
+    wait_all_active(&hv2);
+    a1.assert_reaches(&b1);
+    // To be disabled on one host and not on the other is one: what stands goes on, and is marked.
+    hv2.declare("blue", &ask("configured_status = \"disabled\"\n"));
+    for daemon in [&hv1, &hv2] {
+        daemon.wait_until("the disagreement is told", |halves| {
+            let told = halves.iter().any(|half| half["degraded"].to_string().contains("hv"));
+            if told { Ok(()) } else { Err(format!("{halves:?}")) }
+        });
+    }
+    a1.assert_reaches(&b1);
+    assert_same_view(&hv1, &hv2);
+}
