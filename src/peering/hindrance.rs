@@ -31,16 +31,19 @@ impl Hindrance {
 }
 
 impl Pair<'_> {
-    /// All that stands between the two; `transit` says that a switch of ours is to stand there, too.
+    /// All that others have put between the two; `transit` says that a switch of ours is to stand there, too.
     pub(super) fn hindrances(&self, a: &Ready, b: &Ready, transit: bool) -> Vec<Hindrance> {
         let mut found = foreign_links((self.a.network, &a.router), (self.b.network, &b.router));
         // A router port could take the name only of a port of that switch.
         let taken = self.namesakes.iter().filter(|port| transit || !port.of_transit);
         found.extend(taken.map(|port| name_in_use(&port.text)));
-        if !self.stands {
-            found.extend((self.too_deep)().map(mesh_too_deep));
-        }
         found
+    }
+
+    /// The mesh that a new peering would make too deep. It is the last thing that is looked at: what
+    /// is refused for something else is not looked at again when the mesh changes.
+    pub(super) fn too_deep(&self) -> Option<Hindrance> {
+        if self.stands { None } else { (self.too_deep)().map(mesh_too_deep) }
     }
 }
 

@@ -43,7 +43,10 @@ impl Pair<'_> {
         let over = at_a.over.is_some() || at_b.over.is_some();
         // Between two gateway routers too: then neither moves it when it moves to another chassis.
         let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
-        let between = self.hindrances(a, b, transit);
+        let mut between = self.hindrances(a, b, transit);
+        if !clash && !over && between.is_empty() && !families.is_empty() {
+            between.extend(self.too_deep());
+        }
         if ((clash || over || !between.is_empty()) && !self.stands) || families.is_empty() {
             return Resolution {
                 verdicts: [

@@ -367,10 +367,12 @@ impl Model {
         accepted: &BTreeMap<(usize, usize), BTreeSet<IpNet>>,
     ) -> BTreeSet<IpNet> {
         let router = router(world, at).unwrap();
+        // Who makes the routes, and makes none, has no table in which one could be in the way.
+        let no_table = self.terms((at, peer)).manual.is_some_and(|routes| routes.is_empty());
         let free = |net: &IpNet| {
             let own = router.ports.keys().any(|own| overlap(&prefix(*own), net))
                 || guests(world, at).iter().any(|own| overlap(own, net));
-            let route = is_routed(router, net);
+            let route = !no_table && is_routed(router, net);
             let claimed = accepted
                 .iter()
                 .chain(held)
