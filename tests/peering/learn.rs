@@ -247,6 +247,22 @@ fn s3_25_a_guest_learns_routes_by_router_advertisements() {
     a1.assert_reach_all(&[b1.v6()]);
     let shown = show(&tenants, "blue", "web", "to-db");
     assert_eq!(shown["guests"]["ra"], serde_json::json!(["fd02::/64"]), "{shown}");
+    // As many as an advertisement has room for: in one packet, and none is left out.
+    let nets: Vec<String> = (1..60).map(|n| format!("fd02:0:0:{:x}::1/64", 2 * n)).collect();
+    lab.nbctl_batch(&format!("lrp-add b b-many 0a:00:00:00:00:77 {}", nets.join(" ")));
+    poll("60 routes are told", WRITE_LIMIT, || {
+        let told = show(&tenants, "blue", "web", "to-db")["guests"]["ra"].clone();
+        if told.as_array().is_some_and(|told| told.len() == 60) {
+            Ok(())
+        } else {
+            Err(told.to_string())
+        }
+    });
+    tenants.wait_active();
+    lab.sync();
+    let said = solicit();
+    assert_eq!(said.matches("Route lifetime").count(), 60, "{said}");
+    lab.nbctl(&["lrp-del", "b-many"]);
     tenants.daemon.withdraw("blue");
     poll("the port's row is as it was", WRITE_LIMIT, || {
         let now = foreign(&lab);
