@@ -95,6 +95,9 @@ impl Resolver {
     pub(super) fn review_kinds(&mut self, networks: &[NetworkKey]) {
         if !networks.is_empty() {
             self.depths.touched.extend(networks.iter().cloned());
+            for network in networks {
+                self.depths.joining.review_kind(network, &self.networks);
+            }
             (self.depths.gone, self.depths.come) = (Some(None), Some(None));
         }
     }
@@ -155,23 +158,29 @@ impl Resolver {
 /// Networks with more than one link, each with those that it is linked with: what is between the
 /// ends of a path.
 #[derive(Debug, Default)]
-struct Joining(BTreeMap<NetworkKey, BTreeSet<NetworkKey>>);
+struct Joining {
+    links: BTreeMap<NetworkKey, BTreeSet<NetworkKey>>,
+    /// Those of them whose links have a switch.
+    gateways: BTreeSet<NetworkKey>,
+}
 
 impl Joining {
     /// A link came or went.
     fn relink(&mut self, pair: &PeeringKey, linked: bool, networks: &Networks) {
         for key in [pair.a(), pair.b()] {
             let links = networks.node(key).map(Node::linked).unwrap_or_default();
-            if links.len() > 1 && !self.0.contains_key(key) {
-                self.0.insert(key.clone(), BTreeSet::new());
+            if links.len() > 1 && !self.links.contains_key(key) {
+                self.links.insert(key.clone(), BTreeSet::new());
+                self.review_kind(key, networks);
                 for link in links {
                     self.join(link, true);
                 }
             } else if links.len() <= 1
-                && let Some(others) = self.0.remove(key)
+                && let Some(others) = self.links.remove(key)
             {
+                self.gateways.remove(key);
                 for other in others {
-                    if let Some(others) = self.0.get_mut(&other) {
+                    if let Some(others) = self.links.get_mut(&other) {
                         others.remove(key);
                     }
                 }
@@ -180,13 +189,22 @@ impl Joining {
         self.join(pair, linked);
     }
 
+    /// A router became a gateway router, or ceased to be one.
+    fn review_kind(&mut self, key: &NetworkKey, networks: &Networks) {
+        if self.links.contains_key(key) && is_gateway(networks, key) {
+            self.gateways.insert(key.clone());
+        } else {
+            self.gateways.remove(key);
+        }
+    }
+
     fn join(&mut self, pair: &PeeringKey, linked: bool) {
         let (a, b) = (pair.a(), pair.b());
-        if !self.0.contains_key(a) || !self.0.contains_key(b) {
+        if !self.links.contains_key(a) || !self.links.contains_key(b) {
             return;
         }
         for (one, other) in [(a, b), (b, a)] {
-            let Some(others) = self.0.get_mut(one) else { continue };
+            let Some(others) = self.links.get_mut(one) else { continue };
             if linked {
                 others.insert(other.clone());
             } else {
@@ -204,34 +222,36 @@ impl Joining {
         networks: &'a Networks,
     ) -> bool {
         let mut next: Vec<&NetworkKey> = ends.into();
-        // A path begins and ends at two that need no second link.
-        let exceeds = |joining: usize| datapaths(joining + 2) > most;
-        if next.is_empty() || !exceeds(self.0.len() + next.len()) {
-            return exceeds(self.0.len() + next.len());
+        let ends = next.clone();
+        let exceeds = |joining, gateways| most_datapaths(joining, gateways + ends.len()) > most;
+        if ends.is_empty() || !exceeds(self.links.len() + ends.len(), self.gateways.len()) {
+            return exceeds(self.links.len() + ends.len(), self.gateways.len());
         }
         // What an end with one link is linked with.
-        let others = next.iter().filter(|end| !self.0.contains_key(**end));
+        let others = next.iter().filter(|end| !self.links.contains_key(**end));
         let links = others.filter_map(|end| Some((*end, networks.node(end)?.linked().first()?)));
         let links = links.map(|(end, link)| if link.a() == end { link.b() } else { link.a() });
         next.extend(links.collect::<Vec<_>>());
         let mut found: BTreeSet<&NetworkKey> = next.iter().copied().collect();
         while let Some(network) = next.pop() {
-            for other in self.0.get(network).into_iter().flatten() {
-                if exceeds(found.len()) {
-                    return true;
-                }
+            for other in self.links.get(network).into_iter().flatten() {
                 if found.insert(other) {
                     next.push(other);
                 }
             }
+            if exceeds(found.len(), 0) {
+                return true;
+            }
         }
-        exceeds(found.len())
+        exceeds(found.len(), found.iter().filter(|it| self.gateways.contains(**it)).count())
     }
 }
 
-/// The datapaths of a path over so many routers, if there is a switch in each of its links and before and behind it.
-fn datapaths(routers: usize) -> usize {
-    2 * routers + 1
+/// Most datapaths of a path past so many networks with more than one link, and so many gateway
+/// routers among them: it ends at two more, of either kind, or at a switch.
+fn most_datapaths(joining: usize, gateways: usize) -> usize {
+    let (routers, links) = (joining + 2, joining + 1);
+    routers + (2 * gateways + 4).min(links) + 2
 }
 
 fn note(set: &mut BTreeSet<Rank>, before: &Place, after: &Place, is: bool) {
@@ -302,9 +322,13 @@ impl Around<'_> {
     }
 
     fn is_gateway(&self, network: &NetworkKey) -> bool {
-        match self.networks.node(network).and_then(Node::local) {
-            Some(Local::Ready(ready)) => ready.router.kind == RouterKind::Gateway,
-            Some(Local::Fault(_)) | None => false,
-        }
+        is_gateway(self.networks, network)
+    }
+}
+
+fn is_gateway(networks: &Networks, network: &NetworkKey) -> bool {
+    match networks.node(network).and_then(Node::local) {
+        Some(Local::Ready(ready)) => ready.router.kind == RouterKind::Gateway,
+        Some(Local::Fault(_)) | None => false,
     }
 }

@@ -187,8 +187,17 @@ impl<'m> Matching<'m> {
 
     /// The bound; or anything that is not below `enough`, as soon as it is known to be that much.
     fn bound(mut self, enough: usize) -> usize {
-        let gateways = self.mesh.gateways.iter().filter(|gateway| **gateway).count();
-        let most = self.mesh.gateways.len().saturating_sub(1);
+        let count = |leaf: bool, gateway: bool| {
+            let all = 0..self.mesh.gateways.len();
+            let such = |router: &usize| {
+                (self.mesh.of(*router).len() < 2) == leaf
+                    && (self.mesh.is_gateway(*router) || !gateway)
+            };
+            all.filter(such).count()
+        };
+        // At most two that have no more than one link are on a path: at its ends.
+        let gateways = count(false, true) + count(true, true).min(2);
+        let most = (count(false, false) + 1).min(self.mesh.gateways.len().saturating_sub(1));
         let datapaths = |links: usize| {
             let links = links.min(most);
             // One may be before the first router, and one behind the last.
