@@ -17,6 +17,8 @@ const BATCH: usize = 250;
 const GUESTS: usize = 4;
 /// Members of a mesh: ovn-controller follows about so many routers in a row.
 const MESH: usize = 49;
+/// So many peerings in a row may be added between pairs: a longer chain is deeper than the daemon allows.
+const CHAIN: usize = 8;
 /// The router that nobody declares.
 pub(crate) const STRANGER: &str = "stranger";
 const STRANGER_ROUTES: usize = 250;
@@ -61,7 +63,8 @@ impl Plan {
     /// The `k`th peering that may be added to those that stand: between two pairs.
     pub(crate) fn probe(&self, k: usize) -> (usize, usize) {
         let pairs = &self.peerings[self.spokes..];
-        (pairs[k % pairs.len()].0, pairs[(k + 1) % pairs.len()].1)
+        let first = k + k / CHAIN;
+        (pairs[first % pairs.len()].0, pairs[(first + 1) % pairs.len()].1)
     }
 
     /// Makes the networks in a database of its own, and gives the file.
