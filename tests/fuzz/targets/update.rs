@@ -132,7 +132,8 @@ fn canonical(value: ValueRef<'_>) {
     } else {
         Value::map(pairs)
     };
-    assert!(value == afresh && value.is_empty() == (value.len() == 0));
+    let count = value.atoms().count() + value.pairs().count();
+    assert!(value == afresh && value.len() == count && value.is_empty() == (count == 0));
 }
 
 /// The changes, folded by hand into what was, lead to what is; and each of them is one.
