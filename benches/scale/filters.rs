@@ -32,7 +32,7 @@ pub(crate) fn measure(plan: &Plan, base: &Path, dir: &Path, table: &mut Table) {
     let work = format!("hub of {} spokes with filters from nothing", plan.spokes);
     let reference = ("the same without filters", time(median(&theirs)));
     // Twice the text to read, and matches that are written out.
-    table.at_most(&work, time(median(&ours)), reference, 2.0);
+    table.at_most(&work, time(median(&ours)), reference, 1.5);
 
     let mesh = plan.mesh();
     say(&format!("a mesh of {} peerings", mesh.peerings.len()));
