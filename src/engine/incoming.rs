@@ -9,9 +9,11 @@ use crate::ovsdb::{Inconsistent, Layout, Replica, Updates};
 /// What has come of it.
 #[derive(Debug, Default)]
 pub(super) enum Incoming {
-    /// No part, or none that is good for anything.
+    /// No part.
     #[default]
     Nothing,
+    /// Some part did not fit those before it: what is left of this dump is good for nothing.
+    Spoiled,
     /// The first one of all, with its index.
     First(Box<Northbound>),
     /// A later one, to be compared with what was known before: only what differs is news.
@@ -22,25 +24,29 @@ impl Incoming {
     /// Folds a part.
     ///
     /// # Errors
-    /// It does not fit the parts before it: all of them are dropped.
+    /// It does not fit the parts before it: all of them are dropped, and those that follow are passed over.
     pub(super) fn extend(
         &mut self,
         layout: Arc<Layout>,
         part: Updates,
         first: bool,
     ) -> Result<(), Inconsistent> {
-        let mut incoming = match self.take() {
-            Self::Nothing if first => Self::First(Box::new(Northbound::new(layout))),
-            Self::Nothing => Self::Aside(Replica::new(layout)),
-            under_way @ (Self::First(_) | Self::Aside(_)) => under_way,
-        };
-        match &mut incoming {
-            Self::First(northbound) => northbound.extend(part)?,
-            Self::Aside(replica) => drop(replica.extend(part)?),
-            Self::Nothing => {}
+        if matches!(self, Self::Nothing) {
+            *self = if first {
+                Self::First(Box::new(Northbound::new(layout)))
+            } else {
+                Self::Aside(Replica::new(layout))
+            };
         }
-        *self = incoming;
-        Ok(())
+        let folded = match self {
+            Self::First(northbound) => northbound.extend(part),
+            Self::Aside(replica) => replica.extend(part).map(drop),
+            Self::Nothing | Self::Spoiled => Ok(()),
+        };
+        if folded.is_err() {
+            *self = Self::Spoiled;
+        }
+        folded
     }
 
     pub(super) fn take(&mut self) -> Self {

@@ -267,7 +267,7 @@ impl Engine {
                 self.northbound = Some(northbound);
             }
             // It did not fit together, and is to be read anew.
-            (Incoming::Nothing | Incoming::Aside(_), northbound) => {
+            (Incoming::Nothing | Incoming::Spoiled | Incoming::Aside(_), northbound) => {
                 self.northbound = northbound;
                 return;
             }

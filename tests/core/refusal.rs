@@ -1,5 +1,5 @@
 //! What the server refuses: one unit must not hold up the others, and a registration that lost its
-//! tag is found by its name.
+//! tag is found by its name. A dump that contradicts itself is not believed.
 
 use std::collections::BTreeMap;
 
@@ -80,4 +80,17 @@ fn a_unit_that_is_refused_holds_up_no_other() {
     for half in ["p0p1", "p1p0"] {
         assert_eq!(states[half], (State::Failed, Some(Reason::NorthboundRefused)), "{half}");
     }
+}
+
+#[test]
+fn nothing_is_decided_by_a_dump_that_contradicts_itself() {
+    let mut world = prepared();
+    declare(&mut world, &[(0, 1)]);
+    world.settle();
+    world.northd();
+    world.settle();
+    assert!(world.restart_with_spoiled_dump().is_none(), "a part of the rows is not all of them");
+    world.connect();
+    assert_eq!(world.settle(), 0, "nothing has changed");
+    assert!(states(&world).values().all(|state| *state == (State::Active, None)));
 }

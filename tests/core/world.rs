@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
-use ovn_peerd::engine::{Engine, Event};
+use ovn_peerd::engine::{Engine, Event, Submission};
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_PORT, address_set,
@@ -17,7 +17,7 @@ use ovn_peerd::northbound::tables::{
 };
 use ovn_peerd::northbound::tags_of;
 use ovn_peerd::now::Now;
-use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Value};
+use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Updates, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -181,10 +181,6 @@ impl World {
     /// A new session, which reads everything.
     pub fn connect(&mut self) {
         let layout = Arc::clone(&self.database.layout);
-        let schema = Arc::new(
-            serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
-        );
-        let remote = "unix:test".to_owned();
         self.told = self.database.monitored();
         if self.told.len().is_multiple_of(3) {
             // The first attempt comes to nothing.
@@ -193,9 +189,33 @@ impl World {
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
             self.client(ovsdb::Event::Disconnected { error, retry_in });
         }
-        for updates in Database::dump(&self.told) {
+        self.begin_session(Database::dump(&self.told));
+    }
+
+    /// Another process, whose first session has a dump that contradicts itself: its first part comes
+    /// twice. Ends that session once the engine has seen all of it; tells what it wanted to write.
+    pub fn restart_with_spoiled_dump(&mut self) -> Option<Submission> {
+        self.engine = Engine::new(&self.settings, "hv1".into());
+        self.read_all();
+        let mut parts = Database::dump(&self.database.monitored());
+        parts.insert(0, parts[0].clone());
+        self.begin_session(parts);
+        let wanted = self.engine.poll(self.now());
+        assert!(self.engine.wants_resync());
+        let (error, retry_in) = ("to be read anew".to_owned(), Duration::from_secs(1));
+        self.client(ovsdb::Event::Disconnected { error, retry_in });
+        wanted
+    }
+
+    fn begin_session(&mut self, parts: Vec<Updates>) {
+        let layout = Arc::clone(&self.database.layout);
+        let schema = Arc::new(
+            serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
+        );
+        for updates in parts {
             self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
         }
+        let remote = "unix:test".to_owned();
         self.client(ovsdb::Event::Connected { remote, schema, layout });
         self.client(ovsdb::Event::Snapshot { last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
