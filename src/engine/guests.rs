@@ -12,7 +12,7 @@ use crate::declare::{NetworkKey, TellGuests};
 use crate::northbound::lent::{Cell, LentRecord};
 use crate::northbound::registration::GUESTS_KEY;
 use crate::northbound::{GuestRecord, Id, Northbound, UnitId};
-use crate::peering::{LinkEnd, Local, Node, Ready, Resolved, Told, Untold};
+use crate::peering::{LinkEnd, Resolved, Told, Untold};
 use crate::view::{GuestsView, Viewer};
 
 use super::Engine;
@@ -88,8 +88,11 @@ impl State {
         for key in &resolved.networks {
             let id = Id::of_network(key);
             let past = northbound.guest_record(id);
-            let tells =
-                self.ready(key).is_some_and(|it| it.network.tell_guests != TellGuests::default());
+            let tells = self
+                .resolver
+                .networks()
+                .ready(key)
+                .is_some_and(|it| it.network.tell_guests != TellGuests::default());
             if !tells && past.is_none() && !self.guests.knows(key) {
                 continue;
             }
@@ -114,27 +117,17 @@ impl State {
         }
     }
 
-    fn ready(&self, key: &NetworkKey) -> Option<&Ready> {
-        match self.resolver.networks().node(key).and_then(Node::local)? {
-            Local::Ready(ready) => Some(ready),
-            Local::Fault(_) => None,
-        }
-    }
-
     /// What a network's guests are to be told.
     pub(super) fn told(&self, key: &NetworkKey, northbound: &Northbound) -> Told {
         let node = self.resolver.networks().node(key).filter(|node| node.is_registered());
-        let (Some(node), Some(ready)) = (node, self.ready(key)) else { return Told::default() };
+        let Some((node, ready)) = node.and_then(|node| Some((node, node.ready()?))) else {
+            return Told::default();
+        };
         if ready.network.tell_guests == TellGuests::default() {
             return Told::default();
         }
         let links = node.linked().iter().filter_map(|pair| self.resolver.link(pair));
-        let links: Vec<[&LinkEnd; 2]> = links
-            .map(|link| match link.a.network == *key {
-                true => [&link.a, &link.b],
-                false => [&link.b, &link.a],
-            })
-            .collect();
+        let links: Vec<[&LinkEnd; 2]> = links.map(|link| link.ends_from(key)).collect();
         let records = self.guests.lent(Id::of_network(key), northbound);
         crate::peering::tell::tell(ready, &links, &records, northbound)
     }

@@ -12,7 +12,7 @@ use crate::declare::{
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
-use crate::peering::{Ground, Local, Node, Request, Resolved, Resolver, Standing, Waiting};
+use crate::peering::{Ground, Node, Request, Resolved, Resolver, Standing, Waiting};
 use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
 use crate::view::Reason;
 
@@ -290,10 +290,7 @@ impl State {
         if node.is_none() && self.history.key_of(id).is_none() {
             return self.orphan_changes(UnitId::Network(id), northbound);
         }
-        let ready = match node.and_then(Node::local) {
-            Some(Local::Ready(ready)) => Some(ready),
-            Some(Local::Fault(_)) | None => None,
-        };
+        let ready = node.and_then(Node::ready);
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
         let (mut desired, mut loans) = (Vec::new(), Vec::new());
         if let Some(ready) = guard {

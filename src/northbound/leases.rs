@@ -18,8 +18,7 @@ use crate::ovsdb::{Replica, Row, RowChange};
 
 use super::inventory::Inventory;
 use super::members::remove;
-use super::owner;
-use super::router::{cell, is_ours};
+use super::router::{cell, is_our_port};
 use super::tables::{
     DHCP_OPTIONS, LOGICAL_SWITCH, ROUTER_PORT, dhcp_options, logical_switch, router_port,
 };
@@ -231,12 +230,7 @@ fn neutron_subnets(port: &Row) -> impl Iterator<Item = &str> {
 
 /// The IPv4 subnets of a router port of somebody else.
 fn subnets(port: Option<&Row>) -> BTreeSet<Ipv4Net> {
-    let foreign = |row: &&Row| {
-        let name = cell(row, router_port::NAME).string();
-        !is_ours(cell(row, router_port::EXTERNAL_IDS))
-            && owner::peering_of_link_port(name).is_none()
-    };
-    let networks = port.filter(foreign).into_iter();
+    let networks = port.filter(|row| !is_our_port(row)).into_iter();
     let networks = networks.flat_map(|row| cell(row, router_port::NETWORKS).strings());
     networks.filter_map(|text| text.parse().ok()).map(|net: Ipv4Net| net.trunc()).collect()
 }

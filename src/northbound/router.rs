@@ -202,9 +202,7 @@ impl RouterFacts {
 
     fn add_port(&mut self, row: &Row, inventory: &Inventory) {
         let name = cell(row, router_port::NAME).string();
-        if is_ours(cell(row, router_port::EXTERNAL_IDS))
-            || owner::peering_of_link_port(name).is_some()
-        {
+        if is_our_port(row) {
             return;
         }
         let name: Arc<str> = name.into();
@@ -240,9 +238,7 @@ impl RouterFacts {
 /// uplinks of two routers may meet.
 fn joint(row: &Row, replica: &Replica, inventory: &Inventory) -> Option<Joint> {
     let name = cell(row, router_port::NAME).string();
-    let ours = is_ours(cell(row, router_port::EXTERNAL_IDS))
-        || owner::peering_of_link_port(name).is_some();
-    if ours || has_gateway(row) {
+    if is_our_port(row) || has_gateway(row) {
         return None;
     }
     let peer = cell(row, router_port::PEER).string();
@@ -259,6 +255,12 @@ fn joint(row: &Row, replica: &Replica, inventory: &Inventory) -> Option<Joint> {
 fn has_gateway(row: &Row) -> bool {
     !cell(row, router_port::GATEWAY_CHASSIS).is_empty()
         || !cell(row, router_port::HA_CHASSIS_GROUP).is_empty()
+}
+
+/// Whether a router port is ours, by its tag or by its name.
+pub(super) fn is_our_port(row: &Row) -> bool {
+    let name = cell(row, router_port::NAME).string();
+    is_ours(cell(row, router_port::EXTERNAL_IDS)) || owner::peering_of_link_port(name).is_some()
 }
 
 /// Whether `external_ids` carry our tag, of whichever version.

@@ -13,7 +13,6 @@ use crate::declare::{NetworkKey, PeeringKey};
 use crate::northbound::RouterKind;
 
 use super::inputs::Rank;
-use super::local::Local;
 use super::mesh::Mesh;
 use super::network::{Networks, Node};
 use super::resolver::Resolver;
@@ -327,8 +326,5 @@ impl Around<'_> {
 }
 
 fn is_gateway(networks: &Networks, network: &NetworkKey) -> bool {
-    match networks.node(network).and_then(Node::local) {
-        Some(Local::Ready(ready)) => ready.router.kind == RouterKind::Gateway,
-        Some(Local::Fault(_)) | None => false,
-    }
+    networks.ready(network).is_some_and(|ready| ready.router.kind == RouterKind::Gateway)
 }

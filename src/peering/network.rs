@@ -12,7 +12,7 @@ use crate::declare::{
 };
 use crate::northbound::{Id, Northbound, Touched};
 
-use super::local::Local;
+use super::local::{Local, Ready};
 use super::prefix::PrefixIndex;
 
 /// A network that has halves, rejects some, or is the target of some.
@@ -36,6 +36,15 @@ impl Node {
     #[must_use]
     pub fn local(&self) -> Option<&Local> {
         self.local.as_ref()
+    }
+
+    /// What is known of it, if it can peer.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Ready> {
+        match self.local()? {
+            Local::Ready(ready) => Some(ready),
+            Local::Fault(_) => None,
+        }
     }
 
     /// The hosts that bind it differently, if any do.
@@ -119,25 +128,25 @@ impl Networks {
         self.keys.get(&id)
     }
 
+    /// What is known of a network, if it can peer.
+    #[must_use]
+    pub fn ready(&self, key: &NetworkKey) -> Option<&Ready> {
+        self.node(key)?.ready()
+    }
+
     /// The router of a network that can peer.
     #[must_use]
     pub fn router_of(&self, key: &NetworkKey) -> Option<Uuid> {
-        match self.nodes.get(key)?.local.as_ref()? {
-            Local::Ready(ready) => Some(ready.router.uuid),
-            Local::Fault(_) => None,
-        }
+        self.ready(key).map(|ready| ready.router.uuid)
     }
 
     /// Whether rows of others depend on what a network's router reaches over links: it translates
     /// what it sends to peers, unless it is told not to, or its guests are told of routes.
     pub(super) fn borrows(&self, key: &NetworkKey) -> bool {
-        match self.nodes.get(key).and_then(Node::local) {
-            Some(Local::Ready(ready)) => {
-                !ready.router.translations.is_empty()
-                    || ready.network.tell_guests != TellGuests::default()
-            }
-            Some(Local::Fault(_)) | None => false,
-        }
+        self.ready(key).is_some_and(|ready| {
+            !ready.router.translations.is_empty()
+                || ready.network.tell_guests != TellGuests::default()
+        })
     }
 
     /// All networks that are to have a registration.

@@ -107,10 +107,17 @@ impl Link {
         }
     }
 
+    /// Both ends, this network's own first.
+    #[must_use]
+    pub fn ends_from(&self, network: &NetworkKey) -> [&LinkEnd; 2] {
+        if self.a.network == *network { [&self.a, &self.b] } else { [&self.b, &self.a] }
+    }
+
     /// The end that is not this network's.
     #[must_use]
     pub fn remote_of(&self, network: &NetworkKey) -> &LinkEnd {
-        if self.a.network == *network { &self.b } else { &self.a }
+        let [_, remote] = self.ends_from(network);
+        remote
     }
 }
 
@@ -145,6 +152,19 @@ pub struct LinkEnd {
 }
 
 impl LinkEnd {
+    /// The routes over the link on this end's router: those that its owner makes, else one for each of
+    /// the other end's prefixes in each of the tables. Each with its table.
+    pub fn routes_to<'a>(
+        &'a self,
+        remote: &'a Self,
+    ) -> impl Iterator<Item = (&'a Arc<str>, IpNet)> {
+        let placed = self.routes.iter().flatten().map(|(table, prefix)| (table, *prefix));
+        let tables = self.tables.iter().filter(|_| self.routes.is_none());
+        let automatic =
+            tables.flat_map(|table| remote.prefixes.iter().map(move |prefix| (table, *prefix)));
+        placed.chain(automatic)
+    }
+
     /// The address of a family, if that is linked.
     #[must_use]
     pub fn address(&self, family: Family) -> Option<IpAddr> {

@@ -7,8 +7,7 @@ use ipnet::IpNet;
 
 use crate::declare::{Half, HalfKey, ManualRoute, Roll, Routes};
 
-use super::local::{Local, Ready};
-use super::network::Node;
+use super::local::Ready;
 use super::outcome::{Link, LinkEnd};
 use super::pair::{end_of, key_of_end, of_end};
 use super::resolver::Resolver;
@@ -35,7 +34,7 @@ impl Resolver {
     #[must_use]
     pub fn report(&self, half: &Half, roll: &Roll) -> Report {
         let network = &half.key.network;
-        let ready = self.ready(network);
+        let ready = self.networks().ready(network);
         let pair = self.pair_of(&half.key);
         let link = pair.and_then(|pair| self.link(pair)).map(|link| {
             let end = pair.map_or(End::A, |pair| end_of(pair, network));
@@ -53,17 +52,10 @@ impl Resolver {
         report
     }
 
-    fn ready(&self, network: &crate::declare::NetworkKey) -> Option<&Ready> {
-        match self.networks().node(network).and_then(Node::local)? {
-            Local::Ready(ready) => Some(ready),
-            Local::Fault(_) => None,
-        }
-    }
-
     /// What an end of a link announces to the other one.
     fn announced(&self, link: &Link, end: End, roll: &Roll) -> Vec<IpNet> {
         let network = key_of_end(&link.key, end);
-        let Some(ready) = self.ready(network) else { return Vec::new() };
+        let Some(ready) = self.networks().ready(network) else { return Vec::new() };
         let counting: Option<&HalfKey> =
             self.pairs.get(&link.key).and_then(|pair| of_end(&pair.counting, end).as_ref());
         match counting.and_then(|half| self.said(half, roll)) {

@@ -105,17 +105,8 @@ pub fn tell(
 fn routes_by_table(links: &[[&LinkEnd; 2]]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
     let mut routes: BTreeMap<Arc<str>, Vec<IpNet>> = BTreeMap::new();
     for [local, remote] in links {
-        match &local.routes {
-            Some(placed) => {
-                for (table, prefix) in placed {
-                    routes.entry(Arc::clone(table)).or_default().push(*prefix);
-                }
-            }
-            None => {
-                for table in local.tables.iter() {
-                    routes.entry(Arc::clone(table)).or_default().extend(&remote.prefixes);
-                }
-            }
+        for (table, prefix) in local.routes_to(remote) {
+            routes.entry(Arc::clone(table)).or_default().push(prefix);
         }
     }
     routes.into_iter().map(|(table, prefixes)| (table, aggregate(&prefixes))).collect()

@@ -92,13 +92,8 @@ impl Side<'_> {
     }
 
     fn routes(&self, rows: &mut Vec<DesiredRow>) {
-        if let Some(routes) = &self.local.routes {
-            rows.extend(routes.iter().filter_map(|(table, prefix)| self.route(table, prefix)));
-            return;
-        }
-        for table in self.local.tables.iter() {
-            rows.extend(self.remote.prefixes.iter().filter_map(|prefix| self.route(table, prefix)));
-        }
+        let routes = self.local.routes_to(self.remote);
+        rows.extend(routes.filter_map(|(table, prefix)| self.route(table, &prefix)));
     }
 
     fn route(&self, table: &str, prefix: &IpNet) -> Option<DesiredRow> {
