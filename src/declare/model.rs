@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::exchange::{DEFAULT_EXCHANGE, Exchange};
 
 /// A network's identity: unique in one deployment. One pointer, for every pair, claim and index
-/// holds some.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// holds some. In records it is the two names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "(String, String)", into = "(String, String)")]
 pub struct NetworkKey(Arc<NetworkName>);
 
 /// What a [`NetworkKey`] says.
@@ -34,6 +36,18 @@ impl NetworkKey {
     pub fn new(project: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         let (project, name) = (project.into(), name.into());
         Self(Arc::new(NetworkName { head: head(&project, &name), project, name }))
+    }
+}
+
+impl From<(String, String)> for NetworkKey {
+    fn from((project, name): (String, String)) -> Self {
+        Self::new(project, name)
+    }
+}
+
+impl From<NetworkKey> for (String, String) {
+    fn from(key: NetworkKey) -> Self {
+        (key.project.to_string(), key.name.to_string())
     }
 }
 

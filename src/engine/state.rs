@@ -1,6 +1,7 @@
 //! What is in effect, what it asks for, and which units are to be compared with the northbound.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -72,8 +73,8 @@ pub(super) struct State {
     pub(super) begun: bool,
     /// The operator's policy.
     policy: PolicySettings,
-    /// The record that each half shall have.
-    noted: BTreeMap<HalfKey, HalfRecord>,
+    /// The record that each half shall have: where it has it, that one.
+    noted: BTreeMap<HalfKey, Arc<HalfRecord>>,
     /// Halves that ended a short while ago.
     pub(super) history: History,
     /// What guests are told.
@@ -187,7 +188,7 @@ impl State {
         let recorded = self.resolver.record(half).filter(|record| record.targets(target));
         let was_linked = recorded.is_some_and(|record| record.was_linked);
         let noted = self.noted.get(half).filter(|noted| noted.targets(target));
-        let same = |record: &&HalfRecord| record.state == state;
+        let same = |record: &&Arc<HalfRecord>| record.state == state;
         let past = recorded.filter(same).or(noted.filter(same)).map(|past| past.since);
         let expired = verdict.lasting.expired.filter(|_| verdict.standing == Standing::Expired);
         let since = expired.or(past).unwrap_or(now);
@@ -203,6 +204,10 @@ impl State {
             lasting.expired = Request::judge(requested, waiting, None, now).expired();
         }
         let record = HalfRecord::new(target, state, since, was_linked, lasting);
+        let record = match recorded {
+            Some(recorded) if **recorded == record => Arc::clone(recorded),
+            Some(_) | None => Arc::new(record),
+        };
         self.noted.insert(half.clone(), record);
     }
 

@@ -250,7 +250,7 @@ const MOST_NEWER_TOLD: usize = 16;
 fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
     Half {
         key: key.clone(),
-        target: record.target(),
+        target: record.target().clone(),
         description: String::new(),
         configured_status: ConfiguredStatus::Active,
         config: BTreeMap::new(),

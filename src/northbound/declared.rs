@@ -62,8 +62,7 @@ struct BindingRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct DeclaredRecord {
     file: String,
-    /// Project and network.
-    target: (String, String),
+    target: NetworkKey,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -162,7 +161,7 @@ pub fn host_entry(
 pub fn half_entry(host: &str, half: &Half, file: &FileId) -> (String, String) {
     let record = DeclaredRecord {
         file: file.name.to_string(),
-        target: (half.target.project.to_string(), half.target.name.to_string()),
+        target: half.target.clone(),
         description: half.description.clone(),
         disabled: !half.is_up(),
         config: half.config.clone(),
@@ -341,7 +340,7 @@ fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> 
     let record: DeclaredRecord = serde_json::from_str(text).ok()?;
     let half = Half {
         key: HalfKey { network: network.clone(), name: name.into() },
-        target: NetworkKey::new(record.target.0, record.target.1),
+        target: record.target,
         description: record.description,
         configured_status: if record.disabled {
             ConfiguredStatus::Disabled

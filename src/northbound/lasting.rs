@@ -12,10 +12,10 @@ pub struct Lasting {
     pub expired: Option<Timestamp>,
     /// The network's address space as it was frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen: Option<Frozen>,
+    pub frozen: Option<Box<Frozen>>,
     /// The same of the other network, where this half stands for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen_remote: Option<Frozen>,
+    pub frozen_remote: Option<Box<Frozen>>,
     /// A mark of the half's terms, where they are not the default: where hosts differ, those that
     /// stand go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

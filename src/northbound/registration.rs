@@ -89,8 +89,7 @@ pub enum RecordedState {
 /// What lasts of a half: where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HalfRecord {
-    /// Project and network.
-    target: (String, String),
+    target: NetworkKey,
     /// Where it stands.
     pub state: RecordedState,
     /// Since when.
@@ -115,7 +114,7 @@ impl HalfRecord {
         lasting: Lasting,
     ) -> Self {
         Self {
-            target: (target.project.to_string(), target.name.to_string()),
+            target: target.clone(),
             was_linked: was_linked || state == RecordedState::Linked,
             state,
             since,
@@ -134,14 +133,23 @@ impl HalfRecord {
 
     /// What it targets, or targeted.
     #[must_use]
-    pub fn target(&self) -> NetworkKey {
-        NetworkKey::new(self.target.0.as_str(), self.target.1.as_str())
+    pub fn target(&self) -> &NetworkKey {
+        &self.target
     }
 
     /// Whether the record speaks of a half with this target.
     #[must_use]
     pub fn targets(&self, target: &NetworkKey) -> bool {
-        self.target.0 == *target.project && self.target.1 == *target.name
+        self.target == *target
+    }
+
+    /// The same, with this copy of its target's name, if it is that: one copy is enough.
+    #[must_use]
+    pub fn sharing(mut self, target: &NetworkKey) -> Self {
+        if self.target == *target {
+            self.target = target.clone();
+        }
+        self
     }
 
     /// As written in `external_ids`.

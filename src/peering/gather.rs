@@ -1,6 +1,8 @@
 //! What the rules read of a pair before they decide: declarations, records, what is routed, and
 //! what comes first.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
 use crate::declare::{
@@ -40,7 +42,7 @@ impl Resolver {
                 let half = said.value;
                 let record = self.records.get(&half.key);
                 let record = record.filter(|record| record.targets(target)).cloned();
-                let past = past(&half.key, target, record.as_ref(), ground);
+                let past = past(&half.key, target, record.as_deref(), ground);
                 let pending = past.filter(|past| past.state == RecordedState::Pending);
                 let waiting = Waiting {
                     pending: pending.map(|past| past.since),
@@ -100,9 +102,9 @@ impl Resolver {
                 rejects: input.rejects,
                 implied: input.implied,
                 frozen: if input.implied {
-                    inputs.side(end.other()).frozen_remote.as_ref()
+                    inputs.side(end.other()).frozen_remote.as_deref()
                 } else {
-                    input.frozen.as_ref()
+                    input.frozen.as_deref()
                 },
                 was_linked: input.record.as_ref().is_some_and(|record| record.was_linked),
                 routed: &input.routed,
@@ -172,7 +174,7 @@ fn past<'a>(
     record: Option<&'a HalfRecord>,
     ground: &Ground<'a>,
 ) -> Option<&'a HalfRecord> {
-    let noted = ground.noted.get(half).filter(|noted| noted.targets(target));
+    let noted = ground.noted.get(half).map(Arc::as_ref).filter(|noted| noted.targets(target));
     match (record, noted) {
         (Some(record), Some(noted)) if record.state != noted.state => Some(noted),
         (record, noted) => record.or(noted),

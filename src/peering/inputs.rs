@@ -35,15 +35,15 @@ pub(super) struct InputSide<'a> {
     pub(super) network_id: Id,
     /// The half that counts.
     pub(super) half: Option<&'a Half>,
-    pub(super) record: Option<HalfRecord>,
+    pub(super) record: Option<Arc<HalfRecord>>,
     pub(super) request: Request,
     pub(super) over: Option<Over>,
     pub(super) rejects: bool,
     /// Whether the other end's half stands for this one, too.
     pub(super) implied: bool,
-    pub(super) frozen: Option<Frozen>,
+    pub(super) frozen: Option<Box<Frozen>>,
     /// The other end's address space, where this end's half stood for both.
-    pub(super) frozen_remote: Option<Frozen>,
+    pub(super) frozen_remote: Option<Box<Frozen>>,
     pub(super) routed: BTreeSet<IpNet>,
     pub(super) port_addresses: Vec<IpAddr>,
     pub(super) checks_size: bool,
@@ -52,7 +52,7 @@ pub(super) struct InputSide<'a> {
 /// A half that may count, with what is known of it.
 pub(super) struct Declared<'a> {
     pub(super) half: &'a Half,
-    pub(super) record: Option<HalfRecord>,
+    pub(super) record: Option<Arc<HalfRecord>>,
     pub(super) request: Request,
     pub(super) over: Option<Over>,
     pub(super) frozen: Lasting,
@@ -62,7 +62,7 @@ impl Declared<'_> {
     /// Of several halves with one target the least counts: the one that is linked, else the first
     /// that can be answered.
     pub(super) fn rank(&self) -> (bool, bool, bool, Arc<str>) {
-        let linked = self.record.as_ref().is_some_and(is_linked);
+        let linked = self.record.as_deref().is_some_and(is_linked);
         let name = Arc::clone(&self.half.key.name);
         (!linked, !self.request.is_open(), self.over.is_some(), name)
     }
@@ -97,7 +97,7 @@ impl<'a> Inputs<'a> {
 
     pub(super) fn rank(&self, key: &PeeringKey) -> Rank {
         let linked = |side: &InputSide| {
-            side.record.as_ref().filter(|record| is_linked(record)).map(|record| record.since)
+            side.record.as_deref().filter(|record| is_linked(record)).map(|record| record.since)
         };
         let (a, b) = (linked(&self.a), linked(&self.b));
         // One half stood for both, and may be joined by the other one at any time.

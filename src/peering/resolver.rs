@@ -7,6 +7,7 @@
 //! the same code with all of them dirty.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -47,7 +48,7 @@ pub struct Resolver {
     pair_of_half: BTreeMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
     /// What was last recorded of each half: a record that somebody deletes is not forgotten.
-    pub(super) records: BTreeMap<HalfKey, HalfRecord>,
+    pub(super) records: BTreeMap<HalfKey, Arc<HalfRecord>>,
     dirty: BTreeSet<Rank>,
     pending: Resolved,
     /// When time alone changes what is said of a pair: its resolution's moment.
@@ -67,7 +68,7 @@ pub struct Ground<'a> {
     /// The operator's policy.
     pub policy: &'a PolicySettings,
     /// What is remembered of each half: newer than its record, where the two differ.
-    pub noted: &'a BTreeMap<HalfKey, HalfRecord>,
+    pub noted: &'a BTreeMap<HalfKey, Arc<HalfRecord>>,
     /// The moment.
     pub now: Timestamp,
 }
@@ -92,8 +93,9 @@ impl Resolver {
             }
         }
         for key in &changed.halves {
-            if !self.records.contains_key(key) {
-                self.recall(key, northbound);
+            let target = self.said(key, roll).map(|said| &said.value.target);
+            if let Some(target) = target.filter(|_| !self.records.contains_key(key)) {
+                self.recall(key, target, northbound);
             }
             self.place(key, roll, policy);
         }
@@ -110,7 +112,7 @@ impl Resolver {
     }
 
     fn count_places(&mut self, quotas: Quotas) {
-        let linked = |half| self.records.get(half).is_some_and(is_linked);
+        let linked = |half| self.records.get(half).is_some_and(|record| is_linked(record));
         let halves = self.pair_of_half.keys().map(|half| (half, linked(half)));
         self.places.configure(quotas, halves);
     }
@@ -295,22 +297,26 @@ impl Resolver {
 
     /// What was last recorded of a half, whatever its target was then.
     #[must_use]
-    pub fn record(&self, half: &HalfKey) -> Option<&HalfRecord> {
+    pub fn record(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
         self.records.get(half)
     }
 
-    fn remember(&mut self, state: &PairState, northbound: &Northbound) {
+    fn remember(&mut self, key: &PeeringKey, state: &PairState, northbound: &Northbound) {
         for half in state.halves.iter() {
-            self.recall(half, northbound);
+            let end = end_of(key, &half.network);
+            self.recall(half, key_of_end(key, end.other()), northbound);
         }
     }
 
-    fn recall(&mut self, half: &HalfKey, northbound: &Northbound) {
+    fn recall(&mut self, half: &HalfKey, target: &NetworkKey, northbound: &Northbound) {
         let network = Id::of_network(&half.network);
         let record = northbound.half_record(network, &half.name);
         // What ended does not count for what is declared anew.
-        if let Some(record) = record.filter(|record| record.state != RecordedState::Deleted) {
-            self.records.insert(half.clone(), record);
+        let record = record.filter(|record| record.state != RecordedState::Deleted);
+        if let Some(record) = record
+            && self.records.get(half).is_none_or(|known| **known != record)
+        {
+            self.records.insert(half.clone(), Arc::new(record.sharing(target)));
         }
     }
 
@@ -368,7 +374,7 @@ impl Resolver {
             self.count_places(policy.quotas);
         }
         if policy.quotas != Quotas::default() {
-            let linked = self.records.get(half).is_some_and(is_linked);
+            let linked = self.records.get(half).is_some_and(|record| is_linked(record));
             let moved = self.places.place(half, linked);
             self.mark_halves(&moved);
         }
@@ -402,7 +408,7 @@ impl Resolver {
             self.pending.orphans.insert(UnitId::Peering(state.id));
             return;
         }
-        self.remember(&state, northbound);
+        self.remember(key, &state, northbound);
         for half in state.halves.iter() {
             self.count(half, ground.policy);
         }

@@ -14,7 +14,7 @@ const MOST_TOLD: usize = 8;
 pub(super) struct Space {
     pub(super) prefixes: Vec<IpNet>,
     /// To be remembered, where it is frozen.
-    pub(super) frozen: Option<Frozen>,
+    pub(super) frozen: Option<Box<Frozen>>,
     /// When a renewal that is dated in the future begins to count.
     pub(super) due: Option<Timestamp>,
     gained: Vec<IpNet>,
@@ -35,7 +35,7 @@ impl Space {
         now: Timestamp,
     ) -> Self {
         let anew = |at| Self {
-            frozen: Some(Frozen { at, prefixes: present.to_vec() }),
+            frozen: Some(Box::new(Frozen { at, prefixes: present.to_vec() })),
             ..Self::follow(present)
         };
         let Some(past) = past else { return anew(now) };
@@ -47,7 +47,7 @@ impl Space {
                 };
                 Self {
                     prefixes: past.prefixes.clone(),
-                    frozen: Some(past.clone()),
+                    frozen: Some(Box::new(past.clone())),
                     due,
                     gained: without(present, &past.prefixes),
                     lost: without(&past.prefixes, present),
@@ -91,9 +91,9 @@ mod tests {
             ["10.0.0.0/24", "10.1.0.0/24"].map(|text| text.parse().expect("a prefix"));
         let network = NetworkKey::new("p", "n");
         let first = Space::freeze(&[one], None, Some(at(3)), at(10));
-        assert_eq!(first.frozen, Some(Frozen { at: at(10), prefixes: vec![one] }));
+        assert_eq!(first.frozen.as_deref(), Some(&Frozen { at: at(10), prefixes: vec![one] }));
         assert_eq!(first.drift(&network), None);
-        let past = first.frozen.as_ref();
+        let past = first.frozen.as_deref();
         let changed = Space::freeze(&[two], past, Some(at(10)), at(99));
         assert_eq!((&*changed.prefixes, &changed.frozen), (&[one][..], &first.frozen));
         let told = changed.drift(&network).expect("a change");
@@ -104,7 +104,7 @@ mod tests {
         let early = Space::freeze(&[two], past, Some(at(50)), at(49));
         assert_eq!((&*early.prefixes, early.due), (&[one][..], Some(at(50))));
         let renewed = Space::freeze(&[two], past, Some(at(50)), at(50));
-        assert_eq!(renewed.frozen, Some(Frozen { at: at(50), prefixes: vec![two] }));
+        assert_eq!(renewed.frozen.as_deref(), Some(&Frozen { at: at(50), prefixes: vec![two] }));
         assert_eq!((renewed.due, renewed.drift(&network)), (None, None));
     }
 }
