@@ -5,17 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, ValueRef};
 
 use super::declared::Entry;
+use super::index::Index;
 use super::leases::Leases;
-use super::members::remove;
+use super::members::{Members, members, remove};
 use super::owner::{self, Id, UNIT_KEY, UnitId};
+use super::parents::Parents;
 use super::registration;
 use super::router::{cell, is_ours};
+use super::switches::leads_to;
 use super::tables::{
     ADDRESS_SET, DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY,
     ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, nat, router_port,
@@ -45,25 +47,25 @@ pub struct Touched {
 /// The index.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    routers_by_name: BTreeMap<Box<str>, SortedSet<Uuid>>,
+    routers_by_name: Index,
     /// Router port, static route, policy or NAT -> router.
-    pub(super) router_of: HashMap<Uuid, Uuid>,
-    pub(super) ports_by_name: HashMap<Box<str>, Uuid>,
+    pub(super) router_of: Parents,
+    ports_by_name: Index,
     /// Switch port -> switch.
-    pub(super) switch_of: HashMap<Uuid, Uuid>,
+    pub(super) switch_of: Parents,
     /// Name of a router port -> the switch ports that lead to it.
-    pub(super) switch_ports_to: HashMap<Box<str>, SortedSet<Uuid>>,
+    pub(super) switch_ports_to: Index,
     /// Switch -> its localnet ports.
-    pub(super) localnets: HashMap<Uuid, SortedSet<Uuid>>,
+    pub(super) localnets: HashMap<Uuid, Members<Uuid>>,
     /// Switches with a VM's port at least.
     pub(super) inhabited: HashSet<Uuid>,
     /// Address_Set -> the NAT rows that it exempts destinations from.
-    exempting: HashMap<Uuid, SortedSet<Uuid>>,
+    exempting: HashMap<Uuid, Members<Uuid>>,
     pub(super) leases: Leases,
     units: Units,
     /// Peering -> ports of others that have a name of its ports: router and switch ports share one
     /// namespace in the southbound.
-    namesakes: BTreeMap<Id, SortedSet<(TableId, Uuid)>>,
+    namesakes: BTreeMap<Id, Members<(TableId, Uuid)>>,
 }
 
 impl Inventory {
@@ -94,50 +96,65 @@ impl Inventory {
     }
 
     /// The routers of this name: OVN does not keep names unique.
-    pub fn routers_named(&self, name: &str) -> impl Iterator<Item = Uuid> {
-        self.routers_by_name.get(name).into_iter().flat_map(|routers| routers.iter()).copied()
+    pub fn routers_named(&self, replica: &Replica, name: &str) -> Vec<Uuid> {
+        let routers = self.routers_by_name.candidates(name);
+        let named = |router: &Uuid| {
+            name_of(replica.row(LOGICAL_ROUTER, *router), logical_router::NAME) == Some(name)
+        };
+        routers.as_slice().iter().copied().filter(named).collect()
     }
 
     /// The router that has this port, route, policy or NAT.
     #[must_use]
     pub fn router_of(&self, child: Uuid) -> Option<Uuid> {
-        self.router_of.get(&child).copied()
+        self.router_of.get(child)
     }
 
     /// The row that refers to this one: its router, or its switch.
     #[must_use]
     pub fn parent_of(&self, child: Uuid) -> Option<Uuid> {
-        self.router_of(child).or_else(|| self.switch_of.get(&child).copied())
+        self.router_of(child).or_else(|| self.switch_of.get(child))
     }
 
     /// The NAT rows whose `exempted_ext_ips` is this Address_Set.
     pub fn exempting(&self, set: Uuid) -> impl Iterator<Item = Uuid> {
-        self.exempting.get(&set).into_iter().flat_map(|rows| rows.iter()).copied()
+        members(self.exempting.get(&set)).iter().copied()
     }
 
     /// The router port of this name.
     #[must_use]
-    pub fn port_named(&self, name: &str) -> Option<Uuid> {
-        self.ports_by_name.get(name).copied()
+    pub fn port_named(&self, replica: &Replica, name: &str) -> Option<Uuid> {
+        let ports = self.ports_by_name.candidates(name);
+        let named =
+            |port: &Uuid| name_of(replica.row(ROUTER_PORT, *port), router_port::NAME) == Some(name);
+        ports.as_slice().iter().copied().find(named)
     }
 
     /// The switches that a router port is on.
-    pub(super) fn switches_of(&self, router_port: &str) -> impl Iterator<Item = Uuid> {
-        let ports = self.switch_ports_to.get(router_port);
-        let ports = ports.into_iter().flat_map(|ports| ports.iter());
-        ports.filter_map(|port| self.switch_of.get(port).copied())
+    pub(super) fn switches_of(&self, replica: &Replica, router_port: &str) -> Members<Uuid> {
+        let mut switches = Members::default();
+        for port in self.switch_ports_to.candidates(router_port).as_slice() {
+            if replica.row(SWITCH_PORT, *port).and_then(leads_to) == Some(router_port)
+                && let Some(switch) = self.switch_of.get(*port)
+            {
+                switches.insert(switch);
+            }
+        }
+        switches
     }
 
     /// Whether a router port is on a switch with a localnet port.
     #[must_use]
-    pub fn leads_to_localnet(&self, router_port: &str) -> bool {
-        self.switches_of(router_port).any(|switch| self.localnets.contains_key(&switch))
+    pub fn leads_to_localnet(&self, replica: &Replica, router_port: &str) -> bool {
+        let switches = self.switches_of(replica, router_port);
+        switches.as_slice().iter().any(|switch| self.localnets.contains_key(switch))
     }
 
     /// Whether a router port is on a switch with a VM's port.
     #[must_use]
-    pub fn leads_to_workload(&self, router_port: &str) -> bool {
-        self.switches_of(router_port).any(|switch| self.inhabited.contains(&switch))
+    pub fn leads_to_workload(&self, replica: &Replica, router_port: &str) -> bool {
+        let switches = self.switches_of(replica, router_port);
+        switches.as_slice().iter().any(|switch| self.inhabited.contains(switch))
     }
 
     /// The rows of ours that serve a unit.
@@ -147,7 +164,7 @@ impl Inventory {
 
     /// Ports of others that have the name of one of a peering's ports.
     pub fn namesakes(&self, peering: Id) -> impl Iterator<Item = (TableId, Uuid)> {
-        self.namesakes.get(&peering).into_iter().flat_map(|rows| rows.iter()).copied()
+        members(self.namesakes.get(&peering)).iter().copied()
     }
 
     /// All units of which a row is there.
@@ -174,11 +191,11 @@ impl Inventory {
             (name_of(old, logical_router::NAME), name_of(new, logical_router::NAME));
         if before != after {
             if let Some(name) = before {
-                remove(&mut self.routers_by_name, name, &change.uuid);
+                self.routers_by_name.remove(name, change.uuid);
                 touched.router_names.insert(name.into());
             }
             if let Some(name) = after {
-                self.routers_by_name.entry(name.into()).or_default().find_or_insert(change.uuid);
+                self.routers_by_name.insert(name, change.uuid);
                 touched.router_names.insert(name.into());
             }
         }
@@ -196,15 +213,13 @@ impl Inventory {
         ];
         for (column, table) in lists {
             let (lost, gained) = set_difference(old, new, column);
-            for child in lost {
-                if self.router_of.get(&child) == Some(&change.uuid) {
-                    self.router_of.remove(&child);
-                }
+            if !lost.is_empty() {
                 // Foreign or ours: a row that only moved away is told here, one that went by itself.
                 touched.routers.insert(change.uuid);
             }
+            self.router_of.lose(change.uuid, &lost);
+            self.router_of.gain(change.uuid, &gained);
             for child in gained {
-                self.router_of.insert(child, change.uuid);
                 match replica.row(table, child).and_then(|row| unit_of(table, row)) {
                     Some(unit) => {
                         touched.units.insert(unit);
@@ -215,6 +230,9 @@ impl Inventory {
                 }
             }
         }
+        if new.is_none() {
+            self.router_of.forget(change.uuid);
+        }
     }
 
     fn fold_router_port(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
@@ -222,13 +240,11 @@ impl Inventory {
         let new = replica.row(ROUTER_PORT, change.uuid);
         let (before, after) = (name_of(old, router_port::NAME), name_of(new, router_port::NAME));
         if before != after {
-            if let Some(name) = before
-                && self.ports_by_name.get(name) == Some(&change.uuid)
-            {
-                self.ports_by_name.remove(name);
+            if let Some(name) = before {
+                self.ports_by_name.remove(name, change.uuid);
             }
             if let Some(name) = after {
-                self.ports_by_name.insert(name.into(), change.uuid);
+                self.ports_by_name.insert(name, change.uuid);
             }
         }
         self.fold_namesake(replica, change, touched);
@@ -251,7 +267,7 @@ impl Inventory {
         }
         let new = replica.row(change.table, change.uuid);
         if let Some(peering) = new.and_then(|new| namesake_of(row.0, new)) {
-            self.namesakes.entry(peering).or_default().find_or_insert(row);
+            self.namesakes.entry(peering).or_default().insert(row);
             touched.units.insert(UnitId::Peering(peering));
         }
     }
@@ -262,9 +278,9 @@ impl Inventory {
         let of = |row: &Row| unit_of(table, row);
         let foreign = |row: Option<&Row>| row.is_some_and(|row| of(row).is_none());
         if (foreign(change.old.as_ref()) || foreign(replica.row(table, change.uuid)))
-            && let Some(router) = self.router_of.get(&change.uuid)
+            && let Some(router) = self.router_of(change.uuid)
         {
-            touched.routers.insert(*router);
+            touched.routers.insert(router);
         }
         self.fold_unit(replica, change, of, touched);
     }
@@ -272,7 +288,7 @@ impl Inventory {
     /// A NAT row is somebody else's: a fact of its router. What refers to a set of ours concerns
     /// that set's network, wherever the row is.
     fn fold_nat(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
-        touched.routers.extend(self.router_of.get(&change.uuid));
+        touched.routers.extend(self.router_of(change.uuid));
         let exempted = |row: Option<&Row>| cell(row?, nat::EXEMPTED_EXT_IPS).uuid();
         let before = exempted(change.old.as_ref());
         let after = exempted(replica.row(NAT, change.uuid));
@@ -283,7 +299,7 @@ impl Inventory {
             remove(&mut self.exempting, &set, &change.uuid);
         }
         if let Some(set) = after {
-            self.exempting.entry(set).or_default().find_or_insert(change.uuid);
+            self.exempting.entry(set).or_default().insert(change.uuid);
         }
         let sets = before.into_iter().chain(after);
         let sets = sets.filter_map(|set| replica.row(ADDRESS_SET, set));

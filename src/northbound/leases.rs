@@ -11,13 +11,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::ovsdb::{Replica, Row, RowChange};
 
 use super::inventory::Inventory;
-use super::members::remove;
+use super::members::{Members, members, remove};
 use super::router::{cell, is_our_port};
 use super::tables::{
     DHCP_OPTIONS, LOGICAL_SWITCH, ROUTER_PORT, dhcp_options, logical_switch, router_port,
@@ -63,9 +62,9 @@ impl Claim {
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     /// Subnet -> the router ports of others that are on it.
-    ports_on: HashMap<Ipv4Net, SortedSet<Uuid>>,
+    ports_on: HashMap<Ipv4Net, Members<Uuid>>,
     /// What rows say of whom they serve -> rows.
-    rows: HashMap<Claim, SortedSet<Uuid>>,
+    rows: HashMap<Claim, Members<Uuid>>,
 }
 
 /// A DHCP_Options row that serves a subnet.
@@ -94,7 +93,7 @@ impl Leases {
             concerned.extend(self.alone_or_not(subnet, 1));
         }
         for subnet in after.difference(&before) {
-            self.ports_on.entry(*subnet).or_default().find_or_insert(port);
+            self.ports_on.entry(*subnet).or_default().insert(port);
             concerned.extend(self.alone_or_not(subnet, 2));
         }
         concerned
@@ -102,9 +101,9 @@ impl Leases {
 
     /// The ports on a subnet if now they are so many, and rows there depend on it.
     fn alone_or_not(&self, subnet: &Ipv4Net, count: usize) -> impl Iterator<Item = Uuid> {
-        let ports = self.ports_on.get(subnet).filter(|ports| ports.len() == count);
+        let ports = Some(self.ports_on(subnet)).filter(|ports| ports.len() == count);
         let ports = ports.filter(|_| self.rows.contains_key(&Claim::Nobody(*subnet)));
-        ports.into_iter().flat_map(|ports| ports.iter()).copied()
+        ports.unwrap_or_default().iter().copied()
     }
 
     /// A DHCP_Options row came, changed or went: the subnets that it served and serves.
@@ -120,18 +119,18 @@ impl Leases {
                 remove(&mut self.rows, claim, &row);
             }
             if let Some((claim, _)) = &after {
-                self.rows.entry(claim.clone()).or_default().find_or_insert(row);
+                self.rows.entry(claim.clone()).or_default().insert(row);
             }
         }
         before.into_iter().chain(after).collect()
     }
 
     fn ports_on(&self, subnet: &Ipv4Net) -> &[Uuid] {
-        self.ports_on.get(subnet).map(|ports| ports.as_slice()).unwrap_or_default()
+        members(self.ports_on.get(subnet))
     }
 
     fn rows(&self, claim: &Claim) -> &[Uuid] {
-        self.rows.get(claim).map(|rows| rows.as_slice()).unwrap_or_default()
+        members(self.rows.get(claim))
     }
 }
 
@@ -158,7 +157,7 @@ impl Inventory {
         subnet: Ipv4Net,
         own: Ipv4Addr,
     ) -> Vec<Lease> {
-        let Some(uuid) = self.port_named(port) else { return Vec::new() };
+        let Some(uuid) = self.port_named(replica, port) else { return Vec::new() };
         let Some(port) = replica.row(ROUTER_PORT, uuid) else { return Vec::new() };
         let mut found = BTreeSet::new();
         for claim in self.claims(port, subnet, replica) {
@@ -182,7 +181,7 @@ impl Inventory {
     /// The row of a router port that sends router advertisements.
     #[must_use]
     pub fn advertiser(&self, replica: &Replica, port: &str) -> Option<Uuid> {
-        let uuid = self.port_named(port)?;
+        let uuid = self.port_named(replica, port)?;
         let configs = cell(replica.row(ROUTER_PORT, uuid)?, router_port::IPV6_RA_CONFIGS);
         configs.get(ADDRESS_MODE).filter(|mode| !mode.is_empty()).map(|_| uuid)
     }
@@ -195,8 +194,10 @@ impl Inventory {
         let nobody = Claim::Nobody(subnet);
         claims.extend(Some(nobody).filter(|nobody| alone && self.leases.rows(nobody).len() == 1));
         claims.extend(neutron_subnets(port).map(|id| Claim::Subnet(id.into())));
-        let switches = self.switches_of(name).filter_map(|it| replica.row(LOGICAL_SWITCH, it));
-        let names = switches.map(|row| cell(row, logical_switch::NAME).string());
+        let switches = self.switches_of(replica, name);
+        let rows = switches.as_slice().iter();
+        let rows = rows.filter_map(|it| replica.row(LOGICAL_SWITCH, *it));
+        let names = rows.map(|row| cell(row, logical_switch::NAME).string());
         claims.extend(names.map(|name| Claim::Switch(name.into())));
         claims
     }
@@ -207,10 +208,12 @@ impl Inventory {
         let name = cell(row, router_port::NAME).string();
         match claim {
             Claim::Port(meant) => **meant == *name,
-            Claim::Switch(meant) => self.switches_of(name).any(|switch| {
-                let row = replica.row(LOGICAL_SWITCH, switch);
-                row.is_some_and(|row| cell(row, logical_switch::NAME).string() == &**meant)
-            }),
+            Claim::Switch(meant) => {
+                self.switches_of(replica, name).as_slice().iter().any(|switch| {
+                    let row = replica.row(LOGICAL_SWITCH, *switch);
+                    row.is_some_and(|row| cell(row, logical_switch::NAME).string() == &**meant)
+                })
+            }
             Claim::Subnet(meant) => neutron_subnets(row).any(|id| *id == **meant),
             Claim::Nobody(_) => true,
         }

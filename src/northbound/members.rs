@@ -1,43 +1,132 @@
 //! Maps of sets in which no set is ever empty: what the index is made of.
+//!
+//! Owns the form of these sets: nearly all have one member, which then needs no allocation, and the others a few.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::slice;
 
-use sorted_vec::SortedSet;
-
-/// Takes a member out of a map of sets, and the set with its last member.
-pub(super) trait MapOfSets<K: ?Sized, V> {
-    fn remove_member(&mut self, key: &K, member: &V);
+/// Members in order, each once.
+#[derive(Clone, Debug)]
+pub(super) enum Members<V> {
+    /// Exactly one.
+    One(V),
+    /// None, or two and more; after a removal, one as well.
+    Many(Vec<V>),
 }
 
-pub(super) fn remove<K: ?Sized, V>(map: &mut impl MapOfSets<K, V>, key: &K, member: &V) {
-    map.remove_member(key, member);
-}
-
-impl<O: Ord + std::borrow::Borrow<K>, K: Ord + ?Sized, V: Ord> MapOfSets<K, V>
-    for BTreeMap<O, SortedSet<V>>
-{
-    fn remove_member(&mut self, key: &K, member: &V) {
-        if let Some(members) = self.get_mut(key)
-            && members.remove_item(member).is_some()
-            && members.is_empty()
-        {
-            self.remove(key);
-        }
+impl<V> Default for Members<V> {
+    fn default() -> Self {
+        Self::Many(Vec::new())
     }
 }
 
-impl<O, K, V> MapOfSets<K, V> for HashMap<O, SortedSet<V>>
-where
-    O: std::hash::Hash + Eq + std::borrow::Borrow<K>,
-    K: std::hash::Hash + Eq + ?Sized,
-    V: Ord,
+impl<V: Ord + Copy> Members<V> {
+    /// All of them, in order.
+    pub(super) fn as_slice(&self) -> &[V] {
+        match self {
+            Self::One(member) => slice::from_ref(member),
+            Self::Many(members) => members,
+        }
+    }
+
+    /// Adds a member; whether it was not there.
+    pub(super) fn insert(&mut self, member: V) -> bool {
+        let Err(position) = self.as_slice().binary_search(&member) else { return false };
+        match self {
+            Self::Many(members) if members.is_empty() => *self = Self::One(member),
+            Self::One(one) => {
+                let mut members = Vec::with_capacity(2);
+                members.push(*one);
+                members.insert(position, member);
+                *self = Self::Many(members);
+            }
+            Self::Many(members) => {
+                if members.len() == members.capacity() {
+                    members.reserve_exact(1 + members.len() / 4);
+                }
+                members.insert(position, member);
+            }
+        }
+        true
+    }
+
+    /// Takes a member out; whether it was there.
+    pub(super) fn remove(&mut self, member: &V) -> bool {
+        let Ok(position) = self.as_slice().binary_search(member) else { return false };
+        match self {
+            Self::One(_) => *self = Self::default(),
+            Self::Many(members) => drop(members.remove(position)),
+        }
+        true
+    }
+}
+
+/// The members of the set of a key; none if there is no set.
+pub(super) fn members<V: Ord + Copy>(set: Option<&Members<V>>) -> &[V] {
+    set.map(Members::as_slice).unwrap_or_default()
+}
+
+/// Takes a member out of a map of sets, and the set with its last member.
+pub(super) trait MapOfSets<K: ?Sized, V> {
+    /// Whether the member was there.
+    fn remove_member(&mut self, key: &K, member: &V) -> bool;
+}
+
+pub(super) fn remove<K: ?Sized, V>(map: &mut impl MapOfSets<K, V>, key: &K, member: &V) -> bool {
+    map.remove_member(key, member)
+}
+
+impl<O: Ord + Borrow<K>, K: Ord + ?Sized, V: Ord + Copy> MapOfSets<K, V>
+    for BTreeMap<O, Members<V>>
 {
-    fn remove_member(&mut self, key: &K, member: &V) {
-        if let Some(members) = self.get_mut(key)
-            && members.remove_item(member).is_some()
-            && members.is_empty()
-        {
+    fn remove_member(&mut self, key: &K, member: &V) -> bool {
+        let Some(members) = self.get_mut(key) else { return false };
+        let removed = members.remove(member);
+        if members.as_slice().is_empty() {
             self.remove(key);
+        }
+        removed
+    }
+}
+
+impl<O, K, V> MapOfSets<K, V> for HashMap<O, Members<V>>
+where
+    O: Hash + Eq + Borrow<K>,
+    K: Hash + Eq + ?Sized,
+    V: Ord + Copy,
+{
+    fn remove_member(&mut self, key: &K, member: &V) -> bool {
+        let Some(members) = self.get_mut(key) else { return false };
+        let removed = members.remove(member);
+        if members.as_slice().is_empty() {
+            self.remove(key);
+        }
+        removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn members_are_a_set(steps in proptest::collection::vec((any::<bool>(), 0u8..12), 0..60)) {
+            let (mut found, mut expected) = (Members::default(), BTreeSet::new());
+            for (insert, member) in steps {
+                if insert {
+                    prop_assert_eq!(found.insert(member), expected.insert(member));
+                } else {
+                    prop_assert_eq!(found.remove(&member), expected.remove(&member));
+                }
+                prop_assert!(found.as_slice().iter().eq(&expected));
+            }
         }
     }
 }

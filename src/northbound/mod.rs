@@ -7,12 +7,14 @@
 
 pub mod declared;
 pub mod guest_routes;
+mod index;
 pub mod inventory;
 mod lasting;
 pub mod leases;
 pub mod lent;
 mod members;
 pub mod owner;
+mod parents;
 pub mod registration;
 pub mod router;
 pub mod special;

@@ -157,7 +157,7 @@ impl RouterFacts {
         let mut joints = Vec::new();
         for port in cell(router, logical_router::PORTS).uuids() {
             if let Some(row) = replica.row(ROUTER_PORT, port) {
-                facts.add_port(row, inventory);
+                facts.add_port(row, replica, inventory);
                 joints.extend(joint(row, replica, inventory));
             }
         }
@@ -200,13 +200,13 @@ impl RouterFacts {
         Some(table.map_or_else(|| Arc::from(""), |(_, table)| Arc::clone(table)))
     }
 
-    fn add_port(&mut self, row: &Row, inventory: &Inventory) {
+    fn add_port(&mut self, row: &Row, replica: &Replica, inventory: &Inventory) {
         let name = cell(row, router_port::NAME).string();
         if is_our_port(row) {
             return;
         }
         let name: Arc<str> = name.into();
-        let gateway = has_gateway(row) || inventory.leads_to_localnet(&name);
+        let gateway = has_gateway(row) || inventory.leads_to_localnet(replica, &name);
         let linked = !cell(row, router_port::PEER).is_empty();
         let networks =
             cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(text, &name));
@@ -218,7 +218,7 @@ impl RouterFacts {
                 networks.partition(|net| special(&net.prefix).is_none());
             self.inward.extend(inward);
             self.outward.extend(special);
-            self.workload |= inventory.leads_to_workload(&name);
+            self.workload |= inventory.leads_to_workload(replica, &name);
             let options = cell(row, router_port::OPTIONS);
             let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
             self.mtu = self.mtu.into_iter().chain(mtu).min();

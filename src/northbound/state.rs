@@ -96,12 +96,13 @@ impl Northbound {
     /// The routers that a declaration's reference means.
     pub fn routers(&self, reference: &RouterRef) -> impl Iterator<Item = Uuid> {
         let (by_name, by_uuid) = match reference {
-            RouterRef::Name(name) => (Some(self.inventory.routers_named(name)), None),
+            RouterRef::Name(name) => (self.inventory.routers_named(&self.replica, name), None),
             RouterRef::Uuid(uuid) => {
-                (None, self.replica.row(LOGICAL_ROUTER, *uuid).is_some().then_some(*uuid))
+                let there = self.replica.row(LOGICAL_ROUTER, *uuid).is_some();
+                (Vec::new(), there.then_some(*uuid))
             }
         };
-        by_name.into_iter().flatten().chain(by_uuid)
+        by_name.into_iter().chain(by_uuid)
     }
 
     /// A router's facts.
@@ -215,7 +216,7 @@ impl Northbound {
     }
 
     fn link_port(&self, peering: Id, end: End) -> Option<&Row> {
-        let port = self.inventory.port_named(&link_port_name(peering, end))?;
+        let port = self.inventory.port_named(&self.replica, &link_port_name(peering, end))?;
         self.replica.row(ROUTER_PORT, port)
     }
 

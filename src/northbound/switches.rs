@@ -17,9 +17,8 @@ impl Inventory {
     /// The switch that links a router port to one other router, and nothing else: all of its two
     /// ports lead to routers, by ports that are not ours.
     pub(super) fn meets_on(&self, router_port: &str, replica: &Replica) -> Option<Uuid> {
-        let ports = self.switch_ports_to.get(router_port)?;
-        let mut switches = ports.iter().filter_map(|port| self.switch_of.get(port).copied());
-        switches.find(|switch| {
+        let switches = self.switches_of(replica, router_port);
+        switches.as_slice().iter().copied().find(|switch| {
             let Some(row) = replica.row(LOGICAL_SWITCH, *switch) else { return false };
             let ports = cell(row, logical_switch::PORTS);
             let leads =
@@ -36,20 +35,16 @@ impl Inventory {
     ) {
         let new = replica.row(LOGICAL_SWITCH, change.uuid);
         let (lost, gained) = set_difference(change.old.as_ref(), new, logical_switch::PORTS);
+        self.switch_of.lose(change.uuid, &lost);
+        self.switch_of.gain(change.uuid, &gained);
         for port in lost {
-            if self.switch_of.get(&port) == Some(&change.uuid) {
-                self.switch_of.remove(&port);
-            }
-            if let Some(ports) = self.localnets.get_mut(&change.uuid)
-                && ports.remove_item(&port).is_some()
-                && ports.is_empty()
+            if remove(&mut self.localnets, &change.uuid, &port)
+                && !self.localnets.contains_key(&change.uuid)
             {
-                self.localnets.remove(&change.uuid);
                 self.touch_routers_on(replica, change.uuid, touched);
             }
         }
         for port in gained {
-            self.switch_of.insert(port, change.uuid);
             if let Some(row) = replica.row(SWITCH_PORT, port) {
                 self.place_switch_port(replica, port, row, touched);
             }
@@ -66,6 +61,9 @@ impl Inventory {
             self.touch_routers_on(replica, change.uuid, touched);
         }
         self.fold_unit(replica, change, |row| unit_of(LOGICAL_SWITCH, row), touched);
+        if new.is_none() {
+            self.switch_of.forget(change.uuid);
+        }
     }
 
     /// Looks whether a switch has a VM's port: one that is not among those that are read. There
@@ -88,14 +86,14 @@ impl Inventory {
         touched: &mut Touched,
     ) {
         if let Some(name) = change.old.as_ref().and_then(leads_to) {
-            remove(&mut self.switch_ports_to, name, &change.uuid);
-            self.touch_router_port(name, touched);
+            self.switch_ports_to.remove(name, change.uuid);
+            self.touch_router_port(replica, name, touched);
         }
         let new = replica.row(SWITCH_PORT, change.uuid);
         let is_localnet = new.is_some_and(localnet);
         if change.old.as_ref().is_some_and(localnet)
             && !is_localnet
-            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
+            && let Some(switch) = self.switch_of.get(change.uuid)
         {
             remove(&mut self.localnets, &switch, &change.uuid);
             self.touch_routers_on(replica, switch, touched);
@@ -105,13 +103,13 @@ impl Inventory {
         }
         // A port that became a VM's, or ceased to be one, came or went here.
         if change.old.is_some() != new.is_some()
-            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
+            && let Some(switch) = self.switch_of.get(change.uuid)
         {
             self.review_workload(replica, switch, touched);
         }
         // Who meets whom on a switch between two routers concerns both.
         if change.old.as_ref().and_then(leads_to) != new.and_then(leads_to)
-            && let Some(switch) = self.switch_of.get(&change.uuid).copied()
+            && let Some(switch) = self.switch_of.get(change.uuid)
             && replica
                 .row(LOGICAL_SWITCH, switch)
                 .is_some_and(|row| cell(row, logical_switch::PORTS).len() == TWO)
@@ -130,12 +128,12 @@ impl Inventory {
         touched: &mut Touched,
     ) {
         if let Some(name) = leads_to(row) {
-            self.switch_ports_to.entry(name.into()).or_default().find_or_insert(uuid);
-            self.touch_router_port(name, touched);
+            self.switch_ports_to.insert(name, uuid);
+            self.touch_router_port(replica, name, touched);
         }
         if localnet(row)
-            && let Some(switch) = self.switch_of.get(&uuid).copied()
-            && self.localnets.entry(switch).or_default().find_or_insert(uuid).is_inserted()
+            && let Some(switch) = self.switch_of.get(uuid)
+            && self.localnets.entry(switch).or_default().insert(uuid)
         {
             self.touch_routers_on(replica, switch, touched);
         }
@@ -146,13 +144,13 @@ impl Inventory {
         let Some(row) = replica.row(LOGICAL_SWITCH, switch) else { return };
         for port in cell(row, logical_switch::PORTS).uuids() {
             if let Some(name) = replica.row(SWITCH_PORT, port).and_then(leads_to) {
-                self.touch_router_port(name, touched);
+                self.touch_router_port(replica, name, touched);
             }
         }
     }
 
-    fn touch_router_port(&self, name: &str, touched: &mut Touched) {
-        let router = self.ports_by_name.get(name).and_then(|port| self.router_of.get(port));
+    fn touch_router_port(&self, replica: &Replica, name: &str, touched: &mut Touched) {
+        let router = self.port_named(replica, name).and_then(|port| self.router_of(port));
         touched.routers.extend(router);
     }
 }
@@ -162,7 +160,7 @@ fn localnet(row: &Row) -> bool {
 }
 
 /// The name of the router port of somebody else that a switch port leads to.
-fn leads_to(row: &Row) -> Option<&str> {
+pub(super) fn leads_to(row: &Row) -> Option<&str> {
     let name = cell(row, switch_port::OPTIONS).get("router-port")?;
     owner::peering_of_link_port(name).is_none().then_some(name)
 }

@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::ovsdb::{Row, TableId};
 
-use super::members::remove;
+use super::members::{Members, members, remove};
 use super::owner::{Family, Id, UnitId, address_set_name};
 use super::router::cell;
 use super::tables::{ADDRESS_SET, address_set};
@@ -19,7 +18,7 @@ use super::version::{newest, tags_of};
 /// The units of which rows are there.
 #[derive(Debug, Default)]
 pub(super) struct Units {
-    rows: BTreeMap<UnitId, SortedSet<(TableId, Uuid)>>,
+    rows: BTreeMap<UnitId, Members<(TableId, Uuid)>>,
     /// Network -> its IPv4 Address_Set.
     registrations: HashMap<Id, Uuid>,
     /// Rows that a newer version has written, with the version: nearly always none.
@@ -29,7 +28,7 @@ pub(super) struct Units {
 impl Units {
     /// The rows that serve a unit.
     pub(super) fn rows_of(&self, unit: UnitId) -> impl Iterator<Item = (TableId, Uuid)> {
-        self.rows.get(&unit).into_iter().flat_map(|rows| rows.iter()).copied()
+        members(self.rows.get(&unit)).iter().copied()
     }
 
     /// All units of which a row is there.
@@ -49,7 +48,7 @@ impl Units {
 
     /// A row that serves a unit is there, and says this.
     pub(super) fn add(&mut self, unit: UnitId, table: TableId, uuid: Uuid, row: &Row) {
-        self.rows.entry(unit).or_default().find_or_insert((table, uuid));
+        self.rows.entry(unit).or_default().insert((table, uuid));
         if let Some(version) = tags_of(table).and_then(|tags| newest(cell(row, tags))) {
             self.newer.entry(unit).or_default().insert(uuid, version);
         }

@@ -1,0 +1,55 @@
+//! Rows by a text that they hold: part of the index.
+//!
+//! Owns no text: the rows have it. A row is found by a digest of its text, and looked at by whoever asks.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use hashbrown::HashTable;
+use uuid::Uuid;
+
+use super::members::Members;
+
+/// Rows by a text.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    rows: HashTable<(u32, Uuid)>,
+}
+
+impl Index {
+    /// The rows that may hold this text, in order: those that do, and seldom another.
+    pub(super) fn candidates(&self, text: &str) -> Members<Uuid> {
+        let digest = digest(text);
+        let mut found = Members::default();
+        for (_, row) in self.rows.iter_hash(spread(digest)).filter(|(other, _)| *other == digest) {
+            found.insert(*row);
+        }
+        found
+    }
+
+    /// A row holds this text now.
+    pub(super) fn insert(&mut self, text: &str, row: Uuid) {
+        let entry = (digest(text), row);
+        let present = self.rows.entry(spread(entry.0), |it| *it == entry, |it| spread(it.0));
+        present.or_insert(entry);
+    }
+
+    /// A row holds this text no more.
+    pub(super) fn remove(&mut self, text: &str, row: Uuid) {
+        let entry = (digest(text), row);
+        if let Ok(present) = self.rows.find_entry(spread(entry.0), |it| *it == entry) {
+            present.remove();
+        }
+    }
+}
+
+/// Half of a hash: what is found by it is looked at anyway.
+fn digest(text: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    (hasher.finish() >> 32) as u32
+}
+
+/// The table takes a place from the lowest bits of a hash, and tells neighbours apart by the highest.
+fn spread(digest: u32) -> u64 {
+    u64::from(digest) << 32 | u64::from(digest)
+}
