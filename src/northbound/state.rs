@@ -185,11 +185,8 @@ impl Northbound {
     /// The prefixes that a peering's routes on this router lead to now.
     #[must_use]
     pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
-        self.rows_of(UnitId::Peering(peering))
-            .filter(|(table, uuid, _)| {
-                *table == STATIC_ROUTE && self.inventory.router_of(*uuid) == Some(router)
-            })
-            .filter_map(|(_, _, row)| cell(row, static_route::IP_PREFIX).string().parse().ok())
+        self.rows_on(STATIC_ROUTE, peering, router)
+            .filter_map(|row| cell(row, static_route::IP_PREFIX).string().parse().ok())
             .collect()
     }
 
@@ -197,15 +194,19 @@ impl Northbound {
     /// that the router takes from the other side, also where its owner makes the routes.
     #[must_use]
     pub fn link_sources(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
-        let guards = self.rows_of(UnitId::Peering(peering)).filter(|(table, uuid, row)| {
-            *table == ROUTER_POLICY
-                && self.inventory.router_of(*uuid) == Some(router)
-                && cell(row, router_policy::MATCH).string().starts_with("ip")
-        });
-        let words = guards.flat_map(|(_, _, row)| {
-            cell(row, router_policy::MATCH).string().split(['{', '}', ',', ' '])
-        });
+        let policies = self.rows_on(ROUTER_POLICY, peering, router);
+        let matches = policies.map(|row| cell(row, router_policy::MATCH).string());
+        let guards = matches.filter(|text| text.starts_with("ip"));
+        let words = guards.flat_map(|text| text.split(['{', '}', ',', ' ']));
         words.filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// The rows of a peering in one table that are on this router.
+    fn rows_on(&self, table: TableId, peering: Id, router: Uuid) -> impl Iterator<Item = &Row> {
+        let rows = self.inventory.rows_of(UnitId::Peering(peering));
+        rows.filter(move |(of, _)| *of == table)
+            .filter(move |(_, uuid)| self.inventory.router_of(*uuid) == Some(router))
+            .filter_map(move |(_, uuid)| self.replica.row(table, uuid))
     }
 
     /// Whether a peering's link port bounds the size of what passes it now.

@@ -44,8 +44,17 @@ tables! {
         /// The last `nb_cfg` that ovn-northd has acted on.
         SB_CFG = 1, "sb_cfg";
     }
+    /// Address sets: only those of ours are read, of newer versions too.
+    ADDRESS_SET = 1, address_set, "Address_Set", Some(Condition(OURS)), {
+        /// Tags, and what must last.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// Unique in the northbound.
+        NAME = 1, "name";
+        /// Addresses and prefixes.
+        ADDRESSES = 2, "addresses";
+    }
     /// Logical routers.
-    LOGICAL_ROUTER = 1, logical_router, "Logical_Router", None, {
+    LOGICAL_ROUTER = 2, logical_router, "Logical_Router", None, {
         /// Not unique in OVN.
         NAME = 0, "name";
         /// Strong references to `Logical_Router_Port`.
@@ -59,82 +68,73 @@ tables! {
         /// Strong references to `NAT`.
         NAT = 5, "nat";
     }
-    /// Router ports.
-    ROUTER_PORT = 2, router_port, "Logical_Router_Port", None, {
-        /// Unique in the northbound.
-        NAME = 0, "name";
-        /// Addresses with their prefix lengths.
-        NETWORKS = 1, "networks";
-        /// Ethernet address.
-        MAC = 2, "mac";
-        /// The name of the router port at the other end of a direct link.
-        PEER = 3, "peer";
-        /// Makes it a distributed gateway port.
-        GATEWAY_CHASSIS = 4, "gateway_chassis";
-        /// Makes it a distributed gateway port.
-        HA_CHASSIS_GROUP = 5, "ha_chassis_group";
-        /// `route_table` among others.
-        OPTIONS = 6, "options";
-        /// Administratively up, also when unset.
-        ENABLED = 7, "enabled";
+    /// Router policies.
+    ROUTER_POLICY = 3, router_policy, "Logical_Router_Policy", None, {
         /// Tags.
-        EXTERNAL_IDS = 8, "external_ids";
+        EXTERNAL_IDS = 0, "external_ids";
+        /// 0 to 32767; the highest that matches applies.
+        PRIORITY = 1, "priority";
+        /// An OVN expression; one that does not parse is silently absent.
+        MATCH = 2, "match";
+        /// `allow`, `drop` or `reroute` (newer: `jump`).
+        ACTION = 3, "action";
+        /// Next hop of a reroute (deprecated by `nexthops`).
+        NEXTHOP = 4, "nexthop";
+        /// Next hops of a reroute.
+        NEXTHOPS = 5, "nexthops";
+        /// `pkt_mark` among others.
+        OPTIONS = 6, "options";
+    }
+    /// Static routes.
+    STATIC_ROUTE = 4, static_route, "Logical_Router_Static_Route", None, {
+        /// Tags.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// The prefix that is matched.
+        IP_PREFIX = 1, "ip_prefix";
+        /// An address, or `discard`.
+        NEXTHOP = 2, "nexthop";
+        /// The router port to send through.
+        OUTPUT_PORT = 3, "output_port";
+        /// `dst-ip`, also when unset, or `src-ip`.
+        POLICY = 4, "policy";
+        /// The route table; empty for the main one.
+        ROUTE_TABLE = 5, "route_table";
+        /// The BFD session that gates the route.
+        BFD = 6, "bfd";
+        /// `ecmp_symmetric_reply` among others.
+        OPTIONS = 7, "options";
+    }
+    /// Router ports.
+    ROUTER_PORT = 5, router_port, "Logical_Router_Port", None, {
+        /// Tags.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// Unique in the northbound.
+        NAME = 1, "name";
+        /// Addresses with their prefix lengths.
+        NETWORKS = 2, "networks";
+        /// Ethernet address.
+        MAC = 3, "mac";
+        /// The name of the router port at the other end of a direct link.
+        PEER = 4, "peer";
+        /// Makes it a distributed gateway port.
+        GATEWAY_CHASSIS = 5, "gateway_chassis";
+        /// Makes it a distributed gateway port.
+        HA_CHASSIS_GROUP = 6, "ha_chassis_group";
+        /// `route_table` among others.
+        OPTIONS = 7, "options";
+        /// Administratively up, also when unset.
+        ENABLED = 8, "enabled";
         /// What router advertisements say; none are sent without `address_mode`.
         IPV6_RA_CONFIGS = 9, "ipv6_ra_configs";
     }
-    /// Static routes.
-    STATIC_ROUTE = 3, static_route, "Logical_Router_Static_Route", None, {
-        /// The prefix that is matched.
-        IP_PREFIX = 0, "ip_prefix";
-        /// An address, or `discard`.
-        NEXTHOP = 1, "nexthop";
-        /// The router port to send through.
-        OUTPUT_PORT = 2, "output_port";
-        /// `dst-ip`, also when unset, or `src-ip`.
-        POLICY = 3, "policy";
-        /// The route table; empty for the main one.
-        ROUTE_TABLE = 4, "route_table";
-        /// The BFD session that gates the route.
-        BFD = 5, "bfd";
-        /// `ecmp_symmetric_reply` among others.
-        OPTIONS = 6, "options";
-        /// Tags.
-        EXTERNAL_IDS = 7, "external_ids";
-    }
-    /// Router policies.
-    ROUTER_POLICY = 4, router_policy, "Logical_Router_Policy", None, {
-        /// 0 to 32767; the highest that matches applies.
-        PRIORITY = 0, "priority";
-        /// An OVN expression; one that does not parse is silently absent.
-        MATCH = 1, "match";
-        /// `allow`, `drop` or `reroute` (newer: `jump`).
-        ACTION = 2, "action";
-        /// Next hop of a reroute (deprecated by `nexthops`).
-        NEXTHOP = 3, "nexthop";
-        /// Next hops of a reroute.
-        NEXTHOPS = 4, "nexthops";
-        /// `pkt_mark` among others.
-        OPTIONS = 5, "options";
-        /// Tags.
-        EXTERNAL_IDS = 6, "external_ids";
-    }
-    /// Address sets: only those of ours are read, of newer versions too.
-    ADDRESS_SET = 5, address_set, "Address_Set", Some(Condition(OURS)), {
-        /// Unique in the northbound.
-        NAME = 0, "name";
-        /// Addresses and prefixes.
-        ADDRESSES = 1, "addresses";
-        /// Tags, and what must last.
-        EXTERNAL_IDS = 2, "external_ids";
-    }
     /// Logical switches: for which ports are theirs, and which are ours.
     LOGICAL_SWITCH = 6, logical_switch, "Logical_Switch", None, {
-        /// Strong references to `Logical_Switch_Port`.
-        PORTS = 0, "ports";
-        /// Not unique in OVN.
-        NAME = 1, "name";
         /// Tags.
-        EXTERNAL_IDS = 2, "external_ids";
+        EXTERNAL_IDS = 0, "external_ids";
+        /// Strong references to `Logical_Switch_Port`.
+        PORTS = 1, "ports";
+        /// Not unique in OVN.
+        NAME = 2, "name";
     }
     /// Switch ports: all but those of VMs, whose type is empty; and ours, whatever somebody makes
     /// of them. A port of a switch that is not among these is a VM's: that one is there is known
@@ -147,18 +147,18 @@ tables! {
             value: Constant::Map(&[(OWNER_KEY, OWNER_VALUE)]),
         },
     ])), {
-        /// `router`, `localnet` and others.
-        TYPE = 0, "type";
-        /// `router-port` names the router port at the other end.
-        OPTIONS = 1, "options";
-        /// Unique in the northbound.
-        NAME = 2, "name";
-        /// `router` stands for those of the router port.
-        ADDRESSES = 3, "addresses";
-        /// Administratively up, also when unset.
-        ENABLED = 4, "enabled";
         /// Tags.
-        EXTERNAL_IDS = 5, "external_ids";
+        EXTERNAL_IDS = 0, "external_ids";
+        /// `router`, `localnet` and others.
+        TYPE = 1, "type";
+        /// `router-port` names the router port at the other end.
+        OPTIONS = 2, "options";
+        /// Unique in the northbound.
+        NAME = 3, "name";
+        /// `router` stands for those of the router port.
+        ADDRESSES = 4, "addresses";
+        /// Administratively up, also when unset.
+        ENABLED = 5, "enabled";
     }
     /// Address translation: what translates sources. All of these rows are somebody else's.
     NAT = 8, nat, "NAT", Some(Condition(&[Clause {
@@ -180,11 +180,11 @@ tables! {
     /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
     /// a switch port refers to is not asked: that would be a cell of every VM's port.
     DHCP_OPTIONS = 9, dhcp_options, "DHCP_Options", None, {
-        /// The subnet.
-        CIDR = 0, "cidr";
-        /// Options by their names.
-        OPTIONS = 1, "options";
         /// Whose row it is, as its owner tells.
-        EXTERNAL_IDS = 2, "external_ids";
+        EXTERNAL_IDS = 0, "external_ids";
+        /// The subnet.
+        CIDR = 1, "cidr";
+        /// Options by their names.
+        OPTIONS = 2, "options";
     }
 }

@@ -13,10 +13,6 @@ use super::row::Row;
 use super::schema::{AtomicType, ColumnType, DatabaseSchema};
 use super::value::Value;
 
-/// Tables whose rows a server is asked for at a time. Each request costs it some hundredths of a second
-/// where the tables are large; each table more makes the largest reply larger.
-const TABLES_AT_A_TIME: usize = 3;
-
 /// A wanted table.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
@@ -233,10 +229,9 @@ impl Layout {
     }
 
     /// The `<monitor-cond-update-requests>` (ovsdb-server(7) section 4.1.14) that ask for the rows
-    /// wanted, a few tables at a time.
-    pub(super) fn widenings(&self) -> Vec<Widening<'_>> {
-        let present: Vec<_> = self.tables.iter().filter(|table| table.present).collect();
-        present.chunks(TABLES_AT_A_TIME).map(|tables| Widening(tables.to_vec())).collect()
+    /// wanted, one table after the other.
+    pub(super) fn widenings(&self) -> impl Iterator<Item = Widening<'_>> {
+        self.tables.iter().filter(|table| table.present).map(Widening)
     }
 
     pub(super) fn table(&self, table: TableId) -> Option<&TableLayout> {
@@ -356,9 +351,9 @@ impl Serialize for MonitorRequest<'_> {
     }
 }
 
-/// Renders a request for the rows wanted of some tables.
+/// Renders a request for the rows wanted of a table.
 #[derive(Debug)]
-pub(super) struct Widening<'a>(Vec<&'a TableLayout>);
+pub(super) struct Widening<'a>(&'a TableLayout);
 
 impl Serialize for Widening<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -366,15 +361,11 @@ impl Serialize for Widening<'_> {
         struct Request<W> {
             r#where: W,
         }
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for table in &self.0 {
-            let name = table.wanted.table;
-            match table.wanted.condition {
-                Some(condition) => {
-                    map.serialize_entry(name, &[Request { r#where: condition.0 }])?
-                }
-                None => map.serialize_entry(name, &[Request { r#where: [true] }])?,
-            }
+        let Wanted { table, condition, .. } = self.0.wanted;
+        let mut map = serializer.serialize_map(Some(1))?;
+        match condition {
+            Some(condition) => map.serialize_entry(table, &[Request { r#where: condition.0 }])?,
+            None => map.serialize_entry(table, &[Request { r#where: [true] }])?,
         }
         map.end()
     }
@@ -469,12 +460,13 @@ mod tests {
         let none =
             serde_json::json!({"columns": ["ok"], "where": [false], "select": {"initial": false}});
         assert_eq!(closed["Bare"][0], none);
-        let widenings: Vec<_> =
-            layout().widenings().iter().map(|it| serde_json::json!(it)).collect();
+        let layout = layout();
+        let widenings: Vec<_> = layout.widenings().map(|it| serde_json::json!(it)).collect();
         assert_eq!(
             widenings,
             [
-                serde_json::json!({"Port": [{"where": [["name", "!=", "x"]]}], "Bare": [{"where": [true]}]})
+                serde_json::json!({"Port": [{"where": [["name", "!=", "x"]]}]}),
+                serde_json::json!({"Bare": [{"where": [true]}]}),
             ]
         );
     }

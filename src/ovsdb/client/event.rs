@@ -27,7 +27,8 @@ pub enum Event {
         layout: Arc<Layout>,
     },
     /// Some rows of a first dump, told while the server composes the next ones, to be folded one part after
-    /// the other ([`Replica::extend`](crate::ovsdb::Replica::extend)): others may have written between two.
+    /// the other ([`Replica::extend`](crate::ovsdb::Replica::extend)). All rows of a table come in one part; a later
+    /// part may change them, for others may have written between the two.
     Part {
         /// The layout of the rows.
         layout: Arc<Layout>,

@@ -1,7 +1,7 @@
 //! How a session begins: from an address to the first dump, in the order of OVS's own client.
 //!
 //! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
-//! rows are there, is the lock held. The first dump is asked for a few tables at a time, as one monitor,
+//! rows are there, is the lock held. The first dump is asked for table by table, as one monitor,
 //! so that what others write meanwhile is told in order; each part is told at once, so that it is folded while the
 //! server composes the next one. May not touch any table's name but those of `_Server`, the protocol's own database
 //! (ovsdb-server(5)).
@@ -245,7 +245,7 @@ async fn monitor(
     }
 }
 
-/// Asks for the rows of a few tables after the other: the server composes the next ones while the last
+/// Asks for the rows of one table after the other: the server composes the next ones while the last
 /// are decoded, and only their text is there at any time. All of them are one monitor, so
 /// what others write meanwhile comes as changes to the rows that are there already.
 async fn widen(
@@ -256,7 +256,7 @@ async fn widen(
 ) -> Result<Uuid, SessionError> {
     let method = MonitorMethod::MonitorCondSince;
     let id = layout.database();
-    let requests = layout.widenings().into_iter().map(|rows| (id, id, rows));
+    let requests = layout.widenings().map(|rows| (id, id, rows));
     let layout_of = |_: &str| Some(&**layout);
     link.calls("monitor_cond_change", requests, events, |wire| match wire {
         // The only monitor by this method; that of `_Server` is of another.
