@@ -246,6 +246,9 @@ impl Engine {
         let first = self.northbound.is_none();
         if let Err(error) = self.incoming.extend(layout, updates, first) {
             self.inconsistent(&error);
+        } else if let Incoming::First(northbound) = &self.incoming {
+            // While the server composes the next part.
+            self.state.recall(northbound);
         }
     }
 

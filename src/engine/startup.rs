@@ -7,13 +7,22 @@ use crate::northbound::{Id, Northbound, UnitId};
 use super::state::State;
 
 impl State {
-    /// Takes the registrations in, and everything on the roll to the rules: until then there is
-    /// nothing that they could be applied to. Only once.
+    /// Takes in what the northbound remembers of this host's files, as soon as its registrations are
+    /// there: all of them come in one part of the first dump. Only once.
+    pub(super) fn recall(&mut self, northbound: &Northbound) {
+        let registrations = || registered(northbound).filter_map(|id| northbound.registration(id));
+        if !self.recalled && registrations().next().is_some() {
+            self.recalled = true;
+            self.roll.book.remember(remembered(self.roll.host(), northbound));
+        }
+    }
+
+    /// Takes the other hosts' registrations in, and everything on the roll to the rules: until then
+    /// there is nothing that they could be applied to. Only once.
     pub(super) fn begin(&mut self, northbound: &Northbound) {
         if self.begun {
             return;
         }
-        self.roll.book.remember(remembered(self.roll.host(), northbound));
         self.register(&registered(northbound).collect(), northbound);
         self.declare_all(northbound);
         self.resolver.mark_all(northbound);

@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) roll: Roll,
     pub(super) resolver: Resolver,
     pub(super) dirty: BTreeSet<Unit>,
+    /// Whether the last good declarations have been taken out of the northbound.
+    pub(super) recalled: bool,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
     pub(super) begun: bool,
     /// The operator's policy.
@@ -89,7 +91,8 @@ impl State {
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
         let (noted, history, guests) = (BTreeMap::new(), History::default(), Guests::default());
-        Self { roll, resolver, dirty, begun: false, policy, noted, history, guests }
+        let (recalled, begun) = (false, false);
+        Self { roll, resolver, dirty, recalled, begun, policy, noted, history, guests }
     }
 
     /// The policy in effect.
