@@ -314,7 +314,7 @@ impl State {
         let recorded = || northbound.network_record(id).and_then(|record| record.router);
         let base = Base {
             label: key.to_string(),
-            prefixes: ready.map(|ready| ready.prefixes.clone()).unwrap_or_default(),
+            prefixes: ready.map(|ready| ready.prefixes.to_vec()).unwrap_or_default(),
             // A router that is missed for a while is still the one.
             record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 use sorted_vec::SortedSet;
@@ -108,28 +108,53 @@ pub struct RouterFacts {
     /// Its kind.
     pub kind: RouterKind,
     /// Networks on inward ports: the address space of the network behind it.
-    pub inward: Vec<Connected>,
+    pub inward: Box<[Connected]>,
     /// Networks on all other ports of others: uplinks, links to other routers.
-    pub outward: Vec<Connected>,
+    pub outward: Box<[Connected]>,
     /// Ports that lead straight to another router; nearly always none.
     pub joints: Box<[Joint]>,
     /// Names of uplink ports.
-    pub uplinks: SortedSet<Arc<str>>,
+    pub uplinks: Box<[Arc<str>]>,
     /// The route tables that inward ports look up; always holds the main one, the empty name.
-    pub tables: SortedSet<Arc<str>>,
+    pub tables: Arc<SortedSet<Arc<str>>>,
     /// Inward ports with a route table other than the main one, with its name.
-    pub port_tables: Vec<(Arc<str>, Arc<str>)>,
+    pub port_tables: Box<[(Arc<str>, Arc<str>)]>,
     /// Static routes of others.
-    pub routes: Vec<ForeignRoute>,
+    pub routes: Box<[ForeignRoute]>,
     /// Whether a VM's port is on a switch of an inward port.
     pub workload: bool,
     /// The least `gateway_mtu` of its inward ports, in bytes: what the network's guests take.
     pub mtu: Option<u16>,
     /// Reroute policies of others.
-    pub reroutes: Vec<ForeignPolicy>,
+    pub reroutes: Box<[ForeignPolicy]>,
     /// What a gateway router translates on every port. A distributed one does so on its gateway
     /// ports only, where nothing peered passes.
-    pub translations: Vec<Translation>,
+    pub translations: Box<[Translation]>,
+}
+
+/// What is read of a router's ports.
+#[derive(Debug, Default)]
+struct Ports {
+    inward: Vec<Connected>,
+    outward: Vec<Connected>,
+    joints: Vec<Joint>,
+    uplinks: Vec<Arc<str>>,
+    port_tables: Vec<(Arc<str>, Arc<str>)>,
+    workload: bool,
+    mtu: Option<u16>,
+}
+
+/// What nearly all routers look up: the main route table alone.
+static MAIN_TABLE: LazyLock<Arc<SortedSet<Arc<str>>>> = LazyLock::new(|| tables([].iter()));
+
+fn tables<'a>(others: impl Iterator<Item = &'a Arc<str>>) -> Arc<SortedSet<Arc<str>>> {
+    Arc::new(others.cloned().chain([Arc::default()]).collect::<Vec<_>>().into())
+}
+
+fn sorted<T: Ord>(facts: impl IntoIterator<Item = T>) -> Box<[T]> {
+    let mut facts: Vec<T> = facts.into_iter().collect();
+    facts.sort();
+    facts.into()
 }
 
 impl RouterFacts {
@@ -138,51 +163,38 @@ impl RouterFacts {
     pub fn read(uuid: Uuid, replica: &Replica, inventory: &Inventory) -> Option<Self> {
         let router = replica.row(LOGICAL_ROUTER, uuid)?;
         let gateway = cell(router, logical_router::OPTIONS).get("chassis").is_some();
-        let mut facts = Self {
+        let mut ports = Ports::default();
+        for port in cell(router, logical_router::PORTS).uuids() {
+            if let Some(row) = replica.row(ROUTER_PORT, port) {
+                ports.add(row, replica, inventory);
+            }
+        }
+        let Ports { inward, outward, joints, uplinks, port_tables, workload, mtu } = ports;
+        let routes = cell(router, logical_router::STATIC_ROUTES).uuids();
+        let routes = routes.filter_map(|route| replica.row(STATIC_ROUTE, route));
+        let policies = cell(router, logical_router::POLICIES).uuids();
+        let policies = policies.filter_map(|policy| replica.row(ROUTER_POLICY, policy));
+        let translating = cell(router, logical_router::NAT).uuids().filter(|_| gateway);
+        Some(Self {
             uuid,
             name: cell(router, logical_router::NAME).string().into(),
             kind: if gateway { RouterKind::Gateway } else { RouterKind::Distributed },
-            inward: Vec::new(),
-            outward: Vec::new(),
-            joints: Box::default(),
-            uplinks: SortedSet::new(),
-            tables: vec![Arc::from("")].into(),
-            port_tables: Vec::new(),
-            routes: Vec::new(),
-            workload: false,
-            mtu: None,
-            reroutes: Vec::new(),
-            translations: Vec::new(),
-        };
-        let mut joints = Vec::new();
-        for port in cell(router, logical_router::PORTS).uuids() {
-            if let Some(row) = replica.row(ROUTER_PORT, port) {
-                facts.add_port(row, replica, inventory);
-                joints.extend(joint(row, replica, inventory));
-            }
-        }
-        joints.sort();
-        facts.joints = joints.into();
-        for route in cell(router, logical_router::STATIC_ROUTES).uuids() {
-            if let Some(row) = replica.row(STATIC_ROUTE, route) {
-                facts.routes.extend(foreign_route(row, &facts.inward));
-            }
-        }
-        for policy in cell(router, logical_router::POLICIES).uuids() {
-            if let Some(row) = replica.row(ROUTER_POLICY, policy) {
-                facts.reroutes.extend(foreign_reroute(row));
-            }
-        }
-        for row in cell(router, logical_router::NAT).uuids().filter(|_| gateway) {
-            facts.translations.extend(translation(row, replica));
-        }
-        facts.translations.sort();
-        facts.inward.sort();
-        facts.outward.sort();
-        facts.port_tables.sort();
-        facts.routes.sort();
-        facts.reroutes.sort();
-        Some(facts)
+            routes: sorted(routes.filter_map(|row| foreign_route(row, &inward))),
+            inward: sorted(inward),
+            outward: sorted(outward),
+            joints: sorted(joints),
+            uplinks: sorted(uplinks),
+            tables: if port_tables.is_empty() {
+                Arc::clone(&MAIN_TABLE)
+            } else {
+                tables(port_tables.iter().map(|(_, table)| table))
+            },
+            port_tables: sorted(port_tables),
+            workload,
+            mtu,
+            reroutes: sorted(policies.filter_map(foreign_reroute)),
+            translations: sorted(translating.filter_map(|row| translation(row, replica))),
+        })
     }
 
     /// The address space of the network behind the router: sorted, each prefix once.
@@ -199,9 +211,12 @@ impl RouterFacts {
         let table = self.port_tables.iter().find(|(port, _)| *port == net.port);
         Some(table.map_or_else(|| Arc::from(""), |(_, table)| Arc::clone(table)))
     }
+}
 
-    fn add_port(&mut self, row: &Row, replica: &Replica, inventory: &Inventory) {
+impl Ports {
+    fn add(&mut self, row: &Row, replica: &Replica, inventory: &Inventory) {
         let name = cell(row, router_port::NAME).string();
+        self.joints.extend(joint(row, replica, inventory));
         if is_our_port(row) {
             return;
         }
@@ -223,13 +238,11 @@ impl RouterFacts {
             let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
             self.mtu = self.mtu.into_iter().chain(mtu).min();
             if let Some(table) = options.get("route_table") {
-                let table: Arc<str> = table.into();
-                self.port_tables.push((Arc::clone(&name), Arc::clone(&table)));
-                self.tables.find_or_insert(table);
+                self.port_tables.push((Arc::clone(&name), table.into()));
             }
         }
         if gateway {
-            self.uplinks.find_or_insert(name);
+            self.uplinks.push(name);
         }
     }
 }

@@ -19,6 +19,7 @@ use super::local::{Local, Ready};
 use super::mtu::Gauge;
 use super::newer::{self, Kept};
 use super::outcome::{Resolution, Standing};
+use super::prefix::Prefixes;
 use super::quota::Over;
 use super::request::Request;
 use super::space::Space;
@@ -100,10 +101,10 @@ impl<'a> Pair<'a> {
 
     /// What each end's router is to route if only conflicts can still stand between the two.
     #[must_use]
-    pub fn wanted(&self) -> [Vec<IpNet>; 2] {
+    pub fn wanted(&self) -> [Prefixes; 2] {
         match self.candidate() {
             Some((a, b)) => [self.space(End::B, b).prefixes, self.space(End::A, a).prefixes],
-            None => [Vec::new(), Vec::new()],
+            None => Default::default(),
         }
     }
 

@@ -152,8 +152,10 @@ impl Resolver {
         rivals.sort_by_key(|(rank, _, _)| *rank);
         rivals.into_iter().find_map(|(other, rival, pair)| {
             let end = end_of(rival, network);
-            let claims = of_end(&pair.claims, end).iter().filter(|_| other < rank);
-            let claimed = claims.chain(of_end(&pair.held, end)).find(|it| overlap(it, prefix))?;
+            let claims = pair.claims();
+            let claims = of_end(&claims, end).iter().filter(|_| other < rank);
+            let held = of_end(&pair.held, end).iter();
+            let claimed = claims.chain(held).find(|it| overlap(it, prefix))?;
             Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
         })
     }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::declare::{Half, HalfKey, PeeringKey};
 use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, Namesake, RecordedState};
 
+use super::prefix::Prefixes;
 use super::quota::Over;
 use super::request::Request;
 
@@ -81,17 +82,23 @@ impl<'a> Inputs<'a> {
     }
 
     /// At each end, what is routed already of a link that stands.
-    pub(super) fn held(&self, rank: &Rank, wanted: &[Vec<IpNet>; 2]) -> [Vec<IpNet>; 2] {
-        let held = |side: &InputSide, wanted: &Vec<IpNet>| -> Vec<IpNet> {
-            let routed = wanted.iter().filter(|prefix| side.routed.contains(prefix));
-            routed.filter(|_| !rank.new).copied().collect()
+    pub(super) fn held(&self, rank: &Rank, wanted: &[Prefixes; 2]) -> [Prefixes; 2] {
+        if rank.new {
+            return Default::default();
+        }
+        let held = |side: &InputSide, wanted: &Prefixes| {
+            let is_routed = |prefix: &&IpNet| side.routed.contains(prefix);
+            if wanted.iter().all(|prefix| is_routed(&prefix)) {
+                return Prefixes::clone(wanted);
+            }
+            wanted.iter().filter(is_routed).copied().collect()
         };
         let [at_a, at_b] = wanted;
         [held(&self.a, at_a), held(&self.b, at_b)]
     }
 
     /// At each end, what is routed there.
-    pub(super) fn routed(&self) -> [Vec<IpNet>; 2] {
+    pub(super) fn routed(&self) -> [Prefixes; 2] {
         [&self.a, &self.b].map(|side| side.routed.iter().copied().collect())
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -86,7 +87,7 @@ impl Pair<'_> {
         at_b.lasting.frozen_remote = of_a.frozen.filter(|_| self.a.implied);
         let verdicts =
             [self.a.half.is_some().then_some(at_a), self.b.half.is_some().then_some(at_b)];
-        Resolution { verdicts, link: Some(link), due }
+        Resolution { verdicts, link: Some(Box::new(link)), due }
     }
 
     fn refused(
@@ -172,7 +173,9 @@ impl Pair<'_> {
             prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect()
         };
         let admitted = &there.prefixes;
-        let whole = |family: &Family| of(*family, admitted) == of(*family, &ready.prefixes);
+        let is_partial = |family: &Family| of(*family, admitted) != of(*family, &ready.prefixes);
+        let prefixes: Vec<IpNet> =
+            families.iter().flat_map(|family| of(*family, admitted)).collect();
         let (current, remote) = (side.port_addresses, self.is_filtered().then_some(remote));
         LinkEnd {
             network: side.network.clone(),
@@ -183,11 +186,15 @@ impl Pair<'_> {
                 .iter()
                 .filter_map(|family| link_address(*family, ready, admitted, remote, current))
                 .collect(),
-            tables: here.tables.clone().into_owned(),
+            tables: Arc::clone(&here.tables),
             routes: side.manual_routes(ready, &here.prefixes),
             mtu: None,
-            prefixes: families.iter().flat_map(|family| of(*family, admitted)).collect(),
-            whole: families.iter().copied().filter(whole).collect::<Vec<_>>().into(),
+            prefixes: if *prefixes == *ready.prefixes {
+                Arc::clone(&ready.prefixes)
+            } else {
+                prefixes.into()
+            },
+            partial: families.iter().copied().filter(is_partial).collect(),
         }
     }
 }
@@ -211,7 +218,7 @@ fn link_address(
 ) -> Option<IpAddr> {
     let of_family = |address: &IpAddr| Family::of(&(*address).into()) == family;
     let inward = ready.router.inward.iter().map(|net| net.address).filter(of_family);
-    let Some(remote) = remote.filter(|_| announced != ready.prefixes) else {
+    let Some(remote) = remote.filter(|_| *announced != *ready.prefixes) else {
         return inward.min_by_key(|address| (!current.contains(address), *address));
     };
     let told = Cover::of(announced);

@@ -8,6 +8,7 @@ use crate::declare::{Host, Network, NetworkKey, NetworkType, RouterRef, Said};
 use crate::northbound::{ForeignRoute, Northbound, RouterFacts};
 use crate::view::Reason;
 
+use super::prefix::Prefixes;
 use super::select::Cover;
 
 /// A network that has declared a half.
@@ -27,7 +28,7 @@ pub struct Ready {
     /// Its router.
     pub router: RouterFacts,
     /// Its address space: its subnets, and what it may announce beyond; sorted, each once.
-    pub prefixes: Vec<IpNet>,
+    pub prefixes: Prefixes,
     /// What somebody routes to its guests; nearly always nothing.
     pub guests: Option<Box<Guests>>,
 }
@@ -98,7 +99,7 @@ impl Local {
         if prefixes.is_empty() {
             return Err(Fault::NoSubnet(router.name));
         }
-        let mut ready = Ready { network, router, prefixes, guests: None };
+        let mut ready = Ready { network, router, prefixes: prefixes.into(), guests: None };
         ready.add_guest_routes();
         Ok(ready)
     }
@@ -113,19 +114,20 @@ impl Ready {
             return;
         }
         let (subnets, bounds) = (Cover::of(&self.prefixes), Cover::of(&self.network.may_export));
-        let mut guests = Guests::default();
+        let (mut guests, mut prefixes) = (Guests::default(), self.prefixes.to_vec());
         for route in routes.filter(|route| !subnets.contains(&route.prefix)) {
             if bounds.contains(&route.prefix) {
-                self.prefixes.push(route.prefix);
+                prefixes.push(route.prefix);
                 guests.owned.push(route.clone());
             } else {
                 guests.unowned.push(route.prefix);
             }
         }
-        for prefixes in [&mut self.prefixes, &mut guests.unowned] {
+        for prefixes in [&mut prefixes, &mut guests.unowned] {
             prefixes.sort_unstable();
             prefixes.dedup();
         }
+        self.prefixes = prefixes.into();
         self.guests = Some(Box::new(guests));
     }
 

@@ -12,6 +12,8 @@ use crate::declare::{NetworkKey, PeeringKey};
 use crate::northbound::{End, Family, Id, Lasting, RecordedState};
 use crate::view::Reason;
 
+use super::prefix::Prefixes;
+
 /// Where a half stands, as far as rules can tell: whether a linked one is provisioning or active
 /// is seen from the northbound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,19 +138,20 @@ pub struct LinkEnd {
     /// The router's name, which guards the transaction.
     pub router_name: Arc<str>,
     /// The router's own inward address of each linked family.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Box<[IpAddr]>,
     /// The route tables of the router that need the other end's prefixes.
-    pub tables: SortedSet<Arc<str>>,
+    pub tables: Arc<SortedSet<Arc<str>>>,
     /// Where the owner makes the routes, each with its table; none where they are automatic: one
     /// for each of the other end's prefixes in each of the tables.
     pub routes: Option<Box<[PlacedRoute]>>,
     /// The MTU for which its port checks; at one end at the most.
     pub mtu: Option<u16>,
     /// This end's prefixes that the other end takes, of linked families.
-    pub prefixes: Vec<IpNet>,
-    /// The families in which these are all prefixes of the network: the registration's sets say
-    /// the same then, and follow it without a change of the link's policies.
-    pub whole: SortedSet<Family>,
+    pub prefixes: Prefixes,
+    /// The families in which these are not all prefixes of the network; nearly always none. In the
+    /// others the registration's sets say the same, and follow it without a change of the link's
+    /// policies.
+    pub partial: Box<[Family]>,
 }
 
 impl LinkEnd {
@@ -178,7 +181,7 @@ pub struct Resolution {
     /// The verdict on the half of each end that counts; none where an end has not declared.
     pub verdicts: [Option<Verdict>; 2],
     /// The link that shall stand.
-    pub link: Option<Link>,
+    pub link: Option<Box<Link>>,
     /// The next moment at which the rules may say something else, although nothing changes.
     pub due: Option<Timestamp>,
 }

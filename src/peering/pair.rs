@@ -10,7 +10,8 @@ use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey};
 use crate::northbound::{End, Id, Northbound};
 
 use super::inputs::Rank;
-use super::outcome::{LinkEnd, Resolution};
+use super::outcome::{Link, Resolution};
+use super::prefix::Prefixes;
 
 /// A pair of networks of which one at least has declared.
 #[derive(Debug)]
@@ -23,13 +24,13 @@ pub(super) struct PairState {
     /// Halves of which hosts say different things; nearly always none.
     pub(super) disputes: Vec<(HalfKey, Dispute)>,
     /// At each end, what the other end's network would have routed there.
-    pub(super) wanted: [Vec<IpNet>; 2],
-    /// At each end, what was admitted of it.
-    pub(super) claims: [Vec<IpNet>; 2],
+    pub(super) wanted: [Prefixes; 2],
     /// At each end, what is routed already of a link that stands: nobody else gets that.
-    pub(super) held: [Vec<IpNet>; 2],
-    /// At each end, the router and what it was to route when the rules last came to rest.
-    pub(super) rested: [Option<(Uuid, Vec<IpNet>)>; 2],
+    pub(super) held: [Prefixes; 2],
+    /// Whether it stands as a newer version has made it: all that is wanted is admitted then.
+    pub(super) is_kept_up: bool,
+    /// While the rules are applied to it: the link that was to stand when they last came to rest.
+    pub(super) rested: Option<Box<Link>>,
     pub(super) resolution: Resolution,
 }
 
@@ -42,18 +43,13 @@ pub(super) fn of_end<T>([a, b]: &[T; 2], end: End) -> &T {
 }
 
 impl PairState {
-    /// The rules came to rest: what is routed now counts as routed.
-    pub(super) fn rest(&mut self) {
-        self.rested = match &self.resolution.link {
-            Some(link) => {
-                let at = |local: &LinkEnd, remote: &LinkEnd| {
-                    let by_hand = local.routes.iter().flatten().map(|(_, prefix)| *prefix);
-                    Some((local.router, remote.prefixes.iter().copied().chain(by_hand).collect()))
-                };
-                [at(&link.a, &link.b), at(&link.b, &link.a)]
-            }
-            None => [None, None],
-        };
+    /// At each end, what was admitted of what is wanted there.
+    pub(super) fn claims(&self) -> [Prefixes; 2] {
+        match &self.resolution.link {
+            Some(link) => [&link.b, &link.a].map(|remote| Prefixes::clone(&remote.prefixes)),
+            None if self.is_kept_up => self.wanted.clone(),
+            None => Default::default(),
+        }
     }
 
     pub(super) fn new(id: Id, key: &PeeringKey) -> Self {
@@ -63,10 +59,10 @@ impl PairState {
             halves: SortedSet::new(),
             counting: [None, None],
             disputes: Vec::new(),
-            wanted: [Vec::new(), Vec::new()],
-            claims: [Vec::new(), Vec::new()],
-            held: [Vec::new(), Vec::new()],
-            rested: [None, None],
+            wanted: Default::default(),
+            held: Default::default(),
+            is_kept_up: false,
+            rested: None,
             resolution: Resolution { verdicts: [None, None], link: None, due: None },
         }
     }
@@ -85,10 +81,9 @@ pub(super) fn routed(
     if manual {
         routed.extend(northbound.link_sources(state.id, router));
     }
-    if let Some((on, prefixes)) = of_end(&state.rested, end)
-        && *on == router
-    {
-        routed.extend(prefixes);
+    if let Some(link) = state.rested.as_deref().filter(|link| link.end(end).router == router) {
+        let by_hand = link.end(end).routes.iter().flatten().map(|(_, prefix)| prefix);
+        routed.extend(link.end(end.other()).prefixes.iter().chain(by_hand));
     }
     routed
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use sorted_vec::SortedSet;
 
 use crate::northbound::Family;
+
+/// Prefixes of a network, at its own place and at those of its peers: one copy.
+pub type Prefixes = Arc<[IpNet]>;
 
 /// Whether two prefixes share an address.
 #[must_use]

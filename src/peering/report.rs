@@ -45,7 +45,7 @@ impl Resolver {
             report.local(half, ready, link);
         }
         if let Some((link, end)) = link {
-            report.taken = link.end(end.other()).prefixes.clone();
+            report.taken = link.end(end.other()).prefixes.to_vec();
             report.remote(half, link.end(end.other()), self.announced(link, end.other(), roll));
         }
         report.manual(half, ready, link.map(|(link, end)| (link.end(end), link.end(end.other()))));
@@ -60,7 +60,7 @@ impl Resolver {
             self.pairs.get(&link.key).and_then(|pair| of_end(&pair.counting, end).as_ref());
         match counting.and_then(|half| self.said(half, roll)) {
             Some(said) => select(&ready.prefixes, &said.value.terms().export),
-            None => ready.prefixes.clone(),
+            None => ready.prefixes.to_vec(),
         }
     }
 }

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{
@@ -26,6 +25,7 @@ use super::network::{Networks, Node};
 use super::newer::Newer;
 use super::outcome::{Link, Standing, Verdict};
 use super::pair::{PairState, end_of, key_of_end, of_end};
+use super::prefix::Prefixes;
 use super::quota::Places;
 
 /// What a pass of the rules did.
@@ -216,7 +216,7 @@ impl Resolver {
         self.survey_depth();
         for key in &self.pending.pairs {
             if let Some(pair) = self.pairs.get_mut(key) {
-                pair.rest();
+                pair.rested = None;
             }
         }
         std::mem::take(&mut self.pending)
@@ -225,7 +225,7 @@ impl Resolver {
     /// The link that shall stand between two networks, if any.
     #[must_use]
     pub fn link(&self, key: &PeeringKey) -> Option<&Link> {
-        self.pairs.get(key)?.resolution.link.as_ref()
+        self.pairs.get(key)?.resolution.link.as_deref()
     }
 
     /// A pair's identity in names, as long as one side has declared it.
@@ -397,7 +397,7 @@ impl Resolver {
         let before = Place { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
-            self.set_wanted(key, &mut state, [Vec::new(), Vec::new()]);
+            self.set_wanted(key, &mut state, Default::default());
             self.unsettle(key, &old_wanted, &state, true);
             self.networks.set_linked(key, false, &mut self.pending.networks);
             self.review_loans(key);
@@ -413,6 +413,10 @@ impl Resolver {
             self.count(half, ground.policy);
         }
         state.disputes = self.disputes(&state, roll);
+        let old_claims = state.claims();
+        if !self.pending.pairs.contains(key) {
+            state.rested = state.resolution.link.take();
+        }
         let inputs = self.inputs(key, &state, ground);
         let kept = self.newer.of_pair(key, state.id, northbound);
         // What stands of a newer version is not ours to judge: it comes first, and has what it has.
@@ -420,7 +424,6 @@ impl Resolver {
         let mut rank = inputs.rank(key);
         rank.new &= !kept_up;
         let old_rank = std::mem::replace(&mut state.rank, rank);
-        let old_claims = std::mem::take(&mut state.claims);
         let old_wanted = state.wanted.clone();
         let old_held = std::mem::take(&mut state.held);
         let (wanted, resolution) = {
@@ -428,19 +431,16 @@ impl Resolver {
             (if kept_up { inputs.routed() } else { pair.wanted() }, pair.decide())
         };
         state.held = inputs.held(&state.rank, &wanted);
-        state.claims = match &resolution.link {
-            Some(link) => [link.b.prefixes.clone(), link.a.prefixes.clone()],
-            None if kept_up => wanted.clone(),
-            None => [Vec::new(), Vec::new()],
-        };
+        state.is_kept_up = kept_up;
         state.counting = inputs.counting();
         state.resolution = resolution;
         self.set_wanted(key, &mut state, wanted);
+        let claims_differ = old_claims != state.claims();
         let moved = old_rank != state.rank || old_held != state.held;
-        if old_claims != state.claims {
+        if claims_differ {
             self.review_loans(key);
         }
-        if moved || old_claims != state.claims {
+        if moved || claims_differ {
             self.unsettle(key, &old_wanted, &state, moved);
         }
         let linked = state.resolution.link.is_some() || kept_up;
@@ -463,7 +463,7 @@ impl Resolver {
     }
 
     /// Keeps the index of wanted prefixes in step.
-    fn set_wanted(&mut self, key: &PeeringKey, state: &mut PairState, wanted: [Vec<IpNet>; 2]) {
+    fn set_wanted(&mut self, key: &PeeringKey, state: &mut PairState, wanted: [Prefixes; 2]) {
         if state.wanted == wanted {
             return;
         }
@@ -475,17 +475,11 @@ impl Resolver {
 
     /// What a pair has changed: those that compete with it must be looked at again; those that
     /// come before it only if it `moved`: its rank, or what it holds.
-    fn unsettle(
-        &mut self,
-        key: &PeeringKey,
-        old: &[Vec<IpNet>; 2],
-        state: &PairState,
-        moved: bool,
-    ) {
+    fn unsettle(&mut self, key: &PeeringKey, old: &[Prefixes; 2], state: &PairState, moved: bool) {
         let mut rivals = BTreeSet::new();
         for ((end, old), new) in End::BOTH.into_iter().zip(old).zip(&state.wanted) {
             let network = key_of_end(key, end);
-            for prefix in old.iter().chain(new) {
+            for prefix in old.iter().chain(new.iter()) {
                 let wanting = self.networks.wanting(network, prefix);
                 rivals.extend(wanting.filter(|rival| *rival != key).cloned());
             }

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use crate::declare::NetworkKey;
 use crate::northbound::Frozen;
 
+use super::prefix::Prefixes;
+
 /// Most prefixes that are named of a change.
 const MOST_TOLD: usize = 8;
 
 /// An address space, and what is to be remembered and told of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Space {
-    pub(super) prefixes: Vec<IpNet>,
+    pub(super) prefixes: Prefixes,
     /// To be remembered, where it is frozen.
     pub(super) frozen: Option<Box<Frozen>>,
     /// When a renewal that is dated in the future begins to count.
@@ -23,13 +25,13 @@ pub(super) struct Space {
 
 impl Space {
     /// The network's prefixes as they are.
-    pub(super) fn follow(present: &[IpNet]) -> Self {
-        Self { prefixes: present.to_vec(), ..Self::default() }
+    pub(super) fn follow(present: &Prefixes) -> Self {
+        Self { prefixes: Prefixes::clone(present), ..Self::default() }
     }
 
     /// The prefixes of the moment of activation, or of the last renewal since.
     pub(super) fn freeze(
-        present: &[IpNet],
+        present: &Prefixes,
         past: Option<&Frozen>,
         requested: Option<Timestamp>,
         now: Timestamp,
@@ -46,7 +48,7 @@ impl Space {
                     all.iter().filter(|prefix| !these.contains(prefix)).copied().collect()
                 };
                 Self {
-                    prefixes: past.prefixes.clone(),
+                    prefixes: past.prefixes.as_slice().into(),
                     frozen: Some(Box::new(past.clone())),
                     due,
                     gained: without(present, &past.prefixes),
@@ -90,20 +92,20 @@ mod tests {
         let [one, two]: [IpNet; 2] =
             ["10.0.0.0/24", "10.1.0.0/24"].map(|text| text.parse().expect("a prefix"));
         let network = NetworkKey::new("p", "n");
-        let first = Space::freeze(&[one], None, Some(at(3)), at(10));
+        let first = Space::freeze(&[one].into(), None, Some(at(3)), at(10));
         assert_eq!(first.frozen.as_deref(), Some(&Frozen { at: at(10), prefixes: vec![one] }));
         assert_eq!(first.drift(&network), None);
         let past = first.frozen.as_deref();
-        let changed = Space::freeze(&[two], past, Some(at(10)), at(99));
+        let changed = Space::freeze(&[two].into(), past, Some(at(10)), at(99));
         assert_eq!((&*changed.prefixes, &changed.frozen), (&[one][..], &first.frozen));
         let told = changed.drift(&network).expect("a change");
         assert!(
             told.contains("p/n has changed (+10.1.0.0/24, -10.0.0.0/24) but is frozen"),
             "{told}"
         );
-        let early = Space::freeze(&[two], past, Some(at(50)), at(49));
+        let early = Space::freeze(&[two].into(), past, Some(at(50)), at(49));
         assert_eq!((&*early.prefixes, early.due), (&[one][..], Some(at(50))));
-        let renewed = Space::freeze(&[two], past, Some(at(50)), at(50));
+        let renewed = Space::freeze(&[two].into(), past, Some(at(50)), at(50));
         assert_eq!(renewed.frozen.as_deref(), Some(&Frozen { at: at(50), prefixes: vec![two] }));
         assert_eq!((renewed.due, renewed.drift(&network)), (None, None));
     }

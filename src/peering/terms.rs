@@ -3,7 +3,6 @@
 //!
 //! A half without terms of its own costs nothing here.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -21,11 +20,11 @@ use super::space::Space;
 
 /// What one end's router can route, and what stands against the rest.
 #[derive(Debug)]
-pub(super) struct Admitted<'r> {
+pub(super) struct Admitted {
     pub(super) prefixes: Vec<IpNet>,
     pub(super) conflicts: Vec<Conflict>,
     /// The tables in which it shall stand.
-    pub(super) tables: Cow<'r, SortedSet<Arc<str>>>,
+    pub(super) tables: Arc<SortedSet<Arc<str>>>,
     /// How many there are to be taken, if those are too many.
     pub(super) over: Option<usize>,
 }
@@ -36,7 +35,7 @@ impl Pair<'_> {
         let (local, remote) = (self.side(end).terms(), self.side(end.other()).terms());
         for filter in [local.map(|terms| &terms.export), remote.map(|terms| &terms.import)] {
             if let Some(filter) = filter.filter(|filter| !filter.is_all()) {
-                space.prefixes = select(&space.prefixes, filter);
+                space.prefixes = select(&space.prefixes, filter).into();
             }
         }
     }
@@ -55,7 +54,7 @@ impl Pair<'_> {
     }
 
     /// Which of the other end's prefixes this end's router can route.
-    pub(super) fn admit<'r>(&self, end: End, ready: &'r Ready, offered: &[IpNet]) -> Admitted<'r> {
+    pub(super) fn admit(&self, end: End, ready: &Ready, offered: &[IpNet]) -> Admitted {
         let side = self.side(end);
         let tables = side.tables(ready);
         let obstacles = Obstacles::on(ready, &tables, offered.len());
@@ -123,13 +122,13 @@ impl Side<'_> {
     }
 
     /// The tables in which this end's router needs the other end's prefixes.
-    fn tables<'r>(&self, ready: &'r Ready) -> Cow<'r, SortedSet<Arc<str>>> {
+    fn tables(&self, ready: &Ready) -> Arc<SortedSet<Arc<str>>> {
         let all = &ready.router.tables;
         let named = |names: &mut dyn Iterator<Item = Arc<str>>| {
-            Cow::Owned(names.filter(|name| all.contains(name)).collect::<Vec<_>>().into())
+            Arc::new(names.filter(|name| all.contains(name)).collect::<Vec<_>>().into())
         };
         match self.terms().map(|terms| &terms.routes) {
-            None | Some(Routes::Automatic(Tables::All)) => Cow::Borrowed(all),
+            None | Some(Routes::Automatic(Tables::All)) => Arc::clone(all),
             Some(Routes::Automatic(Tables::Only(names))) => named(&mut names.iter().cloned()),
             Some(Routes::Manual(routes)) => {
                 named(&mut routes.iter().filter_map(|route| ready.table(route)))

@@ -23,10 +23,10 @@ pub(super) enum Addresses {
 impl Addresses {
     /// The prefixes of one end in one family.
     pub(super) fn of(end: &LinkEnd, family: Family) -> Self {
-        if end.whole.contains(&family) {
-            return Self::Set(address_set_name(end.network_id, family));
+        if end.partial.contains(&family) {
+            return Self::written_out(end, family);
         }
-        Self::written_out(end, family)
+        Self::Set(address_set_name(end.network_id, family))
     }
 
     /// The same as the sources that the other end sees: what the router itself has to say, such as
