@@ -269,8 +269,19 @@ impl Book {
             let (path, old) = (&entry.path, &entry.networks);
             entry.networks =
                 self.networks.replace(&id, path, old, new.networks.into_iter(), &mut networks);
+            // Files of networks come first: halves name networks that are known by now.
+            let known = |key: &mut NetworkKey| {
+                if let Some(known) = self.networks.known(key) {
+                    *key = known.clone();
+                }
+            };
+            let sharing = new.halves.into_iter().map(|(position, mut half)| {
+                known(&mut half.key.network);
+                known(&mut half.target);
+                (position, half)
+            });
             let old = &entry.halves;
-            entry.halves = self.halves.replace(&id, path, old, new.halves.into_iter(), &mut halves);
+            entry.halves = self.halves.replace(&id, path, old, sharing, &mut halves);
             let (old, new) = (&entry.rejections, new.rejections.into_iter());
             entry.rejections = self.rejections.replace(&id, path, old, new, &mut rejections);
             entry.accepted = true;

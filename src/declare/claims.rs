@@ -82,6 +82,11 @@ impl<T: Declared> Claims<T> {
         self.by_key.get(key)?.first()
     }
 
+    /// The one copy of a key that is claimed: other copies of it need not be kept.
+    pub(super) fn known(&self, key: &T::Key) -> Option<&T::Key> {
+        self.by_key.get_key_value(key).map(|(known, _)| known)
+    }
+
     /// All that stand, by key.
     pub(super) fn all(&self) -> impl Iterator<Item = &Claim<T>> {
         self.by_key.values().filter_map(|claims| claims.first())
@@ -130,7 +135,7 @@ impl<T: Declared> Claims<T> {
             self.remember(key, touched);
             self.remove(key, file);
         }
-        let keys = new.keys().cloned().collect();
+        let mut keys = Vec::with_capacity(new.len());
         for (key, (position, value)) in new {
             if !self.refresh(&key, file, path, position, &value) {
                 self.remember(&key, touched);
@@ -139,6 +144,7 @@ impl<T: Declared> Claims<T> {
             } else if self.duplicates.contains_key(&key) {
                 self.remember(&key, touched);
             }
+            keys.push(self.known(&key).cloned().unwrap_or(key));
         }
         keys
     }

@@ -5,11 +5,12 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::ops::Deref;
 use std::slice;
 
 /// Members in order, each once.
 #[derive(Clone, Debug)]
-pub(super) enum Members<V> {
+pub(crate) enum Members<V> {
     /// Exactly one.
     One(V),
     /// None, or two and more; after a removal, one as well.
@@ -22,7 +23,15 @@ impl<V> Default for Members<V> {
     }
 }
 
-impl<V: Ord + Copy> Members<V> {
+impl<V> Deref for Members<V> {
+    type Target = [V];
+
+    fn deref(&self) -> &[V] {
+        self.as_slice()
+    }
+}
+
+impl<V> Members<V> {
     /// All of them, in order.
     pub(super) fn as_slice(&self) -> &[V] {
         match self {
@@ -30,15 +39,17 @@ impl<V: Ord + Copy> Members<V> {
             Self::Many(members) => members,
         }
     }
+}
 
+impl<V: Ord + Clone> Members<V> {
     /// Adds a member; whether it was not there.
-    pub(super) fn insert(&mut self, member: V) -> bool {
-        let Err(position) = self.as_slice().binary_search(&member) else { return false };
+    pub(crate) fn insert(&mut self, member: V) -> bool {
+        let Err(position) = self.binary_search(&member) else { return false };
         match self {
             Self::Many(members) if members.is_empty() => *self = Self::One(member),
             Self::One(one) => {
                 let mut members = Vec::with_capacity(2);
-                members.push(*one);
+                members.push(one.clone());
                 members.insert(position, member);
                 *self = Self::Many(members);
             }
@@ -53,8 +64,8 @@ impl<V: Ord + Copy> Members<V> {
     }
 
     /// Takes a member out; whether it was there.
-    pub(super) fn remove(&mut self, member: &V) -> bool {
-        let Ok(position) = self.as_slice().binary_search(member) else { return false };
+    pub(crate) fn remove(&mut self, member: &V) -> bool {
+        let Ok(position) = self.binary_search(member) else { return false };
         match self {
             Self::One(_) => *self = Self::default(),
             Self::Many(members) => drop(members.remove(position)),
@@ -64,7 +75,7 @@ impl<V: Ord + Copy> Members<V> {
 }
 
 /// The members of the set of a key; none if there is no set.
-pub(super) fn members<V: Ord + Copy>(set: Option<&Members<V>>) -> &[V] {
+pub(super) fn members<V>(set: Option<&Members<V>>) -> &[V] {
     set.map(Members::as_slice).unwrap_or_default()
 }
 

@@ -12,7 +12,7 @@ pub mod inventory;
 mod lasting;
 pub mod leases;
 pub mod lent;
-mod members;
+pub(crate) mod members;
 pub mod owner;
 mod parents;
 pub mod registration;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
-use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{
     Dispute, HalfKey, Network, NetworkKey, PeeringKey, RejectionKey, Roll, RouterRef, Said,
     TellGuests,
 };
+use crate::northbound::members::Members;
 use crate::northbound::{Id, Northbound, Touched};
 
 use super::local::{Local, Ready};
@@ -18,16 +18,18 @@ use super::prefix::PrefixIndex;
 /// A network that has halves, rejects some, or is the target of some.
 #[derive(Debug, Default)]
 pub struct Node {
-    halves: SortedSet<HalfKey>,
+    halves: Members<HalfKey>,
     /// Whom it rejects.
-    rejects: SortedSet<NetworkKey>,
+    rejects: Members<NetworkKey>,
     /// Pairs in which one half stands for both.
-    implied: SortedSet<PeeringKey>,
-    pairs: SortedSet<PeeringKey>,
-    linked: SortedSet<PeeringKey>,
+    implied: Members<PeeringKey>,
+    pairs: Members<PeeringKey>,
+    linked: Members<PeeringKey>,
     local: Option<Local>,
-    /// Whether hosts bind it differently.
-    dispute: Option<Dispute>,
+    /// Whether hosts bind it differently; nearly always not.
+    dispute: Option<Box<Dispute>>,
+    /// What its router is looked for by; none unless it takes part.
+    reference: Option<RouterRef>,
 }
 
 impl Node {
@@ -50,7 +52,7 @@ impl Node {
     /// The hosts that bind it differently, if any do.
     #[must_use]
     pub fn dispute(&self) -> Option<&Dispute> {
-        self.dispute.as_ref()
+        self.dispute.as_deref()
     }
 
     /// The halves that it declares, in order.
@@ -89,24 +91,16 @@ impl Node {
     }
 }
 
-/// How a network's router was found.
-#[derive(Debug, PartialEq, Eq)]
-struct Watch {
-    reference: RouterRef,
-    /// In order.
-    routers: Vec<Uuid>,
-}
-
 /// All networks that take part.
 #[derive(Debug, Default)]
 pub struct Networks {
-    nodes: BTreeMap<NetworkKey, Node>,
+    /// Boxed: a node of the tree holds eleven, used or not.
+    nodes: BTreeMap<NetworkKey, Box<Node>>,
     keys: HashMap<Id, NetworkKey>,
     /// Who wants what routed at which network.
     wanted: PrefixIndex<NetworkKey, PeeringKey>,
-    watches: BTreeMap<NetworkKey, Watch>,
-    by_router: HashMap<Uuid, SortedSet<NetworkKey>>,
-    by_reference: BTreeMap<RouterRef, SortedSet<NetworkKey>>,
+    /// Who is bound by which reference. Before all of them would be none, which bounds ranges.
+    bound: BTreeSet<(RouterRef, Option<NetworkKey>)>,
     dirty: BTreeSet<NetworkKey>,
 }
 
@@ -119,7 +113,7 @@ impl Networks {
     /// What is known of a network.
     #[must_use]
     pub fn node(&self, key: &NetworkKey) -> Option<&Node> {
-        self.nodes.get(key)
+        self.nodes.get(key).map(Box::as_ref)
     }
 
     /// The network with this identity.
@@ -177,26 +171,30 @@ impl Networks {
         self.dirty.extend(self.nodes.keys().cloned());
     }
 
-    pub(super) fn touched(&mut self, touched: &Touched) {
-        for router in &touched.routers {
-            let sharing = self.by_router.get(router).into_iter().flat_map(|keys| keys.iter());
-            self.dirty.extend(sharing.cloned());
-            self.mark_reference(&RouterRef::Uuid(*router));
-        }
-        for name in &touched.router_names {
-            self.mark_reference(&RouterRef::Name(name.as_ref().into()));
-        }
+    pub(super) fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
+        let routers = touched.routers.iter().flat_map(|router| self.sharing(*router, northbound));
+        let names = touched.router_names.iter();
+        let names = names.flat_map(|name| self.bound_to(RouterRef::Name(name.as_ref().into())));
+        let touched: Vec<NetworkKey> = routers.chain(names).cloned().collect();
+        self.dirty.extend(touched);
     }
 
-    fn mark_reference(&mut self, reference: &RouterRef) {
-        let bound = self.by_reference.get(reference).into_iter().flat_map(|keys| keys.iter());
-        self.dirty.extend(bound.cloned());
+    /// The networks that are bound to a router, whether by its UUID or by its name.
+    fn sharing(&self, router: Uuid, northbound: &Northbound) -> impl Iterator<Item = &NetworkKey> {
+        let name = northbound.router_name(router).map(|name| RouterRef::Name(name.into()));
+        let references = [RouterRef::Uuid(router)].into_iter().chain(name);
+        references.flat_map(|reference| self.bound_to(reference))
+    }
+
+    fn bound_to(&self, reference: RouterRef) -> impl Iterator<Item = &NetworkKey> {
+        let from = self.bound.range((reference.clone(), None)..);
+        from.take_while(move |(of, _)| *of == reference).filter_map(|(_, key)| key.as_ref())
     }
 
     pub(super) fn declare(&mut self, half: &HalfKey) {
         let node = self.enlist(&half.network);
         let first = node.halves.is_empty();
-        node.halves.find_or_insert(half.clone());
+        node.halves.insert(half.clone());
         if first {
             self.dirty.insert(half.network.clone());
         }
@@ -210,9 +208,9 @@ impl Networks {
     /// Notes whether a network rejects another one.
     pub(super) fn reject(&mut self, key: &RejectionKey, rejects: bool) {
         if rejects {
-            self.enlist(&key.network).rejects.find_or_insert(key.from.clone());
+            self.enlist(&key.network).rejects.insert(key.from.clone());
         } else if let Some(node) = self.nodes.get_mut(&key.network) {
-            node.rejects.remove_item(&key.from);
+            node.rejects.remove(&key.from);
             self.dismiss(&key.network);
         }
     }
@@ -223,12 +221,12 @@ impl Networks {
             if implied {
                 let node = self.enlist(key);
                 let first = node.implied.is_empty();
-                node.implied.find_or_insert(pair.clone());
+                node.implied.insert(pair.clone());
                 if first {
                     self.dirty.insert(key.clone());
                 }
             } else if let Some(node) = self.nodes.get_mut(key)
-                && node.implied.remove_item(pair).is_some()
+                && node.implied.remove(pair)
                 && node.implied.is_empty()
             {
                 self.dirty.insert(key.clone());
@@ -239,16 +237,16 @@ impl Networks {
     /// Forgets a network of which nothing is said any more.
     fn dismiss(&mut self, key: &NetworkKey) {
         let idle = |node: &Node| node.pairs.is_empty() && !node.is_registered();
-        if self.nodes.get(key).is_some_and(idle) {
+        if self.node(key).is_some_and(idle) {
+            self.bind(key, None);
             self.nodes.remove(key);
             self.keys.remove(&Id::of_network(key));
-            self.unwatch(key);
         }
     }
 
     pub(super) fn withdraw(&mut self, half: &HalfKey) {
         let Some(node) = self.nodes.get_mut(&half.network) else { return };
-        node.halves.remove_item(half);
+        node.halves.remove(half);
         if node.halves.is_empty() {
             self.dirty.insert(half.network.clone());
         }
@@ -256,7 +254,7 @@ impl Networks {
 
     pub(super) fn join(&mut self, pair: &PeeringKey) {
         for key in [pair.a(), pair.b()] {
-            self.nodes.entry(key.clone()).or_default().pairs.find_or_insert(pair.clone());
+            self.nodes.entry(key.clone()).or_default().pairs.insert(pair.clone());
         }
     }
 
@@ -264,8 +262,8 @@ impl Networks {
         self.imply(pair, false);
         for key in [pair.a(), pair.b()] {
             let Some(node) = self.nodes.get_mut(key) else { continue };
-            node.pairs.remove_item(pair);
-            node.linked.remove_item(pair);
+            node.pairs.remove(pair);
+            node.linked.remove(pair);
             self.dismiss(key);
         }
     }
@@ -278,7 +276,7 @@ impl Networks {
         new: &[IpNet],
     ) {
         for prefix in old {
-            self.wanted.remove(network, prefix, pair);
+            self.wanted.remove(network, prefix, pair.clone());
         }
         for prefix in new {
             self.wanted.insert(network, prefix, pair.clone());
@@ -296,9 +294,9 @@ impl Networks {
             let Some(node) = self.nodes.get_mut(key) else { continue };
             let before = node.is_linked();
             if linked {
-                node.linked.find_or_insert(pair.clone());
+                node.linked.insert(pair.clone());
             } else {
-                node.linked.remove_item(pair);
+                node.linked.remove(pair);
             }
             if node.is_linked() != before {
                 changed.insert(key.clone());
@@ -314,20 +312,17 @@ impl Networks {
         changed: &mut BTreeSet<NetworkKey>,
     ) -> Vec<NetworkKey> {
         let mut dirty = std::mem::take(&mut self.dirty);
-        // Watches first: whether a network has its router for itself depends on the others'.
+        // Bindings first: whether a network has its router for itself depends on the others'.
         let mut siblings = BTreeSet::new();
         for key in &dirty {
-            let declares = self.nodes.get(key).is_some_and(Node::takes_part);
+            let declares = self.node(key).is_some_and(Node::takes_part);
             let said = said(key, roll, northbound).filter(|_| declares);
-            let watch = said.map(|said| Watch {
-                reference: said.value.router.clone(),
-                routers: {
-                    let mut routers: Vec<Uuid> = northbound.routers(&said.value.router).collect();
-                    routers.sort_unstable();
-                    routers
-                },
-            });
-            self.watch(key, watch, &mut siblings);
+            let new = said.map(|said| said.value.router.clone());
+            let Some((old, new)) = self.bind(key, new) else { continue };
+            // Whoever shares a router that was found otherwise before is dirty by that.
+            for router in [old, new].iter().flatten().flat_map(|it| northbound.routers(it)) {
+                siblings.extend(self.sharing(router, northbound).cloned());
+            }
         }
         dirty.append(&mut siblings);
         let mut differing = Vec::new();
@@ -335,7 +330,7 @@ impl Networks {
             let said = said(&key, roll, northbound);
             let local = self.read(&key, said.as_ref(), northbound);
             if let Some(node) = self.nodes.get_mut(&key) {
-                let dispute = said.and_then(|said| said.dispute);
+                let dispute = said.and_then(|said| said.dispute).map(Box::new);
                 if node.local != local || node.dispute != dispute {
                     node.local = local;
                     node.dispute = dispute;
@@ -357,52 +352,27 @@ impl Networks {
         if !node.takes_part() {
             return None;
         }
-        let routers = self.watches.get(key).into_iter().flat_map(|watch| &watch.routers);
-        let shared = routers
-            .filter_map(|router| self.by_router.get(router)?.first())
-            .any(|first| first < key);
+        let mut routers = node.reference.iter().flat_map(|it| northbound.routers(it));
+        let shared =
+            routers.any(|router| self.sharing(router, northbound).any(|other| other < key));
         Some(Local::read(said, shared, northbound))
     }
 
-    /// Watches other routers than before; names the networks that share an old or a new one.
-    fn watch(
+    /// Looks for a network's router by this; tells what it was and is, if that differs.
+    fn bind(
         &mut self,
         key: &NetworkKey,
-        watch: Option<Watch>,
-        siblings: &mut BTreeSet<NetworkKey>,
-    ) {
-        let old = self.watches.get(key);
-        if old == watch.as_ref() {
-            return;
+        new: Option<RouterRef>,
+    ) -> Option<(Option<RouterRef>, Option<RouterRef>)> {
+        let node = self.nodes.get_mut(key).filter(|node| node.reference != new)?;
+        let old = std::mem::replace(&mut node.reference, new.clone());
+        if let Some(old) = &old {
+            self.bound.remove(&(old.clone(), Some(key.clone())));
         }
-        let routers = old.into_iter().chain(&watch).flat_map(|watch| &watch.routers);
-        let sharing = routers.filter_map(|router| self.by_router.get(router));
-        siblings.extend(sharing.flat_map(|keys| keys.iter()).cloned());
-        self.unwatch(key);
-        let Some(watch) = watch else { return };
-        for router in &watch.routers {
-            self.by_router.entry(*router).or_default().find_or_insert(key.clone());
+        if let Some(new) = &new {
+            self.bound.insert((new.clone(), Some(key.clone())));
         }
-        self.by_reference.entry(watch.reference.clone()).or_default().find_or_insert(key.clone());
-        self.watches.insert(key.clone(), watch);
-    }
-
-    fn unwatch(&mut self, key: &NetworkKey) {
-        let Some(watch) = self.watches.remove(key) else { return };
-        for router in &watch.routers {
-            if let Some(keys) = self.by_router.get_mut(router) {
-                keys.remove_item(key);
-                if keys.is_empty() {
-                    self.by_router.remove(router);
-                }
-            }
-        }
-        if let Some(keys) = self.by_reference.get_mut(&watch.reference) {
-            keys.remove_item(key);
-            if keys.is_empty() {
-                self.by_reference.remove(&watch.reference);
-            }
-        }
+        Some((old, new))
     }
 }
 

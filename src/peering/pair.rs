@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey};
+use crate::northbound::members::Members;
 use crate::northbound::{End, Id, Northbound};
 
 use super::inputs::Rank;
@@ -18,7 +18,7 @@ use super::prefix::Prefixes;
 pub(super) struct PairState {
     pub(super) id: Id,
     pub(super) rank: Rank,
-    pub(super) halves: SortedSet<HalfKey>,
+    pub(super) halves: Members<HalfKey>,
     /// The half of each end that counts.
     pub(super) counting: [Option<HalfKey>; 2],
     /// Halves of which hosts say different things; nearly always none.
@@ -56,7 +56,7 @@ impl PairState {
         Self {
             id,
             rank: Rank { new: true, since: None, key: key.clone() },
-            halves: SortedSet::new(),
+            halves: Members::default(),
             counting: [None, None],
             disputes: Vec::new(),
             wanted: Default::default(),

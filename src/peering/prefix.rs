@@ -1,11 +1,10 @@
 //! Prefixes: overlap, and an index that finds who overlaps without looking at everybody.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use sorted_vec::SortedSet;
 
 use crate::northbound::Family;
 
@@ -54,86 +53,93 @@ impl Slot {
         let network = u128::from_be_bytes(self.network) | host;
         Self { network: network.to_be_bytes(), length: ADDRESS_BITS, ..self }
     }
+
+    /// The slot behind this one: none is between the two.
+    fn following(self) -> Self {
+        Self { length: self.length.saturating_add(1), ..self }
+    }
+
+    /// In how many bits two networks begin alike.
+    fn shared_bits(self, other: Self) -> u8 {
+        let [one, other] = [self, other].map(|slot| u128::from_be_bytes(slot.network));
+        u8::try_from((one ^ other).leading_zeros()).unwrap_or(ADDRESS_BITS)
+    }
 }
 
 /// Which members stand behind which prefixes, in many places apart from each other.
 ///
-/// Finding the overlaps of a prefix costs a look-up per prefix length in use at that place, and one
-/// step per prefix found. One index for all places: most of them hold one prefix.
+/// Finding the overlaps of a prefix costs a look-up per prefix found that contains it, or stands in
+/// the way to one, and one step per prefix inside. One index for all places: most of them hold one
+/// prefix with one member.
 #[derive(Clone, Debug)]
-pub struct PrefixIndex<P, T: Ord> {
-    members: BTreeMap<(P, Slot), SortedSet<T>>,
-    lengths: BTreeMap<(P, Family, u8), u32>,
+pub struct PrefixIndex<P, T> {
+    /// Before all members of a prefix would be none, which bounds ranges.
+    members: BTreeSet<(P, Slot, Option<T>)>,
 }
 
-impl<P, T: Ord> Default for PrefixIndex<P, T> {
+impl<P, T> Default for PrefixIndex<P, T> {
     fn default() -> Self {
-        Self { members: BTreeMap::new(), lengths: BTreeMap::new() }
+        Self { members: BTreeSet::new() }
     }
 }
 
 impl<P: Ord + Clone, T: Ord> PrefixIndex<P, T> {
     /// Adds a member behind a prefix.
     pub fn insert(&mut self, place: &P, prefix: &IpNet, member: T) {
-        let slot = Slot::of(prefix);
-        let members = self.members.entry((place.clone(), slot)).or_default();
-        if members.is_empty() {
-            let length = (place.clone(), slot.family, slot.length);
-            *self.lengths.entry(length).or_default() += 1;
-        }
-        members.find_or_insert(member);
+        self.members.insert((place.clone(), Slot::of(prefix), Some(member)));
     }
 
     /// Takes a member from behind a prefix.
-    pub fn remove(&mut self, place: &P, prefix: &IpNet, member: &T) {
-        let slot = Slot::of(prefix);
-        let key = (place.clone(), slot);
-        let Some(members) = self.members.get_mut(&key) else { return };
-        members.remove_item(member);
-        if !members.is_empty() {
-            return;
-        }
-        self.members.remove(&key);
-        let length = (key.0, slot.family, slot.length);
-        if let Some(count) = self.lengths.get_mut(&length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length);
-            }
-        }
+    pub fn remove(&mut self, place: &P, prefix: &IpNet, member: T) {
+        self.members.remove(&(place.clone(), Slot::of(prefix), Some(member)));
     }
 
     /// The members at a place behind prefixes that overlap this one; one may come more than once.
     pub fn overlapping(&self, place: &P, prefix: &IpNet) -> impl Iterator<Item = &T> {
         let slot = Slot::of(prefix);
-        let at = |length: u8| (place.clone(), slot.family, length);
-        let containing = self.lengths.range(at(0)..=at(slot.length)).filter_map(
-            move |((place, _, length), _)| {
-                self.members.get(&(place.clone(), slot.ancestor(*length)))
-            },
-        );
-        let first_inside = Slot { length: slot.length.saturating_add(1), ..slot };
-        let inside = (slot.length < ADDRESS_BITS)
-            .then(|| {
-                self.members.range((place.clone(), first_inside)..=(place.clone(), slot.last()))
-            })
-            .into_iter()
-            .flatten()
-            .map(|(_, members)| members);
-        containing.chain(inside).flat_map(|members| members.iter())
+        let containing =
+            self.containing(place, slot).flat_map(|found| self.range(place, found, found));
+        containing.chain(self.range(place, slot.following(), slot.last()))
+    }
+
+    /// The members behind the prefixes from one slot to another.
+    fn range(&self, place: &P, first: Slot, last: Slot) -> impl Iterator<Item = &T> {
+        let from = self.members.range((place.clone(), first, None)..);
+        from.take_while(move |(at, slot, _)| at == place && *slot <= last)
+            .filter_map(|(_, _, member)| member.as_ref())
+    }
+
+    /// The prefixes at a place that contain this one, itself among them, the longest first.
+    fn containing(&self, place: &P, slot: Slot) -> impl Iterator<Item = Slot> {
+        let mut next = Some(slot);
+        std::iter::from_fn(move || {
+            while let Some(at) = next {
+                let (of, found, _) =
+                    self.members.range(..(place.clone(), at.following(), None)).next_back()?;
+                if of != place || found.family != slot.family {
+                    return None;
+                }
+                // What contains this one contains the last one before it, too.
+                let shared = found.shared_bits(slot);
+                if shared >= found.length {
+                    next = found.length.checked_sub(1).map(|length| slot.ancestor(length));
+                    return Some(*found);
+                }
+                next = Some(slot.ancestor(shared));
+            }
+            None
+        })
     }
 
     /// Whether no prefix is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.lengths.is_empty()
+        self.members.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -165,7 +171,7 @@ mod tests {
             }
             for choice in removed.iter().filter(|_| !entries.is_empty()) {
                 let (at, net, member) = choice.get(&entries);
-                index.remove(at, net, member);
+                index.remove(at, net, *member);
                 all.remove(&(*at, *net, *member));
             }
             let found: BTreeSet<u8> = index.overlapping(&place, &wanted).copied().collect();

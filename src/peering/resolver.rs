@@ -137,7 +137,7 @@ impl Resolver {
 
     /// Takes note of what changed in the northbound.
     pub fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
-        self.networks.touched(touched);
+        self.networks.touched(touched, northbound);
         self.review_newer(touched, northbound);
         for unit in &touched.units {
             match unit {
@@ -337,7 +337,7 @@ impl Resolver {
             half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
         if let Some(old) = self.pair_of_half.remove(key) {
             if let Some(state) = self.pairs.get_mut(&old) {
-                state.halves.remove_item(key);
+                state.halves.remove(key);
             }
             self.mark(&old);
         }
@@ -355,7 +355,7 @@ impl Resolver {
         self.pair_of_id.insert(id, pair.clone());
         let state =
             self.pairs.entry(pair.clone()).or_insert_with(|| Box::new(PairState::new(id, &pair)));
-        state.halves.find_or_insert(key.clone());
+        state.halves.insert(key.clone());
         self.networks.join(&pair);
         self.networks.imply(&pair, is_auto(&pair, policy));
         self.count(key, policy);
