@@ -98,7 +98,7 @@ async fn show(
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Answer<HalfDetail> {
     let Path((project, network, name)) = path?;
-    let key = HalfKey { network: NetworkKey::new(project, network), name: name.into() };
+    let key = HalfKey::new(NetworkKey::new(project, network), name);
     let half = door.ask(|answer| Question::Show(viewer, key.clone(), answer)).await?;
     half.map(Json).ok_or(Refusal::NoSuchHalf(key))
 }

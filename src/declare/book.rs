@@ -178,7 +178,7 @@ impl Book {
     /// The halves in effect of one network, by name.
     pub fn halves_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Half> {
         self.halves
-            .from(HalfKey { network: network.clone(), name: "".into() })
+            .from(HalfKey::new(network.clone(), ""))
             .map(|claim| &claim.value)
             .take_while(move |half| half.key.network == *network)
     }
@@ -186,7 +186,7 @@ impl Book {
     /// The halves in effect of one project, by network and name.
     pub fn halves_of_project(&self, project: &str) -> impl Iterator<Item = &Half> {
         self.halves
-            .from(HalfKey { network: NetworkKey::new(project, ""), name: "".into() })
+            .from(HalfKey::new(NetworkKey::new(project, ""), ""))
             .map(|claim| &claim.value)
             .take_while(move |half| *half.key.network.project == *project)
     }
@@ -270,14 +270,10 @@ impl Book {
             entry.networks =
                 self.networks.replace(&id, path, old, new.networks.into_iter(), &mut networks);
             // Files of networks come first: halves name networks that are known by now.
-            let known = |key: &mut NetworkKey| {
-                if let Some(known) = self.networks.known(key) {
-                    *key = known.clone();
-                }
-            };
+            let known = |key: &NetworkKey| self.networks.known(key).unwrap_or(key).clone();
             let sharing = new.halves.into_iter().map(|(position, mut half)| {
-                known(&mut half.key.network);
-                known(&mut half.target);
+                half.key = HalfKey::new(known(&half.key.network), Arc::clone(&half.key.name));
+                half.target = known(&half.target);
                 (position, half)
             });
             let old = &entry.halves;

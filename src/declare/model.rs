@@ -89,13 +89,46 @@ impl fmt::Display for NetworkKey {
     }
 }
 
-/// A half's identity: its network and the name its owner chose (S0.5-S0.7).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HalfKey {
+/// A half's identity: its network and the name its owner chose (S0.5-S0.7). One pointer, as that of
+/// a network.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HalfKey(Arc<HalfName>);
+
+/// What a [`HalfKey`] says.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HalfName {
     /// The local network.
     pub network: NetworkKey,
     /// The half's name, unique in its network.
     pub name: Arc<str>,
+}
+
+impl HalfKey {
+    /// Joins a network and a half's name.
+    #[must_use]
+    pub fn new(network: NetworkKey, name: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(HalfName { network, name: name.into() }))
+    }
+}
+
+impl Deref for HalfKey {
+    type Target = HalfName;
+
+    fn deref(&self) -> &HalfName {
+        &self.0
+    }
+}
+
+impl Ord for HalfKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for HalfKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for HalfKey {

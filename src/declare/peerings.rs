@@ -116,10 +116,8 @@ impl Halves {
         else {
             return;
         };
-        let key = HalfKey {
-            network: NetworkKey::new(Arc::clone(&self.project), network.value),
-            name: name.value.into(),
-        };
+        let key =
+            HalfKey::new(NetworkKey::new(Arc::clone(&self.project), network.value), name.value);
         let target = NetworkKey::new(target_project.value, target_network.value);
         if target == key.network {
             page.error(

@@ -187,7 +187,7 @@ impl Roll {
     /// All halves of one project that any host declares.
     #[must_use]
     pub fn halves_of_project(&self, project: &str) -> BTreeSet<HalfKey> {
-        let first = HalfKey { network: NetworkKey::new(project, ""), name: "".into() };
+        let first = HalfKey::new(NetworkKey::new(project, ""), "");
         let others = self.halves.range(first..).map(|(key, _)| key);
         let others = others.take_while(|key| *key.network.project == *project);
         let own = self.book.halves_of_project(project).map(|half| half.key.clone());
@@ -240,7 +240,7 @@ impl Roll {
     /// What the other hosts say of a network.
     #[must_use]
     pub fn others(&self, network: &NetworkKey) -> Others {
-        let first = HalfKey { network: network.clone(), name: "".into() };
+        let first = HalfKey::new(network.clone(), "");
         let halves = self.halves.range(first..).take_while(|(key, _)| key.network == *network);
         let none = NetworkKey::new("", "");
         let first = RejectionKey { network: network.clone(), from: none };

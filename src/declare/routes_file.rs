@@ -64,7 +64,7 @@ pub(super) fn read(
             continue;
         };
         entries.push(RouteEntry {
-            half: HalfKey { network: network(name.value), name: half.value.into() },
+            half: HalfKey::new(network(name.value), half.value),
             place: half.span,
             route: ManualRoute { destination, table },
         });

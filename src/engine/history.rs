@@ -39,14 +39,14 @@ impl History {
 
     /// Those of one project.
     pub(super) fn of_project(&self, project: &str) -> impl Iterator<Item = &HalfKey> {
-        let first = HalfKey { network: NetworkKey::new(project, ""), name: "".into() };
+        let first = HalfKey::new(NetworkKey::new(project, ""), "");
         let halves = self.ended.range(first..).map(|(half, _)| half);
         halves.take_while(move |half| *half.network.project == *project)
     }
 
     /// Those of one network, with their records.
     pub(super) fn of(&self, network: &NetworkKey) -> impl Iterator<Item = (&HalfKey, &HalfRecord)> {
-        let first = HalfKey { network: network.clone(), name: "".into() };
+        let first = HalfKey::new(network.clone(), "");
         let halves = self.ended.range(first..).map(|(half, (record, _))| (half, record));
         halves.take_while(move |(half, _)| half.network == *network)
     }
@@ -69,7 +69,7 @@ impl History {
                 break;
             }
             self.remove(&half);
-            networks.insert(half.network);
+            networks.insert(half.network.clone());
         }
         networks
     }
@@ -100,7 +100,7 @@ impl History {
             self.remove(&half);
         }
         for (name, record) in tags.into_iter().flat_map(half_records) {
-            let half = HalfKey { network: network.clone(), name: name.into() };
+            let half = HalfKey::new(network.clone(), name);
             if roll.declares(&half) {
                 continue;
             }

@@ -363,7 +363,7 @@ impl State {
             entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
             return entries;
         };
-        let half = |name: &str| HalfKey { network: key.clone(), name: name.into() };
+        let half = |name: &str| HalfKey::new(key.clone(), name);
         let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
             Some(Entry::Half(_, name)) => book.half(&half(name)).is_none(),
             Some(Entry::Rejection(_, from)) => {

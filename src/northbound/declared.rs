@@ -339,7 +339,7 @@ fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
 fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> {
     let record: DeclaredRecord = serde_json::from_str(text).ok()?;
     let half = Half {
-        key: HalfKey { network: network.clone(), name: name.into() },
+        key: HalfKey::new(network.clone(), name),
         target: record.target,
         description: record.description,
         configured_status: if record.disabled {
@@ -403,7 +403,7 @@ mod tests {
             tell_guests: TellGuests { dhcp: true, ra: false },
         };
         let half = Half {
-            key: HalfKey { network: key.clone(), name: "to:db".into() },
+            key: HalfKey::new(key.clone(), "to:db"),
             target: NetworkKey::new("green", "db"),
             description: "web \"tier\"".into(),
             configured_status: ConfiguredStatus::Disabled,

@@ -18,7 +18,7 @@ use super::conflict::Claim;
 use super::local::{Local, Ready};
 use super::mtu::Gauge;
 use super::newer::{self, Kept};
-use super::outcome::{Resolution, Standing};
+use super::outcome::{Resolution, Standing, Verdict};
 use super::prefix::Prefixes;
 use super::quota::Over;
 use super::request::Request;
@@ -137,18 +137,19 @@ impl<'a> Pair<'a> {
                     let is_kept =
                         |kept: Kept| kept.concerns(end) || other.half.is_some() || other.implied;
                     side.half.map(|half| match self.kept {
-                        Some(kept) if is_kept(kept) => newer::kept(),
-                        Some(_) | None => self.verdict_alone(half, side, other),
+                        Some(kept) if is_kept(kept) => newer::kept().into(),
+                        Some(_) | None => self.verdict_alone(half, side, other).into(),
                     })
                 };
                 Resolution { verdicts: [verdict(End::A), verdict(End::B)], link: None, due: None }
             }
         };
         let [at_a, at_b] = &mut resolution.verdicts;
-        for (side, verdict) in [(&self.a, at_a), (&self.b, at_b)] {
-            let Some(verdict) = verdict else { continue };
+        for (side, at) in [(&self.a, at_a), (&self.b, at_b)] {
+            let Some(verdict) = at else { continue };
             verdict.lasting.expired = side.request.expired();
             resolution.due = earlier(resolution.due, due(side, verdict.standing));
+            at.take_if(|verdict| **verdict == Verdict::linked());
         }
         resolution
     }

@@ -51,8 +51,8 @@ impl Pair<'_> {
         if ((clash || over || !between.is_empty()) && !self.stands) || families.is_empty() {
             return Resolution {
                 verdicts: [
-                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b, &between)),
-                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a, &between)),
+                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b, &between).into()),
+                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a, &between).into()),
                 ],
                 link: None,
                 due: None,
@@ -85,8 +85,7 @@ impl Pair<'_> {
         at_b.lasting.frozen = of_b.frozen.clone();
         at_a.lasting.frozen_remote = of_b.frozen.filter(|_| self.b.implied);
         at_b.lasting.frozen_remote = of_a.frozen.filter(|_| self.a.implied);
-        let verdicts =
-            [self.a.half.is_some().then_some(at_a), self.b.half.is_some().then_some(at_b)];
+        let verdicts = [self.a.half.map(|_| at_a.into()), self.b.half.map(|_| at_b.into())];
         Resolution { verdicts, link: Some(Box::new(link)), due }
     }
 
@@ -140,16 +139,9 @@ impl Pair<'_> {
         degraded.extend(conflict::unfit_subnets(router));
         degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
         degraded.truncate(MOST_CONFLICTS_TOLD);
-        Verdict {
-            standing: Standing::Linked,
-            explanation: None,
-            next_step: None,
-            degraded,
-            lasting: Lasting {
-                terms: self.side(end).half.and_then(terms_mark),
-                ..Lasting::default()
-            },
-        }
+        let terms = self.side(end).half.and_then(terms_mark);
+        let lasting = Lasting { terms, ..Lasting::default() };
+        Verdict { degraded, lasting, ..Verdict::linked() }
     }
 
     /// All conflicts, as this end may know them.

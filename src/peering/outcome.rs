@@ -76,6 +76,20 @@ pub struct Verdict {
     pub lasting: Lasting,
 }
 
+impl Verdict {
+    /// That the link shall stand, and nothing else is to be said.
+    #[must_use]
+    pub fn linked() -> Self {
+        Self {
+            standing: Standing::Linked,
+            explanation: None,
+            next_step: None,
+            degraded: Vec::new(),
+            lasting: Lasting::default(),
+        }
+    }
+}
+
 /// A link between two routers: everything the rows are made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -178,8 +192,9 @@ impl LinkEnd {
 /// What the rules say of one peering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The verdict on the half of each end that counts; none where an end has not declared.
-    pub verdicts: [Option<Verdict>; 2],
+    /// The verdict on the half of each end that counts; none where an end has not declared, and
+    /// where it would be [`Verdict::linked`], as it is nearly always.
+    pub verdicts: [Option<Box<Verdict>>; 2],
     /// The link that shall stand.
     pub link: Option<Box<Link>>,
     /// The next moment at which the rules may say something else, although nothing changes.
@@ -193,13 +208,14 @@ impl Resolution {
         self.verdicts.iter().flatten().any(|verdict| verdict.standing == too_deep)
     }
 
-    /// The verdict on one end's half.
+    /// The verdict on one end's half, if the end has declared one.
     #[must_use]
-    pub fn verdict(&self, end: End) -> Option<&Verdict> {
+    pub fn verdict(&self, end: End) -> Option<Verdict> {
         let [a, b] = &self.verdicts;
-        match end {
-            End::A => a.as_ref(),
-            End::B => b.as_ref(),
-        }
+        let verdict = match end {
+            End::A => a.as_deref(),
+            End::B => b.as_deref(),
+        };
+        verdict.cloned().or_else(|| self.link.is_some().then(Verdict::linked))
     }
 }

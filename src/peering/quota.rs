@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn half(network: &str, name: &str) -> HalfKey {
-        HalfKey { network: NetworkKey::new("p", network), name: name.into() }
+        HalfKey::new(NetworkKey::new("p", network), name)
     }
 
     fn over(places: &Places, names: &[&str]) -> String {

@@ -165,7 +165,7 @@ impl Resolver {
         }
         for (network, name) in &touched.records {
             let Some(network) = self.networks.key_of(*network).cloned() else { continue };
-            let half = HalfKey { network, name: name.as_ref().into() };
+            let half = HalfKey::new(network, name.as_ref());
             if let Some(pair) = self.pair_of_half.get(&half).cloned() {
                 self.mark(&pair);
             }
@@ -271,7 +271,7 @@ impl Resolver {
         if counting != half {
             return Some(super::telling::surplus(&counting.name, key_of_end(key, end.other())));
         }
-        let mut verdict = pair.resolution.verdict(end).cloned()?;
+        let mut verdict = pair.resolution.verdict(end)?;
         let of_network = self.networks.node(&half.network).and_then(Node::dispute);
         let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
         let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));

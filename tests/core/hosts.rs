@@ -170,7 +170,7 @@ fn a_registration_that_is_deleted_comes_back_with_what_dead_hosts_declared() {
     }
     fleet.start(2);
     fleet.check();
-    let key = HalfKey { network: NetworkKey::new("p0", "n"), name: "to-1".into() };
+    let key = HalfKey::new(NetworkKey::new("p0", "n"), "to-1");
     let shown = fleet.hosts[2].engine.as_ref().unwrap().show(&key).unwrap();
     assert_eq!(shown.half.state, State::Active);
 }

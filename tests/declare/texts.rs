@@ -70,7 +70,7 @@ pub(crate) fn network_key(project: &str, name: &str) -> NetworkKey {
 }
 
 pub(crate) fn half_key(project: &str, network: &str, name: &str) -> HalfKey {
-    HalfKey { network: NetworkKey::new(project, network), name: name.into() }
+    HalfKey::new(NetworkKey::new(project, network), name)
 }
 
 /// The diagnostics as text, one after the other.

@@ -125,10 +125,7 @@ fn seen(world: &World, viewer: &Viewer) -> Vec<String> {
     for network in (0..NETWORKS).chain([NOWHERE]) {
         for target in (0..NETWORKS).chain([NOWHERE]) {
             let name = format!("to-{target}");
-            let key = HalfKey {
-                network: NetworkKey::new(format!("p{network}"), "n"),
-                name: name.as_str().into(),
-            };
+            let key = HalfKey::new(NetworkKey::new(format!("p{network}"), "n"), name.as_str());
             seen.extend(world.engine.show_for(viewer, &key).iter().map(|view| json(view)));
         }
     }
