@@ -32,7 +32,7 @@ pub struct Book {
     pins: Pins,
     limit: MaxWithdrawals,
     files: BTreeMap<FileId, FileEntry>,
-    networks: Claims<Network>,
+    networks: Claims<Arc<Network>>,
     halves: Claims<Half>,
     rejections: Claims<Rejection>,
     diagnostics: BTreeSet<Diagnostic>,
@@ -149,13 +149,13 @@ impl Book {
 
     /// The network in effect under this key.
     #[must_use]
-    pub fn network(&self, key: &NetworkKey) -> Option<&Network> {
+    pub fn network(&self, key: &NetworkKey) -> Option<&Arc<Network>> {
         self.networks.standing(key).map(|claim| &claim.value)
     }
 
     /// All networks in effect, by key.
     pub fn networks(&self) -> impl Iterator<Item = &Network> {
-        self.networks.all().map(|claim| &claim.value)
+        self.networks.all().map(|claim| claim.value.as_ref())
     }
 
     /// The half in effect under this key.
@@ -259,7 +259,7 @@ impl Book {
     }
 
     fn apply(&mut self, outcomes: Outcomes) -> Changed {
-        let mut networks = Touched::<Network>::new();
+        let mut networks = Touched::<Arc<Network>>::new();
         let mut halves = Touched::<Half>::new();
         let mut rejections = Touched::<Rejection>::new();
         for (id, outcome) in outcomes {

@@ -21,7 +21,7 @@ pub(super) trait Declared: Clone + PartialEq {
     fn key(&self) -> &Self::Key;
 }
 
-impl Declared for Network {
+impl Declared for Arc<Network> {
     type Key = NetworkKey;
     const KIND: &'static str = "network";
     const HINT: &'static str = "a network has one router; remove one of the two";

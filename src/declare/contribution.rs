@@ -9,7 +9,7 @@ use super::page::Page;
 /// The declarations of one file that is free of errors, with their places.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contribution {
-    pub(super) networks: Vec<(Option<Position>, Network)>,
+    pub(super) networks: Vec<(Option<Position>, Arc<Network>)>,
     pub(super) halves: Vec<(Option<Position>, Half)>,
     pub(super) rejections: Vec<(Option<Position>, Rejection)>,
 }

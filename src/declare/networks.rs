@@ -37,7 +37,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
                 Some("a network has one router; remove one of the two".to_owned()),
             );
         }
-        contribution.networks.push((Some(position), network));
+        contribution.networks.push((Some(position), Arc::new(network)));
     }
     Parsed::new(page, contribution, None)
 }

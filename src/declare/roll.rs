@@ -19,7 +19,7 @@ pub type Host = Arc<str>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// Bindings, in the order of hosts.
-    pub networks: Vec<(Host, Network)>,
+    pub networks: Vec<(Host, Arc<Network>)>,
     /// Halves, in the order of names and then hosts.
     pub halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
     /// Rejections, with the hosts that declare them.
@@ -32,7 +32,7 @@ pub struct Roll {
     host: Host,
     /// What this host declares.
     pub book: Book,
-    networks: BTreeMap<NetworkKey, Vec<(Host, Network)>>,
+    networks: BTreeMap<NetworkKey, Vec<(Host, Arc<Network>)>>,
     halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
     rejections: BTreeMap<RejectionKey, Vec<Host>>,
 }
@@ -72,7 +72,7 @@ trait Shared {
     fn weight(&self) -> Option<Timestamp>;
 }
 
-impl Shared for Network {
+impl Shared for Arc<Network> {
     fn agrees(&self, other: &Self) -> bool {
         self == other
     }
@@ -115,9 +115,13 @@ impl Roll {
 
     /// The binding of a network; of several that differ, the one to the router `standing`.
     #[must_use]
-    pub fn network(&self, key: &NetworkKey, standing: Option<&str>) -> Option<Said<'_, Network>> {
+    pub fn network(
+        &self,
+        key: &NetworkKey,
+        standing: Option<&str>,
+    ) -> Option<Said<'_, Arc<Network>>> {
         let others = self.networks.get(key).map(Vec::as_slice).unwrap_or_default();
-        let stands = |network: &Network| match (&network.router, standing) {
+        let stands = |network: &Arc<Network>| match (&network.router, standing) {
             (RouterRef::Name(name), Some(standing)) => **name == *standing,
             (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == standing,
             (_, None) => false,

@@ -345,7 +345,7 @@ impl State {
         northbound: &Northbound,
     ) -> Entries {
         let (book, host) = (&self.roll.book, self.roll.host());
-        let binding = book.network(key).zip(book.origin_of_network(key));
+        let binding = book.network(key).map(Arc::as_ref).zip(book.origin_of_network(key));
         let rejections = book.rejections_of(key).filter_map(|rejection| {
             let file = book.origin_of_rejection(&rejection.key)?;
             Some(declared::rejection_entry(host, &rejection.key, file))

@@ -194,7 +194,7 @@ pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, 
             entries.push(rejection_entry(host, key, &FileId::peerings(UNKNOWN_FILE)));
         }
     }
-    hosts.extend(others.networks.iter().map(|(host, binding)| (host, Some(binding))));
+    hosts.extend(others.networks.iter().map(|(host, binding)| (host, Some(&**binding))));
     let file = FileId::networks(UNKNOWN_FILE);
     entries.extend(
         hosts.into_iter().map(|(host, binding)| {
@@ -261,7 +261,7 @@ pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: ValueR
         let from: Host = Arc::from(entry.host());
         match entry {
             Entry::Host(_) => {
-                others.networks.extend(bound(network, text).map(|(_, binding)| (from, binding)));
+                others.networks.extend(bound(network, text).map(|(_, it)| (from, Arc::new(it))));
             }
             Entry::Half(_, name) => {
                 if let Some((_, half)) = half(network, name, text) {
@@ -284,7 +284,7 @@ pub fn keep_unread(now: &mut Others, before: &Others, external_ids: ValueRef<'_>
         let host = entry.host();
         match &entry {
             Entry::Host(_) => {
-                let of_host = |(of, _): &&(Host, Network)| **of == *host;
+                let of_host = |(of, _): &&(Host, Arc<Network>)| **of == *host;
                 if !now.networks.iter().any(|it| of_host(&it)) {
                     now.networks.extend(before.networks.iter().find(of_host).cloned());
                 }
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(own.halves, [(file.clone(), half.clone())]);
         assert_eq!(own.rejections, [(file, rejection.clone())]);
         let others = declared_by_others("hv2", &key, tags.view());
-        assert_eq!(others.networks, [("hv1".into(), bound.0)]);
+        assert_eq!(others.networks, [("hv1".into(), Arc::new(bound.0))]);
         assert_eq!(others.halves[&half.key], [("hv1".into(), half)]);
         assert_eq!(others.rejections[&rejection.key], ["hv1".into()]);
         assert_eq!(keys_of(tags.view(), "odd:host%").count(), 1);

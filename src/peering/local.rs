@@ -24,7 +24,7 @@ pub enum Local {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ready {
     /// Its binding.
-    pub network: Network,
+    pub network: Arc<Network>,
     /// Its router.
     pub router: RouterFacts,
     /// Its address space: its subnets, and what it may announce beyond; sorted, each once.
@@ -64,7 +64,11 @@ pub enum Fault {
 impl Local {
     /// Reads a network's own state. `shared` says that its router is another network's already.
     #[must_use]
-    pub fn read(said: Option<&Said<'_, Network>>, shared: bool, northbound: &Northbound) -> Self {
+    pub fn read(
+        said: Option<&Said<'_, Arc<Network>>>,
+        shared: bool,
+        northbound: &Northbound,
+    ) -> Self {
         match Self::ready(said, shared, northbound) {
             Ok(ready) => Self::Ready(Arc::new(ready)),
             Err(fault) => Self::Fault(fault),
@@ -72,7 +76,7 @@ impl Local {
     }
 
     fn ready(
-        said: Option<&Said<'_, Network>>,
+        said: Option<&Said<'_, Arc<Network>>>,
         shared: bool,
         northbound: &Northbound,
     ) -> Result<Ready, Fault> {
@@ -80,7 +84,7 @@ impl Local {
         if let Some(dispute) = said.dispute.as_ref().filter(|dispute| !dispute.stands) {
             return Err(Fault::Disputed(dispute.hosts.clone()));
         }
-        let network = said.value.clone();
+        let network = Arc::clone(said.value);
         if let NetworkType::Other(kind) = &network.kind {
             return Err(Fault::Type(Arc::clone(kind)));
         }

@@ -1,6 +1,7 @@
 //! The networks that take part: their halves, their own state, and what is wanted there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -345,7 +346,7 @@ impl Networks {
     fn read(
         &self,
         key: &NetworkKey,
-        said: Option<&Said<'_, Network>>,
+        said: Option<&Said<'_, Arc<Network>>>,
         northbound: &Northbound,
     ) -> Option<Local> {
         let node = self.nodes.get(key)?;
@@ -381,7 +382,7 @@ fn said<'a>(
     key: &NetworkKey,
     roll: &'a Roll,
     northbound: &Northbound,
-) -> Option<Said<'a, Network>> {
+) -> Option<Said<'a, Arc<Network>>> {
     let record = northbound.network_record(Id::of_network(key));
     roll.network(key, record.and_then(|record| record.router).as_deref())
 }

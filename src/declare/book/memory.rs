@@ -37,7 +37,7 @@ impl Book {
                 }
             }
             let contribution = Contribution {
-                networks: good.networks.into_iter().map(|network| (None, network)).collect(),
+                networks: good.networks.into_iter().map(|it| (None, Arc::new(it))).collect(),
                 halves: good.halves.into_iter().map(|half| (None, half)).collect(),
                 rejections: good.rejections.into_iter().map(|it| (None, it)).collect(),
             };
