@@ -4,6 +4,7 @@
 //! stands already goes on; else nobody is believed until they agree. What comes out depends on what is
 //! said, not on which host asks.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -113,17 +114,19 @@ impl Roll {
         &self.host
     }
 
-    /// The binding of a network; of several that differ, the one to the router `standing`.
+    /// The binding of a network; of several that differ, the one to the router `standing`, which is
+    /// asked for only then.
     #[must_use]
     pub fn network(
         &self,
         key: &NetworkKey,
-        standing: Option<&str>,
+        standing: impl FnOnce() -> Option<String>,
     ) -> Option<Said<'_, Arc<Network>>> {
         let others = self.networks.get(key).map(Vec::as_slice).unwrap_or_default();
-        let stands = |network: &Arc<Network>| match (&network.router, standing) {
-            (RouterRef::Name(name), Some(standing)) => **name == *standing,
-            (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == standing,
+        let standing = LazyCell::new(standing);
+        let stands = |network: &Arc<Network>| match (&network.router, &*standing) {
+            (RouterRef::Name(name), Some(standing)) => **name == **standing,
+            (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == *standing,
             (_, None) => false,
         };
         self.choose(self.book.network(key), others, stands)

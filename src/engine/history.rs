@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::declare::{HalfKey, NetworkKey, Roll};
 use crate::northbound::declared::network_of;
-use crate::northbound::registration::half_records;
+use crate::northbound::registration::{half_names, half_record};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState, UnitId};
 
 /// What ended a short while ago.
@@ -74,10 +74,12 @@ impl History {
         networks
     }
 
-    /// Looks at a network's records: which of its halves nobody declares any more.
+    /// Looks at a network's records: which of its halves nobody declares any more. Who does not know
+    /// the network's name gives its identity alone.
     pub(super) fn review(
         &mut self,
         id: Id,
+        key: Option<&NetworkKey>,
         roll: &Roll,
         northbound: &Northbound,
         shown_for: SignedDuration,
@@ -88,8 +90,9 @@ impl History {
             return;
         }
         let tags = northbound.registration(id);
-        let named = tags.and_then(network_of).filter(|key| Id::of_network(key) == id);
-        let Some(network) = named.or_else(|| self.networks.get(&id).cloned()) else { return };
+        let named = || tags.and_then(network_of).filter(|key| Id::of_network(key) == id);
+        let network = key.cloned().or_else(named).or_else(|| self.networks.get(&id).cloned());
+        let Some(network) = network else { return };
         let back: Vec<HalfKey> = self
             .of(&network)
             .map(|(half, _)| half)
@@ -99,11 +102,11 @@ impl History {
         for half in back {
             self.remove(&half);
         }
-        for (name, record) in tags.into_iter().flat_map(half_records) {
+        for name in tags.into_iter().flat_map(half_names) {
             let half = HalfKey::new(network.clone(), name);
-            if roll.declares(&half) {
-                continue;
-            }
+            let declared = roll.declares(&half);
+            let record = tags.filter(|_| !declared).and_then(|tags| half_record(tags, name));
+            let Some(record) = record else { continue };
             let since = match record.state {
                 RecordedState::Deleted => record.since,
                 RecordedState::Pending

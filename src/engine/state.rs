@@ -163,8 +163,9 @@ impl State {
             UnitId::Network(id) => Some(*id),
             UnitId::Peering(_) => None,
         });
-        for id in orphans.chain(resolved.networks.iter().map(Id::of_network)) {
-            self.history.review(id, &self.roll, northbound, self.policy.history, now);
+        let networks = resolved.networks.iter().map(|key| (Id::of_network(key), Some(key)));
+        for (id, key) in orphans.map(|id| (id, None)).chain(networks) {
+            self.history.review(id, key, &self.roll, northbound, self.policy.history, now);
         }
         self.note_guests(&resolved, northbound, now);
         self.dirty.extend(resolved.orphans.iter().map(|unit| match unit {

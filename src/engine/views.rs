@@ -77,7 +77,7 @@ impl Engine {
             },
             config: half.config.clone(),
             file: roll.book.origin_of_half(key).map(|file| file.name.to_string()),
-            router: roll.network(&key.network, None).map(|said| said.value.router.to_string()),
+            router: roll.network(&key.network, || None).map(|said| said.value.router.to_string()),
             export: terms.export.to_string(),
             import: terms.import.to_string(),
             max_prefixes: terms.max_prefixes,

@@ -212,11 +212,6 @@ pub fn half_record(external_ids: ValueRef<'_>, name: &str) -> Option<HalfRecord>
     serde_json::from_str(external_ids.get(&half_key(name))?).ok()
 }
 
-/// All records that can be read, by name.
-pub fn half_records(external_ids: ValueRef<'_>) -> impl Iterator<Item = (&str, HalfRecord)> {
-    half_names(external_ids).filter_map(move |name| Some((name, half_record(external_ids, name)?)))
-}
-
 /// All names that have a record, readable or not.
 pub fn half_names(external_ids: ValueRef<'_>) -> impl Iterator<Item = &str> {
     external_ids.entries().filter_map(|(key, _)| key.strip_prefix(HALF_PREFIX))

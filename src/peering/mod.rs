@@ -23,6 +23,7 @@ pub mod outcome;
 mod pair;
 pub mod prefix;
 pub mod quota;
+mod records;
 pub mod report;
 pub mod request;
 pub mod resolver;

@@ -383,6 +383,6 @@ fn said<'a>(
     roll: &'a Roll,
     northbound: &Northbound,
 ) -> Option<Said<'a, Arc<Network>>> {
-    let record = northbound.network_record(Id::of_network(key));
-    roll.network(key, record.and_then(|record| record.router).as_deref())
+    let record = || northbound.network_record(Id::of_network(key));
+    roll.network(key, || record().and_then(|record| record.router))
 }

@@ -14,19 +14,18 @@ use jiff::Timestamp;
 use crate::declare::{
     Changed, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas, Roll, Said,
 };
-use crate::northbound::{
-    End, HalfRecord, Id, Northbound, RecordedState, Touched, UnitId, terms_mark,
-};
+use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId, terms_mark};
 
 use super::depth::{Depths, Place};
 use super::gather::is_auto;
-use super::inputs::{Rank, is_linked};
+use super::inputs::Rank;
 use super::network::{Networks, Node};
 use super::newer::Newer;
 use super::outcome::{Link, Standing, Verdict};
 use super::pair::{PairState, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
+use super::records::Records;
 
 /// What a pass of the rules did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,8 +46,7 @@ pub struct Resolver {
     pub(super) pairs: BTreeMap<PeeringKey, Box<PairState>>,
     pair_of_half: BTreeMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
-    /// What was last recorded of each half: a record that somebody deletes is not forgotten.
-    pub(super) records: BTreeMap<HalfKey, Arc<HalfRecord>>,
+    pub(super) records: Records,
     dirty: BTreeSet<Rank>,
     pending: Resolved,
     /// When time alone changes what is said of a pair: its resolution's moment.
@@ -93,9 +91,8 @@ impl Resolver {
             }
         }
         for key in &changed.halves {
-            let target = self.said(key, roll).map(|said| &said.value.target);
-            if let Some(target) = target.filter(|_| !self.records.contains_key(key)) {
-                self.recall(key, target, northbound);
+            if let Some(said) = self.said(key, roll) {
+                self.records.find(key, &said.value.target, northbound);
             }
             self.place(key, roll, policy);
         }
@@ -112,7 +109,7 @@ impl Resolver {
     }
 
     fn count_places(&mut self, quotas: Quotas) {
-        let linked = |half| self.records.get(half).is_some_and(|record| is_linked(record));
+        let linked = |half| self.records.linked(half).is_some();
         let halves = self.pair_of_half.keys().map(|half| (half, linked(half)));
         self.places.configure(quotas, halves);
     }
@@ -168,6 +165,7 @@ impl Resolver {
             let half = HalfKey::new(network, name.as_ref());
             if let Some(pair) = self.pair_of_half.get(&half).cloned() {
                 self.mark(&pair);
+                self.records.altered(half);
             }
         }
     }
@@ -301,29 +299,10 @@ impl Resolver {
         self.records.get(half)
     }
 
-    fn remember(&mut self, key: &PeeringKey, state: &PairState, northbound: &Northbound) {
-        for half in state.halves.iter() {
-            let end = end_of(key, &half.network);
-            self.recall(half, key_of_end(key, end.other()), northbound);
-        }
-    }
-
-    fn recall(&mut self, half: &HalfKey, target: &NetworkKey, northbound: &Northbound) {
-        let network = Id::of_network(&half.network);
-        let record = northbound.half_record(network, &half.name);
-        // What ended does not count for what is declared anew.
-        let record = record.filter(|record| record.state != RecordedState::Deleted);
-        if let Some(record) = record
-            && self.records.get(half).is_none_or(|known| **known != record)
-        {
-            self.records.insert(half.clone(), Arc::new(record.sharing(target)));
-        }
-    }
-
     /// A half as its hosts declare it; where they differ, as it is linked now.
     #[must_use]
     pub fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
-        let record = self.records.get(key).filter(|record| is_linked(record));
+        let record = self.records.linked(key);
         let is_target = |half: &Half| record.is_some_and(|record| record.targets(&half.target));
         let is_same =
             |half: &Half| record.is_some_and(|record| record.lasting.terms == terms_mark(half));
@@ -343,7 +322,7 @@ impl Resolver {
         }
         self.pending.networks.insert(key.network.clone());
         let Some(pair) = pair else {
-            self.records.remove(key);
+            self.records.forget(key);
             let moved = self.places.remove(key);
             self.mark_halves(&moved);
             self.networks.withdraw(key);
@@ -374,7 +353,7 @@ impl Resolver {
             self.count_places(policy.quotas);
         }
         if policy.quotas != Quotas::default() {
-            let linked = self.records.get(half).is_some_and(|record| is_linked(record));
+            let linked = self.records.linked(half).is_some();
             let moved = self.places.place(half, linked);
             self.mark_halves(&moved);
         }
@@ -408,8 +387,9 @@ impl Resolver {
             self.pending.orphans.insert(UnitId::Peering(state.id));
             return;
         }
-        self.remember(key, &state, northbound);
         for half in state.halves.iter() {
+            let end = end_of(key, &half.network);
+            self.records.read_again(half, key_of_end(key, end.other()), northbound);
             self.count(half, ground.policy);
         }
         state.disputes = self.disputes(&state, roll);
