@@ -34,5 +34,6 @@ pub mod northbound;
 pub mod now;
 pub mod ovsdb;
 pub mod peering;
+mod phrases;
 pub mod program;
 pub mod view;

@@ -38,7 +38,9 @@ impl Guests {
     pub(super) fn lent(&self, id: Id, northbound: &Northbound) -> BTreeMap<Cell, LentRecord> {
         let mut records = northbound.lent_records(id);
         for (cell, record) in self.lent.get(&id).into_iter().flatten() {
-            if !records.contains_key(cell) && northbound.text_of(cell) == Some(&record.ours) {
+            if !records.contains_key(cell)
+                && northbound.text_of(cell).as_deref() == Some(&record.ours)
+            {
                 records.insert(cell.clone(), record.clone());
             }
         }

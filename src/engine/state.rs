@@ -274,7 +274,7 @@ impl State {
             let registration = northbound.registration(network);
             let entries = self.half_entries(half);
             for (key, text) in entries.filter(|(key, _)| !kept || Entry::parse(key).is_some()) {
-                if registration.and_then(|tags| tags.get(&key)) != Some(text.as_str()) {
+                if registration.and_then(|tags| tags.get(&key)).as_deref() != Some(text.as_str()) {
                     let patch = changes.patches.entry(network).or_default();
                     patch.entries.insert(key, Some(text));
                 }
@@ -442,7 +442,7 @@ impl UnitChanges {
             });
             // What it has said already does not make the unit its own to mend.
             if let Some(tags) = registration {
-                patch.entries.retain(|key, text| tags.get(key) != text.as_deref());
+                patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
             }
             if registration.is_some() || patch.entries.is_empty() {
                 patch.base = None;

@@ -226,9 +226,9 @@ pub fn network_of(external_ids: ValueRef<'_>) -> Option<NetworkKey> {
         let found: Named = serde_json::from_str(text).ok()?;
         Some(NetworkKey::new(found.project, found.name))
     };
-    external_ids.get(NETWORK_KEY).and_then(of).or_else(|| {
+    external_ids.get(NETWORK_KEY).and_then(|text| of(&text)).or_else(|| {
         let hosts = external_ids.entries().filter(|(key, _)| key.starts_with(HOST_PREFIX));
-        hosts.map(|(_, text)| text).find_map(of)
+        hosts.map(|(_, text)| text).find_map(|text| of(&text))
     })
 }
 
@@ -245,9 +245,9 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>)
     let mut own = Own::default();
     for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() == host) {
         match entry {
-            Entry::Host(_) => own.binding = bound(network, text),
-            Entry::Half(_, name) => own.halves.extend(half(network, name, text)),
-            Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, text)),
+            Entry::Host(_) => own.binding = bound(network, &text),
+            Entry::Half(_, name) => own.halves.extend(half(network, name, &text)),
+            Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, &text)),
         }
     }
     own
@@ -261,15 +261,15 @@ pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: ValueR
         let from: Host = Arc::from(entry.host());
         match entry {
             Entry::Host(_) => {
-                others.networks.extend(bound(network, text).map(|(_, it)| (from, Arc::new(it))));
+                others.networks.extend(bound(network, &text).map(|(_, it)| (from, Arc::new(it))));
             }
             Entry::Half(_, name) => {
-                if let Some((_, half)) = half(network, name, text) {
+                if let Some((_, half)) = half(network, name, &text) {
                     others.halves.entry(half.key.clone()).or_default().push((from, half));
                 }
             }
             Entry::Rejection(_, by) => {
-                if let Some((_, rejection)) = rejection(network, by, text) {
+                if let Some((_, rejection)) = rejection(network, by, &text) {
                     others.rejections.entry(rejection.key).or_default().push(from);
                 }
             }
@@ -310,7 +310,7 @@ pub fn keep_unread(now: &mut Others, before: &Others, external_ids: ValueRef<'_>
     }
 }
 
-fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, &str)> {
+fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, Cow<'_, str>)> {
     external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
 }
 

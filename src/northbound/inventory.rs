@@ -3,6 +3,7 @@
 //! Owns the reverse references that OVSDB does not keep. Folding the changes of one update costs
 //! what changed, and says what they touched; whom that concerns is for the engine to know.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
@@ -99,7 +100,8 @@ impl Inventory {
     pub fn routers_named(&self, replica: &Replica, name: &str) -> Vec<Uuid> {
         let routers = self.routers_by_name.candidates(name);
         let named = |router: &Uuid| {
-            name_of(replica.row(LOGICAL_ROUTER, *router), logical_router::NAME) == Some(name)
+            name_of(replica.row(LOGICAL_ROUTER, *router), logical_router::NAME).as_deref()
+                == Some(name)
         };
         routers.as_slice().iter().copied().filter(named).collect()
     }
@@ -125,8 +127,9 @@ impl Inventory {
     #[must_use]
     pub fn port_named(&self, replica: &Replica, name: &str) -> Option<Uuid> {
         let ports = self.ports_by_name.candidates(name);
-        let named =
-            |port: &Uuid| name_of(replica.row(ROUTER_PORT, *port), router_port::NAME) == Some(name);
+        let named = |port: &Uuid| {
+            name_of(replica.row(ROUTER_PORT, *port), router_port::NAME).as_deref() == Some(name)
+        };
         ports.as_slice().iter().copied().find(named)
     }
 
@@ -134,7 +137,7 @@ impl Inventory {
     pub(super) fn switches_of(&self, replica: &Replica, router_port: &str) -> Members<Uuid> {
         let mut switches = Members::default();
         for port in self.switch_ports_to.candidates(router_port).as_slice() {
-            if replica.row(SWITCH_PORT, *port).and_then(leads_to) == Some(router_port)
+            if replica.row(SWITCH_PORT, *port).and_then(leads_to).as_deref() == Some(router_port)
                 && let Some(switch) = self.switch_of.get(*port)
             {
                 switches.insert(switch);
@@ -190,11 +193,11 @@ impl Inventory {
         let (before, after) =
             (name_of(old, logical_router::NAME), name_of(new, logical_router::NAME));
         if before != after {
-            if let Some(name) = before {
+            if let Some(name) = before.as_deref() {
                 self.routers_by_name.remove(name, change.uuid);
                 touched.router_names.insert(name.into());
             }
-            if let Some(name) = after {
+            if let Some(name) = after.as_deref() {
                 self.routers_by_name.insert(name, change.uuid);
                 touched.router_names.insert(name.into());
             }
@@ -241,10 +244,10 @@ impl Inventory {
         let (before, after) = (name_of(old, router_port::NAME), name_of(new, router_port::NAME));
         if before != after {
             if let Some(name) = before {
-                self.ports_by_name.remove(name, change.uuid);
+                self.ports_by_name.remove(&name, change.uuid);
             }
             if let Some(name) = after {
-                self.ports_by_name.insert(name, change.uuid);
+                self.ports_by_name.insert(&name, change.uuid);
             }
         }
         self.fold_namesake(replica, change, touched);
@@ -275,14 +278,14 @@ impl Inventory {
     /// A port, route or policy: ours serves a unit, another's is a fact of its router.
     fn fold_child(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
         let table = change.table;
-        let of = |row: &Row| unit_of(table, row);
-        let foreign = |row: Option<&Row>| row.is_some_and(|row| of(row).is_none());
-        if (foreign(change.old.as_ref()) || foreign(replica.row(table, change.uuid)))
+        let (old, new) = (change.old.as_ref(), replica.row(table, change.uuid));
+        let [before, after] = [old, new].map(|row| row.and_then(|row| unit_of(table, row)));
+        if (old.is_some() && before.is_none() || new.is_some() && after.is_none())
             && let Some(router) = self.router_of(change.uuid)
         {
             touched.routers.insert(router);
         }
-        self.fold_unit(replica, change, of, touched);
+        self.fold_unit(change, before, new.zip(after), touched);
     }
 
     /// A NAT row is somebody else's: a fact of its router. What refers to a set of ours concerns
@@ -310,9 +313,10 @@ impl Inventory {
         let of = |row: &Row| unit_by_tag(cell(row, address_set::EXTERNAL_IDS));
         let old = change.old.as_ref();
         let new = replica.row(ADDRESS_SET, change.uuid);
-        let unit = new.or(old).and_then(of);
+        let [before, after] = [old, new].map(|row| row.and_then(of));
+        let unit = if new.is_some() { after } else { before };
         let known = unit.is_some_and(|unit| touched.units.contains(&unit));
-        self.fold_unit(replica, change, of, touched);
+        self.fold_unit(change, before, new.zip(after), touched);
         if old.is_some() != new.is_some() {
             // Whether what is exempted is ours is a fact of the routers that refer to it.
             let rows = self.exempting(change.uuid);
@@ -337,21 +341,20 @@ impl Inventory {
         }
     }
 
+    /// A row served one unit and serves another, or the same.
     pub(super) fn fold_unit(
         &mut self,
-        replica: &Replica,
         change: &RowChange,
-        unit_of: impl Fn(&Row) -> Option<UnitId>,
+        before: Option<UnitId>,
+        after: Option<(&Row, UnitId)>,
         touched: &mut Touched,
     ) {
         let (table, uuid) = (change.table, change.uuid);
-        if let Some(unit) = change.old.as_ref().and_then(&unit_of) {
+        if let Some(unit) = before {
             self.units.remove(unit, table, uuid);
             touched.units.insert(unit);
         }
-        if let Some(row) = replica.row(table, uuid)
-            && let Some(unit) = unit_of(row)
-        {
+        if let Some((row, unit)) = after {
             self.units.add(unit, table, uuid, row);
             touched.units.insert(unit);
         }
@@ -362,8 +365,8 @@ impl Inventory {
 pub(crate) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
     let name = |column| cell(row, column).string();
     let peering = || match table {
-        ROUTER_PORT => owner::peering_of_link_port(name(router_port::NAME)),
-        SWITCH_PORT => owner::peering_of_transit_port(name(switch_port::NAME)),
+        ROUTER_PORT => owner::peering_of_link_port(&name(router_port::NAME)),
+        SWITCH_PORT => owner::peering_of_transit_port(&name(switch_port::NAME)),
         _ => None,
     };
     let by_tag = tags_of(table).and_then(|tags| unit_by_tag(cell(row, tags)));
@@ -374,8 +377,8 @@ pub(crate) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
 fn namesake_of(table: TableId, row: &Row) -> Option<Id> {
     let name = |column| cell(row, column).string();
     let peering = match table {
-        ROUTER_PORT => owner::peering_of_transit_port(name(router_port::NAME)),
-        SWITCH_PORT => owner::peering_of_link_port(name(switch_port::NAME)),
+        ROUTER_PORT => owner::peering_of_transit_port(&name(router_port::NAME)),
+        SWITCH_PORT => owner::peering_of_link_port(&name(switch_port::NAME)),
         _ => None,
     };
     peering.filter(|_| unit_of(table, row).is_none())
@@ -385,18 +388,21 @@ fn unit_by_tag(external_ids: ValueRef<'_>) -> Option<UnitId> {
     if !is_ours(external_ids) {
         return None;
     }
-    external_ids.get(UNIT_KEY).and_then(UnitId::parse)
+    external_ids.get(UNIT_KEY).and_then(|tag| UnitId::parse(&tag))
 }
+
+/// A map's entries by key.
+type Entries<'a> = BTreeMap<&'a str, Cow<'a, str>>;
 
 /// The keys of `external_ids` that differ; costs one walk over both rows.
 fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> BTreeSet<&'a str> {
     let entries = |row: Option<&'a Row>| {
         let entries =
             row.into_iter().flat_map(|row| cell(row, address_set::EXTERNAL_IDS).entries());
-        entries.collect::<BTreeMap<&str, &str>>()
+        entries.collect::<BTreeMap<_, _>>()
     };
     let (old, new) = (entries(old), entries(new));
-    let differing = |one: &BTreeMap<&'a str, &'a str>, other: &BTreeMap<&'a str, &'a str>| {
+    let differing = |one: &Entries<'a>, other: &Entries<'a>| {
         let keys = one.iter().filter(|(key, text)| other.get(*key) != Some(*text));
         keys.map(|(key, _)| *key).collect::<Vec<_>>()
     };
@@ -411,7 +417,7 @@ fn same_but_tags(old: Option<&Row>, new: Option<&Row>) -> bool {
         .all(|column| cell(old, column) == cell(new, column))
 }
 
-fn name_of(row: Option<&Row>, column: ColumnId) -> Option<&str> {
+fn name_of(row: Option<&Row>, column: ColumnId) -> Option<Cow<'_, str>> {
     row.map(|row| cell(row, column).string())
 }
 

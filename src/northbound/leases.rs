@@ -189,12 +189,12 @@ impl Inventory {
     /// What rows say that serve this port's subnet.
     fn claims(&self, port: &Row, subnet: Ipv4Net, replica: &Replica) -> Vec<Claim> {
         let name = cell(port, router_port::NAME).string();
-        let mut claims = vec![Claim::Port(name.into())];
+        let mut claims = vec![Claim::Port((*name).into())];
         let alone = self.leases.ports_on(&subnet).len() == 1;
         let nobody = Claim::Nobody(subnet);
         claims.extend(Some(nobody).filter(|nobody| alone && self.leases.rows(nobody).len() == 1));
-        claims.extend(neutron_subnets(port).map(|id| Claim::Subnet(id.into())));
-        let switches = self.switches_of(replica, name);
+        claims.extend(neutron_subnets(port).into_iter().map(Claim::Subnet));
+        let switches = self.switches_of(replica, &name);
         let rows = switches.as_slice().iter();
         let rows = rows.filter_map(|it| replica.row(LOGICAL_SWITCH, *it));
         let names = rows.map(|row| cell(row, logical_switch::NAME).string());
@@ -209,12 +209,12 @@ impl Inventory {
         match claim {
             Claim::Port(meant) => **meant == *name,
             Claim::Switch(meant) => {
-                self.switches_of(replica, name).as_slice().iter().any(|switch| {
+                self.switches_of(replica, &name).as_slice().iter().any(|switch| {
                     let row = replica.row(LOGICAL_SWITCH, *switch);
-                    row.is_some_and(|row| cell(row, logical_switch::NAME).string() == &**meant)
+                    row.is_some_and(|row| cell(row, logical_switch::NAME).string() == **meant)
                 })
             }
-            Claim::Subnet(meant) => neutron_subnets(row).any(|id| *id == **meant),
+            Claim::Subnet(meant) => neutron_subnets(row).contains(meant),
             Claim::Nobody(_) => true,
         }
     }
@@ -226,9 +226,9 @@ fn gateway(row: &Row) -> Result<Option<Ipv4Addr>, ()> {
     text.map(|text| text.trim().parse().map_err(|_| ())).transpose()
 }
 
-fn neutron_subnets(port: &Row) -> impl Iterator<Item = &str> {
-    let ids = cell(port, router_port::EXTERNAL_IDS).get(SUBNETS_KEY);
-    ids.into_iter().flat_map(str::split_whitespace)
+fn neutron_subnets(port: &Row) -> Vec<Box<str>> {
+    let ids = cell(port, router_port::EXTERNAL_IDS).get(SUBNETS_KEY).unwrap_or_default();
+    ids.split_whitespace().map(Into::into).collect()
 }
 
 /// The IPv4 subnets of a router port of somebody else.

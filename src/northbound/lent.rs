@@ -4,6 +4,7 @@
 //! The record stands in the registration of the network for whose sake the cell was set. A cell
 //! holds our value as long as it is what the record says; anything else is its owner's again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -54,13 +55,15 @@ impl Northbound {
     pub fn lent_records(&self, network: Id) -> BTreeMap<Cell, LentRecord> {
         let entries = self.registration(network).into_iter().flat_map(ValueRef::entries);
         let lent = entries.filter(|(key, _)| key.starts_with(LENT_PREFIX));
-        let read = |(key, text)| Some((Cell::of_record(key)?, LentRecord::parse(text)?));
+        let read = |(key, text): (&str, Cow<str>)| {
+            Some((Cell::of_record(key)?, LentRecord::parse(&text)?))
+        };
         lent.filter_map(read).collect()
     }
 
     /// What a key of a map holds that is lent, or might be; none of a whole column.
     #[must_use]
-    pub fn text_of(&self, cell: &Cell) -> Option<&str> {
+    pub fn text_of(&self, cell: &Cell) -> Option<Cow<'_, str>> {
         let row = self.replica().row(cell.table, cell.row)?;
         router::cell(row, cell.column).get(cell.key?)
     }

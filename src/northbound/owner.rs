@@ -90,13 +90,19 @@ impl Id {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        if text.len() != 2 * ID_BYTES || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let digits = text.as_bytes();
+        if digits.len() != 2 * ID_BYTES {
             return None;
         }
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            b'A'..=b'F' => Some(digit - b'A' + 10),
+            _ => None,
+        };
         let mut id = [0; ID_BYTES];
-        for (position, byte) in id.iter_mut().enumerate() {
-            let digits = text.get(2 * position..2 * position + 2)?;
-            *byte = u8::from_str_radix(digits, 16).ok()?;
+        for (byte, [high, low]) in id.iter_mut().zip(digits.as_chunks().0) {
+            *byte = value(*high)? << 4 | value(*low)?;
         }
         Some(Self(id))
     }

@@ -224,7 +224,7 @@ impl Ports {
         let gateway = has_gateway(row) || inventory.leads_to_localnet(replica, &name);
         let linked = !cell(row, router_port::PEER).is_empty();
         let networks =
-            cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(text, &name));
+            cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(&text, &name));
         if gateway || linked {
             self.outward.extend(networks);
         } else {
@@ -256,7 +256,7 @@ fn joint(row: &Row, replica: &Replica, inventory: &Inventory) -> Option<Joint> {
     }
     let peer = cell(row, router_port::PEER).string();
     let to = if peer.is_empty() {
-        let switch = inventory.meets_on(name, replica)?;
+        let switch = inventory.meets_on(&name, replica)?;
         let row = replica.row(LOGICAL_SWITCH, switch)?;
         JointTo::Switch(switch, cell(row, logical_switch::NAME).string().into())
     } else {
@@ -273,7 +273,7 @@ fn has_gateway(row: &Row) -> bool {
 /// Whether a router port is ours, by its tag or by its name.
 pub(super) fn is_our_port(row: &Row) -> bool {
     let name = cell(row, router_port::NAME).string();
-    is_ours(cell(row, router_port::EXTERNAL_IDS)) || owner::peering_of_link_port(name).is_some()
+    is_ours(cell(row, router_port::EXTERNAL_IDS)) || owner::peering_of_link_port(&name).is_some()
 }
 
 /// Whether `external_ids` carry our tag, of whichever version.
@@ -303,18 +303,18 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
     let nexthop = cell(row, static_route::NEXTHOP).string();
     let output_port = cell(row, static_route::OUTPUT_PORT).string();
     // A hand-made twin of a route of ours leads where ours leads: it contradicts nothing.
-    if owner::peering_of_link_port(output_port).is_some() {
+    if owner::peering_of_link_port(&output_port).is_some() {
         return None;
     }
     let via = if output_port.is_empty() { String::new() } else { format!(" out of {output_port}") };
     let mut route = ForeignRoute {
-        prefix: parse_prefix(written)?,
+        prefix: parse_prefix(&written)?,
         text: format!("{written} via {nexthop}{via}").into(),
         by_source: cell(row, static_route::POLICY).string() == "src-ip",
         table: cell(row, static_route::ROUTE_TABLE).string().into(),
         to_guest: false,
     };
-    route.to_guest = leads_to_guest(&route, nexthop, output_port, inward);
+    route.to_guest = leads_to_guest(&route, &nexthop, &output_port, inward);
     Some(route)
 }
 
@@ -345,7 +345,7 @@ fn translation(uuid: Uuid, replica: &Replica) -> Option<Translation> {
     let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
     Some(Translation {
         row: uuid,
-        sources: parse_prefix(logical)?,
+        sources: parse_prefix(&logical)?,
         text: format!("{kind} of {logical} to {external}").into(),
         chosen: !ours || !cell(row, nat::ALLOWED_EXT_IPS).is_empty(),
     })

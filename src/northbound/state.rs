@@ -1,5 +1,6 @@
 //! The northbound as last read: the replica and its index, kept in step.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -113,7 +114,7 @@ impl Northbound {
 
     /// A router's name; none if it is not there.
     #[must_use]
-    pub fn router_name(&self, router: Uuid) -> Option<&str> {
+    pub fn router_name(&self, router: Uuid) -> Option<Cow<'_, str>> {
         let row = self.replica.row(LOGICAL_ROUTER, router)?;
         Some(cell(row, logical_router::NAME).string())
     }
@@ -194,11 +195,13 @@ impl Northbound {
     /// that the router takes from the other side, also where its owner makes the routes.
     #[must_use]
     pub fn link_sources(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
-        let policies = self.rows_on(ROUTER_POLICY, peering, router);
-        let matches = policies.map(|row| cell(row, router_policy::MATCH).string());
-        let guards = matches.filter(|text| text.starts_with("ip"));
-        let words = guards.flat_map(|text| text.split(['{', '}', ',', ' ']));
-        words.filter_map(|word| word.parse().ok()).collect()
+        let mut sources = BTreeSet::new();
+        for policy in self.rows_on(ROUTER_POLICY, peering, router) {
+            let text = cell(policy, router_policy::MATCH).string();
+            let words = text.split(['{', '}', ',', ' ']).filter(|_| text.starts_with("ip"));
+            sources.extend(words.filter_map(|word| word.parse::<IpNet>().ok()));
+        }
+        sources
     }
 
     /// The rows of a peering in one table that are on this router.

@@ -1,5 +1,7 @@
 //! The index of switches: which of them are uplinks or inhabited, and which routers meet on one.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use crate::ovsdb::{Replica, Row, RowChange};
@@ -60,7 +62,9 @@ impl Inventory {
             // Rows of DHCP_Options that name it serve other routers than before.
             self.touch_routers_on(replica, change.uuid, touched);
         }
-        self.fold_unit(replica, change, |row| unit_of(LOGICAL_SWITCH, row), touched);
+        let [before, after] =
+            [change.old.as_ref(), new].map(|row| row.and_then(|row| unit_of(LOGICAL_SWITCH, row)));
+        self.fold_unit(change, before, new.zip(after), touched);
         if new.is_none() {
             self.switch_of.forget(change.uuid);
         }
@@ -86,8 +90,8 @@ impl Inventory {
         touched: &mut Touched,
     ) {
         if let Some(name) = change.old.as_ref().and_then(leads_to) {
-            self.switch_ports_to.remove(name, change.uuid);
-            self.touch_router_port(replica, name, touched);
+            self.switch_ports_to.remove(&name, change.uuid);
+            self.touch_router_port(replica, &name, touched);
         }
         let new = replica.row(SWITCH_PORT, change.uuid);
         let is_localnet = new.is_some_and(localnet);
@@ -117,7 +121,9 @@ impl Inventory {
             self.touch_routers_on(replica, switch, touched);
         }
         self.fold_namesake(replica, change, touched);
-        self.fold_unit(replica, change, |row| unit_of(SWITCH_PORT, row), touched);
+        let [before, after] =
+            [change.old.as_ref(), new].map(|row| row.and_then(|row| unit_of(SWITCH_PORT, row)));
+        self.fold_unit(change, before, new.zip(after), touched);
     }
 
     fn place_switch_port(
@@ -128,8 +134,8 @@ impl Inventory {
         touched: &mut Touched,
     ) {
         if let Some(name) = leads_to(row) {
-            self.switch_ports_to.insert(name, uuid);
-            self.touch_router_port(replica, name, touched);
+            self.switch_ports_to.insert(&name, uuid);
+            self.touch_router_port(replica, &name, touched);
         }
         if localnet(row)
             && let Some(switch) = self.switch_of.get(uuid)
@@ -144,7 +150,7 @@ impl Inventory {
         let Some(row) = replica.row(LOGICAL_SWITCH, switch) else { return };
         for port in cell(row, logical_switch::PORTS).uuids() {
             if let Some(name) = replica.row(SWITCH_PORT, port).and_then(leads_to) {
-                self.touch_router_port(replica, name, touched);
+                self.touch_router_port(replica, &name, touched);
             }
         }
     }
@@ -160,7 +166,7 @@ fn localnet(row: &Row) -> bool {
 }
 
 /// The name of the router port of somebody else that a switch port leads to.
-pub(super) fn leads_to(row: &Row) -> Option<&str> {
+pub(super) fn leads_to(row: &Row) -> Option<Cow<'_, str>> {
     let name = cell(row, switch_port::OPTIONS).get("router-port")?;
-    owner::peering_of_link_port(name).is_none().then_some(name)
+    owner::peering_of_link_port(&name).is_none().then_some(name)
 }

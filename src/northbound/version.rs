@@ -62,7 +62,7 @@ fn newer_record(external_ids: ValueRef<'_>) -> Option<u32> {
     struct Versioned {
         version: u32,
     }
-    let record: Versioned = serde_json::from_str(external_ids.get(NETWORK_KEY)?).ok()?;
+    let record: Versioned = serde_json::from_str(&external_ids.get(NETWORK_KEY)?).ok()?;
     Some(record.version).filter(|version| *version > VERSION)
 }
 

@@ -3,6 +3,7 @@
 //! Owns the five kinds and their order. May not touch JSON, the schema or how atoms are kept in a
 //! row. Invariant: equal numbers are equal atoms (no real is negative zero).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use uuid::Uuid;
@@ -45,22 +46,22 @@ impl<S> Atom<S> {
     }
 }
 
-impl Atom {
+impl<S: AsRef<str>> Atom<S> {
     /// The same with borrowed text.
     pub fn borrowed(&self) -> Atom<&str> {
         match self {
             Self::Integer(integer) => Atom::Integer(*integer),
             Self::Real(real) => Atom::Real(*real),
             Self::Boolean(boolean) => Atom::Boolean(*boolean),
-            Self::String(string) => Atom::String(string),
+            Self::String(string) => Atom::String(string.as_ref()),
             Self::Uuid(uuid) => Atom::Uuid(*uuid),
         }
     }
 }
 
-impl<'a> Atom<&'a str> {
+impl<S: Into<Box<str>>> Atom<S> {
     /// The string in this atom, if it is one.
-    pub fn as_str(self) -> Option<&'a str> {
+    pub fn text(self) -> Option<S> {
         if let Self::String(string) = self { Some(string) } else { None }
     }
 
@@ -102,6 +103,19 @@ impl<S: Ord> PartialEq for Atom<S> {
 }
 
 impl<S: Ord> Eq for Atom<S> {}
+
+impl<'a> Atom<&'a str> {
+    /// The same where others may have text of their own.
+    pub(super) fn cow(self) -> Atom<Cow<'a, str>> {
+        match self {
+            Self::Integer(integer) => Atom::Integer(integer),
+            Self::Real(real) => Atom::Real(real),
+            Self::Boolean(boolean) => Atom::Boolean(boolean),
+            Self::String(string) => Atom::String(Cow::Borrowed(string)),
+            Self::Uuid(uuid) => Atom::Uuid(uuid),
+        }
+    }
+}
 
 impl From<&str> for Atom {
     fn from(string: &str) -> Self {

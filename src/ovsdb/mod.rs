@@ -9,6 +9,7 @@ pub mod client;
 mod decode;
 mod decode_value;
 pub mod diff;
+mod digits;
 pub mod layout;
 pub mod operation;
 pub mod outcome;
@@ -16,6 +17,7 @@ mod packed;
 pub mod replica;
 pub mod row;
 pub mod schema;
+mod text;
 pub mod update;
 pub mod value;
 

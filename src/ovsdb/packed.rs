@@ -5,21 +5,23 @@
 //! ASCII, so that the whole is valid UTF-8 and strings are lent out of it without a second look.
 //!
 //! ```text
-//! number = digits of 6 bits, the least first; 0x40 is set in all but the last
+//! number = as in `digits`
 //! cell   = EMPTY | atom | SET length atom atom… | MAP length (atom atom)…
 //!        | INDEX length count offset… (atom atom)…
-//! atom   = FALSE | TRUE | INTEGER zigzag | REAL bits | UUID 19 digits of 7 bits | (STRING + bytes) text
+//! atom   = FALSE | TRUE | INTEGER zigzag | REAL bits | UUID 19 digits of 7 bits
+//!        | PHRASE position | PIECES length piece… | (STRING + bytes) text
 //! ```
 //!
-//! Names and lengths are numbers; `length` is that of what follows, in bytes. A set holds two atoms
+//! Phrases and pieces are of `text`; no key is in pieces. Names and lengths are numbers; `length` is that of what follows, in bytes. A set holds two atoms
 //! and more, ascending; a map one pair and more, ascending by key. A map of more than [`SCANNED`]
 //! pairs begins with where each pair is, from the first on, in five digits of 7 bits.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use uuid::Uuid;
-
 use super::atom::Atom;
+use super::digits::{IDENTITY, digit_of, push_number, push_uuid, take, take_number, uuid_of};
+use super::text::{Form, joined, phrase, push_pieces};
 
 const EMPTY: u64 = 0;
 const SET: u64 = 1;
@@ -30,18 +32,19 @@ const TRUE: u64 = 5;
 const INTEGER: u64 = 6;
 const REAL: u64 = 7;
 const UUID: u64 = 8;
+const PHRASE: u64 = 9;
+const PIECES: u64 = 10;
 /// And all above: a string of so many bytes more.
-const STRING: u64 = 9;
+const STRING: u64 = 11;
 
 /// The cell that holds nothing.
 pub(super) const NOTHING: &str = "\0";
+/// The cell that holds the empty string.
+pub(super) const BLANK: &str = "\u{b}";
 /// Pairs of a map that are looked through from the first on; larger ones are halved.
 const SCANNED: usize = 16;
 /// Digits of an offset: 35 bits, more than any message has.
 const OFFSET: usize = 5;
-/// Digits of a UUID.
-const IDENTITY: usize = 19;
-
 /// Appends an atom, which is a cell too.
 pub(super) fn push_atom(out: &mut String, atom: Atom<&str>) {
     match atom {
@@ -59,11 +62,32 @@ pub(super) fn push_atom(out: &mut String, atom: Atom<&str>) {
             push_number(out, UUID);
             push_uuid(out, uuid);
         }
-        Atom::String(string) => {
-            push_number(out, STRING + string.len() as u64);
-            out.push_str(string);
-        }
+        Atom::String(string) => match Form::of(string) {
+            Form::Phrase(position) => {
+                push_number(out, PHRASE);
+                push_number(out, position);
+            }
+            Form::Pieces(first) => {
+                let start = out.len();
+                push_pieces(out, string, first);
+                enclose(out, start, PIECES, "");
+            }
+            Form::Plain => push_plain(out, string),
+        },
     }
+}
+
+/// Appends the key of a pair: as an atom, but never in pieces, for it is lent and compared.
+pub(super) fn push_key(out: &mut String, key: Atom<&str>) {
+    match key.text() {
+        Some(string) if matches!(Form::of(string), Form::Pieces(_)) => push_plain(out, string),
+        Some(_) | None => push_atom(out, key),
+    }
+}
+
+fn push_plain(out: &mut String, string: &str) {
+    push_number(out, STRING + string.len() as u64);
+    out.push_str(string);
 }
 
 /// Makes one cell of the atoms that stand from `start` on, in any order and with duplicates.
@@ -75,11 +99,11 @@ pub(super) fn close_set(out: &mut String, start: usize) {
         sorted.sort_unstable();
         sorted.dedup();
         let mut body = String::with_capacity(body.len());
-        sorted.into_iter().for_each(|atom| push_atom(&mut body, atom));
+        sorted.iter().for_each(|atom| push_atom(&mut body, atom.borrowed()));
         out.truncate(start);
         out.push_str(&body);
     }
-    match Reader(out.get(start..).unwrap_or_default()).atoms().take(2).count() {
+    match Reader(out.get(start..).unwrap_or_default()).skips().take(2).count() {
         0 => out.push_str(NOTHING),
         1 => {}
         _ => enclose(out, start, SET, ""),
@@ -90,22 +114,21 @@ pub(super) fn close_set(out: &mut String, start: usize) {
 /// the last counts.
 pub(super) fn close_map(out: &mut String, start: usize) {
     let body = out.get(start..).unwrap_or_default();
-    let pairs = || Reader(body).pairs();
-    if !pairs().is_sorted_by(|a, b| a.0 < b.0) {
-        let mut sorted: Vec<_> = pairs().collect();
+    if !Reader(body).keys().is_sorted_by(|a, b| a < b) {
+        let mut sorted: Vec<_> = Reader(body).pairs().collect();
         sorted.reverse();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         sorted.dedup_by(|later, earlier| later.0 == earlier.0);
         let mut body = String::with_capacity(body.len());
         for (key, value) in sorted {
-            push_atom(&mut body, key);
-            push_atom(&mut body, value);
+            push_key(&mut body, key);
+            push_atom(&mut body, value.borrowed());
         }
         out.truncate(start);
         out.push_str(&body);
     }
     let body = out.get(start..).unwrap_or_default();
-    match Reader(body).pairs().take(SCANNED + 1).count() {
+    match Reader(body).keys().take(SCANNED + 1).count() {
         0 => out.push_str(NOTHING),
         1..=SCANNED => enclose(out, start, MAP, ""),
         _ => {
@@ -120,7 +143,7 @@ fn offsets(body: &str) -> String {
     let (mut reader, mut found) = (Reader(body), Vec::new());
     while !reader.0.is_empty() {
         found.push((body.len() - reader.0.len()) as u64);
-        if reader.pair().is_none() {
+        if reader.skip().and_then(|()| reader.skip()).is_none() {
             break;
         }
     }
@@ -141,46 +164,11 @@ fn enclose(out: &mut String, start: usize, kind: u64, head: &str) {
     out.insert_str(start, &name);
 }
 
-fn push_number(out: &mut String, mut number: u64) {
-    while number >= 0x40 {
-        out.push(digit_of(0x40 | (number & 0x3f)));
-        number >>= 6;
-    }
-    out.push(digit_of(number));
-}
-
-/// The lowest seven bits.
-fn digit_of(number: u64) -> char {
-    char::from((number & 0x7f) as u8)
-}
-
-fn push_uuid(out: &mut String, uuid: Uuid) {
-    let (high, low) = uuid.as_u64_pair();
-    let first = spread(high >> 8).to_be_bytes();
-    let second = spread(((high & 0xff) << 48) | (low >> 16)).to_be_bytes();
-    out.extend(first.into_iter().chain(second).map(char::from));
-    out.extend([low >> 14 & 3, low >> 7, low].map(digit_of));
-}
-
-/// 56 bits as eight bytes of seven.
-fn spread(bits: u64) -> u64 {
-    let x = ((bits & 0x00FF_FFFF_F000_0000) << 4) | (bits & 0x0FFF_FFFF);
-    let x = ((x & 0x0FFF_C000_0FFF_C000) << 2) | (x & 0x0000_3FFF_0000_3FFF);
-    ((x & 0x3F80_3F80_3F80_3F80) << 1) | (x & 0x007F_007F_007F_007F)
-}
-
-/// What was spread.
-fn gather(x: u64) -> u64 {
-    let x = ((x & 0x7F00_7F00_7F00_7F00) >> 1) | (x & 0x007F_007F_007F_007F);
-    let x = ((x & 0x3FFF_0000_3FFF_0000) >> 2) | (x & 0x0000_3FFF_0000_3FFF);
-    ((x & 0x0FFF_FFFF_0000_0000) >> 4) | (x & 0x0FFF_FFFF)
-}
-
 /// What a cell holds.
 #[derive(Clone, Debug)]
 pub(super) enum Content<'a> {
     /// Exactly one atom.
-    Atom(Atom<&'a str>),
+    Atom(Atom<Cow<'a, str>>),
     /// No atom, or two and more.
     Set(Reader<'a>),
     /// One pair and more.
@@ -213,6 +201,9 @@ pub(super) fn content(cell: &str) -> Content<'_> {
     }
 }
 
+/// A pair of a map.
+pub(super) type Pair<'a> = (Atom<&'a str>, Atom<Cow<'a, str>>);
+
 /// The pairs of a map.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pairs<'a> {
@@ -222,17 +213,17 @@ pub(super) struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     /// All of them, in order.
-    pub(super) fn all(self) -> impl Iterator<Item = (Atom<&'a str>, Atom<&'a str>)> {
+    pub(super) fn all(self) -> impl Iterator<Item = Pair<'a>> {
         Reader(self.body).pairs()
     }
 
     /// The value of a key.
-    pub(super) fn get(self, key: &str) -> Option<&'a str> {
+    pub(super) fn get(self, key: &str) -> Option<Cow<'a, str>> {
         let mut reader = Reader(self.near(key)?);
         loop {
-            match reader.atom()?.as_str().map_or(Ordering::Less, |present| present.cmp(key)) {
+            match reader.key()?.text().map_or(Ordering::Less, |present| present.cmp(key)) {
                 Ordering::Less => reader.skip()?,
-                Ordering::Equal => return reader.atom()?.as_str(),
+                Ordering::Equal => return reader.atom()?.text(),
                 Ordering::Greater => return None,
             };
         }
@@ -243,8 +234,8 @@ impl<'a> Pairs<'a> {
         let (mut low, mut high) = (0, self.offsets.len() / OFFSET);
         while high - low > 1 {
             let middle = low.midpoint(high);
-            let present = Reader(self.at(middle)?).atom()?;
-            if present.as_str().is_some_and(|present| present > key) {
+            let present = Reader(self.at(middle)?).key()?;
+            if present.text().is_some_and(|present| present > key) {
                 high = middle;
             } else {
                 low = middle;
@@ -276,7 +267,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The next atom.
-    fn atom(&mut self) -> Option<Atom<&'a str>> {
+    fn atom(&mut self) -> Option<Atom<Cow<'a, str>>> {
+        let before = self.0;
+        if self.number()? == PIECES {
+            let length = usize::try_from(self.number()?).ok()?;
+            return Some(Atom::String(Cow::Owned(joined(self.take(length)?)?)));
+        }
+        self.0 = before;
+        self.key().map(Atom::cow)
+    }
+
+    /// The next atom, which is not in pieces.
+    fn key(&mut self) -> Option<Atom<&'a str>> {
         Some(match self.number()? {
             FALSE => Atom::Boolean(false),
             TRUE => Atom::Boolean(true),
@@ -286,20 +288,37 @@ impl<'a> Reader<'a> {
             }
             REAL => Atom::Real(f64::from_bits(self.number()?)),
             UUID => Atom::Uuid(uuid_of(self.take(IDENTITY)?)?),
-            kind => Atom::String(self.take(usize::try_from(kind.checked_sub(STRING)?).ok()?)?),
+            PHRASE => Atom::String(phrase(self.number()?)?),
+            kind => {
+                let length = usize::try_from(kind.checked_sub(STRING)?).ok()?;
+                Atom::String(self.take(length)?)
+            }
         })
     }
 
     /// The atoms from here on.
-    pub(super) fn atoms(mut self) -> impl Iterator<Item = Atom<&'a str>> {
+    pub(super) fn atoms(mut self) -> impl Iterator<Item = Atom<Cow<'a, str>>> {
         std::iter::from_fn(move || self.atom())
     }
 
-    fn pair(&mut self) -> Option<(Atom<&'a str>, Atom<&'a str>)> {
-        Some((self.atom()?, self.atom()?))
+    /// The keys of the pairs from here on.
+    fn keys(mut self) -> impl Iterator<Item = Atom<&'a str>> {
+        std::iter::from_fn(move || {
+            let key = self.key()?;
+            self.skip().map(|()| key)
+        })
     }
 
-    fn pairs(mut self) -> impl Iterator<Item = (Atom<&'a str>, Atom<&'a str>)> {
+    /// As many as there are cells or atoms from here on.
+    fn skips(mut self) -> impl Iterator<Item = ()> {
+        std::iter::from_fn(move || self.skip())
+    }
+
+    fn pair(&mut self) -> Option<Pair<'a>> {
+        Some((self.key()?, self.atom()?))
+    }
+
+    fn pairs(mut self) -> impl Iterator<Item = Pair<'a>> {
         std::iter::from_fn(move || self.pair())
     }
 
@@ -307,8 +326,8 @@ impl<'a> Reader<'a> {
     pub(super) fn skip(&mut self) -> Option<()> {
         let bytes = match self.number()? {
             EMPTY | FALSE | TRUE => 0,
-            SET | MAP | INDEX => self.number()?,
-            INTEGER | REAL => self.number().map(|_| 0)?,
+            SET | MAP | INDEX | PIECES => self.number()?,
+            INTEGER | REAL | PHRASE => self.number().map(|_| 0)?,
             UUID => IDENTITY as u64,
             kind => kind.checked_sub(STRING)?,
         };
@@ -316,31 +335,12 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, bytes: usize) -> Option<&'a str> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(taken)
+        take(&mut self.0, bytes)
     }
 
     fn number(&mut self) -> Option<u64> {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let digit = *self.0.as_bytes().first()?;
-            self.0 = self.0.get(1..)?;
-            number |= u64::from(digit & 0x3f).checked_shl(shift)?;
-            if digit < 0x40 {
-                return Some(number);
-            }
-            shift += 6;
-        }
+        take_number(&mut self.0)
     }
-}
-
-fn uuid_of(digits: &str) -> Option<Uuid> {
-    let (first, rest) = digits.as_bytes().split_first_chunk::<8>()?;
-    let (second, rest) = rest.split_first_chunk::<8>()?;
-    let last = rest.iter().fold(0, |sum, digit| (sum << 7) | u64::from(*digit));
-    let (first, second) = (gather(u64::from_be_bytes(*first)), gather(u64::from_be_bytes(*second)));
-    Some(Uuid::from_u64_pair((first << 8) | (second >> 48), (second << 16) | last))
 }
 
 #[cfg(test)]
@@ -348,6 +348,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     use super::super::layout::ColumnId;
     use super::super::row::Row;
@@ -361,7 +362,8 @@ mod tests {
             any::<f64>().prop_filter("JSON has none", |real| real.is_finite()).prop_map(Atom::real),
             any::<bool>().prop_map(Atom::Boolean),
             any::<u128>().prop_map(|number| Atom::Uuid(Uuid::from_u128(number))),
-            "\\PC{0,3}|[a-c]{0,2}|[a-z\u{e9}]{50,70}".prop_map(|text| Atom::String(text.into())),
+            "\\PC{0,3}|[a-c]{0,2}|[a-z\u{e9}]{50,70}|(\\PC|drop|-a|[0-9a-f]{15,17}){0,4}"
+                .prop_map(|text| Atom::String(text.into())),
         ]
     }
 
@@ -396,20 +398,6 @@ mod tests {
         }
         assert_eq!(value.atoms().count(), 0);
         Plain::Map(pairs)
-    }
-
-    #[test]
-    fn identities_and_numbers_at_their_ends() {
-        for number in [0, 1, 0x3f, 0x40, 1 << 63, u64::MAX] {
-            let mut text = String::new();
-            push_number(&mut text, number);
-            assert_eq!(Reader(&text).number(), Some(number));
-        }
-        for number in [0, 1, u128::MAX, 1 << 127, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
-            let mut text = String::new();
-            push_uuid(&mut text, Uuid::from_u128(number));
-            assert_eq!((text.len(), uuid_of(&text)), (IDENTITY, Some(Uuid::from_u128(number))));
-        }
     }
 
     proptest! {
@@ -454,15 +442,15 @@ mod tests {
             let pair = |(key, value): (&String, &String)| (Atom::from(key.as_str()), value.as_str().into());
             let value = Value::map(map.iter().map(pair).collect());
             for (key, text) in &map {
-                prop_assert_eq!(value.view().get(key), Some(text.as_str()));
+                prop_assert_eq!(value.view().get(key), Some(text.as_str().into()));
             }
-            prop_assert_eq!(value.view().get(&other), map.get(&other).map(String::as_str));
+            prop_assert_eq!(value.view().get(&other), map.get(&other).map(Into::into));
             prop_assert_eq!(value.view().len(), map.len());
         }
 
         /// Whatever a text holds, reading it as a cell or as a row comes to an end.
         #[test]
-        fn what_is_no_cell_does_no_harm(text in "[\0-\u{9}]{0,9}|\\PC{0,9}") {
+        fn what_is_no_cell_does_no_harm(text in "[\0-\u{b}]{0,9}|\\PC{0,9}") {
             let _ = unpacked(ValueRef::of_cell(&text));
             let _ = ValueRef::of_cell(&text).get("a");
             let _ = Row::of_cells(&text).cells().count();

@@ -5,13 +5,14 @@
 //! exactly one atom (that is a bare [`Atom`], as on the wire); a map is sorted by key and never empty (an
 //! empty map is the empty set), so that equal contents are equal values.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
 use uuid::Uuid;
 
 use super::atom::Atom;
-use super::packed::{self, Content, close_map, close_set, content, push_atom};
+use super::packed::{self, Content, Pair, close_map, close_set, content, push_atom, push_key};
 
 /// One value (RFC 7047 section 5.1, `<value>`), by itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,22 +38,22 @@ impl Value {
         Self::of_pairs(pairs.iter().map(|(key, value)| (key.borrowed(), value.borrowed())))
     }
 
-    /// As [`Value::set`].
-    pub(super) fn of_atoms<'a>(atoms: impl IntoIterator<Item = Atom<&'a str>>) -> Self {
+    /// As [`Value::set`], of texts that are elsewhere.
+    pub fn of_atoms<S: AsRef<str>>(atoms: impl IntoIterator<Item = Atom<S>>) -> Self {
         let mut cell = String::new();
-        atoms.into_iter().for_each(|atom| push_atom(&mut cell, atom));
+        atoms.into_iter().for_each(|atom| push_atom(&mut cell, atom.borrowed()));
         close_set(&mut cell, 0);
         Self(cell.into())
     }
 
-    /// As [`Value::map`].
-    pub(super) fn of_pairs<'a>(
-        pairs: impl IntoIterator<Item = (Atom<&'a str>, Atom<&'a str>)>,
+    /// As [`Value::map`], of texts that are elsewhere.
+    pub fn of_pairs<K: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (Atom<K>, Atom<V>)>,
     ) -> Self {
         let mut cell = String::new();
         for (key, value) in pairs {
-            push_atom(&mut cell, key);
-            push_atom(&mut cell, value);
+            push_key(&mut cell, key.borrowed());
+            push_atom(&mut cell, value.borrowed());
         }
         close_map(&mut cell, 0);
         Self(cell.into())
@@ -105,7 +106,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The atoms of a scalar, an optional or a set, in order; none for a map.
-    pub fn atoms(self) -> impl Iterator<Item = Atom<&'a str>> {
+    pub fn atoms(self) -> impl Iterator<Item = Atom<Cow<'a, str>>> {
         let (one, all) = match content(self.0) {
             Content::Atom(atom) => (Some(atom), None),
             Content::Set(atoms) => (None, Some(atoms.atoms())),
@@ -115,25 +116,25 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The pairs of a map, in order of the keys; none for anything else.
-    pub fn pairs(self) -> impl Iterator<Item = (Atom<&'a str>, Atom<&'a str>)> {
+    pub fn pairs(self) -> impl Iterator<Item = Pair<'a>> {
         let pairs =
             if let Content::Map(pairs) = content(self.0) { Some(pairs.all()) } else { None };
         pairs.into_iter().flatten()
     }
 
     /// The single string of a scalar or optional, `""` if there is none.
-    pub fn string(self) -> &'a str {
-        self.optional_string().unwrap_or("")
+    pub fn string(self) -> Cow<'a, str> {
+        self.optional_string().unwrap_or_default()
     }
 
     /// The single string of a scalar or optional.
-    pub fn optional_string(self) -> Option<&'a str> {
-        self.scalar()?.as_str()
+    pub fn optional_string(self) -> Option<Cow<'a, str>> {
+        self.scalar()?.text()
     }
 
     /// All strings of a scalar, optional or set, in order.
-    pub fn strings(self) -> impl Iterator<Item = &'a str> {
-        self.atoms().filter_map(Atom::as_str)
+    pub fn strings(self) -> impl Iterator<Item = Cow<'a, str>> {
+        self.atoms().filter_map(Atom::text)
     }
 
     /// The single row identity of a scalar or optional.
@@ -162,13 +163,13 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The value of `key` in a map from strings to strings.
-    pub fn get(self, key: &str) -> Option<&'a str> {
+    pub fn get(self, key: &str) -> Option<Cow<'a, str>> {
         if let Content::Map(pairs) = content(self.0) { pairs.get(key) } else { None }
     }
 
     /// The pairs of a map from strings to strings, in order of the keys.
-    pub fn entries(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.pairs().filter_map(|(key, value)| Some((key.as_str()?, value.as_str()?)))
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+        self.pairs().filter_map(|(key, value)| Some((key.text()?, value.text()?)))
     }
 
     /// How many atoms or pairs there are; counts them.
@@ -181,7 +182,12 @@ impl<'a> ValueRef<'a> {
         self == Self::EMPTY
     }
 
-    fn scalar(self) -> Option<Atom<&'a str>> {
+    /// Whether there is nothing, or the empty string alone.
+    pub fn is_blank(self) -> bool {
+        self.is_empty() || self.0 == packed::BLANK
+    }
+
+    fn scalar(self) -> Option<Atom<Cow<'a, str>>> {
         if let Content::Atom(atom) = content(self.0) { Some(atom) } else { None }
     }
 
@@ -255,19 +261,22 @@ mod tests {
             ("a".into(), "2".into()),
             ("b".into(), "3".into()),
         ]);
-        assert_eq!(map.view().entries().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
+        assert_eq!(
+            map.view().entries().collect::<Vec<_>>(),
+            [("a", "2".into()), ("b", "3".into())]
+        );
     }
 
     #[test]
     fn accessors_read_what_is_there_and_nothing_else() {
         let map = Value::map(vec![("k".into(), "v".into())]);
         let map = map.view();
-        assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v"), None, 1));
+        assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v".into()), None, 1));
         assert_eq!(map.optional_string(), None);
         let set = Value::set(vec!["x".into(), "y".into()]);
         let set = set.view();
         assert_eq!(set.strings().collect::<Vec<_>>(), ["x", "y"]);
-        assert_eq!((set.string(), set.integer(), set.get("x")), ("", None, None));
+        assert_eq!((set.string(), set.integer(), set.get("x")), ("".into(), None, None));
         assert_eq!(Value::from("x").view().string(), "x");
         assert_eq!(Value::from(7).view().integer(), Some(7));
         assert_eq!(Value::from(true).view().boolean(), Some(true));

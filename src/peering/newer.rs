@@ -127,7 +127,7 @@ impl Newer {
         let named: usize = self.routers.values().sum();
         let is_named = |router: Uuid| {
             let name = northbound.router_name(router);
-            name.is_some_and(|name| self.routers.contains_key(name))
+            name.is_some_and(|name| self.routers.contains_key(&*name))
                 || self.routers.contains_key(router.to_string().as_str())
         };
         let mut routers: Vec<Uuid> = northbound

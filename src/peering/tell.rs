@@ -185,7 +185,7 @@ impl Teller<'_> {
     /// What its owner has in a cell.
     fn owners(&self, cell: &Cell) -> Option<String> {
         let syntax = cell.key.and_then(Syntax::of_key)?;
-        syntax.owners(self.northbound.text_of(cell), self.records.get(cell))
+        syntax.owners(self.northbound.text_of(cell).as_deref(), self.records.get(cell))
     }
 
     /// What is to stand in a cell, if anything; returns how many bytes it would take, if too many.

@@ -80,7 +80,7 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
 fn present_rows(unit: UnitId, northbound: &Northbound) -> BTreeMap<Identity, Vec<(Uuid, &Row)>> {
     let mut present: BTreeMap<Identity, Vec<(Uuid, &Row)>> = BTreeMap::new();
     for (table, uuid, row) in northbound.rows_of(unit) {
-        if table == ADDRESS_SET && !is_remotes_set(cell(row, address_set::NAME).string()) {
+        if table == ADDRESS_SET && !is_remotes_set(&cell(row, address_set::NAME).string()) {
             continue;
         }
         let values = identity(table).iter().map(|column| normal(cell(row, *column)));
@@ -108,7 +108,7 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
     }
     let found_tags = tags_column.map(|column| cell(found, column));
     let differs = |(key, value): &(&String, &String)| {
-        found_tags.and_then(|tags| tags.get(key)) != Some(value.as_str())
+        found_tags.and_then(|tags| tags.get(key)).as_deref() != Some(value.as_str())
     };
     let tags: Vec<String> = row.tags.iter().filter(differs).map(|(key, _)| key.clone()).collect();
     if columns.is_empty() && tags.is_empty() {
@@ -132,33 +132,31 @@ fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
 
 /// An empty string, the default of a mandatory column, and an absent optional mean the same here.
 fn normal(value: ValueRef<'_>) -> ValueRef<'_> {
-    if value.optional_string() == Some("") { ValueRef::EMPTY } else { value }
+    if value.is_blank() { ValueRef::EMPTY } else { value }
 }
 
 /// A value as the replica would hold it once written.
 pub(super) fn value_of(datum: &Datum) -> Value {
     match datum {
-        Datum::Set(members) => Value::set(members.iter().filter_map(atom_of).collect()),
-        Datum::Map(pairs) => Value::map(
-            pairs
-                .iter()
-                .map(|(key, value)| (Atom::from(key.as_str()), Atom::from(value.as_str())))
-                .collect(),
-        ),
+        Datum::Set(members) => Value::of_atoms(members.iter().filter_map(atom_of)),
+        Datum::Map(pairs) => {
+            let text = |text| Atom::String(String::as_str(text));
+            Value::of_pairs(pairs.iter().map(|(key, value)| (text(key), text(value))))
+        }
         Datum::Integer(_)
         | Datum::Boolean(_)
         | Datum::String(_)
         | Datum::Uuid(_)
-        | Datum::NamedUuid(_) => Value::set(atom_of(datum).into_iter().collect()),
+        | Datum::NamedUuid(_) => Value::of_atoms(atom_of(datum)),
     }
 }
 
-fn atom_of(datum: &Datum) -> Option<Atom> {
+fn atom_of(datum: &Datum) -> Option<Atom<&str>> {
     match datum {
-        Datum::Integer(integer) => Some(Atom::from(*integer)),
-        Datum::Boolean(boolean) => Some(Atom::from(*boolean)),
-        Datum::String(text) => Some(Atom::from(text.as_str())),
-        Datum::Uuid(uuid) => Some(Atom::from(*uuid)),
+        Datum::Integer(integer) => Some(Atom::Integer(*integer)),
+        Datum::Boolean(boolean) => Some(Atom::Boolean(*boolean)),
+        Datum::String(text) => Some(Atom::String(text)),
+        Datum::Uuid(uuid) => Some(Atom::Uuid(*uuid)),
         // A name has no value before the commit, and sets do not nest.
         Datum::NamedUuid(_) | Datum::Set(_) | Datum::Map(_) => None,
     }

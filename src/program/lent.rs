@@ -7,6 +7,7 @@
 //! Every change waits, in its own transaction, for the column to be what was read, and is recorded
 //! there too. Who sets a value of his own meanwhile keeps it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
@@ -114,7 +115,7 @@ impl Present {
         let row = northbound.replica().row(cell.table, cell.row)?;
         let value = crate::northbound::router::cell(row, cell.column);
         if let Some(key) = cell.key {
-            let text = value.get(key).map(str::to_owned);
+            let text = value.get(key).map(Cow::into_owned);
             return Some(Self { column: Datum::map(value.entries()), text, own: false });
         }
         let Some(uuid) = value.uuid() else {
@@ -122,7 +123,7 @@ impl Present {
         };
         let name = set_name(uuid, northbound);
         let own = own_sets(network, northbound).any(|own| own == uuid);
-        let text = name.map_or_else(|| uuid.to_string(), str::to_owned);
+        let text = name.map_or_else(|| uuid.to_string(), Cow::into_owned);
         Some(Self { column: Datum::Set(vec![Datum::Uuid(uuid)]), text: Some(text), own })
     }
 
@@ -171,7 +172,7 @@ fn referring(network: Id, northbound: &Northbound) -> impl Iterator<Item = Cell>
 }
 
 fn written(name: String, network: Id, northbound: &Northbound) -> Written {
-    let is_named = |set: &Uuid| set_name(*set, northbound) == Some(&name);
+    let is_named = |set: &Uuid| set_name(*set, northbound).as_deref() == Some(&name);
     match own_sets(network, northbound).find(is_named) {
         Some(set) => Written::Row(set),
         None => Written::Set(name),
@@ -179,7 +180,7 @@ fn written(name: String, network: Id, northbound: &Northbound) -> Written {
 }
 
 /// The name of an Address_Set of ours: others are not read.
-fn set_name(set: Uuid, northbound: &Northbound) -> Option<&str> {
+fn set_name(set: Uuid, northbound: &Northbound) -> Option<Cow<'_, str>> {
     let row = northbound.replica().row(ADDRESS_SET, set)?;
     Some(crate::northbound::router::cell(row, address_set::NAME).string())
 }

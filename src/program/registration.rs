@@ -109,7 +109,7 @@ pub fn registration_diff(
 pub fn registration_removal(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let tags = |row: &Row| {
         let entries = cell(row, address_set::EXTERNAL_IDS).entries();
-        entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        entries.map(|(key, value)| (key.to_owned(), value.into_owned())).collect()
     };
     sets(network, northbound)
         .map(|(uuid, row)| RegistrationDiff::Delete { uuid, unless_changed: Some(tags(row)) })
@@ -120,7 +120,7 @@ fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Ro
     northbound
         .rows_of(UnitId::Network(network))
         .filter(|(table, _, row)| {
-            *table == ADDRESS_SET && !is_remotes_set(cell(row, address_set::NAME).string())
+            *table == ADDRESS_SET && !is_remotes_set(&cell(row, address_set::NAME).string())
         })
         .map(|(_, uuid, row)| (uuid, row))
 }
@@ -129,7 +129,7 @@ fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Ro
 fn surplus(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let names = Family::BOTH.map(|family| address_set_name(network, family));
     sets(network, northbound)
-        .filter(|(_, row)| !names.iter().any(|name| name == cell(row, address_set::NAME).string()))
+        .filter(|(_, row)| !names.iter().any(|name| *name == cell(row, address_set::NAME).string()))
         .map(|(uuid, _)| RegistrationDiff::Delete { uuid, unless_changed: None })
         .collect()
 }
@@ -160,8 +160,10 @@ fn update(
 ) -> Option<RegistrationDiff> {
     let addresses = addresses.filter(|datum| cell(row, address_set::ADDRESSES) != value_of(datum));
     let found = cell(row, address_set::EXTERNAL_IDS);
-    let entries: Entries =
-        wanted.into_iter().filter(|(key, value)| found.get(key) != value.as_deref()).collect();
+    let entries: Entries = wanted
+        .into_iter()
+        .filter(|(key, value)| found.get(key).as_deref() != value.as_deref())
+        .collect();
     if addresses.is_none() && entries.is_empty() {
         return None;
     }

@@ -1,5 +1,7 @@
 //! Rows in a line each, for people: what stands, and what would change.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use crate::northbound::Northbound;
@@ -44,7 +46,7 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
                 .and_then(|row| text(row, static_route::IP_PREFIX).parse().ok())
                 .zip(parent.and_then(|router| northbound.replica().row(LOGICAL_ROUTER, router)))
                 .map(|(prefix, router)| PlannedPrefix {
-                    router: text(router, logical_router::NAME).to_owned(),
+                    router: text(router, logical_router::NAME).into_owned(),
                     prefix,
                 });
             (PlannedRow { action: PlannedAction::Delete, row }, route)
@@ -83,8 +85,8 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
         }
         RegistrationDiff::Delete { uuid, .. } => {
             let row = northbound.replica().row(ADDRESS_SET, *uuid);
-            let name = row.map_or("", |row| text(row, address_set::NAME));
-            (PlannedAction::Delete, Some(*uuid), name.to_owned())
+            let name = row.map(|row| text(row, address_set::NAME)).unwrap_or_default();
+            (PlannedAction::Delete, Some(*uuid), name.into_owned())
         }
     };
     PlannedRow { action, row: view(ADDRESS_SET, uuid, summary) }
@@ -116,7 +118,7 @@ fn summary(table: TableId, row: &Row) -> String {
             let peer = if peer.is_empty() { String::new() } else { format!(" peer {peer}") };
             format!("{} {}{peer}", text(router_port::NAME), list(router_port::NETWORKS))
         }
-        LOGICAL_SWITCH => text(logical_switch::NAME).to_owned(),
+        LOGICAL_SWITCH => text(logical_switch::NAME).into_owned(),
         SWITCH_PORT => {
             let to = cell(switch_port::OPTIONS).get("router-port").unwrap_or_default();
             format!("{} to {to}", text(switch_port::NAME))
@@ -144,7 +146,7 @@ fn summary(table: TableId, row: &Row) -> String {
     }
 }
 
-fn text(row: &Row, column: ColumnId) -> &str {
+fn text(row: &Row, column: ColumnId) -> Cow<'_, str> {
     cell(row, column).string()
 }
 

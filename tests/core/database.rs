@@ -320,7 +320,7 @@ impl Database {
             let mut names = BTreeSet::new();
             for ((_, uuid), _) in self.rows.iter().filter(|((of, _), _)| *of == table) {
                 let name = self.cell(table, *uuid, column).string();
-                if !name.is_empty() && !names.insert(name.to_owned()) {
+                if !name.is_empty() && !names.insert(name.into_owned()) {
                     return Err("constraint violation".into());
                 }
             }
@@ -371,7 +371,7 @@ fn mutated(
         (Mutator::Add, Datum::Integer(by)) => Value::from(old.integer().unwrap_or(0) + by),
         (Mutator::Insert, Datum::Map(pairs)) => {
             let mut map: BTreeMap<String, String> =
-                old.entries().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                old.entries().map(|(key, value)| (key.to_owned(), value.into_owned())).collect();
             for (key, value) in pairs {
                 map.entry(key.clone()).or_insert_with(|| value.clone());
             }

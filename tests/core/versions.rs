@@ -32,7 +32,8 @@ fn row_of(world: &World, unit: UnitId, table: TableId) -> Uuid {
     let column = tags_of(table).unwrap();
     let serves = |(of, uuid): &(TableId, Uuid)| {
         *of == table
-            && world.database.cell(table, *uuid, column).get(UNIT_KEY) == Some(unit.tag().as_str())
+            && world.database.cell(table, *uuid, column).get(UNIT_KEY).as_deref()
+                == Some(unit.tag().as_str())
     };
     world.database.rows.keys().copied().find(serves).unwrap().1
 }
@@ -53,7 +54,7 @@ fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str
         .database
         .cell(table, row, column)
         .entries()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .map(|(key, value)| (key.to_owned(), value.into_owned()))
         .collect();
     entries.insert(key.to_owned(), text.to_owned());
     let atom = |text: String| Atom::from(text.as_str());
@@ -151,7 +152,7 @@ fn kept(world: &World) -> BTreeMap<(TableId, Uuid), Row> {
     rows.retain(|(table, uuid), _| {
         let unit = tags_of(*table)
             .and_then(|column| world.database.cell(*table, *uuid, column).get(UNIT_KEY));
-        unit.is_some_and(|unit| units.contains(unit))
+        unit.is_some_and(|unit| units.contains(&*unit))
     });
     rows
 }
@@ -337,7 +338,7 @@ fn unknown_keys_are_kept() {
     let found = world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS);
     for (key, text) in [("ovn-peerd-quorum", "3"), ("ovn-peerd-declared", "x"), ("neutron:id", "7")]
     {
-        assert_eq!(found.get(key), Some(text));
+        assert_eq!(found.get(key).as_deref(), Some(text));
     }
 }
 

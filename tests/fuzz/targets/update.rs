@@ -12,22 +12,29 @@ mod decode;
 mod decode_value;
 #[path = "../../../src/ovsdb/diff.rs"]
 mod diff;
+#[path = "../../../src/ovsdb/digits.rs"]
+mod digits;
 #[path = "../../../src/ovsdb/layout.rs"]
 mod layout;
 mod model;
 #[path = "../../../src/ovsdb/packed.rs"]
 mod packed;
+#[path = "../../../src/phrases.rs"]
+mod phrases;
 #[path = "../../../src/ovsdb/replica.rs"]
 mod replica;
 #[path = "../../../src/ovsdb/row.rs"]
 mod row;
 #[path = "../../../src/ovsdb/schema.rs"]
 mod schema;
+#[path = "../../../src/ovsdb/text.rs"]
+mod text;
 #[path = "../../../src/ovsdb/update.rs"]
 mod update;
 #[path = "../../../src/ovsdb/value.rs"]
 mod value;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -208,12 +215,12 @@ fn cells(row: &Row) -> Cells {
         let id = LAYOUT.column_id(A, name).expect("it is wanted");
         row.get(id)
     };
-    let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let text = |(key, value): (&str, Cow<str>)| (key.to_owned(), value.into_owned());
     assert!(column("absent").is_empty() && column("numbers").is_empty());
     Cells {
-        name: column("name").string().to_owned(),
+        name: column("name").string().into_owned(),
         optional: column("optional").integer(),
-        set: column("set").strings().map(str::to_owned).collect(),
+        set: column("set").strings().map(Cow::into_owned).collect(),
         map: column("map").entries().map(text).collect(),
         real: column("real").real().expect("one real"),
         refs: column("refs").uuids().collect(),
