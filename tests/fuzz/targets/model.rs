@@ -75,9 +75,13 @@ fn id() -> String {
 impl Cells {
     /// Each bit decides a little.
     fn of(choice: u8, detail: u8) -> Self {
-        // Some are short, some are longer than a string that is kept in place.
+        // Some are short, some hold a hexadecimal number that is kept in pieces.
         let word = |bit: u8| {
-            format!("{}\"\u{e9}{}", char::from(b'a' + bit), "long".repeat(usize::from(detail >> 6)))
+            format!(
+                "{}\"\u{e9}{}",
+                char::from(b'a' + bit),
+                "c0ffee00".repeat(usize::from(detail >> 6))
+            )
         };
         let bits = (0..4).filter(|bit| (choice >> bit) & 1 == 1);
         Self {
