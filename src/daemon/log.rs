@@ -72,9 +72,9 @@ fn stderr_is_journal() -> bool {
 
 /// One line of the engine's.
 pub(super) fn notice(notice: &Notice) {
-    let field = |name: &str| {
-        notice.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
-    };
+    let fields = notice.fields();
+    let field =
+        |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, text)| text.as_str());
     let in_journal = IN_JOURNAL.get().is_some_and(|journal| *journal);
     // Text shows its fields, and the half says it all there.
     let part = |name: &str| field(name).filter(|_| in_journal);
@@ -106,7 +106,7 @@ pub(super) fn notice(notice: &Notice) {
 }
 
 /// The message with what it is about and why, for a reader who sees no fields.
-fn sentence<'n>(notice: &'n Notice, field: impl Fn(&str) -> Option<&'n str>) -> String {
+fn sentence<'n>(notice: &Notice, field: impl Fn(&str) -> Option<&'n str>) -> String {
     let mut text = match field("half") {
         Some(half) => format!("{half}: {}", notice.message),
         None => notice.message.clone(),

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::claims::{Claims, Touched};
+use super::claims::{Claims, Origin, Touched};
 use super::contribution::Contribution;
 use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
@@ -214,19 +214,19 @@ impl Book {
     /// The file that gives a rejection.
     #[must_use]
     pub fn origin_of_rejection(&self, key: &RejectionKey) -> Option<&FileId> {
-        self.rejections.standing(key).map(|claim| &claim.file)
+        self.rejections.standing(key).map(|claim| &claim.origin.file)
     }
 
     /// The file that gives a network.
     #[must_use]
     pub fn origin_of_network(&self, key: &NetworkKey) -> Option<&FileId> {
-        self.networks.standing(key).map(|claim| &claim.file)
+        self.networks.standing(key).map(|claim| &claim.origin.file)
     }
 
     /// The file that gives a half.
     #[must_use]
     pub fn origin_of_half(&self, key: &HalfKey) -> Option<&FileId> {
-        self.halves.standing(key).map(|claim| &claim.file)
+        self.halves.standing(key).map(|claim| &claim.origin.file)
     }
 
     /// Everything wrong with the files as they are now, in the order of files, lines and columns.
@@ -255,7 +255,7 @@ impl Book {
 
     /// Where a half is written: its file as shown, line and column.
     pub(super) fn place_of_half(&self, key: &HalfKey) -> Option<(&Arc<str>, Option<Position>)> {
-        self.halves.standing(key).map(|claim| (&claim.path, claim.position))
+        self.halves.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
     fn apply(&mut self, outcomes: Outcomes) -> Changed {
@@ -266,9 +266,10 @@ impl Book {
             let Some(entry) = self.files.get_mut(&id) else { continue };
             let gone = outcome.is_none();
             let new = outcome.unwrap_or_default();
-            let (path, old) = (&entry.path, &entry.networks);
+            let origin = Arc::new(Origin { file: id.clone(), path: Arc::clone(&entry.path) });
+            let old = &entry.networks;
             entry.networks =
-                self.networks.replace(&id, path, old, new.networks.into_iter(), &mut networks);
+                self.networks.replace(&origin, old, new.networks.into_iter(), &mut networks);
             // Files of networks come first: halves name networks that are known by now.
             let known = |key: &NetworkKey| self.networks.known(key).unwrap_or(key).clone();
             let sharing = new.halves.into_iter().map(|(position, mut half)| {
@@ -277,9 +278,9 @@ impl Book {
                 (position, half)
             });
             let old = &entry.halves;
-            entry.halves = self.halves.replace(&id, path, old, sharing, &mut halves);
+            entry.halves = self.halves.replace(&origin, old, sharing, &mut halves);
             let (old, new) = (&entry.rejections, new.rejections.into_iter());
-            entry.rejections = self.rejections.replace(&id, path, old, new, &mut rejections);
+            entry.rejections = self.rejections.replace(&origin, old, new, &mut rejections);
             entry.accepted = true;
             if gone {
                 self.files.remove(&id);

@@ -48,11 +48,18 @@ impl Declared for Rejection {
     }
 }
 
+/// The file that claims come from: one for all of them.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) file: FileId,
+    /// As diagnostics show it.
+    pub(super) path: Arc<str>,
+}
+
 /// One file's claim to a key.
 #[derive(Clone, Debug)]
 pub(super) struct Claim<T> {
-    pub(super) file: FileId,
-    pub(super) path: Arc<str>,
+    pub(super) origin: Arc<Origin>,
     /// `None` for one that the northbound remembered.
     pub(super) position: Option<Position>,
     pub(super) value: T,
@@ -116,15 +123,14 @@ impl<T: Declared> Claims<T> {
     /// Whether a file outside `files` claims the key.
     pub(super) fn is_claimed_beside<V>(&self, key: &T::Key, files: &BTreeMap<FileId, V>) -> bool {
         let claims = self.by_key.get(key).into_iter().flatten();
-        claims.into_iter().any(|claim| !files.contains_key(&claim.file))
+        claims.into_iter().any(|claim| !files.contains_key(&claim.origin.file))
     }
 
     /// Puts a file's new claims in the place of its `old` ones and returns their keys. What stood
     /// before is kept in `touched` for each key where anything differs.
     pub(super) fn replace(
         &mut self,
-        file: &FileId,
-        path: &Arc<str>,
+        origin: &Arc<Origin>,
         old: &[T::Key],
         new: impl Iterator<Item = (Option<Position>, T)>,
         touched: &mut Touched<T>,
@@ -133,14 +139,13 @@ impl<T: Declared> Claims<T> {
             new.map(|(position, value)| (value.key().clone(), (position, value))).collect();
         for key in old.iter().filter(|key| !new.contains_key(key)) {
             self.remember(key, touched);
-            self.remove(key, file);
+            self.remove(key, &origin.file);
         }
         let mut keys = Vec::with_capacity(new.len());
         for (key, (position, value)) in new {
-            if !self.refresh(&key, file, path, position, &value) {
+            if !self.refresh(&key, origin, position, &value) {
                 self.remember(&key, touched);
-                let claim = Claim { file: file.clone(), path: Arc::clone(path), position, value };
-                self.insert(&key, claim);
+                self.insert(&key, Claim { origin: Arc::clone(origin), position, value });
             } else if self.duplicates.contains_key(&key) {
                 self.remember(&key, touched);
             }
@@ -169,7 +174,9 @@ impl<T: Declared> Claims<T> {
             let standing = self.standing(&key);
             let same = match (&before, standing) {
                 (None, None) => true,
-                (Some(old), Some(new)) => old.file == new.file && old.value == new.value,
+                (Some(old), Some(new)) => {
+                    old.origin.file == new.origin.file && old.value == new.value
+                }
                 (None, Some(_)) | (Some(_), None) => false,
             };
             if !same {
@@ -189,16 +196,15 @@ impl<T: Declared> Claims<T> {
     fn refresh(
         &mut self,
         key: &T::Key,
-        file: &FileId,
-        path: &Arc<str>,
+        origin: &Arc<Origin>,
         position: Option<Position>,
         value: &T,
     ) -> bool {
         let mut claims = self.by_key.get_mut(key).into_iter().flatten();
-        match claims.find(|claim| claim.file == *file) {
+        match claims.find(|claim| claim.origin.file == origin.file) {
             Some(claim) if claim.value == *value => {
                 claim.position = position;
-                claim.path = Arc::clone(path);
+                claim.origin = Arc::clone(origin);
                 true
             }
             Some(_) | None => false,
@@ -207,8 +213,8 @@ impl<T: Declared> Claims<T> {
 
     fn insert(&mut self, key: &T::Key, claim: Claim<T>) {
         let claims = self.by_key.entry(key.clone()).or_default();
-        claims.retain(|other| other.file != claim.file);
-        let at = claims.partition_point(|other| other.file < claim.file);
+        claims.retain(|other| other.origin.file != claim.origin.file);
+        let at = claims.partition_point(|other| other.origin.file < claim.origin.file);
         // One claim for a key is the rule.
         claims.reserve_exact(1);
         claims.insert(at, claim);
@@ -216,7 +222,7 @@ impl<T: Declared> Claims<T> {
 
     fn remove(&mut self, key: &T::Key, file: &FileId) {
         if let Some(claims) = self.by_key.get_mut(key) {
-            claims.retain(|claim| claim.file != *file);
+            claims.retain(|claim| claim.origin.file != *file);
             if claims.is_empty() {
                 self.by_key.remove(key);
             }
@@ -226,9 +232,9 @@ impl<T: Declared> Claims<T> {
     fn duplicates_of(&self, key: &T::Key) -> Vec<Diagnostic> {
         let claims = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
         let Some((first, others)) = claims.split_first() else { return Vec::new() };
-        let stands = Place { file: &first.path, position: first.position };
+        let stands = Place { file: &first.origin.path, position: first.position };
         let duplicate = |other: &Claim<T>| Diagnostic {
-            file: Arc::clone(&other.path),
+            file: Arc::clone(&other.origin.path),
             position: other.position,
             severity: Severity::Error,
             message: format!(

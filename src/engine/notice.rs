@@ -30,9 +30,32 @@ pub struct Notice {
     pub level: Level,
     /// What happened, in a sentence.
     pub message: String,
+    /// The half that it happened to.
+    half: Option<HalfKey>,
+    state: Option<(State, Option<Reason>)>,
+    others: Vec<(&'static str, String)>,
+}
+
+impl Notice {
     /// Its subject: `half` with its parts `project`, `network` and `peering`; `state`, `reason`,
-    /// `unit`, `remote`, `schema`, `version`, `error`.
-    pub fields: Vec<(&'static str, String)>,
+    /// `unit`, `remote`, `schema`, `version`, `error`. Made when asked for: at a start all halves
+    /// are told of at once.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let half = self.half.iter().flat_map(|half| {
+            [
+                ("half", half.to_string()),
+                ("project", half.network.project.to_string()),
+                ("network", half.network.name.to_string()),
+                ("peering", half.name.to_string()),
+            ]
+        });
+        let state = self.state.iter().flat_map(|(state, reason)| {
+            let reason = reason.map(|reason| ("reason", reason.to_string()));
+            [("state", state.to_string())].into_iter().chain(reason)
+        });
+        half.chain(state).chain(self.others.iter().cloned()).collect()
+    }
 }
 
 /// What has not been told yet.
@@ -198,8 +221,9 @@ impl Notices {
         self.held = held;
     }
 
-    fn push(&mut self, level: Level, message: &str, fields: Vec<(&'static str, String)>) {
-        self.waiting.push(Notice { level, message: message.to_owned(), fields });
+    fn push(&mut self, level: Level, message: &str, others: Vec<(&'static str, String)>) {
+        let message = message.to_owned();
+        self.waiting.push(Notice { level, message, half: None, state: None, others });
     }
 
     fn state(
@@ -229,11 +253,9 @@ impl Notices {
             | State::PeerDisabled
             | State::Deleted => Level::Info,
         };
-        let mut fields = subject(half);
-        fields.push(("state", state.to_string()));
-        fields.extend(reason.map(|reason| ("reason", reason.to_string())));
         let message = text.unwrap_or_else(|| format!("the peering is {state}"));
-        self.push(level, &message, fields);
+        let (half, state) = (Some(half.clone()), Some((state, reason)));
+        self.waiting.push(Notice { level, message, half, state, others: Vec::new() });
     }
 }
 
@@ -260,18 +282,11 @@ impl Engine {
         for half in gone {
             if let Some((state, _)) = self.notices.told.remove(&half) {
                 self.notices.left(state);
-                self.notices.push(Level::Info, "the half was withdrawn", subject(&half));
+                let (level, message) = (Level::Info, "the half was withdrawn".to_owned());
+                let notice =
+                    Notice { level, message, half: Some(half), state: None, others: Vec::new() };
+                self.notices.waiting.push(notice);
             }
         }
     }
-}
-
-/// A half as fields: whole, and by its parts, in which any character may stand.
-fn subject(half: &HalfKey) -> Vec<(&'static str, String)> {
-    vec![
-        ("half", half.to_string()),
-        ("project", half.network.project.to_string()),
-        ("network", half.network.name.to_string()),
-        ("peering", half.name.to_string()),
-    ]
 }

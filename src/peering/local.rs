@@ -97,8 +97,12 @@ impl Local {
             return Err(Fault::SharedRouter(network.router.clone()));
         }
         drop(routers);
-        let router =
+        let mut router =
             northbound.facts(router).ok_or_else(|| Fault::NoRouter(network.router.clone()))?;
+        if let RouterRef::Name(name) = &network.router {
+            // The same name; one copy is enough.
+            router.name = Arc::clone(name);
+        }
         let prefixes = router.prefixes();
         if prefixes.is_empty() {
             return Err(Fault::NoSubnet(router.name));

@@ -427,13 +427,13 @@ fn what_ends_is_told_when_its_rows_are_gone() {
         assert!(half.degraded[0].contains("its rows are being removed"), "{half:?}");
         assert_eq!(half.since, since, "since when it is up");
         let notices = world.engine.notices();
-        assert!(!notices.iter().any(|it| it.fields.contains(&("half", "p0/n/to-1".to_owned()))));
+        assert!(!notices.iter().any(|it| it.fields().contains(&("half", "p0/n/to-1".to_owned()))));
         world.settle();
         let half = view(&world, 0, 1).unwrap();
         assert_ne!(half.state, State::Active, "{action:?}");
         assert!(half.degraded.is_empty(), "{half:?}");
         let notices = world.engine.notices();
-        assert!(notices.iter().any(|it| it.fields.contains(&("half", "p0/n/to-1".to_owned()))));
+        assert!(notices.iter().any(|it| it.fields().contains(&("half", "p0/n/to-1".to_owned()))));
     }
 }
 

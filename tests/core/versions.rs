@@ -86,7 +86,9 @@ fn warnings(world: &mut World) -> usize {
     let notices = world.engine.notices();
     let newer = notices.iter().filter(|it| it.message.contains("newer version"));
     newer
-        .filter(|it| it.level == Level::Warn && it.fields.iter().any(|(key, _)| *key == "version"))
+        .filter(|it| {
+            it.level == Level::Warn && it.fields().iter().any(|(key, _)| *key == "version")
+        })
         .count()
 }
 

@@ -57,17 +57,17 @@ impl Book {
         let mut said: Outcomes =
             accepted.map(|(id, _)| (id.clone(), Some(Contribution::default()))).collect();
         for claim in self.networks.take(&mut self.diagnostics) {
-            if let Some(Some(contribution)) = said.get_mut(&claim.file) {
+            if let Some(Some(contribution)) = said.get_mut(&claim.origin.file) {
                 contribution.networks.push((claim.position, claim.value));
             }
         }
         for claim in self.halves.take(&mut self.diagnostics) {
-            if let Some(Some(contribution)) = said.get_mut(&claim.file) {
+            if let Some(Some(contribution)) = said.get_mut(&claim.origin.file) {
                 contribution.halves.push((claim.position, claim.value));
             }
         }
         for claim in self.rejections.take(&mut self.diagnostics) {
-            if let Some(Some(contribution)) = said.get_mut(&claim.file) {
+            if let Some(Some(contribution)) = said.get_mut(&claim.origin.file) {
                 contribution.rejections.push((claim.position, claim.value));
             }
         }
