@@ -1,5 +1,6 @@
 //! The event loop: everything that happens comes through here, one thing at a time.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -40,6 +41,8 @@ enum Happening {
     Certificates,
     FreshReading(FreshReading),
     Northbound(Option<ovsdb::Event>),
+    /// The server has taken what was submitted: more may be sent.
+    Written,
     Question(Option<Question>),
     Deadline,
     Status,
@@ -64,7 +67,7 @@ pub(super) struct Shell {
     feed_at: Option<time::Instant>,
     status_at: Option<time::Instant>,
     ready: bool,
-    under_way: Option<u64>,
+    under_way: BTreeSet<u64>,
 }
 
 impl Shell {
@@ -104,7 +107,7 @@ impl Shell {
             signals,
             status_at: None,
             ready: false,
-            under_way: None,
+            under_way: BTreeSet::new(),
         })
     }
 
@@ -128,6 +131,7 @@ impl Shell {
                 Happening::Question(question) => {
                     self.answer(question.ok_or(DaemonError::Ended("the control socket's server"))?)
                 }
+                Happening::Written => {}
                 Happening::Deadline => self.handle(Event::Tick),
                 Happening::Status => self.report(),
             }
@@ -149,6 +153,7 @@ impl Shell {
         let others = async {
             tokio::select! {
                 event = self.northbound.recv() => Happening::Northbound(event),
+                () = self.client.written() => Happening::Written,
                 happening = watched(&mut self.watch) => happening,
                 fresh = self.fresh_readings.next() => Happening::FreshReading(fresh),
                 question = self.questions.recv() => Happening::Question(question),
@@ -178,10 +183,8 @@ impl Shell {
     }
 
     fn northbound_event(&mut self, event: ovsdb::Event) {
-        if let ovsdb::Event::Transacted { id, .. } = &event
-            && self.under_way == Some(*id)
-        {
-            self.under_way = None;
+        if let ovsdb::Event::Transacted { id, .. } = &event {
+            self.under_way.remove(id);
         }
         self.handle(Event::Northbound(event));
     }
@@ -224,7 +227,7 @@ impl Shell {
         let now = self.now();
         let Some(submission) = self.engine.poll(now) else { return };
         let id = submission.id;
-        self.under_way = Some(id);
+        self.under_way.insert(id);
         if self.client.submit(id, submission.operations).is_err() {
             let result = Err(ovsdb::TransactError::NotConnected);
             self.northbound_event(ovsdb::Event::Transacted { id, result });
@@ -241,12 +244,12 @@ impl Shell {
         }
     }
 
-    /// The data plane stays as it is; only a transaction under way is waited for.
+    /// The data plane stays as it is; only transactions under way are waited for.
     async fn leave(mut self) {
         self.service.stopping();
         info!("leaving; the data plane stays as it is");
         let last = async {
-            while self.under_way.is_some() {
+            while !self.under_way.is_empty() {
                 let Some(event) = self.northbound.recv().await else { break };
                 self.northbound_event(event);
             }

@@ -2,8 +2,8 @@
 //!
 //! Owns what is in effect (declarations, the northbound as read), what is dirty, what is under way
 //! and what waits. May not touch tokio, sockets, files or a clock: `now` is a parameter. Invariants:
-//! one transaction is under way at the most; a second `handle` of the same event yields no
-//! transaction; nothing is written before both the declarations and the northbound were read, nor
+//! two transactions are under way at the most, and no unit of one has to do with a unit of the other;
+//! a second `handle` of the same event yields no transaction; nothing is written before both the declarations and the northbound were read, nor
 //! without the lock.
 
 mod batch;
@@ -169,7 +169,7 @@ impl Engine {
     /// The next moment at which something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        let awaits = self.writer.under_way.is_some();
+        let awaits = !self.writer.under_way.is_empty();
         let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline(awaits));
         let deadlines = deadlines.chain(self.lifetime());
         deadlines.min_by_key(|deadline| deadline.at)

@@ -48,7 +48,7 @@ fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Tra
     state.declare_all(northbound);
     state.resolver.mark_all(northbound);
     state.resolve(northbound, now.wall);
-    Batch::gather(state, northbound, usize::MAX, Role::Active).transaction(northbound)
+    Batch::gather(state, northbound, usize::MAX, Role::Active, |_| false).transaction(northbound)
 }
 
 fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanView) {

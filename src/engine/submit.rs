@@ -1,7 +1,8 @@
 //! What is sent next, and what becomes of it.
 //!
-//! One transaction is under way at the most: hosts that are forgotten, tags that are put back, or a
-//! batch of units; and where nothing is to be sent, a standby's question whether the server lives.
+//! Hosts that are forgotten, tags that are put back, or a batch of units; and where nothing is to be sent, a
+//! standby's question whether the server lives. One of these is under way at a time; but beside a full batch
+//! the next one may be, of units that have nothing to do with the first.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ use super::writer::{Submission, Work};
 use super::{Engine, hosts};
 
 impl Engine {
-    /// The next transaction to be sent; none while one is under way or there is nothing to write.
+    /// The next transaction to be sent; none while enough is under way or there is nothing to write.
     pub fn poll(&mut self, now: Now) -> Option<Submission> {
         let submission = self.write();
         self.watch_holder(now);
@@ -29,10 +30,12 @@ impl Engine {
         let may_write = self.connection.synced && self.state.begun;
         let role = self.writer.free().filter(|_| may_write)?;
         let northbound = self.northbound.take()?;
-        let submission = self
-            .write_forgetting(&northbound)
-            .or_else(|| self.write_tags(role))
-            .or_else(|| self.write_batch(role, &northbound));
+        let special = if self.writer.under_way.is_empty() {
+            self.write_forgetting(&northbound).or_else(|| self.write_tags(role))
+        } else {
+            None
+        };
+        let submission = special.or_else(|| self.write_batch(role, &northbound));
         self.northbound = Some(northbound);
         self.counters.transactions += u64::from(submission.is_some());
         submission
@@ -61,7 +64,10 @@ impl Engine {
         if self.state.dirty.is_empty() {
             return None;
         }
-        let batch = Batch::gather(&mut self.state, northbound, self.writer.most_groups, role);
+        let writer = &self.writer;
+        let under_way = |unit: &Unit| writer.is_under_way(unit);
+        let batch = Batch::gather(&mut self.state, northbound, writer.most_groups, role, under_way);
+        self.writer.waits = !batch.aside.is_empty();
         let compared = batch.units.len() + batch.clean.len() + batch.parked.len();
         self.counters.peerings_compared += compared as u64;
         self.troubles.clean(&batch.clean);
@@ -101,7 +107,7 @@ impl Engine {
     }
 
     fn ask(&mut self, now: Now) -> Option<Submission> {
-        let asks = self.writer.under_way.is_none() && self.takeover.asks(now.since_start);
+        let asks = self.writer.under_way.is_empty() && self.takeover.asks(now.since_start);
         asks.then(|| self.writer.submission(Work::Question, Vec::new()))
     }
 
@@ -111,10 +117,9 @@ impl Engine {
         result: Result<Vec<OperationResult>, TransactError>,
         now: Now,
     ) {
-        let Some(done) = self.writer.under_way.take_if(|under_way| under_way.id == id) else {
-            return;
-        };
-        match (done.work, result) {
+        let Some(work) = self.writer.under_way.remove(&id) else { return };
+        self.writer.waits = false;
+        match (work, result) {
             (Work::Question, result) => {
                 if result.is_ok() {
                     let roll = &self.state.roll;
@@ -122,7 +127,7 @@ impl Engine {
                     self.takeover.answered(before, now.since_start);
                 }
             }
-            (Work::Hosts(_), Ok(_)) => self.written(&BTreeSet::new()),
+            (Work::Hosts(_), Ok(_)) => self.written(&BTreeSet::new(), 1),
             (Work::Hosts(hosts), Err(error)) => {
                 self.failed(&error, &BTreeSet::new(), now);
                 if error.is_retryable() {
@@ -135,15 +140,15 @@ impl Engine {
                 // Compared once more in any case: only what the northbound holds counts.
                 self.state.dirty.extend(units.iter().cloned());
                 match result {
-                    Ok(_) => self.written(&units),
+                    Ok(_) => self.written(&units, groups),
                     Err(error) => self.units_failed(units, groups, &error, now),
                 }
             }
         }
     }
 
-    fn written(&mut self, units: &BTreeSet<Unit>) {
-        self.writer.succeeded();
+    fn written(&mut self, units: &BTreeSet<Unit>, groups: usize) {
+        self.writer.succeeded(groups);
         let writer = &self.writer;
         self.troubles.written(units, |unit| writer.refusal(unit).is_some());
     }

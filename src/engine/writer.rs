@@ -17,7 +17,9 @@ use super::state::{State, Unit};
 
 /// Groups in one transaction at the most. ovn-northd recomputes everything for each transaction,
 /// so many; ovsdb-server answers nobody else while it commits one, so not all.
-const MOST_GROUPS: usize = 256;
+pub(super) const MOST_GROUPS: usize = 256;
+/// So that the server has the next transaction at hand when it is done with the last one.
+const MOST_UNDER_WAY: usize = 2;
 /// After a transaction that failed for something that passes; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// After repeated failures.
@@ -34,7 +36,7 @@ pub struct Submission {
     pub operations: Vec<Operation>,
 }
 
-/// What the transaction under way is about.
+/// What a transaction under way is about.
 #[derive(Debug)]
 pub(super) enum Work {
     /// Units, in so many groups.
@@ -43,13 +45,6 @@ pub(super) enum Work {
     Hosts(BTreeSet<Host>),
     /// Nothing: the server is asked whether it lives.
     Question,
-}
-
-/// The transaction under way.
-#[derive(Debug)]
-pub(super) struct UnderWay {
-    pub(super) id: u64,
-    pub(super) work: Work,
 }
 
 /// A unit that the server refuses.
@@ -68,7 +63,10 @@ pub(super) struct Writer {
     pub(super) parked: BTreeSet<Unit>,
     /// Hosts whose declarations are to be dropped.
     pub(super) forgotten: BTreeSet<Host>,
-    pub(super) under_way: Option<UnderWay>,
+    /// Transactions by their ids: two at the most, of units that have nothing to do with each other.
+    pub(super) under_way: BTreeMap<u64, Work>,
+    /// Whether something that is dirty waits for the end of one of them.
+    pub(super) waits: bool,
     last_id: u64,
     pub(super) most_groups: usize,
     pause: Duration,
@@ -92,7 +90,8 @@ impl Default for Writer {
             role: None,
             parked: BTreeSet::new(),
             forgotten: BTreeSet::new(),
-            under_way: None,
+            under_way: BTreeMap::new(),
+            waits: false,
             last_id: 0,
             most_groups: MOST_GROUPS,
             pause: FIRST_PAUSE,
@@ -110,7 +109,7 @@ impl Default for Writer {
 impl Writer {
     /// Rows changed: by us, if a transaction is under way, else by somebody else.
     pub(super) fn suspect(&mut self, touched: &Touched) {
-        if self.under_way.is_none() && self.role == Some(Role::Active) {
+        if self.under_way.is_empty() && self.role == Some(Role::Active) {
             self.suspects.extend(&touched.units);
         }
     }
@@ -138,7 +137,17 @@ impl Writer {
 
     /// Whether this instance may send something now, as what.
     pub(super) fn free(&self) -> Option<Role> {
-        self.role.filter(|_| self.under_way.is_none() && self.paused_until.is_none())
+        let free = self.under_way.is_empty() || self.has_room();
+        self.role.filter(|_| free && self.paused_until.is_none())
+    }
+
+    /// Whether a second transaction may be sent, so that the server has the next one at hand: of much
+    /// that is to be done, and while nothing is refused.
+    fn has_room(&self) -> bool {
+        let full = |work: &Work| matches!(work, Work::Units(_, groups) if *groups >= MOST_GROUPS);
+        let much = self.under_way.values().all(full);
+        let well = self.role == Some(Role::Active) && self.most_groups >= MOST_GROUPS;
+        self.under_way.len() < MOST_UNDER_WAY && much && well && !self.waits
     }
 
     /// Whether a unit is left to the active instance.
@@ -182,10 +191,10 @@ impl Writer {
 
     /// Whether a unit is being written.
     pub(super) fn is_under_way(&self, unit: &Unit) -> bool {
-        match self.under_way.as_ref().map(|under_way| &under_way.work) {
-            Some(Work::Units(units, _)) => units.contains(unit),
-            Some(Work::Hosts(_) | Work::Question) | None => false,
-        }
+        self.under_way.values().any(|work| match work {
+            Work::Units(units, _) => units.contains(unit),
+            Work::Hosts(_) | Work::Question => false,
+        })
     }
 
     /// A unit is about to be sent again.
@@ -254,19 +263,69 @@ impl Writer {
     pub(super) fn submission(&mut self, work: Work, operations: Vec<Operation>) -> Submission {
         self.last_id += 1;
         let id = self.last_id;
-        self.under_way = Some(UnderWay { id, work });
+        self.under_way.insert(id, work);
         Submission { id, operations }
     }
 
     pub(super) fn pause(&mut self, now: Now) {
-        self.paused_until = Some(now.since_start + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        // What was under way beside it fails for the same reason.
+        if self.paused_until.is_none() {
+            self.paused_until = Some(now.since_start + self.pause);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
-    pub(super) fn succeeded(&mut self) {
+    /// A transaction of so many groups was committed.
+    pub(super) fn succeeded(&mut self, groups: usize) {
         self.pause = FIRST_PAUSE;
-        self.paused_until = None;
         self.excused = None;
-        self.most_groups = (self.most_groups * 2).min(MOST_GROUPS);
+        // One that was under way beside a refused one says nothing of that.
+        if groups <= self.most_groups {
+            self.most_groups = (self.most_groups * 2).min(MOST_GROUPS);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active() -> Writer {
+        Writer { role: Some(Role::Active), ..Writer::default() }
+    }
+
+    fn send(writer: &mut Writer, groups: usize) -> u64 {
+        writer.submission(Work::Units(BTreeSet::new(), groups), Vec::new()).id
+    }
+
+    #[test]
+    fn a_second_transaction_is_sent_beside_a_full_one_only() {
+        let mut writer = active();
+        send(&mut writer, MOST_GROUPS - 1);
+        assert_eq!(writer.free(), None);
+        let mut writer = active();
+        let first = send(&mut writer, MOST_GROUPS);
+        assert_eq!(writer.free(), Some(Role::Active));
+        writer.waits = true;
+        assert_eq!(writer.free(), None, "all that is dirty waits for the first");
+        writer.waits = false;
+        send(&mut writer, MOST_GROUPS);
+        assert_eq!(writer.free(), None, "two are enough");
+        writer.under_way.remove(&first);
+        assert_eq!(writer.free(), Some(Role::Active));
+        writer.role = Some(Role::Standby);
+        assert_eq!(writer.free(), None);
+    }
+
+    #[test]
+    fn what_is_refused_is_looked_for_with_one_transaction_at_a_time() {
+        let mut writer = active();
+        send(&mut writer, MOST_GROUPS);
+        writer.most_groups = MOST_GROUPS / 2;
+        assert_eq!(writer.free(), None);
+        writer.succeeded(MOST_GROUPS);
+        assert_eq!(writer.most_groups, MOST_GROUPS / 2, "it was sent before that");
+        writer.succeeded(MOST_GROUPS / 2);
+        assert_eq!(writer.most_groups, MOST_GROUPS);
     }
 }

@@ -18,7 +18,7 @@ use jsonrpsee_core::traits::ToRpcParams;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::config::Config;
@@ -31,6 +31,10 @@ use super::transport::{Silence, Wire, transport};
 /// The engine has one limit for all requests, and its clock starts before a request is sent. Each
 /// request here has its own limit, so the engine's must never be reached.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// So long what goes out comes before what has come in. A server that sends much takes nothing meanwhile: it must
+/// not be for ever.
+const WRITE_FIRST: Duration = Duration::from_millis(100);
 
 /// Time for the wire to end after the engine has.
 const ENDING: Duration = Duration::from_secs(1);
@@ -70,6 +74,8 @@ pub(super) struct Link {
     waiting: VecDeque<Wire>,
     /// How many messages have been handed out.
     pub(super) seen: u64,
+    /// Whether something waits for the server to take it.
+    pub(super) writing: watch::Receiver<bool>,
     writer: AbortHandle,
     pub(super) silence: Silence,
 }
@@ -92,23 +98,30 @@ impl Link {
             wire: transport.wire,
             waiting: VecDeque::new(),
             seen: 0,
+            writing: transport.writing,
             writer: transport.writer,
             silence: transport.silence,
         }
     }
 
-    /// The next message that came around the engine. Cancel-safe.
+    /// The next message that came around the engine, once what goes out is out: the server would have to wait for it
+    /// while that message is looked at. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Wire, SessionError> {
-        let wire = match self.waiting.pop_front() {
-            Some(wire) => wire,
-            None => match self.wire.recv().await {
+        loop {
+            if !self.waiting.is_empty() {
+                let written = self.writing.wait_for(|writing| !writing);
+                let _ = tokio::time::timeout(WRITE_FIRST, written).await;
+            }
+            if let Some(wire) = self.waiting.pop_front() {
+                self.seen += 1;
+                return Ok(wire);
+            }
+            match self.wire.recv().await {
                 Some(Wire::Ended(error)) => return Err(error.into()),
-                Some(wire) => wire,
+                Some(wire) => self.waiting.push_back(wire),
                 None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
-            },
-        };
-        self.seen += 1;
-        Ok(wire)
+            }
+        }
     }
 
     /// Sends a request and decodes its reply. With a limit of `None` only probes limit the wait.

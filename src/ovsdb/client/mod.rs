@@ -49,12 +49,13 @@ pub struct Client {
     heard: Heard,
 }
 
-/// What a user asks of the session besides transactions.
+/// What a user asks of the session besides transactions, and what it is told besides events.
 #[derive(Debug, Default)]
 struct Wishes {
     resync: Notify,
     steal: Notify,
     renew: Notify,
+    written: Notify,
 }
 
 /// More transactions wait than any user has reason to submit, or the client has ended.
@@ -91,6 +92,12 @@ impl Client {
     /// [`Event::Certificates`] tells why.
     pub fn renew(&self) {
         self.wishes.renew.notify_one();
+    }
+
+    /// Waits until the server has taken all that was submitted: what comes now finds it busy. Cancelling it loses
+    /// nothing.
+    pub async fn written(&self) {
+        self.wishes.written.notified().await;
     }
 
     /// How long ago the server of the last connection was heard; it is asked every [`ASK_INTERVAL`] when it says nothing

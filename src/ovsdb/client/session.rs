@@ -171,6 +171,7 @@ impl Session<'_> {
         submissions: &mut mpsc::Receiver<Submission>,
         wishes: &Wishes,
     ) -> SessionError {
+        let mut writing = self.link.writing.clone();
         loop {
             let step = tokio::select! {
                 wire = self.link.next() => match wire {
@@ -185,6 +186,12 @@ impl Session<'_> {
                     Some(submission) => self.submit(submission).await,
                     None => Err(SessionError::Abandoned),
                 },
+                Ok(()) = writing.changed() => {
+                    if !*writing.borrow_and_update() {
+                        wishes.written.notify_one();
+                    }
+                    Ok(())
+                }
                 () = wishes.resync.notified() => Err(SessionError::Resync),
                 () = wishes.steal.notified() => self.steal().await,
                 () = wishes.renew.notified() => {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use jsonrpsee_core::client::{ReceivedMessage, TransportReceiverT, TransportSenderT};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_util::codec::Decoder;
 
@@ -99,6 +99,8 @@ pub(super) struct Transport {
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
     pub(super) wire: mpsc::Receiver<Wire>,
+    /// Whether something waits for the server to take it.
+    pub(super) writing: watch::Receiver<bool>,
     /// Ends the writer, even when the server does not read.
     pub(super) writer: AbortHandle,
     pub(super) silence: Silence,
@@ -132,7 +134,9 @@ pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transp
     let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
     let (to_session, wire) = mpsc::channel(WIRE_QUEUE);
     let (monitors, silence) = (Monitors::default(), Silence::of(config));
-    let writer = tokio::spawn(write(halves.write, request_queue, reply_queue)).abort_handle();
+    let (writes, writing) = watch::channel(false);
+    let writer = write(halves.write, request_queue, reply_queue, writes);
+    let writer = tokio::spawn(writer).abort_handle();
     let receiver = Receiver {
         read: halves.read,
         buffer: BytesMut::new(),
@@ -145,7 +149,7 @@ pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transp
         stamp: 0,
         heard,
     };
-    Transport { sender: Sender { requests, monitors }, receiver, wire, writer, silence }
+    Transport { sender: Sender { requests, monitors }, receiver, wire, writing, writer, silence }
 }
 
 /// The only task that writes. Whatever waits is written together.
@@ -153,14 +157,17 @@ async fn write(
     mut write: Box<dyn AsyncWrite + Send + Unpin>,
     mut requests: mpsc::Receiver<String>,
     mut replies: mpsc::Receiver<String>,
+    writes: watch::Sender<bool>,
 ) {
     loop {
+        writes.send_replace(false);
         let first = tokio::select! {
             biased;
             Some(reply) = replies.recv() => reply,
             Some(request) = requests.recv() => request,
             else => break,
         };
+        writes.send_replace(true);
         let mut batch = first.into_bytes();
         while let Ok(next) = replies.try_recv().or_else(|_| requests.try_recv()) {
             batch.extend_from_slice(next.as_bytes());
