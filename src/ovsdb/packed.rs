@@ -45,6 +45,7 @@ pub(super) const BLANK: &str = "\u{b}";
 const SCANNED: usize = 16;
 /// Digits of an offset: 35 bits, more than any message has.
 const OFFSET: usize = 5;
+
 /// Appends an atom, which is a cell too.
 pub(super) fn push_atom(out: &mut String, atom: Atom<&str>) {
     match atom {
@@ -62,32 +63,36 @@ pub(super) fn push_atom(out: &mut String, atom: Atom<&str>) {
             push_number(out, UUID);
             push_uuid(out, uuid);
         }
-        Atom::String(string) => match Form::of(string) {
-            Form::Phrase(position) => {
-                push_number(out, PHRASE);
-                push_number(out, position);
-            }
-            Form::Pieces(first) => {
-                let start = out.len();
-                push_pieces(out, string, first);
-                enclose(out, start, PIECES, "");
-            }
-            Form::Plain => push_plain(out, string),
-        },
+        Atom::String(string) => push_text(out, string, Form::of(string)),
     }
 }
 
 /// Appends the key of a pair: as an atom, but never in pieces, for it is lent and compared.
 pub(super) fn push_key(out: &mut String, key: Atom<&str>) {
-    match key.text() {
-        Some(string) if matches!(Form::of(string), Form::Pieces(_)) => push_plain(out, string),
-        Some(_) | None => push_atom(out, key),
-    }
+    let Some(string) = key.text() else { return push_atom(out, key) };
+    let form = match Form::of(string) {
+        Form::Pieces(_) => Form::Plain,
+        lent @ (Form::Plain | Form::Phrase(_)) => lent,
+    };
+    push_text(out, string, form);
 }
 
-fn push_plain(out: &mut String, string: &str) {
-    push_number(out, STRING + string.len() as u64);
-    out.push_str(string);
+fn push_text(out: &mut String, string: &str, form: Form) {
+    match form {
+        Form::Phrase(position) => {
+            push_number(out, PHRASE);
+            push_number(out, position);
+        }
+        Form::Pieces(first) => {
+            let start = out.len();
+            push_pieces(out, string, first);
+            enclose(out, start, PIECES, "");
+        }
+        Form::Plain => {
+            push_number(out, STRING + string.len() as u64);
+            out.push_str(string);
+        }
+    }
 }
 
 /// Makes one cell of the atoms that stand from `start` on, in any order and with duplicates.
@@ -268,18 +273,24 @@ impl<'a> Reader<'a> {
 
     /// The next atom.
     fn atom(&mut self) -> Option<Atom<Cow<'a, str>>> {
-        let before = self.0;
-        if self.number()? == PIECES {
-            let length = usize::try_from(self.number()?).ok()?;
-            return Some(Atom::String(Cow::Owned(joined(self.take(length)?)?)));
+        match self.number()? {
+            PIECES => {
+                let length = usize::try_from(self.number()?).ok()?;
+                Some(Atom::String(Cow::Owned(joined(self.take(length)?)?)))
+            }
+            kind => self.lent(kind).map(Atom::cow),
         }
-        self.0 = before;
-        self.key().map(Atom::cow)
     }
 
     /// The next atom, which is not in pieces.
     fn key(&mut self) -> Option<Atom<&'a str>> {
-        Some(match self.number()? {
+        let kind = self.number()?;
+        self.lent(kind)
+    }
+
+    /// What follows the name of an atom that is not in pieces.
+    fn lent(&mut self, kind: u64) -> Option<Atom<&'a str>> {
+        Some(match kind {
             FALSE => Atom::Boolean(false),
             TRUE => Atom::Boolean(true),
             INTEGER => {
