@@ -279,13 +279,13 @@ impl Inventory {
     fn fold_child(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
         let table = change.table;
         let (old, new) = (change.old.as_ref(), replica.row(table, change.uuid));
-        let [before, after] = [old, new].map(|row| row.and_then(|row| unit_of(table, row)));
+        let units @ [before, after] = units_of(change, new);
         if (old.is_some() && before.is_none() || new.is_some() && after.is_none())
             && let Some(router) = self.router_of(change.uuid)
         {
             touched.routers.insert(router);
         }
-        self.fold_unit(change, before, new.zip(after), touched);
+        self.fold_unit(change, new, units, touched);
     }
 
     /// A NAT row is somebody else's: a fact of its router. What refers to a set of ours concerns
@@ -310,13 +310,12 @@ impl Inventory {
     }
 
     fn fold_address_set(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
-        let of = |row: &Row| unit_by_tag(cell(row, address_set::EXTERNAL_IDS));
         let old = change.old.as_ref();
         let new = replica.row(ADDRESS_SET, change.uuid);
-        let [before, after] = [old, new].map(|row| row.and_then(of));
+        let units @ [before, after] = units_of(change, new);
         let unit = if new.is_some() { after } else { before };
         let known = unit.is_some_and(|unit| touched.units.contains(&unit));
-        self.fold_unit(change, before, new.zip(after), touched);
+        self.fold_unit(change, new, units, touched);
         if old.is_some() != new.is_some() {
             // Whether what is exempted is ours is a fact of the routers that refer to it.
             let rows = self.exempting(change.uuid);
@@ -345,8 +344,8 @@ impl Inventory {
     pub(super) fn fold_unit(
         &mut self,
         change: &RowChange,
-        before: Option<UnitId>,
-        after: Option<(&Row, UnitId)>,
+        new: Option<&Row>,
+        [before, after]: [Option<UnitId>; 2],
         touched: &mut Touched,
     ) {
         let (table, uuid) = (change.table, change.uuid);
@@ -354,11 +353,16 @@ impl Inventory {
             self.units.remove(unit, table, uuid);
             touched.units.insert(unit);
         }
-        if let Some((row, unit)) = after {
+        if let Some((row, unit)) = new.zip(after) {
             self.units.add(unit, table, uuid, row);
             touched.units.insert(unit);
         }
     }
+}
+
+/// The unit that a changed row served, and the one that it serves now.
+pub(super) fn units_of(change: &RowChange, new: Option<&Row>) -> [Option<UnitId>; 2] {
+    [change.old.as_ref(), new].map(|row| row.and_then(|row| unit_of(change.table, row)))
 }
 
 /// The unit that a row serves; none if it is somebody else's. A port's name is ours as its tag is.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::{Replica, Row, RowChange};
 
-use super::inventory::{Inventory, Touched, set_difference, unit_of};
+use super::inventory::{Inventory, Touched, set_difference, units_of};
 use super::members::remove;
 use super::owner;
 use super::router::cell;
@@ -62,9 +62,7 @@ impl Inventory {
             // Rows of DHCP_Options that name it serve other routers than before.
             self.touch_routers_on(replica, change.uuid, touched);
         }
-        let [before, after] =
-            [change.old.as_ref(), new].map(|row| row.and_then(|row| unit_of(LOGICAL_SWITCH, row)));
-        self.fold_unit(change, before, new.zip(after), touched);
+        self.fold_unit(change, new, units_of(change, new), touched);
         if new.is_none() {
             self.switch_of.forget(change.uuid);
         }
@@ -121,9 +119,7 @@ impl Inventory {
             self.touch_routers_on(replica, switch, touched);
         }
         self.fold_namesake(replica, change, touched);
-        let [before, after] =
-            [change.old.as_ref(), new].map(|row| row.and_then(|row| unit_of(SWITCH_PORT, row)));
-        self.fold_unit(change, before, new.zip(after), touched);
+        self.fold_unit(change, new, units_of(change, new), touched);
     }
 
     fn place_switch_port(
