@@ -4,8 +4,8 @@
 //! name. Invariants: every row is as wide as its table's layout; `apply` folds all of its updates or
 //! none; both entries report a row only if it differs from what it was.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -16,8 +16,7 @@ use super::row::Row;
 use super::update::{RowUpdate, Updates};
 use super::value::{Value, ValueRef};
 
-/// By [`Uuid::as_u128`]: the same order, and numbers are compared faster than bytes.
-type Table = BTreeMap<u128, Row>;
+type Table = HashMap<Uuid, Row>;
 
 /// The wanted rows of a database.
 #[derive(Debug)]
@@ -66,14 +65,14 @@ impl Replica {
         &self.layout
     }
 
-    /// The rows of a table, in order of their identities.
+    /// The rows of a table, in no order.
     pub fn rows(&self, table: TableId) -> impl Iterator<Item = (Uuid, &Row)> {
-        self.table(table).into_iter().flatten().map(|(id, row)| (Uuid::from_u128(*id), row))
+        self.table(table).into_iter().flatten().map(|(uuid, row)| (*uuid, row))
     }
 
     /// A row.
     pub fn row(&self, table: TableId, uuid: Uuid) -> Option<&Row> {
-        self.table(table)?.get(&uuid.as_u128())
+        self.table(table)?.get(&uuid)
     }
 
     /// A cell; `None` if there is no such row.
@@ -135,7 +134,7 @@ impl Replica {
             let empty = self.table_mut(id).filter(|table| table.is_empty());
             let all = updates.rows.iter().all(|(_, update)| update.row().is_some());
             match empty.filter(|_| all) {
-                // Collected, not inserted one by one: the nodes of the tree come out full.
+                // At once, so that it has room for as many as there are.
                 Some(table) => {
                     let change = |uuid: &Uuid| RowChange {
                         table: id,
@@ -145,9 +144,8 @@ impl Replica {
                     };
                     changes.extend(updates.rows.iter().map(|(uuid, _)| change(uuid)));
                     let rows = updates.rows.drain(..);
-                    let row =
-                        |(id, update): (Uuid, RowUpdate)| Some((id.as_u128(), update.into_row()?));
-                    *table = rows.filter_map(row).collect();
+                    table.reserve(rows.len());
+                    table.extend(rows.filter_map(|(uuid, row)| Some((uuid, row.into_row()?))));
                 }
                 None => others.tables.push(updates),
             }
@@ -172,7 +170,7 @@ impl Replica {
     ) -> Result<Option<RowChange>, (&'static str, &'static str)> {
         let layout = Arc::clone(&self.layout);
         let Some(table) = self.table_mut(id) else { return Ok(None) };
-        match (update, table.entry(uuid.as_u128())) {
+        match (update, table.entry(uuid)) {
             (RowUpdate::Initial(row) | RowUpdate::Insert(row), Entry::Vacant(vacant)) => {
                 vacant.insert(row);
                 Ok(Some(RowChange { table: id, uuid, old: None, present: true }))
@@ -208,8 +206,8 @@ impl Replica {
         for change in changes.into_iter().rev() {
             if let Some(table) = self.table_mut(change.table) {
                 match change.old {
-                    Some(row) => table.insert(change.uuid.as_u128(), row),
-                    None => table.remove(&change.uuid.as_u128()),
+                    Some(row) => table.insert(change.uuid, row),
+                    None => table.remove(&change.uuid),
                 };
             }
         }
@@ -236,19 +234,17 @@ fn modified(
     new.filter(|new| new != row)
 }
 
-/// Reports what differs between two states of a table; takes the old one apart for it.
+/// Reports what differs between two states of a table, in order; takes the old one apart for it.
 fn differences(id: TableId, before: Table, after: Option<&Table>, changes: &mut Vec<RowChange>) {
-    let mut after = after.into_iter().flatten().peekable();
-    let change =
-        |uuid, old, present| RowChange { table: id, uuid: Uuid::from_u128(uuid), old, present };
+    let new = after.into_iter().flat_map(HashMap::keys).filter(|uuid| !before.contains_key(*uuid));
+    let change = |uuid, old, present| RowChange { table: id, uuid, old, present };
+    let mut differing: Vec<RowChange> = new.map(|uuid| change(*uuid, None, true)).collect();
     for (uuid, old) in before {
-        while let Some((earlier, _)) = after.next_if(|(next, _)| **next < uuid) {
-            changes.push(change(*earlier, None, true));
-        }
-        match after.next_if(|(next, _)| **next == uuid) {
-            Some((_, row)) if *row == old => {}
-            found => changes.push(change(uuid, Some(old), found.is_some())),
+        let found = after.and_then(|after| after.get(&uuid));
+        if found != Some(&old) {
+            differing.push(change(uuid, Some(old), found.is_some()));
         }
     }
-    changes.extend(after.map(|(uuid, _)| change(*uuid, None, true)));
+    differing.sort_by_key(|change| change.uuid);
+    changes.append(&mut differing);
 }

@@ -295,7 +295,9 @@ impl Raw {
     /// Asserts that the replica holds exactly what the server has.
     pub(crate) fn assert_same(&mut self, replica: &Replica) {
         for table in replica.layout().table_ids() {
-            let held: Vec<_> = replica.rows(table).map(|(uuid, row)| (uuid, row.clone())).collect();
+            let held = replica.rows(table).map(|(uuid, row)| (uuid, row.clone()));
+            let mut held: Vec<_> = held.collect();
+            held.sort();
             let name = replica.layout().table_name(table);
             let present = self.rows(replica.layout(), table);
             assert!(held == present, "{name:?} differs: held {held:?}, on the server {present:?}");
