@@ -274,7 +274,7 @@ impl State {
             let registration = northbound.registration(network);
             let entries = self.half_entries(half);
             for (key, text) in entries.filter(|(key, _)| !kept || Entry::parse(key).is_some()) {
-                if registration.and_then(|tags| tags.get(&key)).as_deref() != Some(text.as_str()) {
+                if !registration.is_some_and(|tags| tags.holds(&key, &text)) {
                     let patch = changes.patches.entry(network).or_default();
                     patch.entries.insert(key, Some(text));
                 }

@@ -106,11 +106,33 @@ pub(super) fn take_hex(text: &mut &str, count: usize, out: &mut String) -> Optio
         while bits >= 4 && left > 0 {
             bits -= 4;
             left -= 1;
-            let value = (waiting >> bits & 15) as u8;
-            out.push(char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 }));
+            out.push(char::from(hex_digit(waiting >> bits)));
         }
     }
     Some(())
+}
+
+/// Whether so many hexadecimal digits, which are taken off the front of a text, are those of another.
+pub(super) fn takes_hex(text: &mut &str, hex: &str) -> Option<bool> {
+    let digits = take(text, hex.len().checked_mul(4)?.div_ceil(7))?;
+    let mut digits = digits.bytes();
+    let (mut waiting, mut bits) = (0, 0);
+    for byte in hex.bytes() {
+        if bits < 4 {
+            waiting = waiting << 7 | u64::from(digits.next()?);
+            bits += 7;
+        }
+        bits -= 4;
+        if byte != hex_digit(waiting >> bits) {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+fn hex_digit(bits: u64) -> u8 {
+    let value = (bits & 15) as u8;
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 #[cfg(test)]
@@ -140,6 +162,9 @@ mod tests {
             push_hex(&mut digits, text);
             assert_eq!(take_hex(&mut digits.as_str(), text.len(), &mut back), Some(()));
             assert_eq!((back.as_str(), digits.len()), (text, (4 * text.len()).div_ceil(7)));
+            assert_eq!(takes_hex(&mut digits.as_str(), text), Some(true));
+            let other: String = text.chars().map(|c| if c == 'f' { '0' } else { 'f' }).collect();
+            assert_eq!(takes_hex(&mut digits.as_str(), &other), Some(text.is_empty()));
         }
     }
 }

@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 
 use super::atom::Atom;
 use super::digits::{IDENTITY, digit_of, push_number, push_uuid, take, take_number, uuid_of};
-use super::text::{Form, joined, phrase, push_pieces};
+use super::text::{Form, are_of, joined, phrase, push_pieces};
 
 const EMPTY: u64 = 0;
 const SET: u64 = 1;
@@ -224,11 +224,21 @@ impl<'a> Pairs<'a> {
 
     /// The value of a key.
     pub(super) fn get(self, key: &str) -> Option<Cow<'a, str>> {
+        self.value(key)?.atom()?.text()
+    }
+
+    /// Whether a key has this value.
+    pub(super) fn holds(self, key: &str, value: &str) -> Option<bool> {
+        self.value(key)?.is_text(value)
+    }
+
+    /// What follows a key.
+    fn value(self, key: &str) -> Option<Reader<'a>> {
         let mut reader = Reader(self.near(key)?);
         loop {
             match reader.key()?.text().map_or(Ordering::Less, |present| present.cmp(key)) {
                 Ordering::Less => reader.skip()?,
-                Ordering::Equal => return reader.atom()?.text(),
+                Ordering::Equal => return Some(reader),
                 Ordering::Greater => return None,
             };
         }
@@ -279,6 +289,17 @@ impl<'a> Reader<'a> {
                 Some(Atom::String(Cow::Owned(joined(self.take(length)?)?)))
             }
             kind => self.lent(kind).map(Atom::cow),
+        }
+    }
+
+    /// Whether the next atom is this text; without joining it.
+    pub(super) fn is_text(&mut self, text: &str) -> Option<bool> {
+        match self.number()? {
+            PIECES => {
+                let length = usize::try_from(self.number()?).ok()?;
+                are_of(self.take(length)?, text)
+            }
+            kind => Some(self.lent(kind)?.text() == Some(text)),
         }
     }
 

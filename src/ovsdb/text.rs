@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::phrases::PHRASES;
 
-use super::digits::{push_hex, push_number, take, take_hex, take_number};
+use super::digits::{push_hex, push_number, take, take_hex, take_number, takes_hex};
 
 const LITERAL: u64 = 0;
 const PHRASE: u64 = 1;
@@ -111,6 +111,38 @@ pub(super) fn joined(mut pieces: &str) -> Option<String> {
     Some(text)
 }
 
+/// Whether these pieces are those of a text; without joining them.
+pub(super) fn are_of(mut pieces: &str, text: &str) -> Option<bool> {
+    let (mut seen, mut count, mut rest) = ([""; REMEMBERED], 0, text);
+    while !pieces.is_empty() {
+        let piece = take_number(&mut pieces)?;
+        let value = usize::try_from(piece >> 2).ok()?;
+        let next = match piece & 3 {
+            LITERAL => take(&mut pieces, value)?,
+            PHRASE => PHRASES.get(value)?,
+            HEX => {
+                let Some(number) = rest.get(..value.checked_add(LEAST)?) else {
+                    return Some(false);
+                };
+                if !takes_hex(&mut pieces, number)? {
+                    return Some(false);
+                }
+                if let Some(free) = seen.get_mut(count) {
+                    *free = number;
+                    count += 1;
+                }
+                number
+            }
+            _ => seen.get(value)?,
+        };
+        match rest.strip_prefix(next) {
+            Some(after) => rest = after,
+            None => return Some(false),
+        }
+    }
+    Some(rest.is_empty())
+}
+
 /// Where the phrases of each length begin, up to one more than the longest has.
 #[allow(clippy::indexing_slicing, reason = "the compiler goes through it, and sees its ends")]
 const BEGIN: [usize; 64] = {
@@ -184,17 +216,28 @@ mod tests {
         #[test]
         fn what_was_taken_apart_is_joined(
             text in "(\\PC|[a-g]{1,3}|drop|_ip4|[0-9a-f]{14,40}|0123456789abcdef0){0,8}",
+            cut in any::<proptest::sample::Index>(),
+            put in "|f|0|a-|-0123456789abcdef0",
         ) {
+            let at = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect::<Vec<_>>();
+            let (before, after) = text.split_at(*cut.get(&at));
+            let other = format!("{before}{put}{}", after.get(1..).unwrap_or(after));
+
             let long = text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f'));
             let long = long.max_by_key(|it| it.len()).map_or(0, str::len) >= LEAST;
             let packed = pieces(&text);
             prop_assert_eq!(packed.is_some(), long);
-            prop_assert!(packed.is_none_or(|packed| joined(&packed) == Some(text)));
+            if let Some(packed) = packed {
+                prop_assert_eq!(joined(&packed), Some(text.clone()));
+                prop_assert_eq!(are_of(&packed, &text), Some(true));
+                prop_assert_eq!(are_of(&packed, &other), Some(text == other));
+            }
         }
 
         #[test]
         fn what_is_no_piece_does_no_harm(pieces in "[\0-\u{b}A-D]{0,9}|\\PC{0,9}") {
-            let _ = joined(&pieces);
+            let joined = joined(&pieces);
+            prop_assert!(joined.is_none_or(|text| are_of(&pieces, &text) == Some(true)));
         }
     }
 }

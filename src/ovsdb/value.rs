@@ -12,7 +12,9 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::atom::Atom;
-use super::packed::{self, Content, Pair, close_map, close_set, content, push_atom, push_key};
+use super::packed::{
+    self, Content, Pair, Reader, close_map, close_set, content, push_atom, push_key,
+};
 
 /// One value (RFC 7047 section 5.1, `<value>`), by itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -132,6 +134,11 @@ impl<'a> ValueRef<'a> {
         self.scalar()?.text()
     }
 
+    /// Whether it is this single string; looks at it where it is.
+    pub fn is_string(self, text: &str) -> bool {
+        Reader(self.0).is_text(text) == Some(true)
+    }
+
     /// All strings of a scalar, optional or set, in order.
     pub fn strings(self) -> impl Iterator<Item = Cow<'a, str>> {
         self.atoms().filter_map(Atom::text)
@@ -165,6 +172,15 @@ impl<'a> ValueRef<'a> {
     /// The value of `key` in a map from strings to strings.
     pub fn get(self, key: &str) -> Option<Cow<'a, str>> {
         if let Content::Map(pairs) = content(self.0) { pairs.get(key) } else { None }
+    }
+
+    /// Whether a map from strings to strings has this pair; looks at it where it is.
+    pub fn holds(self, key: &str, text: &str) -> bool {
+        if let Content::Map(pairs) = content(self.0) {
+            pairs.holds(key, text) == Some(true)
+        } else {
+            false
+        }
     }
 
     /// The pairs of a map from strings to strings, in order of the keys.
@@ -272,11 +288,14 @@ mod tests {
         let map = Value::map(vec![("k".into(), "v".into())]);
         let map = map.view();
         assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v".into()), None, 1));
+        assert!(map.holds("k", "v") && !map.holds("k", "w") && !map.holds("l", "v"));
         assert_eq!(map.optional_string(), None);
         let set = Value::set(vec!["x".into(), "y".into()]);
         let set = set.view();
         assert_eq!(set.strings().collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((set.string(), set.integer(), set.get("x")), ("".into(), None, None));
+        assert!(!set.is_string("x") && !set.holds("x", "y") && !map.is_string("k"));
+        assert!(Value::from("x").view().is_string("x") && !Value::empty().view().is_string(""));
         assert_eq!(Value::from("x").view().string(), "x");
         assert_eq!(Value::from(7).view().integer(), Some(7));
         assert_eq!(Value::from(true).view().boolean(), Some(true));

@@ -1,7 +1,5 @@
 //! Desired rows against those that are there: what to insert, to update and to delete.
 
-use std::collections::BTreeMap;
-
 use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
@@ -24,8 +22,8 @@ pub enum RowDiff {
         uuid: Uuid,
         /// The columns that differ, as they shall be.
         columns: Vec<(ColumnId, Datum)>,
-        /// The tags that differ.
-        tags: Vec<String>,
+        /// The keys of the tags that differ.
+        tags: Vec<&'static str>,
     },
     /// It is too much.
     Delete {
@@ -38,8 +36,13 @@ pub enum RowDiff {
     },
 }
 
-/// What tells a row of a unit from the others: its table, its parent, its identifying columns.
-type Identity = (TableId, Option<Uuid>, Row);
+/// A row of a unit that is there.
+struct Present<'a> {
+    table: TableId,
+    parent: Option<Uuid>,
+    uuid: Uuid,
+    row: &'a Row,
+}
 
 /// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
 /// nothing.
@@ -48,73 +51,90 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let mut present = present_rows(unit, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
-    let switches = present.get(&(LOGICAL_SWITCH, None, Row::default()));
-    let transit = switches.and_then(|rows| rows.last()).map(|(uuid, _)| *uuid);
+    let transit = present.iter().rfind(|row| row.table == LOGICAL_SWITCH).map(|row| row.uuid);
     for mut row in desired {
-        let parent = match &mut row.parent {
-            Some(Parent::Router(router)) => Some(router.uuid),
-            Some(Parent::Transit(switch)) => {
-                *switch = transit;
-                transit
-            }
-            None => None,
-        };
-        let columns = identity(row.table).iter();
-        let values =
-            columns.map(|column| row.columns.get(column).map_or_else(Value::empty, value_of));
-        // The main route table's name is empty, which as a column is the empty string.
-        let key =
-            (row.table, parent, values.map(|value| Value::from(normal(value.view()))).collect());
-        match present.get_mut(&key).and_then(Vec::pop) {
-            Some((uuid, found)) => diffs.extend(compare(row, uuid, found, layout)),
+        if let Some(Parent::Transit(switch)) = &mut row.parent {
+            *switch = transit;
+        }
+        match take(&mut present, &row) {
+            Some(found) => diffs.extend(compare(row, &found, layout)),
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
-    let surplus = present.into_iter().flat_map(|((table, parent, _), rows)| {
-        rows.into_iter().map(move |(uuid, _)| RowDiff::Delete { table, uuid, parent })
-    });
-    diffs.extend(surplus);
+    let surplus = present.into_iter();
+    diffs.extend(surplus.map(|Present { table, parent, uuid, .. }| RowDiff::Delete {
+        table,
+        uuid,
+        parent,
+    }));
     diffs
 }
 
-fn present_rows(unit: UnitId, northbound: &Northbound) -> BTreeMap<Identity, Vec<(Uuid, &Row)>> {
-    let mut present: BTreeMap<Identity, Vec<(Uuid, &Row)>> = BTreeMap::new();
-    for (table, uuid, row) in northbound.rows_of(unit) {
-        if table == ADDRESS_SET && !is_remotes_set(&cell(row, address_set::NAME).string()) {
-            continue;
-        }
-        let values = identity(table).iter().map(|column| normal(cell(row, *column)));
-        let key = (table, northbound.inventory().parent_of(uuid), values.collect());
-        present.entry(key).or_default().push((uuid, row));
-    }
-    present
+/// In order of tables and parents.
+fn present_rows(unit: UnitId, northbound: &Northbound) -> Vec<Present<'_>> {
+    let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
+        *table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string())
+    });
+    let parent_of = |uuid| northbound.inventory().parent_of(uuid);
+    let rows = rows.map(|(table, uuid, row)| Present { table, parent: parent_of(uuid), uuid, row });
+    let mut rows: Vec<Present<'_>> = rows.collect();
+    rows.sort_by_key(|row| (row.table, row.parent));
+    rows
 }
 
-fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<RowDiff> {
-    let tags_column = tags_of(row.table);
+/// Takes out the row that has the same table, parent and identifying columns; of several the last.
+fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Present<'a>> {
+    let place = (desired.table, desired.parent.as_ref().and_then(Parent::row));
+    let before = present.partition_point(|row| (row.table, row.parent) < place);
+    let rest = present.get(before..).unwrap_or_default();
+    let there = rest.iter().take_while(|row| (row.table, row.parent) == place);
+    let is_it = |row: &Present<'_>| {
+        let mut columns = identity(row.table).iter();
+        columns.all(|column| is(cell(row.row, *column), desired.column(*column)))
+    };
+    let (offset, _) = there.enumerate().filter(|(_, row)| is_it(row)).last()?;
+    Some(present.remove(before + offset))
+}
+
+fn compare(row: DesiredRow, found: &Present<'_>, layout: &Layout) -> Option<RowDiff> {
+    let Present { table, uuid, row: found, .. } = *found;
+    let tags_column = tags_of(table);
     let mut columns = Vec::new();
-    for position in 0..layout.width(row.table) {
-        let Ok(column) = u16::try_from(position).map(ColumnId) else { break };
-        let children = refers_to_children(row.table, column);
-        if children || Some(column) == tags_column || !layout.has_column(row.table, column) {
+    let mut tags: Vec<&'static str> = Vec::new();
+    for (column, value) in (0..).map(ColumnId).zip(found.cells()) {
+        if Some(column) == tags_column {
+            let differing = row.tags().filter(|(key, text)| !value.holds(key, text));
+            tags.extend(differing.map(|(key, _)| key));
             continue;
         }
-        let desired = row.columns.get(&column);
-        let value = desired.map_or_else(Value::empty, value_of);
-        if normal(value.view()) != normal(cell(found, column)) {
-            let datum = desired.cloned().unwrap_or_else(|| empty(row.table, column, layout));
-            columns.push((column, datum));
+        let desired = row.column(column);
+        if is(value, desired)
+            || refers_to_children(table, column)
+            || !layout.has_column(table, column)
+        {
+            continue;
         }
+        columns.push((column, desired.cloned().unwrap_or_else(|| empty(table, column, layout))));
     }
-    let found_tags = tags_column.map(|column| cell(found, column));
-    let differs = |(key, value): &(&String, &String)| {
-        found_tags.and_then(|tags| tags.get(key)).as_deref() != Some(value.as_str())
-    };
-    let tags: Vec<String> = row.tags.iter().filter(differs).map(|(key, _)| key.clone()).collect();
     if columns.is_empty() && tags.is_empty() {
         return None;
     }
     Some(RowDiff::Update { row, uuid, columns, tags })
+}
+
+/// Whether a cell holds what it shall. An empty string, the default of a mandatory column, and an
+/// absent optional mean the same here: the main route table's name is empty, which as a column is the empty string.
+fn is(found: ValueRef<'_>, desired: Option<&Datum>) -> bool {
+    match desired {
+        None => found.is_blank(),
+        Some(Datum::String(text)) if text.is_empty() => found.is_blank(),
+        Some(Datum::String(text)) => found.is_string(text),
+        Some(Datum::Integer(integer)) => found.integer() == Some(*integer),
+        Some(desired) => {
+            let desired = value_of(desired);
+            found == desired || found.is_blank() && desired.view().is_blank()
+        }
+    }
 }
 
 /// An empty value in the form that the column's type asks for.
@@ -128,11 +148,6 @@ fn empty(table: TableId, column: ColumnId, layout: &Layout) -> Datum {
 
 fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
     crate::northbound::router::cell(row, column)
-}
-
-/// An empty string, the default of a mandatory column, and an absent optional mean the same here.
-fn normal(value: ValueRef<'_>) -> ValueRef<'_> {
-    if value.is_blank() { ValueRef::EMPTY } else { value }
 }
 
 /// A value as the replica would hold it once written.

@@ -2,6 +2,7 @@
 //! links of ours, lent to its NAT rows as `exempted_ext_ips` (northbound.md section 2).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -17,6 +18,7 @@ use super::row::DesiredRow;
 /// The sets of a network: none that no NAT row needs.
 #[must_use]
 pub fn exempt_rows(network: Id, ready: &Ready, remote: &BTreeSet<IpNet>) -> Vec<DesiredRow> {
+    let unit: Arc<str> = UnitId::Network(network).tag().into();
     let of = |family: Family| {
         let prefixes: Vec<String> = remote
             .iter()
@@ -26,7 +28,7 @@ pub fn exempt_rows(network: Id, ready: &Ready, remote: &BTreeSet<IpNet>) -> Vec<
         if prefixes.is_empty() || loans_of(network, ready, family).next().is_none() {
             return None;
         }
-        let row = DesiredRow::new(ADDRESS_SET, None, UnitId::Network(network))
+        let row = DesiredRow::new(ADDRESS_SET, None, Arc::clone(&unit))
             .set(address_set::NAME, remotes_set_name(network, family))
             .set(address_set::ADDRESSES, Datum::strings(prefixes));
         Some(row)

@@ -3,6 +3,8 @@
 //! Prefixes are written out, not named by the registration's set: if somebody deletes that set,
 //! a match that names it is silently absent, and a drop that is absent fails open.
 
+use std::sync::Arc;
+
 use crate::northbound::owner::Id;
 use crate::northbound::tables::{ROUTER_POLICY, router_policy};
 use crate::northbound::{Family, UnitId};
@@ -37,9 +39,10 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
         .collect();
     let uplinks = || router.uplinks.iter().map(AsRef::as_ref);
     let (inward, outward, own) = (inport(uplinks()), outport(uplinks()), any(&sources));
+    let unit: Arc<str> = UnitId::Network(network).tag().into();
     let policy = |priority: i64, text: String, action: &str| {
         let on = RouterRow { uuid: router.uuid, name: router.name.clone() };
-        DesiredRow::new(ROUTER_POLICY, Some(Parent::Router(on)), UnitId::Network(network))
+        DesiredRow::new(ROUTER_POLICY, Some(Parent::Router(on)), Arc::clone(&unit))
             .set(router_policy::PRIORITY, priority)
             .set(router_policy::MATCH, text)
             .set(router_policy::ACTION, action)

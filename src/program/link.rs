@@ -2,6 +2,8 @@
 //! the peering non-transitive and its sources believable. Where one of the routers is a gateway
 //! router the ports meet on a switch of ours instead, with the same addresses and routes.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
 use crate::northbound::owner::{link_port_mac, link_port_name, transit_name, transit_port_name};
@@ -27,9 +29,11 @@ pub(super) const SPOOF_PRIORITY: i64 = 30_090;
 /// The rows of a link, on both routers and between them.
 #[must_use]
 pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
-    let mut rows = if link.transit { transit(link) } else { Vec::new() };
+    let unit: Arc<str> = UnitId::Peering(link.id).tag().into();
+    let mut rows = if link.transit { transit(link, &unit) } else { Vec::new() };
     for end in End::BOTH {
-        let side = Side { link, end, local: link.end(end), remote: link.end(end.other()) };
+        let (local, remote) = (link.end(end), link.end(end.other()));
+        let side = Side { link, unit: &unit, end, local, remote };
         rows.push(side.port());
         side.routes(&mut rows);
         side.policies(&mut rows);
@@ -38,8 +42,8 @@ pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
 }
 
 /// The switch between two routers that cannot be linked directly; before its ports.
-fn transit(link: &Link) -> Vec<DesiredRow> {
-    let row = |table, parent| DesiredRow::new(table, parent, UnitId::Peering(link.id));
+fn transit(link: &Link, unit: &Arc<str>) -> Vec<DesiredRow> {
+    let row = |table, parent| DesiredRow::new(table, parent, Arc::clone(unit));
     let switch = row(LOGICAL_SWITCH, None)
         .labelled(link.key.to_string())
         .set(logical_switch::NAME, transit_name(link.id));
@@ -56,6 +60,8 @@ fn transit(link: &Link) -> Vec<DesiredRow> {
 /// A link seen from one of its routers.
 struct Side<'a> {
     link: &'a Link,
+    /// The tag of its unit.
+    unit: &'a Arc<str>,
     end: End,
     local: &'a LinkEnd,
     remote: &'a LinkEnd,
@@ -64,7 +70,7 @@ struct Side<'a> {
 impl Side<'_> {
     fn row(&self, table: TableId) -> DesiredRow {
         let router = RouterRow { uuid: self.local.router, name: self.local.router_name.clone() };
-        DesiredRow::new(table, Some(Parent::Router(router)), UnitId::Peering(self.link.id))
+        DesiredRow::new(table, Some(Parent::Router(router)), Arc::clone(self.unit))
     }
 
     fn port_name(&self) -> String {

@@ -162,7 +162,10 @@ fn update(
     let found = cell(row, address_set::EXTERNAL_IDS);
     let entries: Entries = wanted
         .into_iter()
-        .filter(|(key, value)| found.get(key).as_deref() != value.as_deref())
+        .filter(|(key, value)| match value {
+            Some(text) => !found.holds(key, text),
+            None => found.get(key).is_some(),
+        })
         .collect();
     if addresses.is_none() && entries.is_empty() {
         return None;

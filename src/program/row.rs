@@ -1,11 +1,9 @@
 //! A row as it shall be, whatever its table.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::northbound::UnitId;
 use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
 use crate::northbound::tables::{
     ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED,
@@ -21,10 +19,12 @@ pub struct DesiredRow {
     pub table: TableId,
     /// The row that refers to it; none for root tables.
     pub parent: Option<Parent>,
-    /// The columns that are not empty, but for `external_ids`.
-    pub columns: BTreeMap<ColumnId, Datum>,
-    /// What `external_ids` shall hold; what else is there is left alone.
-    pub tags: BTreeMap<String, String>,
+    /// The columns that are not empty, but for `external_ids`; in order.
+    pub columns: Vec<(ColumnId, Datum)>,
+    /// The tag of the unit that it serves.
+    pub unit: Arc<str>,
+    /// In words what it serves, if it says so.
+    pub label: Option<String>,
 }
 
 /// What refers to a row.
@@ -34,6 +34,16 @@ pub enum Parent {
     Router(RouterRow),
     /// The transit switch of the row's own unit; where that is there already, this row.
     Transit(Option<Uuid>),
+}
+
+impl Parent {
+    /// The row, if it is there.
+    pub(super) fn row(&self) -> Option<Uuid> {
+        match self {
+            Self::Router(router) => Some(router.uuid),
+            Self::Transit(switch) => *switch,
+        }
+    }
 }
 
 /// A router that a transaction changes; the name guards that it is still the one that was read.
@@ -47,20 +57,14 @@ pub struct RouterRow {
 
 impl DesiredRow {
     /// A row of a unit.
-    pub(super) fn new(table: TableId, parent: Option<Parent>, unit: UnitId) -> Self {
-        let tags = [(OWNER_KEY, OWNER_VALUE.to_owned()), (UNIT_KEY, unit.tag())];
-        Self {
-            table,
-            parent,
-            columns: BTreeMap::new(),
-            tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-        }
+    pub(super) fn new(table: TableId, parent: Option<Parent>, unit: Arc<str>) -> Self {
+        Self { table, parent, columns: Vec::new(), unit, label: None }
     }
 
     /// Says in words what the row serves. One row of a unit does: each label is read at every
     /// start, and the others name the same unit.
     pub(super) fn labelled(mut self, label: String) -> Self {
-        self.tags.insert(LABEL_KEY.to_owned(), label);
+        self.label = Some(label);
         self
     }
 
@@ -73,8 +77,20 @@ impl DesiredRow {
     }
 
     pub(super) fn set(mut self, column: ColumnId, datum: impl Into<Datum>) -> Self {
-        self.columns.insert(column, datum.into());
+        let at = self.columns.partition_point(|(before, _)| *before < column);
+        self.columns.insert(at, (column, datum.into()));
         self
+    }
+
+    /// What a column shall hold; none if nothing.
+    pub(super) fn column(&self, column: ColumnId) -> Option<&Datum> {
+        self.columns.iter().find(|(of, _)| *of == column).map(|(_, datum)| datum)
+    }
+
+    /// What `external_ids` shall hold; what else is there is left alone.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let label = self.label.as_deref().map(|label| (LABEL_KEY, label));
+        [(OWNER_KEY, OWNER_VALUE)].into_iter().chain(label).chain([(UNIT_KEY, &*self.unit)])
     }
 }
 

@@ -93,8 +93,8 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
 }
 
 fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
-    let last = row.columns.keys().next_back().map_or(0, |column| column.0);
-    let column = |column| row.columns.get(&ColumnId(column)).map_or_else(Value::empty, value_of);
+    let last = row.columns.last().map_or(0, |(column, _)| column.0);
+    let column = |column| row.column(ColumnId(column)).map_or_else(Value::empty, value_of);
     let mut summary = summary(row.table, &(0..=last).map(column).collect());
     if let Some(router) = row.router() {
         summary = format!("{}: {summary}", router.name);
@@ -103,7 +103,7 @@ fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
 }
 
 fn desired_route(row: &DesiredRow) -> Option<PlannedPrefix> {
-    let prefix = row.columns.get(&static_route::IP_PREFIX).filter(|_| row.table == STATIC_ROUTE)?;
+    let prefix = row.column(static_route::IP_PREFIX).filter(|_| row.table == STATIC_ROUTE)?;
     let prefix = value_of(prefix).view().string().parse().ok()?;
     Some(PlannedPrefix { router: row.router()?.name.to_string(), prefix })
 }

@@ -5,6 +5,7 @@
 //! on any of it, `nb_cfg` moves, so that `sb_cfg` will tell when it has.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -129,7 +130,7 @@ struct Assembly {
     operations: Vec<Operation>,
     inserted: usize,
     /// `uuid_name` of each new transit switch, by its unit's tag.
-    switches: BTreeMap<String, String>,
+    switches: BTreeMap<Arc<str>, String>,
     /// `uuid_name` of each new Address_Set, by its name.
     sets: BTreeMap<String, String>,
 }
@@ -147,10 +148,8 @@ impl Assembly {
                     let table = table_name(row.table);
                     self.operations.push(Operation::Update { table, row_uuid: uuid, row: columns });
                 }
-                let entries = tags.into_iter().map(|key| {
-                    let value = row.tags.get(&key).cloned();
-                    (key, value)
-                });
+                let entries = row.tags().filter(|(key, _)| tags.contains(key));
+                let entries = entries.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
                 self.entries(row.table, uuid, entries.collect());
             }
             RowDiff::Delete { table, uuid, parent } => match reference_column(table) {
@@ -176,11 +175,12 @@ impl Assembly {
         let name = format!("row{}", self.inserted);
         self.inserted += 1;
         let table = row.table;
-        let unit = row.tags.get(UNIT_KEY).cloned().unwrap_or_default();
+        let tags =
+            tags_of(table).map(|column| (column_name(table, column), Datum::map(row.tags())));
         match table {
-            LOGICAL_SWITCH => drop(self.switches.insert(unit.clone(), name.clone())),
+            LOGICAL_SWITCH => drop(self.switches.insert(Arc::clone(&row.unit), name.clone())),
             ADDRESS_SET => {
-                if let Some(Datum::String(set)) = row.columns.get(&address_set::NAME) {
+                if let Some(Datum::String(set)) = row.column(address_set::NAME) {
                     self.sets.insert(set.clone(), name.clone());
                 }
             }
@@ -194,7 +194,7 @@ impl Assembly {
             }
             Some(Parent::Transit(Some(switch))) => Some(Referrer::Switch(switch)),
             Some(Parent::Transit(None)) => {
-                self.switches.get(&unit).cloned().map(Referrer::NewSwitch)
+                self.switches.get(&row.unit).cloned().map(Referrer::NewSwitch)
             }
             None => None,
         };
@@ -207,9 +207,7 @@ impl Assembly {
             .into_iter()
             .map(|(column, datum)| (column_name(table, column), datum))
             .collect();
-        if let Some(column) = tags_of(table) {
-            columns.push((column_name(table, column), Datum::map(row.tags)));
-        }
+        columns.extend(tags);
         let table = table_name(table);
         self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
     }
