@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::northbound::Northbound;
+use crate::northbound::{Northbound, Touched};
 use crate::ovsdb::{Inconsistent, Layout, Replica, Updates};
 
 /// What has come of it.
@@ -21,16 +21,16 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// Folds a part.
+    /// Folds a part; tells what it touched of the first one of all.
     ///
     /// # Errors
-    /// It does not fit the parts before it: all of them are dropped, and those that follow are passed over.
+    /// It does not fit the parts before it: none of this dump is good for anything.
     pub(super) fn extend(
         &mut self,
         layout: Arc<Layout>,
         part: Updates,
         first: bool,
-    ) -> Result<(), Inconsistent> {
+    ) -> Result<Touched, Inconsistent> {
         if matches!(self, Self::Nothing) {
             *self = if first {
                 Self::First(Box::new(Northbound::new(layout)))
@@ -38,15 +38,19 @@ impl Incoming {
                 Self::Aside(Replica::new(layout))
             };
         }
-        let folded = match self {
+        match self {
             Self::First(northbound) => northbound.extend(part),
-            Self::Aside(replica) => replica.extend(part).map(drop),
-            Self::Nothing | Self::Spoiled => Ok(()),
-        };
-        if folded.is_err() {
-            *self = Self::Spoiled;
+            Self::Aside(replica) => replica.extend(part).map(|_| Touched::default()),
+            Self::Nothing | Self::Spoiled => Ok(Touched::default()),
         }
-        folded
+    }
+
+    /// The first one of all, as far as it has come.
+    pub(super) fn northbound(&self) -> Option<&Northbound> {
+        match self {
+            Self::First(northbound) => Some(northbound),
+            Self::Nothing | Self::Spoiled | Self::Aside(_) => None,
+        }
     }
 
     pub(super) fn take(&mut self) -> Self {

@@ -32,7 +32,8 @@ pub use notice::{Level, Notice};
 pub use state::Unit;
 pub use writer::Submission;
 
-use crate::declare::{Reading, Settings};
+use crate::declare::{Changed, Reading, Settings};
+use crate::northbound::tables::LATE;
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent, Layout};
@@ -118,7 +119,7 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        self.state.configure(settings, self.northbound.as_ref());
+        self.state.configure(settings, self.northbound.as_ref().or(self.incoming.northbound()));
     }
 
     /// Takes in what has happened.
@@ -128,8 +129,7 @@ impl Engine {
             Event::Northbound(event) => self.northbound_event(event, now),
             Event::Confirm => {
                 let changed = self.state.roll.book.confirm();
-                self.state.declared(&changed, self.northbound.as_ref());
-                self.notices.declared(&changed, &self.state.roll);
+                self.declared(&changed);
             }
             Event::Tick => {}
         }
@@ -192,9 +192,15 @@ impl Engine {
 
     fn read(&mut self, reading: Reading) {
         let changed = self.state.roll.book.fold(reading);
-        self.state.declared(&changed, self.northbound.as_ref());
-        self.notices.declared(&changed, &self.state.roll);
+        self.declared(&changed);
         self.notices.diagnostics(&self.state.roll.book);
+    }
+
+    /// The rules may know of a northbound that is not whole yet.
+    fn declared(&mut self, changed: &Changed) {
+        let northbound = self.northbound.as_ref().or(self.incoming.northbound());
+        self.state.declared(changed, northbound);
+        self.notices.declared(changed, &self.state.roll);
     }
 
     fn northbound_event(&mut self, event: ovsdb::Event, now: Now) {
@@ -232,7 +238,7 @@ impl Engine {
             }
             ovsdb::Event::Transacted { id, result } => self.transacted(id, result, now),
             ovsdb::Event::Disconnected { error, .. } => {
-                self.incoming = Incoming::Nothing;
+                self.drop_incoming(Incoming::Nothing);
                 self.notices.disconnected(&error);
                 self.notices.all_states();
                 self.connection.synced = false;
@@ -244,11 +250,29 @@ impl Engine {
 
     fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates) {
         let first = self.northbound.is_none();
-        if let Err(error) = self.incoming.extend(layout, updates, first) {
-            self.inconsistent(&error);
-        } else if let Incoming::First(northbound) = &self.incoming {
-            // While the server composes the next part.
-            self.state.recall(northbound);
+        // While the server composes the parts behind this one.
+        if let Some(northbound) = self.incoming.northbound().filter(|_| self.state.recalled)
+            && updates.tables.iter().any(|it| LATE.contains(&it.table))
+        {
+            self.state.begin(northbound);
+        }
+        match (self.incoming.extend(layout, updates, first), self.incoming.northbound()) {
+            (Ok(touched), Some(northbound)) if self.state.begun => {
+                self.state.touched(&touched, northbound);
+            }
+            (Ok(_), Some(northbound)) => self.state.recall(northbound),
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                self.drop_incoming(Incoming::Spoiled);
+                self.inconsistent(&error);
+            }
+        }
+    }
+
+    fn drop_incoming(&mut self, instead: Incoming) {
+        self.incoming = instead;
+        if self.northbound.is_none() {
+            self.state.begin_anew();
         }
     }
 
@@ -307,9 +331,8 @@ impl Engine {
 
     fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.writer.suspect(touched);
-        let changed = self.state.register(&touched.declared, northbound);
+        let changed = self.state.touched(touched, northbound);
         self.notices.declared(&changed, &self.state.roll);
-        self.state.resolver.touched(touched, northbound);
         self.notices.newer(self.state.resolver.newer());
     }
 

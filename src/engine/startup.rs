@@ -1,8 +1,11 @@
-//! The first time: what the northbound remembers comes before what the files say.
+//! The first time: what the northbound remembers comes before what the files say, and much of it is looked at before all
+//! of it is there.
 
-use crate::declare::Remembered;
+use crate::declare::{Changed, Remembered};
 use crate::northbound::declared::{declared_by, network_of};
-use crate::northbound::{Id, Northbound, UnitId};
+use crate::northbound::{Id, Northbound, Touched, UnitId};
+
+use crate::peering::Resolver;
 
 use super::state::State;
 
@@ -18,7 +21,8 @@ impl State {
     }
 
     /// Takes the other hosts' registrations in, and everything on the roll to the rules: until then
-    /// there is nothing that they could be applied to. Only once.
+    /// there is nothing that they could be applied to. Only once; of what comes afterwards [`touched`](Self::touched) is
+    /// to tell.
     pub(super) fn begin(&mut self, northbound: &Northbound) {
         if self.begun {
             return;
@@ -26,6 +30,23 @@ impl State {
         self.register(&registered(northbound).collect(), northbound);
         self.declare_all(northbound);
         self.resolver.mark_all(northbound);
+        self.resolver.survey(&self.roll, northbound);
+    }
+
+    /// Takes note of what changed in the northbound. What other hosts declare otherwise by that is returned.
+    pub(super) fn touched(&mut self, touched: &Touched, northbound: &Northbound) -> Changed {
+        let changed = self.register(&touched.declared, northbound);
+        self.resolver.touched(touched, northbound);
+        changed
+    }
+
+    /// What was taken from a first dump that has not come to its end counts no more.
+    pub(super) fn begin_anew(&mut self) {
+        if self.begun {
+            self.begun = false;
+            self.roll.forget_others();
+            self.resolver = Resolver::default();
+        }
     }
 }
 

@@ -59,10 +59,9 @@ impl Northbound {
     ///
     /// # Errors
     /// It does not fit the parts before it; everything must be read anew.
-    pub fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
+    pub fn extend(&mut self, part: Updates) -> Result<Touched, Inconsistent> {
         let changes = self.replica.extend(part)?;
-        self.fold(&changes);
-        Ok(())
+        Ok(self.fold(&changes))
     }
 
     /// Replaces everything; only true differences are told.

@@ -1,6 +1,6 @@
 //! The tables and columns of OVN's northbound that we read, as ovn-nb(5) names them.
 //!
-//! Positions in [`WANTED`] are the identities used everywhere: a table or column that a server's
+//! Positions in [`WANTED`], in the order of the first dump, are the identities used everywhere: a table or column that a server's
 //! schema lacks reads as empty, so no other place asks which OVN version is there.
 
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
@@ -36,6 +36,10 @@ macro_rules! tables {
     };
 }
 
+/// What a network is found to be does not depend on rows of ours in these, which nearly all of theirs are: they
+/// come last, and meanwhile the rules are applied to the networks.
+pub const LATE: [TableId; 2] = [ROUTER_POLICY, STATIC_ROUTE];
+
 tables! {
     /// One row: the configuration sequence numbers.
     NB_GLOBAL = 0, nb_global, "NB_Global", None, {
@@ -68,44 +72,8 @@ tables! {
         /// Strong references to `NAT`.
         NAT = 5, "nat";
     }
-    /// Router policies.
-    ROUTER_POLICY = 3, router_policy, "Logical_Router_Policy", None, {
-        /// Tags.
-        EXTERNAL_IDS = 0, "external_ids";
-        /// 0 to 32767; the highest that matches applies.
-        PRIORITY = 1, "priority";
-        /// An OVN expression; one that does not parse is silently absent.
-        MATCH = 2, "match";
-        /// `allow`, `drop` or `reroute` (newer: `jump`).
-        ACTION = 3, "action";
-        /// Next hop of a reroute (deprecated by `nexthops`).
-        NEXTHOP = 4, "nexthop";
-        /// Next hops of a reroute.
-        NEXTHOPS = 5, "nexthops";
-        /// `pkt_mark` among others.
-        OPTIONS = 6, "options";
-    }
-    /// Static routes.
-    STATIC_ROUTE = 4, static_route, "Logical_Router_Static_Route", None, {
-        /// Tags.
-        EXTERNAL_IDS = 0, "external_ids";
-        /// The prefix that is matched.
-        IP_PREFIX = 1, "ip_prefix";
-        /// An address, or `discard`.
-        NEXTHOP = 2, "nexthop";
-        /// The router port to send through.
-        OUTPUT_PORT = 3, "output_port";
-        /// `dst-ip`, also when unset, or `src-ip`.
-        POLICY = 4, "policy";
-        /// The route table; empty for the main one.
-        ROUTE_TABLE = 5, "route_table";
-        /// The BFD session that gates the route.
-        BFD = 6, "bfd";
-        /// `ecmp_symmetric_reply` among others.
-        OPTIONS = 7, "options";
-    }
     /// Router ports.
-    ROUTER_PORT = 5, router_port, "Logical_Router_Port", None, {
+    ROUTER_PORT = 3, router_port, "Logical_Router_Port", None, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// Unique in the northbound.
@@ -128,7 +96,7 @@ tables! {
         IPV6_RA_CONFIGS = 9, "ipv6_ra_configs";
     }
     /// Logical switches: for which ports are theirs, and which are ours.
-    LOGICAL_SWITCH = 6, logical_switch, "Logical_Switch", None, {
+    LOGICAL_SWITCH = 4, logical_switch, "Logical_Switch", None, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// Strong references to `Logical_Switch_Port`.
@@ -139,7 +107,7 @@ tables! {
     /// Switch ports: all but those of VMs, whose type is empty; and ours, whatever somebody makes
     /// of them. A port of a switch that is not among these is a VM's: that one is there is known
     /// without reading any.
-    SWITCH_PORT = 7, switch_port, "Logical_Switch_Port", Some(Condition(&[
+    SWITCH_PORT = 5, switch_port, "Logical_Switch_Port", Some(Condition(&[
         Clause { column: "type", function: Function::NotEqual, value: Constant::String("") },
         Clause {
             column: "external_ids",
@@ -161,7 +129,7 @@ tables! {
         ENABLED = 5, "enabled";
     }
     /// Address translation: what translates sources. All of these rows are somebody else's.
-    NAT = 8, nat, "NAT", Some(Condition(&[Clause {
+    NAT = 6, nat, "NAT", Some(Condition(&[Clause {
         column: "type",
         function: Function::NotEqual,
         value: Constant::String("dnat"),
@@ -179,12 +147,48 @@ tables! {
     }
     /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
     /// a switch port refers to is not asked: that would be a cell of every VM's port.
-    DHCP_OPTIONS = 9, dhcp_options, "DHCP_Options", None, {
+    DHCP_OPTIONS = 7, dhcp_options, "DHCP_Options", None, {
         /// Whose row it is, as its owner tells.
         EXTERNAL_IDS = 0, "external_ids";
         /// The subnet.
         CIDR = 1, "cidr";
         /// Options by their names.
         OPTIONS = 2, "options";
+    }
+    /// Router policies.
+    ROUTER_POLICY = 8, router_policy, "Logical_Router_Policy", None, {
+        /// Tags.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// 0 to 32767; the highest that matches applies.
+        PRIORITY = 1, "priority";
+        /// An OVN expression; one that does not parse is silently absent.
+        MATCH = 2, "match";
+        /// `allow`, `drop` or `reroute` (newer: `jump`).
+        ACTION = 3, "action";
+        /// Next hop of a reroute (deprecated by `nexthops`).
+        NEXTHOP = 4, "nexthop";
+        /// Next hops of a reroute.
+        NEXTHOPS = 5, "nexthops";
+        /// `pkt_mark` among others.
+        OPTIONS = 6, "options";
+    }
+    /// Static routes.
+    STATIC_ROUTE = 9, static_route, "Logical_Router_Static_Route", None, {
+        /// Tags.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// The prefix that is matched.
+        IP_PREFIX = 1, "ip_prefix";
+        /// An address, or `discard`.
+        NEXTHOP = 2, "nexthop";
+        /// The router port to send through.
+        OUTPUT_PORT = 3, "output_port";
+        /// `dst-ip`, also when unset, or `src-ip`.
+        POLICY = 4, "policy";
+        /// The route table; empty for the main one.
+        ROUTE_TABLE = 5, "route_table";
+        /// The BFD session that gates the route.
+        BFD = 6, "bfd";
+        /// `ecmp_symmetric_reply` among others.
+        OPTIONS = 7, "options";
     }
 }

@@ -195,9 +195,8 @@ impl Resolver {
         }));
     }
 
-    /// Decides whatever is dirty.
-    pub fn resolve(&mut self, ground: &Ground) -> Resolved {
-        let Ground { roll, northbound, .. } = *ground;
+    /// Reads the networks that are dirty; the pairs of those that are not as they were are dirty by that.
+    pub fn survey(&mut self, roll: &Roll, northbound: &Northbound) {
         let differing = self.networks.refresh(roll, northbound, &mut self.pending.networks);
         for network in &differing {
             for pair in self.networks.pairs_of(network) {
@@ -205,6 +204,11 @@ impl Resolver {
             }
         }
         self.review_kinds(&differing);
+    }
+
+    /// Decides whatever is dirty.
+    pub fn resolve(&mut self, ground: &Ground) -> Resolved {
+        self.survey(ground.roll, ground.northbound);
         while !self.dirty.is_empty() {
             while let Some(rank) = self.dirty.pop_first() {
                 self.resolve_pair(&rank.key, ground);

@@ -181,11 +181,14 @@ impl World {
     /// A new session, which reads everything.
     pub fn connect(&mut self) {
         let layout = Arc::clone(&self.database.layout);
-        self.told = self.database.monitored();
+        let before = std::mem::replace(&mut self.told, self.database.monitored());
         if self.told.len().is_multiple_of(3) {
-            // The first attempt comes to nothing.
-            let updates = Database::dump(&self.told).swap_remove(0);
-            self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
+            // The first attempt comes to nothing, after some parts of what was there until then.
+            let mut parts = Database::dump(if before.is_empty() { &self.told } else { &before });
+            parts.truncate(1 + self.told.len() / 3 % parts.len());
+            for updates in parts {
+                self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
+            }
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
             self.client(ovsdb::Event::Disconnected { error, retry_in });
         }
