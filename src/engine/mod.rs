@@ -33,7 +33,7 @@ pub use state::Unit;
 pub use writer::Submission;
 
 use crate::declare::{Changed, Reading, Settings};
-use crate::northbound::tables::LATE;
+use crate::northbound::tables::LAST_OF_NETWORKS;
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent, Layout};
@@ -250,17 +250,10 @@ impl Engine {
 
     fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates) {
         let first = self.northbound.is_none();
-        // While the server composes the parts behind this one.
-        if let Some(northbound) = self.incoming.northbound().filter(|_| self.state.recalled)
-            && updates.tables.iter().any(|it| LATE.contains(&it.table))
-        {
-            self.state.begin(northbound);
-        }
+        let enough = updates.tables.iter().any(|it| it.table == LAST_OF_NETWORKS);
         match (self.incoming.extend(layout, updates, first), self.incoming.northbound()) {
-            (Ok(touched), Some(northbound)) if self.state.begun => {
-                self.state.touched(&touched, northbound);
-            }
-            (Ok(_), Some(northbound)) => self.state.recall(northbound),
+            // While the server composes the next part.
+            (Ok(touched), Some(northbound)) => self.state.part(&touched, enough, northbound),
             (Ok(_), None) => {}
             (Err(error), _) => {
                 self.drop_incoming(Incoming::Spoiled);

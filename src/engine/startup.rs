@@ -10,9 +10,21 @@ use crate::peering::Resolver;
 use super::state::State;
 
 impl State {
+    /// A part of the first dump has come; `enough` says that networks can be looked at by now.
+    pub(super) fn part(&mut self, touched: &Touched, enough: bool, northbound: &Northbound) {
+        if self.begun {
+            self.touched(touched, northbound);
+            return;
+        }
+        self.recall(northbound);
+        if enough && self.recalled {
+            self.begin(northbound);
+        }
+    }
+
     /// Takes in what the northbound remembers of this host's files, as soon as its registrations are
     /// there: all of them come in one part of the first dump. Only once.
-    pub(super) fn recall(&mut self, northbound: &Northbound) {
+    fn recall(&mut self, northbound: &Northbound) {
         let registrations = || registered(northbound).filter_map(|id| northbound.registration(id));
         if !self.recalled && registrations().next().is_some() {
             self.recalled = true;

@@ -36,9 +36,9 @@ macro_rules! tables {
     };
 }
 
-/// What a network is found to be does not depend on rows of ours in these, which nearly all of theirs are: they
-/// come last, and meanwhile the rules are applied to the networks.
-pub const LATE: [TableId; 2] = [ROUTER_POLICY, STATIC_ROUTE];
+/// Once these rows are there, too, nearly all is that a network's own state is read from: behind them come routes, of which few
+/// are not ours. The largest table is not the last, when everything else is there, too.
+pub const LAST_OF_NETWORKS: TableId = SWITCH_PORT;
 
 tables! {
     /// One row: the configuration sequence numbers.
@@ -72,8 +72,52 @@ tables! {
         /// Strong references to `NAT`.
         NAT = 5, "nat";
     }
+    /// Router policies.
+    ROUTER_POLICY = 3, router_policy, "Logical_Router_Policy", None, {
+        /// Tags.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// 0 to 32767; the highest that matches applies.
+        PRIORITY = 1, "priority";
+        /// An OVN expression; one that does not parse is silently absent.
+        MATCH = 2, "match";
+        /// `allow`, `drop` or `reroute` (newer: `jump`).
+        ACTION = 3, "action";
+        /// Next hop of a reroute (deprecated by `nexthops`).
+        NEXTHOP = 4, "nexthop";
+        /// Next hops of a reroute.
+        NEXTHOPS = 5, "nexthops";
+        /// `pkt_mark` among others.
+        OPTIONS = 6, "options";
+    }
+    /// Address translation: what translates sources. All of these rows are somebody else's.
+    NAT = 4, nat, "NAT", Some(Condition(&[Clause {
+        column: "type",
+        function: Function::NotEqual,
+        value: Constant::String("dnat"),
+    }])), {
+        /// `snat` or `dnat_and_snat`.
+        TYPE = 0, "type";
+        /// The sources: an address or a prefix.
+        LOGICAL_IP = 1, "logical_ip";
+        /// What they become.
+        EXTERNAL_IP = 2, "external_ip";
+        /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
+        ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
+        /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
+        EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
+    }
+    /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
+    /// a switch port refers to is not asked: that would be a cell of every VM's port.
+    DHCP_OPTIONS = 5, dhcp_options, "DHCP_Options", None, {
+        /// Whose row it is, as its owner tells.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// The subnet.
+        CIDR = 1, "cidr";
+        /// Options by their names.
+        OPTIONS = 2, "options";
+    }
     /// Router ports.
-    ROUTER_PORT = 3, router_port, "Logical_Router_Port", None, {
+    ROUTER_PORT = 6, router_port, "Logical_Router_Port", None, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// Unique in the northbound.
@@ -96,7 +140,7 @@ tables! {
         IPV6_RA_CONFIGS = 9, "ipv6_ra_configs";
     }
     /// Logical switches: for which ports are theirs, and which are ours.
-    LOGICAL_SWITCH = 4, logical_switch, "Logical_Switch", None, {
+    LOGICAL_SWITCH = 7, logical_switch, "Logical_Switch", None, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// Strong references to `Logical_Switch_Port`.
@@ -107,7 +151,7 @@ tables! {
     /// Switch ports: all but those of VMs, whose type is empty; and ours, whatever somebody makes
     /// of them. A port of a switch that is not among these is a VM's: that one is there is known
     /// without reading any.
-    SWITCH_PORT = 5, switch_port, "Logical_Switch_Port", Some(Condition(&[
+    SWITCH_PORT = 8, switch_port, "Logical_Switch_Port", Some(Condition(&[
         Clause { column: "type", function: Function::NotEqual, value: Constant::String("") },
         Clause {
             column: "external_ids",
@@ -127,50 +171,6 @@ tables! {
         ADDRESSES = 4, "addresses";
         /// Administratively up, also when unset.
         ENABLED = 5, "enabled";
-    }
-    /// Address translation: what translates sources. All of these rows are somebody else's.
-    NAT = 6, nat, "NAT", Some(Condition(&[Clause {
-        column: "type",
-        function: Function::NotEqual,
-        value: Constant::String("dnat"),
-    }])), {
-        /// `snat` or `dnat_and_snat`.
-        TYPE = 0, "type";
-        /// The sources: an address or a prefix.
-        LOGICAL_IP = 1, "logical_ip";
-        /// What they become.
-        EXTERNAL_IP = 2, "external_ip";
-        /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
-        ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
-        /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
-        EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
-    }
-    /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
-    /// a switch port refers to is not asked: that would be a cell of every VM's port.
-    DHCP_OPTIONS = 7, dhcp_options, "DHCP_Options", None, {
-        /// Whose row it is, as its owner tells.
-        EXTERNAL_IDS = 0, "external_ids";
-        /// The subnet.
-        CIDR = 1, "cidr";
-        /// Options by their names.
-        OPTIONS = 2, "options";
-    }
-    /// Router policies.
-    ROUTER_POLICY = 8, router_policy, "Logical_Router_Policy", None, {
-        /// Tags.
-        EXTERNAL_IDS = 0, "external_ids";
-        /// 0 to 32767; the highest that matches applies.
-        PRIORITY = 1, "priority";
-        /// An OVN expression; one that does not parse is silently absent.
-        MATCH = 2, "match";
-        /// `allow`, `drop` or `reroute` (newer: `jump`).
-        ACTION = 3, "action";
-        /// Next hop of a reroute (deprecated by `nexthops`).
-        NEXTHOP = 4, "nexthop";
-        /// Next hops of a reroute.
-        NEXTHOPS = 5, "nexthops";
-        /// `pkt_mark` among others.
-        OPTIONS = 6, "options";
     }
     /// Static routes.
     STATIC_ROUTE = 9, static_route, "Logical_Router_Static_Route", None, {
