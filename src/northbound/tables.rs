@@ -57,23 +57,8 @@ tables! {
         /// Addresses and prefixes.
         ADDRESSES = 2, "addresses";
     }
-    /// Logical routers.
-    LOGICAL_ROUTER = 2, logical_router, "Logical_Router", None, {
-        /// Not unique in OVN.
-        NAME = 0, "name";
-        /// Strong references to `Logical_Router_Port`.
-        PORTS = 1, "ports";
-        /// Strong references to `Logical_Router_Static_Route`.
-        STATIC_ROUTES = 2, "static_routes";
-        /// Strong references to `Logical_Router_Policy`.
-        POLICIES = 3, "policies";
-        /// `chassis` makes it a gateway router.
-        OPTIONS = 4, "options";
-        /// Strong references to `NAT`.
-        NAT = 5, "nat";
-    }
     /// Router policies.
-    ROUTER_POLICY = 3, router_policy, "Logical_Router_Policy", None, {
+    ROUTER_POLICY = 2, router_policy, "Logical_Router_Policy", None, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// 0 to 32767; the highest that matches applies.
@@ -88,6 +73,21 @@ tables! {
         NEXTHOPS = 5, "nexthops";
         /// `pkt_mark` among others.
         OPTIONS = 6, "options";
+    }
+    /// Logical routers.
+    LOGICAL_ROUTER = 3, logical_router, "Logical_Router", None, {
+        /// Not unique in OVN.
+        NAME = 0, "name";
+        /// Strong references to `Logical_Router_Port`.
+        PORTS = 1, "ports";
+        /// Strong references to `Logical_Router_Static_Route`.
+        STATIC_ROUTES = 2, "static_routes";
+        /// Strong references to `Logical_Router_Policy`.
+        POLICIES = 3, "policies";
+        /// `chassis` makes it a gateway router.
+        OPTIONS = 4, "options";
+        /// Strong references to `NAT`.
+        NAT = 5, "nat";
     }
     /// Address translation: what translates sources. All of these rows are somebody else's.
     NAT = 4, nat, "NAT", Some(Condition(&[Clause {
