@@ -30,6 +30,8 @@ use super::watch::{Pace, Watch};
 const MOST_DRAINED: usize = 1024;
 /// How long leaving waits for the transaction under way.
 const LAST_REPLY: Duration = Duration::from_secs(1);
+/// How long the files wait at the start for the server to be asked.
+const ASK_FIRST: Duration = Duration::from_millis(50);
 /// How often the status line is made anew while things change.
 const STATUS_PACE: Duration = Duration::from_millis(500);
 
@@ -114,6 +116,10 @@ impl Shell {
     /// Runs until told to leave.
     pub(super) async fn run(mut self) -> Result<(), DaemonError> {
         info!(version = env!("CARGO_PKG_VERSION"), config = %self.config.display(), "starting");
+        // The server is asked for everything before the files are taken in: it works on that meanwhile.
+        if let Ok(Some(event)) = time::timeout(ASK_FIRST, self.northbound.recv()).await {
+            self.northbound_event(event);
+        }
         loop {
             match self.next().await {
                 Happening::Signal(Request::Leave) => break,

@@ -72,6 +72,15 @@ fn stderr_is_journal() -> bool {
 
 /// One line of the engine's.
 pub(super) fn notice(notice: &Notice) {
+    let wanted = match notice.level {
+        Level::Error => tracing::enabled!(tracing::Level::ERROR),
+        Level::Warn => tracing::enabled!(tracing::Level::WARN),
+        Level::Info => tracing::enabled!(tracing::Level::INFO),
+        Level::Debug => tracing::enabled!(tracing::Level::DEBUG),
+    };
+    if !wanted {
+        return;
+    }
     let fields = notice.fields();
     let field =
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, text)| text.as_str());

@@ -67,6 +67,8 @@ pub(super) struct Notices {
     told: BTreeMap<HalfKey, (State, Option<Reason>)>,
     /// How many of these there are in each state.
     states: BTreeMap<State, usize>,
+    /// Halves that were found to be active: at a start, all that were left so.
+    found: usize,
     /// Halves that went out of effect; they may have come back since.
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<String>,
@@ -221,6 +223,14 @@ impl Notices {
         self.held = held;
     }
 
+    fn tell_found(&mut self) {
+        let found = std::mem::take(&mut self.found);
+        if found > 0 {
+            let message = format!("halves that are active as they were before: {found}");
+            self.push(Level::Info, &message, Vec::new());
+        }
+    }
+
     fn push(&mut self, level: Level, message: &str, others: Vec<(&'static str, String)>) {
         let message = message.to_owned();
         self.waiting.push(Notice { level, message, half: None, state: None, others });
@@ -242,9 +252,12 @@ impl Notices {
             self.left(before);
         }
         *self.states.entry(state).or_default() += 1;
+        let found = before.is_none() && own && state == State::Active;
+        self.found += usize::from(found);
         let level = match state {
-            // Each host tells of its own.
-            _ if !own => Level::Debug,
+            // Each host tells of its own. What was as it is now is no news: a line for each half would bury those that
+            // matter, and a journal drops what is beyond some thousands.
+            _ if found || !own => Level::Debug,
             State::Failed | State::Disconnected | State::Rejected | State::Expired => Level::Warn,
             State::Provisioning => Level::Debug,
             State::Active
@@ -276,6 +289,7 @@ impl Engine {
                 self.notices.state(&half, own, view.state, view.reason, view.explanation);
             }
         }
+        self.notices.tell_found();
         let roll = &self.state.roll;
         let withdrawn = std::mem::take(&mut self.notices.withdrawn);
         let gone = withdrawn.into_iter().filter(|half| !roll.declares(half));
