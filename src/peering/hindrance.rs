@@ -43,7 +43,7 @@ impl Pair<'_> {
     /// The mesh that a new peering would make too deep. It is the last thing that is looked at: what
     /// is refused for something else is not looked at again when the mesh changes.
     pub(super) fn too_deep(&self) -> Option<Hindrance> {
-        if self.stands { None } else { (self.too_deep)().map(mesh_too_deep) }
+        if self.stands { None } else { (self.too_deep)().map(|_| mesh_too_deep()) }
     }
 }
 
@@ -81,10 +81,11 @@ fn foreign_link(joint: &Joint, router: &RouterFacts, remote: &NetworkKey) -> Str
     }
 }
 
-fn mesh_too_deep(depth: usize) -> Hindrance {
-    let told = format!(
-        "with this peering, linked routers would make a path of up to {depth} datapaths, more than max_mesh_depth"
-    );
+/// How deep is not told: links that come later make it deeper, and what is refused is not looked at again then.
+fn mesh_too_deep() -> Hindrance {
+    let told =
+        "with this peering, linked routers would make a path of more datapaths than max_mesh_depth"
+            .to_owned();
     Hindrance {
         reason: Reason::MeshTooDeep,
         told: [told.clone(), told],
