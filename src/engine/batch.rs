@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::declare::NetworkKey;
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::Node;
 use crate::program::Transaction;
 
 use super::state::{Patch, State, Unit, UnitChanges};
 use super::takeover::scattered;
-use super::writer::MOST_GROUPS;
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,16 @@ pub(super) enum Role {
     Active,
     /// Another instance does: what this host declares, and nothing else.
     Standby,
+}
+
+/// How much goes into one transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) role: Role,
+    /// So many groups at the most.
+    pub(super) most_groups: usize,
+    /// Whether a network that is new binds its pairs, too: while what is refused is looked for.
+    pub(super) whole: bool,
 }
 
 /// What goes into one transaction.
@@ -38,6 +48,8 @@ pub(super) struct Batch {
     pub(super) aside: BTreeSet<Unit>,
     /// How many groups it is made of.
     pub(super) groups: usize,
+    /// Units of a transaction under way.
+    under_way: BTreeSet<Unit>,
     role: Role,
     /// Whether a network that is new binds its pairs, too.
     whole: bool,
@@ -51,19 +63,20 @@ impl Batch {
     pub(super) fn gather(
         state: &mut State,
         northbound: &Northbound,
-        most_groups: usize,
-        role: Role,
-        under_way: impl Fn(&Unit) -> bool,
+        extent: Extent,
+        under_way: impl Iterator<Item = Unit>,
     ) -> Self {
-        let whole = role == Role::Standby || most_groups < MOST_GROUPS;
-        let mut batch = Self { role, whole, ..Self::default() };
+        let Extent { role, most_groups, whole } = extent;
+        let whole = whole || role == Role::Standby;
+        let under_way = under_way.map(|unit| state.name(unit)).collect();
+        let mut batch = Self { role, whole, under_way, ..Self::default() };
         let from = batch.place(state, most_groups);
         while batch.groups < most_groups {
             let next = from.as_ref().and_then(|from| state.dirty.range(from..).next());
             let Some(unit) = next.or(state.dirty.first()).cloned() else { break };
             state.dirty.remove(&unit);
             let before = batch.units.len();
-            batch.take_group(unit, state, northbound, &under_way);
+            batch.take_group(unit, state, northbound);
             if batch.units.len() > before {
                 batch.groups += 1;
             }
@@ -92,26 +105,19 @@ impl Batch {
         (!transaction.is_empty()).then_some(transaction)
     }
 
-    fn take_group(
-        &mut self,
-        first: Unit,
-        state: &mut State,
-        northbound: &Northbound,
-        under_way: &impl Fn(&Unit) -> bool,
-    ) {
+    fn take_group(&mut self, first: Unit, state: &mut State, northbound: &Northbound) {
         let mut queue = vec![first];
         let mut group = Vec::new();
         while let Some(unit) = queue.pop() {
-            let held = |unit: &Unit| self.aside.contains(unit) || under_way(unit);
-            let bound = bound(&unit);
-            let before = alias(&unit, state);
-            let mut waits = bound.iter().chain(&before).chain([&unit]).any(held);
+            let Some(unit) = self.once(unit, state) else { continue };
+            let bound = bound(&unit, state);
+            let mut waits = self.follows(&unit) || bound.iter().any(|unit| self.is_held(unit));
             let changes =
                 if waits { UnitChanges::default() } else { state.changes(&unit, northbound) };
             let differs = changes.differs(northbound);
             let binds = differs && (self.whole || !is_new(&unit, northbound));
             let pairs = if binds { pairs_of(&unit, state) } else { Vec::new() };
-            waits |= pairs.iter().any(held);
+            waits |= pairs.iter().any(|unit| self.is_held(unit));
             // What is queued is dirty no more: no unit is taken twice.
             let bound = bound.into_iter().chain(pairs);
             queue.extend(bound.filter(|unit| state.dirty.remove(unit)));
@@ -128,6 +134,31 @@ impl Batch {
                 self.clean.insert(unit);
             }
         }
+    }
+
+    /// A unit by its name of now, unless it was taken already by that or by another name.
+    fn once(&self, unit: Unit, state: &mut State) -> Option<Unit> {
+        let name = state.name(unit.clone());
+        if name == unit {
+            return Some(unit);
+        }
+        state.dirty.remove(&name);
+        let taken = [&self.units, &self.clean, &self.parked, &self.aside];
+        (!taken.iter().any(|taken| taken.contains(&name))).then_some(name)
+    }
+
+    /// Whether a unit has to wait for the end of a transaction under way.
+    fn is_held(&self, unit: &Unit) -> bool {
+        self.aside.contains(unit) || self.under_way.contains(unit)
+    }
+
+    /// The same, of one that is to be taken. What guards a network stays until the links are gone that
+    /// nobody declares any more: whose those are is not known, and they sort first.
+    fn follows(&self, unit: &Unit) -> bool {
+        let leaves = |unit: Option<&Unit>| matches!(unit, Some(Unit::Orphan(UnitId::Peering(_))));
+        let is_network = !matches!(unit, Unit::Pair(_) | Unit::Orphan(UnitId::Peering(_)));
+        let leaves = leaves(self.under_way.first()) || leaves(self.aside.first());
+        self.is_held(unit) || is_network && leaves
     }
 
     /// A unit that differs.
@@ -165,10 +196,55 @@ impl UnitChanges {
     }
 }
 
+impl State {
+    /// What a unit is called now. Somebody may have declared it since it became dirty, or withdrawn it: it
+    /// would be two, and its rows written twice.
+    pub(super) fn name(&self, unit: Unit) -> Unit {
+        let resolver = &self.resolver;
+        let networks = resolver.networks();
+        // One that only others name is not found by its identity.
+        let is_found = |key: &NetworkKey, node: &Node| {
+            node.is_registered() || networks.key_of(Id::of_network(key)).is_some()
+        };
+        match &unit {
+            Unit::Orphan(UnitId::Peering(id)) => {
+                resolver.pair_with(*id).map_or(unit, |key| Unit::Pair(key.clone()))
+            }
+            Unit::Orphan(UnitId::Network(id)) => {
+                let known = networks.key_of(*id).or_else(|| self.history.key_of(*id));
+                known.map_or(unit, |key| Unit::Network(key.clone()))
+            }
+            Unit::Pair(key) => match resolver.id(key) {
+                Some(_) => unit,
+                None => Unit::Orphan(UnitId::Peering(Id::of_peering(key))),
+            },
+            Unit::Network(key) => {
+                let known = networks.node(key).is_some_and(|node| is_found(key, node))
+                    || self.history.of(key).next().is_some();
+                if known { unit } else { Unit::Orphan(UnitId::Network(Id::of_network(key))) }
+            }
+        }
+    }
+
+    /// The unit of rows that a unit is compared with.
+    pub(super) fn id_of(&self, unit: &Unit) -> UnitId {
+        match unit {
+            Unit::Orphan(id) => *id,
+            Unit::Pair(key) => {
+                let id = self.resolver.id(key);
+                UnitId::Peering(id.unwrap_or_else(|| Id::of_peering(key)))
+            }
+            Unit::Network(key) => UnitId::Network(Id::of_network(key)),
+        }
+    }
+}
+
 /// What goes with a unit wherever it is dirty: a pair stands on its networks.
-fn bound(unit: &Unit) -> Vec<Unit> {
+fn bound(unit: &Unit, state: &State) -> Vec<Unit> {
     match unit {
-        Unit::Pair(key) => vec![Unit::Network(key.a().clone()), Unit::Network(key.b().clone())],
+        Unit::Pair(key) => {
+            [key.a(), key.b()].map(|key| state.name(Unit::Network(key.clone()))).into()
+        }
         Unit::Network(_) | Unit::Orphan(_) => Vec::new(),
     }
 }
@@ -183,14 +259,4 @@ fn pairs_of(unit: &Unit, state: &State) -> Vec<Unit> {
 /// Whether it is a network without a registration: nothing stands on it yet.
 fn is_new(unit: &Unit, northbound: &Northbound) -> bool {
     matches!(unit, Unit::Network(key) if northbound.registration(Id::of_network(key)).is_none())
-}
-
-/// As what its rows were written before it was declared.
-fn alias(unit: &Unit, state: &State) -> Option<Unit> {
-    let id = match unit {
-        Unit::Pair(key) => UnitId::Peering(state.resolver.id(key)?),
-        Unit::Network(key) => UnitId::Network(Id::of_network(key)),
-        Unit::Orphan(_) => return None,
-    };
-    Some(Unit::Orphan(id))
 }

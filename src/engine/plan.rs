@@ -9,7 +9,7 @@ use crate::program::{
 use crate::view::PlanView;
 
 use super::Engine;
-use super::batch::{Batch, Role};
+use super::batch::{Batch, Extent, Role};
 use super::state::State;
 
 impl Engine {
@@ -48,7 +48,8 @@ fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Tra
     state.declare_all(northbound);
     state.resolver.mark_all(northbound);
     state.resolve(northbound, now.wall);
-    Batch::gather(state, northbound, usize::MAX, Role::Active, |_| false).transaction(northbound)
+    let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
+    Batch::gather(state, northbound, all, std::iter::empty()).transaction(northbound)
 }
 
 fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanView) {

@@ -92,7 +92,8 @@ impl Engine {
         viewer: &Viewer,
     ) -> Shown {
         let refusal = self.state.resolver.pair_of(key).and_then(|pair| {
-            let refusal = self.writer.refusal(&Unit::Pair(pair.clone()))?;
+            let refusal =
+                self.writer.refusal(self.state.resolver.id(pair).map(UnitId::Peering)?)?;
             Some(words("the northbound refuses to remove its rows", &refusal.error, viewer))
         });
         let why = if !self.connection.synced {
@@ -137,7 +138,8 @@ impl Engine {
             return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
         };
         let unit = Unit::Pair(pair.clone());
-        let refusal = self.writer.refusal(&unit).map(|refusal| refusal.error.as_str());
+        let id = self.state.id_of(&unit);
+        let refusal = self.writer.refusal(id).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
             Stage::Acted => {
                 if let Some(error) = refusal {
@@ -172,12 +174,12 @@ impl Engine {
                     degraded,
                     leaves: false,
                 },
-                None => self.shown_uncommitted(&unit, viewer),
+                None => self.shown_uncommitted(id, viewer),
             },
         }
     }
 
-    fn shown_uncommitted(&self, unit: &Unit, viewer: &Viewer) -> Shown {
+    fn shown_uncommitted(&self, unit: UnitId, viewer: &Viewer) -> Shown {
         if !self.connection.synced {
             return self.shown_unreachable(viewer);
         }

@@ -7,18 +7,24 @@
 use std::collections::BTreeSet;
 
 use crate::declare::PeeringKey;
-use crate::northbound::{Id, Northbound, UnitId};
+use crate::northbound::{Id, Northbound};
 use crate::now::Now;
 use crate::ovsdb::{OperationResult, TransactError};
 use crate::program;
 
-use super::batch::{Batch, Role};
-use super::state::{State, Unit};
+use super::batch::{Batch, Extent, Role};
+use super::state::Unit;
 use super::takeover::turns_before;
 use super::writer::{Submission, Work};
 use super::{Engine, hosts};
 
 impl Engine {
+    /// Takes a transaction for full that has so many groups of units, instead of 256: then a second one is
+    /// under way beside it nearly always. For tests; operators have no such choice.
+    pub fn fill_transactions_with(&mut self, groups: usize) {
+        self.writer.fill_with(groups.max(1));
+    }
+
     /// The next transaction to be sent; none while enough is under way or there is nothing to write.
     pub fn poll(&mut self, now: Now) -> Option<Submission> {
         let submission = self.write();
@@ -65,25 +71,27 @@ impl Engine {
             return None;
         }
         let writer = &self.writer;
-        let under_way = |unit: &Unit| writer.is_under_way(unit);
-        let batch = Batch::gather(&mut self.state, northbound, writer.most_groups, role, under_way);
+        let under_way = writer.units_under_way();
+        let (most_groups, whole) = (writer.most_groups, writer.is_searching());
+        let extent = Extent { role, most_groups, whole };
+        let batch = Batch::gather(&mut self.state, northbound, extent, under_way);
         self.writer.waits = !batch.aside.is_empty();
         let compared = batch.units.len() + batch.clean.len() + batch.parked.len();
         self.counters.peerings_compared += compared as u64;
         self.troubles.clean(&batch.clean);
         self.note_clean(&batch.clean, northbound);
         self.notices.pairs(pairs(&batch.parked));
-        self.writer.parked.extend(batch.parked.iter().cloned());
+        self.writer.parked.extend(batch.parked.iter().map(|unit| self.state.id_of(unit)));
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.notices.pairs(acted);
         let (units, groups) = (batch.units.clone(), batch.groups);
         let transaction = batch.transaction(northbound)?;
         for unit in &units {
-            self.writer.retry(unit);
-            let id = id_of(unit, &self.state);
-            if let Some(drifted) = id.filter(|id| self.writer.suspects.remove(id)) {
+            let id = self.state.id_of(unit);
+            self.writer.retry(id);
+            if self.writer.suspects.remove(&id) {
                 self.counters.drift_repaired += 1;
-                self.notices.drift(drifted);
+                self.notices.drift(id);
             }
         }
         self.notices.pairs(pairs(&units));
@@ -93,10 +101,7 @@ impl Engine {
     /// Units that are as they shall be: a link among them is committed.
     fn note_clean(&mut self, units: &BTreeSet<Unit>, northbound: &Northbound) {
         for unit in units {
-            self.writer.rest(unit);
-            if let Some(id) = id_of(unit, &self.state) {
-                self.writer.suspects.remove(&id);
-            }
+            self.writer.rest(unit, self.state.id_of(unit));
             if let Unit::Pair(pair) = unit
                 && self.state.resolver.link(pair).is_some()
             {
@@ -149,8 +154,9 @@ impl Engine {
 
     fn written(&mut self, units: &BTreeSet<Unit>, groups: usize) {
         self.writer.succeeded(groups);
-        let writer = &self.writer;
-        self.troubles.written(units, |unit| writer.refusal(unit).is_some());
+        let (writer, state) = (&self.writer, &self.state);
+        let is_refused = |unit: &Unit| writer.refusal(state.id_of(unit)).is_some();
+        self.troubles.written(units, is_refused);
     }
 
     fn failed(&mut self, error: &TransactError, units: &BTreeSet<Unit>, now: Now) {
@@ -175,7 +181,7 @@ impl Engine {
         } else if !self.writer.suspect_names(&units, error) && !self.writer.excuses(&units) {
             for unit in units {
                 self.state.dirty.remove(&unit);
-                self.writer.refuse(unit, error, now);
+                self.writer.refuse(self.state.id_of(&unit), error, now);
             }
         }
     }
@@ -186,13 +192,4 @@ fn pairs(units: &BTreeSet<Unit>) -> impl Iterator<Item = PeeringKey> {
         Unit::Pair(pair) => Some(pair.clone()),
         Unit::Network(_) | Unit::Orphan(_) => None,
     })
-}
-
-/// The unit of rows that a unit is compared with; none of a pair that nobody declares any more.
-fn id_of(unit: &Unit, state: &State) -> Option<UnitId> {
-    match unit {
-        Unit::Orphan(orphan) => Some(*orphan),
-        Unit::Pair(key) => state.resolver.id(key).map(UnitId::Peering),
-        Unit::Network(key) => Some(UnitId::Network(Id::of_network(key))),
-    }
 }

@@ -17,7 +17,7 @@ use super::state::{State, Unit};
 
 /// Groups in one transaction at the most. ovn-northd recomputes everything for each transaction,
 /// so many; ovsdb-server answers nobody else while it commits one, so not all.
-pub(super) const MOST_GROUPS: usize = 256;
+const MOST_GROUPS: usize = 256;
 /// So that the server has the next transaction at hand when it is done with the last one.
 const MOST_UNDER_WAY: usize = 2;
 /// After a transaction that failed for something that passes; doubled up to [`LONGEST_PAUSE`].
@@ -60,7 +60,7 @@ pub(super) struct Writer {
     /// None until the server has told who holds the lock.
     pub(super) role: Option<Role>,
     /// What a standby found to differ: for the active instance to mend, or for us once we are it.
-    pub(super) parked: BTreeSet<Unit>,
+    pub(super) parked: BTreeSet<UnitId>,
     /// Hosts whose declarations are to be dropped.
     pub(super) forgotten: BTreeSet<Host>,
     /// Transactions by their ids: two at the most, of units that have nothing to do with each other.
@@ -68,12 +68,15 @@ pub(super) struct Writer {
     /// Whether something that is dirty waits for the end of one of them.
     pub(super) waits: bool,
     last_id: u64,
+    /// How many groups make a transaction full: [`MOST_GROUPS`], but in tests.
+    full: usize,
+    /// Groups in the next one at the most: fewer while what is refused is looked for.
     pub(super) most_groups: usize,
     pause: Duration,
     paused_until: Option<Duration>,
-    refused: BTreeMap<Unit, Refusal>,
+    refused: BTreeMap<UnitId, Refusal>,
     /// What was refused to this host while it held the lock: no other holder would fare better.
-    vain: BTreeSet<Unit>,
+    vain: BTreeSet<UnitId>,
     /// What was refused to this host as a standby just now, once.
     excused: Option<BTreeSet<Unit>>,
     /// Units of which somebody else changed a row.
@@ -93,6 +96,7 @@ impl Default for Writer {
             under_way: BTreeMap::new(),
             waits: false,
             last_id: 0,
+            full: MOST_GROUPS,
             most_groups: MOST_GROUPS,
             pause: FIRST_PAUSE,
             paused_until: None,
@@ -118,7 +122,9 @@ impl Writer {
     pub(super) fn take_role(&mut self, held: bool, state: &mut State) {
         self.role = Some(if held { Role::Active } else { Role::Standby });
         if held {
-            state.dirty.append(&mut self.parked);
+            let parked = std::mem::take(&mut self.parked).into_iter();
+            let parked: Vec<Unit> = parked.map(|id| state.name(Unit::Orphan(id))).collect();
+            state.dirty.extend(parked);
         } else {
             self.suspects.clear();
             // That is for the new holder to find out.
@@ -144,15 +150,25 @@ impl Writer {
     /// Whether a second transaction may be sent, so that the server has the next one at hand: of much
     /// that is to be done, and while nothing is refused.
     fn has_room(&self) -> bool {
-        let full = |work: &Work| matches!(work, Work::Units(_, groups) if *groups >= MOST_GROUPS);
+        let full = |work: &Work| matches!(work, Work::Units(_, groups) if *groups >= self.full);
         let much = self.under_way.values().all(full);
-        let well = self.role == Some(Role::Active) && self.most_groups >= MOST_GROUPS;
+        let well = self.role == Some(Role::Active) && !self.is_searching();
         self.under_way.len() < MOST_UNDER_WAY && much && well && !self.waits
     }
 
+    /// Whether what is refused is looked for, by smaller transactions.
+    pub(super) fn is_searching(&self) -> bool {
+        self.most_groups < self.full
+    }
+
+    /// A transaction is full with so many groups.
+    pub(super) fn fill_with(&mut self, groups: usize) {
+        (self.full, self.most_groups) = (groups, groups);
+    }
+
     /// Whether a unit is left to the active instance.
-    pub(super) fn is_parked(&self, unit: &Unit) -> bool {
-        self.parked.contains(unit)
+    pub(super) fn is_parked(&self, unit: UnitId) -> bool {
+        self.parked.contains(&unit)
     }
 
     /// Lets what has waited long enough be tried again.
@@ -160,15 +176,15 @@ impl Writer {
         if self.paused_until.is_some_and(|until| until <= now.since_start) {
             self.paused_until = None;
         }
-        let due: Vec<Unit> = self
+        let due: Vec<UnitId> = self
             .refused
             .iter()
             .filter(|(_, refusal)| refusal.until <= now.since_start)
-            .map(|(unit, _)| unit.clone())
+            .map(|(unit, _)| *unit)
             .collect();
         for unit in due {
             self.refused.remove(&unit);
-            state.dirty.insert(unit);
+            state.dirty.insert(state.name(Unit::Orphan(unit)));
         }
     }
 
@@ -185,28 +201,38 @@ impl Writer {
     }
 
     /// What the server said of a unit that it refuses.
-    pub(super) fn refusal(&self, unit: &Unit) -> Option<&Refusal> {
-        self.refused.get(unit)
+    pub(super) fn refusal(&self, unit: UnitId) -> Option<&Refusal> {
+        self.refused.get(&unit)
     }
 
     /// Whether a unit is being written.
     pub(super) fn is_under_way(&self, unit: &Unit) -> bool {
-        self.under_way.values().any(|work| match work {
-            Work::Units(units, _) => units.contains(unit),
-            Work::Hosts(_) | Work::Question => false,
+        self.written().any(|units| units.contains(unit))
+    }
+
+    /// All units that are being written, by what they were called when they were sent.
+    pub(super) fn units_under_way(&self) -> impl Iterator<Item = Unit> {
+        self.written().flatten().cloned()
+    }
+
+    fn written(&self) -> impl Iterator<Item = &BTreeSet<Unit>> {
+        self.under_way.values().filter_map(|work| match work {
+            Work::Units(units, _) => Some(units),
+            Work::Hosts(_) | Work::Question => None,
         })
     }
 
     /// A unit is about to be sent again.
-    pub(super) fn retry(&mut self, unit: &Unit) {
-        self.refused.remove(unit);
+    pub(super) fn retry(&mut self, unit: UnitId) {
+        self.refused.remove(&unit);
     }
 
     /// A unit was found to be as it shall be.
-    pub(super) fn rest(&mut self, unit: &Unit) {
-        self.refused.remove(unit);
-        self.parked.remove(unit);
-        self.vain.remove(unit);
+    pub(super) fn rest(&mut self, unit: &Unit, id: UnitId) {
+        self.refused.remove(&id);
+        self.parked.remove(&id);
+        self.vain.remove(&id);
+        self.suspects.remove(&id);
         if let Unit::Network(network) = unit {
             self.tagged.remove(network);
         }
@@ -225,9 +251,9 @@ impl Writer {
     }
 
     /// The server refuses a unit that stood alone. A standby tries again sooner: others write, too.
-    pub(super) fn refuse(&mut self, unit: Unit, error: &TransactError, now: Now) {
+    pub(super) fn refuse(&mut self, unit: UnitId, error: &TransactError, now: Now) {
         let until = if self.role == Some(Role::Active) {
-            self.vain.insert(unit.clone());
+            self.vain.insert(unit);
             now.since_start + REFUSAL_PAUSE
         } else {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -281,7 +307,7 @@ impl Writer {
         self.excused = None;
         // One that was under way beside a refused one says nothing of that.
         if groups <= self.most_groups {
-            self.most_groups = (self.most_groups * 2).min(MOST_GROUPS);
+            self.most_groups = (self.most_groups * 2).min(self.full);
         }
     }
 }

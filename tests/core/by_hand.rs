@@ -52,6 +52,19 @@ impl World {
     }
 
     /// A router becomes a gateway router, moves to another chassis, or is distributed again.
+    pub fn add_uplink(&mut self, index: usize) {
+        let router = self.routers[&index].uuid;
+        let (name, address) = (format!("up{index}"), format!("192.0.2.{}/24", index + 1));
+        let chassis = self.database.uuid();
+        let cells = [
+            (router_port::NAME, name.as_str().into()),
+            (router_port::NETWORKS, address.as_str().into()),
+            (router_port::GATEWAY_CHASSIS, chassis.into()),
+        ];
+        let port = self.database.insert(ROUTER_PORT, &cells);
+        self.database.refer(router, logical_router::PORTS, port, true);
+    }
+
     pub fn pin_router(&mut self, index: usize, chassis: Option<&str>) {
         let options = chassis.map(|name| ("chassis".into(), name.into()));
         let options = Value::map(options.into_iter().collect());

@@ -205,7 +205,7 @@ impl Fleet {
     }
 
     /// All that live act at the same time: each decides before any sees what the others do.
-    fn step(&mut self) -> usize {
+    pub fn step(&mut self) -> usize {
         let now = self.now();
         let mut submissions = Vec::new();
         for host in 0..self.hosts.len() {

@@ -14,6 +14,7 @@ use ovn_peerd::northbound::tables::{
 use ovn_peerd::view::{HalfView, State};
 use proptest::prelude::*;
 
+use crate::late::Late;
 use crate::model::Model;
 use crate::terms::{Terms, terms};
 use crate::world::{NETWORKS, PREFIXES, World};
@@ -91,7 +92,7 @@ pub fn action() -> impl Strategy<Value = Action> {
 }
 
 /// Policies under which much happens within a minute.
-fn policy() -> impl Strategy<Value = PolicySettings> {
+pub fn policy() -> impl Strategy<Value = PolicySettings> {
     let seconds = |range: std::ops::Range<i64>| range.prop_map(SignedDuration::from_secs);
     let address_space = prop::sample::select(vec![AddressSpace::Follow, AddressSpace::Freeze]);
     let expiry = prop::option::weighted(0.8, seconds(5..40));
@@ -115,9 +116,13 @@ pub fn prepared() -> World {
 }
 
 fn prepared_by(policy: &PolicySettings) -> World {
+    prepared_on(None, policy)
+}
+
+pub fn prepared_on(late: Option<Late>, policy: &PolicySettings) -> World {
     let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
     settings.policy = policy.clone();
-    let mut world = World::with(settings);
+    let mut world = World::on(late, settings);
     for index in 0..NETWORKS {
         world.add_router(index);
         world.toggle_port(index, [0, 1, 4, 5, 6][index]);
@@ -273,8 +278,35 @@ pub fn routed_prefixes(world: &World) -> BTreeMap<usize, BTreeSet<IpNet>> {
     routes(world)
 }
 
-/// Everything that must hold after any step.
-fn check(world: &mut World, model: &mut Model, step: &str) {
+pub fn run(mut world: World, actions: &[Action]) {
+    let mut model = Model::default();
+    model.step(&world);
+    for (number, action) in actions.iter().enumerate() {
+        // Time goes on first, and has its effect before anything else happens.
+        if !matches!(action, Action::Clock(_)) {
+            world.pass(1);
+            model.step(&world);
+        }
+        act(&mut world, action);
+        // Much is to be done at once then.
+        (0..4).for_each(|_| world.alter_any());
+        check(&mut world, &mut model, &format!("step {number}, {action:?}"));
+    }
+    begin_anew(&mut world);
+}
+
+/// A fresh host with the same files goes on exactly where this one stands.
+pub fn begin_anew(world: &mut World) {
+    let before = world.engine.list();
+    let transactions = world.database.transactions;
+    world.restart();
+    assert_eq!(world.settle(), 0);
+    assert_eq!(world.engine.list(), before);
+    assert_eq!(world.database.transactions, transactions);
+}
+
+/// What must hold once all is written.
+pub fn rest(world: &mut World, step: &str) {
     let foreign = world.foreign();
     world.settle();
     assert_eq!(world.foreign(), foreign, "rows of others changed: {step}");
@@ -283,6 +315,11 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
 
     let plan = world.engine.plan(None, world.now());
     assert!(plan.is_empty(), "incremental and full recompute differ: {step}\n{plan:#?}");
+}
+
+/// Everything that must hold after any step.
+fn check(world: &mut World, model: &mut Model, step: &str) {
+    rest(world, step);
 
     // What a step decides is remembered for the next: so until it comes to rest.
     let (mut expected, mut routed) = model.step(world);
@@ -353,25 +390,7 @@ proptest! {
         actions in prop::collection::vec(action(), 1..60),
         policy in policy(),
     ) {
-        let mut world = prepared_by(&policy);
-        let mut model = Model::default();
-        model.step(&world);
-        for (number, action) in actions.iter().enumerate() {
-            // Time goes on first, and has its effect before anything else happens.
-            if !matches!(action, Action::Clock(_)) {
-                world.pass(1);
-                model.step(&world);
-            }
-            act(&mut world, action);
-            check(&mut world, &mut model, &format!("step {number}, {action:?}"));
-        }
-        // A fresh host with the same files goes on exactly where this one stands.
-        let before = world.engine.list();
-        let transactions = world.database.transactions;
-        world.restart();
-        prop_assert_eq!(world.settle(), 0);
-        prop_assert_eq!(world.engine.list(), before);
-        prop_assert_eq!(world.database.transactions, transactions);
+        run(prepared_by(&policy), &actions);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, Rows};
 use crate::guests::Leases;
+use crate::late::Late;
 use crate::meddling::Meddling;
 use crate::terms::Terms;
 
@@ -56,7 +57,7 @@ pub type Halves = BTreeMap<usize, bool>;
 /// The deployment.
 pub struct World {
     pub database: Database,
-    told: Rows,
+    pub told: Rows,
     pub engine: Engine,
     pub routers: BTreeMap<usize, Router>,
     /// Network -> router.
@@ -87,6 +88,8 @@ pub struct World {
     pub refuse_tagging_of: Option<Uuid>,
     /// What the server says to whatever is to be written.
     pub refuse_all: Option<String>,
+    /// A server that takes its time.
+    pub late: Option<Late>,
 }
 
 pub fn prefix(index: usize) -> IpNet {
@@ -107,6 +110,11 @@ impl World {
     }
 
     pub fn with(settings: Settings) -> Self {
+        Self::on(None, settings)
+    }
+
+    /// On a server that takes its time, if there is one.
+    pub fn on(late: Option<Late>, settings: Settings) -> Self {
         let mut world = Self {
             database: Database::new(),
             told: Rows::new(),
@@ -128,8 +136,9 @@ impl World {
             meddling: Meddling::default(),
             refuse_tagging_of: None,
             refuse_all: None,
+            late,
         };
-        world.read_all();
+        world.begin();
         world.connect();
         world
     }
@@ -149,7 +158,7 @@ impl World {
         Now { wall: moment(self.seconds), since_start: Duration::from_secs(self.steps) }
     }
 
-    fn handle(&mut self, event: Event) {
+    pub fn handle(&mut self, event: Event) {
         let now = self.now();
         self.engine.handle(event, now);
     }
@@ -167,19 +176,32 @@ impl World {
         self.read_all();
     }
 
-    fn client(&mut self, event: ovsdb::Event) {
+    pub fn client(&mut self, event: ovsdb::Event) {
         self.handle(Event::Northbound(event));
     }
 
     /// Another process on the same host, with the same files.
     pub fn restart(&mut self) {
+        if self.late.is_some() {
+            self.abandon();
+        }
         self.engine = Engine::new(&self.settings, "hv1".into());
-        self.read_all();
+        self.begin();
         self.connect();
+    }
+
+    fn begin(&mut self) {
+        if let Some(late) = &self.late {
+            self.engine.fill_transactions_with(late.groups);
+        }
+        self.read_all();
     }
 
     /// A new session, which reads everything.
     pub fn connect(&mut self) {
+        if self.late.is_some() && self.resume() {
+            return;
+        }
         let layout = Arc::clone(&self.database.layout);
         let before = std::mem::replace(&mut self.told, self.database.monitored());
         if self.told.len().is_multiple_of(3) {
@@ -193,6 +215,9 @@ impl World {
             self.client(ovsdb::Event::Disconnected { error, retry_in });
         }
         self.begin_session(Database::dump(&self.told));
+        if let Some(late) = &mut self.late {
+            late.heard.clone_from(&self.told);
+        }
     }
 
     /// Another process, whose first session has a dump that contradicts itself: its first part comes
@@ -211,15 +236,11 @@ impl World {
     }
 
     fn begin_session(&mut self, parts: Vec<Updates>) {
-        let layout = Arc::clone(&self.database.layout);
-        let schema = Arc::new(
-            serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
-        );
         for updates in parts {
-            self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
+            let layout = Arc::clone(&self.database.layout);
+            self.client(ovsdb::Event::Part { layout, updates });
         }
-        let remote = "unix:test".to_owned();
-        self.client(ovsdb::Event::Connected { remote, schema, layout });
+        self.greet();
         self.client(ovsdb::Event::Snapshot { last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
     }
@@ -240,6 +261,9 @@ impl World {
 
     /// Lets the engine do all it wants; returns how many transactions that took.
     pub fn settle(&mut self) -> usize {
+        if self.late.is_some() {
+            return self.settle_late();
+        }
         self.tell();
         for count in 0..32 {
             let now = self.now();
@@ -269,6 +293,9 @@ impl World {
 
     /// The engine's next transaction is committed, and the process dies before it learns of it.
     pub fn crash(&mut self) {
+        if self.late.is_some() {
+            return self.restart();
+        }
         self.tell();
         let now = self.now();
         if let Some(submission) = self.engine.poll(now) {
@@ -365,6 +392,9 @@ impl World {
         let uuid =
             self.database.insert(LOGICAL_ROUTER, &[(logical_router::NAME, name.as_str().into())]);
         self.routers.insert(index, Router { uuid, ..Router::default() });
+        if self.late.is_some() {
+            self.add_uplink(index);
+        }
     }
 
     pub fn remove_router(&mut self, index: usize) {

@@ -29,6 +29,8 @@ mod database;
 mod guests;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../core/late.rs"]
+mod late;
 #[path = "../core/meddling.rs"]
 mod meddling;
 #[path = "../core/terms.rs"]

@@ -1,0 +1,90 @@
+//! Random runs on a server that takes its time, with so few groups in a transaction that a second one is under
+//! way beside it half of the time: it comes to the same as one at a time, whatever fails or changes meanwhile.
+
+use ovn_peerd::declare::PolicySettings;
+use proptest::prelude::*;
+
+use crate::late::Late;
+use crate::random::{Action, act, action, begin_anew, policy, prepared_on, rest, run};
+use crate::world::NETWORKS;
+
+/// Most networks ask for most others, so that much is to be done at once.
+fn mesh() -> impl Strategy<Value = Vec<Action>> {
+    let pairs = (0..NETWORKS).flat_map(|a| (a + 1..NETWORKS).map(move |b| (a, b)));
+    let pairs: Vec<_> = pairs.collect();
+    prop::sample::subsequence(pairs.clone(), 0..pairs.len()).prop_map(|pairs| {
+        let both = pairs.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]);
+        both.map(|(a, b)| Action::Declare(a, b, true)).collect()
+    })
+}
+
+/// A server that fails now and then for something that passes; what is refused is in `refusal.rs`.
+fn failing(groups: usize, seed: u64, faults: u64) -> Late {
+    let mut late = Late::new(groups, seed, faults);
+    late.refuses = false;
+    late
+}
+
+/// So the runs below are about what they say that they are about.
+#[test]
+fn with_one_group_in_a_transaction_a_second_one_is_under_way_half_of_the_time() {
+    let mut world = prepared_on(Some(Late::new(1, 7, 0)), &PolicySettings::default());
+    for (a, b) in (0..NETWORKS).flat_map(|a| (0..NETWORKS).map(move |b| (a, b))) {
+        act(&mut world, &Action::Declare(a, b, true));
+    }
+    rest(&mut world, "the mesh");
+    let before = (world.late().sent, world.late().beside);
+    for _ in 0..20 {
+        (0..8).for_each(|_| world.alter_any());
+        rest(&mut world, "altered");
+    }
+    let (sent, beside) = (world.late().sent - before.0, world.late().beside - before.1);
+    assert!(sent > 40 && 2 * beside > sent, "{beside} of {sent} were sent beside another");
+}
+
+proptest! {
+    // Each of them is slow: much is under way, and all of it is looked at.
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn two_transactions_under_way_come_to_the_same(
+        mesh in mesh(),
+        actions in prop::collection::vec(action(), 1..40),
+        policy in policy(),
+        groups in 1..3usize,
+        seed in any::<u64>(),
+        faults in prop::sample::select(vec![0, 0, 60]),
+    ) {
+        let late = failing(groups, seed, faults);
+        let actions: Vec<Action> = mesh.into_iter().chain(actions).collect();
+        run(prepared_on(Some(late), &policy), &actions);
+    }
+
+    #[test]
+    fn what_changes_while_two_transactions_are_under_way_is_written_in_the_end(
+        mesh in mesh(),
+        script in prop::collection::vec((action(), 0..3usize), 1..60),
+        policy in policy(),
+        groups in prop::sample::select(vec![1, 1, 2, 256]),
+        seed in any::<u64>(),
+        faults in prop::sample::select(vec![0, 0, 60]),
+    ) {
+        let mut world = prepared_on(Some(failing(groups, seed, faults)), &policy);
+        mesh.iter().for_each(|action| act(&mut world, action));
+        for (number, (action, steps)) in script.iter().enumerate() {
+            world.pass(1);
+            act(&mut world, action);
+            world.publish();
+            for _ in 0..*steps {
+                world.alter_any();
+                world.publish();
+                world.step_late();
+            }
+            if number % 16 == 15 {
+                rest(&mut world, &format!("step {number}, {action:?}"));
+            }
+        }
+        rest(&mut world, "the end");
+        begin_anew(&mut world);
+    }
+}
