@@ -1,6 +1,6 @@
 //! How far each link has come: committed, and acted on by OVN.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::declare::PeeringKey;
 
@@ -18,7 +18,7 @@ pub(super) enum Stage {
 /// The stages of all links.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    stages: BTreeMap<PeeringKey, Stage>,
+    stages: HashMap<PeeringKey, Stage>,
     waiting: BTreeMap<i64, BTreeSet<PeeringKey>>,
 }
 

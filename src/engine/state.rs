@@ -1,6 +1,6 @@
 //! What is in effect, what it asks for, and which units are to be compared with the northbound.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -76,7 +76,7 @@ pub(super) struct State {
     /// The operator's policy.
     policy: PolicySettings,
     /// The record that each half shall have: where it has it, that one.
-    noted: BTreeMap<HalfKey, Arc<HalfRecord>>,
+    noted: HashMap<HalfKey, Arc<HalfRecord>>,
     /// Halves that ended a short while ago.
     pub(super) history: History,
     /// What guests are told.
@@ -90,7 +90,7 @@ impl State {
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
-        let (noted, history, guests) = (BTreeMap::new(), History::default(), Guests::default());
+        let (noted, history, guests) = (HashMap::new(), History::default(), Guests::default());
         let (recalled, begun) = (false, false);
         Self { roll, resolver, dirty, recalled, begun, policy, noted, history, guests }
     }

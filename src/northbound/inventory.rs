@@ -100,8 +100,8 @@ impl Inventory {
     pub fn routers_named(&self, replica: &Replica, name: &str) -> Vec<Uuid> {
         let routers = self.routers_by_name.candidates(name);
         let named = |router: &Uuid| {
-            name_of(replica.row(LOGICAL_ROUTER, *router), logical_router::NAME).as_deref()
-                == Some(name)
+            let row = replica.row(LOGICAL_ROUTER, *router);
+            row.is_some_and(|row| cell(row, logical_router::NAME).is_string(name))
         };
         routers.as_slice().iter().copied().filter(named).collect()
     }
@@ -128,7 +128,8 @@ impl Inventory {
     pub fn port_named(&self, replica: &Replica, name: &str) -> Option<Uuid> {
         let ports = self.ports_by_name.candidates(name);
         let named = |port: &Uuid| {
-            name_of(replica.row(ROUTER_PORT, *port), router_port::NAME).as_deref() == Some(name)
+            let row = replica.row(ROUTER_PORT, *port);
+            row.is_some_and(|row| cell(row, router_port::NAME).is_string(name))
         };
         ports.as_slice().iter().copied().find(named)
     }

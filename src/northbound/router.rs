@@ -215,12 +215,11 @@ impl RouterFacts {
 
 impl Ports {
     fn add(&mut self, row: &Row, replica: &Replica, inventory: &Inventory) {
-        let name = cell(row, router_port::NAME).string();
-        self.joints.extend(joint(row, replica, inventory));
         if is_our_port(row) {
             return;
         }
-        let name: Arc<str> = name.into();
+        self.joints.extend(joint(row, replica, inventory));
+        let name: Arc<str> = cell(row, router_port::NAME).string().into();
         let gateway = has_gateway(row) || inventory.leads_to_localnet(replica, &name);
         let linked = !cell(row, router_port::PEER).is_empty();
         let networks =
@@ -250,10 +249,10 @@ impl Ports {
 /// Where a port of somebody else leads, if that is another router. An uplink is none, although the
 /// uplinks of two routers may meet.
 fn joint(row: &Row, replica: &Replica, inventory: &Inventory) -> Option<Joint> {
-    let name = cell(row, router_port::NAME).string();
-    if is_our_port(row) || has_gateway(row) {
+    if has_gateway(row) {
         return None;
     }
+    let name = cell(row, router_port::NAME).string();
     let peer = cell(row, router_port::PEER).string();
     let to = if peer.is_empty() {
         let switch = inventory.meets_on(&name, replica)?;
@@ -272,13 +271,13 @@ fn has_gateway(row: &Row) -> bool {
 
 /// Whether a router port is ours, by its tag or by its name.
 pub(super) fn is_our_port(row: &Row) -> bool {
-    let name = cell(row, router_port::NAME).string();
-    is_ours(cell(row, router_port::EXTERNAL_IDS)) || owner::peering_of_link_port(&name).is_some()
+    let named = || owner::peering_of_link_port(&cell(row, router_port::NAME).string()).is_some();
+    is_ours(cell(row, router_port::EXTERNAL_IDS)) || named()
 }
 
 /// Whether `external_ids` carry our tag, of whichever version.
 pub(crate) fn is_ours(external_ids: ValueRef<'_>) -> bool {
-    external_ids.get(OWNER_KEY).is_some()
+    external_ids.has_key(OWNER_KEY)
 }
 
 /// A row's cell.

@@ -148,7 +148,7 @@ impl Northbound {
         let rows = self.inventory.rows_of(UnitId::Network(network));
         let sets = rows.filter(|(table, _)| *table == ADDRESS_SET);
         sets.filter_map(|(table, uuid)| Some((uuid, self.replica.row(table, uuid)?)))
-            .find(|(_, row)| cell(row, address_set::NAME).string() == name)
+            .find(|(_, row)| cell(row, address_set::NAME).is_string(&name))
     }
 
     /// The `external_ids` of a network's registration, if it has one.

@@ -54,7 +54,7 @@ impl Units {
         }
         if let UnitId::Network(network) = unit
             && table == ADDRESS_SET
-            && *cell(row, address_set::NAME).string() == *address_set_name(network, Family::Ip4)
+            && cell(row, address_set::NAME).is_string(&address_set_name(network, Family::Ip4))
         {
             self.registrations.insert(network, uuid);
         }

@@ -227,6 +227,11 @@ impl<'a> Pairs<'a> {
         self.value(key)?.atom()?.text()
     }
 
+    /// Whether there is such a key.
+    pub(super) fn has(self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
     /// Whether a key has this value.
     pub(super) fn holds(self, key: &str, value: &str) -> Option<bool> {
         self.value(key)?.is_text(value)

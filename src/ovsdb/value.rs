@@ -174,6 +174,11 @@ impl<'a> ValueRef<'a> {
         if let Content::Map(pairs) = content(self.0) { pairs.get(key) } else { None }
     }
 
+    /// Whether a map from strings to strings has this key.
+    pub fn has_key(self, key: &str) -> bool {
+        if let Content::Map(pairs) = content(self.0) { pairs.has(key) } else { false }
+    }
+
     /// Whether a map from strings to strings has this pair; looks at it where it is.
     pub fn holds(self, key: &str, text: &str) -> bool {
         if let Content::Map(pairs) = content(self.0) {

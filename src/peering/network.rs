@@ -1,6 +1,6 @@
 //! The networks that take part: their halves, their own state, and what is wanted there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -95,8 +95,8 @@ impl Node {
 /// All networks that take part.
 #[derive(Debug, Default)]
 pub struct Networks {
-    /// Boxed: a node of the tree holds eleven, used or not.
-    nodes: BTreeMap<NetworkKey, Box<Node>>,
+    /// Boxed: an eighth of the places at least is free.
+    nodes: HashMap<NetworkKey, Box<Node>>,
     keys: HashMap<Id, NetworkKey>,
     /// Who wants what routed at which network.
     wanted: PrefixIndex<NetworkKey, PeeringKey>,
@@ -142,11 +142,6 @@ impl Networks {
             !ready.router.translations.is_empty()
                 || ready.network.tell_guests != TellGuests::default()
         })
-    }
-
-    /// All networks that are to have a registration.
-    pub fn registered(&self) -> impl Iterator<Item = &NetworkKey> {
-        self.nodes.iter().filter(|(_, node)| node.is_registered()).map(|(key, _)| key)
     }
 
     /// Candidates that want something routed at a network that overlaps this prefix.

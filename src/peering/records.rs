@@ -3,7 +3,7 @@
 //! Owns one copy of each record, and which of them are to be read again. Invariant: a record that
 //! somebody deletes is not forgotten as long as the half is declared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::declare::{HalfKey, NetworkKey};
@@ -14,7 +14,7 @@ use super::inputs::is_linked;
 /// The records of the halves that are declared.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    read: BTreeMap<HalfKey, Arc<HalfRecord>>,
+    read: HashMap<HalfKey, Arc<HalfRecord>>,
     /// Halves whose record is no longer what was read.
     altered: BTreeSet<HalfKey>,
 }

@@ -6,7 +6,7 @@
 //! has what it needs. A change makes dirty only the pairs that it can concern; a full recompute is
 //! the same code with all of them dirty.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -42,9 +42,9 @@ pub struct Resolved {
 #[derive(Debug, Default)]
 pub struct Resolver {
     pub(super) networks: Networks,
-    /// Boxed: a node of the tree holds eleven, used or not.
-    pub(super) pairs: BTreeMap<PeeringKey, Box<PairState>>,
-    pair_of_half: BTreeMap<HalfKey, PeeringKey>,
+    /// Boxed: an eighth of the places at least is free.
+    pub(super) pairs: HashMap<PeeringKey, Box<PairState>>,
+    pair_of_half: HashMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
     pub(super) records: Records,
     dirty: BTreeSet<Rank>,
@@ -66,7 +66,7 @@ pub struct Ground<'a> {
     /// The operator's policy.
     pub policy: &'a PolicySettings,
     /// What is remembered of each half: newer than its record, where the two differ.
-    pub noted: &'a BTreeMap<HalfKey, Arc<HalfRecord>>,
+    pub noted: &'a HashMap<HalfKey, Arc<HalfRecord>>,
     /// The moment.
     pub now: Timestamp,
 }
@@ -240,11 +240,6 @@ impl Resolver {
     #[must_use]
     pub fn pair_with(&self, id: Id) -> Option<&PeeringKey> {
         self.pair_of_id.get(&id)
-    }
-
-    /// All pairs of which one side at least has declared.
-    pub fn pairs(&self) -> impl Iterator<Item = &PeeringKey> {
-        self.pairs.keys()
     }
 
     /// The pair that a half belongs to.

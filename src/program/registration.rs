@@ -81,27 +81,25 @@ pub fn registration_diff(
     entries: &Entries,
     northbound: &Northbound,
 ) -> Vec<RegistrationDiff> {
-    Family::BOTH
-        .into_iter()
-        .filter_map(|family| {
-            let wanted = wanted_entries(network, family, base, entries);
-            let addresses = base.map(|base| addresses(family, &base.prefixes));
-            let name = address_set_name(network, family);
-            match northbound.address_set(network, family) {
-                Some((uuid, row)) => update(uuid, name, row, addresses, wanted),
-                // Only a network whose base is known can be registered.
-                None => addresses.map(|addresses| RegistrationDiff::Insert {
-                    name,
-                    addresses,
-                    entries: wanted
-                        .into_iter()
-                        .filter_map(|(key, value)| value.map(|value| (key, value)))
-                        .collect(),
-                }),
-            }
-        })
-        .chain(base.into_iter().flat_map(|_| surplus(network, northbound)))
-        .collect()
+    let unit = UnitId::Network(network).tag();
+    let of = |family| {
+        let wanted = wanted_entries(&unit, family, base, entries);
+        let addresses = base.map(|base| addresses(family, &base.prefixes));
+        let name = address_set_name(network, family);
+        match northbound.address_set(network, family) {
+            Some((uuid, row)) => update(uuid, name, row, addresses, wanted),
+            // Only a network whose base is known can be registered.
+            None => addresses.map(|addresses| {
+                let entries: BTreeMap<&str, &str> =
+                    wanted.filter_map(|(key, value)| Some((key, value?))).collect();
+                let entries = entries.into_iter();
+                let entries = entries.map(|(key, value)| (key.to_owned(), value.to_owned()));
+                RegistrationDiff::Insert { name, addresses, entries: entries.collect() }
+            }),
+        }
+    };
+    let sets = Family::BOTH.into_iter().filter_map(of);
+    sets.chain(base.into_iter().flat_map(|_| surplus(network, northbound))).collect()
 }
 
 /// Removes a registration whole.
@@ -129,44 +127,43 @@ fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Ro
 fn surplus(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let names = Family::BOTH.map(|family| address_set_name(network, family));
     sets(network, northbound)
-        .filter(|(_, row)| !names.iter().any(|name| *name == cell(row, address_set::NAME).string()))
+        .filter(|(_, row)| !names.iter().any(|name| cell(row, address_set::NAME).is_string(name)))
         .map(|(uuid, _)| RegistrationDiff::Delete { uuid, unless_changed: None })
         .collect()
 }
 
-fn wanted_entries(network: Id, family: Family, base: Option<&Base>, records: &Entries) -> Entries {
-    let mut wanted = Entries::new();
-    if let Some(base) = base {
-        let unit = UnitId::Network(network).tag();
-        wanted.insert(OWNER_KEY.to_owned(), Some(OWNER_VALUE.to_owned()));
-        wanted.insert(UNIT_KEY.to_owned(), Some(unit));
-        if family == Family::Ip4 {
-            wanted.insert(LABEL_KEY.to_owned(), Some(base.label.clone()));
-            wanted.insert(NETWORK_KEY.to_owned(), Some(base.record.clone()));
-        }
-    }
-    if family == Family::Ip4 {
-        wanted.extend(records.iter().map(|(key, value)| (key.clone(), value.clone())));
-    }
-    wanted
+/// What the set of one family is to say: the network itself, if `base` is given, and in the IPv4 one the records.
+fn wanted_entries<'a>(
+    unit: &'a str,
+    family: Family,
+    base: Option<&'a Base>,
+    records: &'a Entries,
+) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+    let first = family == Family::Ip4;
+    let always = base.map(|_| [(OWNER_KEY, OWNER_VALUE), (UNIT_KEY, unit)]);
+    let of_network = base.filter(|_| first);
+    let of_network = of_network.map(|it| [(LABEL_KEY, &*it.label), (NETWORK_KEY, &*it.record)]);
+    let said = always.into_iter().chain(of_network).flatten();
+    let records = records.iter().filter(move |_| first);
+    let records = records.map(|(key, value)| (key.as_str(), value.as_deref()));
+    said.map(|(key, value)| (key, Some(value))).chain(records)
 }
 
-fn update(
+fn update<'a>(
     uuid: Uuid,
     name: String,
     row: &Row,
     addresses: Option<Datum>,
-    wanted: Entries,
+    wanted: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Option<RegistrationDiff> {
     let addresses = addresses.filter(|datum| cell(row, address_set::ADDRESSES) != value_of(datum));
     let found = cell(row, address_set::EXTERNAL_IDS);
-    let entries: Entries = wanted
-        .into_iter()
-        .filter(|(key, value)| match value {
-            Some(text) => !found.holds(key, text),
-            None => found.get(key).is_some(),
-        })
-        .collect();
+    let differing = wanted.filter(|(key, value)| match value {
+        Some(text) => !found.holds(key, text),
+        None => found.has_key(key),
+    });
+    let entries: Entries =
+        differing.map(|(key, value)| (key.to_owned(), value.map(str::to_owned))).collect();
     if addresses.is_none() && entries.is_empty() {
         return None;
     }
