@@ -4,7 +4,6 @@
 use crate::declare::{Changed, Remembered};
 use crate::northbound::declared::{declared_by, network_of};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
-
 use crate::peering::Resolver;
 
 use super::state::State;
