@@ -1,5 +1,8 @@
 //! Desired rows against those that are there: what to insert, to update and to delete.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
 use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
@@ -44,6 +47,36 @@ struct Present<'a> {
     row: &'a Row,
 }
 
+/// What an identifying column holds, which is a text or a number.
+type Key<'a> = (Cow<'a, str>, Option<i64>);
+
+impl Present<'_> {
+    fn place(&self) -> (TableId, Option<Uuid>) {
+        (self.table, self.parent)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = Key<'_>> {
+        let values = identity(self.table).iter().map(|column| cell(self.row, *column));
+        values.map(|value| (value.string(), value.integer()))
+    }
+
+    /// Where it stands to one that shall be.
+    fn order<'k>(&'k self, desired: &'k DesiredRow) -> Ordering {
+        let place = (desired.table, desired.parent.as_ref().and_then(Parent::row));
+        let columns = identity(desired.table).iter();
+        let keys = columns.map(|column| key_to_be(desired.column(*column)));
+        self.place().cmp(&place).then_with(|| self.keys().cmp(keys))
+    }
+}
+
+fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
+    match desired {
+        Some(Datum::String(text)) => (Cow::Borrowed(text), None),
+        Some(Datum::Integer(number)) => (Cow::default(), Some(*number)),
+        Some(_) | None => (Cow::default(), None),
+    }
+}
+
 /// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
 /// nothing.
 #[must_use]
@@ -70,7 +103,7 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     diffs
 }
 
-/// In order of tables and parents.
+/// In order of tables, parents and what identifies them.
 fn present_rows(unit: UnitId, northbound: &Northbound) -> Vec<Present<'_>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
         *table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string())
@@ -78,22 +111,14 @@ fn present_rows(unit: UnitId, northbound: &Northbound) -> Vec<Present<'_>> {
     let parent_of = |uuid| northbound.inventory().parent_of(uuid);
     let rows = rows.map(|(table, uuid, row)| Present { table, parent: parent_of(uuid), uuid, row });
     let mut rows: Vec<Present<'_>> = rows.collect();
-    rows.sort_by_key(|row| (row.table, row.parent));
+    rows.sort_by(|a, b| a.place().cmp(&b.place()).then_with(|| a.keys().cmp(b.keys())));
     rows
 }
 
 /// Takes out the row that has the same table, parent and identifying columns; of several the last.
 fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Present<'a>> {
-    let place = (desired.table, desired.parent.as_ref().and_then(Parent::row));
-    let before = present.partition_point(|row| (row.table, row.parent) < place);
-    let rest = present.get(before..).unwrap_or_default();
-    let there = rest.iter().take_while(|row| (row.table, row.parent) == place);
-    let is_it = |row: &Present<'_>| {
-        let mut columns = identity(row.table).iter();
-        columns.all(|column| is(cell(row.row, *column), desired.column(*column)))
-    };
-    let (offset, _) = there.enumerate().filter(|(_, row)| is_it(row)).last()?;
-    Some(present.remove(before + offset))
+    let at = present.partition_point(|row| row.order(desired).is_le()).checked_sub(1)?;
+    present.get(at).is_some_and(|row| row.order(desired).is_eq()).then(|| present.remove(at))
 }
 
 fn compare(row: DesiredRow, found: &Present<'_>, layout: &Layout) -> Option<RowDiff> {
