@@ -1,7 +1,7 @@
 //! The tables and columns of OVN's northbound that we read, as ovn-nb(5) names them.
 //!
-//! Positions in [`WANTED`], in the order of the first dump, are the identities used everywhere: a table or column that a server's
-//! schema lacks reads as empty, so no other place asks which OVN version is there.
+//! Positions in [`WANTED`], in the order of the first dump, are the identities used everywhere: a table or column
+//! that a server's schema lacks reads as empty, so no other place asks which OVN version is there.
 
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
 
@@ -36,8 +36,8 @@ macro_rules! tables {
     };
 }
 
-/// Once these rows are there, too, nearly all is that a network's own state is read from: behind them come routes, of which few
-/// are not ours. The largest table is not the last, when everything else is there, too.
+/// Once these rows are there, too, nearly all is that a network's own state is read from: behind them come routes, of which
+/// few are not ours. Policies come early: their text, the largest of all, is in memory beside all that has come by then.
 pub const LAST_OF_NETWORKS: TableId = SWITCH_PORT;
 
 tables! {

@@ -60,8 +60,8 @@ pub struct Side<'a> {
 /// Asks what a peering that comes first has of a prefix at one end.
 pub type ClaimBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<Claim> + 'a>;
 
-/// Asks how deep a path would be with the pair linked, if that is too deep.
-pub type TooDeep<'a> = Box<dyn Fn() -> Option<usize> + 'a>;
+/// Asks whether a path would be too deep with the pair linked.
+pub type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
 
 /// A pair to decide on.
 pub struct Pair<'a> {
@@ -87,7 +87,7 @@ pub struct Pair<'a> {
     pub namesakes: &'a [Namesake],
     /// The claim of a peering that comes first on what it would route at one end.
     pub claim: ClaimBefore<'a>,
-    /// How deep a path would be with it, if that is too deep.
+    /// Whether a path would be too deep with it.
     pub too_deep: TooDeep<'a>,
 }
 

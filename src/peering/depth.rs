@@ -47,20 +47,17 @@ pub(super) struct Place {
 }
 
 impl Resolver {
-    /// How deep a path would be with this pair linked, if that is more than is allowed.
-    pub(super) fn too_deep(&self, key: &PeeringKey, rank: &Rank, most: u32) -> Option<usize> {
+    /// Whether a path would be deeper than is allowed with this pair linked.
+    pub(super) fn too_deep(&self, key: &PeeringKey, rank: &Rank, most: u32) -> bool {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         if !self.depths.joining.may_exceed(most, [key.a(), key.b()], &self.networks) {
-            return None;
+            return false;
         }
         let before = |pair: &PeeringKey| {
             pair == key || self.pairs.get(pair).is_some_and(|other| other.rank < *rank)
         };
-        let depth = Around { networks: &self.networks, with: Some(key), before: &before }
-            .mesh(key.a())
-            .0
-            .depth();
-        (depth > most).then_some(depth)
+        let around = Around { networks: &self.networks, with: Some(key), before: &before };
+        around.mesh(key.a()).0.depth() > most
     }
 
     /// Notes what a pair was and is: others may be refused now, or not any more.

@@ -43,7 +43,7 @@ impl Pair<'_> {
     /// The mesh that a new peering would make too deep. It is the last thing that is looked at: what
     /// is refused for something else is not looked at again when the mesh changes.
     pub(super) fn too_deep(&self) -> Option<Hindrance> {
-        if self.stands { None } else { (self.too_deep)().map(|_| mesh_too_deep()) }
+        (!self.stands && (self.too_deep)()).then(mesh_too_deep)
     }
 }
 
