@@ -96,43 +96,23 @@ pub(super) fn push_hex(out: &mut String, text: &str) {
     }
 }
 
-/// Takes so many hexadecimal digits that were pushed off the front of a text, and appends them to another.
-pub(super) fn take_hex(text: &mut &str, count: usize, out: &mut String) -> Option<()> {
-    let digits = take(text, count.checked_mul(4)?.div_ceil(7))?;
-    let (mut waiting, mut bits, mut left) = (0, 0, count);
-    for byte in digits.bytes() {
-        waiting = waiting << 7 | u64::from(byte);
-        bits += 7;
-        while bits >= 4 && left > 0 {
-            bits -= 4;
-            left -= 1;
-            out.push(char::from(hex_digit(waiting >> bits)));
-        }
-    }
-    Some(())
-}
-
-/// Whether so many hexadecimal digits, which are taken off the front of a text, are those of another.
-pub(super) fn takes_hex(text: &mut &str, hex: &str) -> Option<bool> {
-    let digits = take(text, hex.len().checked_mul(4)?.div_ceil(7))?;
-    let mut digits = digits.bytes();
+/// Takes so many hexadecimal digits that were pushed off the front of a text.
+pub(super) fn take_hex<'a>(
+    text: &mut &'a str,
+    count: usize,
+) -> Option<impl Iterator<Item = u8> + use<'a>> {
+    let mut digits = take(text, count.checked_mul(4)?.div_ceil(7))?.bytes();
     let (mut waiting, mut bits) = (0, 0);
-    for byte in hex.bytes() {
+    let next = move || {
         if bits < 4 {
             waiting = waiting << 7 | u64::from(digits.next()?);
             bits += 7;
         }
         bits -= 4;
-        if byte != hex_digit(waiting >> bits) {
-            return Some(false);
-        }
-    }
-    Some(true)
-}
-
-fn hex_digit(bits: u64) -> u8 {
-    let value = (bits & 15) as u8;
-    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+        let value = (waiting >> bits & 15) as u8;
+        Some(if value < 10 { b'0' + value } else { b'a' + value - 10 })
+    };
+    Some(std::iter::from_fn(next).take(count))
 }
 
 #[cfg(test)]
@@ -158,13 +138,13 @@ mod tests {
         for text in
             ["", "0", "f0", "0123456789abcdef", "dc2f9196e797bb8a6c937270", "00000000000000001"]
         {
-            let (mut digits, mut back) = (String::new(), String::new());
+            let mut digits = String::new();
             push_hex(&mut digits, text);
-            assert_eq!(take_hex(&mut digits.as_str(), text.len(), &mut back), Some(()));
+            let mut rest = digits.as_str();
+            let back: String = take_hex(&mut rest, text.len()).unwrap().map(char::from).collect();
             assert_eq!((back.as_str(), digits.len()), (text, (4 * text.len()).div_ceil(7)));
-            assert_eq!(takes_hex(&mut digits.as_str(), text), Some(true));
-            let other: String = text.chars().map(|c| if c == 'f' { '0' } else { 'f' }).collect();
-            assert_eq!(takes_hex(&mut digits.as_str(), &other), Some(text.is_empty()));
+            assert_eq!(rest, "");
+            assert!(take_hex(&mut rest, 1).is_none());
         }
     }
 }

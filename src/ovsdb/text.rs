@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::phrases::PHRASES;
 
-use super::digits::{push_hex, push_number, take, take_hex, take_number, takes_hex};
+use super::digits::{push_hex, push_number, take, take_hex, take_number};
 
 const LITERAL: u64 = 0;
 const PHRASE: u64 = 1;
@@ -87,25 +87,46 @@ fn push_between(out: &mut String, text: &str) {
     }
 }
 
+/// A piece that was read.
+enum Piece<'a, H> {
+    Text(&'a str),
+    /// A number of so many digits.
+    Number(usize, H),
+    /// The number at this position, again.
+    Again(usize),
+}
+
+/// Takes a piece off the front of some.
+fn take_piece<'a>(pieces: &mut &'a str) -> Option<Piece<'a, impl Iterator<Item = u8> + use<'a>>> {
+    let piece = take_number(pieces)?;
+    let value = usize::try_from(piece >> 2).ok()?;
+    Some(match piece & 3 {
+        LITERAL => Piece::Text(take(pieces, value)?),
+        PHRASE => Piece::Text(PHRASES.get(value)?),
+        HEX => {
+            let count = value.checked_add(LEAST)?;
+            Piece::Number(count, take_hex(pieces, count)?)
+        }
+        _ => Piece::Again(value),
+    })
+}
+
 /// The text of these pieces.
 pub(super) fn joined(mut pieces: &str) -> Option<String> {
     let mut text = String::with_capacity(2 * pieces.len());
     let (mut seen, mut count) = ([const { 0..0 }; REMEMBERED], 0);
     while !pieces.is_empty() {
-        let piece = take_number(&mut pieces)?;
-        let value = usize::try_from(piece >> 2).ok()?;
-        match piece & 3 {
-            LITERAL => text.push_str(take(&mut pieces, value)?),
-            PHRASE => text.push_str(PHRASES.get(value)?),
-            HEX => {
+        match take_piece(&mut pieces)? {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Number(_, digits) => {
                 let start = text.len();
-                take_hex(&mut pieces, value.checked_add(LEAST)?, &mut text)?;
+                text.extend(digits.map(char::from));
                 if let Some(free) = seen.get_mut(count) {
                     *free = start..text.len();
                     count += 1;
                 }
             }
-            _ => text.extend_from_within(seen.get(value)?.clone()),
+            Piece::Again(position) => text.extend_from_within(seen.get(position)?.clone()),
         }
     }
     Some(text)
@@ -115,16 +136,11 @@ pub(super) fn joined(mut pieces: &str) -> Option<String> {
 pub(super) fn are_of(mut pieces: &str, text: &str) -> Option<bool> {
     let (mut seen, mut count, mut rest) = ([""; REMEMBERED], 0, text);
     while !pieces.is_empty() {
-        let piece = take_number(&mut pieces)?;
-        let value = usize::try_from(piece >> 2).ok()?;
-        let next = match piece & 3 {
-            LITERAL => take(&mut pieces, value)?,
-            PHRASE => PHRASES.get(value)?,
-            HEX => {
-                let Some(number) = rest.get(..value.checked_add(LEAST)?) else {
-                    return Some(false);
-                };
-                if !takes_hex(&mut pieces, number)? {
+        let next = match take_piece(&mut pieces)? {
+            Piece::Text(piece) => piece,
+            Piece::Number(length, digits) => {
+                let Some(number) = rest.get(..length) else { return Some(false) };
+                if !digits.eq(number.bytes()) {
                     return Some(false);
                 }
                 if let Some(free) = seen.get_mut(count) {
@@ -133,7 +149,7 @@ pub(super) fn are_of(mut pieces: &str, text: &str) -> Option<bool> {
                 }
                 number
             }
-            _ => seen.get(value)?,
+            Piece::Again(position) => seen.get(position)?,
         };
         match rest.strip_prefix(next) {
             Some(after) => rest = after,
