@@ -10,6 +10,7 @@
 //! Each change is told once. In the journal its subject is in fields of its own (`journalctl -u
 //! ovn-peerd OVN_PEERD_PROJECT=blue`) and, because `journalctl` shows no fields, in the message.
 
+use std::cell::LazyCell;
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -72,22 +73,14 @@ fn stderr_is_journal() -> bool {
 
 /// One line of the engine's.
 pub(super) fn notice(notice: &Notice) {
-    let wanted = match notice.level {
-        Level::Error => tracing::enabled!(tracing::Level::ERROR),
-        Level::Warn => tracing::enabled!(tracing::Level::WARN),
-        Level::Info => tracing::enabled!(tracing::Level::INFO),
-        Level::Debug => tracing::enabled!(tracing::Level::DEBUG),
-    };
-    if !wanted {
-        return;
-    }
-    let fields = notice.fields();
+    // Made only for a line that is written, as `event` sees to.
+    let fields = LazyCell::new(|| notice.fields());
     let field =
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, text)| text.as_str());
     let in_journal = IN_JOURNAL.get().is_some_and(|journal| *journal);
     // Text shows its fields, and the half says it all there.
     let part = |name: &str| field(name).filter(|_| in_journal);
-    let message = if in_journal { sentence(notice, field) } else { notice.message.clone() };
+    let message = || if in_journal { sentence(notice, field) } else { notice.message.clone() };
     macro_rules! emit {
         ($level:expr) => {
             tracing::event!(
@@ -102,7 +95,8 @@ pub(super) fn notice(notice: &Notice) {
                 remote = field("remote"),
                 schema = field("schema"),
                 error = field("error"),
-                "{message}"
+                "{}",
+                message()
             )
         };
     }
