@@ -168,13 +168,9 @@ impl State {
             self.history.review(id, key, &self.roll, northbound, self.policy.history, now);
         }
         self.note_guests(&resolved, northbound, now);
-        self.dirty.extend(resolved.orphans.iter().map(|unit| match unit {
-            UnitId::Network(id) => match self.history.key_of(*id) {
-                Some(network) => Unit::Network(network.clone()),
-                None => Unit::Orphan(*unit),
-            },
-            UnitId::Peering(_) => Unit::Orphan(*unit),
-        }));
+        let orphans = resolved.orphans.iter().map(|unit| self.name(Unit::Orphan(*unit)));
+        let orphans: Vec<Unit> = orphans.collect();
+        self.dirty.extend(orphans);
         self.dirty.extend(resolved.pairs.iter().cloned().map(Unit::Pair));
         self.dirty.extend(resolved.networks.iter().cloned().map(Unit::Network));
         resolved
@@ -226,20 +222,13 @@ impl State {
         self.resolver.record(half).map(|record| record.since)
     }
 
-    /// What a unit wants changed in the northbound. What a newer version keeps is left alone.
+    /// What a unit, by its [name](Self::name) of now, wants changed in the northbound. What a newer version keeps is
+    /// left alone.
     pub(super) fn changes(&self, unit: &Unit, northbound: &Northbound) -> UnitChanges {
         if self.is_kept(unit, northbound) {
             return UnitChanges::default();
         }
         match unit {
-            // Somebody may have declared it since.
-            Unit::Orphan(UnitId::Peering(id)) if self.resolver.pair_with(*id).is_some() => {
-                UnitChanges::default()
-            }
-            Unit::Orphan(UnitId::Network(id)) => match self.resolver.networks().key_of(*id) {
-                Some(key) => self.network_changes(key, northbound),
-                None => self.orphan_changes(UnitId::Network(*id), northbound),
-            },
             Unit::Orphan(id) => self.orphan_changes(*id, northbound),
             Unit::Pair(key) => self.pair_changes(key, northbound),
             Unit::Network(key) => self.network_changes(key, northbound),
