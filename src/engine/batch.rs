@@ -3,17 +3,19 @@
 //! A batch is made of groups, each of which must be committed whole: a pair with its networks
 //! where those change, a network that changes with all its pairs. Many groups share a transaction,
 //! because ovn-northd recomputes everything for each. A network that is new binds nobody, unless
-//! something is refused: its first pair brings it along, and the others may follow.
+//! something is refused: its first pair brings it along, and the others may follow. What is refused
+//! waits, but not while something is to stand on it: a group is refused whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declare::NetworkKey;
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::Node;
-use crate::program::Transaction;
+use crate::program::{RowDiff, Transaction};
 
 use super::state::{Patch, State, Unit, UnitChanges};
 use super::takeover::scattered;
+use super::writer::Writer;
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(super) struct Batch {
     pub(super) groups: usize,
     /// Units of a transaction under way.
     under_way: BTreeSet<Unit>,
+    /// Units that are refused and wait, but for those that were taken.
+    refused: BTreeSet<UnitId>,
     role: Role,
     /// Whether a network that is new binds its pairs, too.
     whole: bool,
@@ -59,17 +63,18 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Takes groups of dirty units, until so many of them differ. What was taken is dirty no more; what is
-    /// bound to a unit that is `under_way` stays so.
+    /// bound to a unit that the `writer` has under way stays so.
     pub(super) fn gather(
         state: &mut State,
         northbound: &Northbound,
         extent: Extent,
-        under_way: impl Iterator<Item = Unit>,
+        writer: &Writer,
     ) -> Self {
         let Extent { role, most_groups, whole } = extent;
         let whole = whole || role == Role::Standby;
-        let under_way = under_way.map(|unit| state.name(unit)).collect();
-        let mut batch = Self { role, whole, under_way, ..Self::default() };
+        let under_way = writer.units_under_way().map(|unit| state.name(unit)).collect();
+        let refused = writer.refused().collect();
+        let mut batch = Self { role, whole, under_way, refused, ..Self::default() };
         let from = batch.place(state, most_groups);
         while batch.groups < most_groups {
             let next = from.as_ref().and_then(|from| state.dirty.range(from..).next());
@@ -106,6 +111,7 @@ impl Batch {
     }
 
     fn take_group(&mut self, first: Unit, state: &mut State, northbound: &Northbound) {
+        self.recall(&first, state);
         let mut queue = vec![first];
         let mut group = Vec::new();
         while let Some(unit) = queue.pop() {
@@ -118,9 +124,9 @@ impl Batch {
             let binds = differs && (self.whole || !is_new(&unit, northbound));
             let pairs = if binds { pairs_of(&unit, state) } else { Vec::new() };
             waits |= pairs.iter().any(|unit| self.is_held(unit));
-            // What is queued is dirty no more: no unit is taken twice.
-            let bound = bound.into_iter().chain(pairs);
-            queue.extend(bound.filter(|unit| state.dirty.remove(unit)));
+            let builds = !self.refused.is_empty() && changes.builds(northbound);
+            queue.extend(bound.into_iter().filter(|unit| self.claim(unit, builds, state)));
+            queue.extend(pairs.into_iter().filter(|unit| self.claim(unit, false, state)));
             group.push((unit, changes, differs));
             if waits {
                 self.aside.extend(group.into_iter().map(|(unit, ..)| unit).chain(queue));
@@ -145,6 +151,18 @@ impl Batch {
         state.dirty.remove(&name);
         let taken = [&self.units, &self.clean, &self.parked, &self.aside];
         (!taken.iter().any(|taken| taken.contains(&name))).then_some(name)
+    }
+
+    /// Whether a unit is to be taken: one that is dirty, or `recalled` from those that are refused. What is
+    /// queued is neither any more: no unit is taken twice.
+    fn claim(&mut self, unit: &Unit, recalled: bool, state: &mut State) -> bool {
+        let dirty = state.dirty.remove(unit);
+        let refused = (dirty || recalled) && self.recall(unit, state);
+        dirty || refused
+    }
+
+    fn recall(&mut self, unit: &Unit, state: &State) -> bool {
+        !self.refused.is_empty() && self.refused.remove(&state.id_of(unit))
     }
 
     /// Whether a unit has to wait for the end of a transaction under way.
@@ -193,6 +211,14 @@ impl UnitChanges {
             || self.patches.iter().any(|(network, patch)| {
                 missing(patch) || !patch.diff(*network, northbound).is_empty()
             })
+    }
+
+    /// Whether it needs what it stands on: its rows, unless they only go, and records without a registration.
+    fn builds(&self, northbound: &Northbound) -> bool {
+        let goes = |row: &RowDiff| matches!(row, RowDiff::Delete { .. });
+        let unregistered = |network: &Id| northbound.registration(*network).is_none();
+        let records = self.rows.is_empty() && self.patches.keys().any(unregistered);
+        records || !self.rows.iter().all(goes)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::view::PlanView;
 use super::Engine;
 use super::batch::{Batch, Extent, Role};
 use super::state::State;
+use super::writer::Writer;
 
 impl Engine {
     /// What would be written for these files, or, without any, for the declarations in effect.
@@ -49,7 +50,7 @@ fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Tra
     state.resolver.mark_all(northbound);
     state.resolve(northbound, now.wall);
     let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
-    Batch::gather(state, northbound, all, std::iter::empty()).transaction(northbound)
+    Batch::gather(state, northbound, all, &Writer::default()).transaction(northbound)
 }
 
 fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanView) {

@@ -71,10 +71,9 @@ impl Engine {
             return None;
         }
         let writer = &self.writer;
-        let under_way = writer.units_under_way();
         let (most_groups, whole) = (writer.most_groups, writer.is_searching());
         let extent = Extent { role, most_groups, whole };
-        let batch = Batch::gather(&mut self.state, northbound, extent, under_way);
+        let batch = Batch::gather(&mut self.state, northbound, extent, writer);
         self.writer.waits = !batch.aside.is_empty();
         let compared = batch.units.len() + batch.clean.len() + batch.parked.len();
         self.counters.peerings_compared += compared as u64;

@@ -205,6 +205,11 @@ impl Writer {
         self.refused.get(&unit)
     }
 
+    /// All units that the server refuses, and that wait for that.
+    pub(super) fn refused(&self) -> impl Iterator<Item = UnitId> {
+        self.refused.keys().copied()
+    }
+
     /// Whether a unit is being written.
     pub(super) fn is_under_way(&self, unit: &Unit) -> bool {
         self.written().any(|units| units.contains(unit))

@@ -1,15 +1,18 @@
 //! What the server refuses: one unit must not hold up the others, and a registration that lost its
 //! tag is found by its name. A dump that contradicts itself is not believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
+use ovn_peerd::declare::PolicySettings;
+use ovn_peerd::engine::Event;
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, address_set_name};
-use ovn_peerd::northbound::tables::{ADDRESS_SET, address_set};
-use ovn_peerd::ovsdb::{Atom, Value};
+use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
+use ovn_peerd::ovsdb::{Atom, TableId, Value};
 use ovn_peerd::view::{Reason, State};
 use uuid::Uuid;
 
-use crate::random::prepared;
+use crate::random::{prepared, prepared_on};
 use crate::world::World;
 
 fn declare(world: &mut World, pairs: &[(usize, usize)]) {
@@ -21,6 +24,48 @@ fn declare(world: &mut World, pairs: &[(usize, usize)]) {
         let file = world.halves_file(network);
         world.read(file);
     }
+}
+
+/// One side only.
+fn ask(world: &mut World, from: usize, to: usize, asks: bool) {
+    let halves = world.halves.entry(from).or_default();
+    if asks {
+        halves.insert(to, true);
+    } else {
+        halves.remove(&to);
+    }
+    let file = world.halves_file(from);
+    world.read(file);
+}
+
+/// Networks with a guard each, of which ended halves leave no record.
+fn guarded(pairs: &[(usize, usize)]) -> World {
+    let policy = PolicySettings { history: SignedDuration::ZERO, ..PolicySettings::default() };
+    let mut world = prepared_on(None, &policy);
+    (0..4).for_each(|index| world.add_uplink(index));
+    world.expected_errors = vec!["constraint violation"];
+    declare(&mut world, pairs);
+    rest(&mut world);
+    world
+}
+
+/// All that is refused has been tried again.
+fn rest(world: &mut World) {
+    for _ in 0..3 {
+        world.settle();
+        world.northd();
+        world.steps += 31;
+        world.handle(Event::Tick);
+    }
+    world.settle();
+}
+
+fn network(index: usize) -> Id {
+    Id::of_network(&ovn_peerd::declare::NetworkKey::new(format!("p{index}"), "n"))
+}
+
+fn link_ports(world: &World) -> BTreeSet<(TableId, Uuid)> {
+    world.own_rows().into_iter().filter(|(table, _)| *table == ROUTER_PORT).collect()
 }
 
 fn states(world: &World) -> BTreeMap<String, (State, Option<Reason>)> {
@@ -80,6 +125,45 @@ fn a_unit_that_is_refused_holds_up_no_other() {
     for half in ["p0p1", "p1p0"] {
         assert_eq!(states[half], (State::Failed, Some(Reason::NorthboundRefused)), "{half}");
     }
+}
+
+/// A network is refused together with its first pair; the second one does not stand on nothing.
+#[test]
+fn no_pair_is_written_without_a_network_that_is_refused() {
+    let mut world = guarded(&[]);
+    let name = address_set_name(network(0), Family::Ip6);
+    let cells = [(address_set::NAME, Atom::from(name.as_str()))];
+    let foreign = world.database.insert(ADDRESS_SET, &cells);
+    world.refuse_tagging_of = Some(foreign);
+    declare(&mut world, &[(0, 1)]);
+    ask(&mut world, 0, 2, true);
+    world.settle();
+    ask(&mut world, 2, 0, true);
+    world.settle();
+    assert!(link_ports(&world).is_empty(), "a link without a registration");
+    let refused = (State::Failed, Some(Reason::NorthboundRefused));
+    assert!(states(&world).values().all(|state| *state == refused), "{:?}", states(&world));
+
+    world.refuse_tagging_of = None;
+    world.database.rows.remove(&(ADDRESS_SET, foreign));
+    rest(&mut world);
+    assert!(states(&world).values().all(|state| *state == (State::Active, None)));
+    assert!(world.engine.plan(None, world.now()).is_empty());
+}
+
+/// Nor does what only goes wait for such a network.
+#[test]
+fn a_link_goes_whatever_is_refused_of_its_networks() {
+    let mut world = guarded(&[(0, 1), (0, 2)]);
+    let name = address_set_name(network(0), Family::Ip6);
+    let set = set_named(&world, &name);
+    world.database.rows.remove(&(ADDRESS_SET, set));
+    let cells = [(address_set::NAME, Atom::from(name.as_str()))];
+    world.refuse_tagging_of = Some(world.database.insert(ADDRESS_SET, &cells));
+    world.settle();
+    ask(&mut world, 2, 0, false);
+    world.settle();
+    assert_eq!(link_ports(&world).len(), 2, "that which is wanted still");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Random runs on a server that takes its time, with so few groups in a transaction that a second one is under
 //! way beside it half of the time: it comes to the same as one at a time, whatever fails or changes meanwhile.
 
+use jiff::SignedDuration;
 use ovn_peerd::declare::PolicySettings;
 use proptest::prelude::*;
 
@@ -16,13 +17,6 @@ fn mesh() -> impl Strategy<Value = Vec<Action>> {
         let both = pairs.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]);
         both.map(|(a, b)| Action::Declare(a, b, true)).collect()
     })
-}
-
-/// A server that fails now and then for something that passes; what is refused is in `refusal.rs`.
-fn failing(groups: usize, seed: u64, faults: u64) -> Late {
-    let mut late = Late::new(groups, seed, faults);
-    late.refuses = false;
-    late
 }
 
 /// So the runs below are about what they say that they are about.
@@ -42,6 +36,22 @@ fn with_one_group_in_a_transaction_a_second_one_is_under_way_half_of_the_time() 
     assert!(sent > 40 && 2 * beside > sent, "{beside} of {sent} were sent beside another");
 }
 
+/// A network that was refused goes along with the next pair that stands on it.
+#[test]
+fn a_pair_is_written_together_with_its_network_that_was_refused() {
+    let policy = PolicySettings {
+        history: SignedDuration::ZERO,
+        request_expiry: None,
+        ..Default::default()
+    };
+    for seed in (0..32).map(|at| 15_939_212_405_402_202_944 + 2 * at) {
+        let pairs = [(0, 2), (2, 0), (0, 3), (3, 0)];
+        let mut actions = pairs.map(|(a, b)| Action::Declare(a, b, true)).to_vec();
+        actions.push(Action::Bind(0, 0));
+        run(prepared_on(Some(Late::new(1, seed, 60)), &policy), &actions);
+    }
+}
+
 proptest! {
     // Each of them is slow: much is under way, and all of it is looked at.
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
@@ -55,7 +65,7 @@ proptest! {
         seed in any::<u64>(),
         faults in prop::sample::select(vec![0, 0, 60]),
     ) {
-        let late = failing(groups, seed, faults);
+        let late = Late::new(groups, seed, faults);
         let actions: Vec<Action> = mesh.into_iter().chain(actions).collect();
         run(prepared_on(Some(late), &policy), &actions);
     }
@@ -69,7 +79,7 @@ proptest! {
         seed in any::<u64>(),
         faults in prop::sample::select(vec![0, 0, 60]),
     ) {
-        let mut world = prepared_on(Some(failing(groups, seed, faults)), &policy);
+        let mut world = prepared_on(Some(Late::new(groups, seed, faults)), &policy);
         mesh.iter().for_each(|action| act(&mut world, action));
         for (number, (action, steps)) in script.iter().enumerate() {
             world.pass(1);
