@@ -4,14 +4,18 @@
 //! where those change, a network that changes with all its pairs. Many groups share a transaction,
 //! because ovn-northd recomputes everything for each. A network that is new binds nobody, unless
 //! something is refused: its first pair brings it along, and the others may follow. What is refused
-//! waits, but not while something is to stand on it: a group is refused whole.
+//! waits, but not while something is to stand on it, nor while what it stands on is to go: a group
+//! is refused whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use uuid::Uuid;
+
 use crate::declare::NetworkKey;
+use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::Node;
-use crate::program::{RowDiff, Transaction};
+use crate::program::{DesiredRow, Parent, RowDiff, Transaction};
 
 use super::state::{Patch, State, Unit, UnitChanges};
 use super::takeover::scattered;
@@ -123,10 +127,12 @@ impl Batch {
             let differs = changes.differs(northbound);
             let binds = differs && (self.whole || !is_new(&unit, northbound));
             let pairs = if binds { pairs_of(&unit, state) } else { Vec::new() };
-            waits |= pairs.iter().any(|unit| self.is_held(unit));
+            let standing = standing(&unit, &changes, state, northbound);
+            waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(unit));
             let builds = !self.refused.is_empty() && changes.builds(northbound);
             queue.extend(bound.into_iter().filter(|unit| self.claim(unit, builds, state)));
             queue.extend(pairs.into_iter().filter(|unit| self.claim(unit, false, state)));
+            queue.extend(standing.into_iter().filter(|unit| self.claim(unit, true, state)));
             group.push((unit, changes, differs));
             if waits {
                 self.aside.extend(group.into_iter().map(|(unit, ..)| unit).chain(queue));
@@ -174,9 +180,8 @@ impl Batch {
     /// nobody declares any more: whose those are is not known, and they sort first.
     fn follows(&self, unit: &Unit) -> bool {
         let leaves = |unit: Option<&Unit>| matches!(unit, Some(Unit::Orphan(UnitId::Peering(_))));
-        let is_network = !matches!(unit, Unit::Pair(_) | Unit::Orphan(UnitId::Peering(_)));
         let leaves = leaves(self.under_way.first()) || leaves(self.aside.first());
-        self.is_held(unit) || is_network && leaves
+        self.is_held(unit) || is_network(unit) && leaves
     }
 
     /// A unit that differs.
@@ -219,6 +224,22 @@ impl UnitChanges {
         let unregistered = |network: &Id| northbound.registration(*network).is_none();
         let records = self.rows.is_empty() && self.patches.keys().any(unregistered);
         records || !self.rows.iter().all(goes)
+    }
+
+    /// The routers that lose policies, and get no others for them.
+    fn bared(&self) -> BTreeSet<Uuid> {
+        let (mut bared, mut kept) = (BTreeSet::new(), BTreeSet::new());
+        for diff in &self.rows {
+            match diff {
+                RowDiff::Delete { table: ROUTER_POLICY, parent, .. } => bared.extend(*parent),
+                RowDiff::Insert(DesiredRow { parent: Some(Parent::Router(router)), .. }) => {
+                    kept.insert(router.uuid);
+                }
+                RowDiff::Insert(_) | RowDiff::Update { .. } | RowDiff::Delete { .. } => {}
+            }
+        }
+        bared.retain(|router| !kept.contains(router));
+        bared
     }
 }
 
@@ -265,6 +286,10 @@ impl State {
     }
 }
 
+fn is_network(unit: &Unit) -> bool {
+    !matches!(unit, Unit::Pair(_) | Unit::Orphan(UnitId::Peering(_)))
+}
+
 /// What goes with a unit wherever it is dirty: a pair stands on its networks.
 fn bound(unit: &Unit, state: &State) -> Vec<Unit> {
     match unit {
@@ -280,6 +305,20 @@ fn pairs_of(unit: &Unit, state: &State) -> Vec<Unit> {
     let Unit::Network(key) = unit else { return Vec::new() };
     let pairs = state.resolver.networks().node(key).into_iter().flat_map(Node::pairs);
     pairs.cloned().map(Unit::Pair).collect()
+}
+
+/// The links on a network that is to lose its guard: as long as they stand, it stays.
+fn standing(
+    unit: &Unit,
+    changes: &UnitChanges,
+    state: &State,
+    northbound: &Northbound,
+) -> Vec<Unit> {
+    if !is_network(unit) {
+        return Vec::new();
+    }
+    let links = changes.bared().into_iter().flat_map(|router| northbound.peerings_on(router));
+    links.map(|link| state.name(Unit::Orphan(UnitId::Peering(link)))).collect()
 }
 
 /// Whether it is a network without a registration: nothing stands on it yet.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::declare::RouterRef;
 use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, ValueRef};
 
-use super::inventory::{Inventory, Touched};
+use super::inventory::{Inventory, Touched, unit_of};
 use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
 use super::registration::{
     GuestRecord, HalfRecord, NetworkRecord, guest_record, half_record, network_record,
@@ -209,6 +209,17 @@ impl Northbound {
         rows.filter(move |(of, _)| *of == table)
             .filter(move |(_, uuid)| self.inventory.router_of(*uuid) == Some(router))
             .filter_map(move |(_, uuid)| self.replica.row(table, uuid))
+    }
+
+    /// The peerings that have a port on this router.
+    pub fn peerings_on(&self, router: Uuid) -> impl Iterator<Item = Id> {
+        let router = self.replica.row(LOGICAL_ROUTER, router).into_iter();
+        let ports = router.flat_map(|row| cell(row, logical_router::PORTS).uuids());
+        let rows = ports.filter_map(|port| self.replica.row(ROUTER_PORT, port));
+        rows.filter_map(|row| match unit_of(ROUTER_PORT, row)? {
+            UnitId::Peering(id) => Some(id),
+            UnitId::Network(_) => None,
+        })
     }
 
     /// Whether a peering's link port bounds the size of what passes it now.

@@ -28,6 +28,8 @@ pub struct Database {
     pub rows: Rows,
     next: u128,
     pub transactions: u64,
+    /// Rows that nobody may remove.
+    pub kept: BTreeSet<(TableId, Uuid)>,
 }
 
 const MAPS: &[&str] = &["options", "external_ids", "ipv6_ra_configs"];
@@ -87,7 +89,8 @@ fn schema() -> DatabaseSchema {
 impl Database {
     pub fn new() -> Self {
         let layout = Arc::new(Layout::new(WANTED, &schema()));
-        let mut database = Self { layout, rows: Rows::new(), next: 1, transactions: 0 };
+        let (rows, kept) = (Rows::new(), BTreeSet::new());
+        let mut database = Self { layout, rows, next: 1, transactions: 0, kept };
         database.insert(NB_GLOBAL, &[(ColumnId(0), 0.into()), (ColumnId(1), 0.into())]);
         database
     }
@@ -312,6 +315,9 @@ impl Database {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.kept.iter().any(|row| !self.rows.contains_key(row)) {
+            return Err("constraint violation".into());
+        }
         for (table, column) in [
             (ROUTER_PORT, router_port::NAME),
             (SWITCH_PORT, switch_port::NAME),

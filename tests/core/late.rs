@@ -30,8 +30,6 @@ pub struct Late {
     dice: u64,
     /// Of a thousand requests so many fail, and of three thousand steps so many lose the connection.
     pub faults: u64,
-    /// Whether some of these are refusals: what is refused waits, and nothing else waits for it.
-    pub refuses: bool,
     requests: VecDeque<Submission>,
     wire: VecDeque<Message>,
     /// What the engine has heard of the rows.
@@ -64,7 +62,6 @@ impl Late {
             groups,
             dice: seed | 1,
             faults,
-            refuses: true,
             requests: VecDeque::new(),
             wire: VecDeque::new(),
             heard: Rows::new(),
@@ -219,8 +216,7 @@ impl World {
         let Some(submission) = self.late().requests.pop_front() else { return };
         self.publish();
         let result = if self.late().fails() {
-            let kinds = FAULTS.len() - usize::from(!self.late().refuses);
-            let fault = self.late().below(kinds as u64);
+            let fault = self.late().below(FAULTS.len() as u64);
             Err(FAULTS[usize::try_from(fault).unwrap()].to_owned())
         } else {
             let foreign = self.foreign();

@@ -94,7 +94,6 @@ fn what_is_declared_and_withdrawn_while_it_is_written_is_written_once() {
     for (groups, seed) in [1, 256].into_iter().flat_map(|it| (1..64).map(move |at| (it, at))) {
         let mut world = linked(groups, seed);
         world.late().faults = 200 * (seed % 2);
-        world.late().refuses = false;
         let says = [[true, true], [false, true], [true, true], [true, false], [false, false]];
         for turn in 0..32 {
             declare(&mut world, says[(seed + turn) as usize % 5]);

@@ -7,7 +7,10 @@ use jiff::SignedDuration;
 use ovn_peerd::declare::PolicySettings;
 use ovn_peerd::engine::Event;
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, address_set_name};
-use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
+use ovn_peerd::northbound::tables::{
+    ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, address_set, router_policy,
+};
+use ovn_peerd::northbound::{UnitId, owner};
 use ovn_peerd::ovsdb::{Atom, TableId, Value};
 use ovn_peerd::view::{Reason, State};
 use uuid::Uuid;
@@ -66,6 +69,14 @@ fn network(index: usize) -> Id {
 
 fn link_ports(world: &World) -> BTreeSet<(TableId, Uuid)> {
     world.own_rows().into_iter().filter(|(table, _)| *table == ROUTER_PORT).collect()
+}
+
+/// How many policies guard a network's own prefixes.
+fn guards(world: &World, index: usize) -> usize {
+    let unit = UnitId::Network(network(index)).tag();
+    let policies = world.own_rows().into_iter().filter(|(table, _)| *table == ROUTER_POLICY);
+    let tags = |row| world.database.cell(ROUTER_POLICY, row, router_policy::EXTERNAL_IDS);
+    policies.filter(|(_, row)| tags(*row).holds(owner::UNIT_KEY, &unit)).count()
 }
 
 fn states(world: &World) -> BTreeMap<String, (State, Option<Reason>)> {
@@ -164,6 +175,41 @@ fn a_link_goes_whatever_is_refused_of_its_networks() {
     ask(&mut world, 2, 0, false);
     world.settle();
     assert_eq!(link_ports(&world).len(), 2, "that which is wanted still");
+}
+
+/// Guards stay as long as the link of which the removal is refused, whatever else changes.
+#[test]
+fn a_guard_stays_while_the_removal_of_a_link_is_refused() {
+    for sides in [&[(0, 1), (1, 0)][..], &[(0, 1)]] {
+        let mut world = guarded(&[(2, 3)]);
+        let others = link_ports(&world);
+        declare(&mut world, &[(0, 1)]);
+        rest(&mut world);
+        world.database.kept = link_ports(&world).difference(&others).copied().collect();
+        sides.iter().for_each(|(from, to)| ask(&mut world, *from, *to, false));
+        for index in [0, 1, 0] {
+            world.settle();
+            assert_eq!([guards(&world, 0), guards(&world, 1)], [2, 2], "{sides:?}");
+            // Something else of the network.
+            if !world.tells.remove(&index) {
+                world.tells.insert(index);
+            }
+            let file = world.network_file(index);
+            world.read(file);
+        }
+        rest(&mut world);
+        assert_eq!([guards(&world, 0), guards(&world, 1)], [2, 2], "{sides:?}");
+        // Others have nothing to do with it.
+        ask(&mut world, 3, 2, false);
+        rest(&mut world);
+        assert_eq!([guards(&world, 2), guards(&world, 3)], [0, 0], "{sides:?}");
+
+        world.database.kept.clear();
+        rest(&mut world);
+        assert!(link_ports(&world).is_empty(), "{sides:?}");
+        assert_eq!([guards(&world, 0), guards(&world, 1)], [0, 0], "{sides:?}");
+        assert!(world.engine.plan(None, world.now()).is_empty());
+    }
 }
 
 #[test]
