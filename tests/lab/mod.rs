@@ -297,7 +297,7 @@ impl Lab {
         let Central::Nodes(cluster) = &self.central else { return };
         cluster.unpause_all();
         self.chassis.iter().for_each(Chassis::leave_clean);
-        cluster.empty();
+        self.empty_northbound();
     }
 
     fn services(&self) -> impl Iterator<Item = &Service> {

@@ -204,16 +204,6 @@ impl Cluster {
         run_command(Container::command(&node, &["cat", "/var/lib/ovn/ovnnb_db.db"]))
     }
 
-    /// Empties the northbound.
-    #[track_caller]
-    pub(super) fn empty(&self) {
-        let mut words = vec![];
-        for table in TABLES {
-            words.extend(["--", "--all", "destroy", table]);
-        }
-        self.control("ovn-nbctl", &words[1..]);
-    }
-
     /// Wakes what a test has paused.
     pub(super) fn unpause_all(&self) {
         for node in std::mem::take(&mut *self.paused()) {
@@ -250,6 +240,21 @@ impl Lab {
         self.sbctl(&["set", "connection", ".", &probe]);
         let probe = format!("external_ids:ovn-remote-probe-interval={}", limit.as_millis());
         self.all_chassis().iter().for_each(|c| drop(c.vsctl(&["set", "open", ".", &probe])));
+    }
+
+    /// Empties the northbound.
+    #[track_caller]
+    pub fn empty_northbound(&self) {
+        // A NAT row holds these sets until its router has gone, which is too late for their own deletion.
+        let nats = self.nbctl(&["--bare", "--columns=_uuid", "list", "NAT"]);
+        let mut words = vec![];
+        for nat in nats.split_whitespace() {
+            words.extend(["--", "clear", "NAT", nat, "exempted_ext_ips", "allowed_ext_ips"]);
+        }
+        for table in TABLES {
+            words.extend(["--", "--all", "destroy", table]);
+        }
+        self.nbctl(&words[1..]);
     }
 
     /// The nodes' cluster; `None` in a lab of namespaces.

@@ -60,6 +60,23 @@ fn a_killed_test_leaves_nothing() {
     assert_eq!(left_of(Path::new(&dir)), Vec::<String>::new());
 }
 
+/// A set that a NAT row exempts is held by it.
+#[test]
+fn a_northbound_is_emptied_whoever_holds_its_rows() {
+    let lab = Lab::northbound_only();
+    lab.nbctl_batch("lr-add a\nlr-nat-add a snat 192.0.2.1 10.0.0.0/24\nls-add b");
+    let set = lab.nbctl(&["create", "Address_Set", "name=set"]);
+    let row = lab.nbctl(&["--bare", "--columns=_uuid", "list", "NAT"]);
+    lab.nbctl(&["set", "NAT", row.trim(), &format!("exempted_ext_ips={}", set.trim())]);
+    for _ in 0..2 {
+        lab.empty_northbound();
+        let dump = lab.dump();
+        for table in ["Logical_Router", "NAT", "Logical_Switch", "Address_Set"] {
+            assert!(dump.table(table).is_empty(), "{table}");
+        }
+    }
+}
+
 /// What there still is of the lab with this directory.
 fn left_of(dir: &Path) -> Vec<String> {
     let name = dir.file_name().expect("a lab's directory").to_string_lossy().into_owned();
