@@ -1,18 +1,22 @@
-//! All peerings from nothing, against the same rows as batches that are ready to be sent.
+//! All peerings from nothing, against the same rows as batches that `ovsdb-client transact` is handed, ready to be sent; and,
+//! to see what is left to gain, as messages ready to be sent on one open connection.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::daemon::{Daemon, Site};
 use super::plan::Plan;
-use super::proxy::{Proxy, Transaction, prepared};
+use super::proxy::{Proxy, Transaction, parameters, prepared};
 use super::say;
 use super::server::Server;
 use super::statistics::{cpu_of, median};
 use super::table::{Table, time};
-use super::wire::{Connection, Observer};
+use super::wire::{Connection, Observer, succeeded};
 
 const ROUNDS: usize = 3;
+/// Bytes of one argument of a program, its end included (execve(2), `MAX_ARG_STRLEN`): a batch must fit.
+const LARGEST_ARGUMENT: usize = 128 << 10;
 
 /// Writes all peerings; gives the database with them. Times it if it is `timed`.
 pub(crate) fn measure(
@@ -27,16 +31,20 @@ pub(crate) fn measure(
     if !timed {
         return full;
     }
+    let arguments: Vec<String> = batches.iter().map(parameters).collect();
     let messages: Vec<Vec<u8>> = batches.iter().map(prepared).collect();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        theirs.push(replay(&messages, base, &dir.join(format!("replay{round}"))));
+        theirs.push(hand_over(&arguments, base, &dir.join(format!("hand-over{round}"))));
         ours.push(declare(plan, base, &dir.join(format!("declare{round}"))));
+        bare.push(replay(&messages, base, &dir.join(format!("replay{round}"))));
     }
     let work = format!("{} peerings from nothing, rename to committed", plan.peerings.len());
-    let reference = format!("{} transactions prepared, one connection", messages.len());
-    let theirs = time(median(&theirs));
-    table.at_most(&work, time(median(&ours)), (&reference, theirs), 1.3);
+    let ours = time(median(&ours));
+    let reference = format!("{} calls of ovsdb-client transact, prepared", batches.len());
+    table.at_most(&work, ours.clone(), (&reference, time(median(&theirs))), 1.3);
+    let reference = format!("{} messages prepared, one connection", batches.len());
+    table.stated(&work, ours, (&reference, time(median(&bare))));
     full
 }
 
@@ -86,6 +94,26 @@ pub(crate) fn declare_all(
     let (cpu, counters) = (cpu_of(daemon.pid()) - cpu, status.counters);
     say(&format!("declared in {taken:?}, the daemon's processor time {cpu:?}; {counters:?}"));
     (taken, observer)
+}
+
+fn hand_over(arguments: &[String], base: &Path, dir: &Path) -> Duration {
+    let server = Server::on_copy(dir, base);
+    let _observer = Observer::new(&server.socket());
+    let remote = format!("unix:{}", server.socket().display());
+    let begin = Instant::now();
+    for argument in arguments {
+        assert!(argument.len() < LARGEST_ARGUMENT, "a batch of {} bytes", argument.len());
+        // As it is: a wrapper would cost it time.
+        let output = Command::new("ovsdb-client")
+            .args(["transact", &remote, argument])
+            .output()
+            .expect("ovsdb-client can be started");
+        assert!(output.status.success(), "{output:?}");
+        succeeded(serde_json::from_slice(&output.stdout).expect("it prints the result"));
+    }
+    let taken = begin.elapsed();
+    say(&format!("handed over in {taken:?}"));
+    taken
 }
 
 fn replay(messages: &[Vec<u8>], base: &Path, dir: &Path) -> Duration {

@@ -69,11 +69,16 @@ impl Proxy {
     }
 }
 
+/// A transaction as `ovsdb-client transact` takes it.
+pub(crate) fn parameters(transaction: &Transaction) -> String {
+    let database = [Value::from(ovn_peerd::northbound::tables::DATABASE)];
+    Value::Array(database.into_iter().chain(transaction.iter().cloned()).collect()).to_string()
+}
+
 /// A transaction as the message to send.
 pub(crate) fn prepared(transaction: &Transaction) -> Vec<u8> {
-    let mut params = vec![Value::from(ovn_peerd::northbound::tables::DATABASE)];
-    params.extend(transaction.iter().cloned());
-    serde_json::json!({"method": "transact", "params": params, "id": 1}).to_string().into_bytes()
+    let params = parameters(transaction);
+    format!(r#"{{"method":"transact","params":{params},"id":1}}"#).into_bytes()
 }
 
 fn pass(mut from: UnixStream, mut to: UnixStream, mut seen: impl FnMut(&[u8])) {

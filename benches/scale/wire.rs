@@ -119,7 +119,8 @@ pub(crate) fn dump(socket: &Path) -> u64 {
     connection.frame().len() as u64
 }
 
-fn succeeded(result: Value) -> Vec<Value> {
+/// The results of a transaction, of which everything must have succeeded.
+pub(crate) fn succeeded(result: Value) -> Vec<Value> {
     let Value::Array(results) = result else { panic!("not a transaction's result: {result}") };
     let failed = results.iter().find(|result| result.get("error").is_some());
     assert!(failed.is_none(), "the transaction failed: {failed:?}");

@@ -1,8 +1,8 @@
 //! Which units go into one transaction.
 //!
 //! A batch is made of groups, each of which must be committed whole: a pair with its networks
-//! where those change, a network that changes with all its pairs. Many groups share a transaction,
-//! because ovn-northd recomputes everything for each. A network that is new binds nobody, unless
+//! where those change, a network that changes with all its pairs. Several groups share a transaction,
+//! because each one costs the server and ovn-northd something. A network that is new binds nobody, unless
 //! something is refused: its first pair brings it along, and the others may follow. What is refused
 //! waits, but not while something is to stand on it, nor while what it stands on is to go: a group
 //! is refused whole.

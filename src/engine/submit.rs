@@ -19,7 +19,7 @@ use super::writer::{Submission, Work};
 use super::{Engine, hosts};
 
 impl Engine {
-    /// Takes a transaction for full that has so many groups of units, instead of 256: then a second one is
+    /// Takes a transaction for full that has so many groups of units, instead of 16: with few, a second one is
     /// under way beside it nearly always. For tests; operators have no such choice.
     pub fn fill_transactions_with(&mut self, groups: usize) {
         self.writer.fill_with(groups.max(1));

@@ -12,8 +12,8 @@
 //! have their turns, one after the other, in an order that all of them know. Whatever is mended
 //! meanwhile begins it all anew.
 //!
-//! A holder that has much to do is silent for as long as one transaction of all that fits into it takes to make, to commit and
-//! to be told. So what waits counts, too: a few units make no difference, hundreds some seconds.
+//! A holder that has much to do is silent until it has decided on all of it. So what waits counts, too: a few units make no
+//! difference, hundreds some seconds.
 
 use std::time::Duration;
 
@@ -23,11 +23,10 @@ use super::Deadline;
 
 /// How long something may stay to be mended while the northbound stands still.
 const PATIENCE: Duration = Duration::from_millis(1000);
-/// So many units are written in no time; each one more may take so long, where the holder shares its processor, up to what
-/// one transaction holds: a pair and its two networks, 256 times.
+/// So many units are written in no time; each one more may take so long, where the holder shares its processor, up to so many.
 const AT_ONCE: usize = 16;
 const EACH: Duration = Duration::from_millis(10);
-pub(super) const MOST_COUNTED: usize = AT_ONCE + 3 * 256;
+pub(super) const MOST_COUNTED: usize = AT_ONCE + 768;
 /// A turn, in which a host takes the lock and shows that it writes. It is longer where the server
 /// is slow.
 const TURN: Duration = Duration::from_millis(200);
