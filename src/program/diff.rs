@@ -1,7 +1,6 @@
 //! Desired rows against those that are there: what to insert, to update and to delete.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use uuid::Uuid;
 
@@ -41,32 +40,21 @@ pub enum RowDiff {
 
 /// A row of a unit that is there.
 struct Present<'a> {
-    table: TableId,
-    parent: Option<Uuid>,
+    place: Place<'a>,
     uuid: Uuid,
     row: &'a Row,
 }
 
+/// The table, the parent and what the identifying columns hold: read once, as a row is looked for among many.
+type Place<'a> = (TableId, Option<Uuid>, [Key<'a>; 2]);
+
 /// What an identifying column holds, which is a text or a number.
 type Key<'a> = (Cow<'a, str>, Option<i64>);
 
-impl Present<'_> {
-    fn place(&self) -> (TableId, Option<Uuid>) {
-        (self.table, self.parent)
-    }
-
-    fn keys(&self) -> impl Iterator<Item = Key<'_>> {
-        let values = identity(self.table).iter().map(|column| cell(self.row, *column));
-        values.map(|value| (value.string(), value.integer()))
-    }
-
-    /// Where it stands to one that shall be.
-    fn order<'k>(&'k self, desired: &'k DesiredRow) -> Ordering {
-        let place = (desired.table, desired.parent.as_ref().and_then(Parent::row));
-        let columns = identity(desired.table).iter();
-        let keys = columns.map(|column| key_to_be(desired.column(*column)));
-        self.place().cmp(&place).then_with(|| self.keys().cmp(keys))
-    }
+fn place<'a>(table: TableId, parent: Option<Uuid>, key: impl Fn(ColumnId) -> Key<'a>) -> Place<'a> {
+    let mut columns = identity(table).iter();
+    let keys = [(); 2].map(|()| columns.next().map(|column| key(*column)).unwrap_or_default());
+    (table, parent, keys)
 }
 
 fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
@@ -84,45 +72,48 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let mut present = present_rows(unit, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
-    let transit = present.iter().rfind(|row| row.table == LOGICAL_SWITCH).map(|row| row.uuid);
+    let transit = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
     for mut row in desired {
         if let Some(Parent::Transit(switch)) = &mut row.parent {
             *switch = transit;
         }
         match take(&mut present, &row) {
-            Some(found) => diffs.extend(compare(row, &found, layout)),
+            Some(found) => diffs.extend(compare(row, found.uuid, found.row, layout)),
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
-    let surplus = present.into_iter();
-    diffs.extend(surplus.map(|Present { table, parent, uuid, .. }| RowDiff::Delete {
-        table,
-        uuid,
-        parent,
+    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, .. }| {
+        RowDiff::Delete { table, uuid, parent }
     }));
     diffs
 }
 
 /// In order of tables, parents and what identifies them.
-fn present_rows(unit: UnitId, northbound: &Northbound) -> Vec<Present<'_>> {
+fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
         *table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string())
     });
-    let parent_of = |uuid| northbound.inventory().parent_of(uuid);
-    let rows = rows.map(|(table, uuid, row)| Present { table, parent: parent_of(uuid), uuid, row });
-    let mut rows: Vec<Present<'_>> = rows.collect();
-    rows.sort_by(|a, b| a.place().cmp(&b.place()).then_with(|| a.keys().cmp(b.keys())));
+    let rows = rows.map(|(table, uuid, row)| {
+        let key = |value: ValueRef<'a>| (value.string(), value.integer());
+        let key = |column| key(cell(row, column));
+        let place = place(table, northbound.inventory().parent_of(uuid), key);
+        Present { place, uuid, row }
+    });
+    let mut rows: Vec<Present<'a>> = rows.collect();
+    rows.sort_by(|a, b| a.place.cmp(&b.place));
     rows
 }
 
 /// Takes out the row that has the same table, parent and identifying columns; of several the last.
 fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Present<'a>> {
-    let at = present.partition_point(|row| row.order(desired).is_le()).checked_sub(1)?;
-    present.get(at).is_some_and(|row| row.order(desired).is_eq()).then(|| present.remove(at))
+    let parent = desired.parent.as_ref().and_then(Parent::row);
+    let place = place(desired.table, parent, |column| key_to_be(desired.column(column)));
+    let at = present.partition_point(|row| row.place <= place).checked_sub(1)?;
+    present.get(at).is_some_and(|row| row.place == place).then(|| present.remove(at))
 }
 
-fn compare(row: DesiredRow, found: &Present<'_>, layout: &Layout) -> Option<RowDiff> {
-    let Present { table, uuid, row: found, .. } = *found;
+fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<RowDiff> {
+    let table = row.table;
     let tags_column = tags_of(table);
     let mut columns = Vec::new();
     let mut tags: Vec<&'static str> = Vec::new();
