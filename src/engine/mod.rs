@@ -33,10 +33,9 @@ pub use state::Unit;
 pub use writer::Submission;
 
 use crate::declare::{Changed, Reading, Settings};
-use crate::northbound::tables::LAST_OF_NETWORKS;
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
-use crate::ovsdb::{self, Inconsistent, Layout};
+use crate::ovsdb::{self, Inconsistent, Layout, TableId};
 use crate::view::{Counters, NorthboundView};
 
 use batch::Role;
@@ -250,10 +249,10 @@ impl Engine {
 
     fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates) {
         let first = self.northbound.is_none();
-        let enough = updates.tables.iter().any(|it| it.table == LAST_OF_NETWORKS);
+        let tables: Vec<TableId> = updates.tables.iter().map(|it| it.table).collect();
         match (self.incoming.extend(layout, updates, first), self.incoming.northbound()) {
             // While the server composes the next part.
-            (Ok(touched), Some(northbound)) => self.state.part(&touched, enough, northbound),
+            (Ok(touched), Some(northbound)) => self.state.part(&tables, &touched, northbound),
             (Ok(_), None) => {}
             (Err(error), _) => {
                 self.drop_incoming(Incoming::Spoiled);

@@ -3,20 +3,25 @@
 
 use crate::declare::{Changed, Remembered};
 use crate::northbound::declared::{declared_by, network_of};
+use crate::northbound::tables::{LAST_OF_NETWORKS, TIME_TO_DECLARE};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
+use crate::ovsdb::TableId;
 use crate::peering::Resolver;
 
 use super::state::State;
 
 impl State {
-    /// A part of the first dump has come; `enough` says that networks can be looked at by now.
-    pub(super) fn part(&mut self, touched: &Touched, enough: bool, northbound: &Northbound) {
+    /// A part of the first dump has come: rows of these tables.
+    pub(super) fn part(&mut self, tables: &[TableId], touched: &Touched, northbound: &Northbound) {
         if self.begun {
             self.touched(touched, northbound);
+            if tables.contains(&LAST_OF_NETWORKS) {
+                self.resolver.survey(&self.roll, northbound);
+            }
             return;
         }
         self.recall(northbound);
-        if enough && self.recalled {
+        if self.recalled && tables.contains(&TIME_TO_DECLARE) {
             self.begin(northbound);
         }
     }
@@ -41,7 +46,6 @@ impl State {
         self.register(&registered(northbound).collect(), northbound);
         self.declare_all(northbound);
         self.resolver.mark_all(northbound);
-        self.resolver.survey(&self.roll, northbound);
     }
 
     /// Takes note of what changed in the northbound. What other hosts declare otherwise by that is returned.

@@ -36,8 +36,13 @@ macro_rules! tables {
     };
 }
 
+/// Once these rows are there, too, there is time for declarations: it takes the server longer to compose switch ports than it
+/// takes us to fold switches.
+pub const TIME_TO_DECLARE: TableId = LOGICAL_SWITCH;
+
 /// Once these rows are there, too, nearly all is that a network's own state is read from: behind them come routes, of which
-/// few are not ours. Policies come early: their text, the largest of all, is in memory beside all that has come by then.
+/// few are not ours. Policies come early: their text, the largest of all, is in memory beside all that has come by then. They
+/// take us longest, and router ports, which come next, take the server longest.
 pub const LAST_OF_NETWORKS: TableId = SWITCH_PORT;
 
 tables! {
@@ -74,50 +79,8 @@ tables! {
         /// `pkt_mark` among others.
         OPTIONS = 6, "options";
     }
-    /// Logical routers.
-    LOGICAL_ROUTER = 3, logical_router, "Logical_Router", None, {
-        /// Not unique in OVN.
-        NAME = 0, "name";
-        /// Strong references to `Logical_Router_Port`.
-        PORTS = 1, "ports";
-        /// Strong references to `Logical_Router_Static_Route`.
-        STATIC_ROUTES = 2, "static_routes";
-        /// Strong references to `Logical_Router_Policy`.
-        POLICIES = 3, "policies";
-        /// `chassis` makes it a gateway router.
-        OPTIONS = 4, "options";
-        /// Strong references to `NAT`.
-        NAT = 5, "nat";
-    }
-    /// Address translation: what translates sources. All of these rows are somebody else's.
-    NAT = 4, nat, "NAT", Some(Condition(&[Clause {
-        column: "type",
-        function: Function::NotEqual,
-        value: Constant::String("dnat"),
-    }])), {
-        /// `snat` or `dnat_and_snat`.
-        TYPE = 0, "type";
-        /// The sources: an address or a prefix.
-        LOGICAL_IP = 1, "logical_ip";
-        /// What they become.
-        EXTERNAL_IP = 2, "external_ip";
-        /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
-        ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
-        /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
-        EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
-    }
-    /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
-    /// a switch port refers to is not asked: that would be a cell of every VM's port.
-    DHCP_OPTIONS = 5, dhcp_options, "DHCP_Options", None, {
-        /// Whose row it is, as its owner tells.
-        EXTERNAL_IDS = 0, "external_ids";
-        /// The subnet.
-        CIDR = 1, "cidr";
-        /// Options by their names.
-        OPTIONS = 2, "options";
-    }
     /// Router ports.
-    ROUTER_PORT = 6, router_port, "Logical_Router_Port", None, {
+    ROUTER_PORT = 3, router_port, "Logical_Router_Port", None, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// Unique in the northbound.
@@ -138,6 +101,48 @@ tables! {
         ENABLED = 8, "enabled";
         /// What router advertisements say; none are sent without `address_mode`.
         IPV6_RA_CONFIGS = 9, "ipv6_ra_configs";
+    }
+    /// Logical routers.
+    LOGICAL_ROUTER = 4, logical_router, "Logical_Router", None, {
+        /// Not unique in OVN.
+        NAME = 0, "name";
+        /// Strong references to `Logical_Router_Port`.
+        PORTS = 1, "ports";
+        /// Strong references to `Logical_Router_Static_Route`.
+        STATIC_ROUTES = 2, "static_routes";
+        /// Strong references to `Logical_Router_Policy`.
+        POLICIES = 3, "policies";
+        /// `chassis` makes it a gateway router.
+        OPTIONS = 4, "options";
+        /// Strong references to `NAT`.
+        NAT = 5, "nat";
+    }
+    /// Address translation: what translates sources. All of these rows are somebody else's.
+    NAT = 5, nat, "NAT", Some(Condition(&[Clause {
+        column: "type",
+        function: Function::NotEqual,
+        value: Constant::String("dnat"),
+    }])), {
+        /// `snat` or `dnat_and_snat`.
+        TYPE = 0, "type";
+        /// The sources: an address or a prefix.
+        LOGICAL_IP = 1, "logical_ip";
+        /// What they become.
+        EXTERNAL_IP = 2, "external_ip";
+        /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
+        ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
+        /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
+        EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
+    }
+    /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
+    /// a switch port refers to is not asked: that would be a cell of every VM's port.
+    DHCP_OPTIONS = 6, dhcp_options, "DHCP_Options", None, {
+        /// Whose row it is, as its owner tells.
+        EXTERNAL_IDS = 0, "external_ids";
+        /// The subnet.
+        CIDR = 1, "cidr";
+        /// Options by their names.
+        OPTIONS = 2, "options";
     }
     /// Logical switches: for which ports are theirs, and which are ours.
     LOGICAL_SWITCH = 7, logical_switch, "Logical_Switch", None, {
