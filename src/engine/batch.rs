@@ -58,6 +58,8 @@ pub(super) struct Batch {
     under_way: BTreeSet<Unit>,
     /// Units that are refused and wait, but for those that were taken.
     refused: BTreeSet<UnitId>,
+    /// Units that were refused, and have not been found to be as they shall be since.
+    vain: BTreeSet<UnitId>,
     role: Role,
     /// Whether a network that is new binds its pairs, too.
     whole: bool,
@@ -77,8 +79,8 @@ impl Batch {
         let Extent { role, most_groups, whole } = extent;
         let whole = whole || role == Role::Standby;
         let under_way = writer.units_under_way().map(|unit| state.name(unit)).collect();
-        let refused = writer.refused().collect();
-        let mut batch = Self { role, whole, under_way, refused, ..Self::default() };
+        let (refused, vain) = (writer.refused().collect(), writer.vain.clone());
+        let mut batch = Self { role, whole, under_way, refused, vain, ..Self::default() };
         let from = batch.place(state, most_groups);
         while batch.groups < most_groups {
             let next = from.as_ref().and_then(|from| state.dirty.range(from..).next());
@@ -129,8 +131,15 @@ impl Batch {
             let pairs = if binds { pairs_of(&unit, state) } else { Vec::new() };
             let standing = standing(&unit, &changes, state, northbound);
             waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(unit));
-            let builds = !self.refused.is_empty() && changes.builds(northbound);
-            queue.extend(bound.into_iter().filter(|unit| self.claim(unit, builds, state)));
+            let all_well = self.refused.is_empty() && self.vain.is_empty();
+            let builds = all_well || changes.builds(northbound);
+            for unit in bound {
+                // What only goes does not wait for what is refused.
+                let bars = !builds && self.vain.contains(&state.id_of(&unit));
+                if !bars && self.claim(&unit, builds, state) {
+                    queue.push(unit);
+                }
+            }
             queue.extend(pairs.into_iter().filter(|unit| self.claim(unit, false, state)));
             queue.extend(standing.into_iter().filter(|unit| self.claim(unit, true, state)));
             group.push((unit, changes, differs));

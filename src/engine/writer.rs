@@ -77,7 +77,7 @@ pub(super) struct Writer {
     paused_until: Option<Duration>,
     refused: BTreeMap<UnitId, Refusal>,
     /// What was refused to this host while it held the lock: no other holder would fare better.
-    vain: BTreeSet<UnitId>,
+    pub(super) vain: BTreeSet<UnitId>,
     /// What was refused to this host as a standby just now, once.
     excused: Option<BTreeSet<Unit>>,
     /// Units of which somebody else changed a row.

@@ -175,6 +175,10 @@ fn a_link_goes_whatever_is_refused_of_its_networks() {
     ask(&mut world, 2, 0, false);
     world.settle();
     assert_eq!(link_ports(&world).len(), 2, "that which is wanted still");
+    // The last one, with which the network itself changes, and is refused again.
+    ask(&mut world, 1, 0, false);
+    world.settle();
+    assert!(link_ports(&world).is_empty(), "nobody wants it");
 }
 
 /// Guards stay as long as the link of which the removal is refused, whatever else changes.
