@@ -15,7 +15,7 @@ use ovn_peerd::ovsdb::{Atom, TableId, Value};
 use ovn_peerd::view::{Reason, State};
 use uuid::Uuid;
 
-use crate::random::{prepared, prepared_on};
+use crate::random::{Action, act, prepared, prepared_on};
 use crate::world::World;
 
 fn declare(world: &mut World, pairs: &[(usize, usize)]) {
@@ -27,18 +27,6 @@ fn declare(world: &mut World, pairs: &[(usize, usize)]) {
         let file = world.halves_file(network);
         world.read(file);
     }
-}
-
-/// One side only.
-fn ask(world: &mut World, from: usize, to: usize, asks: bool) {
-    let halves = world.halves.entry(from).or_default();
-    if asks {
-        halves.insert(to, true);
-    } else {
-        halves.remove(&to);
-    }
-    let file = world.halves_file(from);
-    world.read(file);
 }
 
 /// Networks with a guard each, of which ended halves leave no record.
@@ -93,13 +81,21 @@ fn set_named(world: &World, name: &str) -> Uuid {
     sets.map(|(_, uuid)| *uuid).find(named).unwrap()
 }
 
+/// Somebody keeps the name of a set of network 0 for himself: its registration is refused.
+fn occupy(world: &mut World) -> Uuid {
+    let name = address_set_name(network(0), Family::Ip6);
+    let cells = [(address_set::NAME, Atom::from(name.as_str()))];
+    let set = world.database.insert(ADDRESS_SET, &cells);
+    world.refuse_tagging_of = Some(set);
+    set
+}
+
 #[test]
 fn a_registration_that_lost_its_tag_is_found_by_its_name() {
     let mut world = prepared();
     declare(&mut world, &[(0, 1)]);
     world.settle();
-    let network = ovn_peerd::declare::NetworkKey::new("p0", "n");
-    let name = address_set_name(Id::of_network(&network), Family::Ip4);
+    let name = address_set_name(network(0), Family::Ip4);
     let set = set_named(&world, &name);
     world.database.set(ADDRESS_SET, set, address_set::EXTERNAL_IDS, Value::empty());
     world.expected_errors = vec!["constraint violation"];
@@ -117,14 +113,8 @@ fn a_registration_that_lost_its_tag_is_found_by_its_name() {
 #[test]
 fn a_unit_that_is_refused_holds_up_no_other() {
     let mut world = prepared();
-    // A set of one network's name that somebody keeps for himself.
-    let key = |name: &str| ovn_peerd::declare::NetworkKey::new(name, "n");
-    let pair = ovn_peerd::declare::PeeringKey::new(key("p0"), key("p1")).unwrap();
-    let name = address_set_name(Id::of_network(pair.a()), Family::Ip6);
-    let foreign =
-        world.database.insert(ADDRESS_SET, &[(address_set::NAME, Atom::from(name.as_str()))]);
     world.expected_errors = vec!["constraint violation"];
-    world.refuse_tagging_of = Some(foreign);
+    occupy(&mut world);
     declare(&mut world, &[(0, 1), (2, 3)]);
     world.settle();
     world.northd();
@@ -142,14 +132,11 @@ fn a_unit_that_is_refused_holds_up_no_other() {
 #[test]
 fn no_pair_is_written_without_a_network_that_is_refused() {
     let mut world = guarded(&[]);
-    let name = address_set_name(network(0), Family::Ip6);
-    let cells = [(address_set::NAME, Atom::from(name.as_str()))];
-    let foreign = world.database.insert(ADDRESS_SET, &cells);
-    world.refuse_tagging_of = Some(foreign);
+    let foreign = occupy(&mut world);
     declare(&mut world, &[(0, 1)]);
-    ask(&mut world, 0, 2, true);
+    act(&mut world, &Action::Declare(0, 2, true));
     world.settle();
-    ask(&mut world, 2, 0, true);
+    act(&mut world, &Action::Declare(2, 0, true));
     world.settle();
     assert!(link_ports(&world).is_empty(), "a link without a registration");
     let refused = (State::Failed, Some(Reason::NorthboundRefused));
@@ -166,17 +153,15 @@ fn no_pair_is_written_without_a_network_that_is_refused() {
 #[test]
 fn a_link_goes_whatever_is_refused_of_its_networks() {
     let mut world = guarded(&[(0, 1), (0, 2)]);
-    let name = address_set_name(network(0), Family::Ip6);
-    let set = set_named(&world, &name);
+    let set = set_named(&world, &address_set_name(network(0), Family::Ip6));
     world.database.rows.remove(&(ADDRESS_SET, set));
-    let cells = [(address_set::NAME, Atom::from(name.as_str()))];
-    world.refuse_tagging_of = Some(world.database.insert(ADDRESS_SET, &cells));
+    occupy(&mut world);
     world.settle();
-    ask(&mut world, 2, 0, false);
+    act(&mut world, &Action::Withdraw(2, 0));
     world.settle();
     assert_eq!(link_ports(&world).len(), 2, "that which is wanted still");
     // The last one, with which the network itself changes, and is refused again.
-    ask(&mut world, 1, 0, false);
+    act(&mut world, &Action::Withdraw(1, 0));
     world.settle();
     assert!(link_ports(&world).is_empty(), "nobody wants it");
 }
@@ -190,21 +175,17 @@ fn a_guard_stays_while_the_removal_of_a_link_is_refused() {
         declare(&mut world, &[(0, 1)]);
         rest(&mut world);
         world.database.kept = link_ports(&world).difference(&others).copied().collect();
-        sides.iter().for_each(|(from, to)| ask(&mut world, *from, *to, false));
+        sides.iter().for_each(|(from, to)| act(&mut world, &Action::Withdraw(*from, *to)));
         for index in [0, 1, 0] {
             world.settle();
             assert_eq!([guards(&world, 0), guards(&world, 1)], [2, 2], "{sides:?}");
             // Something else of the network.
-            if !world.tells.remove(&index) {
-                world.tells.insert(index);
-            }
-            let file = world.network_file(index);
-            world.read(file);
+            act(&mut world, &Action::Tell(index));
         }
         rest(&mut world);
         assert_eq!([guards(&world, 0), guards(&world, 1)], [2, 2], "{sides:?}");
         // Others have nothing to do with it.
-        ask(&mut world, 3, 2, false);
+        act(&mut world, &Action::Withdraw(3, 2));
         rest(&mut world);
         assert_eq!([guards(&world, 2), guards(&world, 3)], [0, 0], "{sides:?}");
 
