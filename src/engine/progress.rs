@@ -1,8 +1,9 @@
 //! How far each link has come: committed, and acted on by OVN.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declare::PeeringKey;
+use hashbrown::HashMap;
 
 /// How far a link has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! What is in effect, what it asks for, and which units are to be compared with the northbound.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 use jiff::Timestamp;
 

@@ -2,9 +2,9 @@
 //!
 //! Owns no text: the rows have it. A row is found by a digest of its text, and looked at by whoever asks.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
 
 use super::members::Members;
@@ -12,13 +12,14 @@ use super::members::Members;
 /// Rows by a text.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    hasher: DefaultHashBuilder,
     rows: HashTable<(u32, Uuid)>,
 }
 
 impl Index {
     /// The rows that may hold this text, in order: those that do, and seldom another.
     pub(super) fn candidates(&self, text: &str) -> Members<Uuid> {
-        let digest = digest(text);
+        let digest = self.digest(text);
         let mut found = Members::default();
         for (_, row) in self.rows.iter_hash(spread(digest)).filter(|(other, _)| *other == digest) {
             found.insert(*row);
@@ -28,25 +29,23 @@ impl Index {
 
     /// A row holds this text now.
     pub(super) fn insert(&mut self, text: &str, row: Uuid) {
-        let entry = (digest(text), row);
+        let entry = (self.digest(text), row);
         let present = self.rows.entry(spread(entry.0), |it| *it == entry, |it| spread(it.0));
         present.or_insert(entry);
     }
 
     /// A row holds this text no more.
     pub(super) fn remove(&mut self, text: &str, row: Uuid) {
-        let entry = (digest(text), row);
+        let entry = (self.digest(text), row);
         if let Ok(present) = self.rows.find_entry(spread(entry.0), |it| *it == entry) {
             present.remove();
         }
     }
-}
 
-/// Half of a hash: what is found by it is looked at anyway.
-fn digest(text: &str) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    (hasher.finish() >> 32) as u32
+    /// Half of a hash: what is found by it is looked at anyway.
+    fn digest(&self, text: &str) -> u32 {
+        (self.hasher.hash_one(text) >> 32) as u32
+    }
 }
 
 /// The table takes a place from the lowest bits of a hash, and tells neighbours apart by the highest.

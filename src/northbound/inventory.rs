@@ -4,8 +4,9 @@
 //! what changed, and says what they touched; whom that concerns is for the engine to know.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, ValueRef};

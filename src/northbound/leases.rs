@@ -7,9 +7,10 @@
 //! (Neutron). A row that says nothing serves the one router port on its subnet, if there is but one,
 //! and no other such row. Switch ports are not asked, of which there may be very many.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use hashbrown::HashMap;
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 

@@ -3,10 +3,12 @@
 //! Owns the form of these sets: nearly all have one member, which then needs no allocation, and the others a few.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::ops::Deref;
 use std::slice;
+
+use hashbrown::HashMap;
 
 /// Members in order, each once.
 #[derive(Clone, Debug)]

@@ -3,10 +3,9 @@
 //! Owns the reverse of strong references, which OVSDB does not keep. There are many children and few
 //! parents: a child has its parent's number.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use uuid::Uuid;
 
 /// Children and their parents.

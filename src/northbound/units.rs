@@ -3,8 +3,9 @@
 //! Owns what is asked of nearly every unit at every look, and would otherwise be a walk over its rows: which one is a
 //! network's registration, and whether a newer version has written any.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::ovsdb::{Row, TableId};

@@ -4,10 +4,10 @@
 //! name. Invariants: every row is as wide as its table's layout; `apply` folds all of its updates or
 //! none; both entries report a row only if it differs from what it was.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use uuid::Uuid;
 
 use super::diff::apply_diff;

@@ -1,8 +1,9 @@
 //! The networks that take part: their halves, their own state, and what is wanted there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 use uuid::Uuid;
 

@@ -3,11 +3,12 @@
 //! Owns one copy of each record, and which of them are to be read again. Invariant: a record that
 //! somebody deletes is not forgotten as long as the half is declared.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::declare::{HalfKey, NetworkKey};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
+use hashbrown::HashMap;
 
 use super::inputs::is_linked;
 

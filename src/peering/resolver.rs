@@ -6,9 +6,10 @@
 //! has what it needs. A change makes dirty only the pairs that it can concern; a full recompute is
 //! the same code with all of them dirty.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::declare::{
