@@ -18,7 +18,7 @@ use super::members::{Members, members, remove};
 use super::owner::{self, Id, UNIT_KEY, UnitId};
 use super::parents::Parents;
 use super::registration;
-use super::router::{cell, is_ours};
+use super::router::cell;
 use super::switches::leads_to;
 use super::tables::{
     ADDRESS_SET, DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY,
@@ -391,9 +391,6 @@ fn namesake_of(table: TableId, row: &Row) -> Option<Id> {
 }
 
 fn unit_by_tag(external_ids: ValueRef<'_>) -> Option<UnitId> {
-    if !is_ours(external_ids) {
-        return None;
-    }
     external_ids.get(UNIT_KEY).and_then(|tag| UnitId::parse(&tag))
 }
 

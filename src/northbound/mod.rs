@@ -34,4 +34,4 @@ pub use router::{
 };
 pub use state::{Namesake, Northbound};
 pub use terms::terms_mark;
-pub use version::tags_of;
+pub use version::{is_asked_for_by_tag, tags_of};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::ovsdb::{ColumnId, Replica, Row, ValueRef};
 
 use super::inventory::Inventory;
-use super::owner::{self, OWNER_KEY};
+use super::owner::{self, UNIT_KEY};
 use super::special::{is_link_local, special};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
@@ -276,8 +276,8 @@ pub(super) fn is_our_port(row: &Row) -> bool {
 }
 
 /// Whether `external_ids` carry our tag, of whichever version.
-pub(crate) fn is_ours(external_ids: ValueRef<'_>) -> bool {
-    external_ids.has_key(OWNER_KEY)
+pub(super) fn is_ours(external_ids: ValueRef<'_>) -> bool {
+    external_ids.has_key(UNIT_KEY)
 }
 
 /// A row's cell.

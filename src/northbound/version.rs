@@ -47,6 +47,13 @@ pub fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
     }
 }
 
+/// Whether the server is asked for rows of ours by a tag: each row of such a table costs it, and whoever reads them, one entry
+/// more.
+#[must_use]
+pub fn is_asked_for_by_tag(table: TableId) -> bool {
+    matches!(table, ADDRESS_SET | SWITCH_PORT)
+}
+
 /// The version that a row's tags tell, if it is a newer one.
 pub(super) fn newest(external_ids: ValueRef<'_>) -> Option<u32> {
     newer_tag(external_ids).max(newer_record(external_ids))

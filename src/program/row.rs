@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::northbound::is_asked_for_by_tag;
 use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
 use crate::northbound::tables::{
     ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED,
@@ -90,7 +91,8 @@ impl DesiredRow {
     /// What `external_ids` shall hold; what else is there is left alone.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let label = self.label.as_deref().map(|label| (LABEL_KEY, label));
-        [(OWNER_KEY, OWNER_VALUE)].into_iter().chain(label).chain([(UNIT_KEY, &*self.unit)])
+        let asked_for = is_asked_for_by_tag(self.table).then_some((OWNER_KEY, OWNER_VALUE));
+        asked_for.into_iter().chain(label).chain([(UNIT_KEY, &*self.unit)])
     }
 }
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::engine::{Engine, Event, Submission};
-use ovn_peerd::northbound::owner::OWNER_KEY;
+use ovn_peerd::northbound::owner::UNIT_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_PORT, address_set,
     logical_router, logical_switch, nb_global, router_port,
@@ -430,7 +430,7 @@ impl World {
 
     fn is_own(&self, (table, uuid): (TableId, Uuid)) -> bool {
         tags_of(table)
-            .is_some_and(|column| self.database.cell(table, uuid, column).get(OWNER_KEY).is_some())
+            .is_some_and(|column| self.database.cell(table, uuid, column).get(UNIT_KEY).is_some())
     }
 
     /// Rows of others: what must never change by our doing, but for references to what is ours.

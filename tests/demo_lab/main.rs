@@ -153,7 +153,7 @@ impl Stage<'_> {
     /// How many router ports in the northbound are ours.
     fn link_ports(&self) -> usize {
         let find = ["--bare", "--columns=name", "find", "Logical_Router_Port"];
-        let mine = self.lab.nbctl(&[&find[..], &["external_ids:ovn-peerd=1"]].concat());
+        let mine = self.lab.nbctl(&[&find[..], &["external_ids:ovn-peerd-unit!=\"\""]].concat());
         mine.split_whitespace().count()
     }
 

@@ -155,8 +155,13 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
 
 /// One of our ports.
 fn port(remote: &str) -> String {
-    let found =
-        ["--bare", "--columns=name", "find", "Logical_Router_Port", "external_ids:ovn-peerd=1"];
+    let found = [
+        "--bare",
+        "--columns=name",
+        "find",
+        "Logical_Router_Port",
+        "external_ids:ovn-peerd-unit!=\"\"",
+    ];
     let ports = crate::server::nbctl(remote, &found);
     ports.lines().find(|line| !line.is_empty()).expect("a port").to_owned()
 }

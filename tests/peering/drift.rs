@@ -124,7 +124,7 @@ fn alterations(table: &str) -> &'static [&'static str] {
             "set enabled=false",
             "set options:gateway_mtu=1000",
             "set external_ids:ovn-peerd-label=x",
-            "remove external_ids ovn-peerd",
+            "remove external_ids ovn-peerd-unit",
             "clear external_ids",
         ],
         "Logical_Router_Static_Route" => &[
@@ -135,14 +135,12 @@ fn alterations(table: &str) -> &'static [&'static str] {
             "set policy=src-ip",
             "set options:ecmp_symmetric_reply=true",
             "set route_table=other",
-            "set external_ids:ovn-peerd=0",
         ],
         "Logical_Router_Policy" => &[
             "set priority=7",
             "set match=\"1\"",
             "set action=reroute nexthop=10.9.9.9",
             "set action=drop nexthop=10.9.9.9 options:pkt_mark=1",
-            "set external_ids:ovn-peerd=0",
         ],
         "Address_Set" => {
             &["set addresses=10.99.0.0/24", "clear addresses", "remove external_ids ovn-peerd"]
@@ -193,8 +191,7 @@ fn b2_orphans_of_ours_are_removed() {
     let lab = Lab::databases_only();
     let tenants = peered(&lab);
     let (wanted, theirs) = (contents(&lab.dump()), foreign(&lab));
-    let tag =
-        "external_ids:ovn-peerd=1 external_ids:ovn-peerd-unit=peering-00112233445566778899aabb";
+    let tag = "external_ids:ovn-peerd-unit=peering-00112233445566778899aabb";
     let orphans = format!(
         "--id=@r create Logical_Router_Static_Route ip_prefix=10.66.0.0/24 nexthop=10.1.0.66 {tag}\n\
          add Logical_Router a static_routes @r\n\
@@ -202,7 +199,7 @@ fn b2_orphans_of_ours_are_removed() {
          add Logical_Router a policies @l\n\
          --id=@p create Logical_Router_Port name=ovn-peerd-00112233445566778899aabb-a mac='\"0a:00:00:00:00:66\"' networks=10.66.0.1/32 {tag}\n\
          add Logical_Router a ports @p\n\
-         create Address_Set name=ovn_peerd_00112233445566778899aabb_ip4 {}",
+         create Address_Set name=ovn_peerd_00112233445566778899aabb_ip4 external_ids:ovn-peerd=1 {}",
         tag.replace("=peering", "=network")
     );
     lab.nbctl_batch(&orphans);

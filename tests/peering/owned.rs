@@ -80,7 +80,7 @@ pub(crate) fn tags(row: &Row) -> BTreeMap<String, String> {
 /// Whether a row is the daemon's.
 pub(crate) fn is_ours(table: &str, row: &Row) -> bool {
     let named = || row["name"].as_str().is_some_and(|name| name.starts_with("ovn-peerd-"));
-    tags(row).contains_key("ovn-peerd") || (table == "Logical_Router_Port" && named())
+    tags(row).contains_key("ovn-peerd-unit") || (table == "Logical_Router_Port" && named())
 }
 
 /// All rows of the daemon.
