@@ -6,7 +6,7 @@ use crate::declare::{Book, Changed, HalfKey, PeeringKey, Roll};
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::peering::Newer;
-use crate::view::{Reason, State, Viewer};
+use crate::view::{Reason, State};
 
 use super::Engine;
 
@@ -284,9 +284,9 @@ impl Engine {
             halves.extend(self.state.resolver.halves_of(&pair).cloned());
         }
         for half in halves {
-            if let Some(view) = self.half_view(&half, &Viewer::Operator) {
+            if let Some(shown) = self.shown_in_log(&half) {
                 let own = self.state.roll.book.half(&half).is_some();
-                self.notices.state(&half, own, view.state, view.reason, view.explanation);
+                self.notices.state(&half, own, shown.state, shown.reason, shown.explanation);
             }
         }
         self.notices.tell_found();

@@ -293,10 +293,12 @@ impl State {
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
         let (mut desired, mut loans) = (Vec::new(), Vec::new());
         if let Some(ready) = guard {
-            let remote = self.remote_prefixes(key, node);
             desired.extend(program::guard_rows(id, ready));
-            desired.extend(program::exempt_rows(id, ready, &remote));
-            loans.extend(program::exempt_loans(id, ready, &remote));
+            if !ready.router.translations.is_empty() {
+                let remote = self.remote_prefixes(key, node);
+                desired.extend(program::exempt_rows(id, ready, &remote));
+                loans.extend(program::exempt_loans(id, ready, &remote));
+            }
         }
         loans.extend(program::tell_loans(self.told(key, northbound)));
         let records = self.guests.lent(id, northbound);

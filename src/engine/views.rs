@@ -183,6 +183,22 @@ impl Engine {
         counts(key).unwrap_or_default()
     }
 
+    /// Where a half stands that is declared.
+    fn shown_declared(&self, key: &HalfKey, viewer: &Viewer) -> Shown {
+        match self.state.resolver.verdict(key) {
+            Some(verdict) => self.shown(key, verdict, viewer),
+            None => self.shown_unreachable(viewer),
+        }
+    }
+
+    /// Where a half stands, as its host's log tells it.
+    pub(super) fn shown_in_log(&self, key: &HalfKey) -> Option<Shown> {
+        match self.state.resolver.said(key, &self.state.roll) {
+            Some(_) => Some(self.shown_declared(key, &Viewer::Operator)),
+            None => self.state.history.get(key).map(|_| Shown::deleted()),
+        }
+    }
+
     /// One half in a list.
     pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
         let roll = &self.state.roll;
@@ -199,10 +215,7 @@ impl Engine {
             });
         };
         let half = said.value;
-        let mut shown = match self.state.resolver.verdict(key) {
-            Some(verdict) => self.shown(key, verdict, viewer),
-            None => self.shown_unreachable(viewer),
-        };
+        let mut shown = self.shown_declared(key, viewer);
         let since =
             if shown.leaves { self.state.recorded_since(key) } else { self.state.since(key) };
         if shown.state == State::Active {

@@ -41,8 +41,8 @@ impl UnitId {
     #[must_use]
     pub fn tag(&self) -> String {
         match self {
-            Self::Peering(id) => format!("peering-{id}"),
-            Self::Network(id) => format!("network-{id}"),
+            Self::Peering(id) => ["peering-", id.digits().as_str()].concat(),
+            Self::Network(id) => ["network-", id.digits().as_str()].concat(),
         }
     }
 
@@ -111,13 +111,28 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A start writes some hundred thousand of these: not digit by digit through the formatter.
+        f.write_str(self.digits().as_str())
+    }
+}
+
+/// An identity in words. A start writes some hundred thousand of these: not digit by digit through a formatter, and names
+/// made of them not through one either.
+struct Digits([u8; 2 * ID_BYTES]);
+
+impl Id {
+    fn digits(&self) -> Digits {
         let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
         let mut text = [0; 2 * ID_BYTES];
         for (digits, byte) in text.chunks_exact_mut(2).zip(self.0) {
             digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        Digits(text)
+    }
+}
+
+impl Digits {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -157,7 +172,7 @@ pub fn link_port_name(peering: Id, end: End) -> String {
         End::A => "a",
         End::B => "b",
     };
-    format!("{PORT_PREFIX}{peering}-{end}")
+    [PORT_PREFIX, peering.digits().as_str(), "-", end].concat()
 }
 
 /// The peering whose link port has this name; none if the name is not ours.
@@ -190,10 +205,10 @@ pub fn peering_of_transit_port(name: &str) -> Option<Id> {
     if matches!(end, "ta" | "tb") { Id::parse(id) } else { None }
 }
 
-/// A link port's Ethernet address: locally administered, unicast, derived from the identity.
+/// The Ethernet address of a link port of this name: locally administered, unicast.
 #[must_use]
-pub fn link_port_mac(peering: Id, end: End) -> String {
-    let digest = Id::digest(&["mac", &link_port_name(peering, end)]).0;
+pub fn link_port_mac(name: &str) -> String {
+    let digest = Id::digest(&["mac", name]).0;
     let [first, second, third, fourth, fifth, ..] = digest;
     format!("0a:{first:02x}:{second:02x}:{third:02x}:{fourth:02x}:{fifth:02x}")
 }
@@ -233,7 +248,7 @@ impl Family {
 /// The name of the Address_Set that holds a network's prefixes of one family.
 #[must_use]
 pub fn address_set_name(network: Id, family: Family) -> String {
-    format!("{SET_PREFIX}{network}_{}", family.as_str())
+    [SET_PREFIX, network.digits().as_str(), "_", family.as_str()].concat()
 }
 
 /// What stands in the name of the sets of [`remotes_set_name`].
@@ -270,8 +285,9 @@ mod tests {
         assert_eq!(peering_of_link_port(&transit_port_name(id, End::B)), None);
         assert_eq!(peering_of_link_port("ovn-peerd-zz-a"), None);
         assert_eq!(peering_of_link_port("lrp0"), None);
-        assert!(link_port_mac(id, End::A).starts_with("0a:"));
-        assert_ne!(link_port_mac(id, End::A), link_port_mac(id, End::B));
+        let mac = |end| link_port_mac(&link_port_name(id, end));
+        assert!(mac(End::A).starts_with("0a:"));
+        assert_ne!(mac(End::A), mac(End::B));
     }
 
     #[test]

@@ -160,8 +160,8 @@ impl Present {
 
 /// Address_Sets of ours that serve a network, whatever their names.
 fn own_sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = Uuid> {
-    let rows = northbound.rows_of(UnitId::Network(network));
-    rows.filter(|(table, _, _)| *table == ADDRESS_SET).map(|(_, uuid, _)| uuid)
+    let rows = northbound.inventory().rows_of(UnitId::Network(network));
+    rows.filter(|(table, _)| *table == ADDRESS_SET).map(|(_, uuid)| uuid)
 }
 
 /// NAT rows that refer to a set of this network, recorded or not: no set could go before them.

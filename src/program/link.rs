@@ -33,7 +33,8 @@ pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
     let mut rows = if link.transit { transit(link, &unit) } else { Vec::new() };
     for end in End::BOTH {
         let (local, remote) = (link.end(end), link.end(end.other()));
-        let side = Side { link, unit: &unit, end, local, remote };
+        let port_name = link_port_name(link.id, end);
+        let side = Side { link, unit: &unit, end, port_name, local, remote };
         rows.push(side.port());
         side.routes(&mut rows);
         side.policies(&mut rows);
@@ -63,6 +64,7 @@ struct Side<'a> {
     /// The tag of its unit.
     unit: &'a Arc<str>,
     end: End,
+    port_name: String,
     local: &'a LinkEnd,
     remote: &'a LinkEnd,
 }
@@ -73,10 +75,6 @@ impl Side<'_> {
         DesiredRow::new(table, Some(Parent::Router(router)), Arc::clone(self.unit))
     }
 
-    fn port_name(&self) -> String {
-        link_port_name(self.link.id, self.end)
-    }
-
     fn port(&self) -> DesiredRow {
         // Host routes to the router's own addresses: no link subnet is needed, and traceroute
         // shows the gateways that guests know.
@@ -84,8 +82,8 @@ impl Side<'_> {
         let mut port = self
             .row(ROUTER_PORT)
             .labelled(self.link.key.to_string())
-            .set(router_port::NAME, self.port_name())
-            .set(router_port::MAC, link_port_mac(self.link.id, self.end))
+            .set(router_port::NAME, self.port_name.as_str())
+            .set(router_port::MAC, link_port_mac(&self.port_name))
             .set(router_port::NETWORKS, Datum::strings(networks));
         if let Some(mtu) = self.local.mtu {
             let options = Datum::map([(GATEWAY_MTU, mtu.to_string())]);
@@ -109,25 +107,25 @@ impl Side<'_> {
             .set(static_route::IP_PREFIX, prefix.to_string())
             .set(static_route::NEXTHOP, nexthop.to_string())
             // Without it OVN finds no way to a next hop outside connected networks.
-            .set(static_route::OUTPUT_PORT, self.port_name());
+            .set(static_route::OUTPUT_PORT, self.port_name.as_str());
         Some(if table.is_empty() { row } else { row.set(static_route::ROUTE_TABLE, table) })
     }
 
     fn policies(&self, rows: &mut Vec<DesiredRow>) {
-        let port = inport([self.port_name().as_str()]);
+        let port = inport([self.port_name.as_str()]);
         let (mut allowed, mut spoofed) = (Vec::new(), Vec::new());
         let linked = |family: &Family| self.local.address(*family).is_some();
         for family in Family::BOTH.into_iter().filter(linked) {
-            let local = Addresses::of(self.local, family);
-            let remote = Addresses::of(self.remote, family);
-            let from = |end| Addresses::from(end, family);
-            allowed.push(between(family, &from(self.remote), &local));
+            let to = |end| Addresses::of(end, family).text();
+            let from = |end| Addresses::from(end, family).text();
+            allowed.push(between(family, &from(self.remote), &to(self.local)));
             // The router's own replies: they leave as if they had come in where the request did.
-            allowed.push(between(family, &from(self.local), &remote));
+            allowed.push(between(family, &from(self.local), &to(self.remote)));
             // Written out: a drop that names a set somebody deletes fails open.
             spoofed.push(source(family, &Addresses::written_out(self.remote, family)));
         }
-        rows.push(self.policy(ALLOW_PRIORITY, format!("{port} && ({})", any(&allowed)), "allow"));
+        let allowed = [&port, " && (", &any(&allowed), ")"].concat();
+        rows.push(self.policy(ALLOW_PRIORITY, allowed, "allow"));
         rows.push(self.policy(DROP_PRIORITY, port, "drop"));
         rows.push(self.policy(SPOOF_PRIORITY, any(&spoofed), "drop"));
     }

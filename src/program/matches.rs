@@ -3,8 +3,6 @@
 //! A match that does not parse is silently absent in OVN and so fails open: no text of a tenant
 //! comes near one, port names are quoted, and `!=` is never used (northbound.md section 4).
 
-use std::fmt;
-
 use ipnet::IpNet;
 
 use crate::northbound::Family;
@@ -51,17 +49,14 @@ impl Addresses {
     }
 }
 
-impl fmt::Display for Addresses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Addresses {
+    /// As it stands in a match.
+    pub(super) fn text(&self) -> String {
         match self {
-            Self::Set(name) => write!(f, "${name}"),
+            Self::Set(name) => ["$", name].concat(),
             Self::Prefixes(prefixes) => {
-                f.write_str("{")?;
-                for (position, prefix) in prefixes.iter().enumerate() {
-                    let comma = if position == 0 { "" } else { ", " };
-                    write!(f, "{comma}{prefix}")?;
-                }
-                f.write_str("}")
+                let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+                ["{", &prefixes.join(", "), "}"].concat()
             }
         }
     }
@@ -69,13 +64,13 @@ impl fmt::Display for Addresses {
 
 /// `ip4.src == X`.
 pub(super) fn source(family: Family, addresses: &Addresses) -> String {
-    format!("{}.src == {addresses}", family.as_str())
+    [family.as_str(), ".src == ", &addresses.text()].concat()
 }
 
-/// `(ip4.src == X && ip4.dst == Y)`.
-pub(super) fn between(family: Family, from: &Addresses, to: &Addresses) -> String {
+/// `(ip4.src == X && ip4.dst == Y)`, of texts of addresses.
+pub(super) fn between(family: Family, from: &str, to: &str) -> String {
     let family = family.as_str();
-    format!("({family}.src == {from} && {family}.dst == {to})")
+    ["(", family, ".src == ", from, " && ", family, ".dst == ", to, ")"].concat()
 }
 
 /// `inport == "name"`, or `inport == {"one", "other"}`.
