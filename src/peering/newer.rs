@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::declare::{NetworkKey, PeeringKey};
+use crate::declare::{NetworkKey, PeeringKey, RouterRef};
 use crate::northbound::declared::network_of;
 use crate::northbound::{End, Id, Northbound, Touched, UnitId};
 
@@ -113,8 +113,8 @@ impl Newer {
         Some(Kept { ends, stands: northbound.rows_of(unit).next().is_some() })
     }
 
-    /// Whether the rows of a peering of which nothing else is known may be kept: they are on a router of one of these, or
-    /// one of these does not say in a known way which router is its.
+    /// Whether the rows of a peering of which nothing else is known may be kept: they are on a router of one of these; or
+    /// one of these does not say in a known way which router is its, or that one is gone.
     #[must_use]
     pub fn may_keep(&self, peering: Id, northbound: &Northbound) -> bool {
         let unit = UnitId::Peering(peering);
@@ -136,7 +136,14 @@ impl Newer {
             .collect();
         routers.sort_unstable();
         routers.dedup();
-        named < self.registrations.len() || routers.into_iter().any(is_named)
+        let is_missed = |name: &str| {
+            let by_uuid = || northbound.router_name(name.parse().ok()?);
+            northbound.routers(&RouterRef::Name(name.into())).next().is_none()
+                && by_uuid().is_none()
+        };
+        // Rows on one router alone: what was on the other one went with it.
+        let of_missed = || routers.len() < 2 && self.routers.keys().any(|name| is_missed(name));
+        named < self.registrations.len() || routers.iter().copied().any(is_named) || of_missed()
     }
 }
 

@@ -344,6 +344,22 @@ fn unknown_keys_are_kept() {
     }
 }
 
+/// What is left of a peering is on the other router alone: nobody knows whose it was.
+#[test]
+fn what_is_left_of_a_newer_versions_peering_stays_although_its_router_is_gone() {
+    for way in 0..WAYS {
+        let mut world = prepared();
+        declare(&mut world, &[(0, 1), (0, 2), (1, 2), (3, 4)]);
+        raise(&mut world, way);
+        for action in [Action::Withdraw(2, 0), Action::Router(0), Action::Withdraw(0, 2)] {
+            act(&mut world, &action);
+            let before = kept(&world);
+            world.settle();
+            assert_eq!(kept(&world), before, "{action:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_moves_an_older_version_to_touch_a_newer_ones_rows(
