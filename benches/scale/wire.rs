@@ -99,9 +99,8 @@ impl Connection {
 
     /// How many router ports of links there are.
     pub(crate) fn link_ports(&mut self) -> usize {
-        use ovn_peerd::northbound::owner::{OWNER_KEY, OWNER_VALUE};
-        let ours = json!(["external_ids", "includes", ["map", [[OWNER_KEY, OWNER_VALUE]]]]);
-        let select = json!({"op": "select", "table": "Logical_Router_Port", "where": [ours], "columns": ["_uuid"]});
+        let linked = json!(["peer", "!=", ["set", []]]);
+        let select = json!({"op": "select", "table": "Logical_Router_Port", "where": [linked], "columns": ["_uuid"]});
         self.transact(vec![select])[0]["rows"].as_array().map_or(0, Vec::len)
     }
 }
