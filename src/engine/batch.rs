@@ -93,6 +93,7 @@ impl Batch {
             }
         }
         state.dirty.extend(batch.aside.iter().cloned());
+        state.unsettle();
         batch
     }
 

@@ -1,4 +1,4 @@
-//! A first dump that is under way: folded part by part, while the server composes the next one. Nothing is decided by it
+//! A first dump that is under way: folded part by part, while the server composes the next one. Nothing is told or written by it
 //! before it is whole.
 
 use std::sync::Arc;

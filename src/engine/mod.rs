@@ -211,7 +211,7 @@ impl Engine {
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }
-            ovsdb::Event::Part { layout, updates } => self.part(layout, updates),
+            ovsdb::Event::Part { layout, updates } => self.part(layout, updates, now),
             ovsdb::Event::Snapshot { .. } => self.snapshot(),
             ovsdb::Event::Certificates(certificates) => {
                 if self.expiry.note(certificates) {
@@ -247,12 +247,15 @@ impl Engine {
         }
     }
 
-    fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates) {
+    fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates, now: Now) {
         let first = self.northbound.is_none();
         let tables: Vec<TableId> = updates.tables.iter().map(|it| it.table).collect();
         match (self.incoming.extend(layout, updates, first), self.incoming.northbound()) {
             // While the server composes the next part.
-            (Ok(touched), Some(northbound)) => self.state.part(&tables, &touched, northbound),
+            (Ok(touched), Some(northbound)) => {
+                let decided = self.state.part(&tables, touched, northbound, now.wall);
+                self.counters.peerings_resolved += decided as u64;
+            }
             (Ok(_), None) => {}
             (Err(error), _) => {
                 self.drop_incoming(Incoming::Spoiled);

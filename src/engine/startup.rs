@@ -1,29 +1,75 @@
 //! The first time: what the northbound remembers comes before what the files say, and much of it is looked at before all
 //! of it is there.
 
+use jiff::Timestamp;
+
 use crate::declare::{Changed, Remembered};
 use crate::northbound::declared::{declared_by, network_of};
-use crate::northbound::tables::{LAST_OF_NETWORKS, TIME_TO_DECLARE};
+use crate::northbound::tables::{ROUTER_POLICY, STEPS, Step};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::ovsdb::TableId;
-use crate::peering::Resolver;
 
-use super::state::State;
+use super::state::{State, Unit};
 
 impl State {
-    /// A part of the first dump has come: rows of these tables.
-    pub(super) fn part(&mut self, tables: &[TableId], touched: &Touched, northbound: &Northbound) {
+    /// A part of the first dump has come: rows of these tables. How many peerings were decided is returned.
+    pub(super) fn part(
+        &mut self,
+        tables: &[TableId],
+        mut touched: Touched,
+        northbound: &Northbound,
+        now: Timestamp,
+    ) -> usize {
         if self.begun {
-            self.touched(touched, northbound);
-            if tables.contains(&LAST_OF_NETWORKS) {
-                self.resolver.survey(&self.roll, northbound);
+            if tables == [ROUTER_POLICY] {
+                touched.units.retain(|unit| !self.awaits_policies(*unit, northbound));
             }
-            return;
+            self.touched(&touched, northbound);
+        } else {
+            self.recall(northbound);
         }
-        self.recall(northbound);
-        if self.recalled && tables.contains(&TIME_TO_DECLARE) {
-            self.begin(northbound);
+        let mut decided = 0;
+        // A table without rows does not come.
+        let is_time = |first: &TableId| tables.iter().any(|table| table >= first);
+        for (_, step) in STEPS.iter().filter(|(first, _)| is_time(first)) {
+            match step {
+                Step::Declare if self.recalled => self.begin(northbound),
+                Step::Survey if self.begun => self.resolver.survey(&self.roll, northbound),
+                Step::Decide if self.begun => decided = self.look_ahead(northbound, now),
+                Step::Declare | Step::Survey | Step::Decide => {}
+            }
         }
+        decided
+    }
+
+    /// Decides, and compares what is there, while the server composes the last policies. Nothing is told or written by that; of what
+    /// comes later the rules are told like of any change. How many peerings were decided is returned.
+    fn look_ahead(&mut self, northbound: &Northbound, now: Timestamp) -> usize {
+        // A decision is noted for later ones to go on from: none is made without what was recorded, which nobody may have been.
+        if registered(northbound).next().is_none() || self.reads_policies() {
+            return 0;
+        }
+        let resolved = self.resolve(northbound, now);
+        self.settle(northbound);
+        resolved.pairs.len()
+    }
+
+    /// Whether decisions are made from policies, too: where somebody makes the routes, they alone say what a router believes.
+    fn reads_policies(&self) -> bool {
+        self.roll.halves().iter().any(|half| {
+            let said = self.resolver.said(half, &self.roll);
+            said.is_some_and(|said| said.value.has_manual_routes())
+        })
+    }
+
+    /// Whether a unit that was decided is to be compared yet, as it misses policies by then: that these come is no news for
+    /// the rules.
+    fn awaits_policies(&self, unit: UnitId, northbound: &Northbound) -> bool {
+        let known = match unit {
+            UnitId::Peering(id) => self.resolver.pair_with(id).cloned().map(Unit::Pair),
+            UnitId::Network(id) => self.resolver.networks().key_of(id).cloned().map(Unit::Network),
+        };
+        known.is_some_and(|unit| self.dirty.contains(&unit)) && northbound.newer(unit).is_none()
     }
 
     /// Takes in what the northbound remembers of this host's files, as soon as its registrations are
@@ -55,12 +101,13 @@ impl State {
         changed
     }
 
-    /// What was taken from a first dump that has not come to its end counts no more.
+    /// What was taken from a first dump that has not come to its end counts no more, but for what this host was reminded of.
     pub(super) fn begin_anew(&mut self) {
         if self.begun {
-            self.begun = false;
             self.roll.forget_others();
-            self.resolver = Resolver::default();
+            let recalled = self.recalled;
+            *self = Self::with(self.roll.clone(), self.policy().clone());
+            self.recalled = recalled;
         }
     }
 }

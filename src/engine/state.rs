@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Node, Request, Resolved, Resolver, Standing, Waiting};
-use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
+use crate::program::{self, Base, Entries, LentDiff, Part, RegistrationDiff, RowDiff};
 use crate::view::Reason;
 
 use super::guests::Guests;
@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) roll: Roll,
     pub(super) resolver: Resolver,
     pub(super) dirty: BTreeSet<Unit>,
+    /// Units that have been compared since they became dirty, but for what comes last at a start.
+    settled: HashSet<UnitId>,
     /// Whether the last good declarations have been taken out of the northbound.
     pub(super) recalled: bool,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
@@ -90,10 +92,10 @@ impl State {
     }
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
-        let (resolver, dirty) = (Resolver::default(), BTreeSet::new());
+        let (resolver, dirty, settled) = (Resolver::default(), BTreeSet::new(), HashSet::new());
         let (noted, history, guests) = (HashMap::new(), History::default(), Guests::default());
         let (recalled, begun) = (false, false);
-        Self { roll, resolver, dirty, recalled, begun, policy, noted, history, guests }
+        Self { roll, resolver, dirty, settled, recalled, begun, policy, noted, history, guests }
     }
 
     /// The policy in effect.
@@ -116,7 +118,8 @@ impl State {
     /// Lets time have its effect; `went_back` says that the clock was put back.
     pub(super) fn wake(&mut self, now: Timestamp, went_back: bool) {
         self.resolver.wake(now, went_back);
-        self.dirty.extend(self.history.forget(now).into_iter().map(Unit::Network));
+        let forgotten = self.history.forget(now);
+        self.soil(forgotten.into_iter().map(Unit::Network));
     }
 
     /// When time alone changes something next.
@@ -171,10 +174,38 @@ impl State {
         self.note_guests(&resolved, northbound, now);
         let orphans = resolved.orphans.iter().map(|unit| self.name(Unit::Orphan(*unit)));
         let orphans: Vec<Unit> = orphans.collect();
-        self.dirty.extend(orphans);
-        self.dirty.extend(resolved.pairs.iter().cloned().map(Unit::Pair));
-        self.dirty.extend(resolved.networks.iter().cloned().map(Unit::Network));
+        self.soil(orphans);
+        self.soil(resolved.pairs.iter().cloned().map(Unit::Pair));
+        self.soil(resolved.networks.iter().cloned().map(Unit::Network));
         resolved
+    }
+
+    /// Makes units dirty: all of their rows are to be compared.
+    pub(super) fn soil(&mut self, units: impl IntoIterator<Item = Unit>) {
+        for unit in units {
+            if !self.settled.is_empty() {
+                let id = self.id_of(&unit);
+                self.settled.remove(&id);
+            }
+            self.dirty.insert(unit);
+        }
+    }
+
+    /// Once nothing is dirty, nobody asks any more what was compared when.
+    pub(super) fn unsettle(&mut self) {
+        if self.dirty.is_empty() {
+            self.settled = HashSet::new();
+        }
+    }
+
+    /// Compares what is there of whatever is dirty. It stays so: once the last part of the first dump is there, that alone is
+    /// compared where all else was found to be as it shall be.
+    pub(super) fn settle(&mut self, northbound: &Northbound) {
+        let is_as_it_shall_be =
+            |unit: &&Unit| !self.part_changes(unit, Part::Early, northbound).differs(northbound);
+        let declared = self.dirty.iter().filter(|unit| !matches!(unit, Unit::Orphan(_)));
+        let settled = declared.filter(is_as_it_shall_be).map(|unit| self.id_of(unit)).collect();
+        self.settled = settled;
     }
 
     /// Since when: what is recorded counts; else what was noted; else it is so since now.
@@ -226,13 +257,19 @@ impl State {
     /// What a unit, by its [name](Self::name) of now, wants changed in the northbound. What a newer version keeps is
     /// left alone.
     pub(super) fn changes(&self, unit: &Unit, northbound: &Northbound) -> UnitChanges {
+        let is_settled = !self.settled.is_empty() && self.settled.contains(&self.id_of(unit));
+        let part = if is_settled { Part::Late } else { Part::All };
+        self.part_changes(unit, part, northbound)
+    }
+
+    fn part_changes(&self, unit: &Unit, part: Part, northbound: &Northbound) -> UnitChanges {
         if self.is_kept(unit, northbound) {
             return UnitChanges::default();
         }
         match unit {
             Unit::Orphan(id) => self.orphan_changes(*id, northbound),
-            Unit::Pair(key) => self.pair_changes(key, northbound),
-            Unit::Network(key) => self.network_changes(key, northbound),
+            Unit::Pair(key) => self.pair_changes(key, part, northbound),
+            Unit::Network(key) => self.network_changes(key, part, northbound),
         }
     }
 
@@ -247,14 +284,18 @@ impl State {
         }
     }
 
-    fn pair_changes(&self, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
+    fn pair_changes(&self, key: &PeeringKey, part: Part, northbound: &Northbound) -> UnitChanges {
         let mut changes = UnitChanges::default();
         let Some(id) = self.resolver.id(key) else { return changes };
         let newer = self.resolver.newer();
         let kept = newer.of_pair(key, id, northbound).is_some();
         if !kept {
-            let desired = self.resolver.link(key).map(program::link_rows).unwrap_or_default();
-            changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
+            let link = self.resolver.link(key);
+            let desired = link.map(|link| program::link_rows(link, part)).unwrap_or_default();
+            changes.rows = program::diff(UnitId::Peering(id), part, desired, northbound);
+        }
+        if part == Part::Late {
+            return changes;
         }
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
@@ -282,7 +323,12 @@ impl State {
         own.into_iter().chain(record)
     }
 
-    fn network_changes(&self, key: &NetworkKey, northbound: &Northbound) -> UnitChanges {
+    fn network_changes(
+        &self,
+        key: &NetworkKey,
+        part: Part,
+        northbound: &Northbound,
+    ) -> UnitChanges {
         let id = Id::of_network(key);
         let node = self.resolver.networks().node(key);
         let node = node.filter(|node| node.is_registered());
@@ -291,9 +337,16 @@ impl State {
         }
         let ready = node.and_then(Node::ready);
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
+        if part == Part::Late {
+            let desired = guard.map(|ready| program::guard_rows(id, ready)).unwrap_or_default();
+            let rows = program::diff(UnitId::Network(id), part, desired, northbound);
+            return UnitChanges { rows, ..UnitChanges::default() };
+        }
         let (mut desired, mut loans) = (Vec::new(), Vec::new());
         if let Some(ready) = guard {
-            desired.extend(program::guard_rows(id, ready));
+            if part == Part::All {
+                desired.extend(program::guard_rows(id, ready));
+            }
             if !ready.router.translations.is_empty() {
                 let remote = self.remote_prefixes(key, node);
                 desired.extend(program::exempt_rows(id, ready, &remote));
@@ -316,7 +369,7 @@ impl State {
         entries.extend(self.guests.entry(key));
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
-            rows: program::diff(UnitId::Network(id), desired, northbound),
+            rows: program::diff(UnitId::Network(id), part, desired, northbound),
             lent,
             patches: BTreeMap::from([(id, patch)]),
         }
@@ -378,7 +431,7 @@ impl State {
     /// What nobody declares goes: of a registration first what this host wrote, so that nobody takes
     /// its end for damage; then the rest, unless some other host is still on it.
     fn orphan_changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
-        let rows = program::diff(unit, Vec::new(), northbound);
+        let rows = program::diff(unit, Part::All, Vec::new(), northbound);
         let UnitId::Network(id) = unit else {
             return UnitChanges { rows, ..UnitChanges::default() };
         };

@@ -142,7 +142,7 @@ impl Engine {
             (Work::Units(units, groups), result) => {
                 self.notices.pairs(pairs(&units));
                 // Compared once more in any case: only what the northbound holds counts.
-                self.state.dirty.extend(units.iter().cloned());
+                self.state.soil(units.iter().cloned());
                 match result {
                     Ok(_) => self.written(&units, groups),
                     Err(error) => self.units_failed(units, groups, &error, now),

@@ -185,7 +185,8 @@ impl Engine {
 
     /// Where a half stands that is declared.
     fn shown_declared(&self, key: &HalfKey, viewer: &Viewer) -> Shown {
-        match self.state.resolver.verdict(key) {
+        // What is decided by a first dump is told once that is whole.
+        match self.state.resolver.verdict(key).filter(|_| self.northbound.is_some()) {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
         }

@@ -125,7 +125,7 @@ impl Writer {
         if held {
             let parked = std::mem::take(&mut self.parked).into_iter();
             let parked: Vec<Unit> = parked.map(|id| state.name(Unit::Orphan(id))).collect();
-            state.dirty.extend(parked);
+            state.soil(parked);
         } else {
             self.suspects.clear();
             // That is for the new holder to find out.
@@ -185,7 +185,8 @@ impl Writer {
             .collect();
         for unit in due {
             self.refused.remove(&unit);
-            state.dirty.insert(state.name(Unit::Orphan(unit)));
+            let unit = state.name(Unit::Orphan(unit));
+            state.soil([unit]);
         }
     }
 

@@ -3,6 +3,8 @@
 //! Positions in [`WANTED`], in the order of the first dump, are the identities used everywhere: a table or column
 //! that a server's schema lacks reads as empty, so no other place asks which OVN version is there.
 
+use std::ops::RangeInclusive;
+
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
 
 use super::owner::{OWNER_KEY, OWNER_VALUE};
@@ -17,8 +19,10 @@ pub const LOCK: &str = "ovn_peerd";
 
 /// Writes each table once: its position, its name, its columns in order, and what is asked for.
 macro_rules! tables {
+    (@early) => { &[] };
+    (@early $early:expr) => { $early };
     ($($(#[$meta:meta])* $table:ident = $id:literal, $module:ident, $name:literal,
-       $condition:expr, { $($(#[$column_meta:meta])* $column:ident = $position:literal, $text:literal;)* })*) => {
+       $condition:expr, $(early $early:expr,)? { $($(#[$column_meta:meta])* $column:ident = $position:literal, $text:literal;)* })*) => {
         $(
             $(#[$meta])*
             pub const $table: TableId = TableId($id);
@@ -31,19 +35,48 @@ macro_rules! tables {
         /// What is asked of the server: nothing that no rule needs. Column selection is the
         /// largest lever on start-up time and memory.
         pub const WANTED: &[Wanted] = &[
-            $(Wanted { table: $name, columns: &[$($text),*], condition: $condition }),*
+            $(Wanted {
+                table: $name, columns: &[$($text),*], condition: $condition,
+                early: tables!(@early $($early)?),
+            }),*
         ];
     };
 }
 
-/// Once these rows are there, too, there is time for declarations: it takes the server longer to compose switch ports than it
-/// takes us to fold switches.
-pub const TIME_TO_DECLARE: TableId = LOGICAL_SWITCH;
+/// What there is time for at a start, once the rows of a table, or of one behind it, are there, too, while the server composes the next ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Declarations go to the rules.
+    Declare,
+    /// These look at the networks: nearly all is there that a network's own state is read from.
+    Survey,
+    /// Peerings are decided, and what is there of theirs is compared. All is there that decisions are made from; unless
+    /// somebody makes routes by hand, and for policies of others that come late, which add a word to what is said at the most.
+    Decide,
+}
 
-/// Once these rows are there, too, nearly all is that a network's own state is read from: behind them come routes, of which
-/// few are not ours. Policies come early: their text, the largest of all, is in memory beside all that has come by then. They
-/// take us longest, and router ports, which come next, take the server longest.
-pub const LAST_OF_NETWORKS: TableId = SWITCH_PORT;
+/// When: each takes us about as long as the server needs for what comes next. The order of tables is made for that, and for
+/// memory: long texts come early, while little else is there.
+pub const STEPS: &[(TableId, Step)] =
+    &[(LOGICAL_SWITCH, Step::Declare), (SWITCH_PORT, Step::Survey), (STATIC_ROUTE, Step::Decide)];
+
+/// The priorities of policies that come last: those of ours, which are the most rows of all, and the longest.
+pub const LATE_PRIORITIES: RangeInclusive<i64> = FIRST_LATE..=LAST_LATE;
+const FIRST_LATE: i64 = 30_090;
+const LAST_LATE: i64 = 30_200;
+
+const fn priority(function: Function, priority: i64) -> Clause {
+    Clause { column: "priority", function, value: Constant::Integer(priority) }
+}
+
+/// All other policies; and with those the last, which have the longest texts.
+const EARLY_POLICIES: &[Condition] = &[
+    Condition(&[priority(Function::Less, FIRST_LATE), priority(Function::Greater, LAST_LATE)]),
+    Condition(&[
+        priority(Function::Less, FIRST_LATE),
+        priority(Function::GreaterOrEqual, LAST_LATE),
+    ]),
+];
 
 tables! {
     /// One row: the configuration sequence numbers.
@@ -63,7 +96,7 @@ tables! {
         ADDRESSES = 2, "addresses";
     }
     /// Router policies.
-    ROUTER_POLICY = 2, router_policy, "Logical_Router_Policy", None, {
+    ROUTER_POLICY = 2, router_policy, "Logical_Router_Policy", None, early EARLY_POLICIES, {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";
         /// 0 to 32767; the highest that matches applies.

@@ -12,103 +12,7 @@ use super::atom::Atom;
 use super::row::Row;
 use super::schema::{AtomicType, ColumnType, DatabaseSchema};
 use super::value::Value;
-
-/// A wanted table.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// The table's name.
-    pub table: &'static str,
-    /// The columns' names; their order gives the [`ColumnId`]s.
-    pub columns: &'static [&'static str],
-    /// Rows wanted; `None` for all. It only lightens the load: a server that knows no conditions
-    /// (before OVS 2.6) or a schema that lacks a column of it gives all rows.
-    pub condition: Option<Condition>,
-}
-
-/// Rows that meet one clause at least (ovsdb-server(7) section 4.1.12, `where` of `monitor_cond`).
-#[derive(Clone, Copy, Debug)]
-pub struct Condition(pub &'static [Clause]);
-
-/// One clause of a condition (RFC 7047 section 5.1, `<condition>`).
-#[derive(Clone, Copy, Debug)]
-pub struct Clause {
-    /// The column that is looked at.
-    pub column: &'static str,
-    /// How.
-    pub function: Function,
-    /// What it is compared with.
-    pub value: Constant,
-}
-
-/// The function of a clause (RFC 7047 section 5.1, `<function>`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `includes`
-    Includes,
-    /// `excludes`
-    Excludes,
-}
-
-impl Function {
-    /// As written on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Includes => "includes",
-            Self::Excludes => "excludes",
-        }
-    }
-}
-
-/// A value that can stand in a constant [`Clause`].
-#[derive(Clone, Copy, Debug)]
-pub enum Constant {
-    /// An integer.
-    Integer(i64),
-    /// A boolean.
-    Boolean(bool),
-    /// A string.
-    String(&'static str),
-    /// A set of strings.
-    Set(&'static [&'static str]),
-    /// A map of strings.
-    Map(&'static [(&'static str, &'static str)]),
-}
-
-impl Serialize for Constant {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Integer(integer) => serializer.serialize_i64(*integer),
-            Self::Boolean(boolean) => serializer.serialize_bool(*boolean),
-            Self::String(string) => serializer.serialize_str(string),
-            Self::Set(strings) => ("set", strings).serialize(serializer),
-            Self::Map(pairs) => ("map", pairs).serialize(serializer),
-        }
-    }
-}
-
-impl Serialize for Clause {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.column, self.function.as_str(), self.value).serialize(serializer)
-    }
-}
+use super::wanted::{Condition, Wanted};
 
 /// A table's position in the wanted list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,9 +133,11 @@ impl Layout {
     }
 
     /// The `<monitor-cond-update-requests>` (ovsdb-server(7) section 4.1.14) that ask for the rows
-    /// wanted, one table after the other.
-    pub(super) fn widenings(&self) -> impl Iterator<Item = Widening<'_>> {
-        self.tables.iter().filter(|table| table.present).map(Widening)
+    /// wanted, one table after the other; then for those that can wait.
+    pub(super) fn widenings(&self) -> impl Iterator<Item = Widening> {
+        let tables = || self.tables.iter().filter(|table| table.present);
+        let first = tables().filter_map(|table| table.widenings().next());
+        first.chain(tables().flat_map(|table| table.widenings().skip(1)))
     }
 
     pub(super) fn table(&self, table: TableId) -> Option<&TableLayout> {
@@ -249,13 +155,23 @@ impl TableLayout {
             .collect();
         let default = columns.iter().map(|type_| default_value(type_.as_ref())).collect();
         // A condition on a column that is not there would be refused by the server as a whole.
-        let condition = wanted.condition.filter(|condition| {
+        let is_known = |condition: &Condition| {
             condition.0.iter().all(|clause| {
                 clause.column == "_uuid"
                     || table.is_some_and(|table| table.columns.contains_key(clause.column))
             })
-        });
-        Self { wanted: Wanted { condition, ..wanted }, present: table.is_some(), columns, default }
+        };
+        let condition = wanted.condition.filter(is_known);
+        let early = if wanted.early.iter().all(is_known) { wanted.early } else { &[] };
+        let wanted = Wanted { condition, early, ..wanted };
+        Self { wanted, present: table.is_some(), columns, default }
+    }
+
+    /// What is asked for one after the other.
+    fn widenings(&self) -> impl Iterator<Item = Widening> {
+        let early = self.wanted.early.iter().copied().map(Some);
+        let conditions = early.chain([self.wanted.condition]);
+        conditions.map(|condition| Widening { table: self.wanted.table, condition })
     }
 
     pub(super) fn column_type(&self, column: ColumnId) -> Option<&ColumnType> {
@@ -353,15 +269,18 @@ impl Serialize for MonitorRequest<'_> {
 
 /// Renders a request for the rows wanted of a table.
 #[derive(Debug)]
-pub(super) struct Widening<'a>(&'a TableLayout);
+pub(super) struct Widening {
+    table: &'static str,
+    condition: Option<Condition>,
+}
 
-impl Serialize for Widening<'_> {
+impl Serialize for Widening {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Request<W> {
             r#where: W,
         }
-        let Wanted { table, condition, .. } = self.0.wanted;
+        let Self { table, condition } = *self;
         let mut map = serializer.serialize_map(Some(1))?;
         match condition {
             Some(condition) => map.serialize_entry(table, &[Request { r#where: condition.0 }])?,
@@ -388,26 +307,28 @@ impl Serialize for PresentColumns<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ovsdb::{Clause, Constant, Function};
+
+    const OTHER: &[Clause] =
+        &[Clause { column: "name", function: Function::NotEqual, value: Constant::String("x") }];
+    const FIRST: &[Clause] =
+        &[Clause { column: "name", function: Function::Equal, value: Constant::String("first") }];
+    const UNKNOWN: &[Clause] =
+        &[Clause { column: "no", function: Function::Equal, value: Constant::Boolean(true) }];
 
     const WANTED: &[Wanted] = &[
         Wanted {
             table: "Port",
             columns: &["name", "tag", "vanished", "ids"],
-            condition: Some(Condition(&[Clause {
-                column: "name",
-                function: Function::NotEqual,
-                value: Constant::String("x"),
-            }])),
+            condition: Some(Condition(OTHER)),
+            early: &[Condition(FIRST)],
         },
-        Wanted { table: "Gone", columns: &["a"], condition: None },
+        Wanted { table: "Gone", columns: &["a"], condition: None, early: &[] },
         Wanted {
             table: "Bare",
             columns: &["ok"],
-            condition: Some(Condition(&[Clause {
-                column: "no",
-                function: Function::Equal,
-                value: Constant::Boolean(true),
-            }])),
+            condition: Some(Condition(UNKNOWN)),
+            early: &[Condition(UNKNOWN)],
         },
     ];
 
@@ -465,8 +386,9 @@ mod tests {
         assert_eq!(
             widenings,
             [
-                serde_json::json!({"Port": [{"where": [["name", "!=", "x"]]}]}),
+                serde_json::json!({"Port": [{"where": [["name", "==", "first"]]}]}),
                 serde_json::json!({"Bare": [{"where": [true]}]}),
+                serde_json::json!({"Port": [{"where": [["name", "!=", "x"]]}]}),
             ]
         );
     }

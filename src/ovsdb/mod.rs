@@ -20,12 +20,11 @@ pub mod schema;
 mod text;
 pub mod update;
 pub mod value;
+pub mod wanted;
 
 pub use atom::Atom;
 pub use client::{Client, Config, Event, Remote, TlsFiles, TransactError, connect};
-pub use layout::{
-    Clause, ColumnId, Condition, Constant, Function, Layout, MonitorRequests, TableId, Wanted,
-};
+pub use layout::{ColumnId, Layout, MonitorRequests, TableId};
 pub use operation::{Columns, Datum, Mutator, Operation, Until, Where};
 pub use outcome::{Expected, OperationResult, OutcomeError, TransactionError};
 pub use replica::{Inconsistent, Replica, RowChange};
@@ -35,6 +34,7 @@ pub use update::{
     DecodeError, MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates,
 };
 pub use value::{Value, ValueRef};
+pub use wanted::{Clause, Condition, Constant, Function, Wanted};
 
 #[cfg(test)]
 mod tests;

@@ -14,9 +14,10 @@ const WANTED: &[Wanted] = &[
         table: "A",
         columns: &["name", "optional", "set", "map", "absent", "real"],
         condition: None,
+        early: &[],
     },
-    Wanted { table: "B", columns: &["flag", "refs"], condition: None },
-    Wanted { table: "Absent", columns: &["x"], condition: None },
+    Wanted { table: "B", columns: &["flag", "refs"], condition: None, early: &[] },
+    Wanted { table: "Absent", columns: &["x"], condition: None, early: &[] },
 ];
 const A: TableId = TableId(0);
 const B: TableId = TableId(1);

@@ -9,7 +9,7 @@ use crate::northbound::tables::{ADDRESS_SET, LOGICAL_SWITCH, address_set};
 use crate::northbound::{Northbound, UnitId, tags_of};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
-use super::row::{DesiredRow, Parent, identity, refers_to_children};
+use super::row::{DesiredRow, Parent, Part, identity, refers_to_children};
 
 /// One row that is not as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,11 +65,16 @@ fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
     }
 }
 
-/// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
+/// Compares a unit's rows, but for its registration, with those that are there: those of one part of them. Equal rows give
 /// nothing.
 #[must_use]
-pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
-    let mut present = present_rows(unit, northbound);
+pub fn diff(
+    unit: UnitId,
+    part: Part,
+    desired: Vec<DesiredRow>,
+    northbound: &Northbound,
+) -> Vec<RowDiff> {
+    let mut present = present_rows(unit, part, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
     let transit = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
@@ -89,9 +94,10 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
 }
 
 /// In order of tables, parents and what identifies them.
-fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
+fn present_rows<'a>(unit: UnitId, part: Part, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
-        *table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string())
+        part.has(*table)
+            && (*table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string()))
     });
     let rows = rows.map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());

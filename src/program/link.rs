@@ -17,7 +17,7 @@ use crate::ovsdb::{Datum, TableId};
 use crate::peering::{Link, LinkEnd};
 
 use super::matches::{Addresses, any, between, inport, source};
-use super::row::{DesiredRow, Parent, RouterRow};
+use super::row::{DesiredRow, Parent, Part, RouterRow};
 
 /// Allows what the two networks say to each other. Filters will stand between this and the drop.
 const ALLOW_PRIORITY: i64 = 30_200;
@@ -28,16 +28,22 @@ pub(super) const SPOOF_PRIORITY: i64 = 30_090;
 
 /// The rows of a link, on both routers and between them.
 #[must_use]
-pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
+pub fn link_rows(link: &Link, part: Part) -> Vec<DesiredRow> {
     let unit: Arc<str> = UnitId::Peering(link.id).tag().into();
-    let mut rows = if link.transit { transit(link, &unit) } else { Vec::new() };
+    let has_transit = link.transit && part != Part::Late;
+    let mut rows = if has_transit { transit(link, &unit) } else { Vec::new() };
     for end in End::BOTH {
         let (local, remote) = (link.end(end), link.end(end.other()));
         let port_name = link_port_name(link.id, end);
         let side = Side { link, unit: &unit, end, port_name, local, remote };
-        rows.push(side.port());
-        side.routes(&mut rows);
-        side.policies(&mut rows);
+        if part != Part::Late {
+            rows.push(side.port());
+            side.routes(&mut rows);
+        }
+        if part != Part::Early {
+            rows.push(side.allow());
+            rows.extend(side.drops());
+        }
     }
     rows
 }
@@ -111,23 +117,34 @@ impl Side<'_> {
         Some(if table.is_empty() { row } else { row.set(static_route::ROUTE_TABLE, table) })
     }
 
-    fn policies(&self, rows: &mut Vec<DesiredRow>) {
-        let port = inport([self.port_name.as_str()]);
-        let (mut allowed, mut spoofed) = (Vec::new(), Vec::new());
-        let linked = |family: &Family| self.local.address(*family).is_some();
-        for family in Family::BOTH.into_iter().filter(linked) {
-            let to = |end| Addresses::of(end, family).text();
-            let from = |end| Addresses::from(end, family).text();
-            allowed.push(between(family, &from(self.remote), &to(self.local)));
+    /// What the two networks say to each other.
+    fn allow(&self) -> DesiredRow {
+        let to = |end, family| Addresses::of(end, family).text();
+        let from = |end, family| Addresses::from(end, family).text();
+        let both_ways = |family| {
             // The router's own replies: they leave as if they had come in where the request did.
-            allowed.push(between(family, &from(self.local), &to(self.remote)));
-            // Written out: a drop that names a set somebody deletes fails open.
-            spoofed.push(source(family, &Addresses::written_out(self.remote, family)));
-        }
-        let allowed = [&port, " && (", &any(&allowed), ")"].concat();
-        rows.push(self.policy(ALLOW_PRIORITY, allowed, "allow"));
-        rows.push(self.policy(DROP_PRIORITY, port, "drop"));
-        rows.push(self.policy(SPOOF_PRIORITY, any(&spoofed), "drop"));
+            let back = between(family, &from(self.local, family), &to(self.remote, family));
+            [between(family, &from(self.remote, family), &to(self.local, family)), back]
+        };
+        let allowed: Vec<String> = self.families().flat_map(both_ways).collect();
+        let port = inport([self.port_name.as_str()]);
+        let text = [&port, " && (", &any(&allowed), ")"].concat();
+        self.policy(ALLOW_PRIORITY, text, "allow")
+    }
+
+    /// What else comes over the link, and what of the other side's comes from elsewhere.
+    fn drops(&self) -> [DesiredRow; 2] {
+        // Written out: a drop that names a set somebody deletes fails open.
+        let spoofed = |family| source(family, &Addresses::written_out(self.remote, family));
+        let spoofed: Vec<String> = self.families().map(spoofed).collect();
+        [
+            self.policy(DROP_PRIORITY, inport([self.port_name.as_str()]), "drop"),
+            self.policy(SPOOF_PRIORITY, any(&spoofed), "drop"),
+        ]
+    }
+
+    fn families(&self) -> impl Iterator<Item = Family> {
+        Family::BOTH.into_iter().filter(|family| self.local.address(*family).is_some())
     }
 
     fn policy(&self, priority: i64, text: String, action: &str) -> DesiredRow {

@@ -28,6 +28,28 @@ pub struct DesiredRow {
     pub label: Option<String>,
 }
 
+/// Which rows of a unit are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them.
+    All,
+    /// All but router policies: what is there before the last parts of a first dump.
+    Early,
+    /// Router policies.
+    Late,
+}
+
+impl Part {
+    /// Whether rows of a table are part of it.
+    pub(super) fn has(self, table: TableId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Early => table != ROUTER_POLICY,
+            Self::Late => table == ROUTER_POLICY,
+        }
+    }
+}
+
 /// What refers to a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parent {

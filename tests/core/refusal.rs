@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use ovn_peerd::declare::PolicySettings;
-use ovn_peerd::engine::Event;
+use ovn_peerd::engine::{Event, Notice};
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, address_set_name};
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, address_set, router_policy,
@@ -204,8 +204,27 @@ fn nothing_is_decided_by_a_dump_that_contradicts_itself() {
     world.settle();
     world.northd();
     world.settle();
-    assert!(world.restart_with_spoiled_dump().is_none(), "a part of the rows is not all of them");
-    world.connect();
-    assert_eq!(world.settle(), 0, "nothing has changed");
-    assert!(states(&world).values().all(|state| *state == (State::Active, None)));
+    for last in [false, true] {
+        let wanted = world.restart_with_spoiled_dump(last);
+        assert!(wanted.is_none(), "a part of the rows is not all of them");
+        world.connect();
+        assert_eq!(world.settle(), 0, "nothing has changed");
+        assert!(states(&world).values().all(|state| *state == (State::Active, None)));
+    }
+}
+
+/// Much is decided by then, and all of it may yet be taken back.
+#[test]
+fn nothing_is_told_before_a_dump_is_at_its_end() {
+    let mut world = prepared();
+    declare(&mut world, &[(0, 1)]);
+    world.settle();
+    world.northd();
+    world.settle();
+    world.restart_without_end();
+    assert_ne!(world.engine.status().counters.peerings_resolved, 0, "it is decided");
+    assert!(states(&world).values().all(|(state, _)| *state != State::Active));
+    let told = world.engine.notices();
+    assert!(told.iter().flat_map(Notice::fields).all(|(field, _)| field != "half"), "{told:?}");
+    assert!(world.engine.poll(world.now()).is_none());
 }

@@ -220,13 +220,24 @@ impl World {
         }
     }
 
-    /// Another process, whose first session has a dump that contradicts itself: its first part comes
-    /// twice. Ends that session once the engine has seen all of it; tells what it wanted to write.
-    pub fn restart_with_spoiled_dump(&mut self) -> Option<Submission> {
+    /// Another process, which has read its files and the whole first dump, but for the word that this is all.
+    pub fn restart_without_end(&mut self) {
         self.engine = Engine::new(&self.settings, "hv1".into());
         self.read_all();
-        let mut parts = Database::dump(&self.database.monitored());
-        parts.insert(0, parts[0].clone());
+        for updates in Database::asked(&self.database.monitored()) {
+            let layout = Arc::clone(&self.database.layout);
+            self.client(ovsdb::Event::Part { layout, updates });
+        }
+    }
+
+    /// Another process, whose first session has a dump that contradicts itself: its first part comes
+    /// twice, or its `last` one. Ends that session once the engine has seen all of it; tells what it wanted to write.
+    pub fn restart_with_spoiled_dump(&mut self, last: bool) -> Option<Submission> {
+        self.engine = Engine::new(&self.settings, "hv1".into());
+        self.read_all();
+        let mut parts = Database::asked(&self.database.monitored());
+        let twice = if last { parts.last() } else { parts.first() }.cloned();
+        parts.insert(if last { parts.len() } else { 0 }, twice.unwrap());
         self.begin_session(parts);
         let wanted = self.engine.poll(self.now());
         assert!(self.engine.wants_resync());

@@ -24,18 +24,21 @@ pub(crate) const WANTED: &[Wanted] = &[
         table: "Logical_Switch",
         columns: &["name", "ports", "external_ids", "no_such_column", "other_config"],
         condition: None,
+        early: &[],
     },
     Wanted {
         table: "Logical_Switch_Port",
         columns: &["name", "addresses", "tag", "enabled", "options", "dynamic_addresses", "type"],
         condition: None,
+        early: &[],
     },
     Wanted {
         table: "Address_Set",
         columns: &["name", "addresses", "external_ids"],
         condition: None,
+        early: &[],
     },
-    Wanted { table: "No_Such_Table", columns: &["name"], condition: None },
+    Wanted { table: "No_Such_Table", columns: &["name"], condition: None, early: &[] },
 ];
 
 pub(crate) type Outcome = Result<Vec<OperationResult>, TransactError>;

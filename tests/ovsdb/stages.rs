@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ovn_peerd::ovsdb::client::Config;
-use ovn_peerd::ovsdb::{ColumnId, Replica, TableId, Wanted};
+use ovn_peerd::ovsdb::{Clause, ColumnId, Condition, Constant, Function, Replica, TableId, Wanted};
 use serde_json::{Value as Json, json};
 
 use crate::follower::{Follower, Seen, config};
@@ -15,7 +15,10 @@ use crate::server::{Raw, Server};
 
 /// More tables than are asked for at a time; those that are written first, between and last.
 const WANTED: &[Wanted] = &[
-    wanted("Logical_Switch", &["name", "ports", "external_ids"]),
+    Wanted {
+        early: &[Condition(&[UNCHANGED]), Condition(&[UNCHANGED, NOT_THE_FIRST])],
+        ..wanted("Logical_Switch", &["name", "ports", "external_ids"])
+    },
     wanted("Logical_Router", &["name"]),
     wanted("Load_Balancer", &["name"]),
     wanted("Logical_Switch_Port", &["name", "external_ids"]),
@@ -23,6 +26,14 @@ const WANTED: &[Wanted] = &[
     wanted("Port_Group", &["name"]),
     wanted("Address_Set", &["name", "addresses", "external_ids"]),
 ];
+/// Rows cease to be among these while the dump goes on.
+const UNCHANGED: Clause = Clause {
+    column: "external_ids",
+    function: Function::Includes,
+    value: Constant::Map(&[("version", "0")]),
+};
+const NOT_THE_FIRST: Clause =
+    Clause { column: "name", function: Function::NotEqual, value: Constant::String("1") };
 const SWITCH: TableId = TableId(0);
 const PORT: TableId = TableId(3);
 const SET: TableId = TableId(6);
@@ -30,7 +41,7 @@ const SET: TableId = TableId(6);
 const ROWS: usize = 1500;
 
 const fn wanted(table: &'static str, columns: &'static [&'static str]) -> Wanted {
-    Wanted { table, columns, condition: None }
+    Wanted { table, columns, condition: None, early: &[] }
 }
 
 /// Rows of three tables that say the same of each number: every transaction changes all three.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::remote::Remote;
 use super::tls::TlsFiles;
-use crate::ovsdb::layout::Wanted;
+use crate::ovsdb::wanted::Wanted;
 
 /// After twice this much silence a server is given up, though it was asked for a sign of life. Long, because a server that
 /// composes a large dump for somebody says nothing for seconds; and where there is no other, to leave it

@@ -22,16 +22,21 @@ use super::link::{Link, Taken};
 use super::remote::Remote;
 use super::socket::{self, Opened};
 use super::transport::Wire;
-use crate::ovsdb::layout::{ColumnId, Layout, TableId, Wanted};
+use crate::ovsdb::layout::{ColumnId, Layout, TableId};
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams};
+use crate::ovsdb::wanted::Wanted;
 
 /// The database about databases (ovsdb-server(5)).
 pub(super) const SERVER: &str = "_Server";
 /// Without `index`, which changes with every transaction.
-const SERVER_WANTED: &[Wanted] =
-    &[Wanted { table: "Database", columns: &["name", "connected", "leader"], condition: None }];
+const SERVER_WANTED: &[Wanted] = &[Wanted {
+    table: "Database",
+    columns: &["name", "connected", "leader"],
+    condition: None,
+    early: &[],
+}];
 const DATABASE: TableId = TableId(0);
 const NAME: ColumnId = ColumnId(0);
 const CONNECTED: ColumnId = ColumnId(1);

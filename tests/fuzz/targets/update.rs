@@ -33,13 +33,15 @@ mod text;
 mod update;
 #[path = "../../../src/ovsdb/value.rs"]
 mod value;
+#[path = "../../../src/ovsdb/wanted.rs"]
+mod wanted;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use atom::Atom;
-use layout::{Layout, TableId, Wanted};
+use layout::{Layout, TableId};
 use libfuzzer_sys::fuzz_target;
 use model::{Cells, Model};
 use replica::{Replica, RowChange};
@@ -48,14 +50,16 @@ use serde_json::json;
 use update::{MonitorMethod, MonitorReply, UpdateParams, Updates};
 use uuid::Uuid;
 use value::{Value, ValueRef};
+use wanted::Wanted;
 
 const WANTED: &[Wanted] = &[
     Wanted {
         table: "A",
         columns: &["name", "optional", "set", "map", "absent", "real", "refs", "numbers"],
         condition: None,
+        early: &[],
     },
-    Wanted { table: "B", columns: &["flag", "flags"], condition: None },
+    Wanted { table: "B", columns: &["flag", "flags"], condition: None, early: &[] },
 ];
 const A: TableId = TableId(0);
 

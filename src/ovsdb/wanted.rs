@@ -1,0 +1,105 @@
+//! What is asked of a server: tables, columns, and conditions on rows.
+//!
+//! Owns how conditions are written (RFC 7047 section 5.1). May not touch a schema: what of it is there is for the layout to say.
+
+use serde::{Serialize, Serializer};
+
+/// A wanted table.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The table's name.
+    pub table: &'static str,
+    /// The columns' names; their order gives the [`ColumnId`](super::layout::ColumnId)s.
+    pub columns: &'static [&'static str],
+    /// Rows wanted; `None` for all. It only lightens the load: a server that knows no conditions
+    /// (before OVS 2.6) or a schema that lacks a column of it gives all rows.
+    pub condition: Option<Condition>,
+    /// Growing sets of the rows wanted: the first dump asks for the first of them in the table's place, and for the others
+    /// behind all tables. None: for all rows at once.
+    pub early: &'static [Condition],
+}
+
+/// Rows that meet one clause at least (ovsdb-server(7) section 4.1.12, `where` of `monitor_cond`).
+#[derive(Clone, Copy, Debug)]
+pub struct Condition(pub &'static [Clause]);
+
+/// One clause of a condition (RFC 7047 section 5.1, `<condition>`).
+#[derive(Clone, Copy, Debug)]
+pub struct Clause {
+    /// The column that is looked at.
+    pub column: &'static str,
+    /// How.
+    pub function: Function,
+    /// What it is compared with.
+    pub value: Constant,
+}
+
+/// The function of a clause (RFC 7047 section 5.1, `<function>`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `includes`
+    Includes,
+    /// `excludes`
+    Excludes,
+}
+
+impl Function {
+    /// As written on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Includes => "includes",
+            Self::Excludes => "excludes",
+        }
+    }
+}
+
+/// A value that can stand in a constant [`Clause`].
+#[derive(Clone, Copy, Debug)]
+pub enum Constant {
+    /// An integer.
+    Integer(i64),
+    /// A boolean.
+    Boolean(bool),
+    /// A string.
+    String(&'static str),
+    /// A set of strings.
+    Set(&'static [&'static str]),
+    /// A map of strings.
+    Map(&'static [(&'static str, &'static str)]),
+}
+
+impl Serialize for Constant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Integer(integer) => serializer.serialize_i64(*integer),
+            Self::Boolean(boolean) => serializer.serialize_bool(*boolean),
+            Self::String(string) => serializer.serialize_str(string),
+            Self::Set(strings) => ("set", strings).serialize(serializer),
+            Self::Map(pairs) => ("map", pairs).serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Clause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.column, self.function.as_str(), self.value).serialize(serializer)
+    }
+}
