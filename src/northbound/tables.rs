@@ -43,7 +43,8 @@ macro_rules! tables {
     };
 }
 
-/// What there is time for at a start, once the rows of a table, or of one behind it, are there, too, while the server composes the next ones.
+/// What there is time for at a start, once the rows of a table, or of one behind it, are there, too, while the server composes
+/// the next ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Declarations go to the rules.
@@ -55,8 +56,7 @@ pub enum Step {
     Decide,
 }
 
-/// When: each takes us about as long as the server needs for what comes next. The order of tables is made for that, and for
-/// memory: long texts come early, while little else is there.
+/// When: each takes us about as long as the server needs for what comes next, for which the order of tables is made.
 pub const STEPS: &[(TableId, Step)] =
     &[(LOGICAL_SWITCH, Step::Declare), (SWITCH_PORT, Step::Survey), (STATIC_ROUTE, Step::Decide)];
 
