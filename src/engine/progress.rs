@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declare::PeeringKey;
 use hashbrown::HashMap;
+
+use crate::declare::PeeringKey;
 
 /// How far a link has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

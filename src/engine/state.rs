@@ -337,21 +337,18 @@ impl State {
         }
         let ready = node.and_then(Node::ready);
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
+        let guard_rows =
+            guard.filter(|_| part != Part::Early).map(|it| program::guard_rows(id, it));
+        let mut desired = guard_rows.unwrap_or_default();
         if part == Part::Late {
-            let desired = guard.map(|ready| program::guard_rows(id, ready)).unwrap_or_default();
             let rows = program::diff(UnitId::Network(id), part, desired, northbound);
             return UnitChanges { rows, ..UnitChanges::default() };
         }
-        let (mut desired, mut loans) = (Vec::new(), Vec::new());
-        if let Some(ready) = guard {
-            if part == Part::All {
-                desired.extend(program::guard_rows(id, ready));
-            }
-            if !ready.router.translations.is_empty() {
-                let remote = self.remote_prefixes(key, node);
-                desired.extend(program::exempt_rows(id, ready, &remote));
-                loans.extend(program::exempt_loans(id, ready, &remote));
-            }
+        let mut loans = Vec::new();
+        if let Some(ready) = guard.filter(|it| !it.router.translations.is_empty()) {
+            let remote = self.remote_prefixes(key, node);
+            desired.extend(program::exempt_rows(id, ready, &remote));
+            loans.extend(program::exempt_loans(id, ready, &remote));
         }
         loans.extend(program::tell_loans(self.told(key, northbound)));
         let records = self.guests.lent(id, northbound);

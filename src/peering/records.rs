@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::declare::{HalfKey, NetworkKey};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
-use hashbrown::HashMap;
 
 use super::inputs::is_linked;
 

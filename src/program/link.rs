@@ -30,17 +30,17 @@ pub(super) const SPOOF_PRIORITY: i64 = 30_090;
 #[must_use]
 pub fn link_rows(link: &Link, part: Part) -> Vec<DesiredRow> {
     let unit: Arc<str> = UnitId::Peering(link.id).tag().into();
-    let has_transit = link.transit && part != Part::Late;
+    let has_transit = link.transit && part.has(LOGICAL_SWITCH);
     let mut rows = if has_transit { transit(link, &unit) } else { Vec::new() };
     for end in End::BOTH {
         let (local, remote) = (link.end(end), link.end(end.other()));
         let port_name = link_port_name(link.id, end);
         let side = Side { link, unit: &unit, end, port_name, local, remote };
-        if part != Part::Late {
+        if part.has(ROUTER_PORT) {
             rows.push(side.port());
             side.routes(&mut rows);
         }
-        if part != Part::Early {
+        if part.has(ROUTER_POLICY) {
             rows.push(side.allow());
             rows.extend(side.drops());
         }
@@ -119,13 +119,12 @@ impl Side<'_> {
 
     /// What the two networks say to each other.
     fn allow(&self) -> DesiredRow {
-        let to = |end, family| Addresses::of(end, family).text();
-        let from = |end, family| Addresses::from(end, family).text();
-        let both_ways = |family| {
-            // The router's own replies: they leave as if they had come in where the request did.
-            let back = between(family, &from(self.local, family), &to(self.remote, family));
-            [between(family, &from(self.remote, family), &to(self.local, family)), back]
+        let way = |family, from, to| {
+            between(family, &Addresses::from(from, family), &Addresses::of(to, family))
         };
+        // The way back is for the router's own replies: they leave as if they had come in where the request did.
+        let both_ways =
+            |family| [way(family, self.remote, self.local), way(family, self.local, self.remote)];
         let allowed: Vec<String> = self.families().flat_map(both_ways).collect();
         let port = inport([self.port_name.as_str()]);
         let text = [&port, " && (", &any(&allowed), ")"].concat();

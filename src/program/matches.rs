@@ -47,11 +47,9 @@ impl Addresses {
         let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
         Self::Prefixes(prefixes.copied().collect())
     }
-}
 
-impl Addresses {
     /// As it stands in a match.
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         match self {
             Self::Set(name) => ["$", name].concat(),
             Self::Prefixes(prefixes) => {
@@ -67,10 +65,10 @@ pub(super) fn source(family: Family, addresses: &Addresses) -> String {
     [family.as_str(), ".src == ", &addresses.text()].concat()
 }
 
-/// `(ip4.src == X && ip4.dst == Y)`, of texts of addresses.
-pub(super) fn between(family: Family, from: &str, to: &str) -> String {
+/// `(ip4.src == X && ip4.dst == Y)`.
+pub(super) fn between(family: Family, from: &Addresses, to: &Addresses) -> String {
     let family = family.as_str();
-    ["(", family, ".src == ", from, " && ", family, ".dst == ", to, ")"].concat()
+    ["(", family, ".src == ", &from.text(), " && ", family, ".dst == ", &to.text(), ")"].concat()
 }
 
 /// `inport == "name"`, or `inport == {"one", "other"}`.

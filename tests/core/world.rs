@@ -202,15 +202,12 @@ impl World {
         if self.late.is_some() && self.resume() {
             return;
         }
-        let layout = Arc::clone(&self.database.layout);
         let before = std::mem::replace(&mut self.told, self.database.monitored());
         if self.told.len().is_multiple_of(3) {
             // The first attempt comes to nothing, after some parts of what was there until then.
             let mut parts = Database::dump(if before.is_empty() { &self.told } else { &before });
             parts.truncate(1 + self.told.len() / 3 % parts.len());
-            for updates in parts {
-                self.client(ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
-            }
+            self.hear_parts(parts);
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
             self.client(ovsdb::Event::Disconnected { error, retry_in });
         }
@@ -224,10 +221,7 @@ impl World {
     pub fn restart_without_end(&mut self) {
         self.engine = Engine::new(&self.settings, "hv1".into());
         self.read_all();
-        for updates in Database::asked(&self.database.monitored()) {
-            let layout = Arc::clone(&self.database.layout);
-            self.client(ovsdb::Event::Part { layout, updates });
-        }
+        self.hear_parts(Database::asked(&self.database.monitored()));
     }
 
     /// Another process, whose first session has a dump that contradicts itself: its first part comes
@@ -246,11 +240,15 @@ impl World {
         wanted
     }
 
-    fn begin_session(&mut self, parts: Vec<Updates>) {
+    fn hear_parts(&mut self, parts: Vec<Updates>) {
         for updates in parts {
             let layout = Arc::clone(&self.database.layout);
             self.client(ovsdb::Event::Part { layout, updates });
         }
+    }
+
+    fn begin_session(&mut self, parts: Vec<Updates>) {
+        self.hear_parts(parts);
         self.greet();
         self.client(ovsdb::Event::Snapshot { last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
