@@ -192,7 +192,14 @@ impl Shell {
         if let ovsdb::Event::Transacted { id, .. } = &event {
             self.under_way.remove(id);
         }
-        self.handle(Event::Northbound(event));
+        let now = self.now();
+        let engine = &mut self.engine;
+        if matches!(event, ovsdb::Event::Part { .. }) {
+            // The server composes the next parts meanwhile.
+            self.client.busy(|| engine.handle(Event::Northbound(event), now));
+        } else {
+            engine.handle(Event::Northbound(event), now);
+        }
     }
 
     fn read(&mut self, reading: Reading) {

@@ -8,9 +8,12 @@ use bytes::{Bytes, BytesMut};
 use memchr::{memchr2, memchr3};
 use tokio_util::codec::Decoder;
 
-/// A frame beyond this size gives its buffer away with it, so that one first dump does not keep its
-/// memory for as long as the connection lives. In bytes.
-const LARGE: usize = 1 << 20;
+/// A message beyond this size gets a buffer of its own, which goes with it, so that one first dump does not keep its memory
+/// for as long as the connection lives. In bytes.
+const LARGE: usize = 128 << 10;
+/// As large as that buffer is made, and grows by, in bytes: memory that is not written to costs nothing. No allocator
+/// makes this much room among other things, where it would leave holes (mallopt(3), `M_MMAP_THRESHOLD`).
+const ROOMY: usize = 33 << 20;
 
 /// What is not a frame.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +68,7 @@ impl FrameDecoder {
     /// How many more bytes are worth making room for, given what waits in the buffer: growing with it,
     /// so that a large frame is copied a constant number of times.
     pub fn room(&self, waiting: usize) -> usize {
-        waiting.clamp(16 << 10, 32 << 20)
+        if waiting < LARGE { waiting.max(16 << 10) } else { ROOMY }
     }
 
     /// Skips the whitespace between frames; the next byte must begin an object.
@@ -133,7 +136,9 @@ impl Decoder for FrameDecoder {
         }
         let frame = buffer.split_to(self.scanned).freeze();
         self.scanned = 0;
-        if frame.len() > LARGE {
+        // What follows is copied then: never more than was taken, or little.
+        let is_roomy = frame.len() + buffer.capacity() > 2 * LARGE;
+        if is_roomy && buffer.len() <= frame.len().max(LARGE) {
             *buffer = BytesMut::from(&buffer[..]);
         }
         Ok(Some(frame))
@@ -203,6 +208,20 @@ mod tests {
         let frame = FrameDecoder::new(4 * LARGE).decode(&mut buffer).unwrap().unwrap();
         assert!(frame.len() > LARGE && buffer.capacity() < 1024);
         assert_eq!(&buffer[..], b"{");
+    }
+
+    #[test]
+    fn many_small_frames_are_not_copied_each() {
+        let mut buffer = BytesMut::from("{}".repeat(4 * LARGE).as_bytes());
+        let (mut decoder, mut moved) = (FrameDecoder::new(LARGE), 0);
+        let mut place = buffer.as_ptr();
+        while !buffer.is_empty() {
+            assert_eq!(decoder.decode(&mut buffer).unwrap().unwrap(), "{}");
+            let expected = place.wrapping_add(2);
+            moved += usize::from(buffer.as_ptr() != expected);
+            place = buffer.as_ptr();
+        }
+        assert!(moved < 3, "what followed was copied {moved} times");
     }
 
     proptest! {

@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::config::Config;
+use super::contact::Contact;
 use super::error::{SessionError, chain};
 use super::event::Certificates;
-use super::heard::Heard;
 use super::link::Link;
 use super::opening;
 use super::remote::Remote;
@@ -178,7 +178,7 @@ impl Material {
 /// A whole round trip: with TLS 1.3 a client's certificate is refused only after the handshake.
 async fn tried(config: &Config, remote: &Remote, material: &Material) -> Result<(), SessionError> {
     let opened = opening::connected(config, remote, Some(material)).await?;
-    let mut link = Link::new(opened.halves, config, &Heard::new());
+    let mut link = Link::new(opened.halves, config, &Contact::new());
     let none: [&str; 0] = [];
     link.call::<IgnoredAny>("list_dbs", none, config.answer_timeout).await.map(drop)
 }

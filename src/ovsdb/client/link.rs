@@ -22,9 +22,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::config::Config;
+use super::contact::Contact;
 use super::error::{Failure, SessionError};
 use super::event::Event;
-use super::heard::Heard;
 use super::socket::Halves;
 use super::transport::{Silence, Wire, transport};
 
@@ -87,8 +87,8 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(super) fn new(halves: Halves, config: &Config, heard: &Heard) -> Self {
-        let transport = transport(halves, config, heard.clone());
+    pub(super) fn new(halves: Halves, config: &Config, contact: &Contact) -> Self {
+        let transport = transport(halves, config, contact.clone());
         let engine = ClientBuilder::new()
             .request_timeout(ENGINE_TIMEOUT)
             .set_rpc_middleware(RpcServiceBuilder::new())

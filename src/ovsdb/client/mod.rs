@@ -1,17 +1,19 @@
 //! The client: sessions with a database server, whichever remote it is at, for as long as it is used.
 //!
-//! Owns all IO of this room. From below: `remote` and `tls` name and secure a server, `socket` opens it,
-//! `frame` and `envelope` (pure) cut and classify messages, `transport` joins them to the JSON-RPC engine,
-//! `keys` has the certificates in use, `x509` (pure) their dates, `link` is one connection, `opening`, `session` and `transaction` one
-//! session, `supervisor` session after session with `backoff` (pure) between them. May not touch any table's name. Runs on one thread as on several.
+//! Owns all IO of this room. From below: `remote` and `tls` name and secure a server, `socket` opens it, `inbox` reads,
+//! `frame` and `envelope` (pure) cut and classify messages, `transport` joins them to the JSON-RPC engine, `keys` has the
+//! certificates in use, `x509` (pure) their dates, `link` is one connection, `contact` what the handle shares with it,
+//! `opening`, `session` and `transaction` one session, `supervisor` session after session with `backoff` (pure) between them.
+//! May not touch any table's name. Runs on one thread as on several.
 
 mod backoff;
 mod config;
+mod contact;
 mod envelope;
 mod error;
 mod event;
 pub mod frame;
-mod heard;
+mod inbox;
 mod keys;
 mod link;
 mod opening;
@@ -38,7 +40,7 @@ pub use remote::{HostPort, Remote, RemoteError};
 pub use tls::TlsFiles;
 
 use super::operation::Operation;
-use heard::Heard;
+use contact::Contact;
 use session::Submission;
 
 /// A handle to the client; it ends when all handles, or the receiver of its events, are dropped.
@@ -46,7 +48,7 @@ use session::Submission;
 pub struct Client {
     submissions: mpsc::Sender<Submission>,
     wishes: Arc<Wishes>,
-    heard: Heard,
+    contact: Contact,
 }
 
 /// What a user asks of the session besides transactions, and what it is told besides events.
@@ -100,10 +102,16 @@ impl Client {
         self.wishes.written.notified().await;
     }
 
+    /// Does some work that takes a while. Where the server would soon have to wait until what it has sent is taken, that is
+    /// taken in meanwhile, so that the server goes on to what it was asked next.
+    pub fn busy<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.contact.during(work)
+    }
+
     /// How long ago the server of the last connection was heard; it is asked every [`ASK_INTERVAL`] when it says nothing
     /// by itself.
     pub fn heard_ago(&self) -> std::time::Duration {
-        self.heard.ago()
+        self.contact.heard_ago()
     }
 }
 
@@ -114,8 +122,8 @@ impl Client {
 pub fn connect(config: Config) -> (Client, mpsc::Receiver<Event>) {
     let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
     let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-    let (wishes, heard) = (Arc::new(Wishes::default()), Heard::new());
-    let run = supervisor::supervise(config, events, queue, Arc::clone(&wishes), heard.clone());
+    let (wishes, contact) = (Arc::new(Wishes::default()), Contact::new());
+    let run = supervisor::supervise(config, events, queue, Arc::clone(&wishes), contact.clone());
     tokio::spawn(run);
-    (Client { submissions, wishes, heard }, receiver)
+    (Client { submissions, wishes, contact }, receiver)
 }

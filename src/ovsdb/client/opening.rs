@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::config::Config;
+use super::contact::Contact;
 use super::error::SessionError;
 use super::event::Event;
-use super::heard::Heard;
 use super::keys::Material;
 use super::link::{Link, Taken};
 use super::remote::Remote;
@@ -90,12 +90,12 @@ pub(super) async fn open(
     remote: &Remote,
     resume: &Resume,
     material: Option<&Material>,
-    heard: &Heard,
+    contact: &Contact,
     events: &mpsc::Sender<Event>,
 ) -> Result<Opening, SessionError> {
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
-    let mut link = Link::new(opened.halves, config, heard);
+    let mut link = Link::new(opened.halves, config, contact);
     let server = server_monitor(&mut link, config).await?;
     if let Some(server) = &server {
         check_server(server, config)?;

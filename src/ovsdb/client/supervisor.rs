@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::Wishes;
 use super::backoff::Backoff;
 use super::config::{ASK_INTERVAL, Config};
+use super::contact::Contact;
 use super::error::{SessionError, chain};
 use super::event::{Event, TransactError};
-use super::heard::Heard;
 use super::keys::{Keys, Material};
 use super::opening::{self, Resume};
 use super::remote::Remote;
@@ -29,7 +29,7 @@ pub(super) async fn supervise(
     events: mpsc::Sender<Event>,
     mut submissions: mpsc::Receiver<Submission>,
     wishes: Arc<Wishes>,
-    heard: Heard,
+    contact: Contact,
 ) {
     let mut silences = Silences::default();
     let mut resume = Resume::default();
@@ -48,7 +48,7 @@ pub(super) async fn supervise(
             let Some(remote) = &remote else { return Err(SessionError::NoRemote) };
             let material = material(remote, keys.as_ref())?;
             let opening =
-                opening::open(&config, remote, &resume, material.as_ref(), &heard, &events);
+                opening::open(&config, remote, &resume, material.as_ref(), &contact, &events);
             opening.await.map(|opening| (opening, material))
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
@@ -89,7 +89,7 @@ pub(super) async fn supervise(
             return;
         }
         // It holds one transaction up, and is there: it has lost it, or needs longer for so much.
-        let slow = error.is_slow_transaction() && heard.ago() < ASK_INTERVAL * 3 / 2;
+        let slow = error.is_slow_transaction() && contact.heard_ago() < ASK_INTERVAL * 3 / 2;
         if answered || (healthy && !slow) {
             silences.end();
         }

@@ -14,17 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jsonrpsee_core::client::{ReceivedMessage, TransportReceiverT, TransportSenderT};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio_util::codec::Decoder;
 
 use super::config::{ASK_INTERVAL, Config};
+use super::contact::Contact;
 use super::envelope::{self, Inbound};
-use super::frame::{FrameDecoder, FrameError};
-use super::heard::Heard;
+use super::frame::FrameError;
+use super::inbox::{Came, Inbox};
 use super::socket::Halves;
 use super::tls;
 
@@ -35,9 +35,6 @@ const REQUEST_QUEUE: usize = 64;
 const ECHO_QUEUE: usize = 64;
 /// Messages that wait for the session; beyond that the server has to wait.
 const WIRE_QUEUE: usize = 1024;
-
-/// A read is offered at least this much room. In bytes.
-const LEAST_ROOM: usize = 4096;
 
 /// What goes around the engine, in the order of the wire.
 #[derive(Debug)]
@@ -128,8 +125,9 @@ impl Silence {
 }
 
 /// Sets up the halves and spawns the writer.
-pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transport {
-    heard.now();
+pub(super) fn transport(halves: Halves, config: &Config, contact: Contact) -> Transport {
+    let inbox = Arc::new(Inbox::new(halves.socket, config.largest_frame));
+    contact.made(&inbox);
     let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
     let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
     let (to_session, wire) = mpsc::channel(WIRE_QUEUE);
@@ -139,15 +137,14 @@ pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transp
     let writer = tokio::spawn(writer).abort_handle();
     let receiver = Receiver {
         read: halves.read,
-        buffer: BytesMut::new(),
-        decoder: FrameDecoder::new(config.largest_frame),
+        inbox,
         ask: ASK_INTERVAL.min(config.probe_interval),
         silence: silence.clone(),
         replies,
         session: to_session,
         monitors: Arc::clone(&monitors),
         stamp: 0,
-        heard,
+        contact,
     };
     Transport { sender: Sender { requests, monitors }, receiver, wire, writing, writer, silence }
 }
@@ -203,8 +200,7 @@ impl TransportSenderT for Sender {
 /// The engine's way in.
 pub(super) struct Receiver {
     read: Box<dyn AsyncRead + Send + Unpin>,
-    buffer: BytesMut,
-    decoder: FrameDecoder,
+    inbox: Arc<Inbox>,
     /// When the server is asked, and when it is given up.
     ask: Duration,
     silence: Silence,
@@ -213,7 +209,7 @@ pub(super) struct Receiver {
     monitors: Monitors,
     /// How many messages have gone around the engine.
     stamp: u64,
-    heard: Heard,
+    contact: Contact,
 }
 
 impl TransportReceiverT for Receiver {
@@ -297,31 +293,26 @@ impl Receiver {
     /// The next frame, read if it is not there yet.
     async fn frame(&mut self) -> Result<Bytes, TransportError> {
         loop {
-            if let Some(frame) = self.decoder.decode(&mut self.buffer)? {
-                return Ok(frame);
+            match self.come().await? {
+                Came::Frame(frame) => return Ok(frame),
+                Came::Some => self.contact.heard(),
+                Came::End { amid } => return Err(TransportError::Closed { amid }),
             }
-            self.read().await?;
         }
     }
 
-    /// Reads some bytes. When none come for a while the server is asked, and when none come for much longer it is given
+    /// What comes next. When nothing comes for a while the server is asked, and when nothing comes for much longer it is given
     /// up.
-    async fn read(&mut self) -> Result<(), TransportError> {
-        if self.buffer.capacity() - self.buffer.len() < LEAST_ROOM {
-            self.buffer.reserve(self.decoder.room(self.buffer.len()));
-        }
+    async fn come(&mut self) -> Result<Came, TransportError> {
         let ask = self.ask;
         let mut silent = Duration::ZERO;
         loop {
             let limit = self.silence.get();
-            let read = self.read.read_buf(&mut self.buffer);
-            match tokio::time::timeout(ask.min(limit.saturating_sub(silent)), read).await {
-                Ok(Ok(0)) => return Err(TransportError::Closed { amid: !self.buffer.is_empty() }),
-                Ok(Ok(_)) => {
-                    self.heard.now();
-                    return Ok(());
-                }
-                Ok(Err(source)) => return Err(lost(source)),
+            let next = self.inbox.next(&mut self.read);
+            match tokio::time::timeout(ask.min(limit.saturating_sub(silent)), next).await {
+                Ok(Ok(came)) => return Ok(came),
+                Ok(Err(FrameError::Io(source))) => return Err(lost(source)),
+                Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {
                     silent += ask.min(limit.saturating_sub(silent));
                     if silent >= limit {
