@@ -164,7 +164,13 @@ impl Follower {
         names
     }
 
+    /// Takes an event in; what the server sends meanwhile is read ahead.
     fn take(&mut self, event: Event) {
+        let client = self.client.clone();
+        client.busy(|| self.take_in(event));
+    }
+
+    fn take_in(&mut self, event: Event) {
         match event {
             Event::Connected { remote, schema, layout } => {
                 assert!(!self.connected, "two sessions at once");
