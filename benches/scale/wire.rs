@@ -54,9 +54,7 @@ impl Connection {
             }
             let read = self.stream.read(&mut self.chunk).expect("the server answers");
             assert!(read != 0, "the server closed the connection");
-            if self.buffer.capacity() - self.buffer.len() < read {
-                self.buffer.reserve(self.decoder.room(self.buffer.len()).max(read));
-            }
+            FrameDecoder::make_room(&mut self.buffer, read);
             self.buffer.extend_from_slice(&self.chunk[..read]);
         }
     }

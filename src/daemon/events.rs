@@ -192,14 +192,11 @@ impl Shell {
         if let ovsdb::Event::Transacted { id, .. } = &event {
             self.under_way.remove(id);
         }
-        let now = self.now();
-        let engine = &mut self.engine;
-        if matches!(event, ovsdb::Event::Part { .. }) {
-            // The server composes the next parts meanwhile.
-            self.client.busy(|| engine.handle(Event::Northbound(event), now));
-        } else {
-            engine.handle(Event::Northbound(event), now);
-        }
+        // The server goes on to compose the next part while this one is looked at.
+        let is_part = matches!(event, ovsdb::Event::Part { .. });
+        let (now, engine) = (self.now(), &mut self.engine);
+        let handle = || engine.handle(Event::Northbound(event), now);
+        if is_part { self.client.busy(handle) } else { handle() }
     }
 
     fn read(&mut self, reading: Reading) {

@@ -56,9 +56,7 @@ fn configure(world: &mut World) {
 }
 
 fn settle(world: &mut World) -> Vec<HalfView> {
-    world.settle();
-    world.northd();
-    assert_eq!(world.settle(), 0, "it comes to rest");
+    assert_eq!(world.rest(), 0, "it comes to rest");
     let plan = world.engine.plan(None, world.now());
     assert!(plan.is_empty(), "incremental and full recompute differ: {plan:#?}");
     world.engine.list()

@@ -288,18 +288,12 @@ fn settings(case: &Path) -> Settings {
     settings
 }
 
-fn settle(world: &mut World) {
-    world.settle();
-    world.northd();
-    world.settle();
-}
-
 /// Another host with files of its own comes, and goes.
 fn visit(world: &mut World, settings: &Settings, reading: Reading) {
     let here = std::mem::replace(&mut world.engine, Engine::new(settings, "hv2".into()));
     world.read_reading(reading);
     world.connect();
-    settle(world);
+    world.rest();
     world.engine = here;
 }
 
@@ -314,7 +308,7 @@ fn outcome(world: &mut World, case: &Path) -> String {
         writeln!(text, "diagnostic {diagnostic}").unwrap();
     }
     world.read_reading(reading);
-    settle(world);
+    world.rest();
     if seconds != 0 {
         world.pass(seconds);
         world.settle();
@@ -322,11 +316,11 @@ fn outcome(world: &mut World, case: &Path) -> String {
     let then = case.join("then");
     if let Ok(northbound) = fs::read_to_string(then.join("northbound.toml")) {
         populate(world, &toml::from_str(&northbound).unwrap());
-        settle(world);
+        world.rest();
     }
     if then.join("networks.toml").exists() {
         world.read_reading(declarations(&then));
-        settle(world);
+        world.rest();
     }
     for view in world.engine.list() {
         write!(text, "half {}/{}/{}: {}", view.project, view.network, view.name, view.state)

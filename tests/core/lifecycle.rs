@@ -47,9 +47,7 @@ fn with(alter: impl FnOnce(&mut Settings)) -> World {
 
 /// Lets everybody act, and the process be replaced by another one in between: nothing may change.
 fn rest(world: &mut World) {
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
     let before = world.engine.list();
     world.restart();
     assert_eq!(world.settle(), 0, "a fresh host writes nothing");

@@ -24,9 +24,7 @@ fn linked(groups: usize, seed: u64) -> World {
         world.read(file);
     }
     declare(&mut world, [true, true]);
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
     world
 }
 

@@ -446,9 +446,7 @@ proptest! {
                 world.read(network);
                 world.read(halves);
             }
-            world.settle();
-            world.northd();
-            world.settle();
+            world.rest();
             let seen = shown(&world.engine.list());
             let routes = routes(&world);
             let side = |index: usize| {

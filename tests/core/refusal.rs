@@ -99,9 +99,7 @@ fn a_registration_that_lost_its_tag_is_found_by_its_name() {
     let set = set_named(&world, &name);
     world.database.set(ADDRESS_SET, set, address_set::EXTERNAL_IDS, Value::empty());
     world.expected_errors = vec!["constraint violation"];
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
     assert_eq!(set_named(&world, &name), set, "the row itself is kept");
     assert!(
         world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS).get(OWNER_KEY).is_some()
@@ -116,9 +114,7 @@ fn a_unit_that_is_refused_holds_up_no_other() {
     world.expected_errors = vec!["constraint violation"];
     occupy(&mut world);
     declare(&mut world, &[(0, 1), (2, 3)]);
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
     let states = states(&world);
     for half in ["p2p3", "p3p2"] {
         assert_eq!(states[half], (State::Active, None), "{half}");
@@ -201,9 +197,7 @@ fn a_guard_stays_while_the_removal_of_a_link_is_refused() {
 fn nothing_is_decided_by_a_dump_that_contradicts_itself() {
     let mut world = prepared();
     declare(&mut world, &[(0, 1)]);
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
     for last in [false, true] {
         let wanted = world.restart_with_spoiled_dump(last);
         assert!(wanted.is_none(), "a part of the rows is not all of them");
@@ -218,9 +212,7 @@ fn nothing_is_decided_by_a_dump_that_contradicts_itself() {
 fn nothing_is_told_before_a_dump_is_at_its_end() {
     let mut world = prepared();
     declare(&mut world, &[(0, 1)]);
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
     world.restart_without_end();
     assert_ne!(world.engine.status().counters.peerings_resolved, 0, "it is decided");
     assert!(states(&world).values().all(|(state, _)| *state != State::Active));

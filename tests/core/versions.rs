@@ -71,9 +71,7 @@ fn declare(world: &mut World, pairs: &[(usize, usize)]) {
         let file = world.halves_file(network);
         world.read(file);
     }
-    world.settle();
-    world.northd();
-    world.settle();
+    world.rest();
 }
 
 fn view(world: &World, from: usize, to: usize) -> HalfView {
@@ -201,9 +199,7 @@ fn what_a_newer_version_keeps_is_told_once_and_left_alone() {
         assert_eq!(warnings(&mut world), 1, "a process tells it once");
         // The other host has gone back to this version: all is as declared again.
         lower(&mut world);
-        world.settle();
-        world.northd();
-        world.settle();
+        world.rest();
         assert_eq!(warnings(&mut world), 0);
         assert!(world.engine.status().newer.is_empty());
         let half = view(&world, 3, 0);
@@ -314,9 +310,7 @@ fn a_damaged_registration_is_repaired() {
         set_entry(&mut world, ADDRESS_SET, set, entry, text);
         // Whoever lost sight of it finds its name taken.
         world.expected_errors = vec!["constraint violation"];
-        world.settle();
-        world.northd();
-        world.settle();
+        world.rest();
         let drift: Vec<_> = world.own_content().symmetric_difference(&content).cloned().collect();
         let port = |row: &&String| !row.contains("TableId(0)");
         assert_eq!(drift.iter().find(port), None, "{entry} = {text}");

@@ -145,9 +145,7 @@ impl World {
 
     /// Without any file read, and not connected yet.
     pub fn bare(settings: &Settings) -> Self {
-        let mut world = Self::with(settings.clone());
-        world.engine = Engine::new(settings, "hv1".into());
-        world
+        Self { engine: Engine::new(settings, "hv1".into()), ..Self::with(settings.clone()) }
     }
 
     pub fn read_reading(&mut self, reading: Reading) {
@@ -230,8 +228,8 @@ impl World {
         self.engine = Engine::new(&self.settings, "hv1".into());
         self.read_all();
         let mut parts = Database::asked(&self.database.monitored());
-        let twice = if last { parts.last() } else { parts.first() }.cloned();
-        parts.insert(if last { parts.len() } else { 0 }, twice.unwrap());
+        let twice = if last { parts.len() - 1 } else { 0 };
+        parts.insert(twice, parts[twice].clone());
         self.begin_session(parts);
         let wanted = self.engine.poll(self.now());
         assert!(self.engine.wants_resync());
@@ -313,6 +311,13 @@ impl World {
         self.restart();
     }
 
+    /// All is written, ovn-northd acts on it, and the engine on that: how many transactions that took at last.
+    pub fn rest(&mut self) -> usize {
+        self.settle();
+        self.northd();
+        self.settle()
+    }
+
     /// ovn-northd acts on everything.
     pub fn northd(&mut self) {
         let (uuid, nb_cfg, _) = self.database.global();
@@ -322,13 +327,8 @@ impl World {
     pub fn network_file(&self, network: usize) -> SourceFile {
         let text = match self.bindings.get(&network) {
             Some(router) => {
-                let bounds: Vec<&str> = self
-                    .may_export
-                    .get(&network)
-                    .into_iter()
-                    .flatten()
-                    .map(|at| PREFIXES[*at])
-                    .collect();
+                let bounds = self.may_export.get(&network).into_iter().flatten();
+                let bounds: Vec<&str> = bounds.map(|at| PREFIXES[*at]).collect();
                 let tells = if self.tells.contains(&network) { &["dhcp", "ra"][..] } else { &[] };
                 format!(
                     "[[network]]\nproject = \"p{network}\"\nname = \"n\"\nrouter = \"r{router}\"\nmay_export = {bounds:?}\ntell_guests = {tells:?}\n"

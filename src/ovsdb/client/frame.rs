@@ -65,10 +65,14 @@ impl FrameDecoder {
         Self { largest, scanned: 0, depth: 0, state: State::Structure }
     }
 
-    /// How many more bytes are worth making room for, given what waits in the buffer: growing with it,
-    /// so that a large frame is copied a constant number of times.
-    pub fn room(&self, waiting: usize) -> usize {
-        if waiting < LARGE { waiting.max(16 << 10) } else { ROOMY }
+    /// Makes room for `least` bytes in the buffer, if there is less: growing with what waits there, so that a large frame is
+    /// copied a constant number of times.
+    pub fn make_room(buffer: &mut BytesMut, least: usize) {
+        let waiting = buffer.len();
+        if buffer.capacity() - waiting < least {
+            let room = if waiting < LARGE { waiting.max(16 << 10) } else { ROOMY };
+            buffer.reserve(room.max(least));
+        }
     }
 
     /// Skips the whitespace between frames; the next byte must begin an object.

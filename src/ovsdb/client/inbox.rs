@@ -124,7 +124,7 @@ impl Content {
         if let Some(ahead) = self.look_ahead().take() {
             return Poll::Ready(ahead.map(Came::Frame));
         }
-        self.make_room(LEAST_ROOM);
+        FrameDecoder::make_room(&mut self.buffer, LEAST_ROOM);
         let read = pin!(read.read_buf(&mut self.buffer)).poll(context);
         if read.is_pending() {
             self.waker = Some(context.waker().clone());
@@ -144,15 +144,8 @@ impl Content {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        self.make_room(bytes.len());
+        FrameDecoder::make_room(&mut self.buffer, bytes.len());
         self.buffer.extend_from_slice(bytes);
-    }
-
-    fn make_room(&mut self, least: usize) {
-        let length = self.buffer.len();
-        if self.buffer.capacity() - length < least {
-            self.buffer.reserve(self.decoder.room(length).max(least));
-        }
     }
 }
 
@@ -214,6 +207,16 @@ mod tests {
         }
     }
 
+    /// Waits until a message is ahead.
+    fn wait(inbox: &Inbox, mut meanwhile: impl FnMut()) {
+        let begin = Instant::now();
+        while lock(&inbox.content).ahead.is_none() {
+            assert!(begin.elapsed() < LIMIT, "nothing is read");
+            meanwhile();
+            thread::yield_now();
+        }
+    }
+
     #[tokio::test]
     async fn a_server_need_not_wait_for_one_that_is_busy() {
         let (inbox, mut read, mut server) = connection();
@@ -242,13 +245,7 @@ mod tests {
         let (first, second) = (message(LARGE), message(LARGE + 1));
         let both = format!("{first}{second}");
         let mut rest = both.as_bytes();
-        inbox.during(|| {
-            let begin = Instant::now();
-            while lock(&inbox.content).ahead.is_none() {
-                assert!(begin.elapsed() < LIMIT, "it is not read");
-                push(&mut server, &mut rest);
-            }
-        });
+        inbox.during(|| wait(&inbox, || push(&mut server, &mut rest)));
         push(&mut server, &mut rest);
         assert!(rest.len() > LARGE / 2, "more was taken");
         assert_eq!(frame(&inbox, &mut read).await, first);
@@ -272,10 +269,7 @@ mod tests {
         let busy = async {
             inbox.during(|| {
                 server.write_all(text.as_bytes()).unwrap();
-                while lock(&inbox.content).ahead.is_none() {
-                    assert!(begin.elapsed() < LIMIT, "nothing is read");
-                    thread::yield_now();
-                }
+                wait(&inbox, || {});
             });
         };
         let (frame, ()) = tokio::join!(waiting, busy);
@@ -289,11 +283,7 @@ mod tests {
         inbox.during(|| {
             server.write_all(b"{}{\"amid").unwrap();
             drop(server);
-            let begin = Instant::now();
-            while lock(&inbox.content).ahead.is_none() {
-                assert!(begin.elapsed() < LIMIT, "nothing is read");
-                thread::yield_now();
-            }
+            wait(&inbox, || {});
         });
         assert_eq!(frame(&inbox, &mut read).await, "{}");
         while matches!(inbox.next(&mut read).await, Ok(Came::Some)) {}

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use super::config::{ASK_INTERVAL, Config};
 use super::contact::Contact;
 use super::envelope::{self, Inbound};
 use super::frame::FrameError;
-use super::inbox::{Came, Inbox};
+use super::inbox::{Came, Inbox, lock};
 use super::socket::Halves;
 use super::tls;
 
@@ -190,8 +190,7 @@ impl TransportSenderT for Sender {
     async fn send(&mut self, message: String) -> Result<(), TransportError> {
         let outbound = envelope::outbound(&message)?;
         if outbound.is_monitor {
-            let mut monitors = self.monitors.lock().unwrap_or_else(PoisonError::into_inner);
-            monitors.extend(outbound.id);
+            lock(&self.monitors).extend(outbound.id);
         }
         self.requests.send(outbound.text).await.map_err(|_| TransportError::Writer)
     }
@@ -280,7 +279,7 @@ impl Receiver {
 
     /// Whether this replies to a monitor request; asked once for each reply.
     fn is_monitor(&self, id: u64) -> bool {
-        self.monitors.lock().unwrap_or_else(PoisonError::into_inner).remove(&id)
+        lock(&self.monitors).remove(&id)
     }
 
     fn reply(&self, text: String) -> Result<(), TransportError> {
