@@ -49,6 +49,15 @@ pub(crate) fn half(name: &str, network: &str, target: &str) -> String {
     )
 }
 
+/// What a host has beyond the usual.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup<'a> {
+    /// Lines of `[policy]`.
+    pub(crate) policy: &'a str,
+    /// The daemon's environment, as a service manager sets it.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+}
+
 /// The host.
 pub(crate) struct Site {
     pub(crate) lab: Lab,
@@ -60,6 +69,12 @@ impl Site {
     /// With OVN, and a daemon that knows every tenant and has read no network and no half.
     #[track_caller]
     pub(crate) fn new() -> Site {
+        Self::with(&Setup::default())
+    }
+
+    /// The same, with what the setup says.
+    #[track_caller]
+    pub(crate) fn with(setup: &Setup<'_>) -> Site {
         let lab = Lab::databases_only();
         let root = lab.dir().join("host");
         for (path, mode) in [("", 0o755), ("etc", 0o750), ("run", 0o755), ("srv", 0o711)] {
@@ -82,20 +97,23 @@ impl Site {
             .arg(root.join("ovn-peerd"))
             .args(["--log-level", "debug", "--config"])
             .arg(root.join("etc/ovn-peerd.toml"));
+        let variables = setup.environment.iter();
+        let launch = variables.fold(launch, |launch, (name, value)| launch.env(name, *value));
         let site = Site { service: Service::stopped("daemon", launch), lab, root };
-        site.operator_writes("ovn-peerd.toml", &site.settings());
+        site.operator_writes("ovn-peerd.toml", &site.settings(setup));
         TENANTS.iter().for_each(|tenant| site.welcome(*tenant));
         site.start();
         site
     }
 
-    fn settings(&self) -> String {
+    fn settings(&self, setup: &Setup<'_>) -> String {
         let pins = TENANTS.map(|Tenant { project, uid }| {
             format!("[[project]]\nname = \"{project}\"\nowner = \"{uid}\"\n")
         });
         format!(
-            "[policy]\nhistory = 0\n[northbound]\nremotes = [\"{}\"]\n[control]\nsocket = \"{}\"\n\
+            "[policy]\nhistory = 0\n{}[northbound]\nremotes = [\"{}\"]\n[control]\nsocket = \"{}\"\n\
              operators = [\"{OPERATOR}\"]\n[daemon]\nhost = \"hv1\"\n{}",
+            setup.policy,
             self.lab.nb_remote(),
             self.socket().display(),
             pins.concat()
@@ -140,6 +158,11 @@ impl Site {
     /// A tenant's own directory.
     pub(crate) fn own(&self, tenant: Tenant) -> PathBuf {
         self.root.join("srv").join(tenant.uid.to_string())
+    }
+
+    /// The daemon's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.service.pid()
     }
 
     /// The control socket.
