@@ -112,7 +112,7 @@ pub struct HalfView {
     pub target_network: String,
     /// Where it stands.
     pub state: State,
-    /// Why it is not active; none when it is, unless a newer version keeps it.
+    /// Why it is not active; none when it is, unless a newer version writes.
     pub reason: Option<Reason>,
     /// The reason as a sentence, with what and where; none when active.
     pub explanation: Option<String>,
@@ -313,9 +313,9 @@ pub struct StatusView {
     pub diagnostics: Vec<String>,
     /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
     pub held: Vec<String>,
-    /// Registrations of a newer version, which are left alone: whose, and which version.
+    /// The version of a newer daemon that has written to the northbound: this one writes nothing then.
     #[serde(default)]
-    pub newer: Vec<String>,
+    pub newer_version: Option<u32>,
     /// What has been done since the start.
     pub counters: Counters,
 }

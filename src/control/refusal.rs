@@ -32,9 +32,9 @@ pub enum Refusal {
     /// What this host declares are its files.
     #[error("{0} is the host that was asked")]
     OwnHost(String),
-    /// What a newer version keeps is not this one's to change.
-    #[error("{0} declares something in registrations of a newer version of ovn-peerd")]
-    NewerVersion(String),
+    /// While a newer version writes, this one does not.
+    #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
+    NewerVersion,
     /// No such route.
     #[error("there is no {method} {path} here")]
     NoSuchRoute {
@@ -83,7 +83,7 @@ impl Refusal {
             Self::NoSuchHalf(_) | Self::NoSuchHost(_) | Self::NoSuchRoute { .. } => {
                 StatusCode::NOT_FOUND
             }
-            Self::OwnHost(_) | Self::NewerVersion(_) => StatusCode::CONFLICT,
+            Self::OwnHost(_) | Self::NewerVersion => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -103,7 +103,7 @@ impl Refusal {
             Self::NoSuchHalf(_) => "no-such-half",
             Self::NoSuchHost(_) => "no-such-host",
             Self::OwnHost(_) => "own-host",
-            Self::NewerVersion(_) => "newer-version",
+            Self::NewerVersion => "newer-version",
             Self::NoSuchRoute { .. } => "no-such-route",
             Self::WrongMethod { .. } => "wrong-method",
             Self::BadRequest(_) => "bad-request",
@@ -131,7 +131,7 @@ impl Refusal {
             }
             Self::NoSuchHost(_) => "`ovn-peerctl host list` shows the hosts that declare something",
             Self::OwnHost(_) => "remove its files: what this host declares is what they say",
-            Self::NewerVersion(_) => {
+            Self::NewerVersion => {
                 "ask the daemon of a host that has the newer version, or upgrade this one"
             }
             Self::NoSuchRoute { .. } => {

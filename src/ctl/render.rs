@@ -126,10 +126,14 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     sheet.line("Host", &status.host);
     sheet.line("Northbound", northbound.remote.as_deref().unwrap_or("not connected"));
     sheet.line("Read in full", if northbound.synced { "yes" } else { "no" });
-    sheet.line(
-        "Role",
-        if northbound.active { "active: holds the lock and writes" } else { "standby" },
-    );
+    let role = match status.newer_version {
+        None if northbound.active => "active: holds the lock and writes".to_owned(),
+        None => "standby".to_owned(),
+        Some(version) => format!(
+            "writes nothing: a newer ovn-peerd (format {version}) has written; upgrade this host"
+        ),
+    };
+    sheet.line("Role", role);
     sheet.optional("Last heard", northbound.heard_seconds_ago.map(|ago| format!("{ago} s ago")));
     sheet.optional("Last error", northbound.error.as_ref());
     if let Some(certificates) = &northbound.certificates {
@@ -151,7 +155,6 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     sheet.line("Transactions", status.counters.transactions);
     sheet.line("Transactions failed", status.counters.transactions_failed);
     sheet.line("Drift repaired", status.counters.drift_repaired);
-    sheet.several("Newer than this", &status.newer);
     sheet.several("Held withdrawals", &status.held);
     sheet.several("Diagnostics", &status.diagnostics);
     let mut text = sheet.into_text();

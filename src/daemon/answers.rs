@@ -115,7 +115,7 @@ impl Shell {
             NotForgotten::Own => Refusal::OwnHost(host),
             NotForgotten::Unknown => Refusal::NoSuchHost(host),
             NotForgotten::NotSynced => Refusal::NotSynced,
-            NotForgotten::Newer => Refusal::NewerVersion(host),
+            NotForgotten::Newer => Refusal::NewerVersion,
         })
     }
 

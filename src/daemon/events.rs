@@ -228,6 +228,7 @@ impl Shell {
         if self.engine.wants_resync() {
             self.client.resync();
         }
+        self.client.contend(self.engine.contends());
         if self.engine.wants_lock() {
             self.client.steal();
         }

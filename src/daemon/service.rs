@@ -78,6 +78,7 @@ fn sentence(status: &StatusView, tenants: bool) -> String {
     let northbound = &status.northbound;
     let role = match (northbound.synced, northbound.active) {
         (false, _) => "waiting for the northbound",
+        _ if status.newer_version.is_some() => "writes nothing, a newer ovn-peerd has written",
         (true, true) => "active",
         (true, false) => "standby",
     };

@@ -98,10 +98,6 @@ impl State {
             if !tells && past.is_none() && !self.guests.knows(key) {
                 continue;
             }
-            // What a newer version has recorded may mean something else.
-            if northbound.newer(UnitId::Network(id)).is_some() {
-                continue;
-            }
             self.guests.remember(id, northbound);
             let told = self.told(key, northbound);
             self.guests.note(key, told, past, now);

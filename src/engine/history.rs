@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::declare::{HalfKey, NetworkKey, Roll};
 use crate::northbound::declared::network_of;
 use crate::northbound::registration::{half_names, half_record};
-use crate::northbound::{HalfRecord, Id, Northbound, RecordedState, UnitId};
+use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
 
 /// What ended a short while ago.
 #[derive(Debug, Default)]
@@ -85,10 +85,6 @@ impl History {
         shown_for: SignedDuration,
         now: Timestamp,
     ) {
-        // What a newer version has recorded may mean something else.
-        if northbound.newer(UnitId::Network(id)).is_some() {
-            return;
-        }
         let tags = northbound.registration(id);
         let named = || tags.and_then(network_of).filter(|key| Id::of_network(key) == id);
         let network = key.cloned().or_else(named).or_else(|| self.networks.get(&id).cloned());

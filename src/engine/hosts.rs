@@ -17,7 +17,7 @@ pub enum NotForgotten {
     Unknown,
     /// The northbound has not been read.
     NotSynced,
-    /// It declares something in a registration of a newer version.
+    /// A newer version has written to the northbound: this one writes nothing.
     Newer,
 }
 
@@ -48,18 +48,11 @@ impl Engine {
         }
         let found = self.hosts().into_iter().find(|view| view.name == host);
         let found = found.ok_or(NotForgotten::Unknown)?;
-        if self.declares_in_newer(host) {
+        if self.newer.is_some() {
             return Err(NotForgotten::Newer);
         }
         self.writer.forgotten.insert(host.into());
         Ok(found)
-    }
-
-    fn declares_in_newer(&self, host: &str) -> bool {
-        let ids = self.state.resolver.newer().ids();
-        let northbound = self.northbound.as_ref();
-        let tags = ids.filter_map(|id| northbound?.registration(id));
-        tags.into_iter().any(|tags| declared::keys_of(tags, host).next().is_some())
     }
 }
 
@@ -71,7 +64,6 @@ pub(super) fn forget<'a>(
     let mut operations = Vec::new();
     for host in hosts {
         let registrations = northbound.inventory().units().filter_map(|unit| match unit {
-            UnitId::Network(_) if northbound.newer(unit).is_some() => None,
             UnitId::Network(id) => {
                 northbound.inventory().registration_of(id).map(|uuid| (id, uuid))
             }

@@ -8,6 +8,7 @@
 
 mod batch;
 mod expiry;
+mod gate;
 mod guests;
 mod history;
 mod hosts;
@@ -88,6 +89,8 @@ pub struct Engine {
     troubles: Troubles,
     expiry: Expiry,
     wants_lock: bool,
+    /// The version of the newer daemon that has written to the northbound: this one writes nothing then.
+    newer: Option<u32>,
     notices: Notices,
     counters: Counters,
     /// When it was handed something last.
@@ -103,6 +106,7 @@ impl Engine {
             troubles: Troubles::default(),
             expiry: Expiry::default(),
             wants_lock: false,
+            newer: None,
             state: State::new(settings, host.into()),
             northbound: None,
             incoming: Incoming::Nothing,
@@ -152,7 +156,8 @@ impl Engine {
 
     /// Notes whether the holder of the lock has something to do.
     fn watch_holder(&mut self, now: Now) {
-        if self.writer.role != Some(Role::Standby) || !self.connection.synced {
+        let idle = !self.connection.synced || self.newer.is_some();
+        if self.writer.role != Some(Role::Standby) || idle {
             self.takeover.rest();
             return;
         }
@@ -229,9 +234,11 @@ impl Engine {
                 if was {
                     self.takeover.grow(now.since_start);
                 }
-                self.connection.active = held;
+                self.connection.active = held && self.newer.is_none();
                 self.writer.take_role(held, &mut self.state);
-                self.notices.lock(held);
+                if self.newer.is_none() {
+                    self.notices.lock(held);
+                }
                 // States that wait for a writer read differently now.
                 self.notices.all_states();
             }
@@ -255,6 +262,9 @@ impl Engine {
             (Ok(touched), Some(northbound)) => {
                 let decided = self.state.part(&tables, touched, northbound, now.wall);
                 self.counters.peerings_resolved += decided as u64;
+                // Known before the lock is asked for, which comes last.
+                let newer = northbound.newer();
+                self.review_version(newer);
             }
             (Ok(_), None) => {}
             (Err(error), _) => {
@@ -274,9 +284,9 @@ impl Engine {
     fn snapshot(&mut self) {
         match (self.incoming.take(), self.northbound.take()) {
             (Incoming::First(northbound), _) => {
+                self.review_version(northbound.newer());
                 self.state.begin(&northbound);
                 self.notices.book_replaced(&self.state.roll);
-                self.notices.newer(self.state.resolver.newer());
                 self.northbound = Some(*northbound);
             }
             (Incoming::Aside(replica), Some(mut northbound)) => {
@@ -326,9 +336,8 @@ impl Engine {
 
     fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.writer.suspect(touched);
-        let changed = self.state.touched(touched, northbound);
-        self.notices.declared(&changed, &self.state.roll);
-        self.notices.newer(self.state.resolver.newer());
+        self.register(touched, northbound);
+        self.state.resolver.touched(touched, northbound);
     }
 
     /// Applies the rules to whatever is dirty, and notes what must be compared again.

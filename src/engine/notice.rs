@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::declare::{Book, Changed, HalfKey, PeeringKey, Roll};
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
-use crate::peering::Newer;
 use crate::view::{Reason, State};
 
 use super::Engine;
@@ -73,8 +72,6 @@ pub(super) struct Notices {
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<String>,
     held: usize,
-    /// The newest version of a registration that was told of.
-    newer: Option<u32>,
     last_disconnect: Option<String>,
 }
 
@@ -165,16 +162,20 @@ impl Notices {
         }
     }
 
-    /// Told once for each version, however many registrations are of it.
-    pub(super) fn newer(&mut self, newer: &Newer) {
-        let newest = newer.registrations().map(|registration| registration.version).max();
-        if newest > self.newer {
-            let message = "registrations of a newer version of ovn-peerd are left alone, with all peerings of their \
-                           networks: upgrade ovn-peerd on this host";
-            let version = newest.unwrap_or_default().to_string();
-            self.push(Level::Warn, message, vec![("version", version)]);
+    /// Whether a newer version has written to the northbound, and which.
+    pub(super) fn newer(&mut self, newer: Option<u32>) {
+        match newer {
+            Some(version) => {
+                let fields = vec![("version", version.to_string())];
+                let message = "a newer version of ovn-peerd has written to the northbound; this one writes nothing and \
+                               gives the lock away: upgrade ovn-peerd on this host";
+                self.push(Level::Warn, message, fields);
+            }
+            None => {
+                let message = "no newer version of ovn-peerd is in the northbound any more; this one writes again";
+                self.push(Level::Info, message, Vec::new());
+            }
         }
-        self.newer = newest;
     }
 
     pub(super) fn takeover(&mut self) {
@@ -248,6 +249,8 @@ impl Notices {
         if before == Some((state, reason)) {
             return;
         }
+        let newer = Some(Reason::NewerVersion);
+        let by_version = reason == newer || before.is_some_and(|(_, before)| before == newer);
         if let Some((before, _)) = before {
             self.left(before);
         }
@@ -258,6 +261,8 @@ impl Notices {
             // Each host tells of its own. What was as it is now is no news: a line for each half would bury those that
             // matter, and a journal drops what is beyond some thousands.
             _ if found || !own => Level::Debug,
+            // Of a newer version one line tells for all halves, when it comes and when it goes.
+            _ if by_version => Level::Debug,
             State::Failed | State::Disconnected | State::Rejected | State::Expired => Level::Warn,
             State::Provisioning => Level::Debug,
             State::Active

@@ -32,7 +32,8 @@ impl Engine {
                 .collect(),
             ..PlanView::default()
         };
-        if let Some(northbound) = &self.northbound {
+        // While a newer version writes, this one would write nothing.
+        if let Some(northbound) = self.northbound.as_ref().filter(|_| self.newer.is_none()) {
             // What is held would be written once it is confirmed: that is what to look at.
             book.confirm();
             let mut state = State::with(roll, self.state.policy().clone());

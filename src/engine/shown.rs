@@ -11,6 +11,10 @@ use super::Engine;
 use super::progress::Stage;
 use super::state::Unit;
 
+/// Told of whatever is linked, or to be, while a newer version writes.
+const NEWER_WRITES: &str =
+    "a newer version of ovn-peerd has written to the northbound; this one writes nothing";
+
 /// A half's state as it is shown.
 pub(super) struct Shown {
     pub(super) state: State,
@@ -30,7 +34,11 @@ impl Engine {
         {
             (verdict.explanation, verdict.next_step) = (Some(text), Some(step.to_owned()));
         }
+        let linked = verdict.standing == Standing::Linked;
         let state = match verdict.standing {
+            _ if self.newer.is_some() && (linked || self.has_rows(key)) => {
+                return self.shown_unwritten(key, verdict.degraded, viewer);
+            }
             Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
             Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
             Standing::Disconnected => (State::Disconnected, Reason::PeerWithdrew),
@@ -38,7 +46,6 @@ impl Engine {
             Standing::Expired => (State::Expired, Reason::RequestExpired),
             Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
             Standing::PeerDisabled => (State::PeerDisabled, Reason::PeerAdministrativelyDown),
-            Standing::Failed(Reason::NewerVersion) => return self.shown_kept(key, verdict, viewer),
             Standing::Failed(reason) => (State::Failed, reason),
         };
         let pair = self.state.resolver.pair_of(key);
@@ -99,7 +106,7 @@ impl Engine {
         let why = if !self.connection.synced {
             "its rows are still in the northbound, which is out of reach".to_owned()
         } else {
-            refusal.unwrap_or_else(|| "its rows are being removed".to_owned())
+            refusal.unwrap_or_else(|| self.removal().to_owned())
         };
         let mut degraded = vec![format!("it is to become {state} ({reason}); {why}")];
         degraded.extend(verdict.explanation);
@@ -114,21 +121,22 @@ impl Engine {
         }
     }
 
-    /// What a newer version keeps: up, as far as can be seen, where its rows are there.
-    fn shown_kept(&self, key: &HalfKey, verdict: Verdict, viewer: &Viewer) -> Shown {
-        let next_step = verdict.next_step.as_deref().map(|text| step(text, viewer).to_owned());
-        let (state, explanation, degraded) = if self.has_rows(key) {
-            (State::Active, None, verdict.explanation.into_iter().collect())
-        } else {
-            (State::Failed, verdict.explanation, Vec::new())
-        };
-        Shown {
-            state,
-            reason: Some(Reason::NewerVersion),
-            explanation,
-            next_step,
-            degraded,
-            leaves: false,
+    /// What stands or is to stand while a newer version writes: up, as far as this one can see, where rows are there.
+    fn shown_unwritten(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
+        let step = step("upgrade ovn-peerd on this host", viewer);
+        let mut shown = Shown::waiting(Reason::NewerVersion, NEWER_WRITES, step);
+        if self.has_rows(key) {
+            shown.state = State::Active;
+            degraded.extend(shown.explanation.take());
+        }
+        Shown { degraded, ..shown }
+    }
+
+    /// What becomes of rows that shall not be there any more.
+    pub(super) fn removal(&self) -> &'static str {
+        match self.newer {
+            None => "its rows are being removed",
+            Some(_) => "its rows stay: a newer version of ovn-peerd writes, and this one does not",
         }
     }
 

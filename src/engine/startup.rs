@@ -22,9 +22,10 @@ impl State {
     ) -> usize {
         if self.begun {
             if tables == [ROUTER_POLICY] {
-                touched.units.retain(|unit| !self.awaits_policies(*unit, northbound));
+                touched.units.retain(|unit| !self.awaits_policies(*unit));
             }
-            self.touched(&touched, northbound);
+            self.register(&touched.declared, northbound);
+            self.resolver.touched(&touched, northbound);
         } else {
             self.recall(northbound);
         }
@@ -64,12 +65,12 @@ impl State {
 
     /// Whether a unit that was decided is to be compared yet, as it misses policies by then: that these come is no news for
     /// the rules.
-    fn awaits_policies(&self, unit: UnitId, northbound: &Northbound) -> bool {
+    fn awaits_policies(&self, unit: UnitId) -> bool {
         let known = match unit {
             UnitId::Peering(id) => self.resolver.pair_with(id).cloned().map(Unit::Pair),
             UnitId::Network(id) => self.resolver.networks().key_of(id).cloned().map(Unit::Network),
         };
-        known.is_some_and(|unit| self.dirty.contains(&unit)) && northbound.newer(unit).is_none()
+        known.is_some_and(|unit| self.dirty.contains(&unit))
     }
 
     /// Takes in what the northbound remembers of this host's files, as soon as its registrations are
@@ -83,22 +84,20 @@ impl State {
     }
 
     /// Takes the other hosts' registrations in, and everything on the roll to the rules: until then
-    /// there is nothing that they could be applied to. Only once; of what comes afterwards [`touched`](Self::touched) is
-    /// to tell.
+    /// there is nothing that they could be applied to. Only once; what comes afterwards is told as it
+    /// comes.
     pub(super) fn begin(&mut self, northbound: &Northbound) {
         if self.begun {
             return;
         }
-        self.register(&registered(northbound).collect(), northbound);
+        self.register_all(northbound);
         self.declare_all(northbound);
         self.resolver.mark_all(northbound);
     }
 
-    /// Takes note of what changed in the northbound. What other hosts declare otherwise by that is returned.
-    pub(super) fn touched(&mut self, touched: &Touched, northbound: &Northbound) -> Changed {
-        let changed = self.register(&touched.declared, northbound);
-        self.resolver.touched(touched, northbound);
-        changed
+    /// Takes over what other hosts declare in all registrations. What differs by that is returned.
+    pub(super) fn register_all(&mut self, northbound: &Northbound) -> Changed {
+        self.register(&registered(northbound).collect(), northbound)
     }
 
     /// What was taken from a first dump that has not come to its end counts no more, but for what this host was reminded of.

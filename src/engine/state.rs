@@ -16,7 +16,6 @@ use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Node, Request, Resolved, Resolver, Standing, Waiting};
 use crate::program::{self, Base, Entries, LentDiff, Part, RegistrationDiff, RowDiff};
-use crate::view::Reason;
 
 use super::guests::Guests;
 use super::history::History;
@@ -211,9 +210,6 @@ impl State {
     /// Since when: what is recorded counts; else what was noted; else it is so since now.
     fn note(&mut self, half: &HalfKey, now: Timestamp) {
         let Some(verdict) = self.resolver.verdict(half) else { return };
-        if verdict.standing == Standing::Failed(Reason::NewerVersion) {
-            return;
-        }
         let Some(said) = self.resolver.said(half, &self.roll) else { return };
         let target = &said.value.target;
         let state = verdict.standing.recorded();
@@ -254,8 +250,7 @@ impl State {
         self.resolver.record(half).map(|record| record.since)
     }
 
-    /// What a unit, by its [name](Self::name) of now, wants changed in the northbound. What a newer version keeps is
-    /// left alone.
+    /// What a unit, by its [name](Self::name) of now, wants changed in the northbound.
     pub(super) fn changes(&self, unit: &Unit, northbound: &Northbound) -> UnitChanges {
         let is_settled = !self.settled.is_empty() && self.settled.contains(&self.id_of(unit));
         let part = if is_settled { Part::Late } else { Part::All };
@@ -263,9 +258,6 @@ impl State {
     }
 
     fn part_changes(&self, unit: &Unit, part: Part, northbound: &Northbound) -> UnitChanges {
-        if self.is_kept(unit, northbound) {
-            return UnitChanges::default();
-        }
         match unit {
             Unit::Orphan(id) => self.orphan_changes(*id, northbound),
             Unit::Pair(key) => self.pair_changes(key, part, northbound),
@@ -273,38 +265,19 @@ impl State {
         }
     }
 
-    /// Whether it is a newer version's. Of a pair, the part that this host declares is not.
-    fn is_kept(&self, unit: &Unit, northbound: &Northbound) -> bool {
-        let kept = |network| northbound.newer(UnitId::Network(network)).is_some();
-        match unit {
-            Unit::Orphan(UnitId::Peering(id)) => self.resolver.newer().may_keep(*id, northbound),
-            Unit::Orphan(UnitId::Network(id)) => kept(*id),
-            Unit::Network(key) => kept(Id::of_network(key)),
-            Unit::Pair(_) => false,
-        }
-    }
-
     fn pair_changes(&self, key: &PeeringKey, part: Part, northbound: &Northbound) -> UnitChanges {
         let mut changes = UnitChanges::default();
         let Some(id) = self.resolver.id(key) else { return changes };
-        let newer = self.resolver.newer();
-        let kept = newer.of_pair(key, id, northbound).is_some();
-        if !kept {
-            let link = self.resolver.link(key);
-            let desired = link.map(|link| program::link_rows(link, part)).unwrap_or_default();
-            changes.rows = program::diff(UnitId::Peering(id), part, desired, northbound);
-        }
+        let link = self.resolver.link(key);
+        let desired = link.map(|link| program::link_rows(link, part)).unwrap_or_default();
+        changes.rows = program::diff(UnitId::Peering(id), part, desired, northbound);
         if part == Part::Late {
             return changes;
         }
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
-            if newer.registration(network).is_some() {
-                continue;
-            }
             let registration = northbound.registration(network);
-            let entries = self.half_entries(half);
-            for (key, text) in entries.filter(|(key, _)| !kept || Entry::parse(key).is_some()) {
+            for (key, text) in self.half_entries(half) {
                 if !registration.is_some_and(|tags| tags.holds(&key, &text)) {
                     let patch = changes.patches.entry(network).or_default();
                     patch.entries.insert(key, Some(text));
@@ -453,11 +426,7 @@ impl State {
             else {
                 continue;
             };
-            let mut others = declared::declared_by_others(self.roll.host(), &key, tags);
-            if northbound.newer(UnitId::Network(*id)).is_some() {
-                // What cannot be read any more is still declared.
-                declared::keep_unread(&mut others, &self.roll.others(&key), tags);
-            }
+            let others = declared::declared_by_others(self.roll.host(), &key, tags);
             let changed = self.roll.set_others(&key, others);
             all.networks.extend(changed.networks);
             all.halves.extend(changed.halves);

@@ -1,6 +1,6 @@
 //! What is sent next, and what becomes of it.
 //!
-//! Hosts that are forgotten, tags that are put back, or a batch of units; and where nothing is to be sent, a
+//! Registrations of older versions that are raised, hosts that are forgotten, tags that are put back, or a batch of units; and where nothing is to be sent, a
 //! standby's question whether the server lives. One of these is under way at a time; but beside a full batch
 //! the next one may be, of units that have nothing to do with the first.
 
@@ -33,11 +33,13 @@ impl Engine {
     }
 
     fn write(&mut self) -> Option<Submission> {
-        let may_write = self.connection.synced && self.state.begun;
+        let may_write = self.connection.synced && self.state.begun && self.newer.is_none();
         let role = self.writer.free().filter(|_| may_write)?;
         let northbound = self.northbound.take()?;
         let special = if self.writer.under_way.is_empty() {
-            self.write_forgetting(&northbound).or_else(|| self.write_tags(role))
+            let versions = self.write_versions(&northbound);
+            let hosts = versions.or_else(|| self.write_forgetting(&northbound));
+            hosts.or_else(|| self.write_tags(role))
         } else {
             None
         };
@@ -131,7 +133,11 @@ impl Engine {
                     self.takeover.answered(before, now.since_start);
                 }
             }
-            (Work::Hosts(_), Ok(_)) => self.written(&BTreeSet::new(), 1),
+            (Work::Hosts(_) | Work::Versions, Ok(_)) => self.written(&BTreeSet::new(), 1),
+            (Work::Versions, Err(error)) => {
+                self.failed(&error, &BTreeSet::new(), now);
+                self.writer.pause(now);
+            }
             (Work::Hosts(hosts), Err(error)) => {
                 self.failed(&error, &BTreeSet::new(), now);
                 if error.is_retryable() {

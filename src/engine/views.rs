@@ -114,7 +114,7 @@ impl Engine {
             halves,
             diagnostics: self.diagnostics(&Viewer::Operator),
             held: self.held(),
-            newer: self.newer_view(),
+            newer_version: self.newer,
             counters: self.counters(),
         }
     }
@@ -146,19 +146,6 @@ impl Engine {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
-    }
-
-    /// What a newer version keeps, in lines that are not too many.
-    fn newer_view(&self) -> Vec<String> {
-        let registrations = self.state.resolver.newer().registrations();
-        let more = registrations.len().saturating_sub(MOST_NEWER_TOLD);
-        let line = |newer: &crate::peering::newer::Registration| match &newer.network {
-            Some(network) => format!("{network}: version {}", newer.version),
-            None => format!("a network without a readable name: version {}", newer.version),
-        };
-        let mut lines: Vec<String> = registrations.take(MOST_NEWER_TOLD).map(line).collect();
-        lines.extend((more != 0).then(|| format!("and {more} more")));
-        lines
     }
 
     fn northbound_view(&self) -> NorthboundView {
@@ -207,9 +194,7 @@ impl Engine {
             let record = self.state.history.get(key)?;
             let half = ended_half(key, record);
             let mut shown = Shown::deleted();
-            shown
-                .degraded
-                .extend(self.is_leaving(&half).then(|| "its rows are being removed".to_owned()));
+            shown.degraded.extend(self.is_leaving(&half).then(|| self.removal().to_owned()));
             return Some(HalfView {
                 guests_since: self.guests_since(&key.network),
                 ..view(&half, Vec::new(), shown, Some(record.since), (0, 0))
@@ -256,9 +241,6 @@ impl Engine {
             .or_else(|| self.state.resolver.networks().router_of(&key.network))
     }
 }
-
-/// So many registrations of a newer version are named in the status at the most.
-const MOST_NEWER_TOLD: usize = 16;
 
 /// What is still known of a half that nobody declares any more.
 fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {

@@ -44,6 +44,8 @@ pub(super) enum Work {
     Units(BTreeSet<Unit>, usize),
     /// Hosts that are forgotten.
     Hosts(BTreeSet<Host>),
+    /// Registrations of older versions.
+    Versions,
     /// Nothing: the server is asked whether it lives.
     Question,
 }
@@ -225,7 +227,7 @@ impl Writer {
     fn written(&self) -> impl Iterator<Item = &BTreeSet<Unit>> {
         self.under_way.values().filter_map(|work| match work {
             Work::Units(units, _) => Some(units),
-            Work::Hosts(_) | Work::Question => None,
+            Work::Hosts(_) | Work::Versions | Work::Question => None,
         })
     }
 

@@ -278,38 +278,6 @@ pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: ValueR
     others
 }
 
-/// Adds what was known before of entries that are there and cannot be read: a newer version wrote them.
-pub fn keep_unread(now: &mut Others, before: &Others, external_ids: ValueRef<'_>) {
-    for (entry, _) in entries(external_ids) {
-        let host = entry.host();
-        match &entry {
-            Entry::Host(_) => {
-                let of_host = |(of, _): &&(Host, Arc<Network>)| **of == *host;
-                if !now.networks.iter().any(|it| of_host(&it)) {
-                    now.networks.extend(before.networks.iter().find(of_host).cloned());
-                }
-            }
-            Entry::Half(_, name) => {
-                let Some((key, said)) = before.halves.iter().find(|(key, _)| *key.name == **name)
-                else {
-                    continue;
-                };
-                let of_host = |(of, _): &&(Host, Half)| **of == *host;
-                let known =
-                    now.halves.get(key).is_some_and(|said| said.iter().any(|it| of_host(&it)));
-                if let (false, Some(said)) = (known, said.iter().find(of_host)) {
-                    now.halves.entry(key.clone()).or_default().push(said.clone());
-                }
-            }
-            Entry::Rejection(..) => {}
-        }
-    }
-    now.networks.sort_by(|(one, _), (other, _)| one.cmp(other));
-    for said in now.halves.values_mut() {
-        said.sort_by(|(one, _), (other, _)| one.cmp(other));
-    }
-}
-
 fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, Cow<'_, str>)> {
     external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
 }

@@ -26,7 +26,7 @@ use super::tables::{
     switch_port,
 };
 use super::units::Units;
-use super::version::tags_of;
+use super::version::{Versions, tags_of};
 
 /// What some changes touched.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub struct Inventory {
     exempting: HashMap<Uuid, Members<Uuid>>,
     pub(super) leases: Leases,
     units: Units,
+    versions: Versions,
     /// Peering -> ports of others that have a name of its ports: router and switch ports share one
     /// namespace in the southbound.
     namesakes: BTreeMap<Id, Members<(TableId, Uuid)>>,
@@ -183,10 +184,15 @@ impl Inventory {
         self.units.registration(network)
     }
 
-    /// The version of a unit's rows, if a newer one has written any of them.
+    /// The highest version of a registration, if it is a newer one.
     #[must_use]
-    pub fn newer(&self, unit: UnitId) -> Option<u32> {
-        self.units.newer(unit)
+    pub fn newer(&self) -> Option<u32> {
+        self.versions.newer()
+    }
+
+    /// The registrations of older versions.
+    pub fn older(&self) -> impl Iterator<Item = Uuid> {
+        self.versions.older()
     }
 
     fn fold_router(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
@@ -314,6 +320,7 @@ impl Inventory {
     fn fold_address_set(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
         let old = change.old.as_ref();
         let new = replica.row(ADDRESS_SET, change.uuid);
+        self.versions.fold(change.uuid, old, new);
         let units @ [before, after] = units_of(change, new);
         let unit = if new.is_some() { after } else { before };
         let known = unit.is_some_and(|unit| touched.units.contains(&unit));

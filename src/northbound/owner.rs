@@ -12,10 +12,9 @@ use crate::declare::{NetworkKey, PeeringKey};
 
 /// The key in `external_ids` that marks a row as ours: it holds the identity of the peering or network that the row serves.
 pub const UNIT_KEY: &str = "ovn-peerd-unit";
-/// The key by which the server is asked for rows of ours, in tables of which it is not asked for all; elsewhere only what a
-/// newer version marks carries it.
+/// The key by which the server is asked for rows of ours, in tables of which it is not asked for all.
 pub const OWNER_KEY: &str = "ovn-peerd";
-/// Its value: the version of what our rows mean, one digit; as [`VERSION`](super::registration::VERSION).
+/// Its value, in every version.
 pub const OWNER_VALUE: &str = "1";
 /// The key that says in words, for people, what a unit is: on its link ports, on its IPv4 Address_Set.
 pub const LABEL_KEY: &str = "ovn-peerd-label";

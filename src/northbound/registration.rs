@@ -23,7 +23,7 @@ pub const NETWORK_KEY: &str = "ovn-peerd-network";
 pub const HALF_PREFIX: &str = "ovn-peerd-half:";
 /// The key of the record of what the network's guests are told.
 pub const GUESTS_KEY: &str = "ovn-peerd-guests";
-/// The version of what a registration says. A newer one is left alone (`version`).
+/// The version of what a registration says and of the rows of its network (`version`).
 pub const VERSION: u32 = 1;
 
 /// The key of a half's record.
@@ -35,7 +35,7 @@ pub fn half_key(name: &str) -> String {
 /// Who a registration speaks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRecord {
-    /// Of the registration as a whole.
+    /// The version of the registration and of the network's rows.
     pub version: u32,
     /// The project.
     pub project: String,

@@ -14,7 +14,7 @@ use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, ValueRe
 use super::inventory::{Inventory, Touched, unit_of};
 use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
 use super::registration::{
-    GuestRecord, HalfRecord, NetworkRecord, guest_record, half_record, network_record,
+    GuestRecord, HalfRecord, NETWORK_KEY, NetworkRecord, guest_record, half_record, network_record,
 };
 use super::router::{GATEWAY_MTU, RouterFacts, cell};
 use super::tables::{
@@ -158,10 +158,18 @@ impl Northbound {
         Some(cell(row, address_set::EXTERNAL_IDS))
     }
 
-    /// The version of a unit's rows, if a newer one has written any of them.
+    /// The highest version of a registration, if it is newer than this one.
     #[must_use]
-    pub fn newer(&self, unit: UnitId) -> Option<u32> {
-        self.inventory.newer(unit)
+    pub fn newer(&self) -> Option<u32> {
+        self.inventory.newer()
+    }
+
+    /// The registrations of older versions: the row, and the record of its network, as written and as read.
+    pub fn older(&self) -> impl Iterator<Item = (Uuid, Cow<'_, str>, NetworkRecord)> {
+        self.inventory.older().filter_map(|set| {
+            let tags = cell(self.replica.row(ADDRESS_SET, set)?, address_set::EXTERNAL_IDS);
+            Some((set, tags.get(NETWORK_KEY)?, network_record(tags)?))
+        })
     }
 
     /// What is recorded of a network itself.

@@ -8,7 +8,6 @@ use std::ops::RangeInclusive;
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
 
 use super::owner::{OWNER_KEY, OWNER_VALUE};
-use super::version::OURS;
 
 /// The database's name.
 pub const DATABASE: &str = "OVN_Northbound";
@@ -78,6 +77,13 @@ const EARLY_POLICIES: &[Condition] = &[
     ]),
 ];
 
+/// Rows that carry our tag.
+const OURS: Clause = Clause {
+    column: "external_ids",
+    function: Function::Includes,
+    value: Constant::Map(&[(OWNER_KEY, OWNER_VALUE)]),
+};
+
 tables! {
     /// One row: the configuration sequence numbers.
     NB_GLOBAL = 0, nb_global, "NB_Global", None, {
@@ -86,8 +92,8 @@ tables! {
         /// The last `nb_cfg` that ovn-northd has acted on.
         SB_CFG = 1, "sb_cfg";
     }
-    /// Address sets: only those of ours are read, of newer versions too.
-    ADDRESS_SET = 1, address_set, "Address_Set", Some(Condition(OURS)), {
+    /// Address sets: only those of ours are read, of whatever version.
+    ADDRESS_SET = 1, address_set, "Address_Set", Some(Condition(&[OURS])), {
         /// Tags, and what must last.
         EXTERNAL_IDS = 0, "external_ids";
         /// Unique in the northbound.
@@ -191,11 +197,7 @@ tables! {
     /// without reading any.
     SWITCH_PORT = 8, switch_port, "Logical_Switch_Port", Some(Condition(&[
         Clause { column: "type", function: Function::NotEqual, value: Constant::String("") },
-        Clause {
-            column: "external_ids",
-            function: Function::Includes,
-            value: Constant::Map(&[(OWNER_KEY, OWNER_VALUE)]),
-        },
+        OURS,
     ])), {
         /// Tags.
         EXTERNAL_IDS = 0, "external_ids";

@@ -1,37 +1,24 @@
-//! Rows of ours that a newer version has written, and how they are told.
+//! The version of registrations, which is the one gate between daemons of different versions.
 //!
-//! A newer version may put further keys into `external_ids`, and further fields into what its hosts declare: an older one
-//! passes over what it does not know, and keeps it. What an older one would write in another way is marked by a higher
-//! number: in the tag of a row, or as the version of a registration, which holds for both of its sets and all peerings of
-//! the network. An older one leaves all that alone, and says so. Anything else than a number is damage, and is repaired.
+//! Every registration carries the version of the format that its network's rows are in: a number, as `version` in the
+//! record of its network. Keys and fields that a version does not know are ignored and kept, so that they need no higher
+//! number. A higher number means that an older daemon would misread or rewrite rows. As long as one registration has it,
+//! an older daemon writes nothing at all. A daemon that finds lower ones raises them before it writes anything else.
+//! Anything else than a number is damage, and is repaired like other damage.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use uuid::Uuid;
 
-use crate::ovsdb::{Clause, Constant, Function, TableId, ValueRef};
+use crate::ovsdb::{Row, TableId};
 
-use super::owner::{OWNER_KEY, OWNER_VALUE};
 use super::registration::{NETWORK_KEY, VERSION};
+use super::router::cell;
 use super::tables::{
     ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
     address_set, logical_switch, router_policy, router_port, static_route, switch_port,
 };
-
-/// Address sets of ours, of this version and of all that are to come: a tag is one digit.
-pub(super) const OURS: &[Clause] = &[
-    tagged(&[(OWNER_KEY, OWNER_VALUE)]),
-    tagged(&[(OWNER_KEY, "2")]),
-    tagged(&[(OWNER_KEY, "3")]),
-    tagged(&[(OWNER_KEY, "4")]),
-    tagged(&[(OWNER_KEY, "5")]),
-    tagged(&[(OWNER_KEY, "6")]),
-    tagged(&[(OWNER_KEY, "7")]),
-    tagged(&[(OWNER_KEY, "8")]),
-    tagged(&[(OWNER_KEY, "9")]),
-];
-
-const fn tagged(tag: &'static [(&'static str, &'static str)]) -> Clause {
-    Clause { column: "external_ids", function: Function::Includes, value: Constant::Map(tag) }
-}
 
 /// The column of tags, in tables in which rows may be ours.
 #[must_use]
@@ -54,23 +41,54 @@ pub fn is_asked_for_by_tag(table: TableId) -> bool {
     matches!(table, ADDRESS_SET | SWITCH_PORT)
 }
 
-/// The version that a row's tags tell, if it is a newer one.
-pub(super) fn newest(external_ids: ValueRef<'_>) -> Option<u32> {
-    newer_tag(external_ids).max(newer_record(external_ids))
+/// The registrations of other versions than this one: nearly always none.
+#[derive(Debug, Default)]
+pub(super) struct Versions {
+    others: BTreeMap<u32, BTreeSet<Uuid>>,
 }
 
-fn newer_tag(external_ids: ValueRef<'_>) -> Option<u32> {
-    external_ids.get(OWNER_KEY)?.parse().ok().filter(|version| *version > VERSION)
+impl Versions {
+    /// An address set changed.
+    pub(super) fn fold(&mut self, set: Uuid, old: Option<&Row>, new: Option<&Row>) {
+        let other = |row: &Row| version_of(row).filter(|version| *version != VERSION);
+        let (before, after) = (old.and_then(other), new.and_then(other));
+        if before == after {
+            return;
+        }
+        if let Some(version) = before
+            && let Some(sets) = self.others.get_mut(&version)
+        {
+            sets.remove(&set);
+            if sets.is_empty() {
+                self.others.remove(&version);
+            }
+        }
+        if let Some(version) = after {
+            self.others.entry(version).or_default().insert(set);
+        }
+    }
+
+    /// The highest version, if it is higher than this one.
+    pub(super) fn newer(&self) -> Option<u32> {
+        self.others.last_key_value().map(|(version, _)| *version).filter(|it| *it > VERSION)
+    }
+
+    /// The registrations of a lower version.
+    pub(super) fn older(&self) -> impl Iterator<Item = Uuid> {
+        self.others.range(..VERSION).flat_map(|(_, sets)| sets.iter().copied())
+    }
 }
 
-fn newer_record(external_ids: ValueRef<'_>) -> Option<u32> {
+/// The version that a set says it is of; none if it is no registration, or damaged.
+fn version_of(set: &Row) -> Option<u32> {
     /// What the record of a network says in any version.
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
     }
-    let record: Versioned = serde_json::from_str(&external_ids.get(NETWORK_KEY)?).ok()?;
-    Some(record.version).filter(|version| *version > VERSION)
+    let record = cell(set, address_set::EXTERNAL_IDS).get(NETWORK_KEY)?;
+    let record: Versioned = serde_json::from_str(&record).ok()?;
+    Some(record.version)
 }
 
 #[cfg(test)]
@@ -78,21 +96,40 @@ mod tests {
     use super::*;
     use crate::ovsdb::{Atom, Value};
 
-    fn version(key: &str, text: &str) -> Option<u32> {
-        let tags = Value::map(vec![(Atom::from(key), Atom::from(text))]);
-        newest(tags.view())
+    fn set(record: &str) -> Row {
+        let tags = Value::map(vec![(Atom::from(NETWORK_KEY), Atom::from(record))]);
+        [tags].into_iter().collect()
+    }
+
+    fn newer(record: &str) -> Option<u32> {
+        let mut versions = Versions::default();
+        versions.fold(Uuid::nil(), None, Some(&set(record)));
+        versions.newer()
     }
 
     #[test]
     fn only_a_higher_number_is_a_newer_version() {
-        assert_eq!(version(OWNER_KEY, "2"), Some(2));
-        assert_eq!(version(NETWORK_KEY, r#"{"version":7,"name":["not","as","now"]}"#), Some(7));
-        for text in ["1", "0", "-2", "x", "", "2x", "\"2\""] {
-            assert_eq!(version(OWNER_KEY, text), None, "{text}");
+        assert_eq!(newer(r#"{"version":70,"name":["not","as","now"]}"#), Some(70));
+        let damaged = ["", "{}", "7", r#"{"version":"70"}"#, r#"{"version":-1}"#];
+        for record in damaged.into_iter().chain([r#"{"version":1}"#, r#"{"version":0}"#]) {
+            assert_eq!(newer(record), None, "{record}");
         }
-        for text in ["", "{}", "7", r#"{"version":"2"}"#, r#"{"version":1}"#, r#"{"version":-1}"#] {
-            assert_eq!(version(NETWORK_KEY, text), None, "{text}");
-        }
-        assert_eq!(OWNER_VALUE.parse(), Ok(VERSION));
+    }
+
+    #[test]
+    fn a_version_counts_as_long_as_a_registration_has_it() {
+        let sets: Vec<Row> =
+            [0, VERSION, 70, 80].map(|it| set(&format!(r#"{{"version":{it}}}"#))).into();
+        let [older, this, newer, newest] = sets.as_slice() else { panic!("four") };
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut versions = Versions::default();
+        versions.fold(one, None, Some(older));
+        versions.fold(other, None, Some(newest));
+        assert_eq!((versions.newer(), versions.older().collect()), (Some(80), vec![one]));
+        versions.fold(one, Some(older), Some(newer));
+        versions.fold(other, Some(newest), Some(this));
+        assert_eq!((versions.newer(), versions.older().count()), (Some(70), 0));
+        versions.fold(one, Some(newer), None);
+        assert_eq!((versions.newer(), versions.older().count()), (None, 0));
     }
 }

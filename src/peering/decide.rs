@@ -17,7 +17,6 @@ use crate::view::Reason;
 use super::conflict::Claim;
 use super::local::{Local, Ready};
 use super::mtu::Gauge;
-use super::newer::{self, Kept};
 use super::outcome::{Resolution, Standing, Verdict};
 use super::prefix::Prefixes;
 use super::quota::Over;
@@ -75,8 +74,6 @@ pub struct Pair<'a> {
     pub b: Side<'a>,
     /// Whether both halves are recorded as linked: such a peering is kept where it can be.
     pub stands: bool,
-    /// What a newer version keeps of it.
-    pub kept: Option<Kept>,
     /// What becomes of a change of subnets.
     pub address_space: AddressSpace,
     /// Whether a network needs a VM's port before it may peer.
@@ -109,9 +106,6 @@ impl<'a> Pair<'a> {
     }
 
     fn candidate(&self) -> Option<(&'a Ready, &'a Ready)> {
-        if self.kept.is_some() {
-            return None;
-        }
         let ready = |side: &Side<'a>| match side.local {
             Some(Local::Ready(ready))
                 if side.is_willing()
@@ -134,12 +128,7 @@ impl<'a> Pair<'a> {
             None => {
                 let verdict = |end: End| {
                     let (side, other) = (self.side(end), self.side(end.other()));
-                    let is_kept =
-                        |kept: Kept| kept.concerns(end) || other.half.is_some() || other.implied;
-                    side.half.map(|half| match self.kept {
-                        Some(kept) if is_kept(kept) => newer::kept().into(),
-                        Some(_) | None => self.verdict_alone(half, side, other).into(),
-                    })
+                    side.half.map(|half| self.verdict_alone(half, side, other).into())
                 };
                 Resolution { verdicts: [verdict(End::A), verdict(End::B)], link: None, due: None }
             }

@@ -14,7 +14,6 @@ use super::conflict::Claim;
 use super::decide::{Pair, Side};
 use super::inputs::{Declared, InputSide, Inputs, Rank};
 use super::network::Node;
-use super::newer::Kept;
 use super::pair::{PairState, end_of, key_of_end, of_end, routed};
 use super::prefix::overlap;
 use super::request::{Request, Waiting};
@@ -85,7 +84,6 @@ impl Resolver {
         key: &'a PeeringKey,
         state: &PairState,
         inputs: &'a Inputs<'a>,
-        kept: Option<Kept>,
         ground: &Ground,
     ) -> Pair<'a> {
         let rank = state.rank.clone();
@@ -119,7 +117,6 @@ impl Resolver {
             a: side(End::A),
             b: side(End::B),
             stands: !rank.new,
-            kept,
             namesakes: &inputs.namesakes,
             address_space: ground.policy.address_space,
             require_workload: ground.policy.require_workload,

@@ -97,11 +97,6 @@ impl<'a> Inputs<'a> {
         [held(&self.a, at_a), held(&self.b, at_b)]
     }
 
-    /// At each end, what is routed there.
-    pub(super) fn routed(&self) -> [Prefixes; 2] {
-        [&self.a, &self.b].map(|side| side.routed.iter().copied().collect())
-    }
-
     pub(super) fn rank(&self, key: &PeeringKey) -> Rank {
         let linked = |side: &InputSide| {
             side.record.as_deref().filter(|record| is_linked(record)).map(|record| record.since)

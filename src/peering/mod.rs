@@ -18,7 +18,6 @@ pub mod local;
 pub mod mesh;
 mod mtu;
 pub mod network;
-pub mod newer;
 pub mod outcome;
 mod pair;
 pub mod prefix;
@@ -35,7 +34,6 @@ mod terms;
 
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
-pub use newer::Newer;
 pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 pub use pair::{end_of, key_of_end};
 pub use request::{Request, Waiting};

@@ -27,8 +27,6 @@ pub(super) struct PairState {
     pub(super) wanted: [Prefixes; 2],
     /// At each end, what is routed already of a link that stands: nobody else gets that.
     pub(super) held: [Prefixes; 2],
-    /// Whether it stands as a newer version has made it: all that is wanted is admitted then.
-    pub(super) is_kept_up: bool,
     /// While the rules are applied to it: the link that was to stand when they last came to rest.
     pub(super) rested: Option<Box<Link>>,
     pub(super) resolution: Resolution,
@@ -47,7 +45,6 @@ impl PairState {
     pub(super) fn claims(&self) -> [Prefixes; 2] {
         match &self.resolution.link {
             Some(link) => [&link.b, &link.a].map(|remote| Prefixes::clone(&remote.prefixes)),
-            None if self.is_kept_up => self.wanted.clone(),
             None => Default::default(),
         }
     }
@@ -61,7 +58,6 @@ impl PairState {
             disputes: Vec::new(),
             wanted: Default::default(),
             held: Default::default(),
-            is_kept_up: false,
             rested: None,
             resolution: Resolution { verdicts: [None, None], link: None, due: None },
         }

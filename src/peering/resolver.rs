@@ -21,7 +21,6 @@ use super::depth::{Depths, Place};
 use super::gather::is_auto;
 use super::inputs::Rank;
 use super::network::{Networks, Node};
-use super::newer::Newer;
 use super::outcome::{Link, Standing, Verdict};
 use super::pair::{PairState, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
@@ -53,7 +52,6 @@ pub struct Resolver {
     /// When time alone changes what is said of a pair: its resolution's moment.
     due: BTreeSet<(Timestamp, PeeringKey)>,
     pub(super) places: Places,
-    pub(super) newer: Newer,
     pub(super) depths: Depths,
 }
 
@@ -136,7 +134,6 @@ impl Resolver {
     /// Takes note of what changed in the northbound.
     pub fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.networks.touched(touched, northbound);
-        self.review_newer(touched, northbound);
         for unit in &touched.units {
             match unit {
                 UnitId::Peering(id) => match self.pair_of_id.get(id).cloned() {
@@ -171,15 +168,8 @@ impl Resolver {
         }
     }
 
-    /// What a newer version keeps.
-    #[must_use]
-    pub fn newer(&self) -> &Newer {
-        &self.newer
-    }
-
     /// Makes every pair and network dirty, and every unit of which rows are there.
     pub fn mark_all(&mut self, northbound: &Northbound) {
-        self.newer.review_all(northbound);
         self.networks.mark_all();
         let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
         for pair in &pairs {
@@ -398,20 +388,14 @@ impl Resolver {
             state.rested = state.resolution.link.take();
         }
         let inputs = self.inputs(key, &state, ground);
-        let kept = self.newer.of_pair(key, state.id, northbound);
-        // What stands of a newer version is not ours to judge: it comes first, and has what it has.
-        let kept_up = kept.is_some_and(|kept| kept.stands);
-        let mut rank = inputs.rank(key);
-        rank.new &= !kept_up;
-        let old_rank = std::mem::replace(&mut state.rank, rank);
+        let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_wanted = state.wanted.clone();
         let old_held = std::mem::take(&mut state.held);
         let (wanted, resolution) = {
-            let pair = self.pair(key, &state, &inputs, kept, ground);
-            (if kept_up { inputs.routed() } else { pair.wanted() }, pair.decide())
+            let pair = self.pair(key, &state, &inputs, ground);
+            (pair.wanted(), pair.decide())
         };
         state.held = inputs.held(&state.rank, &wanted);
-        state.is_kept_up = kept_up;
         state.counting = inputs.counting();
         state.resolution = resolution;
         self.set_wanted(key, &mut state, wanted);
@@ -423,7 +407,7 @@ impl Resolver {
         if moved || claims_differ {
             self.unsettle(key, &old_wanted, &state, moved);
         }
-        let linked = state.resolution.link.is_some() || kept_up;
+        let linked = state.resolution.link.is_some();
         self.networks.set_linked(key, linked, &mut self.pending.networks);
         let after = Place { rank: state.rank.clone(), linked };
         let refused = state.resolution.is_too_deep();

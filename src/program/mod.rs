@@ -26,4 +26,4 @@ pub use registration::{Base, Entries, RegistrationDiff, registration_diff, regis
 pub use row::{DesiredRow, Parent, Part, RouterRow};
 pub use summary::{planned_lent, planned_registration, planned_row, summarise};
 pub use tell::tell_loans;
-pub use transaction::{Transaction, drop_entries, tag_registrations};
+pub use transaction::{Transaction, drop_entries, raise_versions, tag_registrations};

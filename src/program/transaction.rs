@@ -10,6 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
+use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
     ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, SWITCH_PORT, address_set,
     nb_global,
@@ -87,6 +88,25 @@ pub fn tag_registrations(networks: impl Iterator<Item = Id>) -> Vec<Operation> {
         })
     }));
     operations
+}
+
+/// Puts other records of networks into registrations, where they still say what was read: by row, what that was, and the
+/// new one. It needs no lock: whoever comes second changes nothing.
+#[must_use]
+pub fn raise_versions(
+    registrations: impl Iterator<Item = (Uuid, String, String)>,
+) -> Vec<Operation> {
+    let column = column_name(ADDRESS_SET, address_set::EXTERNAL_IDS);
+    registrations
+        .map(|(row, found, record)| Operation::Mutate {
+            table: table_name(ADDRESS_SET),
+            selection: Where::Uuid(row),
+            mutations: vec![
+                (column, Mutator::Delete, Datum::map([(NETWORK_KEY, found)])),
+                (column, Mutator::Insert, Datum::map([(NETWORK_KEY, record)])),
+            ],
+        })
+        .collect()
 }
 
 /// Takes entries out of registrations: what a host that is gone has declared.

@@ -32,7 +32,7 @@ pub enum Reason {
     Standby,
     /// The northbound refused the rows.
     NorthboundRefused,
-    /// A newer version of the daemon keeps it.
+    /// A newer version of the daemon has written to the northbound: this one writes nothing.
     NewerVersion,
     /// The address spaces overlap, or one overlaps what is in use on a router.
     ConflictSubnet,

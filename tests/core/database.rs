@@ -405,6 +405,13 @@ fn mutated(
             let pairs = old.pairs().map(|(key, value)| (key.owned(), value.owned()));
             Value::map(pairs.filter(|(key, _)| !keys.contains(key)).collect())
         }
+        (Mutator::Delete, Datum::Map(gone)) => {
+            let is_gone =
+                |key: &str, value: &str| gone.iter().any(|it| it.0 == key && it.1 == value);
+            let map = old.entries().filter(|(key, value)| !is_gone(key, value));
+            let map = map.map(|(key, value)| (key.to_owned(), value.into_owned())).collect();
+            value(&Datum::Map(map), names)
+        }
         (Mutator::Insert, _) => {
             Value::set(old.atoms().map(Atom::owned).chain(atoms(datum, names)).collect())
         }

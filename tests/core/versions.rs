@@ -1,17 +1,15 @@
-//! Daemons of different versions on one northbound: what a newer one has written an older one leaves alone, and says so;
-//! what is merely damaged is repaired.
+//! Daemons of different versions on one northbound: as long as a newer one has written there, an older one writes nothing, and
+//! says so; what is merely damaged is repaired.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ovn_peerd::declare::{NetworkKey, PeeringKey};
 use ovn_peerd::engine::{Level, NotForgotten};
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, UNIT_KEY, UnitId, address_set_name};
 use ovn_peerd::northbound::registration::{NETWORK_KEY, half_key};
-use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
-};
-use ovn_peerd::northbound::tags_of;
-use ovn_peerd::ovsdb::{Atom, ColumnId, Row, TableId, Value};
+use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
+use ovn_peerd::northbound::{NetworkRecord, tags_of};
+use ovn_peerd::ovsdb::{self, Atom, ColumnId, Operation, TableId, Value};
 use ovn_peerd::view::{HalfView, Reason, State};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -80,172 +78,186 @@ fn view(world: &World, from: usize, to: usize) -> HalfView {
     list.find(|half| half.project == project && half.target_project == target).unwrap()
 }
 
-fn warnings(world: &mut World) -> usize {
+/// How often it was reported that a newer version writes, and that none does any more.
+fn reports(world: &mut World) -> (usize, usize) {
     let notices = world.engine.notices();
-    let newer = notices.iter().filter(|it| it.message.contains("newer version"));
-    newer
-        .filter(|it| {
-            it.level == Level::Warn && it.fields().iter().any(|(key, _)| *key == "version")
-        })
-        .count()
+    let count = |level: Level, text: &str| {
+        notices.iter().filter(|it| it.level == level && it.message.contains(text)).count()
+    };
+    (count(Level::Warn, "a newer version"), count(Level::Info, "no newer version"))
 }
 
-/// The ways in which a newer version shows in what it keeps of network 0.
-const WAYS: usize = 4;
+const NEWER: &str = r#"{"version":70,"project":"p0","name":"n","router":"r0","more":true}"#;
+const OLDER: &str = r#"{"version":0,"project":"p0","name":"n","router":"r0"}"#;
 
-fn raise(world: &mut World, way: usize) {
+/// A newer version registers network 0 as it knows it: what it says there may mean something else.
+fn raise(world: &mut World) {
     let set = set_of(world, 0, Family::Ip4);
-    match way {
-        // As one that means something else by all that it says.
-        0 => {
-            let record = r#"{"version":2,"network":{"project":"p0"},"router":"r0"}"#;
-            set_entry(world, ADDRESS_SET, set, NETWORK_KEY, record);
-            set_entry(
-                world,
-                ADDRESS_SET,
-                set,
-                &half_key("to-1"),
-                r#"{"state":"drained","by":[1]}"#,
-            );
-            set_entry(
-                world,
-                ADDRESS_SET,
-                set,
-                "ovn-peerd-declared:hv1:to-1",
-                r#"{"to":{"p":"p1"}}"#,
-            );
-            set_entry(world, ADDRESS_SET, set, "ovn-peerd-quorum", "3");
-        }
-        // As one that says the same and more.
-        1 => {
-            let record = r#"{"version":2,"project":"p0","name":"n","router":"r0","more":true}"#;
-            set_entry(world, ADDRESS_SET, set, NETWORK_KEY, record);
-        }
-        2 => set_entry(world, ADDRESS_SET, set, OWNER_KEY, "2"),
-        _ => {
-            let set = set_of(world, 0, Family::Ip6);
-            set_entry(world, ADDRESS_SET, set, OWNER_KEY, "9");
-        }
+    set_entry(world, ADDRESS_SET, set, NETWORK_KEY, NEWER);
+    let entries = [
+        (half_key("to-1"), r#"{"state":"drained","by":[1]}"#),
+        ("ovn-peerd-declared:hv2:to-1".to_owned(), r#"{"to":{"p":"p1"}}"#),
+        ("ovn-peerd-quorum".to_owned(), "3"),
+    ];
+    for (key, text) in entries {
+        set_entry(world, ADDRESS_SET, set, &key, text);
     }
 }
 
 fn lower(world: &mut World) {
-    for family in Family::BOTH {
-        let set = set_of(world, 0, family);
-        set_entry(world, ADDRESS_SET, set, OWNER_KEY, "1");
-    }
     let set = set_of(world, 0, Family::Ip4);
-    set_entry(
-        world,
-        ADDRESS_SET,
-        set,
-        NETWORK_KEY,
-        r#"{"version":1,"project":"p0","name":"n","router":"r0"}"#,
+    let record = NetworkRecord::new(&key(0), Some("r0".to_owned())).to_text();
+    set_entry(world, ADDRESS_SET, set, NETWORK_KEY, &record);
+}
+
+#[test]
+fn a_newer_version_is_reported_once_and_stops_every_write() {
+    let mut world = prepared();
+    declare(&mut world, &[(0, 1), (2, 3)]);
+    world.halves.entry(4).or_default().insert(0, true);
+    world.read(world.halves_file(4));
+    world.rest();
+    world.engine.notices();
+    assert!(world.engine.contends());
+    raise(&mut world);
+    assert_eq!(world.settle(), 0);
+    assert!(!world.engine.contends(), "the lock is given away");
+    let before = world.database.rows.clone();
+    assert_eq!(reports(&mut world), (1, 0));
+    assert!(world.engine.notices().is_empty(), "one line is enough for all halves");
+    let status = world.engine.status();
+    assert_eq!((status.newer_version, status.northbound.active), (Some(70), false));
+    for (from, to) in [(0, 1), (1, 0), (2, 3), (3, 2)] {
+        let half = view(&world, from, to);
+        assert_eq!((half.state, half.reason), (State::Active, Some(Reason::NewerVersion)));
+        assert!(half.degraded[0].contains("newer version"), "{half:?}");
+        assert!(half.next_step.unwrap().contains("upgrade"));
+    }
+    let half = view(&world, 4, 0);
+    assert_eq!((half.state, half.reason), (State::PendingPeer, Some(Reason::AwaitingPeer)));
+    // What is declared and withdrawn now has no effect, and neither have changes by others.
+    for (from, to) in [(0, 3), (3, 0)] {
+        world.halves.entry(from).or_default().insert(to, true);
+    }
+    world.halves.get_mut(&2).unwrap().remove(&3);
+    for network in [0, 2, 3] {
+        world.read(world.halves_file(network));
+    }
+    let port = row_of(&world, peering(0, 1), ROUTER_PORT);
+    assert_eq!(world.settle(), 0);
+    assert_eq!(world.database.rows, before);
+    world.database.set(ROUTER_PORT, port, ColumnId(3), Value::from("elsewhere"));
+    world.pass(100);
+    assert_eq!(world.settle(), 0);
+    let half = view(&world, 3, 0);
+    assert_eq!((half.state, half.reason), (State::Provisioning, Some(Reason::NewerVersion)));
+    let text = view(&world, 3, 2).degraded.join(" ");
+    assert!(text.contains("newer version"), "it is not being removed: {text}");
+    assert!(world.engine.plan(None, world.now()).is_empty());
+    let before = world.database.rows.clone();
+    world.restart();
+    assert_eq!(world.settle(), 0);
+    assert!(!world.engine.contends());
+    assert_eq!(reports(&mut world), (1, 0), "each process reports it once");
+    assert_eq!(world.database.rows, before);
+    // The newer version is gone: all is as declared again.
+    lower(&mut world);
+    world.rest();
+    assert!(world.engine.contends());
+    assert_eq!(reports(&mut world), (0, 1));
+    assert_eq!(world.engine.status().newer_version, None);
+    assert_eq!(view(&world, 3, 0).state, State::Active);
+    let half = view(&world, 3, 2);
+    assert_eq!((half.state, half.reason), (State::Disconnected, Some(Reason::PeerWithdrew)));
+    assert!(world.engine.plan(None, world.now()).is_empty());
+}
+
+/// What other hosts declare is read again once the newer version is gone, not before.
+#[test]
+fn what_others_declared_goes_on_while_a_newer_version_may_say_it_in_another_way() {
+    let mut world = prepared();
+    let set = |world: &World| set_of(world, 0, Family::Ip4);
+    declare(&mut world, &[(0, 1)]);
+    let entry = "ovn-peerd-declared:hv2:to-3";
+    let host = ("ovn-peerd-host:hv2", r#"{"project":"p0","name":"n"}"#);
+    for (entry, text) in [host, (entry, r#"{"file":"","target":["p3","n"]}"#)] {
+        let set = set(&world);
+        set_entry(&mut world, ADDRESS_SET, set, entry, text);
+    }
+    world.rest();
+    assert_eq!(view(&world, 0, 3).hosts, ["hv2"]);
+    raise(&mut world);
+    let of_others = set(&world);
+    set_entry(&mut world, ADDRESS_SET, of_others, entry, r#"{"to":"p3"}"#);
+    world.settle();
+    assert_eq!(view(&world, 0, 3).hosts, ["hv2"]);
+    lower(&mut world);
+    world.rest();
+    let is_declared = |half: &HalfView| {
+        half.project == "p0" && half.target_project == "p3" && half.state != State::Deleted
+    };
+    assert!(!world.engine.list().iter().any(is_declared), "no entry that this version can read");
+}
+
+/// An upgraded host raises what an older one has registered before it writes anything else; as a standby, too: that is
+/// how it gets the lock from older ones.
+#[test]
+fn older_registrations_are_raised_first_and_without_the_lock() {
+    for held in [true, false] {
+        let mut world = prepared();
+        declare(&mut world, &[(0, 1), (2, 3)]);
+        let set = set_of(&world, 0, Family::Ip4);
+        set_entry(&mut world, ADDRESS_SET, set, NETWORK_KEY, OLDER);
+        world.halves.entry(1).or_default().insert(2, true);
+        world.read(world.halves_file(1));
+        world.client(ovsdb::Event::Lock { held });
+        world.hear();
+        let submission = world.engine.poll(world.now()).expect("something is to be written");
+        let raised = r#""version":1"#.replace('"', "\\\"");
+        assert!(format!("{:?}", submission.operations).contains(&raised), "{submission:?}");
+        let [Operation::Mutate { table: "Address_Set", .. }] = submission.operations.as_slice()
+        else {
+            panic!("{submission:?}");
+        };
+        world.database.transact(&submission.operations).unwrap();
+        // Another host that does the same changes nothing.
+        let before = world.database.rows.clone();
+        world.database.transact(&submission.operations).unwrap();
+        assert_eq!(world.database.rows, before);
+        world.hear();
+        let result = Ok(Vec::new());
+        world.client(ovsdb::Event::Transacted { id: submission.id, result });
+        let next = world.engine.poll(world.now()).expect("the rest follows");
+        assert!(!format!("{:?}", next.operations).contains("ovn-peerd-network"), "{next:?}");
+    }
+}
+
+/// A server that does not take it is not asked at its own speed.
+#[test]
+fn what_cannot_be_raised_is_tried_again_after_a_pause() {
+    let mut world = prepared();
+    declare(&mut world, &[(0, 1)]);
+    let set = set_of(&world, 0, Family::Ip4);
+    set_entry(&mut world, ADDRESS_SET, set, NETWORK_KEY, OLDER);
+    world.refuse_all = Some("not allowed".to_owned());
+    assert_eq!(world.settle(), 1);
+    assert_eq!(world.settle(), 0);
+    world.refuse_all = None;
+    world.pass(1);
+    assert_eq!(world.settle(), 1);
+    let text = world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS);
+    assert_eq!(
+        text.get(NETWORK_KEY).unwrap(),
+        NetworkRecord::new(&key(0), Some("r0".to_owned())).to_text()
     );
 }
 
-/// The rows of network 0, of all its peerings, and of those between others that are marked.
-fn kept(world: &World) -> BTreeMap<(TableId, Uuid), Row> {
-    let mut units: BTreeSet<String> = (1..NETWORKS).map(|other| peering(0, other).tag()).collect();
-    units.insert(UnitId::Network(Id::of_network(&key(0))).tag());
-    let mut rows = world.database.rows.clone();
-    rows.retain(|(table, uuid), _| {
-        let unit = tags_of(*table)
-            .and_then(|column| world.database.cell(*table, *uuid, column).get(UNIT_KEY));
-        unit.is_some_and(|unit| units.contains(&*unit))
-    });
-    rows
-}
-
-#[test]
-fn what_a_newer_version_keeps_is_told_once_and_left_alone() {
-    for way in 0..WAYS {
-        let mut world = prepared();
-        declare(&mut world, &[(0, 1), (2, 3)]);
-        world.engine.notices();
-        raise(&mut world, way);
-        let before = kept(&world);
-        assert_eq!(world.settle(), 0, "way {way}");
-        assert_eq!(warnings(&mut world), 1, "way {way}");
-        for (from, to) in [(0, 1), (1, 0)] {
-            let half = view(&world, from, to);
-            assert_eq!((half.state, half.reason), (State::Active, Some(Reason::NewerVersion)));
-            assert!(half.degraded[0].contains("newer version"), "{half:?}");
-            assert!(half.next_step.unwrap().contains("upgrade"));
-        }
-        assert_eq!(view(&world, 2, 3).reason, None);
-        let newer = world.engine.status().newer;
-        assert_eq!(newer.len(), 1);
-        assert!(newer[0].ends_with(if way == 3 { "version 9" } else { "version 2" }), "{newer:?}");
-        assert!(world.engine.plan(None, world.now()).is_empty());
-        // What this host declares of a network of its own version is written, and nothing else.
-        declare(&mut world, &[(0, 3)]);
-        let half = view(&world, 3, 0);
-        assert_eq!((half.state, half.reason), (State::Failed, Some(Reason::NewerVersion)));
-        assert_eq!(kept(&world), before, "way {way}");
-        let set = set_of(&world, 3, Family::Ip4);
-        let registered = world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS);
-        assert!(registered.get("ovn-peerd-declared:hv1:to-0").is_some());
-        // Withdrawn here, or asked for by a process that never knew it: its rows stay.
-        for network in [0, 1] {
-            world.halves.get_mut(&network).unwrap().remove(&(1 - network));
-            let file = world.halves_file(network);
-            world.read(file);
-        }
-        world.settle();
-        world.restart();
-        world.settle();
-        assert_eq!(kept(&world), before, "way {way}");
-        assert_eq!(warnings(&mut world), 1, "a process tells it once");
-        // The other host has gone back to this version: all is as declared again.
-        lower(&mut world);
-        world.rest();
-        assert_eq!(warnings(&mut world), 0);
-        assert!(world.engine.status().newer.is_empty());
-        let half = view(&world, 3, 0);
-        assert_eq!((half.state, half.reason), (State::Active, None));
-        assert!(world.engine.plan(None, world.now()).is_empty());
-    }
-}
-
-#[test]
-fn a_row_of_a_newer_version_keeps_its_whole_peering() {
-    for table in [ROUTER_PORT, STATIC_ROUTE, ROUTER_POLICY] {
-        let mut world = prepared();
-        declare(&mut world, &[(0, 1), (2, 3)]);
-        let row = row_of(&world, peering(0, 1), table);
-        set_entry(&mut world, table, row, OWNER_KEY, "2");
-        let port = row_of(&world, peering(0, 1), ROUTER_PORT);
-        world.database.set(ROUTER_PORT, port, ColumnId(3), Value::from("elsewhere"));
-        let before = kept(&world);
-        assert_eq!(world.settle(), 0);
-        assert_eq!(kept(&world), before);
-        assert_eq!(view(&world, 1, 0).reason, Some(Reason::NewerVersion));
-        assert_eq!(view(&world, 2, 3).reason, None);
-    }
-}
-
-/// What stands of a newer version has its prefixes: nobody gets them a second time.
-#[test]
-fn nobody_gets_a_prefix_that_a_newer_version_routes() {
-    let mut world = prepared();
-    declare(&mut world, &[(0, 1)]);
-    raise(&mut world, 0);
-    world.settle();
-    // Network 3 moves into the space of network 0, and asks network 1.
-    world.toggle_port(3, 5);
-    world.toggle_port(3, 0);
-    declare(&mut world, &[(1, 3)]);
-    let half = view(&world, 1, 3);
-    assert_eq!((half.state, half.reason), (State::Failed, Some(Reason::ConflictSubnet)));
-}
-
-/// Until it is seen that the other side has agreed, nothing of its registration is told.
+/// Until it is seen that the other side has agreed, nothing of its registration is shown.
 #[test]
 fn a_registration_of_a_newer_version_is_no_answer_to_a_stranger() {
     let mut world = prepared();
     declare(&mut world, &[(0, 1)]);
-    raise(&mut world, 0);
+    raise(&mut world);
     world.settle();
     for target in [0, 3] {
         world.halves.entry(2).or_default().insert(target, true);
@@ -261,14 +273,15 @@ fn a_registration_of_a_newer_version_is_no_answer_to_a_stranger() {
 }
 
 #[test]
-fn a_host_that_declares_in_a_newer_registration_is_not_forgotten_by_an_older_one() {
+fn an_older_version_forgets_no_host() {
     let mut world = prepared();
     declare(&mut world, &[(0, 1)]);
     let set = set_of(&world, 0, Family::Ip4);
     set_entry(&mut world, ADDRESS_SET, set, "ovn-peerd-host:hv2", r#"{"project":"p0","name":"n"}"#);
     let half = r#"{"file":"","target":["p3","n"]}"#;
     set_entry(&mut world, ADDRESS_SET, set, "ovn-peerd-declared:hv2:to-3", half);
-    raise(&mut world, 1);
+    world.rest();
+    raise(&mut world);
     world.settle();
     assert_eq!(world.engine.forget("hv2"), Err(NotForgotten::Newer));
     assert_eq!(world.settle(), 0);
@@ -315,7 +328,7 @@ fn a_damaged_registration_is_repaired() {
         let port = |row: &&String| !row.contains("TableId(0)");
         assert_eq!(drift.iter().find(port), None, "{entry} = {text}");
         assert_eq!(view(&world, 0, 1).state, State::Active, "{entry} = {text}");
-        assert!(world.engine.status().newer.is_empty(), "{entry} = {text}");
+        assert!(world.engine.status().newer_version.is_none(), "{entry} = {text}");
     }
 }
 
@@ -338,44 +351,31 @@ fn unknown_keys_are_kept() {
     }
 }
 
-/// What is left of a peering is on the other router alone: nobody knows whose it was.
-#[test]
-fn what_is_left_of_a_newer_versions_peering_stays_although_its_router_is_gone() {
-    for way in 0..WAYS {
-        let mut world = prepared();
-        declare(&mut world, &[(0, 1), (0, 2), (1, 2), (3, 4)]);
-        raise(&mut world, way);
-        for action in [Action::Withdraw(2, 0), Action::Router(0), Action::Withdraw(0, 2)] {
-            act(&mut world, &action);
-            let before = kept(&world);
-            world.settle();
-            assert_eq!(kept(&world), before, "{action:?}");
-        }
-    }
-}
-
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn nothing_moves_an_older_version_to_touch_a_newer_ones_rows(
-        way in 0..WAYS,
+    fn nothing_moves_an_older_version_to_write_and_it_recovers(
         actions in prop::collection::vec(action(), 1..25),
     ) {
         let mut world = prepared();
         declare(&mut world, &[(0, 1), (0, 2), (1, 2), (3, 4)]);
-        raise(&mut world, way);
+        raise(&mut world);
         for action in &actions {
-            // What somebody does to these rows by hand is not ours to judge.
+            // Somebody who deletes or alters our rows may end the newer version's registration by that.
             if matches!(action, Action::Delete(_) | Action::Alter(_)) {
                 continue;
             }
             act(&mut world, action);
-            let (before, foreign) = (kept(&world), world.foreign());
-            world.settle();
-            prop_assert_eq!(&kept(&world), &before, "{:?}", action);
-            prop_assert_eq!(world.foreign(), foreign, "{:?}", action);
-            world.northd();
+            let before = world.database.rows.clone();
             prop_assert_eq!(world.settle(), 0, "{:?}", action);
+            prop_assert_eq!(&world.database.rows, &before, "{:?}", action);
             prop_assert!(world.engine.plan(None, world.now()).is_empty(), "{:?}", action);
         }
+        lower(&mut world);
+        let foreign = world.foreign();
+        world.rest();
+        prop_assert_eq!(world.foreign(), foreign);
+        prop_assert!(world.engine.contends());
+        prop_assert!(world.engine.plan(None, world.now()).is_empty());
     }
 }

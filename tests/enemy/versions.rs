@@ -1,7 +1,6 @@
-//! Daemons of different versions on one northbound. The newer one is played by hand: the rows as it would write them, and
-//! the lock in the hands of a process that does nothing with it.
+//! Daemons of different versions on one northbound. The newer one is played by hand: its registration as it would write
+//! it, and a process that waits for the lock and does nothing with it.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,7 +13,7 @@ use crate::lab::scope::Scope;
 use crate::lab::service::{Launch, Service};
 use crate::server::{Server, nbctl};
 
-/// Longer than a standby waits for a holder that does nothing about what it would have mended.
+/// Longer than a standby waits for a holder that does nothing.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The registration of a network that `ground` binds.
@@ -31,32 +30,17 @@ fn registration(remote: &str, network: &str) -> String {
     nbctl(remote, &found).trim().to_owned()
 }
 
-/// Our rows that belong to a network and its peerings, but for who declares what.
-fn rows_of(remote: &str, network: &str) -> Vec<String> {
-    let rows = own(&Dump::read(remote));
-    let label = format!("{network}/n");
-    let units: BTreeSet<&str> =
-        rows.iter().filter(|row| row.contains(&label)).filter_map(|row| unit_of(row)).collect();
-    let of_units = |row: &&String| unit_of(row).is_some_and(|unit| units.contains(unit));
-    rows.iter().filter(of_units).cloned().collect()
+/// Waits for the lock, and holds it from then on as long as it runs: an upgraded host.
+fn newer_daemon(scope: &Scope, remote: &str) -> Service {
+    let launch = Launch::new("ovsdb-client", scope.dir()).args(["lock", remote, "ovn_peerd"]);
+    Service::start("newer", launch)
 }
 
-/// The unit in a row's tag: the first word of its kind after the key.
-fn unit_of(row: &str) -> Option<&str> {
-    let (_, rest) = row.split_once("ovn-peerd-unit")?;
-    let start = ["peering-", "network-"].into_iter().filter_map(|kind| rest.find(kind)).min()?;
-    rest[start..].split(|end: char| !end.is_ascii_alphanumeric() && end != '-').next()
-}
-
-/// Takes the lock, and holds it as long as it runs.
-fn holder(scope: &Scope, remote: &str) -> Service {
-    let launch = Launch::new("ovsdb-client", scope.dir()).args(["steal", remote, "ovn_peerd"]);
-    let holder = Service::start("holder", launch);
-    poll("the lock is taken", Duration::from_secs(10), || {
-        let log = holder.log();
-        if log.contains("true") || log.contains("locked") { Ok(()) } else { Err(log) }
-    });
-    holder
+fn is_given_the_lock(newer: &Service) -> Result<(), String> {
+    let log = newer.log();
+    // The answer to the request says `"locked":false`; the notification is a line of its own.
+    let given = log.contains("true") || log.lines().any(|line| line == "locked");
+    if given { Ok(()) } else { Err(log) }
 }
 
 fn is_active(daemon: &Daemon) -> bool {
@@ -65,17 +49,17 @@ fn is_active(daemon: &Daemon) -> bool {
     status["northbound"]["active"] == true
 }
 
-fn names_newer(daemon: &Daemon) -> Result<(), String> {
+fn reports_newer(daemon: &Daemon) -> Result<(), String> {
     let output = daemon.ctl(&["status"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let told = text
-        .lines()
-        .any(|line| line.starts_with("Newer than this") && line.contains("p0/n: version 2"));
-    if told { Ok(()) } else { Err(text) }
+    let reported = text.lines().any(|line| {
+        line.starts_with("Role") && line.contains("writes nothing") && line.contains("format 70")
+    });
+    if reported { Ok(()) } else { Err(text) }
 }
 
 #[test]
-fn an_older_daemon_leaves_a_newer_ones_networks_alone_and_looks_after_the_others() {
+fn older_daemons_write_nothing_and_give_the_lock_to_a_newer_one_until_it_is_gone() {
     require_root_and_tools();
     let scope = Scope::new();
     let server = Server::standalone(scope.dir(), &[]);
@@ -89,58 +73,65 @@ fn an_older_daemon_leaves_a_newer_ones_networks_alone_and_looks_after_the_others
         other.bind_network(&format!("p{index}"), "n", &format!("r{index}"));
     }
     other.start_again();
+    ground.converge(&remote, "a second host");
     let theirs = foreign(&Dump::read(&remote));
 
-    // A host is upgraded: it takes the lock, and writes the registration of p0/n as it now is.
-    let newer = holder(&scope, &remote);
+    // A host is upgraded. It waits for the lock behind both, and writes the registration of p0/n as it knows it.
+    let newer = newer_daemon(&scope, &remote);
+    poll("it waits", Duration::from_secs(10), || {
+        let log = newer.log();
+        if log.contains("false") { Ok(()) } else { Err(log) }
+    });
     let row = registration(&remote, "p0/n");
     let mut words = vec!["--no-wait", "--", "set", "Address_Set", &row];
     let entries = [
-        r#"external_ids:ovn-peerd-network="{\"version\":2,\"project\":\"p0\",\"name\":\"n\",\"router\":\"r0\",\"zones\":[]}""#,
+        r#"external_ids:ovn-peerd-network="{\"version\":70,\"project\":\"p0\",\"name\":\"n\",\"router\":\"r0\",\"zones\":[]}""#,
         r#"external_ids:ovn-peerd-half\:to-1="{\"state\":\"drained\"}""#,
         r#"external_ids:ovn-peerd-quorum="3""#,
     ];
     words.extend(entries);
     nbctl(&remote, &words);
+    poll("both give the lock away", PATIENCE, || is_given_the_lock(&newer));
     for daemon in [&ground.daemon, &other] {
-        poll("both tell of it", PATIENCE, || names_newer(daemon));
-        let half = daemon.wait_state("p0", "n", "to-1", "active");
+        poll("both report it", PATIENCE, || reports_newer(daemon));
+        assert!(!is_active(daemon));
+    }
+    for (project, half) in [("p0", "to-1"), ("p3", "to-4")] {
+        let half = ground.daemon.wait_state(project, "n", half, "active");
         assert_eq!(half["reason"], "newer-version", "{half}");
         assert!(half["next_step"].as_str().is_some_and(|text| text.contains("upgrade")), "{half}");
     }
-    // What its file asks for now is not theirs to do, so nobody waits for the holder, or takes the lock from it.
-    let before = rows_of(&remote, "p0");
-    ground.daemon.declare("p0", "");
-    let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
-        assert!(!is_active(&ground.daemon) && !is_active(&other), "the lock was stolen for it");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(rows_of(&remote, "p0"), before);
-    // Of networks of their own version they go on: the holder is silent, so one takes the lock from it.
+    // Whatever is declared, withdrawn or damaged, they write nothing, and never take the lock from the silent holder.
+    let ports = nbctl(
+        &remote,
+        &["--bare", "--columns=_uuid", "find", "Logical_Router_Port", "mac!=\"\"", "peer!=[]"],
+    );
+    let port = ports.split_whitespace().next().expect("a link port").to_owned();
+    nbctl(&remote, &["set", "Logical_Router_Port", &port, "networks=192.0.2.7/32"]);
+    let before = own(&Dump::read(&remote));
     for pair in [(0, 1), (0, 3), (3, 4), (4, 5)] {
         ground.toggle(pair);
     }
-    poll("the others are looked after", crate::ground::DEADLINE, || {
-        let ports =
-            nbctl(&remote, &["--bare", "--columns=external_ids", "list", "Logical_Router_Port"]);
-        let peered = |a: &str, b: &str| {
-            ports.contains(&format!("{a}/n")) && ports.contains(&format!("{b}/n"))
-        };
-        if peered("p4", "p5") && !ports.contains("p3/n") { Ok(()) } else { Err(ports) }
-    });
-    assert!(is_active(&ground.daemon) || is_active(&other));
-    assert_eq!(rows_of(&remote, "p0"), before);
-    // A process that has never seen it in another form leaves it alone as well.
+    let silent = |what: &str| {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            assert!(!is_active(&ground.daemon) && !is_active(&other), "{what}: it took the lock");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(own(&Dump::read(&remote)), before, "{what}");
+    };
+    silent("while they run");
+    // Nor does a process that has never seen it in another form, or after another session.
     ground.daemon.restart();
     other.restart();
-    poll("both tell of it", PATIENCE, || {
-        names_newer(&ground.daemon).and_then(|()| names_newer(&other))
-    });
-    assert_eq!(rows_of(&remote, "p0"), before);
-    let told = ground.daemon.log().matches("left alone").count();
-    assert_eq!(told, 2, "once in each process:\n{}", ground.daemon.log());
-    // The upgrade is taken back: all is as declared.
+    for daemon in [&ground.daemon, &other] {
+        poll("both report it", PATIENCE, || reports_newer(daemon));
+    }
+    silent("after a restart");
+    let reported = ground.daemon.log().matches("gives the lock away").count();
+    assert_eq!(reported, 2, "once in each process:\n{}", ground.daemon.log());
+    assert_eq!(foreign(&Dump::read(&remote)), theirs);
+    // The upgrade is taken back: one of them takes the lock again, and all is as declared.
     drop(newer);
     nbctl(
         &remote,
@@ -151,10 +142,11 @@ fn an_older_daemon_leaves_a_newer_ones_networks_alone_and_looks_after_the_others
             r#"external_ids:ovn-peerd-network="{\"version\":1,\"project\":\"p0\",\"name\":\"n\"}""#,
         ],
     );
-    poll("what was withdrawn is gone", crate::ground::DEADLINE, || {
+    poll("all is as declared", crate::ground::DEADLINE, || {
         let dump = Dump::read(&remote);
         ground.judge(&dump)
     });
+    assert!(is_active(&ground.daemon) != is_active(&other), "one of them holds the lock again");
     let kept = nbctl(&remote, &["--bare", "--columns=external_ids", "list", "Address_Set", &row]);
     assert!(kept.contains("ovn-peerd-quorum=3"), "what nobody knows is kept: {kept}");
     assert_eq!(foreign(&Dump::read(&remote)), theirs);

@@ -98,7 +98,7 @@ fn answer(question: Question) {
             halves: BTreeMap::from([(State::Active, 2)]),
             diagnostics: Vec::new(),
             held: Vec::new(),
-            newer: Vec::new(),
+            newer_version: None,
             counters: Counters::default(),
         })),
         Question::Plan(candidate, answer) => {

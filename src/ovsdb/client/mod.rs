@@ -27,6 +27,7 @@ mod transport;
 mod x509;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -54,10 +55,20 @@ pub struct Client {
 /// What a user asks of the session besides transactions, and what it is told besides events.
 #[derive(Debug, Default)]
 struct Wishes {
+    /// Whether the configured lock is not wanted, and that this has changed.
+    shuns: AtomicBool,
+    contend: Notify,
     resync: Notify,
     steal: Notify,
     renew: Notify,
     written: Notify,
+}
+
+impl Wishes {
+    /// Whether the configured lock is wanted.
+    fn contends(&self) -> bool {
+        !self.shuns.load(Ordering::Relaxed)
+    }
 }
 
 /// More transactions wait than any user has reason to submit, or the client has ended.
@@ -83,10 +94,18 @@ impl Client {
     }
 
     /// Takes the configured lock from whoever holds it (RFC 7047 section 4.1.8): for a holder that is
-    /// silent, though the server does not know it. [`Event::Lock`] tells when it is held. Without a
+    /// silent, though the server does not know it. [`Event::Lock`] reports when it is held. Without a
     /// session it is done in the next one, which asks for the lock anyway.
     pub fn steal(&self) {
         self.wishes.steal.notify_one();
+    }
+
+    /// Whether this client is to hold the configured lock or to wait for it, from now on and in all later sessions. It is,
+    /// unless told otherwise.
+    pub fn contend(&self, contends: bool) {
+        if self.wishes.shuns.swap(!contends, Ordering::Relaxed) == contends {
+            self.wishes.contend.notify_one();
+        }
     }
 
     /// Looks at the certificates on disk: they may have been replaced. Those that a trial shows to be good are taken into

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::Wishes;
 use super::config::Config;
 use super::contact::Contact;
 use super::error::SessionError;
@@ -92,6 +93,7 @@ pub(super) async fn open(
     material: Option<&Material>,
     contact: &Contact,
     events: &mpsc::Sender<Event>,
+    wishes: &Wishes,
 ) -> Result<Opening, SessionError> {
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
@@ -105,12 +107,12 @@ pub(super) async fn open(
     let layout = layout(&schema, config, resume);
     let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
     let mut held = None;
-    if resume.read_only {
+    if resume.read_only && wishes.contends() {
         held = lock(&mut link, config, "lock").await?;
     }
     let first = monitor(&mut link, &layout, since, resume.whole, events).await?;
     // Last, so that of many clients one that can write at once becomes the one that does.
-    if !resume.read_only {
+    if held.is_none() && wishes.contends() {
         held = lock(&mut link, config, "lock").await?;
     }
     Ok(Opening { link, server, schema, layout, first, lock: held, server_until })

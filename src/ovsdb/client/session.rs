@@ -65,6 +65,8 @@ pub(super) struct Session<'a> {
     finished: Vec<Finished>,
     answered: bool,
     remote: &'a Remote,
+    /// Whether the configured lock was asked for, and is held or waited for.
+    contends: bool,
     /// Of an `ssl:` remote.
     keys: Option<&'a mut Keys>,
     /// A look at the certificates on disk that is under way.
@@ -121,6 +123,7 @@ pub(super) async fn run(
         finished: Vec::new(),
         answered: false,
         remote,
+        contends: opening.lock.is_some(),
         keys,
         look: None,
         look_at: None,
@@ -194,6 +197,7 @@ impl Session<'_> {
                 }
                 () = wishes.resync.notified() => Err(SessionError::Resync),
                 () = wishes.steal.notified() => self.steal().await,
+                () = wishes.contend.notified() => self.contend(wishes.contends()).await,
                 () = wishes.renew.notified() => {
                     self.looking_since = None;
                     self.begin_look();
@@ -317,7 +321,8 @@ impl Session<'_> {
             return if ours { Err(SessionError::MonitorCanceled) } else { Ok(()) };
         }
         match &self.config.lock {
-            Some(lock) if subject == opening::monitor_id(lock) => {
+            // What was on its way when the lock was given away says nothing.
+            Some(lock) if self.contends && subject == opening::monitor_id(lock) => {
                 self.tell(Event::Lock { held: method == "locked" }).await
             }
             _ => Ok(()),
@@ -364,10 +369,29 @@ impl Session<'_> {
 
     /// The server takes a request for a lock only from a session that does not wait for it already.
     async fn steal(&mut self) -> Result<(), SessionError> {
-        let Some(name) = &self.config.lock else { return Ok(()) };
+        let Some(name) = self.config.lock.as_ref().filter(|_| self.contends) else { return Ok(()) };
         // A server that is busy with somebody's dump may take its time; probes see whether it lives.
         let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
         match opening::lock(&mut self.link, self.config, "steal").await? {
+            Some(held) => self.tell(Event::Lock { held }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks for the lock, or gives it away.
+    async fn contend(&mut self, contends: bool) -> Result<(), SessionError> {
+        let Some(name) = &self.config.lock else { return Ok(()) };
+        if contends == self.contends {
+            return Ok(());
+        }
+        self.contends = contends;
+        let held = if contends {
+            opening::lock(&mut self.link, self.config, "lock").await?
+        } else {
+            let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
+            Some(false)
+        };
+        match held {
             Some(held) => self.tell(Event::Lock { held }).await,
             None => Ok(()),
         }

@@ -47,8 +47,9 @@ pub(super) async fn supervise(
         let attempt = async {
             let Some(remote) = &remote else { return Err(SessionError::NoRemote) };
             let material = material(remote, keys.as_ref())?;
+            let (material_of, wishes) = (material.as_ref(), &*wishes);
             let opening =
-                opening::open(&config, remote, &resume, material.as_ref(), &contact, &events);
+                opening::open(&config, remote, &resume, material_of, &contact, &events, wishes);
             opening.await.map(|opening| (opening, material))
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
