@@ -234,6 +234,36 @@ impl Host {
         Forgery { sending: Probe::start(&self.namespace, &args), capture }
     }
 
+    /// Serves TCP at a port, in both families, as long as it is held.
+    #[track_caller]
+    pub fn serve_at(&self, port: u16) -> impl Drop {
+        let mut serving = Probe::start(&self.namespace, &["serve", &port.to_string()]);
+        serving.line();
+        serving
+    }
+
+    /// Asks for a TCP connection with IPv4 by a SYN in two fragments; whether it is answered.
+    #[track_caller]
+    pub fn is_answered_in_fragments(&self, server: &Host, port: u16) -> bool {
+        const FROM: u16 = 40_022;
+        let [own, to] = [self.v4(), server.v4()];
+        let answer = format!("tcp src port {port} and dst port {FROM} and tcp[13] = 0x12");
+        let capture = self.capture(&format!("src {to} and {answer}"));
+        let [own, to, port, from] =
+            [own.to_string(), to.to_string(), port.to_string(), FROM.to_string()];
+        let args = ["fragmented_syn", &own, &to, &port, &from];
+        let _: serde_json::Value = Probe::start(&self.namespace, &args).report();
+        capture.sees_something(NO_TCP_PATIENCE)
+    }
+
+    /// Whether a TCP connection to a port comes about with IPv4.
+    #[track_caller]
+    pub fn connects(&self, server: &Host, port: u16) -> bool {
+        let report: TcpReport =
+            self.start_tcp(server.v4(), &port.to_string(), NO_TCP_PATIENCE).report();
+        report.ok
+    }
+
     /// Captures what passes its interface, both ways: a pcap-filter(7).
     #[track_caller]
     pub fn capture(&self, filter: &str) -> Capture {

@@ -16,6 +16,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod acls;
 mod changes;
 mod chassis;
 mod conflicts;
