@@ -21,6 +21,9 @@ use super::tables::{
 /// The option of a router port that bounds the size of what passes it (ovn-nb(5)).
 pub const GATEWAY_MTU: &str = "gateway_mtu";
 
+/// The next hop of a static route that discards what it matches (ovn-nb(5)).
+const DISCARD: &str = "discard";
+
 /// What a router's kind allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouterKind {
@@ -36,7 +39,9 @@ pub enum RouterKind {
 pub struct Connected {
     /// The router's own address in it.
     pub address: IpAddr,
-    /// The network, without host bits.
+    /// The network, without host bits. Where the port has an address alone, it is what a discard
+    /// route says around it: LXD routes each guest of such a network by itself (`l3only`), and
+    /// discards the rest.
     pub prefix: IpNet,
     /// The router port's name.
     pub port: Arc<str>,
@@ -53,6 +58,8 @@ pub struct ForeignRoute {
     pub by_source: bool,
     /// The route table; empty for the main one.
     pub table: Arc<str>,
+    /// Whether it discards what it matches.
+    pub discards: bool,
     /// Whether it leads to a guest on a subnet of the router itself, for traffic from anywhere:
     /// what LXD calls a NIC route.
     pub to_guest: bool,
@@ -169,9 +176,12 @@ impl RouterFacts {
                 ports.add(row, replica, inventory);
             }
         }
-        let Ports { inward, outward, joints, uplinks, port_tables, workload, mtu } = ports;
+        let Ports { mut inward, outward, joints, uplinks, port_tables, workload, mtu } = ports;
         let routes = cell(router, logical_router::STATIC_ROUTES).uuids();
         let routes = routes.filter_map(|route| replica.row(STATIC_ROUTE, route));
+        let routes: Vec<_> = routes.filter_map(|row| foreign_route(row, &inward)).collect();
+        // After the routes: OVN finds a next hop in what the port has, not in what is discarded.
+        inward.iter_mut().for_each(|net| net.widen(&routes));
         let policies = cell(router, logical_router::POLICIES).uuids();
         let policies = policies.filter_map(|policy| replica.row(ROUTER_POLICY, policy));
         let translating = cell(router, logical_router::NAT).uuids().filter(|_| gateway);
@@ -179,7 +189,7 @@ impl RouterFacts {
             uuid,
             name: cell(router, logical_router::NAME).string().into(),
             kind: if gateway { RouterKind::Gateway } else { RouterKind::Distributed },
-            routes: sorted(routes.filter_map(|row| foreign_route(row, &inward))),
+            routes: sorted(routes),
             inward: sorted(inward),
             outward: sorted(outward),
             joints: sorted(joints),
@@ -210,6 +220,31 @@ impl RouterFacts {
         let net = self.inward.iter().find(|net| net.prefix == *subnet)?;
         let table = self.port_tables.iter().find(|(port, _)| *port == net.port);
         Some(table.map_or_else(|| Arc::from(""), |(_, table)| Arc::clone(table)))
+    }
+}
+
+impl Connected {
+    /// Makes of an address alone the subnet that the narrowest discard route around it says.
+    fn widen(&mut self, routes: &[ForeignRoute]) {
+        let host = IpNet::from(self.address);
+        if self.prefix != host {
+            return;
+        }
+        let around = routes.iter().filter(|route| {
+            let subnet = &route.prefix;
+            route.discards && route.is_main() && *subnet != host && subnet.contains(&host)
+        });
+        let around = around.map(|route| route.prefix);
+        let subnets = around.filter(|subnet| special(subnet).is_none());
+        self.prefix = subnets.max_by_key(IpNet::prefix_len).unwrap_or(host);
+    }
+}
+
+impl ForeignRoute {
+    /// Whether it is looked up by destination, for traffic from anywhere: what comes over a link of ours, too.
+    #[must_use]
+    pub fn is_main(&self) -> bool {
+        !self.by_source && self.table.is_empty()
     }
 }
 
@@ -311,14 +346,16 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
         text: format!("{written} via {nexthop}{via}").into(),
         by_source: cell(row, static_route::POLICY).string() == "src-ip",
         table: cell(row, static_route::ROUTE_TABLE).string().into(),
+        discards: *nexthop == *DISCARD,
         to_guest: false,
     };
     route.to_guest = leads_to_guest(&route, &nexthop, &output_port, inward);
     Some(route)
 }
 
-/// Whether a route leads to a guest on an inward subnet. Routes of other tables are for traffic of
-/// some subnets only; a default route leads beyond the network.
+/// Whether a route leads to a guest on an inward subnet. One that names an inward port does,
+/// whatever its next hop. Routes of other tables are for traffic of some subnets only; a default
+/// route leads beyond the network.
 fn leads_to_guest(
     route: &ForeignRoute,
     nexthop: &str,
@@ -328,11 +365,11 @@ fn leads_to_guest(
     let Ok(nexthop) = nexthop.parse::<IpAddr>() else { return false };
     let global = special(&route.prefix).is_none();
     let reaches = |own: &Connected| {
-        own.prefix.contains(&nexthop)
-            && own.address != nexthop
-            && (output_port.is_empty() || *own.port == *output_port)
+        let named = *own.port == *output_port;
+        named || output_port.is_empty() && own.prefix.contains(&nexthop)
     };
-    global && !route.by_source && route.table.is_empty() && inward.iter().any(reaches)
+    let is_own = inward.iter().any(|own| own.address == nexthop);
+    global && route.is_main() && !is_own && inward.iter().any(reaches)
 }
 
 fn translation(uuid: Uuid, replica: &Replica) -> Option<Translation> {

@@ -105,6 +105,8 @@ struct Route {
     policy: Option<String>,
     #[serde(default)]
     table: Option<String>,
+    #[serde(default)]
+    output_port: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +196,10 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
             if let Some(policy) = &route.policy {
                 let policy = Value::from(policy.as_str());
                 database.set(STATIC_ROUTE, child, static_route::POLICY, policy);
+            }
+            if let Some(port) = &route.output_port {
+                let port = Value::from(port.as_str());
+                database.set(STATIC_ROUTE, child, static_route::OUTPUT_PORT, port);
             }
             if let Some(table) = &route.table {
                 let table = Value::from(table.as_str());

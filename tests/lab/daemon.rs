@@ -228,6 +228,15 @@ impl Daemon {
         })
     }
 
+    /// Waits until a plan finds nothing to write.
+    #[track_caller]
+    pub fn wait_quiet(&self) {
+        poll("nothing is left to write", STATE_LIMIT, || {
+            let plan = self.ctl(&["plan"]);
+            if plan.status.success() { Ok(()) } else { Err(said(&plan)) }
+        });
+    }
+
     fn try_list(&self) -> Result<Vec<Value>, String> {
         let listed = self.ctl(&["list", "--format", "json"]);
         if !listed.status.success() {

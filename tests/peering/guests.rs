@@ -2,8 +2,12 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::filters::{show, wait_routed};
 use crate::lab::Lab;
+use crate::lab::host::Host;
+use crate::lab::topology::Network;
 use crate::owned::foreign;
 use crate::tenants::{Tenants, half};
 
@@ -115,4 +119,77 @@ fn b14_what_leads_elsewhere_is_not_announced_and_what_clashes_is_named() {
     lab.nbctl(&["lr-route-del", "a", "10.68.0.0/16"]);
     wait_routed(&lab, "a", &["10.2.0.0/24", "10.68.7.0/24", "fd02::/64"]);
     tenants.wait_active();
+}
+
+/// Rows as LXD and Incus write them for a network with `ipv4.l3only` and `ipv6.l3only`: the router has
+/// its addresses alone, the subnet is discarded, and each guest has a route out of the inward port.
+fn make_l3only(lab: &Lab, network: &Network, guests: &[&Host]) {
+    let (router, subnet) = (network.router(), &network.subnets[0]);
+    let port = &subnet.router_port;
+    let own = network.router_addresses().into_iter().map(|own| format!("\"{}\"", IpNet::from(own)));
+    let own: Vec<String> = own.collect();
+    let mut lines = format!("set Logical_Router_Port {port} 'networks={}'\n", own.join(","));
+    for prefix in &subnet.prefixes {
+        lines += &format!("lr-route-add {router} {prefix} discard\n");
+    }
+    for address in guests.iter().flat_map(|guest| &guest.addresses) {
+        lines += &format!("lr-route-add {router} {} {address} {port}\n", IpNet::from(*address));
+    }
+    lab.nbctl_batch(&lines);
+    for guest in guests {
+        let mut lines = Vec::new();
+        for (prefix, router) in subnet.prefixes.iter().zip(network.router_addresses()) {
+            let has = |address: &&IpAddr| prefix.contains(*address);
+            let own = guest.addresses.iter().find(has).expect("an address of each prefix");
+            let all = if own.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+            lines.push(format!("address del {own}/{} dev eth0", prefix.prefix_len()));
+            let nodad = if own.is_ipv6() { " nodad" } else { "" };
+            lines.push(format!("address add {} dev eth0{nodad}", IpNet::from(*own)));
+            lines.push(format!("route replace {router} dev eth0"));
+            lines.push(format!("route replace {all} via {router} dev eth0"));
+        }
+        guest.ip(&lines);
+    }
+}
+
+/// B16: a network of which the router has an address alone is reached whole, in both families and both ways.
+#[test]
+fn a_network_that_is_routed_guest_by_guest_is_reached() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let [b1, b2] = ["b1", "b2"].map(|name| lab.add_guest(&tenants.b, name, 0));
+    make_l3only(&lab, &tenants.b, &[&b1, &b2]);
+    tenants.peer();
+    lab.settle();
+    b1.assert_reaches(&b2);
+    a1.assert_reaches(&b1);
+    b2.assert_reaches(&a1);
+    a1.assert_tcp(&b2);
+    b1.assert_tcp(&a1);
+    a1.assert_reach_all(&tenants.b.router_addresses());
+    wait_routed(&lab, "a", &["10.2.0.0/24", "fd02::/64"]);
+    // What is discarded stays so, and a guest that comes or goes changes nothing of ours.
+    a1.assert_reach_none(&["10.2.0.99".parse().expect("an address")]);
+    let written = lab.northbound_transactions();
+    tenants.hear_of(|| lab.nbctl(&["lr-route-add", "b", "10.2.0.77/32", "10.2.0.77", "b-r0"]));
+    tenants.hear_of(|| lab.nbctl(&["lr-route-del", "b", "10.2.0.77/32"]));
+    tenants.daemon.wait_quiet();
+    assert_eq!(lab.northbound_transactions(), written + 2, "theirs alone");
+    lab.assert_all_matches_parse();
+}
+
+/// Without a subnet that is discarded, what crosses is what the operator lets the network announce.
+#[test]
+fn routes_out_of_an_inward_port_lead_to_guests_whatever_their_next_hop() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    bind(&tenants, "[\"10.64.0.0/12\", \"fd64::/16\"]");
+    lab.nbctl_batch(
+        "lr-route-add a 10.64.1.7/32 10.64.1.7 a-r0\n\
+         lr-route-add a fd64::7/128 fd64::7 a-r0\n\
+         lr-route-add a 10.90.1.7/32 10.90.1.7 a-r0",
+    );
+    tenants.peer();
+    wait_routed(&lab, "b", &["10.1.0.0/24", "10.64.1.7/32", "fd01::/64", "fd64::7/128"]);
 }
