@@ -91,6 +91,7 @@ pub(super) fn notice(notice: &Notice) {
                 peering = part("peering"),
                 state = field("state"),
                 reason = field("reason"),
+                router = part("router"),
                 unit = field("unit"),
                 remote = field("remote"),
                 schema = field("schema"),

@@ -7,6 +7,7 @@
 //! without the lock.
 
 mod batch;
+mod drift;
 mod expiry;
 mod gate;
 mod guests;
@@ -40,6 +41,7 @@ use crate::ovsdb::{self, Inconsistent, Layout, TableId};
 use crate::view::{Counters, NorthboundView};
 
 use batch::Role;
+use drift::Drift;
 use expiry::Expiry;
 use incoming::Incoming;
 use notice::Notices;
@@ -92,6 +94,7 @@ pub struct Engine {
     /// The version of the newer daemon that has written to the northbound: this one writes nothing then.
     newer: Option<u32>,
     notices: Notices,
+    drift: Drift,
     counters: Counters,
     /// When it was handed something last.
     last: Option<Now>,
@@ -115,6 +118,7 @@ impl Engine {
             progress: Progress::default(),
             writer: Writer::default(),
             notices: Notices::default(),
+            drift: Drift::default(),
             counters: Counters::default(),
             last: None,
         }

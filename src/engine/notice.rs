@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declare::{Book, Changed, HalfKey, PeeringKey, Roll};
-use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::view::{Reason, State};
 
 use super::Engine;
+use super::drift::Drift;
 
 /// Who is to notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,7 @@ pub struct Notice {
 
 impl Notice {
     /// Its subject: `half` with its parts `project`, `network` and `peering`; `state`, `reason`,
-    /// `unit`, `remote`, `schema`, `version`, `error`. Made when asked for: at a start all halves
+    /// `router`, `unit`, `remote`, `schema`, `version`, `error`. Made when asked for: at a start all halves
     /// are told of at once.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, String)> {
@@ -188,13 +188,11 @@ impl Notices {
         self.push(Level::Error, "the northbound's updates do not fit; reading it anew", fields);
     }
 
-    pub(super) fn drift(&mut self, unit: UnitId) {
-        let fields = vec![("unit", unit.tag())];
-        self.push(
-            Level::Warn,
-            "rows of ours were altered by somebody else; putting them back",
-            fields,
-        );
+    /// What other clients altered is as it shall be again.
+    pub(super) fn restored(&mut self, drift: &mut Drift) {
+        for (message, fields) in drift.restored() {
+            self.push(Level::Warn, &message, fields);
+        }
     }
 
     /// Told once for each trouble, however often it is tried again.

@@ -87,14 +87,16 @@ impl Engine {
         self.notices.pairs(acted);
         let (units, groups) = (batch.units.clone(), batch.groups);
         let transaction = batch.transaction(northbound)?;
+        let mut altered = BTreeSet::new();
         for unit in &units {
             let id = self.state.id_of(unit);
             self.writer.retry(id);
             if self.writer.suspects.remove(&id) {
                 self.counters.drift_repaired += 1;
-                self.notices.drift(id);
+                altered.insert(id);
             }
         }
+        self.drift.sent(&transaction.rows, &altered);
         self.notices.pairs(pairs(&units));
         Some(self.writer.submission(Work::Units(units, groups), transaction.operations()))
     }
@@ -159,6 +161,9 @@ impl Engine {
 
     fn written(&mut self, units: &BTreeSet<Unit>, groups: usize) {
         self.writer.succeeded(groups);
+        if self.writer.under_way.is_empty() && self.writer.suspects.is_empty() {
+            self.notices.restored(&mut self.drift);
+        }
         let (writer, state) = (&self.writer, &self.state);
         let is_refused = |unit: &Unit| writer.refusal(state.id_of(unit)).is_some();
         self.troubles.written(units, is_refused);

@@ -92,7 +92,8 @@ impl DesiredRow {
     }
 
     /// The router that refers to it, if one does.
-    pub(super) fn router(&self) -> Option<&RouterRow> {
+    #[must_use]
+    pub fn router(&self) -> Option<&RouterRow> {
         match &self.parent {
             Some(Parent::Router(router)) => Some(router),
             Some(Parent::Transit(_)) | None => None,

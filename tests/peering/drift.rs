@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::owned::{LINK_TABLES, Owned, contents, foreign, link_rows, owned};
-use crate::tenants::{BLUE, GREEN, Tenants, half};
+use crate::tenants::{BLUE, GREEN, Tenants, half, wait_all_active};
 
 /// From the damage to the repair.
 const REPAIR_LIMIT: Duration = Duration::from_secs(1);
@@ -183,6 +183,41 @@ fn b2_all_of_a_router_cleared_at_once_is_back() {
     }
     wait_repaired(&lab, &wanted, "both ports");
     tenants.wait_active();
+}
+
+/// B16: LXD and Incus delete all policies of a router at each change of a network. One line says so, however
+/// many peerings the router has, and more transactions than one it takes to restore them.
+#[test]
+fn the_policies_of_a_router_that_are_cleared_are_one_line_in_the_log() {
+    const SPOKES: usize = 40;
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    let [mut rows, mut hub, mut spokes, mut networks] = [(); 4].map(|()| String::new());
+    for n in 0..SPOKES {
+        let mac = lab.fresh_mac();
+        rows += &format!("lr-add s{n}\nlrp-add s{n} s{n}-p {mac} 10.50.{n}.1/24\n");
+        hub += &half(&format!("to-{n}"), "web", &format!("red/n{n}"));
+        spokes += &half("to-hub", &format!("n{n}"), "blue/web");
+        networks +=
+            &format!("[[network]]\nproject = \"red\"\nname = \"n{n}\"\nrouter = \"s{n}\"\n");
+    }
+    lab.nbctl_batch(&rows);
+    tenants.daemon.write("networks.d/red.toml", &networks);
+    tenants.daemon.declare("red", &spokes);
+    tenants.daemon.declare("blue", &hub);
+    wait_all_active(&tenants.daemon);
+    tenants.daemon.wait_quiet();
+    let (wanted, logged) = (contents(&lab.dump()), tenants.daemon.log().len());
+    lab.nbctl(&["lr-policy-del", "a"]);
+    poll("the policies are back", Duration::from_secs(5), || {
+        if contents(&lab.dump()) == wanted { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    tenants.daemon.wait_quiet();
+    let log = tenants.daemon.log();
+    let warnings: Vec<_> = log[logged..].lines().filter(|line| line.contains("WARN")).collect();
+    let [one] = warnings[..] else { panic!("{} lines:\n{}", warnings.len(), warnings.join("\n")) };
+    assert!(one.contains("the policies of router a were deleted"), "{one}");
+    assert!(one.contains(&format!("peerings: {SPOKES}")), "it says of how many: {one}");
 }
 
 /// Rows with our tag that serve nothing declared: made while the daemon runs, and while it does not.

@@ -1,0 +1,75 @@
+//! Rows of ours that other clients altered or deleted, until they are restored.
+//!
+//! Owns what is said of that: one line for a router, however many peerings it has and transactions it
+//! takes. LXD and Incus delete all policies of a router at each change of a network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::northbound::UnitId;
+use crate::northbound::tables::{ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE};
+use crate::ovsdb::TableId;
+use crate::program::RowDiff;
+
+/// What was deleted of a router's rows.
+#[derive(Debug, Default)]
+pub(super) struct Deleted {
+    tables: BTreeSet<TableId>,
+    rows: usize,
+    peerings: BTreeSet<UnitId>,
+}
+
+/// What is being restored.
+#[derive(Debug, Default)]
+pub(super) struct Drift {
+    routers: BTreeMap<Arc<str>, Deleted>,
+    units: BTreeSet<UnitId>,
+}
+
+impl Drift {
+    /// Rows are sent; those of these units are restored by it.
+    pub(super) fn sent(&mut self, rows: &[RowDiff], altered: &BTreeSet<UnitId>) {
+        let mut others = altered.clone();
+        for row in rows {
+            let RowDiff::Insert(row) = row else { continue };
+            let Some(unit) = UnitId::parse(&row.unit).filter(|unit| altered.contains(unit)) else {
+                continue;
+            };
+            let Some(router) = row.router() else { continue };
+            let deleted = self.routers.entry(Arc::clone(&router.name)).or_default();
+            deleted.tables.insert(row.table);
+            deleted.rows += 1;
+            if let UnitId::Peering(_) = unit {
+                deleted.peerings.insert(unit);
+            }
+            others.remove(&unit);
+        }
+        self.units.append(&mut others);
+    }
+
+    /// All of it is restored: what is to be said, each with its fields.
+    pub(super) fn restored(&mut self) -> Vec<(String, Vec<(&'static str, String)>)> {
+        let routers = std::mem::take(&mut self.routers).into_iter().map(|(router, deleted)| {
+            let Deleted { tables, rows, peerings } = deleted;
+            let (what, peerings) = (what(&tables), peerings.len());
+            let text = format!(
+                "the {what} of router {router} were deleted by another client, and are restored \
+                 (rows: {rows}, peerings: {peerings})"
+            );
+            (text, vec![("router", router.to_string())])
+        });
+        let units = std::mem::take(&mut self.units).into_iter().map(|unit| {
+            let text = "rows of ours were altered by another client, and are restored".to_owned();
+            (text, vec![("unit", unit.tag())])
+        });
+        routers.chain(units).collect()
+    }
+}
+
+fn what(tables: &BTreeSet<TableId>) -> String {
+    let words =
+        [(ROUTER_PORT, "ports"), (STATIC_ROUTE, "static routes"), (ROUTER_POLICY, "policies")];
+    let words = words.into_iter().filter(|(table, _)| tables.contains(table));
+    let words: Vec<&str> = words.map(|(_, word)| word).collect();
+    words.join(" and ")
+}
