@@ -138,6 +138,49 @@ pub fn diversions<'a>(
     }))
 }
 
+/// What a network announces and its router leads elsewhere in part: each with somebody's route that does.
+pub(super) fn astray<'a>(
+    announced: &'a [IpNet],
+    router: &'a RouterFacts,
+) -> impl Iterator<Item = (&'a IpNet, &'a ForeignRoute)> {
+    // OVN prefers what is connected; the subnet of a router that has an address alone is discarded by a route.
+    let is_subnet = |prefix: &IpNet| router.inward.iter().any(|own| own.prefix == *prefix);
+    let elsewhere = router.routes.iter().filter(|route| route.is_main() && !route.to_guest);
+    let elsewhere = elsewhere.filter(move |route| !is_subnet(&route.prefix));
+    elsewhere.flat_map(move |route| {
+        let narrower = |announced: &&IpNet| {
+            announced.prefix_len() < route.prefix.prefix_len() && announced.contains(&route.prefix)
+        };
+        announced.iter().filter(narrower).map(move |announced| (announced, route))
+    })
+}
+
+/// The same for the router's owner, in sentences.
+pub(super) fn strays<'a>(
+    announced: &'a [IpNet],
+    router: &'a RouterFacts,
+) -> impl Iterator<Item = String> + 'a {
+    astray(announced, router).map(|(announced, route)| {
+        format!(
+            "the static route {} of router {} takes a part of {announced}, which is announced, away \
+             from its guests",
+            route.text, router.name
+        )
+    })
+}
+
+/// And for the other side, which learns only of what is announced to it.
+pub(super) fn strays_of_remote<'a>(
+    announced: &'a [IpNet],
+    remote: (&'a NetworkKey, &'a RouterFacts),
+) -> impl Iterator<Item = String> + 'a {
+    let (network, router) = remote;
+    let announced: BTreeSet<&IpNet> = astray(announced, router).map(|(it, _)| it).collect();
+    announced.into_iter().map(move |announced| {
+        format!("a part of {announced} of {network} does not lead to its guests at present")
+    })
+}
+
 /// What translates addresses between the two sides: each as a sentence for the router's owner.
 pub fn translations<'a>(
     remote: &'a [IpNet],

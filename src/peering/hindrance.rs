@@ -32,8 +32,22 @@ impl Hindrance {
 
 impl Pair<'_> {
     /// All that others have put between the two; `transit` says that a switch of ours is to stand there, too.
-    pub(super) fn hindrances(&self, a: &Ready, b: &Ready, transit: bool) -> Vec<Hindrance> {
-        let mut found = foreign_links((self.a.network, &a.router), (self.b.network, &b.router));
+    pub(super) fn hindrances(
+        &self,
+        links: &[[&Joint; 2]],
+        (a, b): (&Ready, &Ready),
+        transit: bool,
+    ) -> Vec<Hindrance> {
+        let foreign_link = |[at_a, at_b]: &[&Joint; 2]| Hindrance {
+            reason: Reason::ForeignLink,
+            told: [
+                foreign_link(at_a, &a.router, self.b.network),
+                foreign_link(at_b, &b.router, self.a.network),
+            ],
+            next_step: "remove that link where it was made, or withdraw the half: what the two \
+                        links let through differs",
+        };
+        let mut found: Vec<Hindrance> = links.iter().map(foreign_link).collect();
         // A router port could take the name only of a port of that switch.
         let taken = self.namesakes.iter().filter(|port| transit || !port.of_transit);
         found.extend(taken.map(|port| name_in_use(&port.text)));
@@ -47,26 +61,16 @@ impl Pair<'_> {
     }
 }
 
-/// Links between two routers that are somebody else's: two port names that name each other, or a
-/// switch with a port of either and nothing else.
-fn foreign_links(
-    (of_a, a): (&NetworkKey, &RouterFacts),
-    (of_b, b): (&NetworkKey, &RouterFacts),
-) -> Vec<Hindrance> {
+/// Links between two routers that are somebody else's, by their ports on either: two port names that
+/// name each other, or a switch with a port of either and nothing else.
+pub(super) fn foreign_links<'r>(a: &'r RouterFacts, b: &'r RouterFacts) -> Vec<[&'r Joint; 2]> {
     let meet = |one: &Joint, other: &Joint| match (&one.to, &other.to) {
         (JointTo::Port(to), JointTo::Port(back)) => *to == other.port && *back == one.port,
         (JointTo::Switch(one, _), JointTo::Switch(other, _)) => one == other,
         (JointTo::Port(_), JointTo::Switch(..)) | (JointTo::Switch(..), JointTo::Port(_)) => false,
     };
     let both = a.joints.iter().flat_map(|one| b.joints.iter().map(move |other| (one, other)));
-    both.filter(|(one, other)| meet(one, other))
-        .map(|(one, other)| Hindrance {
-            reason: Reason::ForeignLink,
-            told: [foreign_link(one, a, of_b), foreign_link(other, b, of_a)],
-            next_step: "remove that link where it was made, or withdraw the half: what the two \
-                        links let through differs, and each would drop what the other one carries",
-        })
-        .collect()
+    both.filter(|(one, other)| meet(one, other)).map(|(one, other)| [one, other]).collect()
 }
 
 fn foreign_link(joint: &Joint, router: &RouterFacts, remote: &NetworkKey) -> String {

@@ -12,7 +12,7 @@ use crate::view::Reason;
 
 use super::conflict;
 use super::decide::{Pair, earlier};
-use super::hindrance::Hindrance;
+use super::hindrance::{Hindrance, foreign_links};
 use super::local::Ready;
 use super::mtu::checking_end;
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
@@ -44,7 +44,8 @@ impl Pair<'_> {
         let over = at_a.over.is_some() || at_b.over.is_some();
         // Between two gateway routers too: then neither moves it when it moves to another chassis.
         let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
-        let mut between = self.hindrances(a, b, transit);
+        let foreign_links = foreign_links(&a.router, &b.router);
+        let mut between = self.hindrances(&foreign_links, (a, b), transit);
         if !clash && !over && between.is_empty() && !families.is_empty() {
             between.extend(self.too_deep());
         }
@@ -71,8 +72,15 @@ impl Pair<'_> {
         if let Some((end, mtu)) = checking_end(self.a.gauge(a), self.b.gauge(b)) {
             link.end_mut(end).mtu = Some(mtu);
         }
-        let mut verdicts =
-            [self.linked(End::A, a, &at_a, &at_b), self.linked(End::B, b, &at_b, &at_a)];
+        for ports in foreign_links {
+            for (end, joint) in End::BOTH.into_iter().zip(ports) {
+                link.end_mut(end).beside.push(Arc::clone(&joint.port));
+            }
+        }
+        let mut verdicts = [
+            self.linked(End::A, (a, b), (&at_a, &at_b)),
+            self.linked(End::B, (b, a), (&at_b, &at_a)),
+        ];
         for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
             let between = between.iter().map(|it| it.told_at(end).to_owned());
             verdict.degraded.splice(0..0, between);
@@ -128,13 +136,21 @@ impl Pair<'_> {
         )
     }
 
-    fn linked(&self, end: End, ready: &Ready, here: &Admitted, there: &Admitted) -> Verdict {
+    fn linked(
+        &self,
+        end: End,
+        (ready, remote): (&Ready, &Ready),
+        (here, there): (&Admitted, &Admitted),
+    ) -> Verdict {
         let mut degraded = self.tell(end, here, there);
         let router = &ready.router;
         let foreign = !router.routes.is_empty() || !router.reroutes.is_empty();
         for prefix in here.prefixes.iter().filter(|_| foreign) {
             degraded.extend(conflict::diversions(prefix, ready, &here.tables));
         }
+        degraded.extend(conflict::strays(&there.prefixes, router));
+        let of_remote = (self.side(end.other()).network, &remote.router);
+        degraded.extend(conflict::strays_of_remote(&here.prefixes, of_remote));
         degraded.extend(self.unmet(end, ready, here));
         degraded.extend(conflict::unfit_subnets(router));
         degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
@@ -181,6 +197,7 @@ impl Pair<'_> {
             tables: Arc::clone(&here.tables),
             routes: side.manual_routes(ready, &here.prefixes),
             mtu: None,
+            beside: Vec::new(),
             prefixes: if *prefixes == *ready.prefixes {
                 Arc::clone(&ready.prefixes)
             } else {

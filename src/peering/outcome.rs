@@ -160,6 +160,8 @@ pub struct LinkEnd {
     pub routes: Option<Box<[PlacedRoute]>>,
     /// The MTU for which its port checks; at one end at the most.
     pub mtu: Option<u16>,
+    /// Ports of somebody else on its router that lead to the other one's, too; nearly always none.
+    pub beside: Vec<Arc<str>>,
     /// This end's prefixes that the other end takes, of linked families.
     pub prefixes: Prefixes,
     /// The families in which these are not all prefixes of the network; nearly always none. In the

@@ -10,14 +10,9 @@ use crate::northbound::tables::{ROUTER_POLICY, router_policy};
 use crate::northbound::{Family, UnitId};
 use crate::peering::Ready;
 
-use super::link::SPOOF_PRIORITY;
+use super::link::{PASS_PRIORITY, SPOOF_PRIORITY};
 use super::matches::{Addresses, any, inport, outport, source};
 use super::row::{DesiredRow, Parent, RouterRow};
-
-/// Lets pass what has an own source at an uplink for a good reason: answers of the router itself,
-/// which leave as if they had come in where the request did, so out of an uplink again; and what
-/// OVN turns around at the gateway port on its way to a floating IP of the same router.
-const PASS_PRIORITY: i64 = SPOOF_PRIORITY + 5;
 
 /// How northd marks what it turned around there (REGBIT_EGRESS_LOOPBACK); nobody outside can set it.
 const TURNED_AROUND: &str = "reg9[0] == 1";
@@ -48,6 +43,9 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
             .set(router_policy::ACTION, action)
     };
     vec![
+        // What has an own source at an uplink for a good reason: answers of the router itself, which leave as
+        // if they had come in where the request did, so out of an uplink again; and what OVN turns around at
+        // the gateway port on its way to a floating IP of the same router.
         policy(
             PASS_PRIORITY,
             format!("{inward} && ({outward} || {TURNED_AROUND}) && ({own})"),

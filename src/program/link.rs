@@ -25,6 +25,8 @@ const ALLOW_PRIORITY: i64 = 30_200;
 const DROP_PRIORITY: i64 = 30_100;
 /// Drops a source that comes from where it cannot belong.
 pub(super) const SPOOF_PRIORITY: i64 = 30_090;
+/// Allows what has such a source for a good reason.
+pub(super) const PASS_PRIORITY: i64 = SPOOF_PRIORITY + 5;
 
 /// The rows of a link, on both routers and between them.
 #[must_use]
@@ -42,6 +44,7 @@ pub fn link_rows(link: &Link, part: Part) -> Vec<DesiredRow> {
         }
         if part.has(ROUTER_POLICY) {
             rows.push(side.allow());
+            rows.extend(side.pass());
             rows.extend(side.drops());
         }
     }
@@ -117,8 +120,20 @@ impl Side<'_> {
         Some(if table.is_empty() { row } else { row.set(static_route::ROUTE_TABLE, table) })
     }
 
-    /// What the two networks say to each other.
     fn allow(&self) -> DesiredRow {
+        self.policy(ALLOW_PRIORITY, self.exchanged(&[self.port_name.as_str()]), "allow")
+    }
+
+    /// What the two say to each other over links of other tools: where these have routes of their own, OVN
+    /// shares the traffic out, and what comes over their ports is no forgery. No more than that is let pass.
+    fn pass(&self) -> Option<DesiredRow> {
+        let ports: Vec<&str> = self.local.beside.iter().map(AsRef::as_ref).collect();
+        let beside = (!ports.is_empty()).then_some(ports)?;
+        Some(self.policy(PASS_PRIORITY, self.exchanged(&beside), "allow"))
+    }
+
+    /// What the two networks say to each other, as it comes in at ports of the router.
+    fn exchanged(&self, ports: &[&str]) -> String {
         let way = |family, from, to| {
             between(family, &Addresses::from(from, family), &Addresses::of(to, family))
         };
@@ -126,9 +141,7 @@ impl Side<'_> {
         let both_ways =
             |family| [way(family, self.remote, self.local), way(family, self.local, self.remote)];
         let allowed: Vec<String> = self.families().flat_map(both_ways).collect();
-        let port = inport([self.port_name.as_str()]);
-        let text = [&port, " && (", &any(&allowed), ")"].concat();
-        self.policy(ALLOW_PRIORITY, text, "allow")
+        [&inport(ports.iter().copied()), " && (", &any(&allowed), ")"].concat()
     }
 
     /// What else comes over the link, and what of the other side's comes from elsewhere.

@@ -130,6 +130,61 @@ fn b3_what_takes_traffic_away_degrades_and_is_named() {
     }
 }
 
+/// B3: where a part of what a side announces leads elsewhere, both sides are told; the other one of what
+/// was announced to it, and of nothing else.
+#[test]
+fn a_narrower_route_at_the_side_that_announces_degrades_both() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    tenants.peer();
+    lab.nbctl_batch(
+        "lrp-add a a-up 0a:00:00:00:00:71 172.31.0.1/24 fd31::1/64\n\
+         lrp-set-gateway-chassis a-up hv1",
+    );
+    tenants.wait_active();
+    let rows = link_rows(&lab.dump()).len();
+    let narrower = [
+        ("lr-route-add a 10.1.0.128/25 172.31.0.254", "10.1.0.128/25", "10.1.0.0/24"),
+        ("lr-route-add a 10.1.0.64/26 discard", "10.1.0.64/26", "10.1.0.0/24"),
+        ("lr-route-add a fd01::8000/113 fd31::fe a-up", "fd01::8000/113", "fd01::/64"),
+    ];
+    for (add, route, announced) in narrower {
+        lab.nbctl_batch(add);
+        let (blue, green) = tenants.daemon.wait_until(&format!("{route} is told"), |halves| {
+            let of = |project: &str| {
+                let half = halves.iter().find(|half| half["project"] == project);
+                half.cloned().ok_or_else(|| format!("{halves:?}"))
+            };
+            let (blue, green) = (of("blue")?, of("green")?);
+            let told = |half: &Value, words: &[&str]| {
+                let text = half["degraded"].to_string();
+                half["state"] == "active" && words.iter().all(|word| text.contains(word))
+            };
+            if told(&blue, &[route, announced]) && told(&green, &[announced, "blue/web"]) {
+                Ok((blue, green))
+            } else {
+                Err(format!("{blue} {green}"))
+            }
+        });
+        for secret in [route, "172.31", "fd31", "router a"] {
+            assert!(!green.to_string().contains(secret), "green learns of {secret}: {green}");
+        }
+        assert!(blue.to_string().contains("router a"), "{blue}");
+        assert_eq!(link_rows(&lab.dump()).len(), rows, "the peering stands as it was");
+        lab.nbctl(&["lr-route-del", "a", route]);
+        tenants.wait_active();
+    }
+    // To a guest, in a table of its own, or not narrower: that takes nothing away.
+    tenants.hear_of(|| {
+        lab.nbctl_batch(
+            "lr-route-add a 10.1.0.0/25 10.1.0.10\n\
+             --route-table=special lr-route-add a 10.1.0.128/25 172.31.0.254",
+        );
+    });
+    tenants.daemon.wait_quiet();
+    tenants.wait_active();
+}
+
 /// A standing peering keeps what it routes when a clash appears later: to cut what works is worse.
 #[test]
 fn b3_a_clash_that_appears_later_degrades() {

@@ -1,6 +1,10 @@
 //! What other tools put between the two routers, or under a name of ours: refused before, told later, and the peering kept.
 
+use std::time::Duration;
+
 use crate::lab::Lab;
+use crate::lab::host::{Host, Ping, Stream};
+use crate::lab::probe::PingReport;
 use crate::owned::{contents, foreign, link_rows};
 use crate::tenants::{Tenants, assert_says, flaws};
 
@@ -70,6 +74,108 @@ fn b3_a_link_of_another_tool_that_appears_later_degrades_and_cuts_nothing() {
         lab.nbctl_batch(remove);
         tenants.wait_active();
     }
+}
+
+/// What Incus writes for a peering of its own between the same two: ports with the routers' addresses, a route
+/// out of them to each subnet, and policies that let pass what the two networks say to each other.
+fn link_of_incus(lab: &Lab) {
+    let mut lines = String::from(
+        "lrp-add a inc-a 0a:00:00:00:01:11 10.1.0.1/32 fd01::1/128 peer=inc-b\n\
+         lrp-add b inc-b 0a:00:00:00:01:12 10.2.0.1/32 fd02::1/128 peer=inc-a\n",
+    );
+    for (router, port, prefix, nexthop) in [
+        ("a", "inc-a", "10.2.0.0/24", "10.2.0.1"),
+        ("a", "inc-a", "fd02::/64", "fd02::1"),
+        ("b", "inc-b", "10.1.0.0/24", "10.1.0.1"),
+        ("b", "inc-b", "fd01::/64", "fd01::1"),
+    ] {
+        lines += &format!(
+            "--id=@{router}{n} create Logical_Router_Static_Route 'ip_prefix=\"{prefix}\"' 'nexthop=\"{nexthop}\"' output_port={port}\n\
+             add Logical_Router {router} static_routes @{router}{n}\n",
+            n = if prefix.contains(':') { 6 } else { 4 },
+        );
+    }
+    for (router, port, from, to) in [
+        ("a", "inc-a", ["10.2.0.0/24", "fd02::/64"], ["10.1.0.0/24", "fd01::/64"]),
+        ("b", "inc-b", ["10.1.0.0/24", "fd01::/64"], ["10.2.0.0/24", "fd02::/64"]),
+    ] {
+        for (family, from, to) in [("ip4", from[0], to[0]), ("ip6", from[1], to[1])] {
+            let way = format!("{family}.src == {from} && {family}.dst == {to}");
+            lines += &format!("lr-policy-add {router} 600 'inport == \"{port}\" && {way}' allow\n");
+        }
+        lines += &format!("lr-policy-add {router} 500 'inport == \"{port}\"' drop\n");
+    }
+    lab.nbctl_batch(&lines);
+}
+
+/// Removes it, as Incus does.
+fn unlink_of_incus(lab: &Lab) {
+    let out_of = |port: &str| {
+        let find = ["--bare", "--columns=_uuid", "find", "Logical_Router_Static_Route"];
+        let named = format!("output_port={port}");
+        let found = lab.nbctl(&[&find[..], &[named.as_str()]].concat());
+        found.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut lines = String::new();
+    for (router, port) in [("a", "inc-a"), ("b", "inc-b")] {
+        for route in out_of(port) {
+            lines += &format!("remove Logical_Router {router} static_routes {route}\n");
+        }
+        lines +=
+            &format!("lrp-del {port}\nlr-policy-del {router} 600\nlr-policy-del {router} 500\n");
+    }
+    lab.nbctl_batch(&lines);
+}
+
+/// B3, B16: routes of both links share the traffic out, so what comes over the other tool's is believed as what comes
+/// over ours. Nothing is lost while both stand, nor when either goes.
+#[test]
+fn a_link_of_another_tool_beside_ours_loses_no_packet() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let [a1, a2] = ["a1", "a2"].map(|name| lab.add_guest(&tenants.a, name, 0));
+    let [b1, b2] = ["b1", "b2"].map(|name| lab.add_guest(&tenants.b, name, 0));
+    tenants.peer();
+    lab.settle();
+    for (from, to) in [(&a1, &b1), (&a2, &b2), (&b1, &a2), (&b2, &a1)] {
+        from.assert_reaches(to);
+    }
+    let flows = || {
+        let both = |from: &Host, to: &Host| [from.stream(to.v4(), 50), from.stream(to.v6(), 50)];
+        [both(&a1, &b1), both(&a2, &b2), both(&b1, &a2), both(&b2, &a1)].into_iter().flatten()
+    };
+    let some_seconds = || {
+        let how = Ping { count: 100, interval: Duration::from_millis(20), ..Ping::default() };
+        let report = a1.ping(b2.v4(), how);
+        assert_eq!(report.lost(), 0, "{report:?}");
+    };
+    let told = ["port inc-a of router a", "inc-b"];
+    for ours_goes in [false, true] {
+        link_of_incus(&lab);
+        wait_told(&tenants, &told);
+        lab.sync();
+        let flows: Vec<_> = flows().collect();
+        some_seconds();
+        if ours_goes {
+            tenants.daemon.withdraw("green");
+            tenants.wait_blue("disconnected");
+        } else {
+            unlink_of_incus(&lab);
+            tenants.wait_active();
+        }
+        lab.sync();
+        some_seconds();
+        let reports: Vec<_> = flows.into_iter().map(Stream::finish).collect();
+        let sent: u32 = reports.iter().map(|report| report.sent).sum();
+        let lost: u32 = reports.iter().map(PingReport::lost).sum();
+        println!("{lost} of {sent} lost, ours goes: {ours_goes}");
+        assert_eq!(lost, 0, "of {sent}, ours goes: {ours_goes}: {reports:#?}");
+    }
+    // What comes over it from elsewhere, or is for elsewhere, is not believed for that.
+    unlink_of_incus(&lab);
+    tenants.green_declares();
+    tenants.wait_active();
+    lab.assert_all_matches_parse();
 }
 
 /// One side alone links nothing: OVN connects two ports only if each names the other.
