@@ -11,13 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use crate::declare::NetworkKey;
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::Node;
 use crate::program::{DesiredRow, Parent, RowDiff, Transaction};
 
-use super::state::{Patch, State, Unit, UnitChanges};
+use super::state::{Patch, State, UnitChanges};
 use super::takeover::scattered;
 use super::writer::Writer;
 
@@ -45,17 +44,19 @@ pub(super) struct Extent {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Units that differ.
-    pub(super) units: BTreeSet<Unit>,
+    pub(super) units: BTreeSet<UnitId>,
     /// Units found to be as they shall be.
-    pub(super) clean: BTreeSet<Unit>,
+    pub(super) clean: BTreeSet<UnitId>,
     /// Units that differ, which is for the active instance to mend.
-    pub(super) parked: BTreeSet<Unit>,
+    pub(super) parked: BTreeSet<UnitId>,
     /// Units that wait for a transaction under way, with all that is to be committed together with them.
-    pub(super) aside: BTreeSet<Unit>,
+    pub(super) aside: BTreeSet<UnitId>,
     /// How many groups it is made of.
     pub(super) groups: usize,
     /// Units of a transaction under way.
-    under_way: BTreeSet<Unit>,
+    under_way: BTreeSet<UnitId>,
+    /// Whether a link that nobody declares any more is among those, or among those that wait.
+    link_goes: bool,
     /// Units that are refused and wait, but for those that were taken.
     refused: BTreeSet<UnitId>,
     /// Units that were refused, and have not been found to be as they shall be since.
@@ -78,13 +79,15 @@ impl Batch {
     ) -> Self {
         let Extent { role, most_groups, whole } = extent;
         let whole = whole || role == Role::Standby;
-        let under_way = writer.units_under_way().map(|unit| state.name(unit)).collect();
+        let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
+        let link_goes = under_way.iter().any(|unit| is_leaving_link(*unit, state));
         let (refused, vain) = (writer.refused().collect(), writer.vain.clone());
-        let mut batch = Self { role, whole, under_way, refused, vain, ..Self::default() };
+        let mut batch =
+            Self { role, whole, under_way, link_goes, refused, vain, ..Self::default() };
         let from = batch.place(state, most_groups);
         while batch.groups < most_groups {
-            let next = from.as_ref().and_then(|from| state.dirty.range(from..).next());
-            let Some(unit) = next.or(state.dirty.first()).cloned() else { break };
+            let next = from.and_then(|from| state.dirty.range(from..).next());
+            let Some(unit) = next.or(state.dirty.first()).copied() else { break };
             state.dirty.remove(&unit);
             let before = batch.units.len();
             batch.take_group(unit, state, northbound);
@@ -92,19 +95,19 @@ impl Batch {
                 batch.groups += 1;
             }
         }
-        state.dirty.extend(batch.aside.iter().cloned());
+        state.dirty.extend(&batch.aside);
         state.unsettle();
         batch
     }
 
     /// Where to begin. Standbys with the same files begin at different places: of two that insert the
     /// same registration one is refused, and with it all that it sent.
-    fn place(&self, state: &State, most_groups: usize) -> Option<Unit> {
+    fn place(&self, state: &State, most_groups: usize) -> Option<UnitId> {
         let many =
             u64::try_from(state.dirty.len()).ok().filter(|_| state.dirty.len() > most_groups)?;
         let place = scattered(state.roll.host()).checked_rem(many)?;
         let place = usize::try_from(place).ok().filter(|_| self.role == Role::Standby)?;
-        state.dirty.iter().nth(place).cloned()
+        state.dirty.iter().nth(place).copied()
     }
 
     /// The transaction; none if nothing differs.
@@ -117,35 +120,37 @@ impl Batch {
         (!transaction.is_empty()).then_some(transaction)
     }
 
-    fn take_group(&mut self, first: Unit, state: &mut State, northbound: &Northbound) {
-        self.recall(&first, state);
+    fn take_group(&mut self, first: UnitId, state: &mut State, northbound: &Northbound) {
+        self.refused.remove(&first);
         let mut queue = vec![first];
         let mut group = Vec::new();
         while let Some(unit) = queue.pop() {
-            let Some(unit) = self.once(unit, state) else { continue };
-            let bound = bound(&unit, state);
-            let mut waits = self.follows(&unit) || bound.iter().any(|unit| self.is_held(unit));
+            let bound = bound(unit, state);
+            let mut waits = self.follows(unit) || bound.iter().any(|unit| self.is_held(*unit));
             let changes =
-                if waits { UnitChanges::default() } else { state.changes(&unit, northbound) };
+                if waits { UnitChanges::default() } else { state.changes(unit, northbound) };
             let differs = changes.differs(northbound);
-            let binds = differs && (self.whole || !is_new(&unit, northbound));
-            let pairs = if binds { pairs_of(&unit, state) } else { Vec::new() };
-            let standing = standing(&unit, &changes, state, northbound);
-            waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(unit));
+            let binds = differs && (self.whole || !is_new(unit, northbound));
+            let pairs = if binds { pairs_of(unit, state) } else { Vec::new() };
+            let standing = standing(unit, &changes, northbound);
+            waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(*unit));
             let all_well = self.refused.is_empty() && self.vain.is_empty();
             let builds = all_well || changes.builds(northbound);
             for unit in bound {
                 // What only goes does not wait for what is refused.
-                let bars = !builds && self.vain.contains(&state.id_of(&unit));
-                if !bars && self.claim(&unit, builds, state) {
+                let bars = !builds && self.vain.contains(&unit);
+                if !bars && self.claim(unit, builds, state) {
                     queue.push(unit);
                 }
             }
-            queue.extend(pairs.into_iter().filter(|unit| self.claim(unit, false, state)));
-            queue.extend(standing.into_iter().filter(|unit| self.claim(unit, true, state)));
+            queue.extend(pairs.into_iter().filter(|unit| self.claim(*unit, false, state)));
+            queue.extend(standing.into_iter().filter(|unit| self.claim(*unit, true, state)));
             group.push((unit, changes, differs));
             if waits {
-                self.aside.extend(group.into_iter().map(|(unit, ..)| unit).chain(queue));
+                for unit in group.into_iter().map(|(unit, ..)| unit).chain(queue) {
+                    self.link_goes |= is_leaving_link(unit, state);
+                    self.aside.insert(unit);
+                }
                 return;
             }
         }
@@ -158,44 +163,27 @@ impl Batch {
         }
     }
 
-    /// A unit by its name of now, unless it was taken already by that or by another name.
-    fn once(&self, unit: Unit, state: &mut State) -> Option<Unit> {
-        let name = state.name(unit.clone());
-        if name == unit {
-            return Some(unit);
-        }
-        state.dirty.remove(&name);
-        let taken = [&self.units, &self.clean, &self.parked, &self.aside];
-        (!taken.iter().any(|taken| taken.contains(&name))).then_some(name)
-    }
-
     /// Whether a unit is to be taken: one that is dirty, or `recalled` from those that are refused. What is
     /// queued is neither any more: no unit is taken twice.
-    fn claim(&mut self, unit: &Unit, recalled: bool, state: &mut State) -> bool {
-        let dirty = state.dirty.remove(unit);
-        let refused = (dirty || recalled) && self.recall(unit, state);
+    fn claim(&mut self, unit: UnitId, recalled: bool, state: &mut State) -> bool {
+        let dirty = state.dirty.remove(&unit);
+        let refused = (dirty || recalled) && self.refused.remove(&unit);
         dirty || refused
     }
 
-    fn recall(&mut self, unit: &Unit, state: &State) -> bool {
-        !self.refused.is_empty() && self.refused.remove(&state.id_of(unit))
-    }
-
     /// Whether a unit has to wait for the end of a transaction under way.
-    fn is_held(&self, unit: &Unit) -> bool {
-        self.aside.contains(unit) || self.under_way.contains(unit)
+    fn is_held(&self, unit: UnitId) -> bool {
+        self.aside.contains(&unit) || self.under_way.contains(&unit)
     }
 
     /// The same, of one that is to be taken. What guards a network stays until the links are gone that
-    /// nobody declares any more: whose those are is not known, and they sort first.
-    fn follows(&self, unit: &Unit) -> bool {
-        let leaves = |unit: Option<&Unit>| matches!(unit, Some(Unit::Orphan(UnitId::Peering(_))));
-        let leaves = leaves(self.under_way.first()) || leaves(self.aside.first());
-        self.is_held(unit) || is_network(unit) && leaves
+    /// nobody declares any more: whose those are is not known.
+    fn follows(&self, unit: UnitId) -> bool {
+        self.is_held(unit) || self.link_goes && matches!(unit, UnitId::Network(_))
     }
 
     /// A unit that differs.
-    fn take(&mut self, unit: Unit, changes: UnitChanges, state: &State, northbound: &Northbound) {
+    fn take(&mut self, unit: UnitId, changes: UnitChanges, state: &State, northbound: &Northbound) {
         let changes = match self.role {
             Role::Active => changes,
             Role::Standby => changes.own(state.roll.host(), northbound),
@@ -253,85 +241,37 @@ impl UnitChanges {
     }
 }
 
-impl State {
-    /// What a unit is called now. Somebody may have declared it since it became dirty, or withdrawn it: it
-    /// would be two, and its rows written twice.
-    pub(super) fn name(&self, unit: Unit) -> Unit {
-        let resolver = &self.resolver;
-        let networks = resolver.networks();
-        // One that only others name is not found by its identity.
-        let is_found = |key: &NetworkKey, node: &Node| {
-            node.is_registered() || networks.key_of(Id::of_network(key)).is_some()
-        };
-        match &unit {
-            Unit::Orphan(UnitId::Peering(id)) => {
-                resolver.pair_with(*id).map_or(unit, |key| Unit::Pair(key.clone()))
-            }
-            Unit::Orphan(UnitId::Network(id)) => {
-                let known = networks.key_of(*id).or_else(|| self.history.key_of(*id));
-                known.map_or(unit, |key| Unit::Network(key.clone()))
-            }
-            Unit::Pair(key) => match resolver.id(key) {
-                Some(_) => unit,
-                None => Unit::Orphan(UnitId::Peering(Id::of_peering(key))),
-            },
-            Unit::Network(key) => {
-                let known = networks.node(key).is_some_and(|node| is_found(key, node))
-                    || self.history.of(key).next().is_some();
-                if known { unit } else { Unit::Orphan(UnitId::Network(Id::of_network(key))) }
-            }
-        }
-    }
-
-    /// The unit of rows that a unit is compared with.
-    pub(super) fn id_of(&self, unit: &Unit) -> UnitId {
-        match unit {
-            Unit::Orphan(id) => *id,
-            Unit::Pair(key) => {
-                let id = self.resolver.id(key);
-                UnitId::Peering(id.unwrap_or_else(|| Id::of_peering(key)))
-            }
-            Unit::Network(key) => UnitId::Network(Id::of_network(key)),
-        }
-    }
-}
-
-fn is_network(unit: &Unit) -> bool {
-    !matches!(unit, Unit::Pair(_) | Unit::Orphan(UnitId::Peering(_)))
+/// Whether it is a link that nobody declares any more.
+fn is_leaving_link(unit: UnitId, state: &State) -> bool {
+    matches!(unit, UnitId::Peering(id) if state.resolver.pair_with(id).is_none())
 }
 
 /// What goes with a unit wherever it is dirty: a pair stands on its networks.
-fn bound(unit: &Unit, state: &State) -> Vec<Unit> {
-    match unit {
-        Unit::Pair(key) => {
-            [key.a(), key.b()].map(|key| state.name(Unit::Network(key.clone()))).into()
-        }
-        Unit::Network(_) | Unit::Orphan(_) => Vec::new(),
-    }
+fn bound(unit: UnitId, state: &State) -> Vec<UnitId> {
+    let UnitId::Peering(id) = unit else { return Vec::new() };
+    let networks = state.resolver.pair_with(id).into_iter().flat_map(|key| [key.a(), key.b()]);
+    networks.map(|key| UnitId::Network(Id::of_network(key))).collect()
 }
 
 /// Only a network that changes binds its pairs together.
-fn pairs_of(unit: &Unit, state: &State) -> Vec<Unit> {
-    let Unit::Network(key) = unit else { return Vec::new() };
-    let pairs = state.resolver.networks().node(key).into_iter().flat_map(Node::pairs);
-    pairs.cloned().map(Unit::Pair).collect()
+fn pairs_of(unit: UnitId, state: &State) -> Vec<UnitId> {
+    let UnitId::Network(id) = unit else { return Vec::new() };
+    let networks = state.resolver.networks();
+    let node = networks.key_of(id).and_then(|key| networks.node(key));
+    let pairs = node.into_iter().flat_map(Node::pairs);
+    pairs.filter_map(|pair| state.resolver.id(pair).map(UnitId::Peering)).collect()
 }
 
 /// The links on a network that is to lose its guard: as long as they stand, it stays.
-fn standing(
-    unit: &Unit,
-    changes: &UnitChanges,
-    state: &State,
-    northbound: &Northbound,
-) -> Vec<Unit> {
-    if !is_network(unit) {
+fn standing(unit: UnitId, changes: &UnitChanges, northbound: &Northbound) -> Vec<UnitId> {
+    if !matches!(unit, UnitId::Network(_)) {
         return Vec::new();
     }
     let links = changes.bared().into_iter().flat_map(|router| northbound.peerings_on(router));
-    links.map(|link| state.name(Unit::Orphan(UnitId::Peering(link)))).collect()
+    links.map(UnitId::Peering).collect()
 }
 
 /// Whether it is a network without a registration: nothing stands on it yet.
-fn is_new(unit: &Unit, northbound: &Northbound) -> bool {
-    matches!(unit, Unit::Network(key) if northbound.registration(Id::of_network(key)).is_none())
+fn is_new(unit: UnitId, northbound: &Northbound) -> bool {
+    matches!(unit, UnitId::Network(id) if northbound.registration(id).is_none())
 }

@@ -31,7 +31,6 @@ use std::time::Duration;
 
 pub use hosts::NotForgotten;
 pub use notice::{Level, Notice};
-pub use state::Unit;
 pub use writer::Submission;
 
 use crate::declare::{Changed, Reading, Settings};

@@ -9,7 +9,6 @@ use crate::view::{Reason, State, Viewer};
 
 use super::Engine;
 use super::progress::Stage;
-use super::state::Unit;
 
 /// Told of whatever is linked, or to be, while a newer version writes.
 const NEWER_WRITES: &str =
@@ -142,17 +141,18 @@ impl Engine {
 
     /// A link that shall stand: how far it has come.
     fn shown_linked(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
-        let Some(pair) = self.state.resolver.pair_of(key) else {
+        let resolver = &self.state.resolver;
+        let pair = resolver.pair_of(key);
+        let Some((pair, id)) = pair.and_then(|pair| Some((pair, resolver.id(pair)?))) else {
             return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
         };
-        let unit = Unit::Pair(pair.clone());
-        let id = self.state.id_of(&unit);
-        let refusal = self.writer.refusal(id).map(|refusal| refusal.error.as_str());
+        let unit = UnitId::Peering(id);
+        let refusal = self.writer.refusal(unit).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
             Stage::Acted => {
                 if let Some(error) = refusal {
                     degraded.push(words("the northbound refuses a change", error, viewer));
-                } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(&unit) {
+                } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(unit) {
                     degraded.push("its rows are being brought in line".into());
                 }
                 let (reason, explanation, next_step) = (None, None, None);
@@ -182,7 +182,7 @@ impl Engine {
                     degraded,
                     leaves: false,
                 },
-                None => self.shown_uncommitted(id, viewer),
+                None => self.shown_uncommitted(unit, viewer),
             },
         }
     }

@@ -9,7 +9,7 @@ use crate::northbound::tables::{ROUTER_POLICY, STEPS, Step};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::ovsdb::TableId;
 
-use super::state::{State, Unit};
+use super::state::State;
 
 impl State {
     /// A part of the first dump has come: rows of these tables. How many peerings were decided is returned.
@@ -66,11 +66,7 @@ impl State {
     /// Whether a unit that was decided is to be compared yet, as it misses policies by then: that these come is no news for
     /// the rules.
     fn awaits_policies(&self, unit: UnitId) -> bool {
-        let known = match unit {
-            UnitId::Peering(id) => self.resolver.pair_with(id).cloned().map(Unit::Pair),
-            UnitId::Network(id) => self.resolver.networks().key_of(id).cloned().map(Unit::Network),
-        };
-        known.is_some_and(|unit| self.dirty.contains(&unit))
+        self.is_declared(unit) && self.dirty.contains(&unit)
     }
 
     /// Takes in what the northbound remembers of this host's files, as soon as its registrations are

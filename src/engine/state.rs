@@ -20,18 +20,6 @@ use crate::program::{self, Base, Entries, LentDiff, Part, RegistrationDiff, RowD
 use super::guests::Guests;
 use super::history::History;
 
-/// Something that is compared with the northbound as a whole. Orphans sort first: what is no
-/// longer wanted goes before, or together with, what it stood on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
-    /// Rows of ours that nothing declared asks for.
-    Orphan(UnitId),
-    /// A pair of networks: link rows, and the records of its halves.
-    Pair(PeeringKey),
-    /// A network: its registration and its own guard.
-    Network(NetworkKey),
-}
-
 /// A registration as a unit wants it changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patch {
@@ -68,7 +56,7 @@ impl Patch {
 pub(super) struct State {
     pub(super) roll: Roll,
     pub(super) resolver: Resolver,
-    pub(super) dirty: BTreeSet<Unit>,
+    pub(super) dirty: BTreeSet<UnitId>,
     /// Units that have been compared since they became dirty, but for what comes last at a start.
     settled: HashSet<UnitId>,
     /// Whether the last good declarations have been taken out of the northbound.
@@ -118,7 +106,7 @@ impl State {
     pub(super) fn wake(&mut self, now: Timestamp, went_back: bool) {
         self.resolver.wake(now, went_back);
         let forgotten = self.history.forget(now);
-        self.soil(forgotten.into_iter().map(Unit::Network));
+        self.soil(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))));
     }
 
     /// When time alone changes something next.
@@ -171,21 +159,18 @@ impl State {
             self.history.review(id, key, &self.roll, northbound, self.policy.history, now);
         }
         self.note_guests(&resolved, northbound, now);
-        let orphans = resolved.orphans.iter().map(|unit| self.name(Unit::Orphan(*unit)));
-        let orphans: Vec<Unit> = orphans.collect();
-        self.soil(orphans);
-        self.soil(resolved.pairs.iter().cloned().map(Unit::Pair));
-        self.soil(resolved.networks.iter().cloned().map(Unit::Network));
+        let pairs = resolved.pairs.iter().filter_map(|pair| self.resolver.id(pair));
+        let pairs: Vec<UnitId> = pairs.map(UnitId::Peering).collect();
+        self.soil(pairs);
+        self.soil(resolved.orphans.iter().copied());
+        self.soil(resolved.networks.iter().map(|key| UnitId::Network(Id::of_network(key))));
         resolved
     }
 
     /// Makes units dirty: all of their rows are to be compared.
-    pub(super) fn soil(&mut self, units: impl IntoIterator<Item = Unit>) {
+    pub(super) fn soil(&mut self, units: impl IntoIterator<Item = UnitId>) {
         for unit in units {
-            if !self.settled.is_empty() {
-                let id = self.id_of(&unit);
-                self.settled.remove(&id);
-            }
+            self.settled.remove(&unit);
             self.dirty.insert(unit);
         }
     }
@@ -201,10 +186,9 @@ impl State {
     /// compared where all else was found to be as it shall be.
     pub(super) fn settle(&mut self, northbound: &Northbound) {
         let is_as_it_shall_be =
-            |unit: &&Unit| !self.part_changes(unit, Part::Early, northbound).differs(northbound);
-        let declared = self.dirty.iter().filter(|unit| !matches!(unit, Unit::Orphan(_)));
-        let settled = declared.filter(is_as_it_shall_be).map(|unit| self.id_of(unit)).collect();
-        self.settled = settled;
+            |unit: &UnitId| !self.part_changes(*unit, Part::Early, northbound).differs(northbound);
+        let declared = self.dirty.iter().copied().filter(|unit| self.is_declared(*unit));
+        self.settled = declared.filter(is_as_it_shall_be).collect();
     }
 
     /// Since when: what is recorded counts; else what was noted; else it is so since now.
@@ -250,24 +234,47 @@ impl State {
         self.resolver.record(half).map(|record| record.since)
     }
 
-    /// What a unit, by its [name](Self::name) of now, wants changed in the northbound.
-    pub(super) fn changes(&self, unit: &Unit, northbound: &Northbound) -> UnitChanges {
-        let is_settled = !self.settled.is_empty() && self.settled.contains(&self.id_of(unit));
+    /// What a unit wants changed in the northbound.
+    pub(super) fn changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
+        let is_settled = self.settled.contains(&unit);
         let part = if is_settled { Part::Late } else { Part::All };
         self.part_changes(unit, part, northbound)
     }
 
-    fn part_changes(&self, unit: &Unit, part: Part, northbound: &Northbound) -> UnitChanges {
+    /// Whether somebody declares it, or did a short while ago.
+    pub(super) fn is_declared(&self, unit: UnitId) -> bool {
         match unit {
-            Unit::Orphan(id) => self.orphan_changes(*id, northbound),
-            Unit::Pair(key) => self.pair_changes(key, part, northbound),
-            Unit::Network(key) => self.network_changes(key, part, northbound),
+            UnitId::Peering(id) => self.resolver.pair_with(id).is_some(),
+            UnitId::Network(id) => self.network_of(id).is_some(),
         }
     }
 
-    fn pair_changes(&self, key: &PeeringKey, part: Part, northbound: &Northbound) -> UnitChanges {
+    fn network_of(&self, id: Id) -> Option<&NetworkKey> {
+        self.resolver.networks().key_of(id).or_else(|| self.history.key_of(id))
+    }
+
+    fn part_changes(&self, unit: UnitId, part: Part, northbound: &Northbound) -> UnitChanges {
+        match unit {
+            UnitId::Peering(id) => match self.resolver.pair_with(id) {
+                Some(key) => self.pair_changes(id, key, part, northbound),
+                None => self.orphan_changes(unit, northbound),
+            },
+            UnitId::Network(id) => match self.network_of(id) {
+                Some(key) => self.network_changes(id, key, part, northbound),
+                None => self.orphan_changes(unit, northbound),
+            },
+        }
+    }
+
+    /// Link rows, and the records of the pair's halves.
+    fn pair_changes(
+        &self,
+        id: Id,
+        key: &PeeringKey,
+        part: Part,
+        northbound: &Northbound,
+    ) -> UnitChanges {
         let mut changes = UnitChanges::default();
-        let Some(id) = self.resolver.id(key) else { return changes };
         let link = self.resolver.link(key);
         let desired = link.map(|link| program::link_rows(link, part)).unwrap_or_default();
         changes.rows = program::diff(UnitId::Peering(id), part, desired, northbound);
@@ -296,13 +303,14 @@ impl State {
         own.into_iter().chain(record)
     }
 
+    /// A registration, and the network's own guard.
     fn network_changes(
         &self,
+        id: Id,
         key: &NetworkKey,
         part: Part,
         northbound: &Northbound,
     ) -> UnitChanges {
-        let id = Id::of_network(key);
         let node = self.resolver.networks().node(key);
         let node = node.filter(|node| node.is_registered());
         if node.is_none() && self.history.key_of(id).is_none() {

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 
 use crate::declare::PeeringKey;
-use crate::northbound::{Id, Northbound};
+use crate::northbound::{Northbound, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{OperationResult, TransactError};
 use crate::program;
 
 use super::batch::{Batch, Extent, Role};
-use super::state::Unit;
+use super::state::State;
 use super::takeover::turns_before;
 use super::writer::{Submission, Work};
 use super::{Engine, hosts};
@@ -63,8 +63,8 @@ impl Engine {
         if untagged.is_empty() {
             return None;
         }
-        let operations = program::tag_registrations(untagged.iter().map(Id::of_network));
-        let units = untagged.into_iter().map(Unit::Network).collect();
+        let operations = program::tag_registrations(untagged.iter().copied());
+        let units = untagged.into_iter().map(UnitId::Network).collect();
         Some(self.writer.submission(Work::Units(units, 1), operations))
     }
 
@@ -81,36 +81,34 @@ impl Engine {
         self.counters.peerings_compared += compared as u64;
         self.troubles.clean(&batch.clean);
         self.note_clean(&batch.clean, northbound);
-        self.notices.pairs(pairs(&batch.parked));
-        self.writer.parked.extend(batch.parked.iter().map(|unit| self.state.id_of(unit)));
+        self.notices.pairs(pairs(&batch.parked, &self.state));
+        self.writer.parked.extend(&batch.parked);
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.notices.pairs(acted);
         let (units, groups) = (batch.units.clone(), batch.groups);
         let transaction = batch.transaction(northbound)?;
         let mut altered = BTreeSet::new();
         for unit in &units {
-            let id = self.state.id_of(unit);
-            self.writer.retry(id);
-            if self.writer.suspects.remove(&id) {
+            self.writer.retry(*unit);
+            if self.writer.suspects.remove(unit) {
                 self.counters.drift_repaired += 1;
-                altered.insert(id);
+                altered.insert(*unit);
             }
         }
         self.drift.sent(&transaction.rows, &altered);
-        self.notices.pairs(pairs(&units));
+        self.notices.pairs(pairs(&units, &self.state));
         Some(self.writer.submission(Work::Units(units, groups), transaction.operations()))
     }
 
     /// Units that are as they shall be: a link among them is committed.
-    fn note_clean(&mut self, units: &BTreeSet<Unit>, northbound: &Northbound) {
+    fn note_clean(&mut self, units: &BTreeSet<UnitId>, northbound: &Northbound) {
         for unit in units {
-            self.writer.rest(unit, self.state.id_of(unit));
-            if let Unit::Pair(pair) = unit
-                && self.state.resolver.link(pair).is_some()
-            {
-                self.progress.committed(pair, northbound.nb_cfg());
-                self.notices.pair(pair.clone());
-            }
+            self.writer.rest(*unit);
+        }
+        let linked = |pair: &PeeringKey| self.state.resolver.link(pair).is_some();
+        for pair in pairs(units, &self.state).filter(linked) {
+            self.progress.committed(&pair, northbound.nb_cfg());
+            self.notices.pair(pair);
         }
     }
 
@@ -148,9 +146,9 @@ impl Engine {
                 }
             }
             (Work::Units(units, groups), result) => {
-                self.notices.pairs(pairs(&units));
+                self.notices.pairs(pairs(&units, &self.state));
                 // Compared once more in any case: only what the northbound holds counts.
-                self.state.soil(units.iter().cloned());
+                self.state.soil(units.iter().copied());
                 match result {
                     Ok(_) => self.written(&units, groups),
                     Err(error) => self.units_failed(units, groups, &error, now),
@@ -159,17 +157,17 @@ impl Engine {
         }
     }
 
-    fn written(&mut self, units: &BTreeSet<Unit>, groups: usize) {
+    fn written(&mut self, units: &BTreeSet<UnitId>, groups: usize) {
         self.writer.succeeded(groups);
         if self.writer.under_way.is_empty() && self.writer.suspects.is_empty() {
             self.notices.restored(&mut self.drift);
         }
-        let (writer, state) = (&self.writer, &self.state);
-        let is_refused = |unit: &Unit| writer.refusal(state.id_of(unit)).is_some();
+        let writer = &self.writer;
+        let is_refused = |unit| writer.refusal(unit).is_some();
         self.troubles.written(units, is_refused);
     }
 
-    fn failed(&mut self, error: &TransactError, units: &BTreeSet<Unit>, now: Now) {
+    fn failed(&mut self, error: &TransactError, units: &BTreeSet<UnitId>, now: Now) {
         self.counters.transactions_failed += 1;
         if self.troubles.note(error, units, now.wall) {
             self.notices.transaction_failed(error);
@@ -178,7 +176,7 @@ impl Engine {
 
     fn units_failed(
         &mut self,
-        units: BTreeSet<Unit>,
+        units: BTreeSet<UnitId>,
         groups: usize,
         error: &TransactError,
         now: Now,
@@ -191,15 +189,16 @@ impl Engine {
         } else if !self.writer.suspect_names(&units, error) && !self.writer.excuses(&units) {
             for unit in units {
                 self.state.dirty.remove(&unit);
-                self.writer.refuse(self.state.id_of(&unit), error, now);
+                self.writer.refuse(unit, error, now);
             }
         }
     }
 }
 
-fn pairs(units: &BTreeSet<Unit>) -> impl Iterator<Item = PeeringKey> {
+/// The declared pairs among some units.
+fn pairs(units: &BTreeSet<UnitId>, state: &State) -> impl Iterator<Item = PeeringKey> {
     units.iter().filter_map(|unit| match unit {
-        Unit::Pair(pair) => Some(pair.clone()),
-        Unit::Network(_) | Unit::Orphan(_) => None,
+        UnitId::Peering(id) => state.resolver.pair_with(*id).cloned(),
+        UnitId::Network(_) => None,
     })
 }

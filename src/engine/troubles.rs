@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::northbound::UnitId;
 use crate::ovsdb::TransactError;
 use crate::view::RefusalView;
-
-use super::state::Unit;
 
 /// The last trouble.
 #[derive(Debug, Default)]
@@ -19,7 +18,7 @@ pub(super) struct Troubles {
 struct Trouble {
     view: RefusalView,
     /// What it was about.
-    units: BTreeSet<Unit>,
+    units: BTreeSet<UnitId>,
 }
 
 impl Troubles {
@@ -27,7 +26,7 @@ impl Troubles {
     pub(super) fn note(
         &mut self,
         error: &TransactError,
-        units: &BTreeSet<Unit>,
+        units: &BTreeSet<UnitId>,
         now: Timestamp,
     ) -> bool {
         if error.is_outrun() {
@@ -36,7 +35,7 @@ impl Troubles {
         let error = error.to_string();
         if let Some(last) = self.last.as_mut().filter(|last| last.view.error == error) {
             last.view.times += 1;
-            last.units.extend(units.iter().cloned());
+            last.units.extend(units);
             return false;
         }
         let view = RefusalView { error, since: now, times: 1 };
@@ -45,15 +44,19 @@ impl Troubles {
     }
 
     /// Something was written: with it goes the trouble about these. What was refused about others stays.
-    pub(super) fn written(&mut self, units: &BTreeSet<Unit>, is_refused: impl Fn(&Unit) -> bool) {
+    pub(super) fn written(
+        &mut self,
+        units: &BTreeSet<UnitId>,
+        is_refused: impl Fn(UnitId) -> bool,
+    ) {
         self.last.take_if(|last| {
-            last.units.retain(|unit| !units.contains(unit) && is_refused(unit));
+            last.units.retain(|unit| !units.contains(unit) && is_refused(*unit));
             last.units.is_empty()
         });
     }
 
     /// These are as they shall be, whoever saw to that.
-    pub(super) fn clean(&mut self, units: &BTreeSet<Unit>) {
+    pub(super) fn clean(&mut self, units: &BTreeSet<UnitId>) {
         self.last.take_if(|last| {
             last.units.retain(|unit| !units.contains(unit));
             last.units.is_empty()

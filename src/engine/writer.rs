@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::declare::{Host, NetworkKey};
-use crate::northbound::{Touched, UnitId};
+use crate::declare::Host;
+use crate::northbound::{Id, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{Operation, TransactError};
 
 use super::Deadline;
 use super::batch::Role;
-use super::state::{State, Unit};
+use super::state::State;
 
 /// Groups in one transaction at the most. ovsdb-server is quickest with some 100 kB at a time: what it makes of them stays
 /// in its processor's caches; rows of 256 groups cost it twice as much each, and it answers nobody else meanwhile. What is
@@ -41,7 +41,7 @@ pub struct Submission {
 #[derive(Debug)]
 pub(super) enum Work {
     /// Units, in so many groups.
-    Units(BTreeSet<Unit>, usize),
+    Units(BTreeSet<UnitId>, usize),
     /// Hosts that are forgotten.
     Hosts(BTreeSet<Host>),
     /// Registrations of older versions.
@@ -81,13 +81,13 @@ pub(super) struct Writer {
     /// What was refused to this host while it held the lock: no other holder would fare better.
     pub(super) vain: BTreeSet<UnitId>,
     /// What was refused to this host as a standby just now, once.
-    excused: Option<BTreeSet<Unit>>,
+    excused: Option<BTreeSet<UnitId>>,
     /// Units of which somebody else changed a row.
     pub(super) suspects: BTreeSet<UnitId>,
     /// Networks whose registration cannot be inserted, as its name is there without our tag.
-    untagged: BTreeSet<NetworkKey>,
+    untagged: BTreeSet<Id>,
     /// The same, whose tag has been put back since.
-    tagged: BTreeSet<NetworkKey>,
+    tagged: BTreeSet<Id>,
 }
 
 impl Default for Writer {
@@ -125,9 +125,7 @@ impl Writer {
     pub(super) fn take_role(&mut self, held: bool, state: &mut State) {
         self.role = Some(if held { Role::Active } else { Role::Standby });
         if held {
-            let parked = std::mem::take(&mut self.parked).into_iter();
-            let parked: Vec<Unit> = parked.map(|id| state.name(Unit::Orphan(id))).collect();
-            state.soil(parked);
+            state.soil(std::mem::take(&mut self.parked));
         } else {
             self.suspects.clear();
             // That is for the new holder to find out.
@@ -187,7 +185,6 @@ impl Writer {
             .collect();
         for unit in due {
             self.refused.remove(&unit);
-            let unit = state.name(Unit::Orphan(unit));
             state.soil([unit]);
         }
     }
@@ -215,16 +212,16 @@ impl Writer {
     }
 
     /// Whether a unit is being written.
-    pub(super) fn is_under_way(&self, unit: &Unit) -> bool {
-        self.written().any(|units| units.contains(unit))
+    pub(super) fn is_under_way(&self, unit: UnitId) -> bool {
+        self.written().any(|units| units.contains(&unit))
     }
 
-    /// All units that are being written, by what they were called when they were sent.
-    pub(super) fn units_under_way(&self) -> impl Iterator<Item = Unit> {
-        self.written().flatten().cloned()
+    /// All units that are being written.
+    pub(super) fn units_under_way(&self) -> impl Iterator<Item = UnitId> {
+        self.written().flatten().copied()
     }
 
-    fn written(&self) -> impl Iterator<Item = &BTreeSet<Unit>> {
+    fn written(&self) -> impl Iterator<Item = &BTreeSet<UnitId>> {
         self.under_way.values().filter_map(|work| match work {
             Work::Units(units, _) => Some(units),
             Work::Hosts(_) | Work::Versions | Work::Question => None,
@@ -237,19 +234,19 @@ impl Writer {
     }
 
     /// A unit was found to be as it shall be.
-    pub(super) fn rest(&mut self, unit: &Unit, id: UnitId) {
-        self.refused.remove(&id);
-        self.parked.remove(&id);
-        self.vain.remove(&id);
-        self.suspects.remove(&id);
-        if let Unit::Network(network) = unit {
-            self.tagged.remove(network);
+    pub(super) fn rest(&mut self, unit: UnitId) {
+        self.refused.remove(&unit);
+        self.parked.remove(&unit);
+        self.vain.remove(&unit);
+        self.suspects.remove(&unit);
+        if let UnitId::Network(network) = unit {
+            self.tagged.remove(&network);
         }
     }
 
     /// What a standby inserts another host may have inserted first; that is seen by now. Twice in a
     /// row it is something else.
-    pub(super) fn excuses(&mut self, units: &BTreeSet<Unit>) -> bool {
+    pub(super) fn excuses(&mut self, units: &BTreeSet<UnitId>) -> bool {
         if self.role != Some(Role::Standby) {
             return false;
         }
@@ -272,26 +269,29 @@ impl Writer {
     }
 
     /// Registrations of which the tag is to be put back.
-    pub(super) fn take_untagged(&mut self) -> BTreeSet<NetworkKey> {
+    pub(super) fn take_untagged(&mut self) -> BTreeSet<Id> {
         let untagged = std::mem::take(&mut self.untagged);
-        self.tagged.extend(untagged.iter().cloned());
+        self.tagged.extend(&untagged);
         untagged
     }
 
     /// What is refused for a name that is there already may be a registration of ours that lost
     /// its tag, and with it our sight: its name is ours, so the tag is put back. Once.
-    pub(super) fn suspect_names(&mut self, units: &BTreeSet<Unit>, error: &TransactError) -> bool {
+    pub(super) fn suspect_names(
+        &mut self,
+        units: &BTreeSet<UnitId>,
+        error: &TransactError,
+    ) -> bool {
         let TransactError::Rejected(rejection) = error else { return false };
         if rejection.error != "constraint violation" || self.role != Some(Role::Active) {
             return false;
         }
         let networks = units.iter().filter_map(|unit| match unit {
-            Unit::Network(network) => Some(network),
-            Unit::Pair(_) | Unit::Orphan(_) => None,
+            UnitId::Network(network) => Some(*network),
+            UnitId::Peering(_) => None,
         });
-        let fresh: Vec<NetworkKey> =
-            networks.filter(|network| !self.tagged.contains(network)).cloned().collect();
-        self.untagged.extend(fresh.iter().cloned());
+        let fresh: Vec<Id> = networks.filter(|network| !self.tagged.contains(network)).collect();
+        self.untagged.extend(&fresh);
         !fresh.is_empty()
     }
 
