@@ -19,7 +19,7 @@ use crate::ovsdb::{self, Client};
 
 use super::answers::{FreshReading, FreshReadings};
 use super::command::DaemonError;
-use super::log;
+use super::log::Log;
 use super::northbound::{client_config, tls_files};
 use super::reload::Reloads;
 use super::service::Service;
@@ -47,6 +47,8 @@ enum Happening {
     Written,
     Question(Option<Question>),
     Deadline,
+    /// The log has lines that were counted for long enough.
+    CatchUp,
     Status,
 }
 
@@ -59,6 +61,7 @@ pub(super) struct Shell {
     pub(super) fresh_readings: FreshReadings,
     pub(super) reloads: Reloads,
     pub(super) service: Service,
+    log: Log,
     started: Instant,
     pub(super) client: Client,
     northbound: mpsc::Receiver<ovsdb::Event>,
@@ -100,6 +103,7 @@ impl Shell {
             reloads: Reloads::default(),
             feed_at: service.watchdog.map(|every| time::Instant::now() + every),
             service,
+            log: Log::default(),
             started: Instant::now(),
             client,
             northbound,
@@ -137,13 +141,14 @@ impl Shell {
                 Happening::Question(question) => {
                     self.answer(question.ok_or(DaemonError::Ended("the control socket's server"))?)
                 }
-                Happening::Written => {}
+                // Both are looked after below, as after everything.
+                Happening::Written | Happening::CatchUp => {}
                 Happening::Deadline => self.handle(Event::Tick),
                 Happening::Status => self.report(),
             }
             self.drain();
             self.submit();
-            self.tell();
+            self.publish();
         }
         self.leave().await;
         Ok(())
@@ -152,10 +157,9 @@ impl Shell {
     /// Signals and the watchdog come first; the rest take turns by chance, so that a busy
     /// northbound keeps neither files nor questions waiting.
     async fn next(&mut self) -> Happening {
-        let deadline = self
-            .engine
-            .deadline()
-            .map(|deadline| time::Instant::from_std(self.started + deadline.at));
+        let at = |moment| time::Instant::from_std(self.started + moment);
+        let deadline = self.engine.deadline().map(|deadline| at(deadline.at));
+        let catch_up = self.log.deadline().map(at);
         let others = async {
             tokio::select! {
                 event = self.northbound.recv() => Happening::Northbound(event),
@@ -164,6 +168,7 @@ impl Shell {
                 fresh = self.fresh_readings.next() => Happening::FreshReading(fresh),
                 question = self.questions.recv() => Happening::Question(question),
                 () = until(deadline) => Happening::Deadline,
+                () = until(catch_up) => Happening::CatchUp,
                 () = until(self.status_at) => Happening::Status,
             }
         };
@@ -245,12 +250,15 @@ impl Shell {
         }
     }
 
-    fn tell(&mut self) {
-        let notices = self.engine.notices();
-        for notice in &notices {
-            log::notice(notice);
+    /// Hands what has changed to all who subscribe to it.
+    fn publish(&mut self) {
+        let changes = self.engine.changes();
+        let now = self.started.elapsed();
+        self.log.catch_up(now);
+        for change in &changes {
+            self.log.take(change, now);
         }
-        if self.ready && !notices.is_empty() && self.status_at.is_none() {
+        if self.ready && !changes.is_empty() && self.status_at.is_none() {
             self.status_at = Some(time::Instant::now() + STATUS_PACE);
         }
     }

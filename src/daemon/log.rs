@@ -7,22 +7,27 @@
 //! | info | notice | nobody, until asked what happened: a peering or the connection changed state |
 //! | debug, trace | info, debug | somebody who looks for something |
 //!
-//! Each change is told once. In the journal its subject is in fields of its own (`journalctl -u
-//! ovn-peerd OVN_PEERD_PROJECT=blue`) and, because `journalctl` shows no fields, in the message.
+//! Which change has which level, `engine::notice` says. Each change is one line; in the journal its
+//! subject is in fields of its own (`journalctl -u ovn-peerd OVN_PEERD_PROJECT=blue`) and, because
+//! `journalctl` shows no fields, in the message. Lines that repeat are counted ([`repeats`]).
 
-use std::cell::LazyCell;
+mod repeats;
+
 use std::env;
 use std::error::Error;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::engine::{Level, Notice};
+use crate::engine::{Change, Field, Level, Notice};
+
+use repeats::Repeats;
 
 /// Of the daemon's own fields in the journal, so that they are told from the journal's.
 const FIELD_PREFIX: &str = "OVN_PEERD";
@@ -71,31 +76,81 @@ fn stderr_is_journal() -> bool {
     stream == format!("{}:{}", stderr.dev(), stderr.ino())
 }
 
-/// One line of the engine's.
-pub(super) fn notice(notice: &Notice) {
-    // Made only for a line that is written, as `event` sees to.
-    let fields = LazyCell::new(|| notice.fields());
-    let field =
-        |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, text)| text.as_str());
+/// The log as a subscriber to the engine's changes.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    repeats: Repeats,
+}
+
+impl Log {
+    /// Writes the line of a change, unless it is one of many like it: those are counted.
+    pub(super) fn take(&mut self, change: &Change, now: Duration) {
+        let level = change.level();
+        // Fields are made only for a line that is written: at a start all halves change at once.
+        if is_written(level) && (level == Level::Debug || self.repeats.admits(change, now)) {
+            write(&change.notice());
+        }
+    }
+
+    /// Writes what was counted for long enough.
+    pub(super) fn catch_up(&mut self, now: Duration) {
+        for (last, count) in self.repeats.ended(now) {
+            let mut notice = last.notice();
+            notice.message = format!("{count} more lines like this one: {}", notice.message);
+            notice.fields.push((Field::Count, count.to_string()));
+            write(&notice);
+        }
+    }
+
+    /// When there may be something to catch up with.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.repeats.deadline()
+    }
+}
+
+fn is_written(level: Level) -> bool {
+    match level {
+        Level::Error => tracing::enabled!(tracing::Level::ERROR),
+        Level::Warn => tracing::enabled!(tracing::Level::WARN),
+        Level::Info => tracing::enabled!(tracing::Level::INFO),
+        Level::Debug => tracing::enabled!(tracing::Level::DEBUG),
+    }
+}
+
+/// One line.
+fn write(notice: &Notice) {
     let in_journal = IN_JOURNAL.get().is_some_and(|journal| *journal);
+    let field = |field| notice.field(field);
     // Text shows its fields, and the half says it all there.
-    let part = |name: &str| field(name).filter(|_| in_journal);
-    let message = || if in_journal { sentence(notice, field) } else { notice.message.clone() };
+    let part = |name| field(name).filter(|_| in_journal);
+    let message = || if in_journal { sentence(notice) } else { notice.message.clone() };
     macro_rules! emit {
         ($level:expr) => {
             tracing::event!(
                 $level,
-                half = field("half"),
-                project = part("project"),
-                network = part("network"),
-                peering = part("peering"),
-                state = field("state"),
-                reason = field("reason"),
-                router = part("router"),
-                unit = field("unit"),
-                remote = field("remote"),
-                schema = field("schema"),
-                error = field("error"),
+                half = field(Field::Half),
+                project = part(Field::Project),
+                network = part(Field::Network),
+                peering = part(Field::Peering),
+                state = field(Field::State),
+                reason = field(Field::Reason),
+                previous = field(Field::Previous),
+                cause = field(Field::Cause),
+                exported_gained = field(Field::ExportedGained),
+                exported_lost = field(Field::ExportedLost),
+                imported_gained = field(Field::ImportedGained),
+                imported_lost = field(Field::ImportedLost),
+                router = part(Field::Router),
+                unit = field(Field::Unit),
+                file = part(Field::File),
+                count = field(Field::Count),
+                actor = part(Field::Actor),
+                command = part(Field::Command),
+                result = part(Field::Result),
+                remote = field(Field::Remote),
+                schema = field(Field::Schema),
+                version = field(Field::Version),
+                error = field(Field::Error),
                 "{}",
                 message()
             )
@@ -110,14 +165,25 @@ pub(super) fn notice(notice: &Notice) {
 }
 
 /// The message with what it is about and why, for a reader who sees no fields.
-fn sentence<'n>(notice: &Notice, field: impl Fn(&str) -> Option<&'n str>) -> String {
-    let mut text = match field("half") {
+fn sentence(notice: &Notice) -> String {
+    let mut text = match notice.field(Field::Half) {
         Some(half) => format!("{half}: {}", notice.message),
         None => notice.message.clone(),
     };
-    for detail in ["unit", "remote", "error"].into_iter().filter_map(field) {
-        text.push_str(": ");
-        text.push_str(detail);
+    for (field, label) in [
+        (Field::Cause, ""),
+        (Field::ExportedGained, "exported since: "),
+        (Field::ExportedLost, "exported no more: "),
+        (Field::ImportedGained, "imported since: "),
+        (Field::ImportedLost, "imported no more: "),
+        (Field::Unit, ""),
+        (Field::Remote, ""),
+        (Field::Version, "version "),
+        (Field::Error, ""),
+    ] {
+        if let Some(detail) = notice.field(field) {
+            text.push_str(&format!(": {label}{detail}"));
+        }
     }
     text
 }

@@ -11,6 +11,8 @@ use crate::northbound::tables::{ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE};
 use crate::ovsdb::TableId;
 use crate::program::RowDiff;
 
+use super::change::Change;
+
 /// What was deleted of a router's rows.
 #[derive(Debug, Default)]
 pub(super) struct Deleted {
@@ -47,22 +49,14 @@ impl Drift {
         self.units.append(&mut others);
     }
 
-    /// All of it is restored: what is to be said, each with its fields.
-    pub(super) fn restored(&mut self) -> Vec<(String, Vec<(&'static str, String)>)> {
+    /// All of it is restored: what is to be said of that.
+    pub(super) fn restored(&mut self) -> Vec<Change> {
         let routers = std::mem::take(&mut self.routers).into_iter().map(|(router, deleted)| {
             let Deleted { tables, rows, peerings } = deleted;
-            let (what, peerings) = (what(&tables), peerings.len());
-            let text = format!(
-                "the {what} of router {router} were deleted by another client, and are restored \
-                 (rows: {rows}, peerings: {peerings})"
-            );
-            (text, vec![("router", router.to_string())])
+            Change::RouterRestored { router, what: what(&tables), rows, peerings: peerings.len() }
         });
-        let units = std::mem::take(&mut self.units).into_iter().map(|unit| {
-            let text = "rows of ours were altered by another client, and are restored".to_owned();
-            (text, vec![("unit", unit.tag())])
-        });
-        routers.chain(units).collect()
+        let units = std::mem::take(&mut self.units).into_iter();
+        routers.chain(units.map(|unit| Change::DriftRepaired { unit })).collect()
     }
 }
 

@@ -25,8 +25,8 @@ impl Engine {
     pub(super) fn review_version(&mut self, newer: Option<u32>) -> bool {
         let before = std::mem::replace(&mut self.newer, newer);
         if before != newer {
-            self.notices.newer(newer);
-            self.notices.all_states();
+            self.changes.newer(newer);
+            self.changes.all_states();
             self.connection.active &= newer.is_none();
         }
         before.is_some() && newer.is_none()
@@ -41,7 +41,7 @@ impl Engine {
             None if opens => self.state.register_all(northbound),
             None => self.state.register(&touched.declared, northbound),
         };
-        self.notices.declared(&changed, &self.state.roll);
+        self.changes.declared(&changed, &self.state.roll);
     }
 
     /// Raises registrations of older versions.

@@ -24,6 +24,8 @@ pub(super) struct Guests {
     noted: BTreeMap<NetworkKey, GuestRecord>,
     untold: BTreeMap<NetworkKey, Vec<Untold>>,
     lent: BTreeMap<Id, BTreeMap<Cell, LentRecord>>,
+    /// Networks of which something else is not told than before.
+    altered: BTreeSet<NetworkKey>,
 }
 
 impl Guests {
@@ -47,6 +49,11 @@ impl Guests {
         records
     }
 
+    /// The networks of which something else is not told than when this was last asked.
+    pub(super) fn take_altered(&mut self) -> BTreeSet<NetworkKey> {
+        std::mem::take(&mut self.altered)
+    }
+
     fn knows(&self, key: &NetworkKey) -> bool {
         self.noted.contains_key(key) || self.untold.contains_key(key)
     }
@@ -64,6 +71,9 @@ impl Guests {
     /// Since when: what is recorded counts; else what was noted; else it is so since now.
     fn note(&mut self, key: &NetworkKey, told: Told, past: Option<GuestRecord>, now: Timestamp) {
         let Told { dhcp, ra, untold, .. } = told;
+        if self.untold.get(key).map_or(&[][..], Vec::as_slice) != untold {
+            self.altered.insert(key.clone());
+        }
         if untold.is_empty() {
             self.untold.remove(key);
         } else {

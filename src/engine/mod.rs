@@ -7,6 +7,8 @@
 //! without the lock.
 
 mod batch;
+mod change;
+mod changes;
 mod drift;
 mod expiry;
 mod gate;
@@ -29,21 +31,23 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use change::{Change, OfHalf, Outlook, PrefixChange};
 pub use hosts::NotForgotten;
-pub use notice::{Level, Notice};
+pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
 
 use crate::declare::{Changed, Reading, Settings};
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent, Layout, TableId};
+use crate::peering::Node;
 use crate::view::{Counters, NorthboundView};
 
 use batch::Role;
+use changes::Changes;
 use drift::Drift;
 use expiry::Expiry;
 use incoming::Incoming;
-use notice::Notices;
 use progress::Progress;
 use state::State;
 use takeover::Takeover;
@@ -92,7 +96,7 @@ pub struct Engine {
     wants_lock: bool,
     /// The version of the newer daemon that has written to the northbound: this one writes nothing then.
     newer: Option<u32>,
-    notices: Notices,
+    changes: Changes,
     drift: Drift,
     counters: Counters,
     /// When it was handed something last.
@@ -116,7 +120,7 @@ impl Engine {
             needs_resync: false,
             progress: Progress::default(),
             writer: Writer::default(),
-            notices: Notices::default(),
+            changes: Changes::default(),
             drift: Drift::default(),
             counters: Counters::default(),
             last: None,
@@ -143,12 +147,12 @@ impl Engine {
         self.last = Some(now);
         self.state.wake(now.wall, went_back);
         self.writer.wake(&mut self.state, now);
-        self.notices.expiry(self.expiry.news(now.wall));
+        self.changes.expiry(self.expiry.news(now.wall));
         self.resolve(now);
         self.watch_holder(now);
         if self.takeover.takes(now.since_start) {
             self.wants_lock = true;
-            self.notices.takeover();
+            self.changes.push(Change::LockTakenOver);
         }
     }
 
@@ -191,30 +195,30 @@ impl Engine {
         Some(Deadline { at, why: "time changes what is said" })
     }
 
-    /// What is worth a line in the log since the last call.
-    pub fn notices(&mut self) -> Vec<Notice> {
-        self.tell_states();
-        self.notices.take()
+    /// What has changed since the last call, for all who subscribe to it.
+    pub fn changes(&mut self) -> Vec<Change> {
+        self.compare_states();
+        self.changes.take()
     }
 
     fn read(&mut self, reading: Reading) {
         let changed = self.state.roll.book.fold(reading);
         self.declared(&changed);
-        self.notices.diagnostics(&self.state.roll.book);
+        self.changes.book(&self.state.roll.book);
     }
 
     /// The rules may know of a northbound that is not whole yet.
     fn declared(&mut self, changed: &Changed) {
         let northbound = self.northbound.as_ref().or(self.incoming.northbound());
         self.state.declared(changed, northbound);
-        self.notices.declared(changed, &self.state.roll);
+        self.changes.declared(changed, &self.state.roll);
     }
 
     fn northbound_event(&mut self, event: ovsdb::Event, now: Now) {
         match event {
             ovsdb::Event::Connected { remote, schema, .. } => {
                 self.writer.role = None;
-                self.notices.connected(&remote, &schema.version);
+                self.changes.connected(&remote, &schema.version);
                 self.writer.connected();
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
@@ -223,7 +227,7 @@ impl Engine {
             ovsdb::Event::Snapshot { .. } => self.snapshot(),
             ovsdb::Event::Certificates(certificates) => {
                 if self.expiry.note(certificates) {
-                    self.notices.certificates(self.expiry.problem());
+                    self.changes.certificates(self.expiry.problem());
                 }
             }
             ovsdb::Event::Resumed => self.synced(),
@@ -240,16 +244,16 @@ impl Engine {
                 self.connection.active = held && self.newer.is_none();
                 self.writer.take_role(held, &mut self.state);
                 if self.newer.is_none() {
-                    self.notices.lock(held);
+                    self.changes.push(Change::LockChanged { held });
                 }
                 // States that wait for a writer read differently now.
-                self.notices.all_states();
+                self.changes.all_states();
             }
             ovsdb::Event::Transacted { id, result } => self.transacted(id, result, now),
             ovsdb::Event::Disconnected { error, .. } => {
                 self.drop_incoming(Incoming::Nothing);
-                self.notices.disconnected(&error);
-                self.notices.all_states();
+                self.changes.disconnected(&error);
+                self.changes.all_states();
                 self.connection.synced = false;
                 self.connection.active = false;
                 self.connection.error = Some(error);
@@ -289,7 +293,7 @@ impl Engine {
             (Incoming::First(northbound), _) => {
                 self.review_version(northbound.newer());
                 self.state.begin(&northbound);
-                self.notices.book_replaced(&self.state.roll);
+                self.changes.book_replaced(&self.state.roll);
                 self.northbound = Some(*northbound);
             }
             (Incoming::Aside(replica), Some(mut northbound)) => {
@@ -312,7 +316,7 @@ impl Engine {
 
     /// What the server tells does not fit together: all of it is to be read anew.
     fn inconsistent(&mut self, error: &Inconsistent) {
-        self.notices.inconsistent(error);
+        self.changes.inconsistent(error);
         self.connection.synced = false;
         self.needs_resync = true;
     }
@@ -320,7 +324,7 @@ impl Engine {
     fn synced(&mut self) {
         self.connection.synced = true;
         self.connection.error = None;
-        self.notices.all_states();
+        self.changes.all_states();
     }
 
     fn update(&mut self, updates: ovsdb::Updates, now: Now) {
@@ -355,8 +359,12 @@ impl Engine {
         for pair in &resolved.pairs {
             self.progress.resolved(pair, self.state.resolver.link(pair).is_some());
         }
-        self.notices.pairs(resolved.pairs);
+        self.changes.pairs(resolved.pairs);
+        for network in self.state.guests.take_altered() {
+            let node = self.state.resolver.networks().node(&network);
+            self.changes.pairs(node.into_iter().flat_map(Node::linked).cloned());
+        }
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
-        self.notices.pairs(acted);
+        self.changes.pairs(acted);
     }
 }

@@ -1,25 +1,84 @@
-//! What is worth a line in the log: each change of state once, with its subject as fields.
+//! A change in words: its line in the log, and how much it matters.
+//!
+//! | level | who is to notice | what |
+//! |---|---|---|
+//! | error | the operator, now: the daemon cannot go on as it should | settings that are not accepted, held withdrawals, a transaction that the server refuses, updates that contradict each other |
+//! | warn | the operator or a tenant, today: it may pass, or somebody must mend it | a half that failed or was refused, a degradation and its cause, drift, diagnostics, a lost connection, certificates |
+//! | info | nobody, until asked what happened: it is as it should be | other changes of state, the end of a degradation, prefixes that cross, what an operator did, the connection, the lock |
+//! | debug | who looks for something | steps on the way to a state, and what other hosts declare: their logs have it |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
-use crate::declare::{Book, Changed, HalfKey, PeeringKey, Roll};
-use crate::ovsdb::{Inconsistent, TransactError};
+use crate::declare::{Diagnostic, HalfKey, Severity};
 use crate::view::{Reason, State};
 
-use super::Engine;
-use super::drift::Drift;
+use super::change::{Change, OfHalf, Outlook, PrefixChange};
+
+/// So many prefixes are named in a line, and of the rest their number.
+const MOST_PREFIXES: usize = 16;
 
 /// Who is to notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Something is wrong that the daemon cannot mend by itself.
+    /// The daemon cannot go on as it should.
     Error,
-    /// Something is wrong that may pass, or that a tenant must mend.
+    /// Something is wrong that may pass, or that somebody must mend.
     Warn,
     /// Something changed as it should.
     Info,
     /// Of interest to somebody who looks for something.
     Debug,
+}
+
+/// A field of a line: what it is about, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// A half, `project/network/name`.
+    Half,
+    /// The half's project.
+    Project,
+    /// The half's network.
+    Network,
+    /// The half's name.
+    Peering,
+    /// Where the half stands.
+    State,
+    /// Why.
+    Reason,
+    /// Where it stood before.
+    Previous,
+    /// What degrades it.
+    Cause,
+    /// Prefixes that cross now, from this side.
+    ExportedGained,
+    /// Prefixes of this side that cross no more.
+    ExportedLost,
+    /// Prefixes that cross now, from the other side.
+    ImportedGained,
+    /// Prefixes of the other side that cross no more.
+    ImportedLost,
+    /// A router's name.
+    Router,
+    /// A peering or network, as the tag of its rows names it.
+    Unit,
+    /// A file.
+    File,
+    /// A number of halves, diagnostics or lines.
+    Count,
+    /// Who asked for something.
+    Actor,
+    /// What was asked for.
+    Command,
+    /// What came of it: `done` or `refused`.
+    Result,
+    /// A northbound remote.
+    Remote,
+    /// The version of its schema.
+    Schema,
+    /// A version of the daemon's records.
+    Version,
+    /// Somebody else's words about what went wrong.
+    Error,
 }
 
 /// A line for the log.
@@ -29,281 +88,319 @@ pub struct Notice {
     pub level: Level,
     /// What happened, in a sentence.
     pub message: String,
-    /// The half that it happened to.
-    half: Option<HalfKey>,
-    state: Option<(State, Option<Reason>)>,
-    others: Vec<(&'static str, String)>,
+    /// What it is about.
+    pub fields: Vec<(Field, String)>,
 }
 
 impl Notice {
-    /// Its subject: `half` with its parts `project`, `network` and `peering`; `state`, `reason`,
-    /// `router`, `unit`, `remote`, `schema`, `version`, `error`. Made when asked for: at a start all halves
-    /// are told of at once.
+    fn new(level: Level, message: impl Into<String>) -> Self {
+        Self { level, message: message.into(), fields: Vec::new() }
+    }
+
+    fn with(mut self, field: Field, value: impl Display) -> Self {
+        self.fields.push((field, value.to_string()));
+        self
+    }
+
+    fn with_some(self, field: Field, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.with(field, value),
+            None => self,
+        }
+    }
+
+    fn of_half(self, half: &HalfKey) -> Self {
+        self.with(Field::Half, half)
+            .with(Field::Project, &half.network.project)
+            .with(Field::Network, &half.network.name)
+            .with(Field::Peering, &half.name)
+    }
+
+    /// The value of a field, if it has it.
     #[must_use]
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let half = self.half.iter().flat_map(|half| {
-            [
-                ("half", half.to_string()),
-                ("project", half.network.project.to_string()),
-                ("network", half.network.name.to_string()),
-                ("peering", half.name.to_string()),
-            ]
-        });
-        let state = self.state.iter().flat_map(|(state, reason)| {
-            let reason = reason.map(|reason| ("reason", reason.to_string()));
-            [("state", state.to_string())].into_iter().chain(reason)
-        });
-        half.chain(state).chain(self.others.iter().cloned()).collect()
+    pub fn field(&self, field: Field) -> Option<&str> {
+        self.fields.iter().find(|(name, _)| *name == field).map(|(_, value)| value.as_str())
     }
 }
 
-/// What has not been told yet.
-#[derive(Debug, Default)]
-pub(super) struct Notices {
-    waiting: Vec<Notice>,
-    pairs: BTreeSet<PeeringKey>,
-    all: bool,
-    told: BTreeMap<HalfKey, (State, Option<Reason>)>,
-    /// How many of these there are in each state.
-    states: BTreeMap<State, usize>,
-    /// Halves that were found to be active: at a start, all that were left so.
-    found: usize,
-    /// Halves that went out of effect; they may have come back since.
-    withdrawn: BTreeSet<HalfKey>,
-    diagnostics: BTreeSet<String>,
-    held: usize,
-    last_disconnect: Option<String>,
+impl Change {
+    /// How much it matters. What other hosts declare is for their logs.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::StateChanged { half, .. }
+            | Self::Degraded { half, .. }
+            | Self::DegradationEnded { half, .. }
+            | Self::PrefixesChanged { half, .. }
+                if !half.own =>
+            {
+                Level::Debug
+            }
+            // Of a newer version one line says it for all halves, when it comes and when it goes.
+            Self::StateChanged { previous, reason, .. }
+                if [*reason, previous.and_then(|(_, before)| before)]
+                    .contains(&Some(Reason::NewerVersion)) =>
+            {
+                Level::Debug
+            }
+            Self::StateChanged { state, .. } => level_of(*state),
+            Self::TransactionFailed { outlook: Outlook::Refused, .. }
+            | Self::WithdrawalsHeld { .. }
+            | Self::SettingsRejected { .. }
+            | Self::Inconsistent { .. } => Level::Error,
+            Self::Degraded { .. }
+            | Self::RouterRestored { .. }
+            | Self::DriftRepaired { .. }
+            | Self::Diagnosed(_)
+            | Self::MoreDiagnosed { .. }
+            | Self::Disconnected { .. }
+            | Self::LockTakenOver
+            | Self::NewerVersion { version: Some(_) }
+            | Self::CertificatesRejected { .. }
+            | Self::CertificateExpires { .. }
+            | Self::TransactionFailed { outlook: Outlook::Passing, .. } => Level::Warn,
+            Self::SettingsApplied { restart } if !restart.is_empty() => Level::Warn,
+            Self::FoundActive { .. }
+            | Self::Withdrawn { .. }
+            | Self::DegradationEnded { .. }
+            | Self::PrefixesChanged { .. }
+            | Self::Mended { .. }
+            | Self::WithdrawalsReleased
+            | Self::SettingsApplied { .. }
+            | Self::Reloaded
+            | Self::Written { .. }
+            | Self::Connected { .. }
+            | Self::LockChanged { .. }
+            | Self::NewerVersion { version: None }
+            | Self::CertificatesApplied
+            | Self::TransactionFailed { outlook: Outlook::Outrun, .. } => Level::Info,
+        }
+    }
+
+    /// The half that it is about, if it is about one.
+    #[must_use]
+    pub fn half(&self) -> Option<&HalfKey> {
+        match self {
+            Self::StateChanged { half: OfHalf { key, .. }, .. }
+            | Self::Degraded { half: OfHalf { key, .. }, .. }
+            | Self::DegradationEnded { half: OfHalf { key, .. }, .. }
+            | Self::PrefixesChanged { half: OfHalf { key, .. }, .. }
+            | Self::Withdrawn { half: key } => Some(key),
+            Self::FoundActive { .. }
+            | Self::RouterRestored { .. }
+            | Self::DriftRepaired { .. }
+            | Self::Diagnosed(_)
+            | Self::MoreDiagnosed { .. }
+            | Self::Mended { .. }
+            | Self::WithdrawalsHeld { .. }
+            | Self::WithdrawalsReleased
+            | Self::SettingsRejected { .. }
+            | Self::SettingsApplied { .. }
+            | Self::Reloaded
+            | Self::Written { .. }
+            | Self::Connected { .. }
+            | Self::Disconnected { .. }
+            | Self::LockChanged { .. }
+            | Self::LockTakenOver
+            | Self::Inconsistent { .. }
+            | Self::NewerVersion { .. }
+            | Self::CertificatesRejected { .. }
+            | Self::CertificatesApplied
+            | Self::CertificateExpires { .. }
+            | Self::TransactionFailed { .. } => None,
+        }
+    }
+
+    /// What kind of change it is, and what it is about: changes that agree in both repeat each
+    /// other. None where each counts for itself.
+    #[must_use]
+    pub fn subject(&self) -> Option<(&'static str, String)> {
+        let half = |kind| self.half().map(|half| (kind, half.to_string()));
+        match self {
+            Self::StateChanged { .. } | Self::Withdrawn { .. } => half("state"),
+            Self::Degraded { .. } | Self::DegradationEnded { .. } => half("degradation"),
+            Self::PrefixesChanged { .. } => half("prefixes"),
+            Self::RouterRestored { router, .. } => Some(("router", router.to_string())),
+            Self::DriftRepaired { unit } => Some(("drift", unit.tag())),
+            Self::Diagnosed(diagnostic) => Some(("diagnostics", diagnostic.file.to_string())),
+            Self::MoreDiagnosed { file, .. } | Self::Mended { file } => {
+                Some(("diagnostics", file.clone()))
+            }
+            Self::WithdrawalsHeld { .. } | Self::WithdrawalsReleased => {
+                Some(("withdrawals", String::new()))
+            }
+            Self::Connected { .. } | Self::Disconnected { .. } | Self::LockChanged { .. } => {
+                Some(("connection", String::new()))
+            }
+            Self::LockTakenOver => Some(("takeover", String::new())),
+            Self::Inconsistent { .. } => Some(("updates", String::new())),
+            Self::TransactionFailed { .. } => Some(("transactions", String::new())),
+            Self::CertificatesRejected { .. } | Self::CertificatesApplied => {
+                Some(("certificates", String::new()))
+            }
+            Self::FoundActive { .. }
+            | Self::SettingsRejected { .. }
+            | Self::SettingsApplied { .. }
+            | Self::Reloaded
+            | Self::Written { .. }
+            | Self::NewerVersion { .. }
+            | Self::CertificateExpires { .. } => None,
+        }
+    }
+
+    /// Its line in the log.
+    #[must_use]
+    pub fn notice(&self) -> Notice {
+        let level = self.level();
+        let line = |message: &str| match self.half() {
+            Some(half) => Notice::new(level, message).of_half(half),
+            None => Notice::new(level, message),
+        };
+        match self {
+            Self::StateChanged { previous, state, reason, explanation, .. } => {
+                let text = || format!("the peering is {state}");
+                let message = explanation.clone().unwrap_or_else(text);
+                state_fields(line(&message), *previous, (*state, *reason))
+            }
+            Self::FoundActive { halves } => {
+                line("halves are active as they were before").with(Field::Count, halves)
+            }
+            Self::Withdrawn { .. } => line("the half was withdrawn"),
+            Self::Degraded { cause, .. } => line("degraded").with(Field::Cause, cause),
+            Self::DegradationEnded { cause, .. } => {
+                line("no longer degraded").with(Field::Cause, cause)
+            }
+            Self::PrefixesChanged { exported, imported, .. } => {
+                prefix_fields(line("other prefixes cross the peering"), exported, imported)
+            }
+            Self::RouterRestored { router, what, rows, peerings } => line(&format!(
+                "the {what} of router {router} were deleted by another client, and are restored \
+                 (rows: {rows}, peerings: {peerings})"
+            ))
+            .with(Field::Router, router),
+            Self::DriftRepaired { unit } => {
+                line("rows of ours were altered by another client, and are restored")
+                    .with(Field::Unit, unit.tag())
+            }
+            Self::Diagnosed(diagnostic) => line(&diagnostic.to_string()),
+            Self::MoreDiagnosed { file, more } => {
+                line(&format!("{file}: and {more} more; `ovn-peerctl diagnostics` lists them"))
+                    .with(Field::File, file)
+                    .with(Field::Count, more)
+            }
+            Self::Mended { file } => {
+                line(&format!("{file}: nothing is wrong with it any more")).with(Field::File, file)
+            }
+            Self::WithdrawalsHeld { halves } => line(&format!(
+                "a reload would withdraw {halves} halves; it is held until confirmed \
+                 (ovn-peerctl confirm)"
+            ))
+            .with(Field::Count, halves),
+            Self::WithdrawalsReleased => line("no withdrawal is held any more"),
+            Self::SettingsRejected { errors } => line(&rejected(errors)),
+            Self::SettingsApplied { restart } if restart.is_empty() => {
+                line("the settings were applied")
+            }
+            Self::SettingsApplied { restart } => line(&format!(
+                "the settings were applied; the changes in {} take effect with the next restart \
+                 of ovn-peerd",
+                restart.join(", ")
+            )),
+            Self::Reloaded => line("every file was read again"),
+            Self::Written { actor, what, result } => {
+                let (message, result) = match result {
+                    Ok(done) => (format!("{actor}: {what}: {done}"), "done"),
+                    Err(why) => (format!("{actor}: {what}: refused: {why}"), "refused"),
+                };
+                line(&message)
+                    .with(Field::Actor, actor)
+                    .with(Field::Command, what)
+                    .with(Field::Result, result)
+            }
+            Self::Connected { remote, schema } => line("connected to the northbound")
+                .with(Field::Remote, remote)
+                .with(Field::Schema, schema),
+            Self::Disconnected { error } => {
+                line("no connection to the northbound; the data plane stands")
+                    .with(Field::Error, error)
+            }
+            Self::LockChanged { held: true } => {
+                line("active: this instance writes to the northbound")
+            }
+            Self::LockChanged { held: false } => {
+                line("standby: another instance writes to the northbound")
+            }
+            Self::LockTakenOver => {
+                line("the holder of the lock does nothing about what is to be written; taking it")
+            }
+            Self::Inconsistent { error } => {
+                line("the northbound's updates do not fit; reading it anew")
+                    .with(Field::Error, error)
+            }
+            Self::NewerVersion { version: Some(version) } => line(
+                "a newer version of ovn-peerd has written to the northbound; this one writes \
+                 nothing and gives the lock away: upgrade ovn-peerd on this host",
+            )
+            .with(Field::Version, version),
+            Self::NewerVersion { version: None } => line(
+                "no newer version of ovn-peerd is in the northbound any more; this one writes again",
+            ),
+            Self::CertificatesRejected { error } => {
+                line("the certificates in the files cannot be used; those in use go on")
+                    .with(Field::Error, error)
+            }
+            Self::CertificatesApplied => line("the certificates in the files are in use"),
+            Self::CertificateExpires { what } => line(what),
+            Self::TransactionFailed { error, .. } => {
+                line("a transaction failed").with(Field::Error, error)
+            }
+        }
+    }
 }
 
-impl Notices {
-    pub(super) fn take(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.waiting)
-    }
-
-    /// How many halves are in each state, as told last.
-    pub(super) fn states(&self) -> &BTreeMap<State, usize> {
-        &self.states
-    }
-
-    fn left(&mut self, state: State) {
-        if let Some(count) = self.states.get_mut(&state) {
-            *count -= 1;
-            if *count == 0 {
-                self.states.remove(&state);
-            }
-        }
-    }
-
-    pub(super) fn pair(&mut self, pair: PeeringKey) {
-        self.pairs.insert(pair);
-    }
-
-    pub(super) fn pairs(&mut self, pairs: impl IntoIterator<Item = PeeringKey>) {
-        self.pairs.extend(pairs);
-    }
-
-    /// Declarations changed: a half that was told of and is there no more is to be told of again.
-    pub(super) fn declared(&mut self, changed: &Changed, roll: &Roll) {
-        let gone = changed.halves.iter().filter(|half| !roll.declares(half));
-        self.withdrawn.extend(gone.cloned());
-    }
-
-    /// The book was begun anew.
-    pub(super) fn book_replaced(&mut self, roll: &Roll) {
-        let gone = self.told.keys().filter(|half| !roll.declares(half));
-        self.withdrawn.extend(gone.cloned());
-    }
-
-    /// Something changed that every state depends on.
-    pub(super) fn all_states(&mut self) {
-        self.all = true;
-    }
-
-    pub(super) fn connected(&mut self, remote: &str, schema: &str) {
-        self.last_disconnect = None;
-        let fields = vec![("remote", remote.to_owned()), ("schema", schema.to_owned())];
-        self.push(Level::Info, "connected to the northbound", fields);
-    }
-
-    /// Told once for each cause, however often it is tried again.
-    pub(super) fn disconnected(&mut self, error: &str) {
-        if self.last_disconnect.as_deref() == Some(error) {
-            return;
-        }
-        self.last_disconnect = Some(error.to_owned());
-        let fields = vec![("error", error.to_owned())];
-        self.push(Level::Warn, "no connection to the northbound; the data plane stands", fields);
-    }
-
-    pub(super) fn lock(&mut self, held: bool) {
-        let message = if held {
-            "active: this instance writes to the northbound"
-        } else {
-            "standby: another instance writes to the northbound"
-        };
-        self.push(Level::Info, message, Vec::new());
-    }
-
-    /// The certificates in the files cannot be used, or can again.
-    pub(super) fn certificates(&mut self, problem: Option<&str>) {
-        match problem {
-            Some(problem) => {
-                let fields = vec![("error", problem.to_owned())];
-                let message = "the certificates in the files cannot be used; those in use go on";
-                self.push(Level::Warn, message, fields);
-            }
-            None => self.push(Level::Info, "the certificates in the files are in use", Vec::new()),
-        }
-    }
-
-    pub(super) fn expiry(&mut self, news: Vec<String>) {
-        for text in news {
-            self.push(Level::Warn, &text, Vec::new());
-        }
-    }
-
-    /// Whether a newer version has written to the northbound, and which.
-    pub(super) fn newer(&mut self, newer: Option<u32>) {
-        match newer {
-            Some(version) => {
-                let fields = vec![("version", version.to_string())];
-                let message = "a newer version of ovn-peerd has written to the northbound; this one writes nothing and \
-                               gives the lock away: upgrade ovn-peerd on this host";
-                self.push(Level::Warn, message, fields);
-            }
-            None => {
-                let message = "no newer version of ovn-peerd is in the northbound any more; this one writes again";
-                self.push(Level::Info, message, Vec::new());
-            }
-        }
-    }
-
-    pub(super) fn takeover(&mut self) {
-        let message = "the holder of the lock does nothing about what is to be written; taking it";
-        self.push(Level::Warn, message, Vec::new());
-    }
-
-    pub(super) fn inconsistent(&mut self, error: &Inconsistent) {
-        let fields = vec![("error", error.to_string())];
-        self.push(Level::Error, "the northbound's updates do not fit; reading it anew", fields);
-    }
-
-    /// What other clients altered is as it shall be again.
-    pub(super) fn restored(&mut self, drift: &mut Drift) {
-        for (message, fields) in drift.restored() {
-            self.push(Level::Warn, &message, fields);
-        }
-    }
-
-    /// Told once for each trouble, however often it is tried again.
-    pub(super) fn transaction_failed(&mut self, error: &TransactError) {
-        let level = match (error.is_retryable(), error.is_outrun()) {
-            (_, true) => Level::Info,
-            (true, false) => Level::Warn,
-            (false, false) => Level::Error,
-        };
-        self.push(level, "a transaction failed", vec![("error", error.to_string())]);
-    }
-
-    /// Tells diagnostics that were not there before, and a reading that is held.
-    pub(super) fn diagnostics(&mut self, book: &Book) {
-        let current: BTreeSet<String> = book.diagnostics().map(ToString::to_string).collect();
-        for text in current.difference(&self.diagnostics).cloned().collect::<Vec<_>>() {
-            self.push(Level::Warn, &text, Vec::new());
-        }
-        self.diagnostics = current;
-        let held = book.held().map_or(0, |held| held.withdrawals.len());
-        if held != 0 && held != self.held {
-            let message = format!(
-                "a reload would withdraw {held} halves; it is held until confirmed (ovn-peerctl confirm)"
-            );
-            self.push(Level::Error, &message, Vec::new());
-        }
-        self.held = held;
-    }
-
-    fn tell_found(&mut self) {
-        let found = std::mem::take(&mut self.found);
-        if found > 0 {
-            let message = format!("halves that are active as they were before: {found}");
-            self.push(Level::Info, &message, Vec::new());
-        }
-    }
-
-    fn push(&mut self, level: Level, message: &str, others: Vec<(&'static str, String)>) {
-        let message = message.to_owned();
-        self.waiting.push(Notice { level, message, half: None, state: None, others });
-    }
-
-    fn state(
-        &mut self,
-        half: &HalfKey,
-        own: bool,
-        state: State,
-        reason: Option<Reason>,
-        text: Option<String>,
-    ) {
-        let before = self.told.insert(half.clone(), (state, reason));
-        if before == Some((state, reason)) {
-            return;
-        }
-        let newer = Some(Reason::NewerVersion);
-        let by_version = reason == newer || before.is_some_and(|(_, before)| before == newer);
-        if let Some((before, _)) = before {
-            self.left(before);
-        }
-        *self.states.entry(state).or_default() += 1;
-        let found = before.is_none() && own && state == State::Active;
-        self.found += usize::from(found);
-        let level = match state {
-            // Each host tells of its own. What was as it is now is no news: a line for each half would bury those that
-            // matter, and a journal drops what is beyond some thousands.
-            _ if found || !own => Level::Debug,
-            // Of a newer version one line tells for all halves, when it comes and when it goes.
-            _ if by_version => Level::Debug,
-            State::Failed | State::Disconnected | State::Rejected | State::Expired => Level::Warn,
-            State::Provisioning => Level::Debug,
-            State::Active
-            | State::PendingPeer
-            | State::Disabled
-            | State::PeerDisabled
-            | State::Deleted => Level::Info,
-        };
-        let message = text.unwrap_or_else(|| format!("the peering is {state}"));
-        let (half, state) = (Some(half.clone()), Some((state, reason)));
-        self.waiting.push(Notice { level, message, half, state, others: Vec::new() });
+fn level_of(state: State) -> Level {
+    match state {
+        State::Failed | State::Disconnected | State::Rejected | State::Expired => Level::Warn,
+        State::Provisioning => Level::Debug,
+        State::Active
+        | State::PendingPeer
+        | State::Disabled
+        | State::PeerDisabled
+        | State::Deleted => Level::Info,
     }
 }
 
-impl Engine {
-    /// Tells the states that differ from those told last.
-    pub(super) fn tell_states(&mut self) {
-        let mut halves = Vec::new();
-        if std::mem::take(&mut self.notices.all) {
-            self.notices.pairs.clear();
-            halves.extend(self.state.roll.halves());
-        }
-        for pair in std::mem::take(&mut self.notices.pairs) {
-            halves.extend(self.state.resolver.halves_of(&pair).cloned());
-        }
-        for half in halves {
-            if let Some(shown) = self.shown_in_log(&half) {
-                let own = self.state.roll.book.half(&half).is_some();
-                self.notices.state(&half, own, shown.state, shown.reason, shown.explanation);
-            }
-        }
-        self.notices.tell_found();
-        let roll = &self.state.roll;
-        let withdrawn = std::mem::take(&mut self.notices.withdrawn);
-        let gone = withdrawn.into_iter().filter(|half| !roll.declares(half));
-        for half in gone {
-            if let Some((state, _)) = self.notices.told.remove(&half) {
-                self.notices.left(state);
-                let (level, message) = (Level::Info, "the half was withdrawn".to_owned());
-                let notice =
-                    Notice { level, message, half: Some(half), state: None, others: Vec::new() };
-                self.notices.waiting.push(notice);
-            }
-        }
+fn state_fields(
+    notice: Notice,
+    previous: Option<(State, Option<Reason>)>,
+    (state, reason): (State, Option<Reason>),
+) -> Notice {
+    notice
+        .with(Field::State, state)
+        .with_some(Field::Reason, reason)
+        .with_some(Field::Previous, previous.map(|(state, _)| state))
+}
+
+fn prefix_fields(notice: Notice, exported: &PrefixChange, imported: &PrefixChange) -> Notice {
+    let named = |prefixes: &[ipnet::IpNet]| {
+        let more = prefixes.len().saturating_sub(MOST_PREFIXES);
+        let named = prefixes.iter().take(MOST_PREFIXES).map(ToString::to_string);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let named: Vec<String> = named.chain(more).collect();
+        Some(named.join(" ")).filter(|text| !text.is_empty())
+    };
+    notice
+        .with_some(Field::ExportedGained, named(&exported.gained))
+        .with_some(Field::ExportedLost, named(&exported.lost))
+        .with_some(Field::ImportedGained, named(&imported.gained))
+        .with_some(Field::ImportedLost, named(&imported.lost))
+}
+
+fn rejected(errors: &[Diagnostic]) -> String {
+    let errors: Vec<_> = errors.iter().filter(|it| it.severity == Severity::Error).collect();
+    let mut text = "the settings stay as they were: those in the file are not accepted".to_owned();
+    for error in errors {
+        text.push_str(&format!("\n{error}"));
     }
+    text
 }

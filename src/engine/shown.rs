@@ -21,6 +21,8 @@ pub(super) struct Shown {
     pub(super) explanation: Option<String>,
     pub(super) next_step: Option<String>,
     pub(super) degraded: Vec<String>,
+    /// What keeps it from being all that it shall be for the moment; views show it, it is no news.
+    pub(super) in_progress: Option<String>,
     /// Whether it is up only until its rows are gone.
     pub(super) leaves: bool,
 }
@@ -58,6 +60,7 @@ impl Engine {
             explanation: verdict.explanation,
             next_step: verdict.next_step,
             degraded: verdict.degraded,
+            in_progress: None,
             leaves: false,
         }
     }
@@ -102,12 +105,15 @@ impl Engine {
                 self.writer.refusal(self.state.resolver.id(pair).map(UnitId::Peering)?)?;
             Some(words("the northbound refuses to remove its rows", &refusal.error, viewer))
         });
-        let why = if !self.connection.synced {
-            "its rows are still in the northbound, which is out of reach".to_owned()
+        let says = |why: &str| format!("it is to become {state} ({reason}); {why}");
+        let (mut degraded, mut in_progress) = (Vec::new(), None);
+        if !self.connection.synced {
+            degraded.push(says("its rows are still in the northbound, which is out of reach"));
+        } else if let Some(refusal) = refusal {
+            degraded.push(says(&refusal));
         } else {
-            refusal.unwrap_or_else(|| self.removal().to_owned())
-        };
-        let mut degraded = vec![format!("it is to become {state} ({reason}); {why}")];
+            in_progress = Some(says(self.removal()));
+        }
         degraded.extend(verdict.explanation);
         let next_step = verdict.next_step;
         Shown {
@@ -116,17 +122,18 @@ impl Engine {
             explanation: None,
             next_step,
             degraded,
+            in_progress,
             leaves: true,
         }
     }
 
     /// What stands or is to stand while a newer version writes: up, as far as this one can see, where rows are there.
-    fn shown_unwritten(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
+    fn shown_unwritten(&self, key: &HalfKey, degraded: Vec<String>, viewer: &Viewer) -> Shown {
         let step = step("upgrade ovn-peerd on this host", viewer);
         let mut shown = Shown::waiting(Reason::NewerVersion, NEWER_WRITES, step);
         if self.has_rows(key) {
             shown.state = State::Active;
-            degraded.extend(shown.explanation.take());
+            shown.in_progress = shown.explanation.take();
         }
         Shown { degraded, ..shown }
     }
@@ -150,10 +157,11 @@ impl Engine {
         let refusal = self.writer.refusal(unit).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
             Stage::Acted => {
+                let mut in_progress = None;
                 if let Some(error) = refusal {
                     degraded.push(words("the northbound refuses a change", error, viewer));
                 } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(unit) {
-                    degraded.push("its rows are being brought in line".into());
+                    in_progress = Some("its rows are being brought in line".into());
                 }
                 let (reason, explanation, next_step) = (None, None, None);
                 Shown {
@@ -162,6 +170,7 @@ impl Engine {
                     explanation,
                     next_step,
                     degraded,
+                    in_progress,
                     leaves: false,
                 }
             }
@@ -180,6 +189,7 @@ impl Engine {
                             .to_owned(),
                     ),
                     degraded,
+                    in_progress: None,
                     leaves: false,
                 },
                 None => self.shown_uncommitted(unit, viewer),
@@ -219,6 +229,7 @@ impl Shown {
             explanation: Some("the half was withdrawn; it is shown for a while yet".to_owned()),
             next_step: Some("none, or declare it again".to_owned()),
             degraded: Vec::new(),
+            in_progress: None,
             leaves: false,
         }
     }
@@ -230,6 +241,7 @@ impl Shown {
             explanation: Some(explanation.to_owned()),
             next_step: Some(next_step.to_owned()),
             degraded: Vec::new(),
+            in_progress: None,
             leaves: false,
         }
     }

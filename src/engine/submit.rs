@@ -81,10 +81,10 @@ impl Engine {
         self.counters.peerings_compared += compared as u64;
         self.troubles.clean(&batch.clean);
         self.note_clean(&batch.clean, northbound);
-        self.notices.pairs(pairs(&batch.parked, &self.state));
+        self.changes.pairs(pairs(&batch.parked, &self.state));
         self.writer.parked.extend(&batch.parked);
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
-        self.notices.pairs(acted);
+        self.changes.pairs(acted);
         let (units, groups) = (batch.units.clone(), batch.groups);
         let transaction = batch.transaction(northbound)?;
         let mut altered = BTreeSet::new();
@@ -96,7 +96,7 @@ impl Engine {
             }
         }
         self.drift.sent(&transaction.rows, &altered);
-        self.notices.pairs(pairs(&units, &self.state));
+        self.changes.pairs(pairs(&units, &self.state));
         Some(self.writer.submission(Work::Units(units, groups), transaction.operations()))
     }
 
@@ -108,7 +108,7 @@ impl Engine {
         let linked = |pair: &PeeringKey| self.state.resolver.link(pair).is_some();
         for pair in pairs(units, &self.state).filter(linked) {
             self.progress.committed(&pair, northbound.nb_cfg());
-            self.notices.pair(pair);
+            self.changes.pair(pair);
         }
     }
 
@@ -146,7 +146,7 @@ impl Engine {
                 }
             }
             (Work::Units(units, groups), result) => {
-                self.notices.pairs(pairs(&units, &self.state));
+                self.changes.pairs(pairs(&units, &self.state));
                 // Compared once more in any case: only what the northbound holds counts.
                 self.state.soil(units.iter().copied());
                 match result {
@@ -160,7 +160,7 @@ impl Engine {
     fn written(&mut self, units: &BTreeSet<UnitId>, groups: usize) {
         self.writer.succeeded(groups);
         if self.writer.under_way.is_empty() && self.writer.suspects.is_empty() {
-            self.notices.restored(&mut self.drift);
+            self.changes.restored(&mut self.drift);
         }
         let writer = &self.writer;
         let is_refused = |unit| writer.refusal(unit).is_some();
@@ -170,7 +170,7 @@ impl Engine {
     fn failed(&mut self, error: &TransactError, units: &BTreeSet<UnitId>, now: Now) {
         self.counters.transactions_failed += 1;
         if self.troubles.note(error, units, now.wall) {
-            self.notices.transaction_failed(error);
+            self.changes.transaction_failed(error);
         }
     }
 

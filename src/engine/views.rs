@@ -93,13 +93,12 @@ impl Engine {
         })
     }
 
-    /// The daemon's own state. Costs what changed since it was last asked or told.
+    /// The daemon's own state. Costs what changed since changes were last drawn.
     #[must_use]
-    pub fn status(&mut self) -> StatusView {
-        self.tell_states();
+    pub fn status(&self) -> StatusView {
         let book = &self.state.roll.book;
         let halves = if self.northbound.is_some() {
-            let mut halves = self.notices.states().clone();
+            let mut halves = self.states();
             let ended = self.state.history.len();
             halves.extend((ended != 0).then_some((State::Deleted, ended)));
             halves
@@ -173,10 +172,15 @@ impl Engine {
     /// Where a half stands that is declared.
     fn shown_declared(&self, key: &HalfKey, viewer: &Viewer) -> Shown {
         // What is decided by a first dump is told once that is whole.
-        match self.state.resolver.verdict(key).filter(|_| self.northbound.is_some()) {
+        let mut shown = match self.state.resolver.verdict(key).filter(|_| self.northbound.is_some())
+        {
             Some(verdict) => self.shown(key, verdict, viewer),
             None => self.shown_unreachable(viewer),
+        };
+        if shown.state == State::Active {
+            shown.degraded.extend(self.untold(&key.network, viewer));
         }
+        shown
     }
 
     /// Where a half stands, as its host's log tells it.
@@ -194,19 +198,16 @@ impl Engine {
             let record = self.state.history.get(key)?;
             let half = ended_half(key, record);
             let mut shown = Shown::deleted();
-            shown.degraded.extend(self.is_leaving(&half).then(|| self.removal().to_owned()));
+            shown.in_progress = self.is_leaving(&half).then(|| self.removal().to_owned());
             return Some(HalfView {
                 guests_since: self.guests_since(&key.network),
                 ..view(&half, Vec::new(), shown, Some(record.since), (0, 0))
             });
         };
         let half = said.value;
-        let mut shown = self.shown_declared(key, viewer);
+        let shown = self.shown_declared(key, viewer);
         let since =
             if shown.leaves { self.state.recorded_since(key) } else { self.state.since(key) };
-        if shown.state == State::Active {
-            shown.degraded.extend(self.untold(&key.network, viewer));
-        }
         Some(HalfView {
             guests_since: self.guests_since(&key.network),
             ..view(half, roll.hosts_of_half(key), shown, since, self.exchanged(key))
@@ -305,7 +306,7 @@ fn view(
         explanation: shown.explanation,
         since,
         next_step: shown.next_step,
-        degraded: shown.degraded,
+        degraded: shown.in_progress.into_iter().chain(shown.degraded).collect(),
         description: half.description.clone(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
         exported,

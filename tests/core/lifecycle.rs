@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use ovn_peerd::declare::{AddressSpace, Directory, Quotas, Settings};
+use ovn_peerd::engine::Change;
 use ovn_peerd::view::{HalfView, Reason, State, Viewer};
 
 use crate::random::routed_prefixes;
@@ -411,7 +412,7 @@ fn an_ended_half_is_told_to_its_owner_alone() {
 fn what_ends_is_told_when_its_rows_are_gone() {
     for action in [WithdrawB, Disable, Wait(0)] {
         let mut world = in_state("active");
-        world.engine.notices();
+        world.engine.changes();
         let since = view(&world, 0, 1).unwrap().since;
         match action {
             WithdrawB => declare(&mut world, 1, 0, None),
@@ -424,15 +425,18 @@ fn what_ends_is_told_when_its_rows_are_gone() {
         assert_eq!((half.state, half.reason), (State::Active, None), "{action:?}");
         assert!(half.degraded[0].contains("its rows are being removed"), "{half:?}");
         assert_eq!(half.since, since, "since when it is up");
-        let notices = world.engine.notices();
-        assert!(!notices.iter().any(|it| it.fields().contains(&("half", "p0/n/to-1".to_owned()))));
+        assert!(!is_reported(&mut world, "p0/n/to-1"), "{action:?}");
         world.settle();
         let half = view(&world, 0, 1).unwrap();
         assert_ne!(half.state, State::Active, "{action:?}");
         assert!(half.degraded.is_empty(), "{half:?}");
-        let notices = world.engine.notices();
-        assert!(notices.iter().any(|it| it.fields().contains(&("half", "p0/n/to-1".to_owned()))));
+        assert!(is_reported(&mut world, "p0/n/to-1"), "{action:?}");
     }
+}
+
+fn is_reported(world: &mut World, half: &str) -> bool {
+    let changes = world.engine.changes();
+    changes.iter().any(|change| change.half().is_some_and(|it| it.to_string() == half))
 }
 
 /// A server that does not take what is written is told of, with since when, until it does.
@@ -450,8 +454,8 @@ fn what_the_server_does_not_take_is_in_the_status() {
     assert!(refusal.error.contains("is the disk full?"), "{refusal:?}");
     assert_eq!(refusal.since, moment(since));
     assert!(refusal.times >= 2, "{refusal:?}");
-    let told = world.engine.notices();
-    let told = told.iter().filter(|it| it.message.contains("a transaction failed"));
+    let told = world.engine.changes();
+    let told = told.iter().filter(|it| matches!(it, Change::TransactionFailed { .. }));
     assert_eq!(told.count(), 1);
     world.refuse_all = None;
     world.pass(20);

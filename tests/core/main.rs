@@ -14,6 +14,7 @@
 )]
 
 mod by_hand;
+mod changes;
 mod database;
 mod depth;
 mod fit;

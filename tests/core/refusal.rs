@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use ovn_peerd::declare::PolicySettings;
-use ovn_peerd::engine::{Event, Notice};
+use ovn_peerd::engine::{Change, Event};
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, address_set_name};
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, address_set, router_policy,
@@ -216,7 +216,7 @@ fn nothing_is_told_before_a_dump_is_at_its_end() {
     world.restart_without_end();
     assert_ne!(world.engine.status().counters.peerings_resolved, 0, "it is decided");
     assert!(states(&world).values().all(|(state, _)| *state != State::Active));
-    let told = world.engine.notices();
-    assert!(told.iter().flat_map(Notice::fields).all(|(field, _)| field != "half"), "{told:?}");
+    let told = world.engine.changes();
+    assert!(told.iter().all(|change| Change::half(change).is_none()), "{told:?}");
     assert!(world.engine.poll(world.now()).is_none());
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ovn_peerd::declare::{NetworkKey, PeeringKey};
-use ovn_peerd::engine::{Level, NotForgotten};
+use ovn_peerd::engine::{Change, Level, NotForgotten};
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, UNIT_KEY, UnitId, address_set_name};
 use ovn_peerd::northbound::registration::{NETWORK_KEY, half_key};
 use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
@@ -80,11 +80,13 @@ fn view(world: &World, from: usize, to: usize) -> HalfView {
 
 /// How often it was reported that a newer version writes, and that none does any more.
 fn reports(world: &mut World) -> (usize, usize) {
-    let notices = world.engine.notices();
-    let count = |level: Level, text: &str| {
-        notices.iter().filter(|it| it.level == level && it.message.contains(text)).count()
-    };
-    (count(Level::Warn, "a newer version"), count(Level::Info, "no newer version"))
+    let changes = world.engine.changes();
+    let loud = changes.iter().filter(|change| change.level() != Level::Debug);
+    let (come, gone): (Vec<&Change>, Vec<_>) =
+        loud.partition(|change| change.level() == Level::Warn);
+    let is_version = |change: &&Change| matches!(change, Change::NewerVersion { .. });
+    assert!(come.iter().all(is_version), "one line is enough for all halves: {come:?}");
+    (come.len(), gone.into_iter().filter(is_version).count())
 }
 
 const NEWER: &str = r#"{"version":70,"project":"p0","name":"n","router":"r0","more":true}"#;
@@ -117,14 +119,14 @@ fn a_newer_version_is_reported_once_and_stops_every_write() {
     world.halves.entry(4).or_default().insert(0, true);
     world.read(world.halves_file(4));
     world.rest();
-    world.engine.notices();
+    world.engine.changes();
     assert!(world.engine.contends());
     raise(&mut world);
     assert_eq!(world.settle(), 0);
     assert!(!world.engine.contends(), "the lock is given away");
     let before = world.database.rows.clone();
     assert_eq!(reports(&mut world), (1, 0));
-    assert!(world.engine.notices().is_empty(), "one line is enough for all halves");
+    assert!(world.engine.changes().is_empty(), "one line is enough for all halves");
     let status = world.engine.status();
     assert_eq!((status.newer_version, status.northbound.active), (Some(70), false));
     for (from, to) in [(0, 1), (1, 0), (2, 3), (3, 2)] {

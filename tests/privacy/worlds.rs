@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use ovn_peerd::declare::{HalfKey, NetworkKey};
-use ovn_peerd::engine::Notice;
+use ovn_peerd::engine::Change;
 use ovn_peerd::view::{Counters, Viewer};
 use proptest::prelude::*;
 
@@ -311,13 +311,13 @@ proptest! {
             world.settle();
             world.northd();
             world.settle();
-            world.engine.notices();
+            world.engine.changes();
             let before = world.engine.counters();
             declare(&mut world, 0, target, true);
             let transactions = world.settle();
-            let notices = world.engine.notices();
+            let changes = world.engine.changes();
             let rows: Vec<String> = world.own_content().into_iter().filter(|row| row.contains("p0/n")).collect();
-            let done = Done { counters: since(before, world.engine.counters()), transactions, notices, rows, seen: seen(&world, &tenant(0)) };
+            let done = Done { counters: since(before, world.engine.counters()), transactions, changes, rows, seen: seen(&world, &tenant(0)) };
             // Families are called so in names of rows.
             format!("{done:#?}").replace("_ip4", "_v4").replace(&format!("p{target}"), "TARGET").replace(&format!("to-{target}"), "NAME")
         };
@@ -334,7 +334,7 @@ proptest! {
 struct Done {
     counters: Counters,
     transactions: usize,
-    notices: Vec<Notice>,
+    changes: Vec<Change>,
     rows: Vec<String>,
     seen: Vec<String>,
 }

@@ -1,0 +1,160 @@
+//! Lines that repeat: the first few of a kind about one subject are written, the rest are counted.
+//!
+//! What was counted ends in one line, the last of them, with their number: so the log always says
+//! how something ended. Invariants: whatever a party does, one project makes at most
+//! [`MOST_OF_PROJECT`] lines in a [`WINDOW`], and one half at most [`MOST_OF_SUBJECT`] of a kind;
+//! memory is bounded by [`MOST_SUBJECTS`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::engine::Change;
+
+/// How long lines are counted together.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Lines of one kind about one subject that are written in that time.
+const MOST_OF_SUBJECT: u64 = 10;
+/// Lines about the halves of one project that are written in that time: enough for every change
+/// that a person makes, of all halves that a project has by default.
+const MOST_OF_PROJECT: u64 = 2000;
+/// Subjects that are counted apart; more of them are counted as one.
+const MOST_SUBJECTS: usize = 8192;
+
+/// What has been written and counted lately.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    windows: BTreeMap<Subject, Window>,
+    /// The subjects in the order in which their windows end.
+    ends: VecDeque<(Duration, Subject)>,
+}
+
+/// What lines are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    /// Of one kind, about one thing.
+    Of(&'static str, String),
+    /// About the halves of one project.
+    Project(String),
+    /// About whatever else, as there is too much.
+    Rest,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    written: u64,
+    counted: u64,
+    last: Option<Change>,
+}
+
+impl Repeats {
+    /// Whether a change is to be written now; else it is counted.
+    pub(super) fn admits(&mut self, change: &Change, now: Duration) -> bool {
+        let Some((kind, subject)) = change.subject() else { return true };
+        let project = change.half().map(|half| half.network.project.to_string());
+        let of_project = project.map(|project| (Subject::Project(project), MOST_OF_PROJECT));
+        let of_subject = (Subject::Of(kind, subject), MOST_OF_SUBJECT);
+        let limits = [Some(of_subject), of_project];
+        // Each one that is used up counts alone, so that a line is counted once.
+        for (subject, most) in limits.into_iter().flatten() {
+            let window = self.window(subject, now);
+            if window.written >= most {
+                window.counted += 1;
+                window.last = Some(change.clone());
+                return false;
+            }
+            window.written += 1;
+        }
+        true
+    }
+
+    fn window(&mut self, subject: Subject, now: Duration) -> &mut Window {
+        let full = self.windows.len() >= MOST_SUBJECTS;
+        let known = !full || self.windows.contains_key(&subject);
+        let subject = if known { subject } else { Subject::Rest };
+        if !self.windows.contains_key(&subject) {
+            self.ends.push_back((now + WINDOW, subject.clone()));
+        }
+        self.windows.entry(subject).or_default()
+    }
+
+    /// What was counted in the windows that have ended: the last change of each, and how many
+    /// there were.
+    pub(super) fn ended(&mut self, now: Duration) -> Vec<(Change, u64)> {
+        let mut ended = Vec::new();
+        while self.ends.front().is_some_and(|(end, _)| *end <= now) {
+            let Some((_, subject)) = self.ends.pop_front() else { break };
+            let window = self.windows.remove(&subject).unwrap_or_default();
+            ended.extend(window.last.map(|last| (last, window.counted)));
+        }
+        ended
+    }
+
+    /// When the next window ends.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.ends.front().map(|(end, _)| *end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::{HalfKey, NetworkKey};
+    use crate::engine::OfHalf;
+    use crate::view::State;
+
+    fn change(project: &str, half: &str, state: State) -> Change {
+        let key = HalfKey::new(NetworkKey::new(project, "n"), half);
+        let half = OfHalf { key, own: true };
+        Change::StateChanged { half, previous: None, state, reason: None, explanation: None }
+    }
+
+    #[test]
+    fn what_repeats_is_counted_and_ends_in_its_last_line() {
+        let mut repeats = Repeats::default();
+        let written = (0..1000).filter(|number| {
+            let state = if number % 2 == 0 { State::Active } else { State::Disabled };
+            repeats.admits(&change("p", "a", state), Duration::from_millis(*number))
+        });
+        assert_eq!(written.count() as u64, MOST_OF_SUBJECT);
+        assert!(repeats.admits(&change("p", "b", State::Active), WINDOW / 2), "another half");
+        assert_eq!(repeats.deadline(), Some(WINDOW));
+        assert_eq!(repeats.ended(WINDOW / 2), []);
+        let last = change("p", "a", State::Disabled);
+        assert_eq!(repeats.ended(WINDOW), [(last.clone(), 1000 - MOST_OF_SUBJECT)]);
+        assert!(repeats.admits(&last, WINDOW), "a new window");
+    }
+
+    #[test]
+    fn a_project_with_many_halves_is_bounded_too_and_no_other_pays_for_it() {
+        let mut repeats = Repeats::default();
+        let halves = 0..MOST_OF_PROJECT * 2;
+        let written = halves.filter(|number| {
+            repeats.admits(&change("p", &number.to_string(), State::Active), Duration::ZERO)
+        });
+        assert_eq!(written.count() as u64, MOST_OF_PROJECT);
+        assert!(repeats.admits(&change("q", "a", State::Active), Duration::ZERO));
+        assert_eq!(repeats.ended(WINDOW).len(), 1);
+        assert_eq!((repeats.windows.len(), repeats.ends.len()), (0, 0));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_any_number_of_subjects() {
+        let mut repeats = Repeats::default();
+        for number in 0..3 * MOST_SUBJECTS {
+            let change = change(&format!("p{number}"), "a", State::Active);
+            repeats.admits(&change, Duration::ZERO);
+        }
+        assert_eq!(repeats.windows.len(), MOST_SUBJECTS + 1);
+        assert_eq!(repeats.ends.len(), MOST_SUBJECTS + 1);
+        let (_, counted) = repeats.ended(WINDOW).pop().unwrap();
+        assert!(counted > 0, "what was not written is counted");
+    }
+
+    #[test]
+    fn what_an_operator_did_is_always_written() {
+        let mut repeats = Repeats::default();
+        let done =
+            Change::Written { actor: "root".into(), what: "x".into(), result: Ok("".into()) };
+        assert!((0..1000).all(|_| repeats.admits(&done, Duration::ZERO)));
+    }
+}

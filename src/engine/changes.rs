@@ -1,0 +1,322 @@
+//! The stream of changes that nobody has drawn yet, and what it last said of each half.
+//!
+//! Pairs are noted here when something of them may have changed; how their halves stand is looked
+//! at when the stream is drawn. The cost follows the pairs noted, not the halves there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::declare::{Book, Changed, Diagnostic, HalfKey, PeeringKey, Roll};
+use crate::ovsdb::{Inconsistent, TransactError};
+use crate::peering::end_of;
+use crate::peering::prefix::Prefixes;
+use crate::view::{Reason, State};
+
+use super::Engine;
+use super::change::{Change, OfHalf, Outlook, PrefixChange};
+use super::drift::Drift;
+use super::shown::Shown;
+
+/// So many new diagnostics of one file are changes of their own; of the rest, their number is one.
+const MOST_DIAGNOSED: usize = 3;
+
+/// What has changed and was not drawn yet.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    waiting: Vec<Change>,
+    pairs: BTreeSet<PeeringKey>,
+    all: bool,
+    known: BTreeMap<HalfKey, Known>,
+    /// What each half that is degraded was last said to suffer from.
+    degraded: BTreeMap<HalfKey, BTreeSet<String>>,
+    /// How many halves are known to be in each state.
+    states: BTreeMap<State, usize>,
+    /// Halves that were found to be active: at a start, all that were left so.
+    found: usize,
+    /// Halves that went out of effect; they may have come back since.
+    withdrawn: BTreeSet<HalfKey>,
+    diagnostics: BTreeSet<Diagnostic>,
+    held: BTreeSet<HalfKey>,
+    last_disconnect: Option<String>,
+}
+
+/// A state and its reason.
+type Standing = (State, Option<Reason>);
+
+/// What the stream last said of a half.
+#[derive(Debug)]
+struct Known {
+    standing: Standing,
+    /// What crosses its link: this side's prefixes, and the other side's.
+    crossing: Option<[Prefixes; 2]>,
+}
+
+impl Changes {
+    pub(super) fn take(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(super) fn push(&mut self, change: Change) {
+        self.waiting.push(change);
+    }
+
+    pub(super) fn pair(&mut self, pair: PeeringKey) {
+        self.pairs.insert(pair);
+    }
+
+    pub(super) fn pairs(&mut self, pairs: impl IntoIterator<Item = PeeringKey>) {
+        self.pairs.extend(pairs);
+    }
+
+    /// Something changed that every state depends on.
+    pub(super) fn all_states(&mut self) {
+        self.all = true;
+    }
+
+    /// Declarations changed: a half that is declared no more is to be reported.
+    pub(super) fn declared(&mut self, changed: &Changed, roll: &Roll) {
+        let gone = changed.halves.iter().filter(|half| !roll.declares(half));
+        self.withdrawn.extend(gone.cloned());
+    }
+
+    /// The book was begun anew.
+    pub(super) fn book_replaced(&mut self, roll: &Roll) {
+        let gone = self.known.keys().filter(|half| !roll.declares(half));
+        self.withdrawn.extend(gone.cloned());
+    }
+
+    pub(super) fn connected(&mut self, remote: &str, schema: &str) {
+        self.last_disconnect = None;
+        self.push(Change::Connected { remote: remote.to_owned(), schema: schema.to_owned() });
+    }
+
+    /// Once for each cause, however often it is tried again.
+    pub(super) fn disconnected(&mut self, error: &str) {
+        if self.last_disconnect.as_deref() != Some(error) {
+            self.last_disconnect = Some(error.to_owned());
+            self.push(Change::Disconnected { error: error.to_owned() });
+        }
+    }
+
+    /// The certificates in the files cannot be used, or can again.
+    pub(super) fn certificates(&mut self, problem: Option<&str>) {
+        self.push(match problem {
+            Some(problem) => Change::CertificatesRejected { error: problem.to_owned() },
+            None => Change::CertificatesApplied,
+        });
+    }
+
+    pub(super) fn expiry(&mut self, news: Vec<String>) {
+        self.waiting.extend(news.into_iter().map(|what| Change::CertificateExpires { what }));
+    }
+
+    /// Whether a newer version has written to the northbound, and which.
+    pub(super) fn newer(&mut self, version: Option<u32>) {
+        self.push(Change::NewerVersion { version });
+    }
+
+    pub(super) fn inconsistent(&mut self, error: &Inconsistent) {
+        self.push(Change::Inconsistent { error: error.to_string() });
+    }
+
+    /// What other clients altered is as it shall be again.
+    pub(super) fn restored(&mut self, drift: &mut Drift) {
+        self.waiting.extend(drift.restored());
+    }
+
+    /// Once for each trouble, however often it is tried again.
+    pub(super) fn transaction_failed(&mut self, error: &TransactError) {
+        let outlook = match (error.is_outrun(), error.is_retryable()) {
+            (true, _) => Outlook::Outrun,
+            (false, true) => Outlook::Passing,
+            (false, false) => Outlook::Refused,
+        };
+        self.push(Change::TransactionFailed { error: error.to_string(), outlook });
+    }
+
+    /// Diagnostics that were not there before, files that have none any more, and what is held.
+    pub(super) fn book(&mut self, book: &Book) {
+        let current: BTreeSet<Diagnostic> = book.diagnostics().cloned().collect();
+        let before = std::mem::take(&mut self.diagnostics);
+        let mut new: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
+        for diagnostic in current.difference(&before) {
+            new.entry(&diagnostic.file).or_default().push(diagnostic);
+        }
+        for (file, found) in new {
+            let more = found.len().saturating_sub(MOST_DIAGNOSED);
+            let first = found.into_iter().take(MOST_DIAGNOSED);
+            self.waiting.extend(first.cloned().map(Change::Diagnosed));
+            if more > 0 {
+                self.push(Change::MoreDiagnosed { file: file.to_owned(), more });
+            }
+        }
+        let files = |of: &BTreeSet<Diagnostic>| -> BTreeSet<_> {
+            of.iter().map(|diagnostic| diagnostic.file.clone()).collect()
+        };
+        let mended = files(&before).difference(&files(&current)).cloned().collect::<Vec<_>>();
+        let mended = mended.into_iter().map(|file| Change::Mended { file: file.to_string() });
+        self.waiting.extend(mended);
+        self.diagnostics = current;
+        self.hold(book);
+    }
+
+    /// What is held is reported whenever it is something else, if of the same size.
+    fn hold(&mut self, book: &Book) {
+        let held = book.held().map(|held| held.withdrawals.iter().cloned().collect());
+        let held: BTreeSet<HalfKey> = held.unwrap_or_default();
+        if held != self.held {
+            self.push(match held.len() {
+                0 => Change::WithdrawalsReleased,
+                halves => Change::WithdrawalsHeld { halves },
+            });
+            self.held = held;
+        }
+    }
+
+    fn count(&mut self, before: Option<State>, after: Option<State>) {
+        adjust(&mut self.states, before, after);
+    }
+
+    /// How a half stands is compared with what was last said of it.
+    fn state(&mut self, half: &OfHalf, shown: &Shown, crossing: Option<[Prefixes; 2]>) {
+        let standing = (shown.state, shown.reason);
+        let known = self.known.get(&half.key);
+        let previous = known.map(|known| known.standing);
+        let same = previous == Some(standing);
+        // Until all of it is done, what is degraded and what crosses is what it was.
+        let in_progress = shown.in_progress.is_some();
+        let mut crossing_before = known.and_then(|known| known.crossing.clone());
+        if !same {
+            self.count(previous.map(|(state, _)| state), Some(shown.state));
+            self.changed_state(half, previous, shown);
+        }
+        if !in_progress {
+            if let (true, Some(before), Some(after)) = (same, &crossing_before, &crossing) {
+                self.crossing(half, before, after);
+            }
+            crossing_before = crossing;
+            self.degradation(half, same, &shown.degraded);
+        }
+        self.known.insert(half.key.clone(), Known { standing, crossing: crossing_before });
+    }
+
+    fn changed_state(&mut self, half: &OfHalf, previous: Option<Standing>, shown: &Shown) {
+        if previous.is_none() && half.own && shown.state == State::Active {
+            // What was as it is now is no news: a change for each half would bury those that matter.
+            self.found += 1;
+            return;
+        }
+        self.push(Change::StateChanged {
+            half: half.clone(),
+            previous,
+            state: shown.state,
+            reason: shown.reason,
+            explanation: shown.explanation.clone(),
+        });
+    }
+
+    fn crossing(&mut self, half: &OfHalf, before: &[Prefixes; 2], after: &[Prefixes; 2]) {
+        let ([out_before, in_before], [out_after, in_after]) = (before, after);
+        let exported = PrefixChange::between(out_before, out_after);
+        let imported = PrefixChange::between(in_before, in_after);
+        if !exported.is_empty() || !imported.is_empty() {
+            self.push(Change::PrefixesChanged { half: half.clone(), exported, imported });
+        }
+    }
+
+    /// What ends together with the state that it belongs to is no change of its own.
+    fn degradation(&mut self, half: &OfHalf, same_state: bool, causes: &[String]) {
+        if causes.is_empty() && !self.degraded.contains_key(&half.key) {
+            return;
+        }
+        let before = self.degraded.remove(&half.key).unwrap_or_default();
+        let causes: BTreeSet<String> = causes.iter().cloned().collect();
+        for cause in causes.difference(&before).cloned() {
+            self.push(Change::Degraded { half: half.clone(), cause });
+        }
+        for cause in before.difference(&causes).filter(|_| same_state).cloned() {
+            self.push(Change::DegradationEnded { half: half.clone(), cause });
+        }
+        if !causes.is_empty() {
+            self.degraded.insert(half.key.clone(), causes);
+        }
+    }
+
+    fn forget(&mut self, half: HalfKey) {
+        self.degraded.remove(&half);
+        if let Some(known) = self.known.remove(&half) {
+            self.count(Some(known.standing.0), None);
+            self.push(Change::Withdrawn { half });
+        }
+    }
+}
+
+/// A half went from one state to another.
+fn adjust(states: &mut BTreeMap<State, usize>, before: Option<State>, after: Option<State>) {
+    if let Some(before) = before
+        && let Some(count) = states.get_mut(&before)
+    {
+        *count -= 1;
+        if *count == 0 {
+            states.remove(&before);
+        }
+    }
+    if let Some(after) = after {
+        *states.entry(after).or_default() += 1;
+    }
+}
+
+impl Engine {
+    /// Compares what was noted with what was last said of it.
+    pub(super) fn compare_states(&mut self) {
+        let halves = self.noted_halves();
+        self.changes.pairs.clear();
+        self.changes.all = false;
+        for key in halves {
+            if let Some(shown) = self.shown_in_log(&key) {
+                let own = self.state.roll.book.half(&key).is_some();
+                let crossing = self.crossing(&key);
+                self.changes.state(&OfHalf { key, own }, &shown, crossing);
+            }
+        }
+        let found = std::mem::take(&mut self.changes.found);
+        if found > 0 {
+            self.changes.push(Change::FoundActive { halves: found });
+        }
+        let roll = &self.state.roll;
+        let withdrawn = std::mem::take(&mut self.changes.withdrawn);
+        for half in withdrawn.into_iter().filter(|half| !roll.declares(half)) {
+            self.changes.forget(half);
+        }
+    }
+
+    /// How many halves are in each state now, whether that was drawn or not.
+    pub(super) fn states(&self) -> BTreeMap<State, usize> {
+        let mut states = self.changes.states.clone();
+        let known = |half: &HalfKey| Some(self.changes.known.get(half)?.standing.0);
+        for half in self.noted_halves() {
+            if let Some(shown) = self.shown_in_log(&half) {
+                adjust(&mut states, known(&half), Some(shown.state));
+            }
+        }
+        let roll = &self.state.roll;
+        for half in self.changes.withdrawn.iter().filter(|half| !roll.declares(half)) {
+            adjust(&mut states, known(half), None);
+        }
+        states
+    }
+
+    fn noted_halves(&self) -> BTreeSet<HalfKey> {
+        if self.changes.all {
+            return self.state.roll.halves();
+        }
+        let pairs = self.changes.pairs.iter();
+        pairs.flat_map(|pair| self.state.resolver.halves_of(pair)).cloned().collect()
+    }
+
+    fn crossing(&self, key: &HalfKey) -> Option<[Prefixes; 2]> {
+        let resolver = &self.state.resolver;
+        let pair = resolver.pair_of(key)?;
+        let (link, end) = (resolver.link(pair)?, end_of(pair, &key.network));
+        Some([end, end.other()].map(|end| link.end(end).prefixes.clone()))
+    }
+}

@@ -1,0 +1,184 @@
+//! The stream of changes: what is in it, and what is not.
+
+use std::path::Path;
+
+use ovn_peerd::declare::{MaxWithdrawals, Settings};
+use ovn_peerd::engine::{Change, Field, Level, PrefixChange};
+use ovn_peerd::view::State;
+
+use crate::world::{World, prefix};
+
+/// Networks 0 and 1 peer.
+fn peered() -> World {
+    peered_with(Settings::defaults(Path::new("/etc/ovn-peerd")))
+}
+
+fn peered_with(settings: Settings) -> World {
+    let mut world = World::with(settings);
+    for (network, subnet) in [(0, 0), (1, 4)] {
+        world.add_router(network);
+        world.toggle_port(network, subnet);
+        world.bindings.insert(network, network);
+        let file = world.network_file(network);
+        world.read(file);
+    }
+    declare(&mut world, 0, 1, Some(true));
+    declare(&mut world, 1, 0, Some(true));
+    world
+}
+
+fn declare(world: &mut World, from: usize, to: usize, enabled: Option<bool>) {
+    let halves = world.halves.entry(from).or_default();
+    match enabled {
+        Some(enabled) => drop(halves.insert(to, enabled)),
+        None => drop(halves.remove(&to)),
+    }
+    let file = world.halves_file(from);
+    world.read(file);
+}
+
+/// What the engine says of one half, as lines without fields.
+fn said_of(world: &mut World, half: &str) -> Vec<String> {
+    let changes = world.engine.changes();
+    let of_half = changes.iter().filter(|it| it.half().is_some_and(|it| it.to_string() == half));
+    let said = of_half.map(|change| {
+        let notice = change.notice();
+        let cause = notice.field(Field::Cause).unwrap_or_default();
+        format!("{:?} {} {cause}", notice.level, notice.message).trim().to_owned()
+    });
+    said.collect()
+}
+
+#[test]
+fn a_degradation_is_said_with_its_cause_and_its_end_and_once_each() {
+    let mut world = peered();
+    world.rest();
+    world.engine.changes();
+    // Router 0 gets a subnet of its own inside of what is routed to the other side.
+    world.toggle_port(0, 4);
+    world.rest();
+    let said = said_of(&mut world, "p0/n/to-1");
+    let is_cause = |it: &String| it.starts_with("Warn degraded ") && it.contains("10.2.0.0/24");
+    assert!(!said.is_empty() && said.iter().all(is_cause), "{said:?}");
+    world.pass(1);
+    world.rest();
+    assert_eq!(said_of(&mut world, "p0/n/to-1"), [""; 0], "it is not said again");
+    world.toggle_port(0, 4);
+    world.rest();
+    let ended = said_of(&mut world, "p0/n/to-1");
+    let over = said.iter().map(|it| it.replace("Warn degraded", "Info no longer degraded"));
+    assert_eq!(ended, over.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_ends_with_its_state_is_no_change_of_its_own() {
+    let mut world = peered();
+    world.toggle_port(0, 5);
+    world.rest();
+    world.toggle_port(0, 4);
+    world.rest();
+    world.engine.changes();
+    declare(&mut world, 1, 0, Some(false));
+    world.rest();
+    let said = said_of(&mut world, "p0/n/to-1");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("Info ") && !said[0].contains("degraded"), "{said:?}");
+}
+
+#[test]
+fn other_prefixes_that_cross_are_said_of_both_halves_once_they_do() {
+    let mut world = peered();
+    world.rest();
+    world.engine.changes();
+    for (gained, lost) in [(vec![prefix(5)], vec![]), (vec![], vec![prefix(5)])] {
+        world.toggle_port(1, 5);
+        world.hear();
+        let early = world.engine.changes();
+        assert_eq!(early, [], "nothing crosses yet");
+        world.rest();
+        let change = PrefixChange { gained, lost };
+        let found: Vec<_> = world.engine.changes().into_iter().map(of_prefixes).collect();
+        let none = PrefixChange::default();
+        let expected = [
+            Some(("p0/n/to-1".to_owned(), none.clone(), change.clone())),
+            Some(("p1/n/to-0".to_owned(), change, none)),
+        ];
+        assert_eq!(found, expected);
+    }
+}
+
+fn of_prefixes(change: Change) -> Option<(String, PrefixChange, PrefixChange)> {
+    match change {
+        Change::PrefixesChanged { half, exported, imported } => {
+            Some((half.key.to_string(), exported, imported))
+        }
+        _ => None,
+    }
+}
+
+/// What is held is said once, and again when it is something else, if of the same size.
+#[test]
+fn a_held_withdrawal_is_said_when_it_is_another_one() {
+    let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
+    settings.policy.max_withdrawals = MaxWithdrawals { halves: 0, percent: 0 };
+    let mut world = peered_with(settings);
+    world.rest();
+    world.engine.changes();
+    let held = |world: &mut World| {
+        let changes = world.engine.changes();
+        let held = changes.into_iter().map(|change| match change {
+            Change::WithdrawalsHeld { halves } => halves,
+            Change::WithdrawalsReleased => 0,
+            other => panic!("{other:?}"),
+        });
+        held.collect::<Vec<_>>()
+    };
+    declare(&mut world, 0, 1, None);
+    assert_eq!(held(&mut world), [1]);
+    let file = world.halves_file(0);
+    world.read(file);
+    assert_eq!(held(&mut world), [0; 0], "the same");
+    declare(&mut world, 0, 1, Some(true));
+    declare(&mut world, 1, 0, None);
+    assert_eq!(held(&mut world), [0, 1], "the other half, of the same number");
+}
+
+/// The state that is shown is exact at any time, whether changes were drawn or not.
+#[test]
+fn the_status_counts_what_stands_now() {
+    let mut world = peered();
+    world.rest();
+    let count = |world: &World, state| world.engine.status().halves.get(&state).copied();
+    assert_eq!(count(&world, State::Active), Some(2));
+    world.engine.changes();
+    declare(&mut world, 0, 1, Some(false));
+    world.settle();
+    assert_eq!(count(&world, State::Active), None);
+    assert_eq!(count(&world, State::Disabled), Some(1));
+    declare(&mut world, 0, 1, None);
+    world.settle();
+    assert_eq!(count(&world, State::Disabled), None);
+    let before = world.engine.status().halves;
+    world.engine.changes();
+    assert_eq!(world.engine.status().halves, before, "to draw changes changes nothing");
+}
+
+/// One file with a thousand faults is a few lines and a number.
+#[test]
+fn a_file_with_many_faults_is_a_few_lines_and_a_number() {
+    let mut world = peered();
+    world.rest();
+    world.engine.changes();
+    let good = world.halves_file(0);
+    let mut bad = good.clone();
+    bad.text = Ok((0..1000).map(|number| format!("nonsense{number} = 1\n")).collect());
+    world.read(bad);
+    let changes = world.engine.changes();
+    assert_eq!(changes.len(), 4, "{changes:?}");
+    assert!(changes.iter().all(|change| change.level() == Level::Warn), "{changes:?}");
+    let more = changes.last().unwrap().notice();
+    assert!(more.message.contains("p0.toml: and ") && more.field(Field::Count).is_some());
+    world.read(good);
+    let changes = world.engine.changes();
+    assert_eq!(changes, [Change::Mended { file: "p0.toml".to_owned() }]);
+}
