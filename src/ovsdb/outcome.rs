@@ -62,6 +62,12 @@ impl TransactionError {
         matches!(self.error.as_str(), "not allowed" | "permission error")
     }
 
+    /// Whether the server lets this client write nothing at all: the remote is read-only, or the server is a backup
+    /// (ovsdb-server(7) 4.1.3).
+    pub fn is_read_only(&self) -> bool {
+        self.error == "not allowed"
+    }
+
     /// What the operator of the server is to do about it, where the server's own words do not say.
     fn remedy(&self) -> Option<&'static str> {
         match self.error.as_str() {

@@ -149,6 +149,55 @@ fn a_backup_server_is_left_for_the_active_one() {
     println!("written {took:?} after the backup was made active");
 }
 
+/// The two change places under a session: from OVS 3.3 on it goes on, and only a transaction tells that the server takes none
+/// any more. Where all are backups that is what the operator reads.
+#[test]
+fn a_server_that_is_made_a_backup_under_a_session_is_left() {
+    require_root_and_tools();
+    let scope = Scope::new();
+    let one = Server::standalone(scope.dir(), &[]);
+    seed(&one.remote());
+    let two = Server::prepare(
+        scope.dir(),
+        "two",
+        None,
+        &[format!("--sync-from={}", one.remote()), "--active".to_owned()],
+    );
+    two.create();
+    two.start();
+    let mirrors = |server: &Server, active: &Server| {
+        let set = "ovsdb-server/set-active-ovsdb-server";
+        server.appctl(&[set, &active.remote()]);
+        server.appctl(&["ovsdb-server/connect-active-ovsdb-server"]);
+        poll("it has what the active one has", DEADLINE, || {
+            let rows = [server, active].map(|server| own(&Dump::read(&server.remote())));
+            if rows[0] == rows[1] { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+    };
+    mirrors(&two, &one);
+    let settings = format!("remotes = {:?}\n", [one.remote(), two.remote()]);
+    let mut ground = Ground::start(scope.dir(), &settings, None, &[(0, 1)]);
+    ground.converge(&one.remote(), "the start");
+    mirrors(&two, &one);
+    two.appctl(&["ovsdb-server/disconnect-active-ovsdb-server"]);
+    mirrors(&one, &two);
+    ground.toggle((2, 3));
+    ground.converge(&two.remote(), "the other one is active");
+    assert_eq!(own(&Dump::read(&two.remote())).len(), own(&Dump::read(&one.remote())).len());
+
+    // Each a backup of the other: nobody takes anything, which is said of all.
+    mirrors(&two, &one);
+    ground.toggle((4, 5));
+    let error = ground.error_with("none of the 2 remotes takes a transaction");
+    assert!(error.contains("a backup server has to be made the active one"), "{error}");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let attempts = ground.daemon.log().matches("no connection to the northbound").count();
+    assert!(attempts <= 8, "each cause once:\n{}", ground.daemon.log());
+    two.appctl(&["ovsdb-server/disconnect-active-ovsdb-server"]);
+    let took = ground.converge(&two.remote(), "one is active");
+    println!("{error}\nwritten {took:?} after one was active");
+}
+
 /// The northbound's schema with the tables of roles, which only the southbound's has as yet.
 pub(crate) fn with_roles(schema: &str, directory: &Path) -> PathBuf {
     let read = |path: &str| -> Value {

@@ -31,6 +31,56 @@ fn parrot(directory: &TempDir, words: &'static [u8]) -> Remote {
     Remote::Unix(path)
 }
 
+/// Begins to answer each connection's first request, and never ends: a piece again and again, with a pause after each.
+fn torrent(directory: &TempDir, piece: Vec<u8>, pause: Duration) -> Remote {
+    let path = directory.path().join("torrent.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let piece = piece.clone();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 4096];
+                let _ = stream.read(&mut buffer).await;
+                let mut begun = stream.write_all(br#"{"id":0,"result":["#).await;
+                while begun.is_ok() {
+                    tokio::time::sleep(pause).await;
+                    begun = stream.write_all(&piece).await;
+                }
+            });
+        }
+    });
+    Remote::Unix(path)
+}
+
+/// Each byte is a sign of life, so silence never ends such a session.
+#[tokio::test]
+async fn a_reply_without_end() {
+    let first = async |piece: Vec<u8>, pause| {
+        let directory = TempDir::new().unwrap();
+        let config = Config {
+            handshake_timeout: Duration::from_secs(20),
+            ..config(torrent(&directory, piece, pause))
+        };
+        let began = std::time::Instant::now();
+        let reason = Follower::new(config).reason().await;
+        (reason, began.elapsed())
+    };
+    let (nests, took) = first(b"[".to_vec(), Duration::from_millis(1)).await;
+    assert!(nests.contains("nests more than 64 deep"), "{nests}");
+    assert!(took < Duration::from_secs(10), "it was read on for {took:?}");
+    let mut string = vec![b'x'; 1 << 20];
+    string[0] = b'"';
+    string.extend(vec![b'y'; 20 << 20]);
+    let (string, _) = first(string, Duration::ZERO).await;
+    assert!(string.contains("a string of more than 16777216 bytes"), "{string}");
+    let (trickles, took) = first(b"1,".to_vec(), Duration::from_millis(200)).await;
+    assert!(
+        trickles.contains("no answer to all that is asked before the first dump within 20 s"),
+        "{trickles}"
+    );
+    assert!(took >= Duration::from_secs(20));
+}
+
 async fn reason(words: &'static [u8]) -> String {
     let directory = TempDir::new().unwrap();
     let impatient = Config {

@@ -63,7 +63,7 @@ async fn a_transaction_is_waited_for_while_the_only_server_answers_nothing() {
 async fn a_transaction_that_the_only_server_has_lost_is_given_up() {
     let server = Server::start();
     let Remote::Unix(path) = server.remote() else { panic!("a socket") };
-    let proxy = Proxy::before(&path, Habit::Forget);
+    let proxy = Proxy::before(&path, Habit::Forget("transact"));
     let mut follower = Follower::start(alone(proxy.remote())).await;
     let outcome = follower.transact(1, vec![switch("x")]).await;
     assert!(
@@ -72,6 +72,21 @@ async fn a_transaction_that_the_only_server_has_lost_is_given_up() {
     );
     follower.reconnected().await;
     follower.transact(2, vec![switch("y")]).await.unwrap();
+}
+
+/// It answers probes and all else: only what it was asked next tells that a reply will never come.
+#[tokio::test]
+async fn a_request_of_the_start_that_the_only_server_has_lost_is_given_up() {
+    let server = Server::start();
+    let Remote::Unix(path) = server.remote() else { panic!("a socket") };
+    for method in ["get_schema", "set_db_change_aware", "monitor_cond_since", "lock", "transact"] {
+        let proxy = Proxy::before(&path, Habit::Forget(method));
+        let lock = Some("a_lock".to_owned());
+        let mut follower = Follower::new(Config { lock, ..alone(proxy.remote()) });
+        let reason = follower.reason().await;
+        assert!(reason.contains(&format!("no answer to {method} within 0.2 s")), "{reason}");
+        follower.until("a lock", |f| f.lock == Some(true)).await;
+    }
 }
 
 /// A connection may be dead: silence ends the wait, each time later; and soon again once a session has stood for a while.

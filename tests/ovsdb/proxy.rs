@@ -31,8 +31,8 @@ pub(crate) enum Habit {
     Echo,
     /// Hands the server's bytes on slowly, 4 KiB every 20 ms.
     Trickle,
-    /// Loses the first transaction of all, and goes on with whatever else is asked.
-    Forget,
+    /// Loses the first request of all by this method, and goes on with whatever else is asked.
+    Forget(&'static str),
     /// Does not know these methods, as a server from before them.
     Older(&'static [&'static str]),
     /// Knows RFC 7047 and nothing else, as a server from before OVS 2.6.
@@ -169,9 +169,7 @@ async fn requests(
                 echoes.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
-            let transact = message["method"] == "transact";
-            if matches!(habit, Habit::Forget)
-                && transact
+            if matches!(habit, Habit::Forget(method) if message["method"] == method)
                 && refused.fetch_add(1, Ordering::SeqCst) == 0
             {
                 continue;

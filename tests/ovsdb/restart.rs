@@ -137,7 +137,7 @@ async fn a_transaction_without_an_answer_has_an_unknown_outcome() {
 async fn a_transaction_that_a_member_loses_is_soon_given_up() {
     let server = Server::start();
     let Remote::Unix(path) = server.remote() else { panic!("a socket") };
-    let proxy = Proxy::before(&path, Habit::Forget);
+    let proxy = Proxy::before(&path, Habit::Forget("transact"));
     let remotes = vec![proxy.remote(), proxy.remote()];
     let config = Config { remotes: remotes.clone(), ..config(server.remote()) };
     let defaults = Config::new(remotes, config.database, config.wanted);

@@ -31,6 +31,10 @@ pub const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// other, only silence ends the wait.
 pub const CLUSTER_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Time for all that is asked before the first dump, however lively the server is: its replies are small, and one that trickles
+/// for ever is no sign of life. It never grows; a server that is only busy is silent, for which there is patience.
+pub const HANDSHAKE_TIMEOUT: Duration = MOST_PATIENCE;
+
 /// Time for the reply to a transaction; then its outcome is unknown, and the session is given up. A
 /// RAFT cluster that has just lost its leader answers within its election timer of some seconds. Where there is
 /// no other server to go to, it is given up only if what was asked after it is answered before it.
@@ -76,6 +80,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// See [`CLUSTER_ANSWER_TIMEOUT`]; none where only silence ends the wait.
     pub answer_timeout: Option<Duration>,
+    /// See [`HANDSHAKE_TIMEOUT`].
+    pub handshake_timeout: Duration,
     /// See [`TRANSACT_TIMEOUT`] and [`CLUSTER_TRANSACT_TIMEOUT`].
     pub transact_timeout: Duration,
     /// See [`LARGEST_FRAME`].
@@ -95,6 +101,7 @@ impl Config {
             probe_interval: PROBE_INTERVAL,
             connect_timeout: CONNECT_TIMEOUT,
             answer_timeout: None,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
             transact_timeout: TRANSACT_TIMEOUT,
             largest_frame: LARGEST_FRAME,
         };

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::socket::OpenError;
 use super::transport::TransportError;
+use crate::ovsdb::outcome::TransactionError;
 use crate::ovsdb::update::DecodeError;
 
 /// What was not answered, if it is one.
@@ -46,12 +47,17 @@ pub(super) enum SessionError {
         /// Why.
         failure: Failure,
     },
-    /// The server lets this client write nothing, and so have no lock.
-    #[error(
-        "this remote may only read ({0}): name one that may write, or remove its row of Connection and add \
-         it without read_only (to change it is not enough); a backup server has to be made the active one"
-    )]
-    ReadOnly(Failure),
+    /// The server lets this client write nothing, whatever it is about.
+    #[error(transparent)]
+    ReadOnly(TransactionError),
+    /// All of them do.
+    #[error("none of the {remotes} remotes takes a transaction; the last one: {refusal}")]
+    AllReadOnly {
+        /// How many there are.
+        remotes: usize,
+        /// What one of them says.
+        refusal: TransactionError,
+    },
     /// A reply is not as specified.
     #[error("the server's reply to {method} could not be understood")]
     Reply {
@@ -95,6 +101,12 @@ pub(super) enum SessionError {
 }
 
 impl SessionError {
+    /// The reply to a transaction is not as specified.
+    pub(super) fn malformed(what: String, source: Option<serde_json::Error>) -> Self {
+        let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
+        Self::Reply { method: "transact", source }
+    }
+
     /// Whether what was read so far may be incomplete, so that the next session must not continue it.
     pub(super) fn spoils_replica(&self) -> bool {
         matches!(self, Self::Decode(_) | Self::Resync)

@@ -1,11 +1,11 @@
 //! Framing: where one JSON object ends and the next begins (RFC 7047 section 4 has no delimiter).
 //!
 //! Owns the scanner and its limits. May not touch sockets, nor what the objects mean. Invariants: no
-//! byte is looked at twice, however small the reads; a frame is balanced in braces outside strings, and
-//! nothing more is promised of it.
+//! byte is looked at twice, however small the reads; a frame has as many brackets and braces that open
+//! as close outside strings, and nothing more is promised of it.
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr2, memchr3};
+use memchr::memchr2;
 use tokio_util::codec::Decoder;
 
 /// A message beyond this size gets a buffer of its own, which goes with it, so that one first dump does not keep its memory
@@ -14,6 +14,11 @@ const LARGE: usize = 128 << 10;
 /// As large as that buffer is made, and grows by, in bytes: memory that is not written to costs nothing. No allocator
 /// makes this much room among other things, where it would leave holes (mallopt(3), `M_MMAP_THRESHOLD`).
 const ROOMY: usize = 33 << 20;
+
+/// How deep a message may nest. A row's cell in an update is ten deep.
+const DEEPEST: usize = 64;
+/// The longest string of a message, in bytes: a thousand times what anybody keeps in a cell of a northbound.
+const LONGEST: usize = 16 << 20;
 
 /// What is not a frame.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,17 @@ pub enum FrameError {
         /// The limit.
         limit: usize,
     },
+    /// It never ends, or would not be understood.
+    #[error(
+        "the server sent a message that nests more than {DEEPEST} deep: it is not an OVSDB server, or is broken"
+    )]
+    TooDeep,
+    /// It never ends, or is no cell of anybody's.
+    #[error(
+        "the server sent a string of more than {LONGEST} bytes: it is not an OVSDB server, or somebody has \
+         written such a cell, which must be removed"
+    )]
+    TooLong,
     /// Reading failed; [`Decoder`] requires this.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -48,6 +64,8 @@ pub struct FrameDecoder {
     scanned: usize,
     depth: usize,
     state: State,
+    /// Where the string begins that the scanner is in.
+    string: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +80,7 @@ enum State {
 impl FrameDecoder {
     /// A decoder that refuses frames beyond `largest` bytes.
     pub fn new(largest: usize) -> Self {
-        Self { largest, scanned: 0, depth: 0, state: State::Structure }
+        Self { largest, scanned: 0, depth: 0, state: State::Structure, string: 0 }
     }
 
     /// Makes room for `least` bytes in the buffer, if there is less: growing with what waits there, so that a large frame is
@@ -92,35 +110,51 @@ impl FrameDecoder {
     }
 
     /// Looks at what has not been looked at; true once the object has ended.
-    fn scan(&mut self, buffer: &[u8]) -> bool {
+    fn scan(&mut self, buffer: &[u8]) -> Result<bool, FrameError> {
         while let Some(rest) = buffer.get(self.scanned..) {
             let found = match self.state {
-                State::Structure => memchr3(b'"', b'{', b'}', rest),
+                // Between two strings are a few bytes, where a search by vectors costs more than it saves.
+                State::Structure => rest.iter().position(|byte| is_structure(*byte)),
                 State::String => memchr2(b'"', b'\\', rest),
                 State::Escape => (!rest.is_empty()).then_some(0),
             };
-            let Some((offset, byte)) = found.and_then(|offset| Some((offset, rest.get(offset)?)))
-            else {
-                self.scanned = buffer.len();
-                return false;
-            };
-            self.scanned += offset + 1;
-            match (self.state, byte) {
-                (State::Structure, b'"') => self.state = State::String,
-                (State::Structure, b'{') => self.depth += 1,
-                (State::Structure, _) => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return true;
-                    }
-                }
-                (State::String, b'\\') => self.state = State::Escape,
-                (State::String, _) => self.state = State::Structure,
-                (State::Escape, _) => self.state = State::String,
+            self.scanned += found.map_or(rest.len(), |offset| offset + 1);
+            if self.state != State::Structure && self.scanned - self.string > LONGEST {
+                return Err(FrameError::TooLong);
+            }
+            let Some(byte) = found.and_then(|offset| rest.get(offset)) else { return Ok(false) };
+            if self.step(*byte)? {
+                return Ok(true);
             }
         }
-        false
+        Ok(false)
     }
+
+    /// Takes a byte that the scanner has stopped at; true if the object has ended with it.
+    fn step(&mut self, byte: u8) -> Result<bool, FrameError> {
+        match (self.state, byte) {
+            (State::Structure, b'"') => (self.state, self.string) = (State::String, self.scanned),
+            (State::Structure, b'{' | b'[') => {
+                self.depth += 1;
+                if self.depth > DEEPEST {
+                    return Err(FrameError::TooDeep);
+                }
+            }
+            (State::Structure, _) => {
+                self.depth -= 1;
+                return Ok(self.depth == 0);
+            }
+            (State::String, b'\\') => self.state = State::Escape,
+            (State::String, _) => self.state = State::Structure,
+            (State::Escape, _) => self.state = State::String,
+        }
+        Ok(false)
+    }
+}
+
+/// Whether this byte means anything outside of strings.
+fn is_structure(byte: u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
 }
 
 impl Decoder for FrameDecoder {
@@ -131,7 +165,9 @@ impl Decoder for FrameDecoder {
         if self.depth == 0 && !self.begin(buffer)? {
             return Ok(None);
         }
-        let complete = self.scan(buffer);
+        // No further, so that which limit is met first does not depend on how much was read at once.
+        let within = buffer.len().min(self.largest.saturating_add(1));
+        let complete = self.scan(buffer.get(..within).unwrap_or_default())?;
         if self.scanned > self.largest {
             return Err(FrameError::TooLarge { limit: self.largest });
         }
@@ -204,6 +240,31 @@ mod tests {
         let limit = frames(br#"{"aaaaaaaaaaaaaaaaaaaaaaaaaaa"#, 8, 16).unwrap_err();
         assert!(limit.to_string().contains("more than 16 bytes"), "{limit}");
         assert_eq!(frames(br#"{"a":1}{"b":2}"#, 14, 7).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_nests_for_ever_is_refused_at_once() {
+        let nested = |open: &str, close: &str, times| {
+            format!("{{\"a\":{}{}}}", open.repeat(times), close.repeat(times))
+        };
+        for (open, close) in [("[", "]"), ("{\"b\":", "}"), ("[1,{\"\":", "}]")] {
+            let times = (DEEPEST - 1) / open.matches(['[', '{']).count();
+            let deepest = nested(open, close, times);
+            assert_eq!(frames(deepest.as_bytes(), 7, 10_000).unwrap(), [&*deepest]);
+            let deeper = frames(nested(open, close, times + 1).as_bytes(), 7, 10_000).unwrap_err();
+            assert!(matches!(deeper, FrameError::TooDeep), "{deeper}");
+        }
+        let endless = frames("{\"id\":0,\"result\":[[[[".as_bytes(), 3, 100);
+        assert_eq!(endless.unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_string_without_end_is_refused_before_it_fills_a_message() {
+        let text = |length: usize| format!("{{\"a\":\"\\\"{}\"}}", "x".repeat(length - 2));
+        let within = text(LONGEST - 1);
+        assert_eq!(frames(within.as_bytes(), 1 << 20, 4 * LONGEST).unwrap(), [&*within]);
+        let beyond = frames(text(LONGEST + 3).as_bytes(), 1 << 20, 4 * LONGEST).unwrap_err();
+        assert!(matches!(beyond, FrameError::TooLong), "{beyond}");
     }
 
     #[test]

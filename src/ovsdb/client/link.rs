@@ -15,7 +15,7 @@ use jsonrpsee_core::client::async_client::RpcService;
 use jsonrpsee_core::client::{Client, ClientBuilder, ClientT, Error as EngineError};
 use jsonrpsee_core::middleware::RpcServiceBuilder;
 use jsonrpsee_core::traits::ToRpcParams;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
@@ -41,6 +41,42 @@ const ENDING: Duration = Duration::from_secs(1);
 
 /// The engine without its default middleware, which serialises every message for its log at any level.
 pub(super) type Engine = Client<RpcService>;
+
+/// How long a reply is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limit {
+    /// So long, whatever the server does meanwhile.
+    Fixed(Duration),
+    /// So long, and then until it has answered what was asked after it. A server answers in order: one that is busy has not
+    /// answered that either, one that has lost the request has. Probes see whether it lives.
+    Overtaken(Duration),
+}
+
+impl Limit {
+    /// Awaits the reply to a request.
+    ///
+    /// # Errors
+    /// If there is none; how long it was waited for at least.
+    pub(super) async fn within<T>(
+        self,
+        engine: &Engine,
+        request: impl Future<Output = T>,
+    ) -> Result<T, Duration> {
+        tokio::pin!(request);
+        let (Self::Fixed(limit) | Self::Overtaken(limit)) = self;
+        if let Ok(reply) = tokio::time::timeout(limit, &mut request).await {
+            return Ok(reply);
+        }
+        if matches!(self, Self::Fixed(_)) {
+            return Err(limit);
+        }
+        tokio::select! {
+            biased;
+            reply = request => Ok(reply),
+            _ = engine.request::<IgnoredAny, _>("echo", Params([(); 0])) => Err(limit),
+        }
+    }
+}
 
 /// A result with the number of messages that came around the engine before it.
 #[derive(Debug, Deserialize)]
@@ -78,6 +114,8 @@ pub(super) struct Link {
     pub(super) writing: watch::Receiver<bool>,
     writer: AbortHandle,
     pub(super) silence: Silence,
+    /// After so long a request may have been lost.
+    patience: Duration,
 }
 
 impl Drop for Link {
@@ -101,6 +139,7 @@ impl Link {
             writing: transport.writing,
             writer: transport.writer,
             silence: transport.silence,
+            patience: config.transact_timeout,
         }
     }
 
@@ -124,7 +163,8 @@ impl Link {
         }
     }
 
-    /// Sends a request and decodes its reply. With a limit of `None` only probes limit the wait.
+    /// Sends a request and decodes its reply. With a limit of `None` it is waited for as long as the
+    /// server may still answer it.
     pub(super) async fn call<T: DeserializeOwned>(
         &mut self,
         method: &'static str,
@@ -213,16 +253,14 @@ impl Link {
     ) -> Result<Stamped, SessionError> {
         let engine = Arc::clone(&self.engine);
         let request = engine.request::<Stamped, _>(method, Params(params));
-        let limited = tokio::time::timeout(limit.unwrap_or(ENGINE_TIMEOUT), request);
+        let limit = limit.map_or(Limit::Overtaken(self.patience), Limit::Fixed);
+        let limited = limit.within(&engine, request);
         tokio::pin!(limited);
         loop {
             tokio::select! {
                 biased;
                 reply = &mut limited => {
-                    let timeout = |_| SessionError::Timeout {
-                        what: method,
-                        limit: limit.unwrap_or(ENGINE_TIMEOUT),
-                    };
+                    let timeout = |limit| SessionError::Timeout { what: method, limit };
                     match reply.map_err(timeout)? {
                         Ok(stamped) => return Ok(stamped),
                         Err(error) => return Err(self.failed(method, error).await),

@@ -1,7 +1,7 @@
 //! How a session begins: from an address to the first dump, in the order of OVS's own client.
 //!
 //! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
-//! rows are there, is the lock held. The first dump is asked for table by table, as one monitor,
+//! rows are there, may this client write, is the lock held. The first dump is asked for table by table, as one monitor,
 //! so that what others write meanwhile is told in order; each part is told at once, so that it is folded while the
 //! server composes the next one. May not touch any table's name but those of `_Server`, the protocol's own database
 //! (ovsdb-server(5)).
@@ -24,6 +24,8 @@ use super::remote::Remote;
 use super::socket::{self, Opened};
 use super::transport::Wire;
 use crate::ovsdb::layout::{ColumnId, Layout, TableId};
+use crate::ovsdb::operation::Operation;
+use crate::ovsdb::outcome::{Expected, OutcomeError};
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams};
@@ -48,9 +50,6 @@ const LEADER: ColumnId = ColumnId(2);
 pub(super) struct Resume {
     pub(super) layout: Option<Arc<Layout>>,
     pub(super) last_id: Uuid,
-    /// Whether the remote was found to be read-only: it is asked for the lock before it has to compose a
-    /// dump, not after.
-    pub(super) read_only: bool,
     /// Whether everything is to be read in one piece: something did not fit before.
     pub(super) whole: bool,
 }
@@ -98,24 +97,36 @@ pub(super) async fn open(
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
     let mut link = Link::new(opened.halves, config, contact);
-    let server = server_monitor(&mut link, config).await?;
+    let limit = config.handshake_timeout;
+    let (server, schema, layout) =
+        tokio::time::timeout(limit, handshake(&mut link, config, resume, wishes)).await.map_err(
+            |_| SessionError::Timeout { what: "all that is asked before the first dump", limit },
+        )??;
+    let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
+    let first = monitor(&mut link, &layout, since, resume.whole, events).await?;
+    // Last, so that of many clients one that can write at once becomes the one that does.
+    let held = if wishes.contends() { lock(&mut link, config, "lock").await? } else { None };
+    Ok(Opening { link, server, schema, layout, first, lock: held, server_until })
+}
+
+/// What is asked before the first dump: replies are small, and there is an end to waiting for them.
+async fn handshake(
+    link: &mut Link,
+    config: &Config,
+    resume: &Resume,
+    wishes: &Wishes,
+) -> Result<(Option<Replica>, Arc<DatabaseSchema>, Arc<Layout>), SessionError> {
+    let server = server_monitor(link, config).await?;
     if let Some(server) = &server {
         check_server(server, config)?;
     }
-    change_aware(&mut link, config).await?;
-    let schema = Arc::new(schema(&mut link, config, config.database).await?);
+    change_aware(link, config).await?;
+    let schema = Arc::new(schema(link, config, config.database).await?);
     let layout = layout(&schema, config, resume);
-    let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
-    let mut held = None;
-    if resume.read_only && wishes.contends() {
-        held = lock(&mut link, config, "lock").await?;
+    if wishes.contends() {
+        check_writable(link, config, &layout).await?;
     }
-    let first = monitor(&mut link, &layout, since, resume.whole, events).await?;
-    // Last, so that of many clients one that can write at once becomes the one that does.
-    if held.is_none() && wishes.contends() {
-        held = lock(&mut link, config, "lock").await?;
-    }
-    Ok(Opening { link, server, schema, layout, first, lock: held, server_until })
+    Ok((server, schema, layout))
 }
 
 /// A connection, secured if it shall be.
@@ -208,6 +219,33 @@ async fn change_aware(link: &mut Link, config: &Config) -> Result<(), SessionErr
     }
 }
 
+/// Whether a client that means to write (it wants a lock) may. The lock does not tell: from OVS 3.3 on a backup server grants
+/// it, and refuses each transaction (ovsdb(7), "Active-Backup Database Service Model"). So it is asked to delete a row that
+/// there cannot be, before it has to compose a dump.
+async fn check_writable(
+    link: &mut Link,
+    config: &Config,
+    layout: &Layout,
+) -> Result<(), SessionError> {
+    let Some(table) = layout.table_ids().find(|table| layout.has_table(*table)) else {
+        return Ok(());
+    };
+    let Some(table) = layout.table_name(table).filter(|_| config.lock.is_some()) else {
+        return Ok(());
+    };
+    let nothing = [Operation::Delete { table, row_uuid: Uuid::nil() }];
+    let params = (config.database, &nothing[0]);
+    let reply: Box<RawValue> = link.call("transact", params, config.answer_timeout).await?;
+    match Expected::of(&nothing).decode(reply.get().as_bytes()) {
+        Err(OutcomeError::Refused(refusal)) if refusal.is_read_only() => {
+            Err(SessionError::ReadOnly(refusal))
+        }
+        // Whatever else it refuses may be about this table alone: a role's grants, say.
+        Ok(_) | Err(OutcomeError::Refused(_)) => Ok(()),
+        Err(OutcomeError::Malformed { what, source }) => Err(SessionError::malformed(what, source)),
+    }
+}
+
 /// The first dump, or what came after `since`; by the newest method that the server knows.
 async fn monitor(
     link: &mut Link,
@@ -294,11 +332,5 @@ pub(super) async fn lock(
     }
     let Some(name) = &config.lock else { return Ok(None) };
     // To give up now would have the server compose a dump once more; probes see whether it lives.
-    match link.call(method, [name], None).await {
-        Ok(Reply { locked }) => Ok(Some(locked)),
-        Err(SessionError::Refused { failure, .. }) if failure.to_string().contains("read only") => {
-            Err(SessionError::ReadOnly(failure))
-        }
-        Err(error) => Err(error),
-    }
+    link.call(method, [name], None).await.map(|Reply { locked }| Some(locked))
 }

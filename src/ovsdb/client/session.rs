@@ -20,13 +20,14 @@ use super::config::Config;
 use super::error::{SessionError, chain};
 use super::event::{Certificates, Event, TransactError};
 use super::keys::{Keys, Look};
-use super::link::Link;
+use super::link::{Limit, Link};
 use super::opening::{self, First, Opening, Resume};
 use super::remote::Remote;
-use super::transaction::{End, Finished, Limit, Outcome, transact};
+use super::transaction::{End, Finished, Outcome, transact};
 use super::transport::Wire;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
+use crate::ovsdb::outcome::TransactionError;
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::update::{MonitorMethod, UpdateParams};
 
@@ -336,7 +337,8 @@ impl Session<'_> {
         }
         self.unfinished.push(id);
         let engine = Arc::clone(&self.link.engine);
-        let limit = Limit { time: self.config.transact_timeout, alone: self.config.is_alone() };
+        let kind = if self.config.is_alone() { Limit::Overtaken } else { Limit::Fixed };
+        let limit = kind(self.config.transact_timeout);
         self.pending.push(Box::pin(transact(engine, self.config.database, limit, id, operations)));
         Ok(())
     }
@@ -407,13 +409,24 @@ impl Session<'_> {
             match end {
                 End::Answered(outcome) => {
                     self.answered = true;
+                    let read_only = refused_as_read_only(&outcome);
                     self.told(id, outcome).await?;
+                    // A server that was made a backup keeps its sessions (OVS 3.3 and later).
+                    read_only.map_or(Ok(()), |refusal| Err(SessionError::ReadOnly(refusal)))?;
                 }
                 End::Lost => {}
                 End::Fatal(error) => return Err(error),
             }
         }
         Ok(())
+    }
+}
+
+/// The server's words, where it refuses whatever would write.
+fn refused_as_read_only(outcome: &Outcome) -> Option<TransactionError> {
+    match outcome {
+        Err(TransactError::Rejected(refusal)) if refusal.is_read_only() => Some(refusal.clone()),
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! transactions while there is no session. Invariant: a transaction submitted while there is none ends at once.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) async fn supervise(
     wishes: Arc<Wishes>,
     contact: Contact,
 ) {
-    let mut silences = Silences::default();
+    let (mut silences, mut read_only) = (Silences::default(), ReadOnly::default());
     let mut resume = Resume::default();
     let mut keys = config.tls.clone().map(Keys::new);
     let mut backoff = Backoff::new(config.remotes.len());
@@ -81,7 +81,8 @@ pub(super) async fn supervise(
                     place,
                 );
                 let ended = run.await;
-                healthy = backoff.session_ended(opening_took, began.elapsed());
+                healthy = !matches!(ended.error, SessionError::ReadOnly(_))
+                    && backoff.session_ended(opening_took, began.elapsed());
                 answered = ended.answered;
                 ended.error
             }
@@ -106,7 +107,7 @@ pub(super) async fn supervise(
         if matches!(error, SessionError::Renewed) {
             round.extend(remote.clone());
         }
-        resume.read_only = matches!(error, SessionError::ReadOnly(_));
+        let error = read_only.judge(&name, error, config.remotes.len());
         resume.whole = matches!(error, SessionError::Resync);
         if error.spoils_replica() {
             resume = Resume { last_id: uuid::Uuid::nil(), ..resume };
@@ -123,6 +124,25 @@ pub(super) async fn supervise(
             ended = wait => if ended.is_none() { return },
             () = wishes.resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
         }
+    }
+}
+
+/// The remotes that take no transactions, since any of them did otherwise.
+#[derive(Debug, Default)]
+struct ReadOnly(BTreeSet<String>);
+
+impl ReadOnly {
+    /// What the end of a session, or of an attempt, means beside those of the others.
+    fn judge(&mut self, remote: &str, error: SessionError, remotes: usize) -> SessionError {
+        let SessionError::ReadOnly(refusal) = error else {
+            self.0.remove(remote);
+            return error;
+        };
+        self.0.insert(remote.to_owned());
+        if remotes > 1 && self.0.len() == remotes {
+            return SessionError::AllReadOnly { remotes, refusal };
+        }
+        SessionError::ReadOnly(refusal)
     }
 }
 

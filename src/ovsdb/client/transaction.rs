@@ -3,16 +3,14 @@
 //! May not touch the order in which the user is told: that is the session's.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jsonrpsee_core::client::{ClientT, Error as EngineError};
-use serde::de::IgnoredAny;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use super::error::{Failure, SessionError, TRANSACTION};
 use super::event::TransactError;
-use super::link::{Engine, Params, Stamped};
+use super::link::{Engine, Limit, Params, Stamped};
 use crate::ovsdb::OperationResult;
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::{Expected, OutcomeError, TransactionError};
@@ -52,34 +50,6 @@ impl Serialize for Transact {
     }
 }
 
-/// How long a transaction may take.
-#[derive(Clone, Copy)]
-pub(super) struct Limit {
-    pub(super) time: Duration,
-    /// Whether there is no other server to go to.
-    pub(super) alone: bool,
-}
-
-impl Limit {
-    /// Awaits the reply to a transaction. A server answers in order: one that is busy has not answered what was asked
-    /// later either, one that has lost the transaction has. So where there is no other server it is asked, and
-    /// probes see whether it lives.
-    async fn within<T>(self, engine: &Engine, request: impl Future<Output = T>) -> Result<T, ()> {
-        tokio::pin!(request);
-        if let Ok(reply) = tokio::time::timeout(self.time, &mut request).await {
-            return Ok(reply);
-        }
-        if !self.alone {
-            return Err(());
-        }
-        tokio::select! {
-            biased;
-            reply = request => Ok(reply),
-            _ = engine.request::<IgnoredAny, _>("echo", Params([(); 0])) => Err(()),
-        }
-    }
-}
-
 /// Sends a transaction and awaits its end.
 pub(super) async fn transact(
     engine: Arc<Engine>,
@@ -104,8 +74,7 @@ pub(super) async fn transact(
             return finished(0, End::Fatal(SessionError::Reply { method: "transact", source }));
         }
         Ok(Err(_)) => return finished(0, End::Lost),
-        Err(_) => {
-            let limit = limit.time;
+        Err(limit) => {
             return finished(0, End::Fatal(SessionError::Timeout { what: TRANSACTION, limit }));
         }
     };
@@ -113,8 +82,7 @@ pub(super) async fn transact(
         Ok(results) => End::Answered(Ok(results)),
         Err(OutcomeError::Refused(error)) => End::Answered(Err(error.into())),
         Err(OutcomeError::Malformed { what, source }) => {
-            let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
-            End::Fatal(SessionError::Reply { method: "transact", source })
+            End::Fatal(SessionError::malformed(what, source))
         }
     };
     finished(stamped.stamp, end)
