@@ -19,6 +19,10 @@ use super::shown::Shown;
 /// So many new diagnostics of one file are changes of their own; of the rest, their number is one.
 const MOST_DIAGNOSED: usize = 3;
 
+/// So many causes of a lost connection are reported until there is one again: of several remotes each may fail for a reason of
+/// its own, in turn.
+const MOST_CAUSES: usize = 16;
+
 /// What has changed and was not drawn yet.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -36,7 +40,8 @@ pub(super) struct Changes {
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<Diagnostic>,
     held: BTreeSet<HalfKey>,
-    last_disconnect: Option<String>,
+    /// Why there was no connection, since there was one.
+    disconnects: BTreeSet<String>,
 }
 
 /// A state and its reason.
@@ -85,14 +90,13 @@ impl Changes {
     }
 
     pub(super) fn connected(&mut self, remote: &str, schema: &str) {
-        self.last_disconnect = None;
+        self.disconnects.clear();
         self.push(Change::Connected { remote: remote.to_owned(), schema: schema.to_owned() });
     }
 
     /// Once for each cause, however often it is tried again.
     pub(super) fn disconnected(&mut self, error: &str) {
-        if self.last_disconnect.as_deref() != Some(error) {
-            self.last_disconnect = Some(error.to_owned());
+        if self.disconnects.len() < MOST_CAUSES && self.disconnects.insert(error.to_owned()) {
             self.push(Change::Disconnected { error: error.to_owned() });
         }
     }

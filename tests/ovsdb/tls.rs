@@ -71,7 +71,66 @@ impl Pki {
         ]);
     }
 
-    /// A certificate signed by `ca`; of X.509 version 1 if it has no extensions.
+    /// A certificate of X.509 version 1. Newer openssl makes one only if it is asked to, older openssl by itself where there
+    /// are no extensions.
+    fn version1(&self, name: &str) {
+        self.signed(name, "ca", "");
+        let newer = Command::new("openssl").args(["req", "-help"]).output().unwrap();
+        if String::from_utf8_lossy(&newer.stderr).contains("-x509v1") {
+            let (key, out) = (self.file(name, "key"), self.file(name, "crt"));
+            let (ca, ca_key) = (self.file("ca", "crt"), self.file("ca", "key"));
+            let subject = format!("/CN={name}");
+            self.openssl(&[
+                "req", "-x509v1", "-new", "-days", "9", "-key", &key, "-subj", &subject, "-CA",
+                &ca, "-CAkey", &ca_key, "-out", &out,
+            ]);
+        }
+        let text = Command::new("openssl")
+            .args(["x509", "-noout", "-text", "-in", &self.file(name, "crt")])
+            .output()
+            .unwrap();
+        assert!(String::from_utf8_lossy(&text.stdout).contains("Version: 1 (0x0)"));
+    }
+
+    /// A certificate that was valid until an hour ago.
+    fn expired(&self, name: &str, ca: &str) {
+        self.signed(name, ca, "basicConstraints=CA:FALSE");
+        let (database, settings) = (self.path("index", "txt"), self.path("ca", "cnf"));
+        std::fs::write(&database, "").unwrap();
+        let directory = self.0.path().display();
+        let text = format!(
+            "[ca]\ndefault_ca = it\n[it]\ndatabase = {}\nnew_certs_dir = {directory}\nrand_serial = yes\n\
+             default_md = sha256\npolicy = any\nx509_extensions = leaf\n[any]\ncommonName = supplied\n\
+             [leaf]\nbasicConstraints = CA:FALSE\n",
+            database.display()
+        );
+        std::fs::write(&settings, text).unwrap();
+        let at = |seconds: i64| {
+            let moment = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+            moment.strftime("%Y%m%d%H%M%SZ").to_string()
+        };
+        self.openssl(&[
+            "ca",
+            "-batch",
+            "-config",
+            &settings.display().to_string(),
+            "-startdate",
+            &at(-7200),
+            "-enddate",
+            &at(-3600),
+            "-in",
+            &self.file(name, "csr"),
+            "-cert",
+            &self.file(ca, "crt"),
+            "-keyfile",
+            &self.file(ca, "key"),
+            "-out",
+            &self.file(name, "crt"),
+            "-notext",
+        ]);
+    }
+
+    /// A certificate signed by `ca`.
     fn signed(&self, name: &str, ca: &str, extensions: &str) {
         self.key(name);
         self.sign(name, ca, extensions);
@@ -223,17 +282,31 @@ async fn the_name_is_checked_on_request() {
 async fn wrong_server_certificates() {
     let pki = Pki::usual();
     pki.signed("stranger", "otherca", "basicConstraints=CA:FALSE");
-    pki.signed("version1", "ca", "");
+    pki.version1("version1");
     pki.signed("purpose", "ca", "basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth");
     for (certificate, remedy) in [
         ("stranger", "not signed by the authority in ca_cert"),
-        ("version1", "X.509 version 1: issue one of version 3"),
+        ("version1", "is of X.509 version 1: issue one of version 3"),
         ("ca", "self-signed or CA certificate as its own: make a CA"),
         ("purpose", "extendedKeyUsage serverAuth"),
     ] {
         let reason = reason(ssl(&pki.server(certificate), pki.files("client"))).await;
         assert!(reason.contains(remedy), "{certificate}: {reason}");
         assert!(reason.starts_with("ssl:127.0.0.1:"), "{reason}");
+    }
+}
+
+/// Whoever logs what is new only logs it once, however often it is tried again.
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_told_in_the_same_words_each_time() {
+    let pki = Pki::usual();
+    pki.expired("server", "ca");
+    let server = pki.server("server");
+    let mut follower = Follower::new(ssl(&server, pki.files("client")));
+    let first = follower.reason().await;
+    assert!(first.contains("has expired: renew it") && first.contains("valid until 20"), "{first}");
+    for _ in 0..2 {
+        assert_eq!(follower.reason().await, first);
     }
 }
 
@@ -248,6 +321,9 @@ async fn wrong_client_certificates() {
     let pair = TlsFiles { private_key: pki.path("stranger", "key"), ..pki.files("client") };
     let pair = reason(ssl(&server, pair)).await;
     assert!(pair.contains("cannot be used together"), "{pair}");
+    pki.version1("old");
+    let old = reason(ssl(&server, pki.files("old"))).await;
+    assert!(old.contains("old.crt is of X.509 version 1") && old.contains("version 3"), "{old}");
     let missing = TlsFiles { private_key: "/nowhere/key.pem".into(), ..pki.files("client") };
     let missing = reason(ssl(&server, missing)).await;
     assert!(missing.contains("cannot read the private key in /nowhere/key.pem"), "{missing}");

@@ -146,5 +146,5 @@ fn handshake(source: io::Error) -> OpenError {
     } else {
         "check that the server speaks TLS on this port"
     });
-    OpenError::Handshake { remedy, source }
+    OpenError::Handshake { remedy, source: tls::timeless(source) }
 }

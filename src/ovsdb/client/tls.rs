@@ -74,6 +74,15 @@ pub(super) enum TlsError {
         #[source]
         source: rustls::Error,
     },
+    /// The certificate is older than extensions are.
+    #[error(
+        "the certificate in {} is of X.509 version 1, which cannot be used: issue one of version 3 \
+         (openssl x509 -req with -extfile, or ovs-pki)", .path.display()
+    )]
+    Version {
+        /// The certificate's path.
+        path: PathBuf,
+    },
     /// No protocol version could be agreed with the library.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
@@ -100,12 +109,44 @@ pub(super) fn client_config(files: &TlsFiles) -> Result<(ClientConfig, Vec<u8>),
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(chain, key)
-        .map_err(|source| TlsError::Pair {
-            certificate: files.certificate.clone(),
-            private_key: files.private_key.clone(),
-            source,
-        })?;
+        .map_err(|source| unusable(files, source))?;
     Ok((config, leaf))
+}
+
+/// Why this client's certificate and key are not taken.
+fn unusable(files: &TlsFiles, source: rustls::Error) -> TlsError {
+    let certificate = files.certificate.clone();
+    if let rustls::Error::InvalidCertificate(reason) = &source
+        && is_version_1(reason)
+    {
+        return TlsError::Version { path: certificate };
+    }
+    TlsError::Pair { certificate, private_key: files.private_key.clone(), source }
+}
+
+/// It has no variant of its own; its text is all that is told.
+fn is_version_1(reason: &CertificateError) -> bool {
+    format!("{reason:?}").contains("UnsupportedCertVersion")
+}
+
+/// The same failure without the present moment in its words: tried again, it is the same again.
+pub(super) fn timeless(error: io::Error) -> io::Error {
+    let moment = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX)
+    };
+    let rustls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match rustls {
+        Some(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
+            not_after,
+            ..
+        })) => io::Error::other(format!("it was valid until {}", moment(not_after))),
+        Some(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+            not_before,
+            ..
+        })) => io::Error::other(format!("it is valid from {} on", moment(not_before))),
+        _ => error,
+    }
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
@@ -230,13 +271,12 @@ pub(super) fn remedy(error: &io::Error) -> Option<&'static str> {
     reason = "a foreign and open enum; only some have a word"
 )]
 fn certificate_remedy(reason: &CertificateError) -> &'static str {
-    // These two have no variant of their own; their text is all that is told.
-    let text = format!("{reason:?}");
-    if text.contains("UnsupportedCertVersion") {
-        return "the server's certificate is of X.509 version 1: issue one of version 3 \
-                (openssl x509 -req with -extfile, or ovs-pki)";
+    if is_version_1(reason) {
+        return "the server's certificate, or one that has signed it, is of X.509 version 1: issue one of \
+                version 3 (openssl x509 -req with -extfile, or ovs-pki)";
     }
-    if text.contains("CaUsedAsEndEntity") {
+    // It has no variant of its own either.
+    if format!("{reason:?}").contains("CaUsedAsEndEntity") {
         return "the server uses a self-signed or CA certificate as its own: make a CA, and sign a \
                 server certificate with it (CA:FALSE, as `ovs-pki req+sign` does)";
     }
