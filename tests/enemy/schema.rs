@@ -12,7 +12,7 @@ use crate::lab::northbound::Dump;
 use crate::lab::scope::Scope;
 use crate::server::{SCHEMA, Server, nbctl};
 
-/// Names a directory with another OVN release in it (`tests/enemy/newer-ovn` makes one).
+/// Names a directory with another OVN release in it (`tests/release/root` makes one).
 const NEWER: &str = "NEWER_OVN_ROOT";
 
 /// OVN's schema with an edit, as a file.
@@ -119,7 +119,7 @@ fn a_schema_that_lacks_what_is_written() {
 #[test]
 fn another_release_up_and_down() {
     let Some(root) = std::env::var_os(NEWER).map(PathBuf::from) else {
-        println!("SKIPPED: {NEWER} is not set to a directory that tests/enemy/newer-ovn made");
+        println!("SKIPPED: {NEWER} is not set to a root that tests/release/root made");
         return;
     };
     require_root_and_tools();

@@ -5,16 +5,25 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::lab::Lab;
-use crate::lab::command::poll;
+use crate::lab::command::{poll, run};
 use crate::lab::daemon::Daemon;
 use crate::tenants::half;
 
-/// Flows of one dual-stack peering: its ports and routes 48, its policies 6.
+/// Flows of one dual-stack peering: its ports and routes 48, its policies 6. By OVN 23.03; see [`MORE`].
 const FLOWS: usize = 54;
 /// The first peering of a database also brings the flows for addresses to be resolved.
 const FIRST: usize = 2;
 /// A further subnet on both sides costs its routes, not a port's addresses.
 const FLOWS_WITH_TWO_SUBNETS: usize = 60;
+
+/// What ovn-northd of this release makes of one peering more than that of 23.03 does.
+const MORE: &[(&str, usize)] = &[("ovn-northd 26.03", 10)];
+
+/// The same of the release that runs here.
+fn more() -> usize {
+    let version = run("ovn-northd", ["--version"]);
+    MORE.iter().find(|(release, _)| version.starts_with(release)).map_or(0, |(_, flows)| *flows)
+}
 
 /// A network with this many dual-stack subnets, bound as `red/<name>`.
 fn network(lab: &Lab, daemon: &Daemon, name: &str, first: usize, count: usize) {
@@ -34,7 +43,7 @@ fn a_dual_stack_peering_costs_54_logical_flows() {
     network(&lab, &daemon, "x", 5, 2);
     network(&lab, &daemon, "y", 7, 2);
     let mut declared = String::new();
-    let mut before = flows(&lab);
+    let (mut before, more) = (flows(&lab), more());
     for (one, other, limit) in [
         ("n1", "n2", FLOWS + FIRST),
         ("n1", "n3", FLOWS),
@@ -47,7 +56,7 @@ fn a_dual_stack_peering_costs_54_logical_flows() {
         daemon.wait_state("red", other, &format!("to-{one}"), "active");
         let after = flows(&lab);
         println!("{one} and {other}: {} logical flows", after - before);
-        assert!(after - before <= limit, "{one} and {other}: {}", after - before);
+        assert!(after - before <= limit + more, "{one} and {other}: {}", after - before);
         before = after;
     }
 }
@@ -67,7 +76,7 @@ fn a_filtered_peering_costs_what_crosses_it() {
     daemon.wait_state("red", "y", "to-x", "active");
     let cost = flows(&lab) - before;
     println!("filtered: {cost} logical flows");
-    assert!(cost <= FLOWS + FIRST, "{cost}");
+    assert!(cost <= FLOWS + FIRST + more(), "{cost}");
 }
 
 /// In a mesh a peering costs what it costs elsewhere, whatever else stands on its routers.
@@ -104,7 +113,7 @@ fn a_mesh_costs_no_more_than_its_peerings() {
     });
     let each = (flows(&lab) - before) * 2 / halves;
     println!("a mesh of {MEMBERS}: {each} logical flows for each of {} peerings", halves / 2);
-    assert!(each <= FLOWS, "{each}");
+    assert!(each <= FLOWS + more(), "{each}");
 }
 
 fn flows(lab: &Lab) -> usize {

@@ -286,6 +286,8 @@ fn s3_25_an_option_that_is_full_takes_nothing_away() {
     // With 10.2.0.0/24 they are 31, none of which is another's neighbour.
     let nets: Vec<String> = (16..46).map(|n| format!("10.{}.0.1/24", 2 * n)).collect();
     lab.nbctl_batch(&format!("lrp-add b b-many 0a:00:00:00:00:77 {}", nets.join(" ")));
+    // Else the guest's port may be up before ovn-controller knows of it.
+    lab.settle();
     bind(&tenants, "[\"dhcp\"]");
     tenants.peer();
     let routes = |text: Option<String>| text.map_or(0, |text| text.split(", ").count());

@@ -49,7 +49,10 @@ for unit in systemd-modules-load.service systemd-sysctl.service systemd-remount-
 done
 # Not chroot: services' own mount namespaces want the root of this one.
 cd "$root"
-pivot_root . .
+# By the C library: util-linux has no such command any more.
+python3 -c 'import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.pivot_root(b".", b".") != 0: raise SystemExit(os.strerror(ctypes.get_errno()))'
 umount -l .
 exec chroot . env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=basic.target
