@@ -126,7 +126,7 @@ fn candidate(config: &Path) -> Result<Candidate, CtlError> {
     let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error);
     let errors: Vec<String> = errors.map(ToString::to_string).collect();
     if errors.is_empty() {
-        Ok(candidate_of(Files::new(&settings.paths).read_all(|_| ())))
+        Ok(candidate_of(Files::new(&settings.paths).read_all(|found| found.source)))
     } else {
         Err(CtlError::Settings { diagnostics: errors.join("\n") })
     }

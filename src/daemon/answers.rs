@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::control::{Confirmed, Question, Refusal};
-use crate::declare::{PathSettings, Reading};
+use crate::declare::{ParsedFile, PathSettings, Reading};
 use crate::engine::{Event, NotForgotten};
 use crate::ovsdb::client::ASK_INTERVAL;
 use crate::view::{HostView, PlanView, StatusView};
@@ -20,10 +20,10 @@ const MOST_FRESH_READINGS: usize = 4;
 
 type PlanReply = oneshot::Sender<Result<PlanView, Refusal>>;
 
-/// The files as they are on disk, read for a plan.
+/// The files as they are on disk, or a candidate's, read and parsed for a plan.
 #[derive(Debug)]
 pub(super) struct FreshReading {
-    pub(super) reading: Reading,
+    pub(super) reading: Reading<ParsedFile>,
     pub(super) reply: PlanReply,
 }
 
@@ -48,17 +48,21 @@ impl FreshReadings {
         }
     }
 
-    fn begin(&mut self, paths: &PathSettings, reply: PlanReply) {
+    fn begin(
+        &mut self,
+        read: impl FnOnce() -> Reading<ParsedFile> + Send + 'static,
+        reply: PlanReply,
+    ) {
         if self.0.len() >= MOST_FRESH_READINGS {
             // A client that has left meanwhile is no error, here and below.
             return drop(reply.send(Err(Refusal::Busy)));
         }
-        let paths = paths.clone();
-        self.0.spawn_blocking(move || {
-            let reading = Files::new(&paths).read_all(|_| ());
-            FreshReading { reading, reply }
-        });
+        self.0.spawn_blocking(move || FreshReading { reading: read(), reply });
     }
+}
+
+fn on_disk(paths: &PathSettings) -> Reading<ParsedFile> {
+    Files::new(paths).read_all(|found| found.source.parse())
 }
 
 impl Shell {
@@ -72,9 +76,12 @@ impl Shell {
                 drop(reply.send(self.engine.diagnostics(&viewer)))
             }
             Question::Status(reply) => drop(reply.send(self.status())),
-            Question::Plan(Some(candidate), reply) => self.plan(reading_of(candidate), reply),
+            Question::Plan(Some(candidate), reply) => {
+                self.fresh_readings.begin(move || reading_of(candidate).parse(), reply);
+            }
             Question::Plan(None, reply) => {
-                self.fresh_readings.begin(&self.settings.paths, reply);
+                let paths = self.settings.paths.clone();
+                self.fresh_readings.begin(move || on_disk(&paths), reply);
             }
             Question::Confirm(reply) => drop(reply.send(self.confirm())),
             Question::Hosts(reply) => drop(reply.send(self.engine.hosts())),
@@ -101,7 +108,7 @@ impl Shell {
     }
 
     /// What would be written if this were all that is declared.
-    pub(super) fn plan(&mut self, reading: Reading, reply: PlanReply) {
+    pub(super) fn plan(&mut self, reading: Reading<ParsedFile>, reply: PlanReply) {
         let plan = if self.engine.is_synced() {
             Ok(self.engine.plan(Some(reading), self.now()))
         } else {

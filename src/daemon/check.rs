@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use nix::unistd::{Group, User};
 use serde::Serialize;
 
 use super::files::{Files, read_settings};
-use crate::declare::{Diagnostic, Severity, check};
+use crate::declare::{Diagnostic, OperatorEntry, Settings, Severity, check};
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +29,8 @@ pub struct Report {
 #[must_use]
 pub fn check_config(path: &Path) -> Report {
     let (settings, mut diagnostics) = read_settings(path);
-    let reading = Files::new(&settings.paths).read_all(|_| ());
+    diagnostics.extend(unknown_accounts(path, &settings));
+    let reading = Files::new(&settings.paths).read_all(|found| found.source.parse());
     let checked = check(&settings, reading);
     diagnostics.extend(checked.diagnostics);
     let warnings = diagnostics.iter().filter(|it| it.severity == Severity::Warning).count();
@@ -41,6 +43,32 @@ pub fn check_config(path: &Path) -> Report {
         halves: checked.halves,
         diagnostics,
     }
+}
+
+/// Accounts that the settings name and nobody knows here. A directory service may be away, so this is no error.
+fn unknown_accounts(path: &Path, settings: &Settings) -> Vec<Diagnostic> {
+    let is_number = |name: &str| name.parse::<u32>().is_ok();
+    let is_user = |name: &str| is_number(name) || matches!(User::from_name(name), Ok(Some(_)));
+    let is_group = |name: &str| is_number(name) || matches!(Group::from_name(name), Ok(Some(_)));
+    let owners = settings.projects.iter().filter(|pin| !is_user(&pin.owner)).map(|pin| {
+        format!("no account is called {}, which is to own project {}", pin.owner, pin.name)
+    });
+    let operators = settings.control.operators.iter().filter_map(|entry| match entry {
+        OperatorEntry::User(name) if !is_user(name) => {
+            Some(format!("no account is called {name}, which is to be an operator"))
+        }
+        OperatorEntry::Group(name) if !is_group(name) => {
+            Some(format!("no group is called {name}, whose members are to be operators"))
+        }
+        OperatorEntry::User(_) | OperatorEntry::Group(_) => None,
+    });
+    let file = path.display().to_string().into();
+    let hint = "correct the name, make the account, or write the number of it";
+    let warning = |message| Diagnostic {
+        severity: Severity::Warning,
+        ..Diagnostic::whole(&file, message, hint)
+    };
+    owners.chain(operators).map(warning).collect()
 }
 
 impl Report {

@@ -12,7 +12,7 @@ use tokio::time;
 use tracing::info;
 
 use crate::control::{self, Access, MAX_QUESTIONS, Question, Socket};
-use crate::declare::{Reading, Settings};
+use crate::declare::{ParsedFile, Reading, Settings};
 use crate::engine::{Engine, Event};
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
@@ -39,7 +39,7 @@ const STATUS_PACE: Duration = Duration::from_millis(500);
 enum Happening {
     Signal(Request),
     Watchdog,
-    Reading(Option<Reading>),
+    Reading(Option<Reading<ParsedFile>>),
     Certificates,
     FreshReading(FreshReading),
     Northbound(Option<ovsdb::Event>),
@@ -204,7 +204,7 @@ impl Shell {
         if is_part { self.client.busy(handle) } else { handle() }
     }
 
-    fn read(&mut self, reading: Reading) {
+    fn read(&mut self, reading: Reading<ParsedFile>) {
         let complete = reading.complete;
         self.handle(Event::Reading(reading));
         if complete && !self.ready {

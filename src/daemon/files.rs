@@ -6,7 +6,8 @@
 //! `x.toml.rpmnew`, and the `..data` of symlink farms).
 //!
 //! Invariants: a listing that broke off is an error, never a shorter listing; the owner of a
-//! file is that of the very inode whose text was read.
+//! file is that of the very inode whose text was read; a link is believed only from those who may
+//! have that file read (`links`).
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,25 +15,26 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::OFlag;
 use nix::unistd::{Uid, User};
 
 use crate::declare::{
-    Diagnostic, Directory, FileId, Owner, PathSettings, Reading, Settings, SourceFile,
+    Diagnostic, Directory, FileId, MAX_FILE_BYTES, Owner, PathSettings, Reading, Settings,
+    SourceFile, is_declaration,
 };
 
-/// Largest file that is read, in bytes: some 20,000 halves. Bounds what one tenant can make the
-/// daemon hold and parse.
-pub const MAX_FILE_BYTES: u64 = 4 << 20;
+mod links;
+
+pub(super) use links::MAX_LINKS;
+use links::{Closed, Why};
 
 /// Reads the settings. A file that cannot be read is a diagnostic and leaves the defaults.
 #[must_use]
 pub fn read_settings(path: &Path) -> (Settings, Vec<Diagnostic>) {
     match read_text(path) {
-        Ok(opened) => Settings::parse(path, &opened.text),
+        Ok(text) => Settings::parse(path, &text),
         Err(why) => {
             let defaults = Settings::defaults(path.parent().unwrap_or(Path::new("")));
             let file = path.display().to_string().into();
@@ -98,19 +100,18 @@ impl Files {
         self.directory(id.directory).join(&*id.name)
     }
 
-    /// Reads everything; `each` sees every file as it was found.
-    pub fn read_all(&mut self, mut each: impl FnMut(&Found)) -> Reading {
+    /// Reads everything. Of each file what `each` makes of it is kept: one text is held at a time.
+    pub fn read_all<F>(&mut self, mut each: impl FnMut(Found) -> F) -> Reading<F> {
         let mut reading = Reading { complete: true, ..Reading::default() };
         self.forget_accounts();
         for directory in Directory::ALL {
             let listed = self.list(directory);
             if let Ok(ids) = &listed {
                 for mut found in ids.iter().filter_map(|id| self.read(id)) {
-                    each(&found);
                     if found.in_flux {
                         found.source.text = Err("it is being written to".to_owned());
                     }
-                    reading.files.push(found.source);
+                    reading.files.push(each(found));
                 }
             }
             let found = listed.map(drop).map_err(|error| error.to_string());
@@ -134,22 +135,52 @@ impl Files {
     /// Reads one file; `None` if there is none of this name.
     pub fn read(&mut self, id: &FileId) -> Option<Found> {
         let path = self.path(id);
-        let mut opened = read_text(&path);
-        if opened.is_err() && fs::symlink_metadata(&path).is_err() {
-            if !id.name.contains(char::REPLACEMENT_CHARACTER) {
-                return None;
-            }
-            opened = Err("its name is not UTF-8".to_owned());
-        }
-        let shown: Arc<str> = path.display().to_string().into();
-        let (text, metadata, in_flux) = match opened {
-            Ok(opened) => (Ok(opened.text), Some(opened.metadata), opened.in_flux),
-            Err(why) => (Err(why), fs::metadata(&path).ok(), false),
+        let opened = links::open(self.directory(id.directory), OsStr::new(&*id.name));
+        let (owner, signature) = match &opened {
+            Ok((_, metadata)) => (Some(metadata.uid()), Some(Signature::of(metadata))),
+            Err(closed) => (closed.owner, Signature::read(&path)),
         };
-        let owner = metadata.as_ref().map(|metadata| self.owner(metadata.uid()));
-        let signature = metadata.as_ref().map(Signature::of);
+        let opened = match opened {
+            Ok((file, metadata)) => read_open(file, &metadata).map_err(|error| error.to_string()),
+            Err(closed) => Err(self.explain(closed, id)?),
+        };
+        let in_flux = opened.as_ref().is_ok_and(|opened| opened.in_flux);
+        let text = opened.map(|opened| opened.text);
+        let (shown, owner) = (path.display().to_string().into(), owner.map(|uid| self.owner(uid)));
         let source = SourceFile { id: id.clone(), path: shown, text, owner };
         Some(Found { source, signature, in_flux })
+    }
+
+    /// Why a file cannot be read; nothing if there is none.
+    fn explain(&mut self, Closed { why, .. }: Closed, id: &FileId) -> Option<String> {
+        Some(match why {
+            Why::NoEntry if id.name.contains(char::REPLACEMENT_CHARACTER) => {
+                "its name is not UTF-8".to_owned()
+            }
+            Why::NoEntry => return None,
+            Why::Dangling => "it is a link to a file that is not there".to_owned(),
+            Why::Foreign(maker) => {
+                let maker = self.owner(maker);
+                format!(
+                    "a link of {maker}'s is on the way to it, and at the end no regular file of {maker}'s \
+                     that can be read; a link counts if root, the daemon's user or the owner of the \
+                     file made it"
+                )
+            }
+            Why::Misplaced(holder) => {
+                let holder = self.owner(holder);
+                format!(
+                    "a link leads to it, and it lies in a directory of {holder}'s without being \
+                     {holder}'s"
+                )
+            }
+            Why::System(error) if error.kind() == ErrorKind::PermissionDenied => {
+                format!(
+                    "{error}: let the daemon's user read it, and pass the directories on the way"
+                )
+            }
+            Why::System(error) => error.to_string(),
+        })
     }
 
     /// The file's signature now, following links.
@@ -199,41 +230,35 @@ impl Signature {
 /// The file that a directory entry of this name is, if its name counts.
 #[must_use]
 pub fn file_id(directory: Directory, name: &OsStr) -> Option<FileId> {
-    // What is not UTF-8 gets replacement characters, cannot be opened and is told as such.
+    // What is not UTF-8 gets replacement characters, cannot be opened and is reported as such.
     let name = name.to_string_lossy();
-    let counts = name.ends_with(".toml") && !name.starts_with(['.', '#']);
-    counts.then(|| FileId { directory, name: name.as_ref().into() })
+    is_declaration(&name).then(|| FileId { directory, name: name.as_ref().into() })
 }
 
 struct Opened {
     text: String,
-    metadata: Metadata,
     in_flux: bool,
 }
 
-fn read_text(path: &Path) -> Result<Opened, String> {
+/// The text of a file of the operator's own.
+fn read_text(path: &Path) -> io::Result<String> {
     // A FIFO must not block the daemon.
     let options = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).to_owned();
-    let file = options.open(path).map_err(|error| {
-        if error.kind() == ErrorKind::NotFound && path.is_symlink() {
-            "it is a link to a file that is not there".to_owned()
-        } else {
-            error.to_string()
-        }
-    })?;
-    read_open(file).map_err(|error| error.to_string())
-}
-
-fn read_open(mut file: File) -> io::Result<Opened> {
+    let file = options.open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
+    read_open(file, &metadata).map(|opened| opened.text)
+}
+
+fn read_open(mut file: File, metadata: &Metadata) -> io::Result<Opened> {
     let mut bytes = Vec::new();
     file.by_ref().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let limit = MAX_FILE_BYTES >> 20;
-        return Err(io::Error::other(format!("it is larger than {limit} MiB")));
+        let why = format!("it is larger than {limit} MiB; move some of its halves to another file");
+        return Err(io::Error::other(why));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -241,6 +266,6 @@ fn read_open(mut file: File) -> io::Result<Opened> {
             1 + memchr::memchr_iter(b'\n', error.as_bytes().get(..at).unwrap_or(&[])).count();
         io::Error::other(format!("it is not UTF-8 on line {line}"))
     })?;
-    let in_flux = Signature::of(&metadata) != Signature::of(&file.metadata()?);
-    Ok(Opened { text, metadata, in_flux })
+    let in_flux = Signature::of(metadata) != Signature::of(&file.metadata()?);
+    Ok(Opened { text, in_flux })
 }

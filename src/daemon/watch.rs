@@ -1,7 +1,8 @@
 //! Watches the drop-in directories and delivers what changed in them.
 //!
-//! Owns one thread, which reads files and waits for the kernel's notices; to it belong all
-//! questions of when. What a text means is `declare`'s.
+//! Owns one thread, which reads files, has `declare` parse them and waits for the kernel's notices;
+//! to it belong all questions of when. What a text means is `declare`'s. As one thread parses and
+//! delivers, what is parsed comes in the order in which it was read, and nobody else waits for it.
 //!
 //! Invariants:
 //! - what a reading leaves out is either unchanged or will come in a later reading;
@@ -30,7 +31,7 @@ use self::happening::{Line, Message};
 use self::lookout::Lookout;
 use self::watches::Watches;
 use super::files::Files;
-use crate::declare::{PathSettings, Reading};
+use crate::declare::{ParsedFile, PathSettings, Reading};
 
 /// Notices that may wait for the thread. More of them become one reading of everything.
 const MAX_NOTICES: usize = 4096;
@@ -41,7 +42,7 @@ const MAX_READINGS: usize = 4;
 /// The watched drop-in directories. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Watch {
-    readings: mpsc::Receiver<(Reading, u64)>,
+    readings: mpsc::Receiver<(Reading<ParsedFile>, u64)>,
     answered: u64,
     line: Line,
     thread: Option<JoinHandle<()>>,
@@ -99,7 +100,7 @@ impl Watch {
     }
 
     /// The next reading; `None` only if the thread has died. Cancelling it loses nothing.
-    pub async fn next(&mut self) -> Option<Reading> {
+    pub async fn next(&mut self) -> Option<Reading<ParsedFile>> {
         let (reading, answered) = self.readings.recv().await?;
         self.answered = answered;
         Some(reading)

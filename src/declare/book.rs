@@ -4,6 +4,8 @@
 //! - what is in effect depends on what each file last gave, not on the order in which files came;
 //! - the work of a fold follows the files in the reading, not the files known;
 //! - a file that is bad, and a directory that cannot be read, withdraw nothing;
+//! - what a file last gave is its owner's of then: where the file has become another account's, it
+//!   stands only if that account gives it anew. Root's it may become: that is an operator's slip;
 //! - a reading that would withdraw more than the policy allows changes nothing until confirmed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +17,14 @@ use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::pins::Pins;
 use super::settings::{MaxWithdrawals, Settings};
-use super::source::{Directory, FileId, Owner, Reading};
+use super::source::{Directory, FileId, Giver, Owner, ParsedFile, Reading};
 
+mod faults;
 mod guard;
 mod intake;
 mod memory;
 
+pub(super) use faults::Clashes;
 pub use guard::Held;
 pub use memory::{LastGood, Remembered};
 
@@ -35,7 +39,7 @@ pub struct Book {
     networks: Claims<Arc<Network>>,
     halves: Claims<Half>,
     rejections: Claims<Rejection>,
-    diagnostics: BTreeSet<Diagnostic>,
+    clashes: Clashes,
     directory_faults: BTreeMap<Directory, Diagnostic>,
     /// Directories that were listed at least once.
     listed: BTreeSet<Directory>,
@@ -50,6 +54,8 @@ struct FileEntry {
     path: Arc<str>,
     /// Of its latest text, where it is known.
     owner: Option<Owner>,
+    /// The uid of whoever owned it when it last gave something, where that is known.
+    giver: Option<u32>,
     /// What its last good text, once accepted, declares.
     networks: Vec<NetworkKey>,
     halves: Vec<HalfKey>,
@@ -57,7 +63,9 @@ struct FileEntry {
     /// Whether any text of it was accepted; one that declares nothing is a declaration too.
     accepted: bool,
     /// Of its latest text.
-    diagnostics: Vec<Diagnostic>,
+    faults: Vec<Diagnostic>,
+    /// What is reported of these, and of what other files declare as well.
+    shown: Vec<Diagnostic>,
 }
 
 /// New contributions by file; `None` for a file that is gone.
@@ -97,7 +105,7 @@ impl Book {
             networks: Claims::default(),
             halves: Claims::default(),
             rejections: Claims::default(),
-            diagnostics: BTreeSet::new(),
+            clashes: Clashes::default(),
             directory_faults: BTreeMap::new(),
             listed: BTreeSet::new(),
             pending: Outcomes::new(),
@@ -105,8 +113,14 @@ impl Book {
         }
     }
 
-    /// Takes in what was read. Parses the files in the reading and no others.
-    pub fn fold(&mut self, reading: Reading) -> Changed {
+    /// Takes in what was read. The work follows the files in the reading.
+    pub fn fold(&mut self, reading: impl Into<Reading<ParsedFile>>) -> Changed {
+        let changed = self.judge(reading.into());
+        self.show_faults();
+        changed
+    }
+
+    fn judge(&mut self, reading: Reading<ParsedFile>) -> Changed {
         let outcomes = self.take_in(reading);
         let fresh: BTreeSet<FileId> =
             outcomes.keys().filter(|id| !self.pending.contains_key(id)).cloned().collect();
@@ -137,7 +151,9 @@ impl Book {
     pub fn confirm(&mut self) -> Changed {
         self.held = None;
         let pending = std::mem::take(&mut self.pending);
-        self.apply(pending)
+        let changed = self.apply(pending);
+        self.show_faults();
+        changed
     }
 
     /// Takes over another policy and other pins. They hold from the next reading on: follow up
@@ -211,46 +227,36 @@ impl Book {
         self.rejections.all().map(|claim| &claim.value)
     }
 
-    /// The file that gives a rejection.
+    /// Who gives a rejection.
     #[must_use]
-    pub fn origin_of_rejection(&self, key: &RejectionKey) -> Option<&FileId> {
-        self.rejections.standing(key).map(|claim| &claim.origin.file)
+    pub fn origin_of_rejection(&self, key: &RejectionKey) -> Option<&Giver> {
+        self.rejections.standing(key).map(|claim| &claim.origin.giver)
     }
 
     /// The file that gives a network.
     #[must_use]
     pub fn origin_of_network(&self, key: &NetworkKey) -> Option<&FileId> {
-        self.networks.standing(key).map(|claim| &claim.origin.file)
+        self.networks.standing(key).map(|claim| &claim.origin.giver.file)
     }
 
-    /// The file that gives a half.
+    /// Who gives a half.
     #[must_use]
-    pub fn origin_of_half(&self, key: &HalfKey) -> Option<&FileId> {
-        self.halves.standing(key).map(|claim| &claim.origin.file)
-    }
-
-    /// Everything wrong with the files as they are now, in the order of files, lines and columns.
-    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.diagnostics.iter()
-    }
-
-    /// What is wrong with the text of `peerings.d` files, as it is now, of the accounts that these projects are pinned to:
-    /// what it says is what such an account has written, or knows.
-    pub fn diagnostics_of<'a>(
-        &'a self,
-        projects: &'a BTreeSet<Arc<str>>,
-    ) -> impl Iterator<Item = &'a Diagnostic> {
-        let own = |entry: &&FileEntry| {
-            entry.owner.as_ref().is_some_and(|owner| self.pins.is_owner_of_any(projects, owner))
-        };
-        let files = self.files.iter().filter(|(id, _)| id.directory == Directory::Peerings);
-        files.map(|(_, entry)| entry).filter(own).flat_map(|entry| &entry.diagnostics)
+    pub fn origin_of_half(&self, key: &HalfKey) -> Option<&Giver> {
+        self.halves.standing(key).map(|claim| &claim.origin.giver)
     }
 
     /// The reading that waits for [`Book::confirm`], if one does.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
+    }
+
+    /// Where a network is bound: its file as shown, line and column.
+    pub(super) fn place_of_network(
+        &self,
+        key: &NetworkKey,
+    ) -> Option<(&Arc<str>, Option<Position>)> {
+        self.networks.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
     /// Where a half is written: its file as shown, line and column.
@@ -266,7 +272,9 @@ impl Book {
             let Some(entry) = self.files.get_mut(&id) else { continue };
             let gone = outcome.is_none();
             let new = outcome.unwrap_or_default();
-            let origin = Arc::new(Origin { file: id.clone(), path: Arc::clone(&entry.path) });
+            let giver = Giver { file: id.clone(), owner: new.owner };
+            let origin = Arc::new(Origin { giver, path: Arc::clone(&entry.path) });
+            entry.giver = new.owner;
             let old = &entry.networks;
             entry.networks =
                 self.networks.replace(&origin, old, new.networks.into_iter(), &mut networks);
@@ -287,9 +295,9 @@ impl Book {
             }
         }
         Changed {
-            networks: self.networks.settle(networks, &mut self.diagnostics),
-            halves: self.halves.settle(halves, &mut self.diagnostics),
-            rejections: self.rejections.settle(rejections, &mut self.diagnostics),
+            networks: self.networks.settle(networks, &mut self.clashes),
+            halves: self.halves.settle(halves, &mut self.clashes),
+            rejections: self.rejections.settle(rejections, &mut self.clashes),
         }
     }
 }
@@ -299,11 +307,30 @@ impl FileEntry {
         Self {
             path,
             owner: None,
+            giver: None,
             networks: Vec::new(),
             halves: Vec::new(),
             rejections: Vec::new(),
             accepted: false,
-            diagnostics: Vec::new(),
+            faults: Vec::new(),
+            shown: Vec::new(),
+        }
+    }
+
+    /// Whether what it last gave was another account's than that whose it is now. Root may own it for a while: no tenant
+    /// makes it root's, and what an operator's slip would take down stays.
+    fn is_passed_on(&self, owner: Option<&Owner>, pins: &Pins) -> bool {
+        let Some(owner) = owner.filter(|owner| owner.uid != 0) else { return false };
+        match self.giver {
+            Some(giver) => giver != owner.uid,
+            // An older version did not record it: then it was the account that the project has.
+            None => {
+                let halves = self.halves.iter().map(|half| &half.network);
+                let mut projects = halves.chain(self.rejections.iter().map(|it| &it.network));
+                projects.any(|network| {
+                    pins.owner(&network.project).is_some_and(|pinned| !owner.is(pinned))
+                })
+            }
         }
     }
 }

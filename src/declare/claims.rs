@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::book::Clashes;
 use super::diagnostic::{Diagnostic, Place, Position, Severity};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
-use super::source::FileId;
+use super::source::{FileId, Giver};
 
 /// A declaration that files compete for.
 pub(super) trait Declared: Clone + PartialEq {
@@ -48,10 +49,10 @@ impl Declared for Rejection {
     }
 }
 
-/// The file that claims come from: one for all of them.
+/// Where claims come from: one for all of a file.
 #[derive(Debug)]
 pub(super) struct Origin {
-    pub(super) file: FileId,
+    pub(super) giver: Giver,
     /// As diagnostics show it.
     pub(super) path: Arc<str>,
 }
@@ -74,7 +75,7 @@ pub(super) struct Claims<T: Declared> {
     /// Never empty inside; sorted by file.
     by_key: BTreeMap<T::Key, Vec<Claim<T>>>,
     /// Of the keys that more than one file claims.
-    duplicates: BTreeMap<T::Key, Vec<Diagnostic>>,
+    duplicates: BTreeMap<T::Key, Vec<(FileId, Diagnostic)>>,
 }
 
 impl<T: Declared> Default for Claims<T> {
@@ -109,13 +110,10 @@ impl<T: Declared> Claims<T> {
         self.by_key.len()
     }
 
-    /// Takes all claims out, and their duplicates out of `diagnostics`.
-    pub(super) fn take(
-        &mut self,
-        diagnostics: &mut BTreeSet<Diagnostic>,
-    ) -> impl Iterator<Item = Claim<T>> {
-        for stale in std::mem::take(&mut self.duplicates).into_values().flatten() {
-            diagnostics.remove(&stale);
+    /// Takes all claims out, and their duplicates out of `clashes`.
+    pub(super) fn take(&mut self, clashes: &mut Clashes) -> impl Iterator<Item = Claim<T>> {
+        for (file, stale) in std::mem::take(&mut self.duplicates).into_values().flatten() {
+            clashes.remove(&file, &stale);
         }
         std::mem::take(&mut self.by_key).into_values().flatten()
     }
@@ -123,7 +121,7 @@ impl<T: Declared> Claims<T> {
     /// Whether a file outside `files` claims the key.
     pub(super) fn is_claimed_beside<V>(&self, key: &T::Key, files: &BTreeMap<FileId, V>) -> bool {
         let claims = self.by_key.get(key).into_iter().flatten();
-        claims.into_iter().any(|claim| !files.contains_key(&claim.origin.file))
+        claims.into_iter().any(|claim| !files.contains_key(&claim.origin.giver.file))
     }
 
     /// Puts a file's new claims in the place of its `old` ones and returns their keys. What stood
@@ -139,7 +137,7 @@ impl<T: Declared> Claims<T> {
             new.map(|(position, value)| (value.key().clone(), (position, value))).collect();
         for key in old.iter().filter(|key| !new.contains_key(key)) {
             self.remember(key, touched);
-            self.remove(key, &origin.file);
+            self.remove(key, &origin.giver.file);
         }
         let mut keys = Vec::with_capacity(new.len());
         for (key, (position, value)) in new {
@@ -154,28 +152,30 @@ impl<T: Declared> Claims<T> {
         keys
     }
 
-    /// Ends a change: brings the duplicates of the touched keys up to date in `diagnostics`, and
-    /// returns the keys whose standing declaration, or the file that gives it, differs.
+    /// Ends a change: brings the duplicates of the touched keys up to date in `clashes`, and
+    /// returns the keys whose standing declaration, or who gives it, differs.
     pub(super) fn settle(
         &mut self,
         touched: Touched<T>,
-        diagnostics: &mut BTreeSet<Diagnostic>,
+        clashes: &mut Clashes,
     ) -> BTreeSet<T::Key> {
         let mut changed = BTreeSet::new();
         for (key, before) in touched {
-            for stale in self.duplicates.remove(&key).into_iter().flatten() {
-                diagnostics.remove(&stale);
+            for (file, stale) in self.duplicates.remove(&key).into_iter().flatten() {
+                clashes.remove(&file, &stale);
             }
             let fresh = self.duplicates_of(&key);
             if !fresh.is_empty() {
-                diagnostics.extend(fresh.iter().cloned());
+                for (file, clash) in &fresh {
+                    clashes.insert(file, clash.clone());
+                }
                 self.duplicates.insert(key.clone(), fresh);
             }
             let standing = self.standing(&key);
             let same = match (&before, standing) {
                 (None, None) => true,
                 (Some(old), Some(new)) => {
-                    old.origin.file == new.origin.file && old.value == new.value
+                    old.origin.giver == new.origin.giver && old.value == new.value
                 }
                 (None, Some(_)) | (Some(_), None) => false,
             };
@@ -192,7 +192,8 @@ impl<T: Declared> Claims<T> {
         }
     }
 
-    /// If the file already claims the key with this value, only its place is brought up to date.
+    /// If the file already claims the key with this value, and is still the same owner's, only its place is brought up
+    /// to date.
     fn refresh(
         &mut self,
         key: &T::Key,
@@ -201,7 +202,7 @@ impl<T: Declared> Claims<T> {
         value: &T,
     ) -> bool {
         let mut claims = self.by_key.get_mut(key).into_iter().flatten();
-        match claims.find(|claim| claim.origin.file == origin.file) {
+        match claims.find(|claim| claim.origin.giver == origin.giver) {
             Some(claim) if claim.value == *value => {
                 claim.position = position;
                 claim.origin = Arc::clone(origin);
@@ -213,8 +214,8 @@ impl<T: Declared> Claims<T> {
 
     fn insert(&mut self, key: &T::Key, claim: Claim<T>) {
         let claims = self.by_key.entry(key.clone()).or_default();
-        claims.retain(|other| other.origin.file != claim.origin.file);
-        let at = claims.partition_point(|other| other.origin.file < claim.origin.file);
+        claims.retain(|other| other.origin.giver.file != claim.origin.giver.file);
+        let at = claims.partition_point(|other| other.origin.giver.file < claim.origin.giver.file);
         // One claim for a key is the rule.
         claims.reserve_exact(1);
         claims.insert(at, claim);
@@ -222,14 +223,14 @@ impl<T: Declared> Claims<T> {
 
     fn remove(&mut self, key: &T::Key, file: &FileId) {
         if let Some(claims) = self.by_key.get_mut(key) {
-            claims.retain(|claim| claim.origin.file != *file);
+            claims.retain(|claim| claim.origin.giver.file != *file);
             if claims.is_empty() {
                 self.by_key.remove(key);
             }
         }
     }
 
-    fn duplicates_of(&self, key: &T::Key) -> Vec<Diagnostic> {
+    fn duplicates_of(&self, key: &T::Key) -> Vec<(FileId, Diagnostic)> {
         let claims = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
         let Some((first, others)) = claims.split_first() else { return Vec::new() };
         let stands = Place { file: &first.origin.path, position: first.position };
@@ -244,6 +245,6 @@ impl<T: Declared> Claims<T> {
             ),
             hint: Some(T::HINT.to_owned()),
         };
-        others.iter().map(duplicate).collect()
+        others.iter().map(|other| (other.origin.giver.file.clone(), duplicate(other))).collect()
     }
 }

@@ -106,12 +106,25 @@ pub(super) struct Lines<'t> {
     text: &'t str,
     /// Offset of the first byte of each line.
     starts: Vec<usize>,
+    /// How many characters begin before each block: a line may be as long as the text.
+    before: Vec<usize>,
 }
+
+/// So many bytes are counted anew for a column.
+const BLOCK_BYTES: usize = 1024;
 
 impl<'t> Lines<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes());
-        Self { text, starts: std::iter::once(0).chain(ends.map(|end| end + 1)).collect() }
+        let starts = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
+        let mut count = 0;
+        let blocks = text.as_bytes().chunks(BLOCK_BYTES).map(|block| {
+            let before = count;
+            count += characters(block);
+            before
+        });
+        let before = blocks.collect();
+        Self { text, starts, before }
     }
 
     /// The position of a byte; one that lies beyond the text or inside a character is moved back.
@@ -122,7 +135,7 @@ impl<'t> Lines<'t> {
             .unwrap_or_default();
         let line = self.index(offset);
         let start = self.starts.get(line).copied().unwrap_or_default();
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        let column = self.characters_before(offset) - self.characters_before(start);
         Position { line: one_based(line), column: one_based(column) }
     }
 
@@ -140,6 +153,22 @@ impl<'t> Lines<'t> {
         one_based(first)..one_based(end)
     }
 
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK_BYTES;
+        let known = self.before.get(block).copied();
+        // The end of a text that fills its last block.
+        let (block, known) = match known {
+            Some(known) => (block, known),
+            None => (block.saturating_sub(1), self.before.last().copied().unwrap_or_default()),
+        };
+        known + self.text.as_bytes().get(block * BLOCK_BYTES..offset).map_or(0, characters)
+    }
+
+    /// The line of a byte, from 1.
+    pub(super) fn number(&self, offset: usize) -> u32 {
+        one_based(self.index(offset.min(self.text.len())))
+    }
+
     fn index(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
     }
@@ -149,6 +178,11 @@ impl<'t> Lines<'t> {
         let end = self.starts.get(index + 1).copied().unwrap_or(self.text.len());
         self.text.get(start..end).unwrap_or_default()
     }
+}
+
+/// How many characters begin in a part of a text.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
 }
 
 fn one_based(index: usize) -> u32 {
@@ -167,6 +201,12 @@ mod tests {
         assert_eq!(lines.position(3), Position { line: 2, column: 1 }, "inside a character");
         assert_eq!(lines.position(99), Position { line: 3, column: 1 });
         assert_eq!(Lines::new("").position(0), Position { line: 1, column: 1 });
+        let long = "\u{e4}".repeat(BLOCK_BYTES);
+        let lines = Lines::new(&long);
+        for at in [0, 1, BLOCK_BYTES / 2, BLOCK_BYTES - 1, BLOCK_BYTES] {
+            let column = u32::try_from(at + 1).unwrap();
+            assert_eq!(lines.position(2 * at), Position { line: 1, column });
+        }
     }
 
     #[test]

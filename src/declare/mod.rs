@@ -4,8 +4,9 @@
 //! file:line:column and a hint), drop-in order, and the last good version of each file.
 //! May not touch the file system, the clock, or any OVN table: text comes in, values go out.
 //!
-//! A [`Reading`] says what the shell found in the directories; the [`Book`] folds readings and
-//! holds what is in effect. [`Settings`] are the operator's own file.
+//! A [`Reading`] says what the shell found in the directories; it is parsed wherever there is time
+//! for that, within fixed limits. The [`Book`] folds parsed readings and holds what is
+//! in effect. [`Settings`] are the operator's own file.
 
 mod book;
 mod check;
@@ -15,10 +16,12 @@ mod diagnostic;
 mod exchange;
 mod exchange_file;
 mod filter;
+mod limits;
 mod model;
 mod networks;
 mod page;
 mod pair;
+mod parse;
 mod peerings;
 mod pins;
 mod policy_file;
@@ -34,6 +37,7 @@ pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use exchange::{Exchange, ManualRoute, Routes, TableOf, Tables};
 pub use filter::{Action, Filter, PrefixList, Rule, UnreadableRule};
+pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use model::{
     ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
     RejectionKey, RouterRef, TellGuests,
@@ -44,4 +48,6 @@ pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
 };
-pub use source::{Directory, FileId, Owner, Reading, SourceFile};
+pub use source::{
+    Directory, FileId, Giver, Owner, ParsedFile, Reading, SourceFile, is_declaration,
+};

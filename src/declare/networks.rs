@@ -97,16 +97,10 @@ fn tell_guests(page: &mut Page<'_>, table: &DeTable<'_>) -> TellGuests {
 }
 
 fn mtu(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<u16> {
-    let mtu = page.number(table, "mtu", u16::MAX.into())?;
-    let mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu >= MIN_MTU);
-    if let (None, Some(value)) = (mtu, table.get("mtu")) {
-        page.error(
-            &value.span(),
-            format!("`mtu` is less than {MIN_MTU}, which IPv6 needs"),
-            Some("write the MTU of the guests' interfaces, in bytes".to_owned()),
-        );
-    }
-    mtu
+    let range = MIN_MTU.into()..=u16::MAX.into();
+    let hint = "write the MTU of the guests' interfaces, in bytes; IPv6 needs 1280";
+    let mtu = page.number_in(table, "mtu", range, Some(hint))?;
+    u16::try_from(mtu).ok()
 }
 
 fn prefixes(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {

@@ -13,9 +13,13 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Lines, Position, Severity};
+use super::limits::{MAX_FAULTS, shortened};
 
 mod fields;
 mod times;
+
+/// Longest name for which a likeness is looked for, in bytes: that takes time for each of them.
+const MAX_LIKENED_BYTES: usize = 1024;
 
 /// Below this likeness a known key is not worth suggesting.
 const MIN_LIKENESS: f64 = 0.7;
@@ -37,8 +41,12 @@ pub(super) struct Found<T> {
 pub(super) struct Page<'t> {
     file: Arc<str>,
     lines: Lines<'t>,
+    /// In order, and apart.
     spoiled: Vec<Range<u32>>,
+    /// At most [`MAX_FAULTS`].
     diagnostics: Vec<Diagnostic>,
+    /// How many there would be.
+    faults: usize,
 }
 
 impl<'t> Page<'t> {
@@ -50,6 +58,7 @@ impl<'t> Page<'t> {
             lines: Lines::new(text),
             spoiled: Vec::new(),
             diagnostics: Vec::new(),
+            faults: 0,
         };
         page.note_syntax(errors);
         (page, table)
@@ -57,37 +66,56 @@ impl<'t> Page<'t> {
 
     /// Notes the first syntax error of each line; what follows on it is the parser's guessing.
     fn note_syntax(&mut self, errors: Vec<toml::de::Error>) {
-        let mut spoiled = BTreeMap::new();
+        let mut first = BTreeMap::new();
         for error in errors {
-            let span = error.span().unwrap_or(usize::MAX..usize::MAX);
-            let lines = self.lines.spoiled(span.start);
-            match spoiled.entry(lines.start) {
+            let start = error.span().unwrap_or(usize::MAX..usize::MAX).start;
+            match first.entry(self.lines.number(start)) {
                 Entry::Vacant(line) => {
-                    line.insert((lines, span.start, error));
+                    line.insert((start, error));
                 }
-                Entry::Occupied(mut line) if span.start < line.get().1 => {
-                    line.insert((lines, span.start, error));
+                Entry::Occupied(mut line) if start < line.get().0 => {
+                    line.insert((start, error));
                 }
                 Entry::Occupied(_) => {}
             }
         }
-        for (_, start, error) in spoiled.values() {
+        for (start, error) in first.values() {
             let message = error.message();
             self.error(&(*start..*start), format!("syntax: {message}"), syntax_hint(message));
         }
-        self.spoiled = spoiled.into_values().map(|(lines, _, _)| lines).collect();
+        for (start, _) in first.into_values() {
+            let lines = self.lines.spoiled(start);
+            match self.spoiled.last_mut() {
+                Some(last) if lines.start <= last.end => last.end = last.end.max(lines.end),
+                Some(_) | None => self.spoiled.push(lines),
+            }
+        }
     }
 
-    /// Everything found, in the order of the text.
+    /// Everything found, in the order of the text; before that how much it is, where that is too much to report.
     pub(super) fn close(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort();
         self.diagnostics.dedup();
+        if self.faults > MAX_FAULTS {
+            self.diagnostics.insert(0, more(&self.file, self.faults));
+        }
         self.diagnostics
     }
 
     /// Whether anything is wrong so far.
     pub(super) fn is_bad(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.faults > 0
+    }
+
+    /// Whether further faults are only counted: what is costly to say of them need not be found out.
+    pub(super) fn is_full(&self) -> bool {
+        self.faults >= MAX_FAULTS
+    }
+
+    fn is_spoiled(&self, line: u32) -> bool {
+        let after = self.spoiled.partition_point(|lines| lines.start <= line);
+        let last = after.checked_sub(1).and_then(|at| self.spoiled.get(at));
+        last.is_some_and(|lines| lines.contains(&line))
     }
 
     pub(super) fn position(&self, span: &Range<usize>) -> Position {
@@ -101,16 +129,28 @@ impl<'t> Page<'t> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        let position = self.position(span);
-        if self.spoiled.iter().any(|lines| lines.contains(&position.line)) {
-            return;
+        if let Some(position) = self.count(span) {
+            self.report(position, message.into(), hint);
         }
+    }
+
+    /// Counts a fault; its place, if it is one to report.
+    fn count(&mut self, span: &Range<usize>) -> Option<Position> {
+        let position = self.position(span);
+        if self.is_spoiled(position.line) {
+            return None;
+        }
+        self.faults += 1;
+        (self.faults <= MAX_FAULTS).then_some(position)
+    }
+
+    fn report(&mut self, position: Position, message: String, hint: Option<String>) {
         self.diagnostics.push(Diagnostic {
             file: Arc::clone(&self.file),
             position: Some(position),
             severity: Severity::Error,
-            message: message.into(),
-            hint,
+            message: shortened(message),
+            hint: hint.map(shortened),
         });
     }
 
@@ -135,8 +175,9 @@ impl<'t> Page<'t> {
             if known.contains(&name) {
                 continue;
             }
+            let Some(position) = self.count(&key.span()) else { continue };
             if let Some(refused) = refused.iter().find(|refused| refused.key == name) {
-                self.error(&key.span(), refused.message, Some(refused.hint.to_owned()));
+                self.report(position, refused.message.to_owned(), Some(refused.hint.to_owned()));
                 continue;
             }
             let hint = match nearest(name, known.iter().copied()) {
@@ -144,9 +185,15 @@ impl<'t> Page<'t> {
                 None => format!("known here: {}", known.join(", ")),
             };
             let message = format!("unknown key `{}` in {what}", name.escape_debug());
-            self.error(&key.span(), message, Some(hint));
+            self.report(position, message, Some(hint));
         }
     }
+}
+
+/// That a file has more faults than are reported.
+pub(super) fn more(file: &Arc<str>, faults: usize) -> Diagnostic {
+    let message = format!("{faults} errors, of which {MAX_FAULTS} are reported");
+    Diagnostic::whole(file, message, "correct these first, then look again")
 }
 
 /// What to do about the commonest of the parser's messages.
@@ -170,6 +217,7 @@ pub(super) fn nearest<'a>(
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     candidates
+        .filter(|_| name.len() <= MAX_LIKENED_BYTES)
         .map(|candidate| (strsim::jaro(name, candidate), candidate))
         .filter(|(likeness, _)| *likeness > MIN_LIKENESS)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::contribution::{Contribution, Parsed};
 use super::exchange_file;
+use super::limits::MAX_HALVES;
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
 use super::page::{Found, Page, Refused};
 use super::rejections;
@@ -52,6 +53,11 @@ const PEERING_REFUSED: &[Refused] = &[
                shows the status",
     },
     Refused {
+        key: "enabled",
+        message: "`enabled` is not a key of a peering",
+        hint: "write configured_status = \"disabled\" to take a half down",
+    },
+    Refused {
         key: "target",
         message: "a target is named by two keys",
         hint: "write target_project = \"..\" and target_network = \"..\"",
@@ -78,7 +84,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
         seen: BTreeMap::new(),
         contribution: Contribution::default(),
     };
-    for entry in page.entries(table.get_ref(), "peering") {
+    for entry in page.limited(table.get_ref(), "peering", MAX_HALVES) {
         halves.read(&mut page, &entry);
     }
     let network = |name: &str| NetworkKey::new(Arc::clone(&halves.project), name);

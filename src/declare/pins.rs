@@ -3,51 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::contribution::Parsed;
 use super::diagnostic::{Diagnostic, Severity};
 use super::settings::ProjectPin;
-use super::source::{Owner, SourceFile};
+use super::source::{Owner, ParsedFile};
 
-/// Owner by project.
+/// What the operator says of projects.
 #[derive(Clone, Debug)]
-pub(super) struct Pins(BTreeMap<String, String>);
+pub(super) struct Pins {
+    projects: BTreeMap<String, Pin>,
+    /// The project that a file of `peerings.d` is for, by the file's name.
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Pin {
+    owner: String,
+    /// Whether only files that are named for it may speak.
+    named: bool,
+}
 
 impl Pins {
     pub(super) fn new(pins: &[ProjectPin]) -> Self {
-        Self(pins.iter().map(|pin| (pin.name.clone(), pin.owner.clone())).collect())
+        let pin = |pin: &ProjectPin| Pin { owner: pin.owner.clone(), named: !pin.files.is_empty() };
+        let files = pins.iter().flat_map(|pin| pin.files.iter().map(|file| (file, &pin.name)));
+        Self {
+            projects: pins.iter().map(|it| (it.name.clone(), pin(it))).collect(),
+            files: files.map(|(file, project)| (file.clone(), project.clone())).collect(),
+        }
     }
 
-    /// Why the file may not speak for its project, if it may not. Whoever owns a project speaks for
-    /// no other: else the project line would tell a tenant which projects have an owner, and let it
-    /// consent for those that have none. What it is told of either is the same.
-    pub(super) fn refusal(&self, file: &SourceFile, parsed: &Parsed) -> Option<Diagnostic> {
-        let (project, position) = parsed.project.as_ref()?;
-        let pinned = self.owner(project);
-        let owner = file.owner.as_ref();
-        if pinned.is_some_and(|pinned| owner.is_some_and(|owner| owner.is(pinned))) {
-            return None;
-        }
-        let (message, hint) = match (owner.and_then(|owner| self.owned_by(owner)), pinned) {
-            (Some(own), _) => (
-                format!(
-                    "this file is {}, who owns project {own} and so may not speak for {project}",
-                    told(owner)
-                ),
-                format!(
-                    "the operator says who speaks for {project}, by a [[project]] in ovn-peerd.toml"
-                ),
-            ),
-            (None, Some(pinned)) => (
-                format!(
-                    "only files of {pinned} may speak for project {project}, and this one is {}",
-                    told(owner)
-                ),
-                format!(
-                    "let {pinned} write the file, or change the project's owner in ovn-peerd.toml"
-                ),
-            ),
-            (None, None) => return None,
-        };
+    /// Why the file may not speak for its project, if it may not.
+    pub(super) fn refusal(&self, file: &ParsedFile) -> Option<Diagnostic> {
+        let (project, position) = file.parsed.project.as_ref()?;
+        let (message, hint) = self
+            .refusal_of_owner(file.owner.as_ref(), project)
+            .or_else(|| self.refusal_of_name(&file.id.name, project))?;
         Some(Diagnostic {
             file: Arc::clone(&file.path),
             position: Some(*position),
@@ -57,9 +47,53 @@ impl Pins {
         })
     }
 
+    /// A file that is named for a project speaks for no other, and a project that has such files by no other. What it
+    /// says of either depends on projects of the file's owner alone, who passed the other test.
+    fn refusal_of_name(&self, name: &str, project: &str) -> Option<(String, String)> {
+        let hint = "the operator says so, by `files` of a [[project]] in ovn-peerd.toml".to_owned();
+        match self.files.get(name) {
+            Some(of) if of == project => None,
+            Some(of) => Some((format!("{name} may speak for project {of} alone"), hint)),
+            None if self.projects.get(project).is_some_and(|pin| pin.named) => {
+                Some((format!("files of other names may speak for project {project}"), hint))
+            }
+            None => None,
+        }
+    }
+
+    /// Whoever owns a project speaks for no other: else the project line would tell a tenant which projects have an owner,
+    /// and let it consent for those that have none. What it is told of either is the same.
+    fn refusal_of_owner(&self, owner: Option<&Owner>, project: &str) -> Option<(String, String)> {
+        let pinned = self.owner(project);
+        if pinned.is_some_and(|pinned| owner.is_some_and(|owner| owner.is(pinned))) {
+            return None;
+        }
+        match (owner.and_then(|owner| self.owned_by(owner)), pinned) {
+            (Some(own), _) => Some((
+                format!(
+                    "this file is {}, who owns project {own} and so may not speak for {project}",
+                    told(owner)
+                ),
+                format!(
+                    "the operator says who speaks for {project}, by a [[project]] in ovn-peerd.toml"
+                ),
+            )),
+            (None, Some(pinned)) => Some((
+                format!(
+                    "only files of {pinned} may speak for project {project}, and this one is {}",
+                    told(owner)
+                ),
+                format!(
+                    "let {pinned} write the file, or change the project's owner in ovn-peerd.toml"
+                ),
+            )),
+            (None, None) => None,
+        }
+    }
+
     /// The account that a project is pinned to, as the operator wrote it.
     pub(super) fn owner(&self, project: &str) -> Option<&str> {
-        self.0.get(project).map(String::as_str)
+        self.projects.get(project).map(|pin| pin.owner.as_str())
     }
 
     /// Whether a file's owner is one of those that these projects are pinned to.
@@ -72,7 +106,8 @@ impl Pins {
         if owner.uid == 0 {
             return None;
         }
-        self.0.iter().find(|(_, pinned)| owner.is(pinned)).map(|(project, _)| project.as_str())
+        let own = self.projects.iter().find(|(_, pin)| owner.is(&pin.owner));
+        own.map(|(project, _)| project.as_str())
     }
 }
 

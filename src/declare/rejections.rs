@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::diagnostic::Position;
+use super::limits::MAX_REJECTIONS;
 use super::model::{Half, NetworkKey, Rejection, RejectionKey};
 use super::page::{Found, Page, Refused};
 
@@ -37,15 +38,16 @@ pub(super) fn read(
     project: &Arc<str>,
     halves: &[(Option<Position>, Half)],
 ) -> Vec<(Option<Position>, Rejection)> {
+    let mut asked = BTreeMap::new();
+    for (at, half) in halves {
+        asked.entry((&half.key.network, &half.target)).or_insert((at, half));
+    }
     let mut seen: BTreeMap<RejectionKey, u32> = BTreeMap::new();
     let mut rejections = Vec::new();
-    for entry in page.entries(table, "rejection") {
+    for entry in page.limited(table, "rejection", MAX_REJECTIONS) {
         let Some((place, key)) = key(page, &entry, project) else { continue };
         let position = page.position(&place);
-        let half = halves
-            .iter()
-            .find(|(_, half)| half.key.network == key.network && half.target == key.from);
-        if let Some((at, half)) = half {
+        if let Some((at, half)) = asked.get(&(&key.network, &key.from)) {
             let line = at.map(|at| format!(" on line {}", at.line)).unwrap_or_default();
             page.error(
                 &place,

@@ -1,6 +1,6 @@
 //! `[[route]]` of `peerings.d/*.toml`: routes that name a half as their target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -113,9 +113,13 @@ pub(super) fn place(
     for (position, (_, half)) in halves.iter().enumerate() {
         at.entry(half.key.clone()).or_insert(position);
     }
+    let mut weights: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut full = BTreeSet::new();
     for RouteEntry { half: key, place, route } in entries {
-        let Some((_, half)) = at.get(&key).and_then(|at| halves.get_mut(*at)) else {
-            let names = at.keys().filter(|other| other.network == key.network);
+        let index = at.get(&key).copied();
+        let Some((index, (_, half))) = index.and_then(|at| Some((at, halves.get_mut(at)?))) else {
+            let looks = !page.is_full();
+            let names = at.keys().filter(|other| looks && other.network == key.network);
             let hint = match nearest(&key.name, names.map(|other| &*other.name)) {
                 Some(nearest) => format!("did you mean \"{nearest}\"?"),
                 None => "write the route into the file that declares the half".to_owned(),
@@ -124,6 +128,7 @@ pub(super) fn place(
             continue;
         };
         let exchange = Arc::make_mut(half.exchange.get_or_insert_default());
+        let weight = weights.entry(index).or_insert_with(|| weight(exchange));
         let Routes::Manual(routes) = &mut exchange.routes else {
             page.error(
                 &place,
@@ -132,21 +137,24 @@ pub(super) fn place(
             );
             continue;
         };
+        if routes.len() == MAX_ROUTES {
+            if full.insert(index) {
+                page.error(
+                    &place,
+                    format!("the half {key} has more than {MAX_ROUTES} routes"),
+                    Some("cover several by a shorter prefix".to_owned()),
+                );
+            }
+            continue;
+        }
         if routes.contains(&route) {
             page.error(&place, format!("the route to {route} is there already"), None);
         }
+        *weight += route.to_string().len();
         routes.push(route);
-        let count = routes.len();
-        if weight(exchange) > MAX_BYTES {
+        if *weight > MAX_BYTES {
             refuse_overweight(page, &place);
             break;
-        }
-        if count == MAX_ROUTES + 1 {
-            page.error(
-                &place,
-                format!("the half {key} has more than {MAX_ROUTES} routes"),
-                Some("cover several by a shorter prefix".to_owned()),
-            );
         }
     }
 }

@@ -171,6 +171,8 @@ pub struct ProjectPin {
     pub name: String,
     /// An account's name, or a uid in digits.
     pub owner: String,
+    /// The files of `peerings.d` that may speak for it, and for nothing else; none: any may.
+    pub files: Vec<String>,
 }
 
 impl Settings {

@@ -12,6 +12,7 @@ use super::diagnostic::Diagnostic;
 use super::page::{Found, Page};
 use super::policy_file;
 use super::settings::{OperatorEntry, ProjectPin, Settings};
+use super::source::is_declaration;
 
 const FILE_KEYS: &[&str] = &["northbound", "paths", "control", "daemon", "policy", "project"];
 const NORTHBOUND_KEYS: &[&str] =
@@ -19,7 +20,10 @@ const NORTHBOUND_KEYS: &[&str] =
 const PATHS_KEYS: &[&str] = &["networks", "peerings"];
 const CONTROL_KEYS: &[&str] = &["socket", "operators"];
 const DAEMON_KEYS: &[&str] = &["host"];
-const PROJECT_KEYS: &[&str] = &["name", "owner"];
+const PROJECT_KEYS: &[&str] = &["name", "owner", "files"];
+
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) without the NUL at its end.
+const MAX_SOCKET_BYTES: usize = 107;
 
 impl Settings {
     /// Reads `ovn-peerd.toml`. `path` is where the text stands: relative paths in it are relative
@@ -36,6 +40,7 @@ impl Settings {
         paths(&mut page, top, directory, &mut settings);
         if let Some(control) = section(&mut page, top, "control", CONTROL_KEYS) {
             set_path(&mut page, &control, "socket", directory, &mut settings.control.socket);
+            refuse_long_socket(&mut page, &control, &settings.control.socket);
             let entries = page.strings(control.value, "operators").unwrap_or_default();
             settings.control.operators =
                 entries.iter().filter_map(|entry| operator(&mut page, entry)).collect();
@@ -155,19 +160,65 @@ fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mu
 fn projects(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
     const WHAT: &str = "[[project]]";
     let mut seen = BTreeMap::new();
+    let mut bound = BTreeMap::new();
     for entry in page.entries(top, "project") {
         page.refuse_unknown(entry.value, WHAT, PROJECT_KEYS, &[]);
         let name = page.name(&entry, WHAT, "name", "\"blue\"");
         let owner = page.name(&entry, WHAT, "owner", "\"alice\" (a Unix account)");
+        let files = page.strings(entry.value, "files");
+        if files.as_ref().is_some_and(Vec::is_empty) {
+            let hint = "name the files that may speak for it, or remove `files`".to_owned();
+            page.error(&entry.span, "`files` is empty, so no file may speak", Some(hint));
+        }
+        let files: Vec<String> = (files.unwrap_or_default().iter())
+            .filter_map(|found| file_name(page, found, &mut bound))
+            .collect();
         let (Some(name), Some(owner)) = (name, owner) else { continue };
         let line = page.position(&name.span).line;
         if let Some(first) = seen.insert(name.value, line) {
             let message = format!("project {} is already pinned on line {first}", name.value);
             page.error(&name.span, message, Some("a project has one owner".to_owned()));
         }
-        settings
-            .projects
-            .push(ProjectPin { name: name.value.to_owned(), owner: owner.value.to_owned() });
+        let (name, owner) = (name.value.to_owned(), owner.value.to_owned());
+        settings.projects.push(ProjectPin { name, owner, files });
+    }
+}
+
+/// A file of `peerings.d` by its name, which one project may have.
+fn file_name(
+    page: &mut Page<'_>,
+    found: &Found<&str>,
+    bound: &mut BTreeMap<String, u32>,
+) -> Option<String> {
+    let name = found.value;
+    if !is_declaration(name) || name.contains('/') {
+        page.error(
+            &found.span,
+            format!("\"{}\" is no name of a file that is read", name.escape_debug()),
+            Some("write a name in peerings.d, such as \"blue.toml\"".to_owned()),
+        );
+        return None;
+    }
+    let line = page.position(&found.span).line;
+    if let Some(first) = bound.insert(name.to_owned(), line) {
+        let message = format!("{name} is already some project's on line {first}");
+        page.error(&found.span, message, Some("a file speaks for one project".to_owned()));
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn refuse_long_socket(page: &mut Page<'_>, control: &Found<&DeTable<'_>>, socket: &Path) {
+    let (length, value) = (socket.as_os_str().len(), control.value.get("socket"));
+    if let (true, Some(value)) = (length > MAX_SOCKET_BYTES, value) {
+        page.error(
+            &value.span(),
+            format!(
+                "`socket` is a path of {length} bytes; that of a Unix socket has {MAX_SOCKET_BYTES} \
+                 at the most"
+            ),
+            Some("choose a shorter one, such as /run/ovn-peerd/control.sock".to_owned()),
+        );
     }
 }
 

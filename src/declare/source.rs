@@ -1,6 +1,11 @@
 //! What the shell hands in: texts of files, and which of them came or went.
 
+use std::fmt;
 use std::sync::Arc;
+
+use super::contribution::Parsed;
+use super::diagnostic::Diagnostic;
+use super::parse::parse;
 
 /// The two drop-in directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +44,21 @@ impl FileId {
     }
 }
 
+/// Whether a file of this name is read: `*.toml`, unless it begins with a dot or `#`.
+#[must_use]
+pub fn is_declaration(name: &str) -> bool {
+    name.ends_with(".toml") && !name.starts_with(['.', '#'])
+}
+
+/// Who gave a declaration: a file, as long as it was somebody's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Giver {
+    /// Which file.
+    pub file: FileId,
+    /// The uid of its owner then; `None` where nobody knows.
+    pub owner: Option<u32>,
+}
+
 /// A Unix account: a file's owner, or who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -46,6 +66,15 @@ pub struct Owner {
     pub uid: u32,
     /// The account's name, where the uid has one.
     pub name: Option<String>,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.write_str(name),
+            None => write!(f, "uid {}", self.uid),
+        }
+    }
 }
 
 impl Owner {
@@ -68,20 +97,73 @@ pub struct SourceFile {
     pub path: Arc<str>,
     /// Its text, or why it cannot be read.
     pub text: Result<String, String>,
-    /// Who owns it; `None` when that is unknown.
+    /// Who owns it, or is to answer for that it cannot be read; `None` when that is unknown.
     pub owner: Option<Owner>,
 }
 
-/// What was found in the directories at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+impl SourceFile {
+    /// Parses its text: the part of the work that grows with the text.
+    #[must_use]
+    pub fn parse(self) -> ParsedFile {
+        let parsed = parse(&self);
+        ParsedFile { id: self.id, path: self.path, owner: self.owner, parsed }
+    }
+}
+
+/// A file as it was read, parsed.
+#[derive(Clone, Debug)]
+pub struct ParsedFile {
+    /// Which one.
+    pub id: FileId,
+    pub(super) path: Arc<str>,
+    /// Who owns it, or is to answer for that it cannot be read; `None` when that is unknown.
+    pub owner: Option<Owner>,
+    pub(super) parsed: Parsed,
+}
+
+impl ParsedFile {
+    /// What is wrong with its text.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.parsed.diagnostics
+    }
+}
+
+/// What was found in the directories at one moment: files as they were read, or parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading<F = SourceFile> {
     /// A full listing of every directory that `directories` says was read: whatever file of it
     /// is not in `files` is gone. Otherwise only what is named here has changed.
     pub complete: bool,
     /// Read now.
-    pub files: Vec<SourceFile>,
+    pub files: Vec<F>,
     /// Gone, in a directory that is still there.
     pub removed: Vec<FileId>,
     /// Directories read, or why one cannot be (vanished, not readable).
     pub directories: Vec<(Directory, Result<(), String>)>,
+}
+
+impl<F> Default for Reading<F> {
+    fn default() -> Self {
+        Self { complete: false, files: Vec::new(), removed: Vec::new(), directories: Vec::new() }
+    }
+}
+
+impl Reading {
+    /// Parses every file.
+    #[must_use]
+    pub fn parse(self) -> Reading<ParsedFile> {
+        Reading {
+            complete: self.complete,
+            files: self.files.into_iter().map(SourceFile::parse).collect(),
+            removed: self.removed,
+            directories: self.directories,
+        }
+    }
+}
+
+impl From<Reading> for Reading<ParsedFile> {
+    fn from(reading: Reading) -> Self {
+        reading.parse()
+    }
 }

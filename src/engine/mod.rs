@@ -36,7 +36,7 @@ pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
 
-use crate::declare::{Changed, Reading, Settings};
+use crate::declare::{Changed, ParsedFile, Reading, Settings};
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent, Layout, TableId};
@@ -58,7 +58,7 @@ use writer::Writer;
 #[derive(Debug)]
 pub enum Event {
     /// Declaration files were read.
-    Reading(Reading),
+    Reading(Reading<ParsedFile>),
     /// The northbound client has something to tell.
     Northbound(ovsdb::Event),
     /// The operator confirms a held mass withdrawal.
@@ -201,7 +201,7 @@ impl Engine {
         self.changes.take()
     }
 
-    fn read(&mut self, reading: Reading) {
+    fn read(&mut self, reading: Reading<ParsedFile>) {
         let changed = self.state.roll.book.fold(reading);
         self.declared(&changed);
         self.changes.book(&self.state.roll.book);

@@ -1,6 +1,6 @@
 //! What would be written: the rules applied from nothing to a copy of the declarations.
 
-use crate::declare::Reading;
+use crate::declare::{ParsedFile, Reading};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::program::{
@@ -17,7 +17,7 @@ impl Engine {
     /// What would be written for these files, or, without any, for the declarations in effect.
     /// Costs a full recompute.
     #[must_use]
-    pub fn plan(&self, candidate: Option<Reading>, now: Now) -> PlanView {
+    pub fn plan(&self, candidate: Option<Reading<ParsedFile>>, now: Now) -> PlanView {
         let mut roll = self.state.roll.clone();
         let book = &mut roll.book;
         if let Some(reading) = candidate {

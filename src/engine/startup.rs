@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::declare::{Changed, Remembered};
+use crate::declare::{Changed, Giver, Remembered};
 use crate::northbound::declared::{declared_by, network_of};
 use crate::northbound::tables::{ROUTER_POLICY, STEPS, Step};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
@@ -122,13 +122,13 @@ fn remembered(host: &str, northbound: &Northbound) -> Remembered {
         let Some(network) = network_of(tags) else { continue };
         let own = declared_by(host, &network, tags);
         if let Some((file, binding)) = own.binding {
-            files.entry(file).or_default().networks.push(binding);
+            files.entry(Giver { file, owner: None }).or_default().networks.push(binding);
         }
-        for (file, half) in own.halves {
-            files.entry(file).or_default().halves.push(half);
+        for (giver, half) in own.halves {
+            files.entry(giver).or_default().halves.push(half);
         }
-        for (file, rejection) in own.rejections {
-            files.entry(file).or_default().rejections.push(rejection);
+        for (giver, rejection) in own.rejections {
+            files.entry(giver).or_default().rejections.push(rejection);
         }
     }
     files

@@ -76,7 +76,7 @@ impl Engine {
                 ConfiguredStatus::Disabled => "disabled".into(),
             },
             config: half.config.clone(),
-            file: roll.book.origin_of_half(key).map(|file| file.name.to_string()),
+            file: roll.book.origin_of_half(key).map(|giver| giver.file.name.to_string()),
             router: roll.network(&key.network, || None).map(|said| said.value.router.to_string()),
             export: terms.export.to_string(),
             import: terms.import.to_string(),

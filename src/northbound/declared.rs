@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::declare::{
-    ConfiguredStatus, Directory, FileId, Half, HalfKey, Host, Network, NetworkKey, NetworkType,
-    Others, Rejection, RejectionKey, RouterRef, TellGuests,
+    ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Host, Network, NetworkKey,
+    NetworkType, Others, Rejection, RejectionKey, RouterRef, TellGuests,
 };
 use crate::ovsdb::ValueRef;
 
@@ -62,6 +62,9 @@ struct BindingRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct DeclaredRecord {
     file: String,
+    /// The uid of the file's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<u32>,
     target: NetworkKey,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
@@ -79,6 +82,8 @@ struct DeclaredRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RejectionRecord {
     file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<u32>,
 }
 
 /// What one host declares of a network, and in which files.
@@ -87,9 +92,9 @@ pub struct Own {
     /// Its binding.
     pub binding: Option<(FileId, Network)>,
     /// The network's halves.
-    pub halves: Vec<(FileId, Half)>,
+    pub halves: Vec<(Giver, Half)>,
     /// Whom the network rejects.
-    pub rejections: Vec<(FileId, Rejection)>,
+    pub rejections: Vec<(Giver, Rejection)>,
 }
 
 /// An entry that a host writes.
@@ -158,9 +163,10 @@ pub fn host_entry(
 
 /// The entry of a half that a host declares.
 #[must_use]
-pub fn half_entry(host: &str, half: &Half, file: &FileId) -> (String, String) {
+pub fn half_entry(host: &str, half: &Half, giver: &Giver) -> (String, String) {
     let record = DeclaredRecord {
-        file: file.name.to_string(),
+        file: giver.file.name.to_string(),
+        owner: giver.owner,
         target: half.target.clone(),
         description: half.description.clone(),
         disabled: !half.is_up(),
@@ -173,25 +179,26 @@ pub fn half_entry(host: &str, half: &Half, file: &FileId) -> (String, String) {
 
 /// The entry of a rejection that a host declares.
 #[must_use]
-pub fn rejection_entry(host: &str, key: &RejectionKey, file: &FileId) -> (String, String) {
+pub fn rejection_entry(host: &str, key: &RejectionKey, giver: &Giver) -> (String, String) {
     let (project, network) = (escaped(&key.from.project), escaped(&key.from.name));
-    let record = RejectionRecord { file: file.name.to_string() };
+    let record = RejectionRecord { file: giver.file.name.to_string(), owner: giver.owner };
     (format!("{REJECTS_PREFIX}{}:{project}:{network}", escaped(host)), to_text(&record))
 }
 
 /// What other hosts have declared, as they wrote it; for a registration that somebody deleted.
 #[must_use]
 pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, String)> {
+    let unknown = Giver { file: FileId::peerings(UNKNOWN_FILE), owner: None };
     let mut entries = Vec::new();
     let mut hosts: BTreeMap<&Host, Option<&Network>> = BTreeMap::new();
     for (host, half) in others.halves.values().flatten() {
         hosts.entry(host).or_default();
-        entries.push(half_entry(host, half, &FileId::peerings(UNKNOWN_FILE)));
+        entries.push(half_entry(host, half, &unknown));
     }
     for (key, by) in &others.rejections {
         for host in by {
             hosts.entry(host).or_default();
-            entries.push(rejection_entry(host, key, &FileId::peerings(UNKNOWN_FILE)));
+            entries.push(rejection_entry(host, key, &unknown));
         }
     }
     hosts.extend(others.networks.iter().map(|(host, binding)| (host, Some(&**binding))));
@@ -304,8 +311,9 @@ fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
     Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
 }
 
-fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> {
+fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
     let record: DeclaredRecord = serde_json::from_str(text).ok()?;
+    let giver = Giver { file: FileId::peerings(&record.file), owner: record.owner };
     let half = Half {
         key: HalfKey::new(network.clone(), name),
         target: record.target,
@@ -319,13 +327,14 @@ fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(FileId, Half)> 
         requested: record.requested,
         exchange: record.terms.map(TermsRecord::exchange).transpose().ok()?,
     };
-    Some((FileId { directory: Directory::Peerings, name: record.file.into() }, half))
+    Some((giver, half))
 }
 
-fn rejection(network: &NetworkKey, from: NetworkKey, text: &str) -> Option<(FileId, Rejection)> {
+fn rejection(network: &NetworkKey, from: NetworkKey, text: &str) -> Option<(Giver, Rejection)> {
     let record: RejectionRecord = serde_json::from_str(text).ok()?;
     let key = RejectionKey { network: network.clone(), from };
-    Some((FileId::peerings(&record.file), Rejection { key }))
+    let giver = Giver { file: FileId::peerings(&record.file), owner: record.owner };
+    Some((giver, Rejection { key }))
 }
 
 impl BindingRecord {
@@ -399,7 +408,7 @@ mod tests {
         let from = NetworkKey::new("r:e%d", "s/can");
         let rejection = Rejection { key: RejectionKey { network: key.clone(), from } };
         let bound = (network, FileId::networks("blue.toml"));
-        let file = FileId::peerings("blue.toml");
+        let file = Giver { file: FileId::peerings("blue.toml"), owner: Some(1000) };
         let entries = [
             host_entry("hv1", &key, Some((&bound.0, &bound.1))),
             half_entry("hv1", &half, &file),

@@ -156,7 +156,7 @@ impl Fleet {
 
     pub fn read(&mut self, host: usize) {
         let reading = self.reading(host);
-        self.handle(host, Event::Reading(reading));
+        self.handle(host, Event::Reading(reading.parse()));
     }
 
     pub fn start(&mut self, host: usize) {

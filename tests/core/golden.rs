@@ -308,7 +308,7 @@ fn outcome(world: &mut World, case: &Path) -> String {
     let reading = declarations(case);
     let seconds = fs::read_to_string(case.join("seconds")).unwrap_or_default();
     let seconds = seconds.trim().parse().unwrap_or_default();
-    let plan = world.engine.plan(Some(reading.clone()), world.now());
+    let plan = world.engine.plan(Some(reading.clone().parse()), world.now());
     let mut text = String::new();
     for diagnostic in &plan.diagnostics {
         writeln!(text, "diagnostic {diagnostic}").unwrap();

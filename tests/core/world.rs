@@ -149,7 +149,7 @@ impl World {
     }
 
     pub fn read_reading(&mut self, reading: Reading) {
-        self.handle(Event::Reading(reading));
+        self.handle(Event::Reading(reading.parse()));
     }
 
     pub fn now(&self) -> Now {
@@ -376,7 +376,7 @@ impl World {
     }
 
     pub fn read(&mut self, file: SourceFile) {
-        self.handle(Event::Reading(Reading { files: vec![file], ..Reading::default() }));
+        self.handle(Event::Reading(Reading { files: vec![file], ..Reading::default() }.parse()));
     }
 
     pub fn complete(&self) -> Reading {
@@ -393,7 +393,7 @@ impl World {
 
     fn read_all(&mut self) {
         let reading = self.complete();
-        self.handle(Event::Reading(reading));
+        self.handle(Event::Reading(reading.parse()));
     }
 
     pub fn add_router(&mut self, index: usize) {

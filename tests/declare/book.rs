@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ovn_peerd::declare::{Directory, FileId, Half, LastGood, Network, Owner, Reading};
+use ovn_peerd::declare::{Directory, FileId, Giver, Half, LastGood, Network, Owner, Reading};
 
 use crate::texts::*;
 
@@ -19,7 +19,7 @@ fn a_file_gives_and_its_removal_withdraws() {
     assert_eq!(book.halves_of(&network_key("blue", "we")).count(), 0);
     let key = half_key("blue", "web", "p1");
     assert_eq!(book.half(&key).unwrap().target, network_key("t", "n1"));
-    assert_eq!(book.origin_of_half(&key), Some(&FileId::peerings("a.toml")));
+    assert_eq!(book.origin_of_half(&key), Some(&giver("a.toml")));
 
     let again = book.fold(some([peerings("a.toml", &many("blue", "p", 2))]));
     assert!(again.is_empty(), "nothing changed: {again:?}");
@@ -107,7 +107,7 @@ fn the_first_of_duplicates_stands_and_the_second_takes_over() {
     let changed = book.fold(without([FileId::peerings("a.toml")]));
     assert_eq!(changed.halves.len(), 1);
     assert_eq!(&*book.half(&key).unwrap().target.project, "other");
-    assert_eq!(book.origin_of_half(&key), Some(&FileId::peerings("b.toml")));
+    assert_eq!(book.origin_of_half(&key), Some(&giver("b.toml")));
     assert_eq!(told(&book), "");
 }
 
@@ -175,10 +175,7 @@ fn moving_halves_between_files_is_no_withdrawal() {
     let changed = book.fold(all([peerings("b.toml", &many("blue", "p", 20))]));
     assert_eq!(book.held(), None);
     assert_eq!(changed.halves.len(), 20, "their origin changed");
-    assert_eq!(
-        book.origin_of_half(&half_key("blue", "web", "p0")),
-        Some(&FileId::peerings("b.toml"))
-    );
+    assert_eq!(book.origin_of_half(&half_key("blue", "web", "p0")), Some(&giver("b.toml")));
 }
 
 #[test]
@@ -210,8 +207,8 @@ fn what_the_northbound_remembers_is_guarded_over_a_restart() {
     before.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
     let remembered = || {
         BTreeMap::from([
-            (FileId::networks("a.toml"), networks_of(before.networks().cloned().collect())),
-            (FileId::peerings("a.toml"), halves_of(before.halves().cloned().collect())),
+            (bound("a.toml"), networks_of(before.networks().cloned().collect())),
+            (giver("a.toml"), halves_of(before.halves().cloned().collect())),
         ])
     };
     let remembering = || {
@@ -254,8 +251,8 @@ fn what_is_remembered_comes_before_what_was_read_first() {
         });
         networks.extend(stale);
         BTreeMap::from([
-            (FileId::networks("a.toml"), networks_of(networks)),
-            (FileId::peerings("a.toml"), halves_of(source.halves().cloned().collect())),
+            (bound("a.toml"), networks_of(networks)),
+            (giver("a.toml"), halves_of(source.halves().cloned().collect())),
         ])
     };
     for reading in before {
@@ -364,12 +361,14 @@ fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     new.owner = mallory;
     let mut unknown = peerings("01.toml", &many("blue", "y", 1));
     unknown.owner = None;
-    assert!(book.fold(some([theirs, new, unknown])).is_empty());
-    assert_eq!(book.halves().count(), 1, "what was acceptable then stays");
+    let changed = book.fold(some([theirs, new, unknown]));
+    assert_eq!(changed.halves.len(), 1, "alice has no file any more");
+    assert_eq!(book.halves().count(), 0);
     let text = told(&book);
     assert!(text.contains("00.toml:1:11: error: only files of alice may speak for project blue"));
     assert!(text.contains("mallory's"), "{text}");
-    assert_eq!(book.diagnostics().count(), 3);
+    assert!(text.contains("a.toml: error: the file is mallory's now"), "{text}");
+    assert_eq!(book.diagnostics().count(), 4);
 
     book.configure(&settings("[[project]]\nname = \"blue\"\nowner = \"1000\"\n"));
     let mut by_uid = peerings("a.toml", &many("blue", "p", 2));
@@ -377,6 +376,15 @@ fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     book.fold(all([by_uid]));
     assert_eq!(book.halves().count(), 2);
     assert_eq!(told(&book), "");
+}
+
+/// A file of alice's, as [`peerings`] makes it.
+fn giver(name: &str) -> Giver {
+    Giver { file: FileId::peerings(name), owner: Some(1000) }
+}
+
+fn bound(name: &str) -> Giver {
+    Giver { file: FileId::networks(name), owner: None }
 }
 
 fn networks_of(networks: Vec<Network>) -> LastGood {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ovn_peerd::daemon::watch::{Pace, Watch};
-use ovn_peerd::declare::{Book, PathSettings, Reading, Settings};
+use ovn_peerd::declare::{Book, ParsedFile, PathSettings, Reading, Settings};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -59,7 +59,7 @@ impl Ground {
         self.root().join("peerings.d").join(name)
     }
 
-    pub(crate) fn next(&mut self) -> Reading {
+    pub(crate) fn next(&mut self) -> Reading<ParsedFile> {
         let watch = &mut self.watch;
         self.runtime
             .block_on(async { tokio::time::timeout(DEADLINE, watch.next()).await })
@@ -68,7 +68,11 @@ impl Ground {
     }
 
     /// Folds readings until the book is as it should be; returns them.
-    pub(crate) fn until(&mut self, what: &str, so: impl Fn(&Book) -> bool) -> Vec<Reading> {
+    pub(crate) fn until(
+        &mut self,
+        what: &str,
+        so: impl Fn(&Book) -> bool,
+    ) -> Vec<Reading<ParsedFile>> {
         let mut readings = Vec::new();
         while !so(&self.book) {
             let watch = &mut self.watch;
@@ -83,13 +87,13 @@ impl Ground {
     }
 
     /// Waits for this many halves.
-    pub(crate) fn until_halves(&mut self, halves: usize) -> Vec<Reading> {
+    pub(crate) fn until_halves(&mut self, halves: usize) -> Vec<Reading<ParsedFile>> {
         self.until(&format!("{halves} halves"), |book| book.halves().count() == halves)
     }
 
     /// Puts another file there and waits until it is read: all notices before it were seen.
     /// Returns what was delivered up to and with it.
-    pub(crate) fn mark(&mut self, name: &str) -> Vec<Reading> {
+    pub(crate) fn mark(&mut self, name: &str) -> Vec<Reading<ParsedFile>> {
         let file = format!("{name}.toml");
         let path = self.peerings(&file);
         place(&path, "# a mark\n");
@@ -114,7 +118,7 @@ pub(crate) fn place(path: &Path, text: &str) {
 }
 
 /// The names of the files that the readings tell of, read or removed.
-pub(crate) fn names(readings: &[Reading]) -> Vec<String> {
+pub(crate) fn names(readings: &[Reading<ParsedFile>]) -> Vec<String> {
     let files = readings.iter().flat_map(|reading| {
         let read = reading.files.iter().map(|found| &found.id);
         read.chain(&reading.removed).map(|id| id.name.to_string())

@@ -9,10 +9,12 @@
 )]
 
 mod book;
+mod bounds;
 mod formats;
 mod golden;
 mod ground;
 mod lifecycle;
+mod owners;
 mod properties;
 mod texts;
 mod watch;

@@ -9,8 +9,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// As in Linux (path_resolution(7)): a path with more links than this leads nowhere.
-const MAX_LINKS: usize = 40;
+use crate::daemon::files::MAX_LINKS;
 
 /// A directory entry, by the directory's physical path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,7 +13,7 @@ use super::dirty::{Dirty, Due, Pace};
 use super::happening::{Happening, Line, Message};
 use super::watches::{Subject, Watches};
 use crate::daemon::files::{Files, Found, Signature};
-use crate::declare::{Directory, FileId, Reading};
+use crate::declare::{Directory, FileId, ParsedFile, Reading};
 
 /// All that the thread knows.
 pub(super) struct Lookout {
@@ -28,7 +28,7 @@ pub(super) struct Lookout {
     line: Line,
     /// The last request for a reading of everything that what is delivered now satisfies.
     answered: u64,
-    deliver: Sender<(Reading, u64)>,
+    deliver: Sender<(Reading<ParsedFile>, u64)>,
     /// The files beside as they were told of last, and when to look at them again.
     beside: Vec<Option<Signature>>,
     beside_at: Option<Instant>,
@@ -43,7 +43,7 @@ impl Lookout {
         watches: Watches,
         pace: Pace,
         line: Line,
-        deliver: Sender<(Reading, u64)>,
+        deliver: Sender<(Reading<ParsedFile>, u64)>,
     ) -> Self {
         Self {
             files,
@@ -216,7 +216,7 @@ impl Lookout {
         if self.line.stop.load(Ordering::Acquire) { Err(Stopped) } else { Ok(()) }
     }
 
-    fn send(&self, reading: Reading) -> Result<(), Stopped> {
+    fn send(&self, reading: Reading<ParsedFile>) -> Result<(), Stopped> {
         tracing::debug!(
             complete = reading.complete,
             files = reading.files.len(),
@@ -226,7 +226,7 @@ impl Lookout {
         self.deliver.blocking_send((reading, self.answered)).map_err(|_| Stopped)
     }
 
-    fn read_everything(&mut self) -> Reading {
+    fn read_everything(&mut self) -> Reading<ParsedFile> {
         // Before the first file is read: a request that comes meanwhile wants another reading.
         self.answered = self.line.asked.load(Ordering::Acquire);
         self.watches.arm(&self.files);
@@ -238,6 +238,7 @@ impl Lookout {
             if found.in_flux {
                 dirty.writing(found.source.id.clone(), now);
             }
+            found.source.parse()
         });
         let faults = reading.directories.iter().filter(|(_, found)| found.is_err());
         self.faulty = faults.map(|(directory, _)| *directory).collect();
@@ -252,7 +253,7 @@ impl Lookout {
     }
 
     /// Reads these files. `None` if there is nothing to tell.
-    fn read_some(&mut self, ids: BTreeSet<FileId>) -> Option<Reading> {
+    fn read_some(&mut self, ids: BTreeSet<FileId>) -> Option<Reading<ParsedFile>> {
         let mut reading = Reading::default();
         for id in ids {
             self.watches.follow(&self.files, &id);
@@ -262,7 +263,7 @@ impl Lookout {
                 }
                 Some(found) => {
                     self.known.insert(id, found.signature);
-                    reading.files.push(found.source);
+                    reading.files.push(found.source.parse());
                 }
                 None if self.known.contains_key(&id) => reading.removed.push(id),
                 None => {}

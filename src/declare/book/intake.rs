@@ -1,16 +1,15 @@
-//! A reading comes in: its files are parsed and judged, one by one.
+//! A reading comes in: its files are judged, one by one.
 
 use std::sync::Arc;
 
 use super::{Book, FileEntry, Outcomes};
-use crate::declare::contribution::{Contribution, Parsed};
+use crate::declare::contribution::Contribution;
 use crate::declare::diagnostic::Diagnostic;
-use crate::declare::source::{Directory, FileId, Reading, SourceFile};
-use crate::declare::{networks, peerings};
+use crate::declare::source::{Directory, FileId, Owner, ParsedFile, Reading};
 
 impl Book {
-    /// Parses the reading and notes what is wrong with it; what is good comes back.
-    pub(super) fn take_in(&mut self, reading: Reading) -> Outcomes {
+    /// Notes what is wrong with the reading; what is good comes back.
+    pub(super) fn take_in(&mut self, reading: Reading<ParsedFile>) -> Outcomes {
         let mut outcomes: Outcomes = reading.removed.into_iter().map(|id| (id, None)).collect();
         if reading.complete {
             let listed = |id: &FileId| {
@@ -46,65 +45,38 @@ impl Book {
         outcomes
     }
 
-    fn read(&mut self, file: SourceFile) -> Option<Contribution> {
-        let entry = self.files.entry(file.id.clone());
-        let entry = entry.or_insert_with(|| FileEntry::new(Arc::clone(&file.path)));
-        entry.path = Arc::clone(&file.path);
-        entry.owner.clone_from(&file.owner);
-        let mut parsed = parse(&file);
-        if let Some(refusal) = self.pins.refusal(&file, &parsed) {
-            parsed.contribution = None;
-            parsed.diagnostics.push(refusal);
+    fn read(&mut self, file: ParsedFile) -> Option<Contribution> {
+        let refusal = self.pins.refusal(&file);
+        let ParsedFile { id, path, owner, parsed } = file;
+        let (mut contribution, mut faults) = (parsed.contribution, parsed.diagnostics);
+        if let Some(refusal) = refusal {
+            contribution = None;
+            faults.push(refusal);
         }
-        self.note(&file.id, parsed.diagnostics);
-        parsed.contribution
-    }
-
-    /// Puts a file's diagnostics in the place of its former ones.
-    fn note(&mut self, id: &FileId, diagnostics: Vec<Diagnostic>) {
-        let Some(entry) = self.files.get_mut(id) else { return };
-        for stale in &entry.diagnostics {
-            self.diagnostics.remove(stale);
+        let entry = self.files.entry(id.clone());
+        let entry = entry.or_insert_with(|| FileEntry::new(Arc::clone(&path)));
+        // What is in networks.d is the operators', whoever of them owns it.
+        let owned = owner.as_ref().filter(|_| id.directory == Directory::Peerings);
+        let passed_on = entry.is_passed_on(owned, &self.pins);
+        if contribution.is_none() && passed_on {
+            faults.push(withdrawn(&path, owner.as_ref()));
+            contribution = Some(Contribution::default());
         }
-        self.diagnostics.extend(diagnostics.iter().cloned());
-        entry.diagnostics = diagnostics;
-    }
-
-    fn note_directory(&mut self, directory: Directory, found: Result<(), String>) {
-        if let Some(stale) = self.directory_faults.remove(&directory) {
-            self.diagnostics.remove(&stale);
-        }
-        let (Err(why), Some(path)) = (found, self.paths.get(&directory)) else { return };
-        let fault = Diagnostic::whole(
-            path,
-            format!("the directory cannot be read: {why}"),
-            "what its files last declared stays in effect; bring the directory back, or leave it \
-             there empty to withdraw everything",
-        );
-        self.diagnostics.insert(fault.clone());
-        self.directory_faults.insert(directory, fault);
+        let uid = owned.map(|owner| owner.uid);
+        let contribution = contribution.map(|it| Contribution { owner: uid, ..it });
+        entry.path = path;
+        entry.owner = owner;
+        self.note(&id, faults);
+        contribution
     }
 }
 
-fn parse(file: &SourceFile) -> Parsed {
-    let fault = |message: String, hint: &str| Parsed {
-        contribution: None,
-        project: None,
-        diagnostics: vec![Diagnostic::whole(&file.path, message, hint)],
-    };
-    match &file.text {
-        Err(why) => fault(
-            format!("the file cannot be read: {why}"),
-            "what it last declared stays in effect; remove it to withdraw that",
-        ),
-        // As a crash or a full disk leaves behind: nobody withdraws by truncating.
-        Ok(text) if text.trim().is_empty() => fault(
-            "the file is empty".to_owned(),
-            "what it last declared stays in effect; remove it to withdraw that",
-        ),
-        Ok(text) => match file.id.directory {
-            Directory::Networks => networks::parse(&file.path, text),
-            Directory::Peerings => peerings::parse(&file.path, text),
-        },
-    }
+/// A file that has another owner, whose text does not count, gives nothing any more.
+pub(super) fn withdrawn(path: &Arc<str>, owner: Option<&Owner>) -> Diagnostic {
+    let now = owner.map_or_else(|| "somebody".to_owned(), Owner::to_string);
+    Diagnostic::whole(
+        path,
+        format!("the file is {now}'s now: what it declared as another account's is withdrawn"),
+        "a consent is its owner's alone: have that account declare it in a file of its own",
+    )
 }

@@ -1,5 +1,7 @@
 //! Typed values of a table. Each reader notes what is wrong and gives nothing then.
 
+use std::ops::RangeInclusive;
+
 use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -40,7 +42,8 @@ impl Page<'_> {
             return None;
         };
         if text.contains('\0') {
-            self.error(&value.span(), format!("`{key}` contains a NUL character"), None);
+            let hint = "remove it: nothing behind OVN carries one".to_owned();
+            self.error(&value.span(), format!("`{key}` contains a NUL character"), Some(hint));
             return None;
         }
         Some(Found { value: text, span: value.span() })
@@ -63,7 +66,7 @@ impl Page<'_> {
         Some(found)
     }
 
-    /// A required name of 1 to 255 characters, none of them a control character.
+    /// A required name of 1 to 255 characters, all of which are seen where the name is printed.
     pub(in crate::declare) fn name<'d>(
         &mut self,
         table: &Found<&'d DeTable<'_>>,
@@ -98,6 +101,21 @@ impl Page<'_> {
             self.error(&found.span, message, None);
             return None;
         }
+        if let Some(unseen) = found.value.chars().find(|letter| is_unseen(*letter)) {
+            let message = format!(
+                "`{key}` contains the character U+{:04X}, which is not seen where it is printed",
+                u32::from(unseen)
+            );
+            self.error(&found.span, message, Some("write the name without it".to_owned()));
+            return None;
+        }
+        let trimmed = found.value.trim();
+        if trimmed.len() != found.value.len() {
+            let what = if trimmed.is_empty() { "is blank" } else { "begins or ends with a space" };
+            let hint = "write a name that can be told from others where it is printed".to_owned();
+            self.error(&found.span, format!("`{key}` {what}"), Some(hint));
+            return None;
+        }
         Some(found)
     }
 
@@ -118,16 +136,28 @@ impl Page<'_> {
         key: &str,
         max: u32,
     ) -> Option<u32> {
+        self.number_in(table, key, 0..=max, None)
+    }
+
+    /// A whole number of a range; the hint is for one that is outside.
+    pub(in crate::declare) fn number_in(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        range: RangeInclusive<u32>,
+        hint: Option<&str>,
+    ) -> Option<u32> {
         let value = table.get(key)?;
         let Some(integer) = value.get_ref().as_integer() else {
             self.mistyped(key, "a whole number", value, None);
             return None;
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let found = number.filter(|number| *number <= max);
+        let found = number.filter(|number| range.contains(number));
         if found.is_none() {
-            let message = format!("`{key}` is {integer}; 0 to {max} are allowed");
-            self.error(&value.span(), message, None);
+            let (least, most) = (range.start(), range.end());
+            let message = format!("`{key}` is {integer}; {least} to {most} are allowed");
+            self.error(&value.span(), message, hint.map(str::to_owned));
         }
         found
     }
@@ -135,6 +165,14 @@ impl Page<'_> {
     /// A prefix without host bits, from a text that was read already.
     pub(in crate::declare) fn prefix(&mut self, found: &Found<&str>) -> Option<IpNet> {
         match found.value.parse::<IpNet>() {
+            Ok(prefix) if has_leading_zeros(found.value) => self.error(
+                &found.span,
+                format!(
+                    "\"{}\" has a number that begins with 0, which other programs read as octal",
+                    found.value.escape_debug()
+                ),
+                Some(format!("write \"{}\"", prefix.trunc())),
+            ),
             Ok(prefix) if prefix == prefix.trunc() => return Some(prefix),
             Ok(prefix) => self.error(
                 &found.span,
@@ -198,6 +236,24 @@ impl Page<'_> {
         entries
     }
 
+    /// As [`Page::entries`], of which there may be so many in one file; none beyond is looked at.
+    pub(in crate::declare) fn limited<'d, 'i>(
+        &mut self,
+        table: &'d DeTable<'i>,
+        key: &str,
+        most: usize,
+    ) -> Vec<Found<&'d DeTable<'i>>> {
+        let mut entries = self.entries(table, key);
+        let count = entries.len();
+        if let Some(first) = entries.get(most) {
+            let message = format!("the file has {count} [[{key}]]; at most {most} are allowed");
+            let hint = "move those from here on to another file".to_owned();
+            self.error(&first.span.clone(), message, Some(hint));
+            entries.truncate(most);
+        }
+        entries
+    }
+
     /// A table, such as `[paths]`.
     pub(in crate::declare) fn section<'d, 'i>(
         &mut self,
@@ -223,6 +279,26 @@ impl Page<'_> {
         let message = mistyped(&format!("`{key}`"), expected, value);
         self.error(&value.span(), message, hint);
     }
+}
+
+/// Whether a prefix is written so that it may be read in another way: `010.0.0.0/8` or `10.0.0.0/08`. In the groups of IPv6
+/// leading zeros mean nothing.
+fn has_leading_zeros(text: &str) -> bool {
+    let starts_so = |number: &str| number.len() > 1 && number.starts_with('0');
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    let dotted = address.rsplit(':').next().filter(|last| last.contains('.'));
+    starts_so(length) || dotted.is_some_and(|dotted| dotted.split('.').any(starts_so))
+}
+
+/// Whether a character takes no room, or alters how others are shown: what formats text, separates lines, or fills a place
+/// (Unicode, `Default_Ignorable_Code_Point`, `Zl` and `Zp`).
+fn is_unseen(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn mistyped(what: &str, expected: &str, value: &Spanned<DeValue<'_>>) -> String {
