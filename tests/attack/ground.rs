@@ -74,13 +74,6 @@ impl Ground {
         victims.map(|half| facts.map(|fact| half[fact].clone())).map(|facts| json!(facts)).collect()
     }
 
-    /// How long the event loop's thread has computed.
-    pub(crate) fn computed(&self) -> Duration {
-        let pid = self.site.pid();
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).unwrap();
-        Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
-    }
-
     /// The daemon's memory now, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.status("VmRSS:")

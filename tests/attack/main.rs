@@ -25,5 +25,8 @@ mod lab;
 mod site;
 
 mod ground;
+mod large;
+mod links;
 mod manager;
+mod nasty;
 mod smoke;
