@@ -316,6 +316,9 @@ pub struct StatusView {
     /// The version of a newer daemon that has written to the northbound: this one writes nothing then.
     #[serde(default)]
     pub newer_version: Option<u32>,
+    /// What is written again and again, and so waits: which peering or network, and why.
+    #[serde(default)]
+    pub damped: Vec<String>,
     /// What has been done since the start.
     pub counters: Counters,
 }

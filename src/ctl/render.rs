@@ -155,6 +155,7 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     sheet.line("Transactions", status.counters.transactions);
     sheet.line("Transactions failed", status.counters.transactions_failed);
     sheet.line("Drift repaired", status.counters.drift_repaired);
+    sheet.several("Waiting", &status.damped);
     sheet.several("Held withdrawals", &status.held);
     sheet.several("Diagnostics", &status.diagnostics);
     let mut text = sheet.into_text();

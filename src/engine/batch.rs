@@ -11,11 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use crate::declare::PeeringKey;
+use crate::northbound::declared::Entry;
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::Node;
 use crate::program::{DesiredRow, Parent, RowDiff, Transaction};
 
+use super::damping::Trace;
 use super::state::{Patch, State, UnitChanges};
 use super::takeover::scattered;
 use super::writer::Writer;
@@ -51,13 +54,17 @@ pub(super) struct Batch {
     pub(super) parked: BTreeSet<UnitId>,
     /// Units that wait for a transaction under way, with all that is to be committed together with them.
     pub(super) aside: BTreeSet<UnitId>,
+    /// Units that differ, and are damped.
+    pub(super) held: BTreeSet<UnitId>,
+    /// What is written, by units.
+    pub(super) traces: BTreeMap<UnitId, Trace>,
     /// How many groups it is made of.
     pub(super) groups: usize,
     /// Units of a transaction under way.
     under_way: BTreeSet<UnitId>,
     /// Whether a link that nobody declares any more is among those, or among those that wait.
     link_goes: bool,
-    /// Units that are refused and wait, but for those that were taken.
+    /// Units that are refused or damped and wait, but for those that were taken.
     refused: BTreeSet<UnitId>,
     /// Units that were refused, and have not been found to be as they shall be since.
     vain: BTreeSet<UnitId>,
@@ -81,7 +88,8 @@ impl Batch {
         let whole = whole || role == Role::Standby;
         let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
         let link_goes = under_way.iter().any(|unit| is_leaving_link(*unit, state));
-        let (refused, vain) = (writer.refused().collect(), writer.vain.clone());
+        let refused = writer.refused().chain(writer.damping.waiting()).collect();
+        let vain = writer.vain.clone();
         let mut batch =
             Self { role, whole, under_way, link_goes, refused, vain, ..Self::default() };
         let from = batch.place(state, most_groups);
@@ -89,6 +97,9 @@ impl Batch {
             let next = from.and_then(|from| state.dirty.range(from..).next());
             let Some(unit) = next.or(state.dirty.first()).copied() else { break };
             state.dirty.remove(&unit);
+            if batch.holds(unit, state, northbound, writer) {
+                continue;
+            }
             let before = batch.units.len();
             batch.take_group(unit, state, northbound);
             if batch.units.len() > before {
@@ -96,6 +107,7 @@ impl Batch {
             }
         }
         state.dirty.extend(&batch.aside);
+        batch.held.retain(|unit| batch.refused.contains(unit));
         state.unsettle();
         batch
     }
@@ -118,6 +130,29 @@ impl Batch {
         }
         transaction.declares_only = self.role == Role::Standby;
         (!transaction.is_empty()).then_some(transaction)
+    }
+
+    /// Whether a unit that differs has to wait as it was written again and again. Something else may take it along.
+    fn holds(
+        &mut self,
+        unit: UnitId,
+        state: &State,
+        northbound: &Northbound,
+        writer: &Writer,
+    ) -> bool {
+        if !writer.damping.pauses(unit) {
+            return false;
+        }
+        let changes = self.permitted(state.changes(unit, northbound), state, northbound);
+        let holds = changes.differs(northbound) && {
+            let trace = Trace::of(unit, &changes, state, northbound);
+            !writer.damping.lets_through(unit, trace)
+        };
+        if holds {
+            self.held.insert(unit);
+            self.refused.insert(unit);
+        }
+        holds
     }
 
     fn take_group(&mut self, first: UnitId, state: &mut State, northbound: &Northbound) {
@@ -184,15 +219,26 @@ impl Batch {
 
     /// A unit that differs.
     fn take(&mut self, unit: UnitId, changes: UnitChanges, state: &State, northbound: &Northbound) {
-        let changes = match self.role {
-            Role::Active => changes,
-            Role::Standby => changes.own(state.roll.host(), northbound),
-        };
+        let changes = self.permitted(changes, state, northbound);
         if changes.differs(northbound) {
+            self.traces.insert(unit, Trace::of(unit, &changes, state, northbound));
             self.units.insert(unit);
             self.add(changes);
         } else {
             self.parked.insert(unit);
+        }
+    }
+
+    /// What of some changes this instance may write.
+    fn permitted(
+        &self,
+        changes: UnitChanges,
+        state: &State,
+        northbound: &Northbound,
+    ) -> UnitChanges {
+        match self.role {
+            Role::Active => changes,
+            Role::Standby => changes.own(state.roll.host(), northbound),
         }
     }
 
@@ -206,6 +252,31 @@ impl Batch {
 }
 
 impl UnitChanges {
+    /// What of this a host writes that does not hold the lock: its own declarations, and in a
+    /// registration that is gone those of all hosts.
+    pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
+        self.rows.clear();
+        self.lent.clear();
+        for (network, patch) in &mut self.patches {
+            patch.removed = false;
+            let registration = northbound.registration(*network);
+            // One that somebody deleted is put back whole: who comes first says it for all.
+            let whole = registration.is_none();
+            patch.entries.retain(|key, _| {
+                Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
+            });
+            // What it has said already does not make the unit its own to mend.
+            if let Some(tags) = registration {
+                patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
+            }
+            if registration.is_some() || patch.entries.is_empty() {
+                patch.base = None;
+            }
+        }
+        self.patches.retain(|_, patch| !patch.entries.is_empty());
+        self
+    }
+
     /// Whether anything is to be written. Records of a registration that is not there yet are.
     pub(super) fn differs(&self, northbound: &Northbound) -> bool {
         let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
@@ -251,6 +322,18 @@ fn bound(unit: UnitId, state: &State) -> Vec<UnitId> {
     let UnitId::Peering(id) = unit else { return Vec::new() };
     let networks = state.resolver.pair_with(id).into_iter().flat_map(|key| [key.a(), key.b()]);
     networks.map(|key| UnitId::Network(Id::of_network(key))).collect()
+}
+
+impl State {
+    /// The pairs that a unit is, or that stand on it.
+    pub(super) fn pairs_with(&self, unit: UnitId) -> Vec<PeeringKey> {
+        let pairs = pairs_of(unit, self).into_iter().chain([unit]);
+        let pairs = pairs.filter_map(|unit| match unit {
+            UnitId::Peering(id) => self.resolver.pair_with(id).cloned(),
+            UnitId::Network(_) => None,
+        });
+        pairs.collect()
+    }
 }
 
 /// Only a network that changes binds its pairs together.

@@ -78,6 +78,24 @@ pub enum Change {
         /// Whose rows.
         unit: UnitId,
     },
+    /// A unit was written again and again: what differs of it waits from now on.
+    Damped {
+        /// The peering or the network, in words.
+        what: String,
+        /// `contested` or `flapping`.
+        reason: Reason,
+        /// What that means.
+        explanation: String,
+        /// What to do about it.
+        next_step: &'static str,
+    },
+    /// It has been calm for a while.
+    DampingEnded {
+        /// The peering or the network, in words.
+        what: String,
+        /// What it was.
+        reason: Reason,
+    },
     /// Something is wrong with a declaration file that was not wrong before.
     Diagnosed(Diagnostic),
     /// So much more is wrong with a file than was reported of it.

@@ -9,6 +9,8 @@
 mod batch;
 mod change;
 mod changes;
+mod damped;
+mod damping;
 mod drift;
 mod expiry;
 mod gate;
@@ -17,6 +19,7 @@ mod history;
 mod hosts;
 mod incoming;
 mod notice;
+mod pauses;
 mod plan;
 mod progress;
 mod shown;
@@ -36,8 +39,9 @@ pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
 
-use crate::declare::{Changed, ParsedFile, Reading, Settings};
-use crate::northbound::{Northbound, Touched};
+use crate::declare::{Changed, HalfKey, ParsedFile, Reading, Settings};
+use crate::northbound::tables::NB_GLOBAL;
+use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent, Layout, TableId};
 use crate::peering::Node;
@@ -146,6 +150,8 @@ impl Engine {
         let went_back = self.last.is_some_and(|last| now.wall < last.wall);
         self.last = Some(now);
         self.state.wake(now.wall, went_back);
+        let calm = self.writer.damping.pass(now.since_start);
+        self.note_calm(&calm);
         self.writer.wake(&mut self.state, now);
         self.changes.expiry(self.expiry.news(now.wall));
         self.resolve(now);
@@ -203,8 +209,22 @@ impl Engine {
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
         let changed = self.state.roll.book.fold(reading);
+        let before = self.units_declared(&changed);
         self.declared(&changed);
+        let after = self.units_declared(&changed);
+        self.writer.damping.declared(before.into_iter().chain(after));
         self.changes.book(&self.state.roll.book);
+    }
+
+    /// The units that these halves are written with. What is read at the start is no change.
+    fn units_declared(&self, changed: &Changed) -> Vec<UnitId> {
+        let halves = changed.halves.iter().filter(|_| self.state.begun);
+        let units = |half: &HalfKey| {
+            let pair = self.state.resolver.pair_of(half).map(Id::of_peering);
+            let network = UnitId::Network(Id::of_network(&half.network));
+            [network].into_iter().chain(pair.map(UnitId::Peering))
+        };
+        halves.flat_map(units).collect()
     }
 
     /// The rules may know of a northbound that is not whole yet.
@@ -329,6 +349,10 @@ impl Engine {
 
     fn update(&mut self, updates: ovsdb::Updates, now: Now) {
         let Some(mut northbound) = self.northbound.take() else { return };
+        // The sequence number moves by each transaction, whatever else that does.
+        if updates.tables.iter().any(|rows| rows.table != NB_GLOBAL) {
+            self.writer.rows_changed();
+        }
         match northbound.apply(updates) {
             Ok(touched) => {
                 if !touched.units.is_empty() {

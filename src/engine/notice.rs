@@ -151,6 +151,7 @@ impl Change {
             Self::Degraded { .. }
             | Self::RouterRestored { .. }
             | Self::DriftRepaired { .. }
+            | Self::Damped { .. }
             | Self::Diagnosed(_)
             | Self::MoreDiagnosed { .. }
             | Self::Disconnected { .. }
@@ -164,6 +165,7 @@ impl Change {
             | Self::Withdrawn { .. }
             | Self::DegradationEnded { .. }
             | Self::PrefixesChanged { .. }
+            | Self::DampingEnded { .. }
             | Self::Mended { .. }
             | Self::WithdrawalsReleased
             | Self::SettingsApplied { .. }
@@ -189,6 +191,8 @@ impl Change {
             Self::FoundActive { .. }
             | Self::RouterRestored { .. }
             | Self::DriftRepaired { .. }
+            | Self::Damped { .. }
+            | Self::DampingEnded { .. }
             | Self::Diagnosed(_)
             | Self::MoreDiagnosed { .. }
             | Self::Mended { .. }
@@ -222,6 +226,9 @@ impl Change {
             Self::PrefixesChanged { .. } => half("prefixes"),
             Self::RouterRestored { router, .. } => Some(("router", router.to_string())),
             Self::DriftRepaired { unit } => Some(("drift", unit.tag())),
+            Self::Damped { what, .. } | Self::DampingEnded { what, .. } => {
+                Some(("damping", what.clone()))
+            }
             Self::Diagnosed(diagnostic) => Some(("diagnostics", diagnostic.file.to_string())),
             Self::MoreDiagnosed { file, .. } | Self::Mended { file } => {
                 Some(("diagnostics", file.clone()))
@@ -281,6 +288,13 @@ impl Change {
             Self::DriftRepaired { unit } => {
                 line("rows of ours were altered by another client, and are restored")
                     .with(Field::Unit, unit.tag())
+            }
+            Self::Damped { what, reason, explanation, next_step } => {
+                line(&format!("{what} is {reason}: {explanation}; {next_step}"))
+                    .with(Field::Reason, reason)
+            }
+            Self::DampingEnded { what, reason } => {
+                line(&format!("{what} is no longer {reason}")).with(Field::Reason, reason)
             }
             Self::Diagnosed(diagnostic) => line(&diagnostic.to_string()),
             Self::MoreDiagnosed { file, more } => {

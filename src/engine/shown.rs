@@ -154,6 +154,7 @@ impl Engine {
             return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
         };
         let unit = UnitId::Peering(id);
+        degraded.extend(self.damped_words(key));
         let refusal = self.writer.refusal(unit).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
             Stage::Acted => {
@@ -192,18 +193,22 @@ impl Engine {
                     in_progress: None,
                     leaves: false,
                 },
-                None => self.shown_uncommitted(unit, viewer),
+                None => self.shown_uncommitted(key, unit, viewer),
             },
         }
     }
 
-    fn shown_uncommitted(&self, unit: UnitId, viewer: &Viewer) -> Shown {
+    fn shown_uncommitted(&self, key: &HalfKey, unit: UnitId, viewer: &Viewer) -> Shown {
         if !self.connection.synced {
             return self.shown_unreachable(viewer);
         }
         if self.writer.is_parked(unit) {
             let explanation = "another instance holds the lock and writes";
             return Shown::waiting(Reason::Standby, explanation, "wait");
+        }
+        if let Some(cause) = self.damped(key) {
+            let next_step = step(cause.next_step(), viewer);
+            return Shown::waiting(cause.reason(), &cause.explanation(), next_step);
         }
         Shown::waiting(Reason::AwaitingCommit, "the rows are being written", "wait")
     }

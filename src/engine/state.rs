@@ -444,30 +444,3 @@ impl State {
         all
     }
 }
-
-impl UnitChanges {
-    /// What of this a host writes that does not hold the lock: its own declarations, and in a
-    /// registration that is gone those of all hosts.
-    pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
-        self.rows.clear();
-        self.lent.clear();
-        for (network, patch) in &mut self.patches {
-            patch.removed = false;
-            let registration = northbound.registration(*network);
-            // One that somebody deleted is put back whole: who comes first says it for all.
-            let whole = registration.is_none();
-            patch.entries.retain(|key, _| {
-                Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
-            });
-            // What it has said already does not make the unit its own to mend.
-            if let Some(tags) = registration {
-                patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
-            }
-            if registration.is_some() || patch.entries.is_empty() {
-                patch.base = None;
-            }
-        }
-        self.patches.retain(|_, patch| !patch.entries.is_empty());
-        self
-    }
-}

@@ -13,6 +13,7 @@ use crate::ovsdb::{OperationResult, TransactError};
 use crate::program;
 
 use super::batch::{Batch, Extent, Role};
+use super::damping::Trace;
 use super::state::State;
 use super::takeover::turns_before;
 use super::writer::{Submission, Work};
@@ -64,8 +65,13 @@ impl Engine {
             return None;
         }
         let operations = program::tag_registrations(untagged.iter().copied());
-        let units = untagged.into_iter().map(UnitId::Network).collect();
-        Some(self.writer.submission(Work::Units(units, 1), operations))
+        let units: BTreeSet<UnitId> = untagged.into_iter().map(UnitId::Network).collect();
+        let traces = units.iter().map(|unit| (*unit, Trace::of_tag())).collect();
+        let submission = self.writer.submission(Work::Units(units, 1), operations);
+        self.writer.damping.sent(submission.id, traces);
+        // Whether there was such a row shows when it is inserted once more.
+        self.writer.rows_changed();
+        Some(submission)
     }
 
     fn write_batch(&mut self, role: Role, northbound: &Northbound) -> Option<Submission> {
@@ -75,7 +81,10 @@ impl Engine {
         let writer = &self.writer;
         let (most_groups, whole) = (writer.most_groups, writer.is_searching());
         let extent = Extent { role, most_groups, whole };
-        let batch = Batch::gather(&mut self.state, northbound, extent, writer);
+        let mut batch = Batch::gather(&mut self.state, northbound, extent, writer);
+        let damped = self.writer.damping.hold(std::mem::take(&mut batch.held));
+        self.note_damped(&damped);
+        let traces = std::mem::take(&mut batch.traces);
         self.writer.waits = !batch.aside.is_empty();
         let compared = batch.units.len() + batch.clean.len() + batch.parked.len();
         self.counters.peerings_compared += compared as u64;
@@ -92,12 +101,17 @@ impl Engine {
             self.writer.retry(*unit);
             if self.writer.suspects.remove(unit) {
                 self.counters.drift_repaired += 1;
-                altered.insert(*unit);
+                if self.writer.damping.cause(*unit).is_none() {
+                    altered.insert(*unit);
+                }
             }
         }
         self.drift.sent(&transaction.rows, &altered);
         self.changes.pairs(pairs(&units, &self.state));
-        Some(self.writer.submission(Work::Units(units, groups), transaction.operations()))
+        let work = Work::Units(units, groups);
+        let submission = self.writer.submission(work, transaction.operations());
+        self.writer.damping.sent(submission.id, traces);
+        Some(submission)
     }
 
     /// Units that are as they shall be: a link among them is committed.
@@ -125,6 +139,8 @@ impl Engine {
     ) {
         let Some(work) = self.writer.under_way.remove(&id) else { return };
         self.writer.waits = false;
+        self.writer.damping.ended(id, result.is_ok());
+        let had_effect = self.writer.had_effect(id);
         match (work, result) {
             (Work::Question, result) => {
                 if result.is_ok() {
@@ -146,6 +162,11 @@ impl Engine {
                 }
             }
             (Work::Units(units, groups), result) => {
+                // What changes nothing now will change nothing the next time either.
+                let result = result.and_then(|results| match had_effect {
+                    true => Ok(results),
+                    false => Err(TransactError::WithoutEffect),
+                });
                 self.changes.pairs(pairs(&units, &self.state));
                 // Compared once more in any case: only what the northbound holds counts.
                 self.state.soil(units.iter().copied());

@@ -114,6 +114,7 @@ impl Engine {
             diagnostics: self.diagnostics(&Viewer::Operator),
             held: self.held(),
             newer_version: self.newer,
+            damped: self.damped_view(),
             counters: self.counters(),
         }
     }
@@ -227,7 +228,7 @@ impl Engine {
             .rows_of(UnitId::Peering(id))
             .filter(|(table, uuid, _)| {
                 let transit = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
-                transit || northbound.inventory().router_of(*uuid) == Some(router)
+                transit || northbound.inventory().routers_of(*uuid).any(|of| of == router)
             })
             .map(|(table, uuid, row)| summarise(table, Some(uuid), row))
             .collect();

@@ -13,6 +13,7 @@ use crate::ovsdb::{Operation, TransactError};
 
 use super::Deadline;
 use super::batch::Role;
+use super::damping::Damping;
 use super::state::State;
 
 /// Groups in one transaction at the most. ovsdb-server is quickest with some 100 kB at a time: what it makes of them stays
@@ -68,6 +69,8 @@ pub(super) struct Writer {
     pub(super) forgotten: BTreeSet<Host>,
     /// Transactions by their ids: two at the most, of units that have nothing to do with each other.
     pub(super) under_way: BTreeMap<u64, Work>,
+    /// Those of them since whose begin no row has changed.
+    idle: BTreeSet<u64>,
     /// Whether something that is dirty waits for the end of one of them.
     pub(super) waits: bool,
     last_id: u64,
@@ -88,6 +91,8 @@ pub(super) struct Writer {
     untagged: BTreeSet<Id>,
     /// The same, whose tag has been put back since.
     tagged: BTreeSet<Id>,
+    /// Units that are written again and again.
+    pub(super) damping: Damping,
 }
 
 impl Default for Writer {
@@ -97,6 +102,7 @@ impl Default for Writer {
             parked: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             under_way: BTreeMap::new(),
+            idle: BTreeSet::new(),
             waits: false,
             last_id: 0,
             full: MOST_GROUPS,
@@ -109,6 +115,7 @@ impl Default for Writer {
             suspects: BTreeSet::new(),
             untagged: BTreeSet::new(),
             tagged: BTreeSet::new(),
+            damping: Damping::default(),
         }
     }
 }
@@ -119,6 +126,16 @@ impl Writer {
         if self.under_way.is_empty() && self.role == Some(Role::Active) {
             self.suspects.extend(&touched.units);
         }
+    }
+
+    /// Rows have changed, which may be what is under way.
+    pub(super) fn rows_changed(&mut self) {
+        self.idle.clear();
+    }
+
+    /// A transaction has ended; tells whether rows have changed since it was sent.
+    pub(super) fn had_effect(&mut self, id: u64) -> bool {
+        !self.idle.remove(&id)
     }
 
     /// The lock came or went. What was left to its holder is ours to do now.
@@ -183,7 +200,7 @@ impl Writer {
             .filter(|(_, refusal)| refusal.until <= now.since_start)
             .map(|(unit, _)| *unit)
             .collect();
-        for unit in due {
+        for unit in due.into_iter().chain(self.damping.due()) {
             self.refused.remove(&unit);
             state.soil([unit]);
         }
@@ -198,7 +215,8 @@ impl Writer {
         let pause = self.paused_until.map(|at| Deadline { at, why: "a transaction failed" });
         let refusals = self.refused.values().map(|refusal| refusal.until);
         let refusal = refusals.min().map(|at| Deadline { at, why: "a unit was refused" });
-        pause.into_iter().chain(refusal).min_by_key(|deadline| deadline.at)
+        let deadlines = pause.into_iter().chain(refusal).chain(self.damping.deadline());
+        deadlines.min_by_key(|deadline| deadline.at)
     }
 
     /// What the server said of a unit that it refuses.
@@ -239,6 +257,7 @@ impl Writer {
         self.parked.remove(&unit);
         self.vain.remove(&unit);
         self.suspects.remove(&unit);
+        self.damping.rest(unit);
         if let UnitId::Network(network) = unit {
             self.tagged.remove(&network);
         }
@@ -299,6 +318,7 @@ impl Writer {
         self.last_id += 1;
         let id = self.last_id;
         self.under_way.insert(id, work);
+        self.idle.insert(id);
         Submission { id, operations }
     }
 

@@ -114,10 +114,14 @@ impl Inventory {
         self.router_of.get(child)
     }
 
-    /// The row that refers to this one: its router, or its switch.
-    #[must_use]
-    pub fn parent_of(&self, child: Uuid) -> Option<Uuid> {
-        self.router_of(child).or_else(|| self.switch_of.get(child))
+    /// All routers that have this port, route, policy or NAT: OVSDB allows several.
+    pub fn routers_of(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
+        self.router_of.all(child)
+    }
+
+    /// The rows that refer to this one: routers, or switches.
+    pub fn parents_of(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
+        self.router_of.all(child).chain(self.switch_of.all(child))
     }
 
     /// The NAT rows whose `exempted_ext_ips` is this Address_Set.
@@ -230,6 +234,9 @@ impl Inventory {
             }
             self.router_of.lose(change.uuid, &lost);
             self.router_of.gain(change.uuid, &gained);
+            // What another router still has is there, and on one router too few.
+            let left = lost.iter().filter_map(|child| unit_of(table, replica.row(table, *child)?));
+            touched.units.extend(left);
             for child in gained {
                 match replica.row(table, child).and_then(|row| unit_of(table, row)) {
                     Some(unit) => {
@@ -260,7 +267,7 @@ impl Inventory {
         }
         self.fold_namesake(replica, change, touched);
         let ports = self.leases.fold_port(change.uuid, old, new);
-        touched.routers.extend(ports.into_iter().filter_map(|port| self.router_of(port)));
+        touched.routers.extend(ports.into_iter().flat_map(|port| self.routers_of(port)));
         self.fold_child(replica, change, touched);
     }
 
@@ -288,10 +295,8 @@ impl Inventory {
         let table = change.table;
         let (old, new) = (change.old.as_ref(), replica.row(table, change.uuid));
         let units @ [before, after] = units_of(change, new);
-        if (old.is_some() && before.is_none() || new.is_some() && after.is_none())
-            && let Some(router) = self.router_of(change.uuid)
-        {
-            touched.routers.insert(router);
+        if old.is_some() && before.is_none() || new.is_some() && after.is_none() {
+            touched.routers.extend(self.routers_of(change.uuid));
         }
         self.fold_unit(change, new, units, touched);
     }
@@ -299,7 +304,7 @@ impl Inventory {
     /// A NAT row is somebody else's: a fact of its router. What refers to a set of ours concerns
     /// that set's network, wherever the row is.
     fn fold_nat(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
-        touched.routers.extend(self.router_of(change.uuid));
+        touched.routers.extend(self.routers_of(change.uuid));
         let exempted = |row: Option<&Row>| cell(row?, nat::EXEMPTED_EXT_IPS).uuid();
         let before = exempted(change.old.as_ref());
         let after = exempted(replica.row(NAT, change.uuid));
@@ -328,7 +333,7 @@ impl Inventory {
         if old.is_some() != new.is_some() {
             // Whether what is exempted is ours is a fact of the routers that refer to it.
             let rows = self.exempting(change.uuid);
-            touched.routers.extend(rows.filter_map(|row| self.router_of(row)));
+            touched.routers.extend(rows.flat_map(|row| self.routers_of(row)));
         }
         let Some(UnitId::Network(network)) = unit else { return };
         let mut by_hosts = old.is_some() && new.is_some();

@@ -144,7 +144,7 @@ impl Inventory {
         for (claim, subnet) in &served {
             let ports = self.leases.ports_on(subnet).iter();
             let meant = ports.filter(|port| self.is_meant(claim, **port, replica));
-            routers.extend(meant.filter_map(|port| self.router_of(*port)));
+            routers.extend(meant.flat_map(|port| self.routers_of(*port)));
         }
         routers
     }

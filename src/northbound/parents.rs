@@ -1,7 +1,8 @@
-//! From a row to the one that refers to it: part of the index.
+//! From a row to those that refer to it: part of the index.
 //!
 //! Owns the reverse of strong references, which OVSDB does not keep. There are many children and few
-//! parents: a child has its parent's number.
+//! parents: a child has its parent's number. OVN gives each child one parent; OVSDB allows several, as
+//! where somebody copies a router's row with all that it refers to. Those after the first are kept apart.
 
 use std::hash::BuildHasher;
 
@@ -16,26 +17,53 @@ pub(super) struct Parents {
     parents: Vec<Uuid>,
     free: Vec<u32>,
     by_parent: HashTable<u32>,
+    /// What else refers to a child, in the order in which it came.
+    others: HashMap<Uuid, Vec<Uuid>>,
 }
 
 impl Parents {
-    /// The parent of a child.
+    /// All parents of a child.
+    pub(super) fn all(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
+        let others = self.others.get(&child).map(Vec::as_slice).unwrap_or_default();
+        self.get(child).into_iter().chain(others.iter().copied())
+    }
+
+    /// The parent of a child; of several the one that has it for the longest time.
     pub(super) fn get(&self, child: Uuid) -> Option<Uuid> {
         self.parents.get(*self.numbers.get(&child)? as usize).copied()
     }
 
-    /// A parent gained children, that may have been another's.
+    /// A parent gained children, that may be another's as well.
     pub(super) fn gain(&mut self, parent: Uuid, children: &[Uuid]) {
-        if let Some(number) = children.first().and_then(|_| self.number(parent)) {
-            self.numbers.extend(children.iter().map(|child| (*child, number)));
+        let Some(number) = children.first().and_then(|_| self.number(parent)) else { return };
+        for child in children {
+            match self.numbers.get(child) {
+                None => drop(self.numbers.insert(*child, number)),
+                Some(known) if *known == number => {}
+                Some(_) => {
+                    let others = self.others.entry(*child).or_default();
+                    if !others.contains(&parent) {
+                        others.push(parent);
+                    }
+                }
+            }
         }
     }
 
-    /// A parent lost children, which another may have gained.
+    /// A parent lost children, which another may have.
     pub(super) fn lose(&mut self, parent: Uuid, children: &[Uuid]) {
         for child in children {
-            if self.get(*child) == Some(parent) {
-                self.numbers.remove(child);
+            let others = self.others.remove(child).unwrap_or_default();
+            let mut left: Vec<Uuid> = self.get(*child).into_iter().chain(others).collect();
+            left.retain(|of| *of != parent);
+            match left.split_first().and_then(|(first, rest)| Some((self.number(*first)?, rest))) {
+                None => drop(self.numbers.remove(child)),
+                Some((number, rest)) => {
+                    self.numbers.insert(*child, number);
+                    if !rest.is_empty() {
+                        self.others.insert(*child, rest.to_vec());
+                    }
+                }
             }
         }
     }
@@ -83,34 +111,39 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_child_has_the_parent_that_gained_it_last(
+        fn a_child_has_all_the_parents_that_refer_to_it(
             steps in proptest::collection::vec((0u8..3, 0u128..5, 0u128..8), 0..80),
         ) {
-            let (mut found, mut expected) = (Parents::default(), BTreeMap::new());
+            let mut found = Parents::default();
+            let mut expected: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
             for (step, parent, child) in steps {
                 let (parent, child) = (Uuid::from_u128(100 + parent), Uuid::from_u128(child));
                 let all: Vec<_> =
-                    expected.iter().filter(|it| *it.1 == parent).map(|it| *it.0).collect();
+                    expected.iter().filter(|it| it.1.contains(&parent)).map(|it| *it.0).collect();
+                let parents = expected.entry(child).or_default();
                 match step {
                     0 => {
                         found.gain(parent, &[child]);
-                        expected.insert(child, parent);
+                        if !parents.contains(&parent) {
+                            parents.push(parent);
+                        }
                     }
                     1 => {
                         found.lose(parent, &[child]);
-                        if expected.get(&child) == Some(&parent) {
-                            expected.remove(&child);
-                        }
+                        parents.retain(|of| *of != parent);
                     }
                     _ => {
                         found.lose(parent, &all);
                         found.forget(parent);
-                        expected.retain(|_, of| *of != parent);
+                        expected.values_mut().for_each(|of| of.retain(|of| *of != parent));
                     }
                 }
                 for child in (0..8).map(Uuid::from_u128) {
-                    prop_assert_eq!(found.get(child), expected.get(&child).copied());
+                    let parents = expected.get(&child).cloned().unwrap_or_default();
+                    prop_assert_eq!(found.get(child), parents.first().copied());
+                    prop_assert_eq!(found.all(child).collect::<Vec<_>>(), parents);
                 }
+                prop_assert!(found.others.values().all(|others| !others.is_empty()));
             }
         }
     }

@@ -215,7 +215,7 @@ impl Northbound {
     fn rows_on(&self, table: TableId, peering: Id, router: Uuid) -> impl Iterator<Item = &Row> {
         let rows = self.inventory.rows_of(UnitId::Peering(peering));
         rows.filter(move |(of, _)| *of == table)
-            .filter(move |(_, uuid)| self.inventory.router_of(*uuid) == Some(router))
+            .filter(move |(_, uuid)| self.inventory.routers_of(*uuid).any(|of| of == router))
             .filter_map(move |(_, uuid)| self.replica.row(table, uuid))
     }
 

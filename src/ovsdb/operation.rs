@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 /// A value to be written (RFC 7047 section 5.1, `<value>`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Datum {
     /// An integer.
     Integer(i64),

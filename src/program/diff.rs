@@ -38,7 +38,7 @@ pub enum RowDiff {
     },
 }
 
-/// A row of a unit that is there.
+/// A row of a unit that is there, with one of the rows that refer to it.
 struct Present<'a> {
     place: Place<'a>,
     uuid: Uuid,
@@ -93,17 +93,31 @@ pub fn diff(
     diffs
 }
 
+/// What identifies a row that is there among those of its unit with the same parent.
+#[must_use]
+pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<String> {
+    let Some(row) = northbound.replica().row(table, uuid) else { return Vec::new() };
+    let text = |value: ValueRef<'_>| match value.integer() {
+        Some(number) => number.to_string(),
+        None => value.string().into_owned(),
+    };
+    identity(table).iter().map(|column| text(cell(row, *column))).collect()
+}
+
 /// In order of tables, parents and what identifies them.
 fn present_rows<'a>(unit: UnitId, part: Part, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
         part.has(*table)
             && (*table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string()))
     });
-    let rows = rows.map(|(table, uuid, row)| {
+    let rows = rows.flat_map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());
-        let key = |column| key(cell(row, column));
-        let place = place(table, northbound.inventory().parent_of(uuid), key);
-        Present { place, uuid, row }
+        let key = move |column| key(cell(row, column));
+        let mut parents = northbound.inventory().parents_of(uuid);
+        // Of several parents all but ours are to lose it: what refers to a row of ours is ours as well.
+        let first = std::iter::once(parents.next());
+        let all = first.chain(parents.map(Some));
+        all.map(move |parent| Present { place: place(table, parent, key), uuid, row })
     });
     let mut rows: Vec<Present<'a>> = rows.collect();
     rows.sort_by(|a, b| a.place.cmp(&b.place));

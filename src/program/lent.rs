@@ -35,7 +35,7 @@ pub struct Loan {
 }
 
 /// What is written to a cell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Written {
     /// A reference to a row that is there.
     Row(Uuid),

@@ -17,7 +17,7 @@ mod summary;
 mod tell;
 mod transaction;
 
-pub use diff::{RowDiff, diff};
+pub use diff::{RowDiff, diff, identity_of};
 pub use exempt::{exempt_loans, exempt_rows};
 pub use guard::guard_rows;
 pub use lent::{Cell, LentDiff, Loan, Written, lent_changes};

@@ -14,7 +14,7 @@ use crate::ovsdb::{ColumnId, Datum, TableId};
 
 /// A row of ours as it shall be. Columns that are not named shall be empty: whatever somebody
 /// else sets on a row of ours is drift.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DesiredRow {
     /// The table.
     pub table: TableId,
@@ -51,7 +51,7 @@ impl Part {
 }
 
 /// What refers to a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Parent {
     /// A router of somebody's.
     Router(RouterRow),
@@ -70,7 +70,7 @@ impl Parent {
 }
 
 /// A router that a transaction changes; the name guards that it is still the one that was read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouterRow {
     /// The row.
     pub uuid: Uuid,

@@ -32,6 +32,10 @@ pub enum Reason {
     Standby,
     /// The northbound refused the rows.
     NorthboundRefused,
+    /// Somebody else undoes the rows again and again.
+    Contested,
+    /// The declaration changes again and again.
+    Flapping,
     /// A newer version of the daemon has written to the northbound: this one writes nothing.
     NewerVersion,
     /// The address spaces overlap, or one overlaps what is in use on a router.
@@ -89,6 +93,8 @@ impl Reason {
             Self::NorthboundUnreachable => "northbound-unreachable",
             Self::Standby => "standby",
             Self::NorthboundRefused => "northbound-refused",
+            Self::Contested => "contested",
+            Self::Flapping => "flapping",
             Self::NewerVersion => "newer-version",
             Self::ConflictSubnet => "conflict-subnet",
             Self::MissingLocalRouter => "missing-local-router",

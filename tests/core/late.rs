@@ -14,7 +14,7 @@ use crate::database::Rows;
 use crate::world::World;
 
 /// How long what was refused waits, and more than that.
-const REFUSALS_ARE_OVER: u64 = 31;
+const REFUSALS_ARE_OVER: u64 = 46;
 /// What a server says of its own accord; the last one is no reason to try again soon.
 const FAULTS: &[&str] = &["timed out", "resources exhausted", "constraint violation"];
 /// What it says of a transaction that was outrun by others' rows.

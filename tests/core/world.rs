@@ -272,9 +272,16 @@ impl World {
             return self.settle_late();
         }
         self.tell();
-        for count in 0..32 {
+        let mut count = 0;
+        for _ in 0..64 {
             let now = self.now();
-            let Some(submission) = self.engine.poll(now) else { return count };
+            let Some(submission) = self.engine.poll(now) else {
+                if self.waits_for_damped() {
+                    continue;
+                }
+                return count;
+            };
+            count += 1;
             let result = match self.refuse_all.clone() {
                 None => self.database.transact(&submission.operations),
                 Some(error) => Err(error),
@@ -296,6 +303,16 @@ impl World {
             self.client(ovsdb::Event::Transacted { id: submission.id, result });
         }
         panic!("the engine does not come to rest");
+    }
+
+    /// Lets time pass for units that wait as they were written again and again.
+    fn waits_for_damped(&mut self) -> bool {
+        let waits = !self.engine.status().damped.is_empty();
+        if waits {
+            self.steps += 46;
+            self.handle(Event::Tick);
+        }
+        waits
     }
 
     /// The engine's next transaction is committed, and the process dies before it learns of it.

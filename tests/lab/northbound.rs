@@ -128,6 +128,8 @@ impl Dump {
 /// A committed transaction: per table and row (UUID) the columns it wrote; none for a deleted row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
     pub comment: String,
     pub rows: BTreeMap<(String, String), BTreeSet<String>>,
 }
@@ -255,6 +257,7 @@ fn transaction(entry: Value) -> Option<Value> {
 fn record(body: Value) -> Record {
     let Value::Object(body) = body else { panic!("a record is an object, not {body}") };
     let comment = body.get("_comment").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let at = body.get("_date").and_then(Value::as_i64).unwrap_or_default();
     let mut rows = BTreeMap::new();
     for (table, changed) in body.iter().filter(|(name, _)| !name.starts_with('_')) {
         for (id, columns) in changed.as_object().into_iter().flatten() {
@@ -263,5 +266,5 @@ fn record(body: Value) -> Record {
             rows.insert((table.clone(), id.clone()), columns);
         }
     }
-    Record { comment, rows }
+    Record { at, comment, rows }
 }

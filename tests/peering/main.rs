@@ -21,6 +21,7 @@ mod changes;
 mod chassis;
 mod conflicts;
 mod consent;
+mod contested;
 mod cost;
 mod crash;
 mod drift;

@@ -99,6 +99,7 @@ fn answer(question: Question) {
             diagnostics: Vec::new(),
             held: Vec::new(),
             newer_version: None,
+            damped: vec![],
             counters: Counters::default(),
         })),
         Question::Plan(candidate, answer) => {

@@ -98,6 +98,11 @@ pub enum TransactError {
     /// It was not sent, as there is no session; nothing of it was done.
     #[error("the transaction was not sent: there is no connection to the database")]
     NotConnected,
+    /// It was done, and has changed nothing, though something was to change: to do it again would help nothing.
+    #[error(
+        "the server has committed the transaction, and nothing has changed by it: please report it with the rows in question"
+    )]
+    WithoutEffect,
     /// It was not sent, as the server would have closed the connection; nothing of it was done.
     #[error("the transaction was not sent: a string in it contains a NUL, which OVSDB cannot hold")]
     Nul,
@@ -116,7 +121,7 @@ impl TransactError {
         match self {
             Self::Rejected(error) => error.is_outrun(),
             Self::Unknown(_) | Self::NotConnected => true,
-            Self::Nul => false,
+            Self::Nul | Self::WithoutEffect => false,
         }
     }
 
@@ -125,7 +130,7 @@ impl TransactError {
         match self {
             Self::Rejected(error) => error.is_retryable(),
             Self::Unknown(_) | Self::NotConnected => true,
-            Self::Nul => false,
+            Self::Nul | Self::WithoutEffect => false,
         }
     }
 }

@@ -1,0 +1,267 @@
+//! Writes that answer the same thing again and again, by unit: bounded, and named.
+//!
+//! Somebody may undo our rows as fast as we put them back, and a tenant may change its half a
+//! thousand times a second. Each write of a unit that does what an earlier one did, or that its
+//! own host's files ask for, counts; from the fourth in a row on the next one waits
+//! ([`pauses`](super::pauses)). What cuts, waits for nothing as long as something was built before
+//! it: so the half that flaps rests closed, and a link that is contested stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::northbound::declared::Entry;
+use crate::northbound::{Northbound, UnitId};
+use crate::program::{RegistrationDiff, RowDiff, identity_of};
+
+use super::Deadline;
+use super::pauses::Pauses;
+use super::state::{State, UnitChanges};
+
+/// Writes that count before the first pause.
+const AT_ONCE: u32 = 3;
+/// So many different things a unit may have to write before it comes to rest; each further one counts, whatever it is.
+const MOST_DIFFERENT: usize = 64;
+
+/// Why a unit is written again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Somebody else undoes it.
+    Contested,
+    /// This host's files change again and again.
+    Flapping,
+}
+
+/// What one write of a unit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trace {
+    /// Stands for the rows and entries that it writes.
+    digest: u64,
+    /// Whether it takes a link, or a declaration, away.
+    cuts: bool,
+}
+
+/// What a unit has written since it last was calm.
+#[derive(Debug)]
+struct Written {
+    digests: Vec<u64>,
+    /// Of the last write that counted.
+    cause: Cause,
+    /// Whether the last write was a cut.
+    cut: bool,
+}
+
+/// The writes of all units that were not calm for so long.
+#[derive(Debug)]
+pub(super) struct Damping {
+    now: Duration,
+    pauses: Pauses<UnitId>,
+    written: BTreeMap<UnitId, Written>,
+    /// Units of which this host's files say something else than when they were written last.
+    declared: BTreeSet<UnitId>,
+    /// What is under way, by transactions; whether the files asked for it.
+    under_way: BTreeMap<u64, Vec<(UnitId, Trace, bool)>>,
+    /// Units that differ, and wait.
+    waiting: BTreeSet<UnitId>,
+    /// Units that had to wait since they last were calm.
+    damped: BTreeMap<UnitId, Cause>,
+}
+
+impl Default for Damping {
+    fn default() -> Self {
+        Self {
+            now: Duration::ZERO,
+            pauses: Pauses::new(AT_ONCE),
+            written: BTreeMap::new(),
+            declared: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            damped: BTreeMap::new(),
+        }
+    }
+}
+
+impl Damping {
+    /// This host's files say something else of these units.
+    pub(super) fn declared(&mut self, units: impl IntoIterator<Item = UnitId>) {
+        self.declared.extend(units);
+    }
+
+    /// Time has passed: those that were damped, and are calm since.
+    pub(super) fn pass(&mut self, now: Duration) -> Vec<(UnitId, Cause)> {
+        self.now = now;
+        let mut calm = Vec::new();
+        for unit in self.pauses.pass(now) {
+            self.written.remove(&unit);
+            calm.extend(self.damped.remove(&unit).map(|cause| (unit, cause)));
+        }
+        calm
+    }
+
+    /// Units that have waited long enough.
+    pub(super) fn due(&mut self) -> Vec<UnitId> {
+        let (pauses, now) = (&self.pauses, self.now);
+        let due = self.waiting.iter().filter(|unit| !pauses.waits(unit, now));
+        let due: Vec<UnitId> = due.copied().collect();
+        self.waiting.retain(|unit| !due.contains(unit));
+        due
+    }
+
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        let ends = self.waiting.iter().filter_map(|unit| self.pauses.until(unit));
+        let calm = self.damped.keys().filter_map(|unit| self.pauses.forgotten_at(unit));
+        let at = ends.chain(calm).min()?;
+        Some(Deadline { at, why: "a unit that was written again and again waits" })
+    }
+
+    /// Whether a unit may not be written now, if it differs.
+    pub(super) fn pauses(&self, unit: UnitId) -> bool {
+        self.pauses.waits(&unit, self.now)
+    }
+
+    /// Whether this is the first cut since something was built.
+    pub(super) fn lets_through(&self, unit: UnitId, trace: Trace) -> bool {
+        trace.cuts && self.written.get(&unit).is_some_and(|written| !written.cut)
+    }
+
+    /// These units differ and wait; those that did not have to before.
+    pub(super) fn hold(&mut self, units: BTreeSet<UnitId>) -> Vec<(UnitId, Cause)> {
+        let cause = |unit| self.written.get(unit).map_or(Cause::Contested, |it| it.cause);
+        let fresh = units.iter().filter(|unit| !self.damped.contains_key(unit));
+        let fresh: Vec<_> = fresh.map(|unit| (*unit, cause(unit))).collect();
+        self.damped.extend(fresh.iter().copied());
+        self.waiting.extend(units);
+        fresh
+    }
+
+    /// All units that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = UnitId> {
+        self.waiting.iter().copied()
+    }
+
+    /// Why a unit is damped, if it is.
+    pub(super) fn cause(&self, unit: UnitId) -> Option<Cause> {
+        self.damped.get(&unit).copied()
+    }
+
+    /// All units that are damped.
+    pub(super) fn damped(&self) -> impl Iterator<Item = (UnitId, Cause)> {
+        self.damped.iter().map(|(unit, cause)| (*unit, *cause))
+    }
+
+    /// A unit is as it shall be.
+    pub(super) fn rest(&mut self, unit: UnitId) {
+        self.waiting.remove(&unit);
+        self.declared.remove(&unit);
+    }
+
+    /// A transaction is sent.
+    pub(super) fn sent(&mut self, id: u64, traces: BTreeMap<UnitId, Trace>) {
+        let sent = traces.into_iter().map(|(unit, trace)| {
+            self.waiting.remove(&unit);
+            (unit, trace, self.declared.remove(&unit))
+        });
+        let sent = sent.collect();
+        self.under_way.insert(id, sent);
+    }
+
+    /// A transaction has ended: what was not written counts for nothing.
+    pub(super) fn ended(&mut self, id: u64, committed: bool) {
+        for (unit, trace, declared) in self.under_way.remove(&id).unwrap_or_default() {
+            if committed {
+                self.wrote(unit, trace, declared);
+            } else if declared {
+                self.declared.insert(unit);
+            }
+        }
+    }
+
+    fn wrote(&mut self, unit: UnitId, trace: Trace, declared: bool) {
+        let written = self.written.entry(unit).or_insert(Written {
+            digests: Vec::new(),
+            cause: Cause::Contested,
+            cut: false,
+        });
+        let repeats = written.digests.contains(&trace.digest);
+        let again = declared || repeats || written.digests.len() >= MOST_DIFFERENT;
+        if !repeats && written.digests.len() < MOST_DIFFERENT {
+            written.digests.push(trace.digest);
+        }
+        if again {
+            written.cause = if declared { Cause::Flapping } else { Cause::Contested };
+        }
+        written.cut = trace.cuts;
+        self.pauses.note(&unit, again, self.now);
+    }
+}
+
+impl Trace {
+    /// What these changes of a unit do. Where rows and entries stand is looked at, and what our rows shall say; not
+    /// which UUIDs they have, nor what entries say: both differ each time.
+    pub(super) fn of(
+        unit: UnitId,
+        changes: &UnitChanges,
+        state: &State,
+        northbound: &Northbound,
+    ) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for row in &changes.rows {
+            match row {
+                RowDiff::Insert(row) => row.hash(&mut hasher),
+                RowDiff::Update { row, columns, tags, .. } => {
+                    (row, columns, tags).hash(&mut hasher)
+                }
+                RowDiff::Delete { table, uuid, parent } => {
+                    (table, parent, identity_of(*table, *uuid, northbound)).hash(&mut hasher);
+                }
+            }
+        }
+        for lent in &changes.lent {
+            let cell = &lent.cell;
+            (cell.table, cell.row, cell.column, cell.key, &lent.value).hash(&mut hasher);
+        }
+        for (network, patch) in &changes.patches {
+            network.hash(&mut hasher);
+            for diff in patch.diff(*network, northbound) {
+                hash_registration(&diff, &mut hasher);
+            }
+        }
+        Self { digest: hasher.finish(), cuts: cuts(unit, changes, state) }
+    }
+
+    /// A registration gets its tag back.
+    pub(super) fn of_tag() -> Self {
+        Self { digest: 0, cuts: false }
+    }
+}
+
+fn hash_registration(diff: &RegistrationDiff, hasher: &mut DefaultHasher) {
+    match diff {
+        RegistrationDiff::Insert { name, addresses, entries } => {
+            (name, addresses).hash(hasher);
+            entries.iter().for_each(|(key, _)| key.hash(hasher));
+        }
+        RegistrationDiff::Update { name, addresses, entries, .. } => {
+            (name, addresses).hash(hasher);
+            entries.iter().for_each(|(key, text)| (key, text.is_some()).hash(hasher));
+        }
+        RegistrationDiff::Delete { .. } => "delete".hash(hasher),
+    }
+}
+
+/// Whether a link is to go, or what this host declares.
+fn cuts(unit: UnitId, changes: &UnitChanges, state: &State) -> bool {
+    let withdraws = |(key, text): (&String, &Option<String>)| {
+        text.is_none() && matches!(Entry::parse(key), Some(Entry::Half(..)))
+    };
+    match unit {
+        UnitId::Peering(id) => {
+            let resolver = &state.resolver;
+            resolver.pair_with(id).and_then(|pair| resolver.link(pair)).is_none()
+        }
+        UnitId::Network(_) => changes
+            .patches
+            .values()
+            .any(|patch| patch.removed || patch.entries.iter().any(withdraws)),
+    }
+}
