@@ -203,7 +203,13 @@ impl State {
         let same = |record: &&Arc<HalfRecord>| record.state == state;
         let past = recorded.filter(same).or(noted.filter(same)).map(|past| past.since);
         let expired = verdict.lasting.expired.filter(|_| verdict.standing == Standing::Expired);
-        let since = expired.or(past).unwrap_or(now);
+        let past = expired.or(past).or_else(|| {
+            let pending = verdict.standing == Standing::Pending;
+            let record = recorded.or(noted).filter(|_| pending)?;
+            let waiting = Waiting { pending: None, expired: record.lasting.expired };
+            waiting.asked_before(self.policy.request_expiry, now)
+        });
+        let since = past.unwrap_or(now);
         let mut lasting = verdict.lasting;
         if verdict.standing.is_set_aside() {
             let before = match (recorded, noted) {

@@ -195,7 +195,8 @@ impl Side<'_> {
 fn due(side: &Side, standing: Standing) -> Option<Timestamp> {
     match side.request {
         Request::Open { until } => until.filter(|_| standing == Standing::Pending),
-        Request::Expired { renewed, .. } => renewed,
+        // It has expired in vain if the clock is put back: so it is looked at then.
+        Request::Expired { renewed, .. } => Some(renewed.unwrap_or(Timestamp::MAX)),
     }
 }
 

@@ -4,6 +4,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// So much the clocks of two hosts may differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
 /// What is remembered of a half as a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
@@ -11,6 +14,24 @@ pub struct Waiting {
     pub pending: Option<Timestamp>,
     /// When it expired, unless it was renewed since.
     pub expired: Option<Timestamp>,
+}
+
+impl Waiting {
+    /// Whether it expired only by a clock that was ahead.
+    fn was_ahead(&self, now: Timestamp) -> bool {
+        self.expired.is_some_and(|at| at.duration_since(now) > SKEW)
+    }
+
+    /// Since when it is pending, where it expired only by a clock that was ahead.
+    #[must_use]
+    pub fn asked_before(
+        &self,
+        expiry: Option<SignedDuration>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let at = self.expired.filter(|_| self.was_ahead(now))?;
+        at.checked_sub(expiry?).ok()
+    }
 }
 
 /// A half as a request, at one moment.
@@ -33,7 +54,7 @@ pub enum Request {
 impl Request {
     /// Judges a half. Time is judged before answers: a request whose time was over is expired,
     /// also if the answer is seen in the same moment. `requested` counts once it is not in the
-    /// future, `expiry` is the policy's.
+    /// future, `expiry` is the policy's. What expired in the future has not: a clock was ahead.
     #[must_use]
     pub fn judge(
         requested: Option<Timestamp>,
@@ -44,6 +65,9 @@ impl Request {
         if let Some(at) = waiting.expired {
             match requested.filter(|requested| *requested > at) {
                 Some(renewed) if renewed <= now => {}
+                _ if waiting.was_ahead(now) => {
+                    return Self::Open { until: expiry.is_some().then_some(at) };
+                }
                 renewed => return Self::Expired { at, renewed },
             }
         }
@@ -111,7 +135,17 @@ mod tests {
             ("a renewal of the future", Some(0), None, Some(120), 99, open(100)),
             ("not in time", Some(0), None, Some(120), 110, expired(100, None)),
             ("sticky", None, Some(100), None, 9000, expired(100, None)),
-            ("sticky although the clock goes back", None, Some(100), None, -50, expired(100, None)),
+            (
+                "sticky although another host's clock is behind",
+                None,
+                Some(100),
+                None,
+                40,
+                expired(100, None),
+            ),
+            ("the clock was ahead", None, Some(100), None, 39, open(100)),
+            ("the clock was ahead, and it is renewed", None, Some(100), Some(20), 39, open(100)),
+            ("the clock was far ahead", None, Some(9000), None, 50, open(9000)),
             ("an old renewal", None, Some(100), Some(99), 200, expired(100, None)),
             ("a renewal yet to come", None, Some(100), Some(150), 120, expired(100, Some(150))),
             ("renewed", None, Some(100), Some(150), 150, open(250)),

@@ -128,7 +128,7 @@ impl Resolver {
     /// When time alone changes something next.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at).filter(|at| *at != Timestamp::MAX)
     }
 
     /// Takes note of what changed in the northbound.

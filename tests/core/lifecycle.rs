@@ -275,11 +275,24 @@ fn expiry_and_history_cost_what_is_due() {
 }
 
 #[test]
-fn a_clock_that_jumps_expires_nothing_twice_and_revives_nothing() {
+fn a_clock_that_jumps_expires_nothing_twice_and_revives_what_has_not_expired() {
     let mut world = in_state("expired");
-    for jump in [-30 * DAY, 2 * DAY, -DAY, 365 * DAY, -364 * DAY] {
+    let expired = view(&world, 0, 1).unwrap().since.unwrap();
+    let asked = expired - SignedDuration::from_hours(7 * 24);
+    for jump in [2 * DAY, -3 * DAY / 2, -DAY, -30 * DAY, 30 * DAY, 365 * DAY, -364 * DAY, -10 * DAY]
+    {
         act(&mut world, Wait(jump));
-        assert_eq!(state(&world, 0), Some(State::Expired), "after {jump} s");
+        let is = if moment(world.seconds) < expired {
+            (State::PendingPeer, asked)
+        } else {
+            (State::Expired, expired)
+        };
+        let shown = view(&world, 0, 1).unwrap();
+        assert_eq!((shown.state, shown.since.unwrap()), is, "after {jump} s");
+        let before = world.database.transactions;
+        world.restart();
+        world.settle();
+        assert_eq!(world.database.transactions, before, "what is written is what is so");
     }
     // What expires while nobody looks is told with the moment at which it did.
     let mut world = in_state("pending");

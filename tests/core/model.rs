@@ -216,6 +216,10 @@ impl Model {
             if let Some(at) = memory.expired {
                 if requested.is_some_and(|requested| requested > at) {
                     memory.expired = None;
+                } else if at > now + 60 {
+                    // The clock was ahead.
+                    memory.expired = None;
+                    memory.pending_since = expiry.map(|expiry| at - expiry);
                 }
                 continue;
             }
