@@ -44,8 +44,9 @@ pub(super) fn read(page: &mut Page<'_>, top: &DeTable<'_>, policy: &mut PolicySe
     if let Some(depth) = page.number(table, "max_mesh_depth", DEEPEST_MESH) {
         policy.max_mesh_depth = depth;
     }
-    policy.quotas.per_network = quota(page, table, "max_halves_per_network");
-    policy.quotas.per_project = quota(page, table, "max_halves_per_project");
+    let quotas = &mut policy.quotas;
+    quotas.per_network = quota(page, table, "max_halves_per_network").or(quotas.per_network);
+    quotas.per_project = quota(page, table, "max_halves_per_project").or(quotas.per_project);
 }
 
 fn max_withdrawals(page: &mut Page<'_>, table: &DeTable<'_>, policy: &mut PolicySettings) {

@@ -130,12 +130,24 @@ pub enum AddressSpace {
 }
 
 /// `max_halves_per_network`, `max_halves_per_project`: how many halves count; `None`: all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
     /// Of one network.
     pub per_network: Option<u32>,
     /// Of all networks of one project together.
     pub per_project: Option<u32>,
+}
+
+impl Quotas {
+    /// No limit at all.
+    pub const NONE: Self = Self { per_network: None, per_project: None };
+}
+
+impl Default for Quotas {
+    /// More than anybody writes by hand, and no more than the northbound takes without harm to others.
+    fn default() -> Self {
+        Self { per_network: None, per_project: Some(1000) }
+    }
 }
 
 /// A reload that would withdraw more than *both* limits is held until the operator confirms it.

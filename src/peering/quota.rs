@@ -19,7 +19,7 @@ pub enum Over {
 }
 
 /// The places of all halves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Places {
     limits: Quotas,
     networks: BTreeMap<NetworkKey, Row>,
@@ -35,6 +35,12 @@ struct Row {
     outside: BTreeSet<HalfKey>,
 }
 
+impl Default for Places {
+    fn default() -> Self {
+        Self { limits: Quotas::NONE, networks: BTreeMap::new(), projects: BTreeMap::new() }
+    }
+}
+
 impl Places {
     /// Takes other limits and all halves, with whether each stands.
     pub fn configure<'a>(
@@ -43,7 +49,7 @@ impl Places {
         halves: impl Iterator<Item = (&'a HalfKey, bool)>,
     ) {
         *self = Self { limits, ..Self::default() };
-        if limits == Quotas::default() {
+        if limits == Quotas::NONE {
             return;
         }
         for (half, stands) in halves {
@@ -204,7 +210,7 @@ mod tests {
         let limits = Quotas { per_network: Some(1), per_project: Some(0) };
         places.configure(limits, names.iter().map(|half| (half, *half.name != *"b")));
         assert_eq!(over(&places, &["a", "b", "c"]), "b");
-        places.configure(Quotas::default(), names.iter().map(|half| (half, false)));
+        places.configure(Quotas::NONE, names.iter().map(|half| (half, false)));
         assert_eq!(over(&places, &["a", "b", "c"]), "");
     }
 }

@@ -342,7 +342,7 @@ impl Resolver {
         if self.places.limits() != policy.quotas {
             self.count_places(policy.quotas);
         }
-        if policy.quotas != Quotas::default() {
+        if policy.quotas != Quotas::NONE {
             let linked = self.records.linked(half).is_some();
             let moved = self.places.place(half, linked);
             self.mark_halves(&moved);

@@ -92,14 +92,19 @@ pub(super) fn expired(half: &Half, at: Timestamp) -> Verdict {
 }
 
 pub(super) fn over_quota(over: Over, network: &NetworkKey) -> Verdict {
-    let (limit, what) = match over {
-        Over::Network(limit) => (limit, format!("network {network}")),
-        Over::Project(limit) => (limit, format!("project {}", network.project)),
+    let (limit, what, key) = match over {
+        Over::Network(limit) => (limit, format!("network {network}"), "max_halves_per_network"),
+        Over::Project(limit) => {
+            (limit, format!("project {}", network.project), "max_halves_per_project")
+        }
     };
     verdict(
         Standing::Failed(Reason::Quota),
-        format!("{what} may have {limit} halves, and others come before this one"),
-        "withdraw halves that are not needed, or ask the operator for more".into(),
+        format!("{what} may have {limit} halves ({key}), and others come before this one"),
+        format!(
+            "withdraw halves that are not needed, or ask the operator to raise {key} under [policy] \
+             in ovn-peerd.toml"
+        ),
     )
 }
 
