@@ -14,6 +14,7 @@ use crate::program;
 
 use super::batch::{Batch, Extent, Role};
 use super::damping::Trace;
+use super::progress::Stage;
 use super::state::State;
 use super::takeover::turns_before;
 use super::writer::{Submission, Work};
@@ -95,7 +96,8 @@ impl Engine {
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.changes.pairs(acted);
         let (units, groups) = (batch.units.clone(), batch.groups);
-        let transaction = batch.transaction(northbound)?;
+        let mut transaction = batch.transaction(northbound)?;
+        transaction.awaited = role == Role::Active && self.brings_link(&units);
         let mut altered = BTreeSet::new();
         for unit in &units {
             self.writer.retry(*unit);
@@ -112,6 +114,14 @@ impl Engine {
         let submission = self.writer.submission(work, transaction.operations());
         self.writer.damping.sent(submission.id, traces);
         Some(submission)
+    }
+
+    /// Whether links are written for the first time: they are active once OVN has acted on that.
+    fn brings_link(&self, units: &BTreeSet<UnitId>) -> bool {
+        pairs(units, &self.state).any(|pair| {
+            self.state.resolver.link(&pair).is_some()
+                && self.progress.stage(&pair) == Stage::Uncommitted
+        })
     }
 
     /// Units that are as they shall be: a link among them is committed.

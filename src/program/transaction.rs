@@ -1,8 +1,8 @@
 //! One transaction: everything that takes some peerings from one consistent state to the next.
 //!
 //! Guards first: the lock is ours, the routers are those that were read. Then all inserts, updates
-//! and deletes, which OVSDB commits together: OVN never sees a part of it. Last, if OVN has to act
-//! on any of it, `nb_cfg` moves, so that `sb_cfg` will tell when it has.
+//! and deletes, which OVSDB commits together: OVN never sees a part of it. Last, if somebody waits
+//! for OVN to act on it, `nb_cfg` moves, so that `sb_cfg` will tell when it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +34,9 @@ pub struct Transaction {
     pub registrations: Vec<RegistrationDiff>,
     /// Whether it says only what this host declares, which takes no lock.
     pub declares_only: bool,
+    /// Whether somebody waits until OVN has acted on it. Each such transaction costs ovn-northd and
+    /// every ovn-controller a write of their own.
+    pub awaited: bool,
 }
 
 impl Transaction {
@@ -43,18 +46,10 @@ impl Transaction {
         self.rows.is_empty() && self.lent.is_empty() && self.registrations.is_empty()
     }
 
-    /// Whether OVN has to act on it.
-    #[must_use]
-    pub fn is_visible(&self) -> bool {
-        !self.rows.is_empty()
-            || !self.lent.is_empty()
-            || self.registrations.iter().any(RegistrationDiff::is_visible)
-    }
-
     /// The operations, in the order in which they are sent.
     #[must_use]
     pub fn operations(self) -> Vec<Operation> {
-        let visible = self.is_visible() && !self.declares_only;
+        let awaited = self.awaited;
         let mut assembly = Assembly { locked: !self.declares_only, ..Assembly::default() };
         for row in self.rows {
             assembly.row(row);
@@ -65,7 +60,7 @@ impl Transaction {
         for registration in self.registrations {
             assembly.registration(registration);
         }
-        assembly.finish(visible)
+        assembly.finish(awaited)
     }
 }
 
@@ -326,7 +321,7 @@ impl Assembly {
         self.operations.push(Operation::Mutate { table, selection: Where::Uuid(row), mutations });
     }
 
-    fn finish(self, visible: bool) -> Vec<Operation> {
+    fn finish(self, awaited: bool) -> Vec<Operation> {
         let router = table_name(LOGICAL_ROUTER);
         let name = crate::northbound::tables::logical_router::NAME;
         let name = column_name(LOGICAL_ROUTER, name);
@@ -359,7 +354,7 @@ impl Assembly {
             };
             Operation::Mutate { table, selection, mutations }
         }));
-        if visible {
+        if awaited {
             operations.push(Operation::Mutate {
                 table: table_name(NB_GLOBAL),
                 selection: Where::All,

@@ -20,6 +20,7 @@ mod depth;
 mod fit;
 mod fleet;
 mod golden;
+mod greed;
 mod guests;
 mod hosts;
 mod house;
