@@ -8,8 +8,8 @@ use crate::site::user;
 
 /// How long it goes on, unless `ATTACK_SECONDS` says otherwise.
 const LENGTH: Duration = Duration::from_secs(10);
-/// Longest silence of the watchdog; the unit allows 30 s.
-const MOST_SILENCE: Duration = Duration::from_secs(10);
+/// Longest silence of the watchdog: half of what the unit allows.
+const MOST_SILENCE: Duration = Duration::from_secs(15);
 /// Most memory that all of it may cost, in bytes.
 const MOST_MEMORY: usize = 60 << 20;
 
