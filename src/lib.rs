@@ -34,6 +34,5 @@ pub mod northbound;
 pub mod now;
 pub mod ovsdb;
 pub mod peering;
-mod phrases;
 pub mod program;
 pub mod view;

@@ -13,7 +13,7 @@ use serde::de::{
 use uuid::Uuid;
 
 use super::atom::Atom;
-use super::packed::{close_map, close_set, push_atom, push_key};
+use super::packed::{close_map, close_set, push_atom};
 use super::schema::{AtomicType, ColumnType};
 
 /// A string that is looked up while it is still in the buffer.
@@ -72,7 +72,7 @@ pub(super) struct CellSeed<'a, 'o> {
 impl CellSeed<'_, '_> {
     fn key(&mut self) -> AtomSeed<'_> {
         let kind = self.type_.map(|type_| type_.key.atomic);
-        AtomSeed { kind, push: push_atom, out: self.out }
+        AtomSeed { kind, out: self.out }
     }
 
     /// A bare atom where the column is a map, or the reverse, would break the replica's invariants.
@@ -186,19 +186,13 @@ fn end<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<(), A::Error> {
 /// One atom of this kind; with `None` whatever the JSON says it is.
 struct AtomSeed<'o> {
     kind: Option<AtomicType>,
-    /// As an atom, or as the key of a pair.
-    push: fn(&mut String, Atom<&str>),
     out: &'o mut String,
 }
 
 impl AtomSeed<'_> {
     /// The seed of one atom more.
-    fn again(
-        &mut self,
-        kind: Option<AtomicType>,
-        push: fn(&mut String, Atom<&str>),
-    ) -> AtomSeed<'_> {
-        AtomSeed { kind, push, out: self.out }
+    fn again(&mut self, kind: Option<AtomicType>) -> AtomSeed<'_> {
+        AtomSeed { kind, out: self.out }
     }
 
     fn takes(&self, atomic: AtomicType) -> bool {
@@ -210,7 +204,7 @@ impl AtomSeed<'_> {
         if !self.takes(AtomicType::Uuid) {
             return Err(A::Error::invalid_type(Unexpected::Other("UUID"), &self));
         }
-        (self.push)(self.out, Atom::Uuid(next_seed(seq, UuidText)?));
+        push_atom(self.out, Atom::Uuid(next_seed(seq, UuidText)?));
         Ok(())
     }
 }
@@ -241,7 +235,7 @@ impl<'de> Visitor<'de> for AtomSeed<'_> {
         if !self.takes(AtomicType::String) {
             return Err(E::invalid_type(Unexpected::Str(string), &self));
         }
-        (self.push)(self.out, Atom::String(string));
+        push_atom(self.out, Atom::String(string));
         Ok(())
     }
 
@@ -249,17 +243,17 @@ impl<'de> Visitor<'de> for AtomSeed<'_> {
         if !self.takes(AtomicType::Boolean) {
             return Err(E::invalid_type(Unexpected::Bool(boolean), &self));
         }
-        (self.push)(self.out, Atom::Boolean(boolean));
+        push_atom(self.out, Atom::Boolean(boolean));
         Ok(())
     }
 
     fn visit_i64<E: serde::de::Error>(self, integer: i64) -> Result<(), E> {
         if self.takes(AtomicType::Integer) {
-            (self.push)(self.out, Atom::Integer(integer));
+            push_atom(self.out, Atom::Integer(integer));
         } else if self.kind == Some(AtomicType::Real) {
             // A whole real is written without a point. Beyond 2^53 the server's own is as inexact.
             #[allow(clippy::cast_precision_loss, reason = "as inexact as the server's own")]
-            (self.push)(self.out, Atom::real(integer as f64));
+            push_atom(self.out, Atom::real(integer as f64));
         } else {
             return Err(E::invalid_type(Unexpected::Signed(integer), &self));
         }
@@ -271,7 +265,7 @@ impl<'de> Visitor<'de> for AtomSeed<'_> {
             Ok(integer) => self.visit_i64(integer),
             Err(_) if self.kind == Some(AtomicType::Real) => {
                 #[allow(clippy::cast_precision_loss, reason = "as inexact as the server's own")]
-                (self.push)(self.out, Atom::real(integer as f64));
+                push_atom(self.out, Atom::real(integer as f64));
                 Ok(())
             }
             Err(_) => Err(E::invalid_value(Unexpected::Unsigned(integer), &self)),
@@ -282,7 +276,7 @@ impl<'de> Visitor<'de> for AtomSeed<'_> {
         if !self.takes(AtomicType::Real) {
             return Err(E::invalid_type(Unexpected::Float(real), &self));
         }
-        (self.push)(self.out, Atom::real(real));
+        push_atom(self.out, Atom::real(real));
         Ok(())
     }
 
@@ -314,7 +308,7 @@ impl<'de> Visitor<'de> for AtomsSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         let kind = self.0.kind;
-        while seq.next_element_seed(self.0.again(kind, push_atom))?.is_some() {}
+        while seq.next_element_seed(self.0.again(kind))?.is_some() {}
         Ok(())
     }
 }
@@ -341,8 +335,8 @@ impl<'de> Visitor<'de> for PairSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         let kind = self.key.kind;
-        next_seed(&mut seq, self.key.again(kind, push_key))?;
-        next_seed(&mut seq, self.key.again(self.value, push_atom))?;
+        next_seed(&mut seq, self.key.again(kind))?;
+        next_seed(&mut seq, self.key.again(self.value))?;
         end(&mut seq)
     }
 }
@@ -370,7 +364,7 @@ impl<'de> Visitor<'de> for PairsSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         let (kind, value) = (self.key.kind, self.value);
         loop {
-            let seed = PairSeed { key: self.key.again(kind, push_key), value };
+            let seed = PairSeed { key: self.key.again(kind), value };
             if seq.next_element_seed(seed)?.is_none() {
                 return Ok(());
             }

@@ -1,6 +1,6 @@
-//! Numbers, identities and hexadecimal digits, written in ASCII.
+//! Numbers and identities, written in ASCII.
 //!
-//! Owns these forms, which cells and texts are made of. Invariant: each number has one form; identities stand in the order
+//! Owns these forms, which cells are made of. Invariant: each number has one form; identities stand in the order
 //! of their forms.
 
 use uuid::Uuid;
@@ -79,42 +79,6 @@ pub(super) fn uuid_of(digits: &str) -> Option<Uuid> {
     Some(Uuid::from_u64_pair((first << 8) | (second >> 48), (second << 16) | last))
 }
 
-/// Hexadecimal digits, all small: digits of 7 bits.
-pub(super) fn push_hex(out: &mut String, text: &str) {
-    let (mut waiting, mut bits) = (0, 0);
-    for byte in text.bytes() {
-        waiting =
-            waiting << 4 | u64::from(if byte < b'a' { byte - b'0' } else { byte - b'a' + 10 });
-        bits += 4;
-        if bits >= 7 {
-            bits -= 7;
-            out.push(digit_of(waiting >> bits));
-        }
-    }
-    if bits > 0 {
-        out.push(digit_of(waiting << (7 - bits)));
-    }
-}
-
-/// Takes so many hexadecimal digits that were pushed off the front of a text.
-pub(super) fn take_hex<'a>(
-    text: &mut &'a str,
-    count: usize,
-) -> Option<impl Iterator<Item = u8> + use<'a>> {
-    let mut digits = take(text, count.checked_mul(4)?.div_ceil(7))?.bytes();
-    let (mut waiting, mut bits) = (0, 0);
-    let next = move || {
-        if bits < 4 {
-            waiting = waiting << 7 | u64::from(digits.next()?);
-            bits += 7;
-        }
-        bits -= 4;
-        let value = (waiting >> bits & 15) as u8;
-        Some(if value < 10 { b'0' + value } else { b'a' + value - 10 })
-    };
-    Some(std::iter::from_fn(next).take(count))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,21 +94,6 @@ mod tests {
             let mut text = String::new();
             push_uuid(&mut text, Uuid::from_u128(number));
             assert_eq!((text.len(), uuid_of(&text)), (IDENTITY, Some(Uuid::from_u128(number))));
-        }
-    }
-
-    #[test]
-    fn hexadecimal_digits_come_back() {
-        for text in
-            ["", "0", "f0", "0123456789abcdef", "dc2f9196e797bb8a6c937270", "00000000000000001"]
-        {
-            let mut digits = String::new();
-            push_hex(&mut digits, text);
-            let mut rest = digits.as_str();
-            let back: String = take_hex(&mut rest, text.len()).unwrap().map(char::from).collect();
-            assert_eq!((back.as_str(), digits.len()), (text, (4 * text.len()).div_ceil(7)));
-            assert_eq!(rest, "");
-            assert!(take_hex(&mut rest, 1).is_none());
         }
     }
 }

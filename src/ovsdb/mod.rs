@@ -17,7 +17,6 @@ mod packed;
 pub mod replica;
 pub mod row;
 pub mod schema;
-mod text;
 pub mod update;
 pub mod value;
 pub mod wanted;

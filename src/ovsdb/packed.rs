@@ -9,19 +9,17 @@
 //! cell   = EMPTY | atom | SET length atom atom… | MAP length (atom atom)…
 //!        | INDEX length count offset… (atom atom)…
 //! atom   = FALSE | TRUE | INTEGER zigzag | REAL bits | UUID 19 digits of 7 bits
-//!        | PHRASE position | PIECES length piece… | (STRING + bytes) text
+//!        | (STRING + bytes) text
 //! ```
 //!
-//! Phrases and pieces are of `text`; no key is in pieces. Names and lengths are numbers; `length` is that of what follows, in bytes. A set holds two atoms
-//! and more, ascending; a map one pair and more, ascending by key. A map of more than [`SCANNED`]
-//! pairs begins with where each pair is, from the first on, in five digits of 7 bits.
+//! Names and lengths are numbers; `length` is that of what follows, in bytes. A set holds two atoms and more, ascending; a
+//! map one pair and more, ascending by key. A map of more than [`SCANNED`] pairs begins with where each pair is, from the
+//! first on, in five digits of 7 bits.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::atom::Atom;
 use super::digits::{IDENTITY, digit_of, push_number, push_uuid, take, take_number, uuid_of};
-use super::text::{Form, are_of, joined, phrase, push_pieces};
 
 const EMPTY: u64 = 0;
 const SET: u64 = 1;
@@ -32,15 +30,13 @@ const TRUE: u64 = 5;
 const INTEGER: u64 = 6;
 const REAL: u64 = 7;
 const UUID: u64 = 8;
-const PHRASE: u64 = 9;
-const PIECES: u64 = 10;
 /// And all above: a string of so many bytes more.
-const STRING: u64 = 11;
+const STRING: u64 = 9;
 
 /// The cell that holds nothing.
 pub(super) const NOTHING: &str = "\0";
 /// The cell that holds the empty string.
-pub(super) const BLANK: &str = "\u{b}";
+pub(super) const BLANK: &str = "\t";
 /// Pairs of a map that are looked through from the first on; larger ones are halved.
 const SCANNED: usize = 16;
 /// Digits of an offset: 35 bits, more than any message has.
@@ -63,32 +59,7 @@ pub(super) fn push_atom(out: &mut String, atom: Atom<&str>) {
             push_number(out, UUID);
             push_uuid(out, uuid);
         }
-        Atom::String(string) => push_text(out, string, Form::of(string)),
-    }
-}
-
-/// Appends the key of a pair: as an atom, but never in pieces, for it is lent and compared.
-pub(super) fn push_key(out: &mut String, key: Atom<&str>) {
-    let Some(string) = key.text() else { return push_atom(out, key) };
-    let form = match Form::of(string) {
-        Form::Pieces(_) => Form::Plain,
-        lent @ (Form::Plain | Form::Phrase(_)) => lent,
-    };
-    push_text(out, string, form);
-}
-
-fn push_text(out: &mut String, string: &str, form: Form) {
-    match form {
-        Form::Phrase(position) => {
-            push_number(out, PHRASE);
-            push_number(out, position);
-        }
-        Form::Pieces(first) => {
-            let start = out.len();
-            push_pieces(out, string, first);
-            enclose(out, start, PIECES, "");
-        }
-        Form::Plain => {
+        Atom::String(string) => {
             push_number(out, STRING + string.len() as u64);
             out.push_str(string);
         }
@@ -104,7 +75,7 @@ pub(super) fn close_set(out: &mut String, start: usize) {
         sorted.sort_unstable();
         sorted.dedup();
         let mut body = String::with_capacity(body.len());
-        sorted.iter().for_each(|atom| push_atom(&mut body, atom.borrowed()));
+        sorted.into_iter().for_each(|atom| push_atom(&mut body, atom));
         out.truncate(start);
         out.push_str(&body);
     }
@@ -126,8 +97,8 @@ pub(super) fn close_map(out: &mut String, start: usize) {
         sorted.dedup_by(|later, earlier| later.0 == earlier.0);
         let mut body = String::with_capacity(body.len());
         for (key, value) in sorted {
-            push_key(&mut body, key);
-            push_atom(&mut body, value.borrowed());
+            push_atom(&mut body, key);
+            push_atom(&mut body, value);
         }
         out.truncate(start);
         out.push_str(&body);
@@ -173,7 +144,7 @@ fn enclose(out: &mut String, start: usize, kind: u64, head: &str) {
 #[derive(Clone, Debug)]
 pub(super) enum Content<'a> {
     /// Exactly one atom.
-    Atom(Atom<Cow<'a, str>>),
+    Atom(Atom<&'a str>),
     /// No atom, or two and more.
     Set(Reader<'a>),
     /// One pair and more.
@@ -207,7 +178,7 @@ pub(super) fn content(cell: &str) -> Content<'_> {
 }
 
 /// A pair of a map.
-pub(super) type Pair<'a> = (Atom<&'a str>, Atom<Cow<'a, str>>);
+pub(super) type Pair<'a> = (Atom<&'a str>, Atom<&'a str>);
 
 /// The pairs of a map.
 #[derive(Clone, Copy, Debug)]
@@ -223,7 +194,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// The value of a key.
-    pub(super) fn get(self, key: &str) -> Option<Cow<'a, str>> {
+    pub(super) fn get(self, key: &str) -> Option<&'a str> {
         self.value(key)?.atom()?.text()
     }
 
@@ -232,16 +203,11 @@ impl<'a> Pairs<'a> {
         self.value(key).is_some()
     }
 
-    /// Whether a key has this value.
-    pub(super) fn holds(self, key: &str, value: &str) -> Option<bool> {
-        self.value(key)?.is_text(value)
-    }
-
     /// What follows a key.
     fn value(self, key: &str) -> Option<Reader<'a>> {
         let mut reader = Reader(self.near(key)?);
         loop {
-            match reader.key()?.text().map_or(Ordering::Less, |present| present.cmp(key)) {
+            match reader.atom()?.text().map_or(Ordering::Less, |present| present.cmp(key)) {
                 Ordering::Less => reader.skip()?,
                 Ordering::Equal => return Some(reader),
                 Ordering::Greater => return None,
@@ -254,7 +220,7 @@ impl<'a> Pairs<'a> {
         let (mut low, mut high) = (0, self.offsets.len() / OFFSET);
         while high - low > 1 {
             let middle = low.midpoint(high);
-            let present = Reader(self.at(middle)?).key()?;
+            let present = Reader(self.at(middle)?).atom()?;
             if present.text().is_some_and(|present| present > key) {
                 high = middle;
             } else {
@@ -287,36 +253,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The next atom.
-    fn atom(&mut self) -> Option<Atom<Cow<'a, str>>> {
-        match self.number()? {
-            PIECES => {
-                let length = usize::try_from(self.number()?).ok()?;
-                Some(Atom::String(Cow::Owned(joined(self.take(length)?)?)))
-            }
-            kind => self.lent(kind).map(Atom::cow),
-        }
-    }
-
-    /// Whether the next atom is this text; without joining it.
-    pub(super) fn is_text(&mut self, text: &str) -> Option<bool> {
-        match self.number()? {
-            PIECES => {
-                let length = usize::try_from(self.number()?).ok()?;
-                are_of(self.take(length)?, text)
-            }
-            kind => Some(self.lent(kind)?.text() == Some(text)),
-        }
-    }
-
-    /// The next atom, which is not in pieces.
-    fn key(&mut self) -> Option<Atom<&'a str>> {
-        let kind = self.number()?;
-        self.lent(kind)
-    }
-
-    /// What follows the name of an atom that is not in pieces.
-    fn lent(&mut self, kind: u64) -> Option<Atom<&'a str>> {
-        Some(match kind {
+    fn atom(&mut self) -> Option<Atom<&'a str>> {
+        Some(match self.number()? {
             FALSE => Atom::Boolean(false),
             TRUE => Atom::Boolean(true),
             INTEGER => {
@@ -325,7 +263,6 @@ impl<'a> Reader<'a> {
             }
             REAL => Atom::Real(f64::from_bits(self.number()?)),
             UUID => Atom::Uuid(uuid_of(self.take(IDENTITY)?)?),
-            PHRASE => Atom::String(phrase(self.number()?)?),
             kind => {
                 let length = usize::try_from(kind.checked_sub(STRING)?).ok()?;
                 Atom::String(self.take(length)?)
@@ -334,14 +271,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The atoms from here on.
-    pub(super) fn atoms(mut self) -> impl Iterator<Item = Atom<Cow<'a, str>>> {
+    pub(super) fn atoms(mut self) -> impl Iterator<Item = Atom<&'a str>> {
         std::iter::from_fn(move || self.atom())
     }
 
     /// The keys of the pairs from here on.
     fn keys(mut self) -> impl Iterator<Item = Atom<&'a str>> {
         std::iter::from_fn(move || {
-            let key = self.key()?;
+            let key = self.atom()?;
             self.skip().map(|()| key)
         })
     }
@@ -352,7 +289,7 @@ impl<'a> Reader<'a> {
     }
 
     fn pair(&mut self) -> Option<Pair<'a>> {
-        Some((self.key()?, self.atom()?))
+        Some((self.atom()?, self.atom()?))
     }
 
     fn pairs(mut self) -> impl Iterator<Item = Pair<'a>> {
@@ -363,8 +300,8 @@ impl<'a> Reader<'a> {
     pub(super) fn skip(&mut self) -> Option<()> {
         let bytes = match self.number()? {
             EMPTY | FALSE | TRUE => 0,
-            SET | MAP | INDEX | PIECES => self.number()?,
-            INTEGER | REAL | PHRASE => self.number().map(|_| 0)?,
+            SET | MAP | INDEX => self.number()?,
+            INTEGER | REAL => self.number().map(|_| 0)?,
             UUID => IDENTITY as u64,
             kind => kind.checked_sub(STRING)?,
         };
@@ -399,8 +336,7 @@ mod tests {
             any::<f64>().prop_filter("JSON has none", |real| real.is_finite()).prop_map(Atom::real),
             any::<bool>().prop_map(Atom::Boolean),
             any::<u128>().prop_map(|number| Atom::Uuid(Uuid::from_u128(number))),
-            "\\PC{0,3}|[a-c]{0,2}|[a-z\u{e9}]{50,70}|(\\PC|drop|-a|[0-9a-f]{15,17}){0,4}"
-                .prop_map(|text| Atom::String(text.into())),
+            "\\PC{0,3}|[a-c]{0,2}|[a-z\u{e9}]{50,70}".prop_map(|text| Atom::String(text.into())),
         ]
     }
 
@@ -487,7 +423,7 @@ mod tests {
 
         /// Whatever a text holds, reading it as a cell or as a row comes to an end.
         #[test]
-        fn what_is_no_cell_does_no_harm(text in "[\0-\u{b}]{0,9}|\\PC{0,9}") {
+        fn what_is_no_cell_does_no_harm(text in "[\0-\t]{0,9}|\\PC{0,9}") {
             let _ = unpacked(ValueRef::of_cell(&text));
             let _ = ValueRef::of_cell(&text).get("a");
             let _ = Row::of_cells(&text).cells().count();

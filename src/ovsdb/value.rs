@@ -12,9 +12,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::atom::Atom;
-use super::packed::{
-    self, Content, Pair, Reader, close_map, close_set, content, push_atom, push_key,
-};
+use super::packed::{self, Content, Pair, close_map, close_set, content, push_atom};
 
 /// One value (RFC 7047 section 5.1, `<value>`), by itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,7 +52,7 @@ impl Value {
     ) -> Self {
         let mut cell = String::new();
         for (key, value) in pairs {
-            push_key(&mut cell, key.borrowed());
+            push_atom(&mut cell, key.borrowed());
             push_atom(&mut cell, value.borrowed());
         }
         close_map(&mut cell, 0);
@@ -114,7 +112,7 @@ impl<'a> ValueRef<'a> {
             Content::Set(atoms) => (None, Some(atoms.atoms())),
             Content::Map(_) => (None, None),
         };
-        one.into_iter().chain(all.into_iter().flatten())
+        one.into_iter().chain(all.into_iter().flatten()).map(Atom::cow)
     }
 
     /// The pairs of a map, in order of the keys; none for anything else.
@@ -131,12 +129,12 @@ impl<'a> ValueRef<'a> {
 
     /// The single string of a scalar or optional.
     pub fn optional_string(self) -> Option<Cow<'a, str>> {
-        self.scalar()?.text()
+        self.scalar()?.text().map(Cow::Borrowed)
     }
 
-    /// Whether it is this single string; looks at it where it is.
+    /// Whether it is this single string.
     pub fn is_string(self, text: &str) -> bool {
-        Reader(self.0).is_text(text) == Some(true)
+        self.scalar().and_then(Atom::text) == Some(text)
     }
 
     /// All strings of a scalar, optional or set, in order.
@@ -171,7 +169,11 @@ impl<'a> ValueRef<'a> {
 
     /// The value of `key` in a map from strings to strings.
     pub fn get(self, key: &str) -> Option<Cow<'a, str>> {
-        if let Content::Map(pairs) = content(self.0) { pairs.get(key) } else { None }
+        if let Content::Map(pairs) = content(self.0) {
+            pairs.get(key).map(Cow::Borrowed)
+        } else {
+            None
+        }
     }
 
     /// Whether a map from strings to strings has this key.
@@ -179,18 +181,14 @@ impl<'a> ValueRef<'a> {
         if let Content::Map(pairs) = content(self.0) { pairs.has(key) } else { false }
     }
 
-    /// Whether a map from strings to strings has this pair; looks at it where it is.
+    /// Whether a map from strings to strings has this pair.
     pub fn holds(self, key: &str, text: &str) -> bool {
-        if let Content::Map(pairs) = content(self.0) {
-            pairs.holds(key, text) == Some(true)
-        } else {
-            false
-        }
+        if let Content::Map(pairs) = content(self.0) { pairs.get(key) == Some(text) } else { false }
     }
 
     /// The pairs of a map from strings to strings, in order of the keys.
     pub fn entries(self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
-        self.pairs().filter_map(|(key, value)| Some((key.text()?, value.text()?)))
+        self.pairs().filter_map(|(key, value)| Some((key.text()?, Cow::Borrowed(value.text()?))))
     }
 
     /// How many atoms or pairs there are; counts them.
@@ -208,7 +206,7 @@ impl<'a> ValueRef<'a> {
         self.is_empty() || self.0 == packed::BLANK
     }
 
-    fn scalar(self) -> Option<Atom<Cow<'a, str>>> {
+    fn scalar(self) -> Option<Atom<&'a str>> {
         if let Content::Atom(atom) = content(self.0) { Some(atom) } else { None }
     }
 

@@ -19,16 +19,12 @@ mod layout;
 mod model;
 #[path = "../../../src/ovsdb/packed.rs"]
 mod packed;
-#[path = "../../../src/phrases.rs"]
-mod phrases;
 #[path = "../../../src/ovsdb/replica.rs"]
 mod replica;
 #[path = "../../../src/ovsdb/row.rs"]
 mod row;
 #[path = "../../../src/ovsdb/schema.rs"]
 mod schema;
-#[path = "../../../src/ovsdb/text.rs"]
-mod text;
 #[path = "../../../src/ovsdb/update.rs"]
 mod update;
 #[path = "../../../src/ovsdb/value.rs"]
