@@ -24,12 +24,12 @@ pub(super) fn moment(since: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// Escapes control characters other than a line feed: a name must not steer the operator's
-/// terminal.
+/// Escapes control characters other than a line feed, and characters that nobody sees: a name must
+/// neither steer the operator's terminal nor look like another one.
 pub(super) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        if (character.is_control() && character != '\n') || is_bidirectional_control(character) {
+        if (character.is_control() && character != '\n') || is_invisible(character) {
             safe.extend(character.escape_unicode());
         } else {
             safe.push(character);
@@ -38,9 +38,28 @@ pub(super) fn plain(text: &str) -> String {
     safe
 }
 
-/// Characters that reorder what is shown (Unicode Standard Annex 9).
-fn is_bidirectional_control(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that reorder what is shown (Unicode Standard Annex 9), take no room, or are blank
+/// although they count as letters (`Default_Ignorable_Code_Point`, Unicode Standard Annex 44).
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 #[cfg(test)]
@@ -66,6 +85,15 @@ mod tests {
     #[test]
     fn a_moment_is_told_as_age_and_instant() {
         assert_eq!(moment(Some(at(0)), at(61)), "1m ago (1970-01-01T00:00:00Z)");
+    }
+
+    #[test]
+    fn names_that_nobody_can_tell_apart_are_told_apart() {
+        for invisible in ['\u{200b}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{3164}'] {
+            let name = format!("web{invisible}");
+            assert_eq!(plain(&name), format!("web{}", invisible.escape_unicode()));
+        }
+        assert_eq!(plain("büro-日本 1"), "büro-日本 1");
     }
 
     #[test]

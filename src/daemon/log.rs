@@ -11,6 +11,7 @@
 //! subject is in fields of its own (`journalctl -u ovn-peerd OVN_PEERD_PROJECT=blue`) and, because
 //! `journalctl` shows no fields, in the message. Lines that repeat are counted ([`repeats`]).
 
+mod filter;
 mod repeats;
 
 use std::env;
@@ -36,16 +37,17 @@ const IDENTIFIER: &str = "ovn-peerd";
 /// Whether the log goes to the journal; set once, at the start.
 static IN_JOURNAL: OnceLock<bool> = OnceLock::new();
 
-/// Starts logging, at `level` where one is given: a word, or a filter (tracing-subscriber,
-/// `EnvFilter`); else as RUST_LOG says; else at info.
+/// Starts logging, at `level` where one is given, else as RUST_LOG says, else at info.
 ///
 /// # Errors
-/// When the filter makes no sense.
+/// When either makes no sense; says which.
 pub(super) fn start(level: Option<&str>) -> Result<(), String> {
-    let filter = match level {
-        Some(level) => EnvFilter::try_new(level).map_err(|error| error.to_string())?,
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+    let from_environment = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let (name, text) = match level {
+        Some(level) => ("--log-level", level),
+        None => (EnvFilter::DEFAULT_ENV, from_environment.as_str()),
     };
+    let filter = filter::parse(text).map_err(|why| format!("{name}: {why}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let journal = stderr_is_journal().then(tracing_journald::layer).and_then(Result::ok);
     IN_JOURNAL.get_or_init(|| journal.is_some());

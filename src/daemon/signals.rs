@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// They mean nothing here, and must not end the process either, as they do by default.
+    without_meaning: [Signal; 2],
 }
 
 impl Signals {
@@ -27,16 +30,25 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            without_meaning: [
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+            ],
         })
     }
 
     /// The next request; several signals of one kind may count as one.
     pub(super) async fn next(&mut self) -> Request {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => Request::Leave,
-            _ = self.interrupt.recv() => Request::Leave,
-            _ = self.hangup.recv() => Request::Reload,
+        let [first, second] = &mut self.without_meaning;
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => return Request::Leave,
+                _ = self.interrupt.recv() => return Request::Leave,
+                _ = self.hangup.recv() => return Request::Reload,
+                _ = first.recv() => info!("SIGUSR1 means nothing to ovn-peerd"),
+                _ = second.recv() => info!("SIGUSR2 means nothing to ovn-peerd"),
+            }
         }
     }
 }

@@ -43,6 +43,23 @@ fn a_level_that_makes_no_sense_is_refused() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("--log-level"));
 }
 
+/// A word that means nothing never silences the log, wherever it stands.
+#[test]
+fn warning_is_a_level_and_other_words_are_errors() {
+    let started = |arguments: &[&str], environment: Option<&str>| {
+        let mut daemon = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"));
+        daemon.args(["--config", "/nonexistent"]).args(arguments).env_remove("RUST_LOG");
+        daemon.envs(environment.map(|level| ("RUST_LOG", level)));
+        String::from_utf8(daemon.output().unwrap().stderr).unwrap()
+    };
+    for said in [started(&["--log-level", "warning"], None), started(&[], Some("warning"))] {
+        assert!(said.contains("cannot go on"), "an error is above a warning: {said}");
+    }
+    for said in [started(&["--log-level", "warnings"], None), started(&[], Some("warnings"))] {
+        assert!(said.contains("`warnings` is no level") && said.lines().count() == 1, "{said}");
+    }
+}
+
 /// The fields of one entry.
 type Entry = BTreeMap<String, String>;
 
