@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -18,6 +18,12 @@ use super::access::Privileged;
 const SOCKET_MODE: u32 = 0o666;
 /// Everybody may look for the socket.
 const DIRECTORY_MODE: u32 = 0o755;
+/// Only the daemon's user may open the lock: whoever can, can take it and keep a daemon from starting.
+const LOCK_MODE: u32 = 0o600;
+/// How long a lock is waited for: a daemon that is leaving keeps it for a second or two.
+const LOCK_TIME: Duration = Duration::from_secs(3);
+/// Between attempts to take it.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// A live daemon accepts at once; one whose backlog is full is alive too.
 const PROBE_TIME: Duration = Duration::from_secs(1);
 
@@ -79,7 +85,7 @@ impl Socket {
                 .create(directory)
                 .map_err(io_error("create the directory", directory))?;
         }
-        let lock = lock(path)?;
+        let lock = lock(path).await?;
         remove_stale(path).await?;
         let listener = UnixListener::bind(path).map_err(io_error("bind", path))?;
         fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))
@@ -115,32 +121,45 @@ impl Drop for Socket {
 
 /// Takes the lock beside the socket, so that two daemons that start at once do not both believe
 /// that the socket is a dead one's. The kernel drops it with its process.
-fn lock(socket: &Path) -> Result<Flock<File>, SocketError> {
+async fn lock(socket: &Path) -> Result<Flock<File>, SocketError> {
     let mut path = socket.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
     let io_error = |source| SocketError::Io { action: "lock", path: path.clone(), source };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(&path)
-        .map_err(io_error)?;
-    let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err((mut file, Errno::EWOULDBLOCK)) => {
-            let mut pid = String::new();
-            let pid = file.read_to_string(&mut pid).ok().map(|_| pid.trim().to_owned());
-            return Err(SocketError::Live { path: socket.to_owned(), pid });
+    let mut file = open_lock(&path).map_err(io_error)?;
+    let until = Instant::now() + LOCK_TIME;
+    let mut lock = loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => break lock,
+            Err((waiting, Errno::EWOULDBLOCK)) if Instant::now() < until => file = waiting,
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let mut pid = String::new();
+                let pid = file.read_to_string(&mut pid).ok().map(|_| pid.trim().to_owned());
+                return Err(SocketError::Live { path: socket.to_owned(), pid });
+            }
+            Err((_, errno)) => return Err(io_error(errno.into())),
         }
-        Err((_, errno)) => return Err(io_error(errno.into())),
+        time::sleep(LOCK_PAUSE).await;
     };
     lock.set_len(0).map_err(io_error)?;
     lock.rewind().map_err(io_error)?;
     writeln!(lock, "{}", process::id()).map_err(io_error)?;
     Ok(lock)
+}
+
+/// Opens the lock's file. One that others may open was left by an older version, and somebody may
+/// hold it: another one takes its place. A live daemon that holds the old one is found by its socket.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(LOCK_MODE).open(path)
+    };
+    let file = open()?;
+    if file.metadata()?.mode() & 0o777 & !LOCK_MODE == 0 {
+        return Ok(file);
+    }
+    fs::remove_file(path)?;
+    open()
 }
 
 /// Removes a socket that nobody listens on. The lock does not replace the probe: the path may
