@@ -309,7 +309,10 @@ pub struct StatusView {
     pub northbound: NorthboundView,
     /// How many halves are in each state.
     pub halves: BTreeMap<State, usize>,
-    /// What is wrong with the declaration files.
+    /// How many of the diagnostics are errors: what they are about is not in effect as written.
+    #[serde(default)]
+    pub errors: usize,
+    /// What is wrong with the settings and the declaration files.
     pub diagnostics: Vec<String>,
     /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
     pub held: Vec<String>,
@@ -321,6 +324,15 @@ pub struct StatusView {
     pub damped: Vec<String>,
     /// What has been done since the start.
     pub counters: Counters,
+}
+
+/// What is wrong with files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiagnosticsView {
+    /// How many are errors.
+    pub errors: usize,
+    /// Each in words, with its place.
+    pub texts: Vec<String>,
 }
 
 /// The northbound connection.

@@ -3,17 +3,25 @@
 //! Everybody can connect; each request is judged by the settings of its moment, so that a reload
 //! gives and takes rights at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use tokio::net::unix::UCred;
+use tokio::sync::OnceCell;
 use tokio::task;
+use tokio::time::{self, Instant};
 
 use super::Refusal;
 use crate::declare::{OperatorEntry, Owner, ProjectPin, Settings};
 use crate::view::Viewer;
+
+/// How long what the user database says is believed.
+const KNOWN_TIME: Duration = Duration::from_secs(2);
+/// How long it may take to answer.
+const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
 /// Who counts as an operator, and who owns which projects, as the settings say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,20 +88,65 @@ struct UnixGroup {
     name: Option<String>,
 }
 
-impl Client {
-    /// The process at the other end (unix(7), `SO_PEERCRED`) as the user database knows it. Where that does not answer, its name and its further
-    /// groups count as unknown.
-    pub(super) async fn identify(peer: UCred, privileged: Privileged) -> Self {
+/// What the user database says of clients, for a moment: a user that connects all the time costs no
+/// look-up each time, and one whose look-up takes long keeps nobody else waiting.
+///
+/// Further groups are those of the user database, not of the process. The kernel knows the latter
+/// (`SO_PEERGROUPS`), but no maintained crate asks it without unsafe code of ours; and /proc names
+/// a process by a number that another one may have by then.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Accounts(Arc<Mutex<BTreeMap<(u32, u32), Known>>>);
+
+/// One account, as it was looked up or is being looked up.
+#[derive(Clone, Debug)]
+struct Known {
+    since: Instant,
+    found: Arc<OnceCell<(Option<String>, Vec<UnixGroup>)>>,
+}
+
+impl Accounts {
+    /// The process at the other end (unix(7), `SO_PEERCRED`) as the user database knows it. Where
+    /// that does not answer in time, its name and its further groups count as unknown.
+    pub(super) async fn identify(&self, peer: UCred, privileged: Privileged) -> Client {
         if privileged.includes(peer) {
             let account = Owner { uid: peer.uid(), name: None };
-            return Self { account, groups: Vec::new(), privileged: true };
+            return Client { account, groups: Vec::new(), privileged: true };
         }
         let (uid, gid) = (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid()));
-        // The user database may be a directory server: off the event loop.
-        let found = task::spawn_blocking(move || look_up(uid, gid)).await;
+        let cell = self.cell(peer);
+        // The user database may be a directory server: off the event loop, and once at a time.
+        let found = cell.get_or_init(|| async move {
+            let found = task::spawn_blocking(move || look_up(uid, gid)).await;
+            found.unwrap_or((None, Vec::new()))
+        });
+        let found = time::timeout(LOOK_UP_TIME, found).await.ok().cloned();
         let (name, groups) = found.unwrap_or((None, Vec::new()));
         let privileged = groups.iter().any(|group| group.gid == privileged.group.as_raw());
-        Self { account: Owner { uid: peer.uid(), name }, groups, privileged }
+        Client { account: Owner { uid: peer.uid(), name }, groups, privileged }
+    }
+
+    fn cell(&self, peer: UCred) -> Arc<OnceCell<(Option<String>, Vec<UnixGroup>)>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        known.retain(|_, account| now.duration_since(account.since) < KNOWN_TIME);
+        let fresh = || Known { since: now, found: Arc::default() };
+        Arc::clone(&known.entry((peer.uid(), peer.gid())).or_insert_with(fresh).found)
+    }
+}
+
+/// Who asks, in a word for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(pub Arc<str>);
+
+impl Client {
+    /// Its account's name, where that is known.
+    pub(super) fn actor(&self) -> Actor {
+        let Owner { uid, name } = &self.account;
+        Actor(match name {
+            Some(name) => name.as_str().into(),
+            None if *uid == 0 => "root".into(),
+            None => format!("uid {uid}").into(),
+        })
     }
 
     fn is(&self, entry: &OperatorEntry) -> bool {

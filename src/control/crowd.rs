@@ -1,4 +1,5 @@
-//! Places for those who are not privileged: no user, and not all of them together, keeps root out.
+//! Places: who may hold how many connections. Operators, tenants and strangers have places apart, so
+//! that none of them keeps another kind out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +11,12 @@ use super::{MAX_CONNECTIONS, MAX_CONNECTIONS_PER_USER};
 /// Of so many strangers the log tells; any local user can be one.
 const MOST_STRANGERS_TOLD: usize = 64;
 
-/// The places, by user.
-#[derive(Debug)]
+/// Places of one kind of client: so many of all, and so many of each user.
+#[derive(Clone, Debug)]
 pub(super) struct Crowd {
     all: Arc<Semaphore>,
-    by_user: BTreeMap<u32, Arc<Semaphore>>,
+    most_of_user: usize,
+    by_user: Arc<Mutex<BTreeMap<u32, Arc<Semaphore>>>>,
 }
 
 /// One connection's place; free again when it is dropped.
@@ -25,18 +27,22 @@ pub(super) struct Place {
 }
 
 impl Crowd {
+    /// Of tenants.
     pub(super) fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(MAX_CONNECTIONS)), by_user: BTreeMap::new() }
+        Self::of(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_USER)
+    }
+
+    pub(super) fn of(most: usize, most_of_user: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(most)), most_of_user, by_user: Arc::default() }
     }
 
     /// A place for one more connection of this user, if there is one.
-    pub(super) fn enter(&mut self, uid: u32) -> Option<Place> {
-        self.by_user.retain(|_, places| places.available_permits() < MAX_CONNECTIONS_PER_USER);
+    pub(super) fn enter(&self, uid: u32) -> Option<Place> {
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        by_user.retain(|_, places| places.available_permits() < self.most_of_user);
         let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let places = self
-            .by_user
-            .entry(uid)
-            .or_insert_with(|| Arc::new(Semaphore::new(MAX_CONNECTIONS_PER_USER)));
+        let places =
+            by_user.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(self.most_of_user)));
         let of_user = Arc::clone(places).try_acquire_owned().ok()?;
         Some(Place { _of_all: of_all, _of_user: of_user })
     }
@@ -61,7 +67,7 @@ mod tests {
 
     #[test]
     fn one_user_cannot_take_the_others_places_and_leaving_frees_them() {
-        let mut crowd = Crowd::new();
+        let crowd = Crowd::new();
         let greedy: Vec<_> = (0..MAX_CONNECTIONS).map_while(|_| crowd.enter(1)).collect();
         assert_eq!(greedy.len(), MAX_CONNECTIONS_PER_USER);
         assert!(crowd.enter(2).is_some());
@@ -71,7 +77,7 @@ mod tests {
         assert!(crowd.enter(1).is_some());
         drop(others);
         assert!(crowd.enter(1).is_some());
-        assert_eq!(crowd.by_user.len(), 1, "nobody is remembered who has left");
+        assert_eq!(crowd.by_user.lock().unwrap().len(), 1, "nobody is remembered who has left");
     }
 
     #[test]

@@ -25,8 +25,8 @@
 //!
 //! Invariants: whoever is neither gets a 403 and reaches no handler; a tenant reaches the handlers
 //! of the first three routes alone; what it is answered depends on its own halves and files alone; no client
-//! holds a connection, a queue place or memory beyond the limits below, and no tenant keeps root
-//! out; a live daemon's socket is never taken over.
+//! holds a connection, a queue place or memory beyond the limits below, and neither a tenant nor a
+//! stranger keeps an operator out; a live daemon's socket is never taken over.
 
 mod access;
 mod candidate;
@@ -40,18 +40,18 @@ mod wire;
 
 use std::time::Duration;
 
-pub use access::Access;
+pub use access::{Access, Actor};
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 pub use question::Question;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};
-pub use wire::{Confirmed, ErrorBody, ErrorDetail, Filter, Reloaded};
+pub use wire::{Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, Reloaded};
 
-/// Connections served at once: so many of the privileged (root, the daemon's own user, the socket's
-/// group), of whom more wait in the backlog, and so many of all others, of whom more are refused.
+/// Connections served at once: so many of operators, of whom more wait, and so many of tenants, of
+/// whom more are refused. Strangers have no place among them: they are refused as soon as they ask.
 pub const MAX_CONNECTIONS: usize = 64;
-/// Of these others, so many of one user.
+/// Of the tenants', so many of one user.
 pub const MAX_CONNECTIONS_PER_USER: usize = 16;
 /// Questions waiting for the event loop; each connection has at most one.
 pub const MAX_QUESTIONS: usize = 2 * MAX_CONNECTIONS;

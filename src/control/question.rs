@@ -2,9 +2,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Candidate, Confirmed, Refusal, Reloaded};
+use super::{Actor, Candidate, Confirmed, Refusal, Reloaded};
 use crate::declare::HalfKey;
-use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
+use crate::view::{DiagnosticsView, HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
 
 /// One request, on its way to the event loop. The answer goes into the sender; a client that has
 /// left meanwhile is no error.
@@ -15,19 +15,19 @@ pub enum Question {
     /// One half in full; none where the viewer does not see it.
     Show(Viewer, HalfKey, oneshot::Sender<Option<HalfDetail>>),
     /// What is wrong with the files: with the viewer's own, or with all.
-    Diagnostics(Viewer, oneshot::Sender<Vec<String>>),
+    Diagnostics(Viewer, oneshot::Sender<DiagnosticsView>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
     /// What would be written: for the daemon's own files, or for a candidate's.
     Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
-    /// Release the withdrawals that are held.
-    Confirm(oneshot::Sender<Confirmed>),
+    /// Release the withdrawals that are held; who asks is kept in the log, here and below.
+    Confirm(Actor, oneshot::Sender<Confirmed>),
     /// The hosts that declare something.
     Hosts(oneshot::Sender<Vec<HostView>>),
     /// Drop what a host that is gone has declared.
-    Forget(String, oneshot::Sender<Result<HostView, Refusal>>),
+    Forget(Actor, String, oneshot::Sender<Result<HostView, Refusal>>),
     /// Read every file again.
-    Reload(oneshot::Sender<Reloaded>),
+    Reload(Actor, oneshot::Sender<Reloaded>),
 }
 
 /// The way from a request's task to the event loop.

@@ -14,7 +14,8 @@ use tokio::time;
 use super::access::{Access, Client};
 use super::question::Door;
 use super::{
-    Candidate, Confirmed, Filter, MAX_BODY_BYTES, Question, REQUEST_TIME, Refusal, Reloaded,
+    Actor, Candidate, Confirmed, ERRORS_HEADER, Filter, MAX_BODY_BYTES, Question, REQUEST_TIME,
+    Refusal, Reloaded,
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
@@ -52,10 +53,12 @@ pub(super) fn for_client(
 ) -> Router {
     router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
         let viewer = access.borrow().admit(&client);
+        let actor = client.actor();
         async move {
             match viewer {
                 Ok(viewer) => {
                     request.extensions_mut().insert(viewer);
+                    request.extensions_mut().insert(actor);
                     next.run(request).await
                 }
                 Err(refusal) => refusal.into_response(),
@@ -106,8 +109,9 @@ async fn show(
 async fn diagnostics(
     State(door): State<Door>,
     Extension(viewer): Extension<Viewer>,
-) -> Answer<Vec<String>> {
-    door.ask(|answer| Question::Diagnostics(viewer, answer)).await.map(Json)
+) -> Result<Response, Refusal> {
+    let found = door.ask(|answer| Question::Diagnostics(viewer, answer)).await?;
+    Ok(([(ERRORS_HEADER, found.errors.to_string())], Json(found.texts)).into_response())
 }
 
 async fn status(State(door): State<Door>) -> Answer<StatusView> {
@@ -126,12 +130,15 @@ async fn plan_candidate(
     door.ask(|answer| Question::Plan(Some(candidate), answer)).await?.map(Json)
 }
 
-async fn confirm(State(door): State<Door>) -> Answer<Confirmed> {
-    door.ask(Question::Confirm).await.map(Json)
+async fn confirm(
+    State(door): State<Door>,
+    Extension(actor): Extension<Actor>,
+) -> Answer<Confirmed> {
+    door.ask(|answer| Question::Confirm(actor, answer)).await.map(Json)
 }
 
-async fn reload(State(door): State<Door>) -> Answer<Reloaded> {
-    door.ask(Question::Reload).await.map(Json)
+async fn reload(State(door): State<Door>, Extension(actor): Extension<Actor>) -> Answer<Reloaded> {
+    door.ask(|answer| Question::Reload(actor, answer)).await.map(Json)
 }
 
 async fn hosts(State(door): State<Door>) -> Answer<Vec<HostView>> {
@@ -140,10 +147,11 @@ async fn hosts(State(door): State<Door>) -> Answer<Vec<HostView>> {
 
 async fn forget(
     State(door): State<Door>,
+    Extension(actor): Extension<Actor>,
     path: Result<Path<String>, PathRejection>,
 ) -> Answer<HostView> {
     let Path(name) = path?;
-    door.ask(|answer| Question::Forget(name, answer)).await?.map(Json)
+    door.ask(|answer| Question::Forget(actor, name, answer)).await?.map(Json)
 }
 
 async fn no_such_route(request: Request) -> Refusal {

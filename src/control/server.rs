@@ -10,24 +10,33 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
-use super::access::{Access, Client, Privileged};
-use super::crowd::{Crowd, Strangers};
+use super::access::{Access, Accounts, Privileged};
+use super::crowd::{Crowd, Place, Strangers};
 use super::question::Door;
 use super::{HEAD_TIME, MAX_CONNECTIONS, Question, REQUEST_TIME, Refusal, Socket, routes};
+use crate::view::Viewer;
 
 /// Pause after `accept` failed, as it does while the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Read buffer of one connection, in bytes; bodies are read through it piece by piece.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Connections without a place that are told so at one time; more are closed without a word.
-const MOST_TURNED_AWAY: usize = 16;
+/// Clients being identified at one time, of all users and of each: the user database answers within
+/// milliseconds, and where it does not, nobody waits for it but who needs it.
+const MOST_IDENTIFIED: usize = 256;
+const MOST_IDENTIFIED_OF_USER: usize = 32;
+/// Strangers and clients without a place that are told so at one time, of all users and of each; more
+/// are closed without a word.
+const MOST_TURNED_AWAY: usize = 64;
+const MOST_TURNED_AWAY_OF_USER: usize = 8;
 /// How long telling them may take, and half of how long one that does not listen is borne.
 const TURNING_AWAY_TIME: Duration = Duration::from_millis(500);
+/// Operators that wait for a place; they wait for nobody but one another.
+const MOST_WAITING: usize = 64;
 
 /// Serves until it is dropped, which also drops every connection. `access` is read anew for each
 /// request.
@@ -40,11 +49,14 @@ pub async fn serve(
         router: routes::router(Door::new(questions)),
         privileged: socket.privileged(),
         access,
+        accounts: Accounts::default(),
         strangers: Strangers::default(),
+        operators: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+        tenants: Crowd::new(),
+        identified: Crowd::of(MOST_IDENTIFIED, MOST_IDENTIFIED_OF_USER),
+        turned_away: Crowd::of(MOST_TURNED_AWAY, MOST_TURNED_AWAY_OF_USER),
     };
-    let privileged_places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let turning_away = Arc::new(Semaphore::new(MOST_TURNED_AWAY));
-    let mut crowd = Crowd::new();
     let mut connections = JoinSet::new();
     loop {
         let accepted = socket.accept().await.and_then(|stream| Ok((stream.peer_cred()?, stream)));
@@ -57,27 +69,11 @@ pub async fn serve(
             }
         };
         while connections.try_join_next().is_some() {}
-        let reception = reception.clone();
-        if reception.privileged.includes(peer) {
-            // Only the privileged wait for one another.
-            let places = Arc::clone(&privileged_places);
-            let Ok(place) = places.acquire_owned().await else { return };
-            connections.spawn(async move {
-                reception.receive(stream, peer).await;
-                drop(place);
-            });
-        } else if let Some(place) = crowd.enter(peer.uid()) {
-            connections.spawn(async move {
-                reception.receive(stream, peer).await;
-                drop(place);
-            });
-        } else if let Ok(place) = Arc::clone(&turning_away).try_acquire_owned() {
-            connections.spawn(async move {
-                let router = routes::refuse_all(Refusal::Crowded);
-                // Whoever does not listen in time is not told.
-                converse(stream, router, TURNING_AWAY_TIME).await;
-                drop(place);
-            });
+        let lobby = reception.identified.enter(peer.uid());
+        if lobby.is_some() || reception.privileged.includes(peer) {
+            connections.spawn(reception.clone().receive(stream, peer, lobby));
+        } else if let Some(place) = reception.turned_away.enter(peer.uid()) {
+            connections.spawn(turn_away(stream, Refusal::Crowded, place));
         }
     }
 }
@@ -88,21 +84,62 @@ struct Reception {
     router: Router,
     privileged: Privileged,
     access: watch::Receiver<Access>,
+    accounts: Accounts,
     strangers: Strangers,
+    operators: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    tenants: Crowd,
+    identified: Crowd,
+    turned_away: Crowd,
+}
+
+/// What a connection holds while it is served.
+enum Served {
+    Operator { _place: OwnedSemaphorePermit },
+    Tenant { _place: Place },
 }
 
 impl Reception {
-    async fn receive(self, stream: UnixStream, peer: UCred) {
-        let client = Arc::new(Client::identify(peer, self.privileged).await);
-        let refusal = self.access.borrow().admit(&client).err();
-        if let Some(refusal) = refusal
-            && self.strangers.is_new(peer.uid())
-        {
+    /// Finds out who it is, and only then which place it gets.
+    async fn receive(self, stream: UnixStream, peer: UCred, lobby: Option<Place>) {
+        let client = Arc::new(self.accounts.identify(peer, self.privileged).await);
+        drop(lobby);
+        let viewer = self.access.borrow().admit(&client);
+        let refusal = match self.place(viewer, peer.uid()).await {
+            Ok(place) => {
+                let router = routes::for_client(self.router, client, self.access);
+                converse(stream, router, REQUEST_TIME).await;
+                return drop(place);
+            }
+            Err(refusal) => refusal,
+        };
+        if matches!(refusal, Refusal::Stranger(_)) && self.strangers.is_new(peer.uid()) {
             warn!("refused on the control socket: {refusal}");
         }
-        let router = routes::for_client(self.router, client, self.access);
-        converse(stream, router, REQUEST_TIME).await;
+        if let Some(place) = self.turned_away.enter(peer.uid()) {
+            turn_away(stream, refusal, place).await;
+        }
     }
+
+    async fn place(&self, viewer: Result<Viewer, Refusal>, uid: u32) -> Result<Served, Refusal> {
+        match viewer? {
+            Viewer::Operator => {
+                let _waiting = self.waiting.try_acquire().map_err(|_| Refusal::Crowded)?;
+                let place = Arc::clone(&self.operators).acquire_owned().await;
+                place.map(|place| Served::Operator { _place: place }).map_err(|_| Refusal::Leaving)
+            }
+            Viewer::Tenant(_) => {
+                let place = self.tenants.enter(uid).ok_or(Refusal::Crowded)?;
+                Ok(Served::Tenant { _place: place })
+            }
+        }
+    }
+}
+
+/// Says no to whatever is asked. Whoever does not listen in time is not told.
+async fn turn_away(stream: UnixStream, refusal: Refusal, place: Place) {
+    converse(stream, routes::refuse_all(refusal), TURNING_AWAY_TIME).await;
+    drop(place);
 }
 
 /// Serves a connection to its end, which comes when `most` has passed and the request of that

@@ -31,6 +31,9 @@ impl Filter {
     }
 }
 
+/// The header of `GET /v1/diagnostics` that says how many of the texts are errors.
+pub const ERRORS_HEADER: &str = "ovn-peerd-errors";
+
 /// What a confirmation released.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
@@ -43,7 +46,13 @@ pub struct Confirmed {
 pub struct Reloaded {
     /// Halves declared after it.
     pub halves: usize,
-    /// What is wrong with the files.
+    /// How many of the diagnostics are errors: what they are about is not in effect as written.
+    #[serde(default)]
+    pub errors: usize,
+    /// The sections of the settings with changes that take effect with a restart.
+    #[serde(default)]
+    pub restart: Vec<String>,
+    /// What is wrong with the settings and the files.
     pub diagnostics: Vec<String>,
     /// Halves whose withdrawal waits for the operator's confirmation.
     pub held: Vec<String>,

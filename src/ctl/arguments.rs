@@ -15,7 +15,7 @@ const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for plan: nothing would change
-  1  an error
+  1  an error; for status, diagnostics and reload also: one in the settings or a file
   2  plan: something would change
   3  there is no such half
   4  no daemon answers at the socket";

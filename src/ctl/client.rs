@@ -1,5 +1,6 @@
 //! HTTP/1.1 over the control socket: one connection for the one request of a command.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,12 +17,18 @@ use tokio::net::UnixStream;
 use tokio::time;
 
 use super::error::CtlError;
-use crate::control::{ErrorBody, Filter, REQUEST_TIME};
+use crate::control::{ERRORS_HEADER, ErrorBody, Filter, REQUEST_TIME};
 
 /// Largest answer, in bytes: a list of some 500,000 halves.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
-/// Beyond what the daemon allows itself, so that its own answer about that arrives.
-const PATIENCE: Duration = REQUEST_TIME.saturating_add(Duration::from_secs(5));
+/// How long the daemon may take to answer, but for what takes it long. It answers within
+/// milliseconds, so that who waits longer waits for a process that is stopped or hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to plan, and to read every file again: beyond what it allows itself, so that
+/// its own answer about that arrives.
+const LONG_PATIENCE: Duration = REQUEST_TIME.saturating_add(Duration::from_secs(5));
+/// Between attempts to connect while the daemon's backlog is full.
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 /// Unreserved characters stay readable (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -31,21 +38,46 @@ pub(super) struct Client {
     socket: PathBuf,
 }
 
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    /// How many of the diagnostics in it are errors, where it says so.
+    errors: usize,
+    body: Bytes,
+}
+
 impl Client {
     pub(super) fn new(socket: PathBuf) -> Self {
         Self { socket }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
-        self.ask(Method::GET, path, Bytes::new()).await
+        self.ask(Method::GET, path, Bytes::new(), PATIENCE).await
+    }
+
+    /// What is wrong with files, and how much of it is errors.
+    pub(super) async fn diagnostics(&self) -> Result<(Vec<String>, usize), CtlError> {
+        let answer = self.exchange(Method::GET, "/v1/diagnostics", Bytes::new(), PATIENCE).await?;
+        let errors = answer.errors;
+        Ok((self.understand(answer)?, errors))
+    }
+
+    /// The same, of what takes the daemon long.
+    pub(super) async fn get_long<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
+        self.ask_long(Method::GET, path, Bytes::new()).await
     }
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
-        self.ask(Method::POST, path, Bytes::new()).await
+        self.ask(Method::POST, path, Bytes::new(), PATIENCE).await
+    }
+
+    /// The same, of what takes the daemon long.
+    pub(super) async fn post_long<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
+        self.ask_long(Method::POST, path, Bytes::new()).await
     }
 
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
-        self.ask(Method::DELETE, path, Bytes::new()).await
+        self.ask(Method::DELETE, path, Bytes::new(), PATIENCE).await
     }
 
     pub(super) async fn post_json<T: DeserializeOwned>(
@@ -54,7 +86,18 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, CtlError> {
         let body = serde_json::to_vec(body).map_err(CtlError::Encode)?;
-        self.ask(Method::POST, path, body.into()).await
+        self.ask_long(Method::POST, path, body.into()).await
+    }
+
+    /// Looks first whether anybody answers at all: who asks a process that is stopped learns it soon.
+    async fn ask_long<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, CtlError> {
+        self.exchange(Method::GET, "/v1", Bytes::new(), PATIENCE).await?;
+        self.ask(method, path, body, LONG_PATIENCE).await
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -62,18 +105,32 @@ impl Client {
         method: Method,
         path: &str,
         body: Bytes,
+        patience: Duration,
     ) -> Result<T, CtlError> {
-        let exchange = exchange(&self.socket, method, path, body);
-        let (status, answer) = time::timeout(PATIENCE, exchange)
-            .await
-            .map_err(|_| CtlError::Silent { socket: self.socket.clone(), patience: PATIENCE })??;
+        let answer = self.exchange(method, path, body, patience).await?;
+        self.understand(answer)
+    }
+
+    fn understand<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, CtlError> {
         let foreign = |source| CtlError::Foreign { socket: self.socket.clone(), source };
-        if status.is_success() {
-            serde_json::from_slice(&answer).map_err(foreign)
+        if answer.status.is_success() {
+            serde_json::from_slice(&answer.body).map_err(foreign)
         } else {
-            let ErrorBody { error } = serde_json::from_slice(&answer).map_err(foreign)?;
+            let ErrorBody { error } = serde_json::from_slice(&answer.body).map_err(foreign)?;
             Err(CtlError::Refused(error))
         }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Answer, CtlError> {
+        let silent = |_| CtlError::Silent { socket: self.socket.clone(), patience };
+        let exchange = exchange(&self.socket, method, path, body);
+        time::timeout(patience, exchange).await.map_err(silent)?
     }
 }
 
@@ -96,15 +153,25 @@ pub(super) fn query(filter: &Filter) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
+/// Connects, and waits for a place in the backlog while it is full (unix(7), EAGAIN).
+async fn connect(socket: &Path) -> Result<UnixStream, CtlError> {
+    loop {
+        match UnixStream::connect(socket).await {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => time::sleep(CONNECT_PAUSE).await,
+            connected => {
+                return connected.map_err(|source| CtlError::connect(socket.to_owned(), source));
+            }
+        }
+    }
+}
+
 async fn exchange(
     socket: &Path,
     method: Method,
     path: &str,
     body: Bytes,
-) -> Result<(StatusCode, Bytes), CtlError> {
-    let stream = UnixStream::connect(socket)
-        .await
-        .map_err(|source| CtlError::connect(socket.to_owned(), source))?;
+) -> Result<Answer, CtlError> {
+    let stream = connect(socket).await?;
     let broken = |source| CtlError::Broken { socket: socket.to_owned(), source };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // Ends by itself with the connection; its error is also the request's.
@@ -118,12 +185,14 @@ async fn exchange(
         .map_err(CtlError::Request)?;
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status();
-    let answer = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
+    let errors = response.headers().get(ERRORS_HEADER);
+    let errors = errors.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default();
+    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
         .collect()
         .await
         .map_err(|source| CtlError::Cut { socket: socket.to_owned(), source })?
         .to_bytes();
-    Ok((status, answer))
+    Ok(Answer { status, errors, body })
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! say; it decides nothing, writes to no northbound and reads no declaration but those that
 //! `plan --config` names. May not touch the engine.
 //!
-//! Exit codes: 0 done, and for `plan` nothing would change; 1 an error; 2 `plan`: something would
+//! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`, `diagnostics`
+//! and `reload` one in the settings or in a file; 2 `plan`: something would
 //! change; 3 there is no such half; 4 no daemon answers at the socket.
 //!
 //! Invariants: what tenants wrote reaches a terminal with its control characters escaped; JSON on
@@ -84,16 +85,18 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             show(format, &half, |half| render::half(half, now))?;
         }
         Command::Diagnostics => {
-            let diagnostics: Vec<String> = client.get("/v1/diagnostics").await?;
+            let (diagnostics, errors) = client.diagnostics().await?;
             show(format, &diagnostics, |diagnostics| render::diagnostics(diagnostics))?;
+            return Ok(verdict(errors));
         }
         Command::Status => {
             let status: StatusView = client.get("/v1/status").await?;
             show(format, &status, |status| render::status(status, now))?;
+            return Ok(verdict(status.errors));
         }
         Command::Plan { config } => {
             let plan: PlanView = match config {
-                None => client.get("/v1/plan").await?,
+                None => client.get_long("/v1/plan").await?,
                 Some(config) => client.post_json("/v1/plan", &candidate(&config)?).await?,
             };
             show(format, &plan, render::plan)?;
@@ -109,8 +112,9 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             show(format, &host, render::forgotten)?;
         }
         Command::Reload => {
-            let reloaded: Reloaded = client.post("/v1/reload").await?;
+            let reloaded: Reloaded = client.post_long("/v1/reload").await?;
             show(format, &reloaded, render::reloaded)?;
+            return Ok(verdict(reloaded.errors));
         }
         Command::Confirm => {
             let confirmed: Confirmed = client.post("/v1/withdrawals/confirm").await?;
@@ -118,6 +122,11 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
     }
     Ok(0)
+}
+
+/// Whether all is well with the settings and the files, as `ovn-peerd check` says it.
+fn verdict(errors: usize) -> u8 {
+    if errors == 0 { 0 } else { FAILURE }
 }
 
 /// The declarations that a settings file names.

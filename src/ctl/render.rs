@@ -28,8 +28,8 @@ pub(super) fn halves(halves: &[HalfView], now: Timestamp) -> String {
             format!("{}/{}", half.target_project, half.target_network),
             state(half),
             half.reason.map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
-            exchanged(half),
             age(half.since, now),
+            exchanged(half),
         ]));
     }
     lines(&table)
@@ -168,7 +168,7 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
 /// `diagnostics`.
 pub(super) fn diagnostics(diagnostics: &[String]) -> String {
     let mut text = String::new();
-    listing(&mut text, "Wrong with the declarations:", diagnostics);
+    listing(&mut text, "Wrong with the settings and the declarations:", diagnostics);
     if text.is_empty() { plain("Nothing is wrong with the files.") } else { text }
 }
 
@@ -236,10 +236,15 @@ pub(super) fn reloaded(reloaded: &Reloaded) -> String {
     let mut text = format!("Read again: {} halves are declared.\n", reloaded.halves);
     listing(
         &mut text,
+        "Changes in these settings take effect with a restart of ovn-peerd:",
+        &reloaded.restart,
+    );
+    listing(
+        &mut text,
         "Held until `ovn-peerctl confirm`, because they are so many:",
         &reloaded.held,
     );
-    listing(&mut text, "Wrong with the declarations:", &reloaded.diagnostics);
+    listing(&mut text, "Wrong with the settings and the declarations:", &reloaded.diagnostics);
     text
 }
 

@@ -5,9 +5,9 @@ use std::future::pending;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::control::{Confirmed, Question, Refusal};
+use crate::control::{Actor, Confirmed, Question, Refusal};
 use crate::declare::{ParsedFile, PathSettings, Reading};
-use crate::engine::{Event, NotForgotten};
+use crate::engine::{Change, Event, NotForgotten};
 use crate::ovsdb::client::ASK_INTERVAL;
 use crate::view::{HostView, PlanView, StatusView};
 
@@ -83,10 +83,12 @@ impl Shell {
                 let paths = self.settings.paths.clone();
                 self.fresh_readings.begin(move || on_disk(&paths), reply);
             }
-            Question::Confirm(reply) => drop(reply.send(self.confirm())),
+            Question::Confirm(actor, reply) => drop(reply.send(self.confirm(&actor))),
             Question::Hosts(reply) => drop(reply.send(self.engine.hosts())),
-            Question::Forget(host, reply) => drop(reply.send(self.forget(host))),
-            Question::Reload(reply) => self.reload(Some(reply)),
+            Question::Forget(actor, host, reply) => {
+                drop(reply.send(self.forget(&actor, host)));
+            }
+            Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
         }
     }
 
@@ -117,20 +119,33 @@ impl Shell {
         drop(reply.send(plan));
     }
 
-    fn forget(&mut self, host: String) -> Result<HostView, Refusal> {
-        self.engine.forget(&host).map_err(|why| match why {
+    /// What was asked for and what came of it is for the log, whoever asked.
+    pub(super) fn written(&mut self, actor: &Actor, what: String, result: Result<String, String>) {
+        self.engine.report(Change::Written { actor: actor.0.to_string(), what, result });
+    }
+
+    fn forget(&mut self, actor: &Actor, host: String) -> Result<HostView, Refusal> {
+        let what = format!("host forget {host}");
+        let forgotten = self.engine.forget(&host).map_err(|why| match why {
             NotForgotten::Own => Refusal::OwnHost(host),
             NotForgotten::Unknown => Refusal::NoSuchHost(host),
             NotForgotten::NotSynced => Refusal::NotSynced,
             NotForgotten::Newer => Refusal::NewerVersion,
-        })
+        });
+        let result = forgotten.as_ref().map_err(ToString::to_string);
+        let result =
+            result.map(|host| format!("{} halves, {} networks", host.halves, host.networks));
+        self.written(actor, what, result);
+        forgotten
     }
 
-    fn confirm(&mut self) -> Confirmed {
+    fn confirm(&mut self, actor: &Actor) -> Confirmed {
         let mut released = self.engine.held();
         self.handle(Event::Confirm);
         let still = self.engine.held();
         released.retain(|half| !still.contains(half));
+        let result = format!("withdrawals released: {}", released.len());
+        self.written(actor, "confirm".to_owned(), Ok(result));
         Confirmed { released }
     }
 }

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing::error;
 
 use crate::control::{Socket, SocketError};
-use crate::declare::{Settings, Severity};
+use crate::declare::{Diagnostic, Settings, Severity};
 use crate::ovsdb::client::RemoteError;
 
 use super::check::check_config;
@@ -24,7 +24,7 @@ struct Arguments {
     /// The operator's settings.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
-    /// What to log: error, warn, info, debug, or a tracing filter. RUST_LOG is used if not given.
+    /// What to log: error, warning, info or debug, or TARGET=LEVEL,... RUST_LOG is used if not given.
     #[arg(long, value_name = "FILTER")]
     log_level: Option<String>,
     #[command(subcommand)]
@@ -93,7 +93,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return check(&config, format);
     }
     if let Err(why) = log::start(arguments.log_level.as_deref()) {
-        return refuse(&format!("--log-level is not a level or a filter: {why}"));
+        return refuse(&why);
     }
     match serve(&arguments.config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -126,30 +126,28 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 fn serve(config: &Path) -> Result<(), DaemonError> {
-    let settings = load(config)?;
+    let (settings, warnings) = load(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| DaemonError::System { what: "start the runtime", source })?;
     let served = runtime.block_on(async {
         let socket = Socket::bind(&settings.control.socket).await?;
-        Shell::start(config.to_owned(), settings, socket)?.run().await
+        Shell::start(config.to_owned(), (settings, warnings), socket)?.run().await
     });
     // A thread that hangs in a file system or a user database does not keep the process.
     runtime.shutdown_background();
     served
 }
 
-/// Reads the settings; any error in them is fatal, since half of an operator's policy is none.
-pub(super) fn load(config: &Path) -> Result<Settings, DaemonError> {
+/// Reads the settings, with what is to be warned of. Any error in them is fatal at a start, since
+/// half of an operator's policy is none.
+fn load(config: &Path) -> Result<(Settings, Vec<Diagnostic>), DaemonError> {
     let (settings, diagnostics) = read_settings(config);
-    let errors: Vec<String> = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .map(ToString::to_string)
-        .collect();
+    let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(ToString::to_string).collect();
     if errors.is_empty() {
-        return Ok(settings);
+        return Ok((settings, diagnostics));
     }
     let path = config.display().to_string();
     Err(DaemonError::Settings { path, diagnostics: errors.join("\n") })

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time;
 use tracing::info;
 
-use crate::control::{self, Access, MAX_QUESTIONS, Question, Socket};
-use crate::declare::{ParsedFile, Reading, Settings};
+use crate::control::{self, Access, Actor, MAX_QUESTIONS, Question, Socket};
+use crate::declare::{Diagnostic, ParsedFile, Reading, Settings};
 use crate::engine::{Engine, Event};
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
@@ -79,13 +79,14 @@ impl Shell {
     /// Starts everything that the loop listens to.
     pub(super) fn start(
         config: PathBuf,
-        settings: Settings,
+        (settings, warnings): (Settings, Vec<Diagnostic>),
         socket: Socket,
     ) -> Result<Self, DaemonError> {
         let system = |what| move |source| DaemonError::System { what, source };
         let signals = Signals::listen().map_err(system("listen for signals"))?;
         let host = settings.daemon.host.clone().unwrap_or_else(host_name);
-        let engine = Engine::new(&settings, host);
+        let mut engine = Engine::new(&settings, host);
+        engine.note_settings(warnings);
         let (client, northbound) = ovsdb::connect(client_config(&settings)?);
         let watch = Watch::start_beside(&settings.paths, &tls_files(&settings), Pace::default())
             .map_err(system("watch the declarations"))?;
@@ -127,7 +128,7 @@ impl Shell {
         loop {
             match self.next().await {
                 Happening::Signal(Request::Leave) => break,
-                Happening::Signal(Request::Reload) => self.reload(None),
+                Happening::Signal(Request::Reload) => self.reload(&Actor("SIGHUP".into()), None),
                 Happening::Watchdog => self.feed(),
                 Happening::Reading(reading) => self.read(
                     reading

@@ -3,45 +3,54 @@
 //! Invariant: a reload is over once a reading that began after it was asked for is folded in.
 
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
 
-use crate::control::{Access, Reloaded};
-use crate::declare::Settings;
+use crate::control::{Access, Actor, Reloaded};
+use crate::declare::{Settings, Severity};
+use crate::engine::Change;
 
-use super::command::load;
 use super::events::Shell;
-use super::log;
+use super::files::read_settings;
 
 /// Reloads under way. Bounded: the control socket bounds its questions, and signals coalesce.
 #[derive(Debug, Default)]
 pub(super) struct Reloads {
     /// The last one asked of the watch.
     last: Option<u64>,
+    /// The sections of the settings with changes that take effect with a restart.
+    restart: Vec<&'static str>,
     waiting: Vec<(u64, oneshot::Sender<Reloaded>)>,
 }
 
 impl Shell {
     /// Reads everything again: the policy now, the files as soon as they come.
-    pub(super) fn reload(&mut self, reply: Option<oneshot::Sender<Reloaded>>) {
+    pub(super) fn reload(&mut self, actor: &Actor, reply: Option<oneshot::Sender<Reloaded>>) {
         self.service.reloading();
-        match load(&self.config) {
-            Ok(settings) => {
-                warn_of_restart(&self.settings, &settings);
-                self.engine.configure(&settings);
-                self.settings.policy = settings.policy;
-                self.settings.projects = settings.projects;
-                self.settings.control.operators = settings.control.operators;
-                self.access.send_replace(Access::of(&self.settings));
-                self.service.configure(&self.settings);
-            }
-            Err(cause) => {
-                error!("the settings stay as they were: {}", log::chain(&cause));
-            }
-        }
+        let result = self.reload_settings();
+        self.written(actor, "reload".to_owned(), result);
         self.client.renew();
         let number = self.watch.reread();
         self.reloads.last = Some(number);
         self.reloads.waiting.extend(reply.map(|reply| (number, reply)));
+    }
+
+    /// Settings with an error change nothing: half of an operator's policy is none.
+    fn reload_settings(&mut self) -> Result<String, String> {
+        let (settings, faults) = read_settings(&self.config);
+        self.engine.note_settings(faults.clone());
+        if faults.iter().any(|fault| fault.severity == Severity::Error) {
+            self.engine.report(Change::SettingsRejected { errors: faults });
+            return Err("the settings stay as they were".to_owned());
+        }
+        self.reloads.restart = awaiting_restart(&self.settings, &settings);
+        self.engine.configure(&settings);
+        let restart = self.reloads.restart.clone();
+        self.engine.report(Change::SettingsApplied { restart });
+        self.settings.policy = settings.policy;
+        self.settings.projects = settings.projects;
+        self.settings.control.operators = settings.control.operators;
+        self.access.send_replace(Access::of(&self.settings));
+        self.service.configure(&self.settings);
+        Ok("the settings are applied, every file is read".to_owned())
     }
 
     /// Answers the reloads whose files have been folded in.
@@ -57,10 +66,12 @@ impl Shell {
         if over {
             self.reloads.last = None;
             self.service.ready(&status);
-            info!("every file was read again");
+            self.engine.report(Change::Reloaded);
         }
         let reloaded = Reloaded {
             halves: status.halves.values().sum(),
+            errors: status.errors,
+            restart: self.reloads.restart.iter().map(|it| (*it).to_owned()).collect(),
             diagnostics: status.diagnostics,
             held: status.held,
         };
@@ -71,15 +82,13 @@ impl Shell {
     }
 }
 
-/// What a reload does not take over is said, so that nobody waits for it.
-fn warn_of_restart(old: &Settings, new: &Settings) {
+/// The sections with changes that a reload does not apply.
+fn awaiting_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let sections = [
-        ("northbound", old.northbound == new.northbound),
-        ("paths", old.paths == new.paths),
-        ("control", old.control.socket == new.control.socket),
-        ("daemon", old.daemon == new.daemon),
+        ("[northbound]", old.northbound == new.northbound),
+        ("[paths]", old.paths == new.paths),
+        ("[control] socket", old.control.socket == new.control.socket),
+        ("[daemon]", old.daemon == new.daemon),
     ];
-    for (section, _) in sections.iter().filter(|(_, same)| !same) {
-        warn!("the changes in [{section}] take effect with the next restart of ovn-peerd");
-    }
+    sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
 }

@@ -39,7 +39,7 @@ pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
 
-use crate::declare::{Changed, HalfKey, ParsedFile, Reading, Settings};
+use crate::declare::{Changed, Diagnostic, HalfKey, ParsedFile, Reading, Settings};
 use crate::northbound::tables::NB_GLOBAL;
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
@@ -102,6 +102,8 @@ pub struct Engine {
     newer: Option<u32>,
     changes: Changes,
     drift: Drift,
+    /// What is wrong with the settings file as it was read last.
+    settings_faults: Vec<Diagnostic>,
     counters: Counters,
     /// When it was handed something last.
     last: Option<Now>,
@@ -126,6 +128,7 @@ impl Engine {
             writer: Writer::default(),
             changes: Changes::default(),
             drift: Drift::default(),
+            settings_faults: Vec::new(),
             counters: Counters::default(),
             last: None,
         }
@@ -134,6 +137,16 @@ impl Engine {
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
         self.state.configure(settings, self.northbound.as_ref().or(self.incoming.northbound()));
+    }
+
+    /// Notes what is wrong with the settings file, whether its settings are in effect or not.
+    pub fn note_settings(&mut self, faults: Vec<Diagnostic>) {
+        self.settings_faults = faults;
+    }
+
+    /// Adds to the stream of changes what the shell did.
+    pub fn report(&mut self, change: Change) {
+        self.changes.push(change);
     }
 
     /// Takes in what has happened.

@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::declare::{ConfiguredStatus, Half, HalfKey, Host, ManualRoute, PeeringKey, TableOf};
+use crate::declare::{
+    ConfiguredStatus, Diagnostic, Half, HalfKey, Host, ManualRoute, PeeringKey, Severity, TableOf,
+};
 use crate::northbound::owner::address_set_name;
 use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
@@ -15,8 +17,8 @@ use crate::peering::end_of;
 use crate::peering::report::Report;
 use crate::program::summarise;
 use crate::view::{
-    Counters, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView, RowView, State,
-    StatusView, Viewer,
+    Counters, DiagnosticsView, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView,
+    RowView, State, StatusView, Viewer,
 };
 
 use super::Engine;
@@ -106,12 +108,14 @@ impl Engine {
             let waiting = Some(book.count()).filter(|count| *count != 0);
             waiting.map(|count| (State::Provisioning, count)).into_iter().collect()
         };
+        let diagnostics = self.diagnostics(&Viewer::Operator);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.state.roll.host().to_string(),
             northbound: self.northbound_view(),
             halves,
-            diagnostics: self.diagnostics(&Viewer::Operator),
+            errors: diagnostics.errors,
+            diagnostics: diagnostics.texts,
             held: self.held(),
             newer_version: self.newer,
             damped: self.damped_view(),
@@ -119,14 +123,16 @@ impl Engine {
         }
     }
 
-    /// What is wrong with the declaration files; a tenant is told of its own.
+    /// What is wrong with the settings and the declaration files; a tenant is told of its own files.
     #[must_use]
-    pub fn diagnostics(&self, viewer: &Viewer) -> Vec<String> {
+    pub fn diagnostics(&self, viewer: &Viewer) -> DiagnosticsView {
         let book = &self.state.roll.book;
-        match viewer {
-            Viewer::Operator => book.diagnostics().map(ToString::to_string).collect(),
-            Viewer::Tenant(own) => book.diagnostics_of(own).map(ToString::to_string).collect(),
-        }
+        let found: Vec<&Diagnostic> = match viewer {
+            Viewer::Operator => self.settings_faults.iter().chain(book.diagnostics()).collect(),
+            Viewer::Tenant(own) => book.diagnostics_of(own).collect(),
+        };
+        let errors = found.iter().filter(|it| it.severity == Severity::Error).count();
+        DiagnosticsView { errors, texts: found.into_iter().map(ToString::to_string).collect() }
     }
 
     /// Whether the northbound is connected and read in full.

@@ -24,6 +24,7 @@ mod lab;
 #[path = "../privacy/site.rs"]
 mod site;
 
+mod connections;
 mod ground;
 mod large;
 mod links;

@@ -9,13 +9,16 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::control::{
     self, Access, Confirmed, MAX_BODY_BYTES, Question, Reloaded, Socket, SocketError,
 };
 use ovn_peerd::declare::Settings;
 use ovn_peerd::view::{
-    Counters, HalfDetail, HalfView, NorthboundView, PlanView, Reason, State, StatusView,
+    Counters, DiagnosticsView, HalfDetail, HalfView, NorthboundView, PlanView, Reason, State,
+    StatusView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -32,7 +35,7 @@ fn half(project: &str, name: &str, state: State) -> HalfView {
         state,
         reason: (state == State::PendingPeer).then_some(Reason::AwaitingPeer),
         explanation: None,
-        since: None,
+        since: Some(Timestamp::now() - SignedDuration::from_mins(125)),
         next_step: None,
         degraded: Vec::new(),
         description: String::new(),
@@ -89,13 +92,14 @@ fn answer(question: Question) {
         Question::Diagnostics(viewer, answer) => {
             let all = ["a/1.toml", "b/1.toml"].map(str::to_owned);
             let told = all.into_iter().filter(|text| viewer.sees(&text[..1]));
-            drop(answer.send(told.collect()));
+            drop(answer.send(DiagnosticsView { errors: 0, texts: told.collect() }));
         }
         Question::Status(answer) => drop(answer.send(StatusView {
             version: "0".into(),
             host: "hv1".into(),
             northbound: NorthboundView::default(),
             halves: BTreeMap::from([(State::Active, 2)]),
+            errors: 0,
             diagnostics: Vec::new(),
             held: Vec::new(),
             newer_version: None,
@@ -106,12 +110,12 @@ fn answer(question: Question) {
             let held = candidate.iter().flat_map(|c| &c.peerings.files).map(|f| f.name.clone());
             drop(answer.send(Ok(PlanView { held: held.collect(), ..PlanView::default() })));
         }
-        Question::Confirm(answer) => drop(answer.send(Confirmed::default())),
+        Question::Confirm(_, answer) => drop(answer.send(Confirmed::default())),
         Question::Hosts(answer) => drop(answer.send(Vec::new())),
-        Question::Forget(name, answer) => {
+        Question::Forget(_, name, answer) => {
             drop(answer.send(Err(ovn_peerd::control::Refusal::NoSuchHost(name))))
         }
-        Question::Reload(answer) => {
+        Question::Reload(_, answer) => {
             drop(answer.send(Reloaded { halves: 3, ..Reloaded::default() }))
         }
     }
@@ -343,6 +347,87 @@ fn the_operators_tool_tells_success_absence_and_silence_apart() {
     assert_eq!(silent.status.code(), Some(4));
     let message = String::from_utf8(silent.stderr).unwrap();
     assert!(message.contains("systemctl status ovn-peerd"), "{message}");
+}
+
+/// What stands below each heading of a table, by the columns at which headings begin.
+fn columns(table: &str) -> Vec<BTreeMap<String, String>> {
+    let (head, rows) = table.split_once('\n').unwrap();
+    let starts: Vec<usize> = (0..head.len())
+        .filter(|at| !head[*at..].starts_with(' ') && (*at == 0 || head[..*at].ends_with("  ")))
+        .collect();
+    let cells = |row: &str| {
+        let characters: Vec<char> = row.chars().collect();
+        let cell = |(index, start): (usize, &usize)| {
+            let end = starts.get(index + 1).copied().unwrap_or(usize::MAX).min(characters.len());
+            let text: String = characters[(*start).min(end)..end].iter().collect();
+            let end = starts.get(index + 1).copied().unwrap_or(head.len());
+            (head[*start..end].trim().to_owned(), text.trim().to_owned())
+        };
+        starts.iter().enumerate().map(cell).collect()
+    };
+    rows.lines().map(cells).collect()
+}
+
+#[test]
+fn each_value_of_a_list_stands_below_its_own_heading_in_80_columns() {
+    let served = Served::start();
+    let table = String::from_utf8(served.ctl(&["list"]).stdout).unwrap();
+    assert!(table.lines().all(|line| line.len() <= 80), "{table}");
+    let rows = columns(&table);
+    for (row, (project, name, state, reason)) in rows.iter().zip([
+        ("blue", "to-db", "active", "-"),
+        ("blue", "a/b c", "pending-peer", "awaiting-peer"),
+        ("red", "to-db", "active", "-"),
+    ]) {
+        for (heading, value) in [
+            ("PROJECT", project),
+            ("NETWORK", "web"),
+            ("NAME", name),
+            ("TARGET", "green/db"),
+            ("STATE", state),
+            ("REASON", reason),
+            ("AGE", "2h"),
+            ("PREFIXES", "2 out, 1 in"),
+        ] {
+            assert_eq!(row[heading], value, "{heading} of\n{table}");
+        }
+    }
+}
+
+/// A process that is stopped takes connections and answers none: who asks it learns that soon.
+#[test]
+fn a_daemon_that_does_not_answer_is_said_to_be_so_soon() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("c.sock");
+    let _silent = UnixListener::bind(&path).unwrap();
+    for command in ["status", "plan"] {
+        let begun = Instant::now();
+        let mut ctl = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
+        let output = ctl.arg("--socket").arg(&path).arg(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("within 10 s") && said.contains("journalctl"), "{said}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_lock_that_others_may_open_is_replaced_and_one_that_is_going_is_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("c.sock");
+    let lock = directory.path().join("c.sock.lock");
+    let old = fs::File::create(&lock).unwrap();
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+    old.lock().unwrap();
+    let bind = || runtime().block_on(Socket::bind(&path));
+    let first = bind().unwrap();
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+    let leaving = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        drop(first);
+    });
+    bind().unwrap();
+    leaving.join().unwrap();
 }
 
 #[test]

@@ -142,11 +142,87 @@ fn the_settings_that_want_a_restart_are_named_on_reload() {
     let settings = running.path().join("ovn-peerd.toml");
     let text = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, format!("{text}\n[daemon]\nhost = \"other\"\n")).unwrap();
-    assert!(running.ctl(&["reload"]).status.success());
+    let reload = running.ctl(&["reload"]);
+    assert!(reload.status.success());
+    assert!(String::from_utf8(reload.stdout).unwrap().contains("[daemon]"));
     assert!(running.log().contains("[daemon] take effect with the next restart"));
     fs::write(&settings, "nonsense = 1").unwrap();
-    assert!(running.ctl(&["reload"]).status.success());
+    assert_eq!(running.ctl(&["reload"]).status.code(), Some(1));
     assert!(running.log().contains("the settings stay as they were"), "{}", running.log());
+}
+
+/// Whoever asks for what is wrong is given the same answer: a slip in the settings leaves a project without its pin
+/// only for who does not look.
+#[test]
+fn reload_status_diagnostics_and_check_agree_about_settings_and_files() {
+    let running = Running::ready(directory(), &Start::default());
+    let settings = running.path().join("ovn-peerd.toml");
+    let good = fs::read_to_string(&settings).unwrap();
+    let pinned = format!("{good}\n[[project]]\nname = \"blue\"\nowner = \"20001\"\n");
+    let check = || {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"));
+        check.args(["check", "--config"]).arg(&settings).output().unwrap()
+    };
+    let agree = |code: i32, words: &str| {
+        let found = [
+            running.ctl(&["reload"]),
+            running.ctl(&["status"]),
+            running.ctl(&["diagnostics"]),
+            check(),
+        ];
+        for output in found {
+            assert_eq!(output.status.code(), Some(code), "{words}: {output:?}");
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    };
+    fs::write(&settings, &pinned).unwrap();
+    agree(0, "");
+    fs::write(&settings, pinned.replace("owner", "onwer")).unwrap();
+    agree(1, "onwer");
+    fs::remove_file(&settings).unwrap();
+    agree(1, "cannot be read");
+    // Those from before stand: blue is its owner's still, and what others say of it is an error.
+    place(running.path(), "peerings.d/b.toml", BLUE);
+    let halves = wait_for("word of the file", || {
+        let found = running.ctl(&["diagnostics"]);
+        let said = String::from_utf8(found.stdout).unwrap();
+        said.contains("b.toml").then(|| running.halves())
+    });
+    assert!(halves.is_empty(), "{halves:?}");
+    fs::write(&settings, &good).unwrap();
+    agree(0, "");
+    assert_eq!(running.halves().len(), 1);
+    place(running.path(), "peerings.d/b.toml", "nonsense = 1\n");
+    agree(1, "b.toml:1:1");
+}
+
+/// Each thing that an operator does is a line: who, what, and what came of it.
+#[test]
+fn what_operators_do_is_in_the_log() {
+    let running = Running::ready(directory(), &Start::default());
+    running.ctl(&["reload"]);
+    running.ctl(&["confirm"]);
+    running.ctl(&["host", "forget", "nowhere"]);
+    running.daemon.signal("HUP");
+    for words in [
+        "root: reload: the settings are applied",
+        "root: confirm: withdrawals released: 0",
+        "root: host forget nowhere: refused: ",
+        "SIGHUP: reload: ",
+    ] {
+        wait_for(words, || running.log().contains(words).then_some(()));
+    }
+}
+
+#[test]
+fn signals_without_a_meaning_do_not_end_it() {
+    let running = Running::ready(directory(), &Start::default());
+    for signal in ["USR1", "USR2"] {
+        running.daemon.signal(signal);
+        wait_for("line about it", || running.log().contains(signal).then_some(()));
+    }
+    assert!(running.ctl(&["status"]).status.success());
 }
 
 #[test]
