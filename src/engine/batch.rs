@@ -16,7 +16,7 @@ use crate::northbound::declared::Entry;
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::Node;
-use crate::program::{DesiredRow, Parent, RowDiff, Transaction};
+use crate::program::{DesiredRow, Parent, RegistrationDiff, RowDiff, Transaction};
 
 use super::damping::Trace;
 use super::state::{Patch, State, UnitChanges};
@@ -165,7 +165,8 @@ impl Batch {
             let changes =
                 if waits { UnitChanges::default() } else { state.changes(unit, northbound) };
             let differs = changes.differs(northbound);
-            let binds = differs && (self.whole || !is_new(unit, northbound));
+            let binds =
+                differs && (self.whole || changes.binds(northbound) && !is_new(unit, northbound));
             let pairs = if binds { pairs_of(unit, state) } else { Vec::new() };
             let standing = standing(unit, &changes, northbound);
             waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(*unit));
@@ -293,6 +294,21 @@ impl UnitChanges {
         let unregistered = |network: &Id| northbound.registration(*network).is_none();
         let records = self.rows.is_empty() && self.patches.keys().any(unregistered);
         records || !self.rows.iter().all(goes)
+    }
+
+    /// Whether what stands on it must follow at once: not for its policies and records alone.
+    fn binds(&self, northbound: &Northbound) -> bool {
+        let table = |row: &RowDiff| match row {
+            RowDiff::Insert(row) | RowDiff::Update { row, .. } => row.table,
+            RowDiff::Delete { table, .. } => *table,
+        };
+        let visible = |(network, patch): (&Id, &Patch)| {
+            patch.removed
+                || patch.diff(*network, northbound).iter().any(RegistrationDiff::is_visible)
+        };
+        !self.lent.is_empty()
+            || self.rows.iter().any(|row| table(row) != ROUTER_POLICY)
+            || self.patches.iter().any(visible)
     }
 
     /// The routers that lose policies, and get no others for them.

@@ -15,6 +15,7 @@ pub mod lent;
 pub(crate) mod members;
 pub mod owner;
 mod parents;
+pub mod priority;
 pub mod registration;
 pub mod router;
 pub mod special;

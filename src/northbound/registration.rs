@@ -24,7 +24,9 @@ pub const HALF_PREFIX: &str = "ovn-peerd-half:";
 /// The key of the record of what the network's guests are told.
 pub const GUESTS_KEY: &str = "ovn-peerd-guests";
 /// The version of what a registration says and of the rows of its network (`version`).
-pub const VERSION: u32 = 1;
+///
+/// 1: policies from priority 30090 to 30200. 2: from 32090 to 32200.
+pub const VERSION: u32 = 2;
 
 /// The key of a half's record.
 #[must_use]

@@ -12,6 +12,7 @@ use crate::ovsdb::{ColumnId, Replica, Row, ValueRef};
 
 use super::inventory::Inventory;
 use super::owner::{self, UNIT_KEY};
+use super::priority;
 use super::special::{is_link_local, special};
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
@@ -65,13 +66,17 @@ pub struct ForeignRoute {
     pub to_guest: bool,
 }
 
-/// A reroute or drop policy of somebody else.
+/// A policy of somebody else that may take effect instead of ours: a reroute, or one that is not below ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignPolicy {
     /// Its priority.
     pub priority: i64,
+    /// What it does, as written.
+    pub action: Arc<str>,
     /// Its match, as written.
     pub text: Arc<str>,
+    /// The row.
+    pub row: Uuid,
 }
 
 /// A NAT row of somebody else that translates the sources of whatever leaves a gateway router.
@@ -132,8 +137,8 @@ pub struct RouterFacts {
     pub workload: bool,
     /// The least `gateway_mtu` of its inward ports, in bytes: what the network's guests take.
     pub mtu: Option<u16>,
-    /// Reroute policies of others.
-    pub reroutes: Box<[ForeignPolicy]>,
+    /// Policies of others that may take effect instead of ours.
+    pub policies: Box<[ForeignPolicy]>,
     /// What a gateway router translates on every port. A distributed one does so on its gateway
     /// ports only, where nothing peered passes.
     pub translations: Box<[Translation]>,
@@ -183,7 +188,8 @@ impl RouterFacts {
         // After the routes: OVN finds a next hop in what the port has, not in what is discarded.
         inward.iter_mut().for_each(|net| net.widen(&routes));
         let policies = cell(router, logical_router::POLICIES).uuids();
-        let policies = policies.filter_map(|policy| replica.row(ROUTER_POLICY, policy));
+        let policies =
+            policies.filter_map(|uuid| foreign_policy(uuid, replica.row(ROUTER_POLICY, uuid)?));
         let translating = cell(router, logical_router::NAT).uuids().filter(|_| gateway);
         Some(Self {
             uuid,
@@ -202,7 +208,7 @@ impl RouterFacts {
             port_tables: sorted(port_tables),
             workload,
             mtu,
-            reroutes: sorted(policies.filter_map(foreign_reroute)),
+            policies: sorted(policies),
             translations: sorted(translating.filter_map(|row| translation(row, replica))),
         })
     }
@@ -395,13 +401,29 @@ fn parse_prefix(text: &str) -> Option<IpNet> {
     text.parse::<IpAddr>().ok().map(IpNet::from)
 }
 
-fn foreign_reroute(row: &Row) -> Option<ForeignPolicy> {
-    let ours = is_ours(cell(row, router_policy::EXTERNAL_IDS));
-    if ours || cell(row, router_policy::ACTION).string() != "reroute" {
+fn foreign_policy(uuid: Uuid, row: &Row) -> Option<ForeignPolicy> {
+    if is_ours(cell(row, router_policy::EXTERNAL_IDS)) {
         return None;
     }
-    Some(ForeignPolicy {
+    let policy = ForeignPolicy {
         priority: cell(row, router_policy::PRIORITY).integer().unwrap_or(0),
+        action: cell(row, router_policy::ACTION).string().into(),
         text: cell(row, router_policy::MATCH).string().into(),
-    })
+        row: uuid,
+    };
+    (policy.reroutes() || policy.is_above_ours()).then_some(policy)
+}
+
+impl ForeignPolicy {
+    /// Whether it sends packets elsewhere.
+    #[must_use]
+    pub fn reroutes(&self) -> bool {
+        *self.action == *"reroute"
+    }
+
+    /// Whether it may come before any of ours: of two of one priority, OVN takes either.
+    #[must_use]
+    pub fn is_above_ours(&self) -> bool {
+        self.priority >= *priority::OURS.start()
+    }
 }

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use crate::ovsdb::{Clause, Condition, Constant, Function, TableId, Wanted};
 
 use super::owner::{OWNER_KEY, OWNER_VALUE};
+use super::priority;
 
 /// The database's name.
 pub const DATABASE: &str = "OVN_Northbound";
@@ -60,20 +61,23 @@ pub const STEPS: &[(TableId, Step)] =
     &[(LOGICAL_SWITCH, Step::Declare), (SWITCH_PORT, Step::Survey), (STATIC_ROUTE, Step::Decide)];
 
 /// The priorities of policies that come last: those of ours, which are the most rows of all, and the longest.
-pub const LATE_PRIORITIES: RangeInclusive<i64> = FIRST_LATE..=LAST_LATE;
-const FIRST_LATE: i64 = 30_090;
-const LAST_LATE: i64 = 30_200;
+pub const LATE_PRIORITIES: RangeInclusive<i64> = priority::OURS;
+const FIRST_LATE: i64 = *LATE_PRIORITIES.start();
+const LAST_LATE: i64 = *LATE_PRIORITIES.end();
 
-const fn priority(function: Function, priority: i64) -> Clause {
+const fn of_priority(function: Function, priority: i64) -> Clause {
     Clause { column: "priority", function, value: Constant::Integer(priority) }
 }
 
 /// All other policies; and with those the last, which have the longest texts.
 const EARLY_POLICIES: &[Condition] = &[
-    Condition(&[priority(Function::Less, FIRST_LATE), priority(Function::Greater, LAST_LATE)]),
     Condition(&[
-        priority(Function::Less, FIRST_LATE),
-        priority(Function::GreaterOrEqual, LAST_LATE),
+        of_priority(Function::Less, FIRST_LATE),
+        of_priority(Function::Greater, LAST_LATE),
+    ]),
+    Condition(&[
+        of_priority(Function::Less, FIRST_LATE),
+        of_priority(Function::GreaterOrEqual, LAST_LATE),
     ]),
 ];
 

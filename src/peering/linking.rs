@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::northbound::owner::link_port_name;
 use crate::northbound::{End, Family, Lasting, RouterKind, terms_mark};
 use crate::view::Reason;
 
@@ -17,6 +18,7 @@ use super::local::Ready;
 use super::mtu::checking_end;
 use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
 use super::select::Cover;
+use super::shadow::{shadowed_at, shadows};
 use super::telling::{nothing_exchanged, too_many, too_many_for, verdict};
 use super::terms::Admitted;
 
@@ -81,6 +83,15 @@ impl Pair<'_> {
             self.linked(End::A, (a, b), (&at_a, &at_b)),
             self.linked(End::B, (b, a), (&at_b, &at_a)),
         ];
+        for (end, ready) in [(End::A, a), (End::B, b)] {
+            let port = link_port_name(link.id, end);
+            let found = shadows(&link, end, &ready.router.policies, &port);
+            let found: Vec<String> = found.take(MOST_CONFLICTS_TOLD).collect();
+            let [of_a, of_b] = &mut verdicts;
+            let (at, other) = if end == End::A { (of_a, of_b) } else { (of_b, of_a) };
+            other.degraded.extend((!found.is_empty()).then(|| shadowed_at(&link, end)));
+            at.degraded.extend(found);
+        }
         for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
             let between = between.iter().map(|it| it.told_at(end).to_owned());
             verdict.degraded.splice(0..0, between);
@@ -144,7 +155,7 @@ impl Pair<'_> {
     ) -> Verdict {
         let mut degraded = self.tell(end, here, there);
         let router = &ready.router;
-        let foreign = !router.routes.is_empty() || !router.reroutes.is_empty();
+        let foreign = !router.routes.is_empty() || !router.policies.is_empty();
         for prefix in here.prefixes.iter().filter(|_| foreign) {
             degraded.extend(conflict::diversions(prefix, ready, &here.tables));
         }

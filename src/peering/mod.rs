@@ -27,6 +27,7 @@ pub mod report;
 pub mod request;
 pub mod resolver;
 pub mod select;
+mod shadow;
 pub mod space;
 pub mod tell;
 mod telling;

@@ -9,7 +9,7 @@ use crate::northbound::tables::{ADDRESS_SET, LOGICAL_SWITCH, address_set};
 use crate::northbound::{Northbound, UnitId, tags_of};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
-use super::row::{DesiredRow, Parent, Part, identity, refers_to_children};
+use super::row::{DesiredRow, Parent, Part, distinction, identity, refers_to_children};
 
 /// One row that is not as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,8 +128,14 @@ fn present_rows<'a>(unit: UnitId, part: Part, northbound: &'a Northbound) -> Vec
 fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Present<'a>> {
     let parent = desired.parent.as_ref().and_then(Parent::row);
     let place = place(desired.table, parent, |column| key_to_be(desired.column(column)));
-    let at = present.partition_point(|row| row.place <= place).checked_sub(1)?;
-    present.get(at).is_some_and(|row| row.place == place).then(|| present.remove(at))
+    let end = present.partition_point(|row| row.place <= place);
+    let is_it = |row: &Present<'_>| {
+        let column = distinction(desired.table);
+        column.is_none_or(|column| is(cell(row.row, column), desired.column(column)))
+    };
+    let alike = present.iter().take(end).rev().take_while(|row| row.place == place);
+    let back = alike.into_iter().position(is_it)?;
+    Some(present.remove(end - 1 - back))
 }
 
 fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<RowDiff> {

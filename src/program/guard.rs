@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use crate::northbound::owner::Id;
 use crate::northbound::tables::{ROUTER_POLICY, router_policy};
-use crate::northbound::{Family, UnitId};
+use crate::northbound::{Family, UnitId, priority};
 use crate::peering::Ready;
 
-use super::link::{PASS_PRIORITY, SPOOF_PRIORITY};
 use super::matches::{Addresses, any, inport, outport, source};
 use super::row::{DesiredRow, Parent, RouterRow};
 
@@ -47,10 +46,10 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
         // if they had come in where the request did, so out of an uplink again; and what OVN turns around at
         // the gateway port on its way to a floating IP of the same router.
         policy(
-            PASS_PRIORITY,
+            priority::PASS,
             format!("{inward} && ({outward} || {TURNED_AROUND}) && ({own})"),
             "allow",
         ),
-        policy(SPOOF_PRIORITY, format!("{inward} && ({own})"), "drop"),
+        policy(priority::SPOOF, format!("{inward} && ({own})"), "drop"),
     ]
 }

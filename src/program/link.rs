@@ -12,21 +12,12 @@ use crate::northbound::tables::{
     LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, logical_switch,
     router_policy, router_port, static_route, switch_port,
 };
-use crate::northbound::{End, Family, UnitId};
+use crate::northbound::{End, Family, UnitId, priority};
 use crate::ovsdb::{Datum, TableId};
 use crate::peering::{Link, LinkEnd};
 
 use super::matches::{Addresses, any, between, inport, source};
 use super::row::{DesiredRow, Parent, Part, RouterRow};
-
-/// Allows what the two networks say to each other. Filters will stand between this and the drop.
-const ALLOW_PRIORITY: i64 = 30_200;
-/// Drops whatever else comes over the link: the peering is not transitive.
-const DROP_PRIORITY: i64 = 30_100;
-/// Drops a source that comes from where it cannot belong.
-pub(super) const SPOOF_PRIORITY: i64 = 30_090;
-/// Allows what has such a source for a good reason.
-pub(super) const PASS_PRIORITY: i64 = SPOOF_PRIORITY + 5;
 
 /// The rows of a link, on both routers and between them.
 #[must_use]
@@ -121,7 +112,7 @@ impl Side<'_> {
     }
 
     fn allow(&self) -> DesiredRow {
-        self.policy(ALLOW_PRIORITY, self.exchanged(&[self.port_name.as_str()]), "allow")
+        self.policy(priority::ALLOW, self.exchanged(&[self.port_name.as_str()]), "allow")
     }
 
     /// What the two say to each other over links of other tools: where these have routes of their own, OVN
@@ -129,7 +120,7 @@ impl Side<'_> {
     fn pass(&self) -> Option<DesiredRow> {
         let ports: Vec<&str> = self.local.beside.iter().map(AsRef::as_ref).collect();
         let beside = (!ports.is_empty()).then_some(ports)?;
-        Some(self.policy(PASS_PRIORITY, self.exchanged(&beside), "allow"))
+        Some(self.policy(priority::PASS, self.exchanged(&beside), "allow"))
     }
 
     /// What the two networks say to each other, as it comes in at ports of the router.
@@ -150,8 +141,8 @@ impl Side<'_> {
         let spoofed = |family| source(family, &Addresses::written_out(self.remote, family));
         let spoofed: Vec<String> = self.families().map(spoofed).collect();
         [
-            self.policy(DROP_PRIORITY, inport([self.port_name.as_str()]), "drop"),
-            self.policy(SPOOF_PRIORITY, any(&spoofed), "drop"),
+            self.policy(priority::DROP, inport([self.port_name.as_str()]), "drop"),
+            self.policy(priority::SPOOF, any(&spoofed), "drop"),
         ]
     }
 

@@ -119,7 +119,8 @@ impl DesiredRow {
     }
 }
 
-/// The columns by which a row is told from the others of its unit with the same parent.
+/// The columns by which a row is told from the others of its unit with the same parent, but for what
+/// [`distinction`] names.
 pub(super) fn identity(table: TableId) -> &'static [ColumnId] {
     match table {
         ROUTER_PORT => &[router_port::NAME],
@@ -130,6 +131,11 @@ pub(super) fn identity(table: TableId) -> &'static [ColumnId] {
         // Of a peering, there is one switch.
         _ => &[],
     }
+}
+
+/// A column with long texts by which rows are told apart that are alike in the others: so it is seldom read.
+pub(super) fn distinction(table: TableId) -> Option<ColumnId> {
+    (table == ROUTER_POLICY).then_some(router_policy::MATCH)
 }
 
 /// Whether a column is not the row's own to say: it changes as children come and go.

@@ -1,13 +1,15 @@
 //! Daemons of different versions on one northbound: as long as a newer one has written there, an older one writes nothing, and
 //! says so; what is merely damaged is repaired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ovn_peerd::declare::{NetworkKey, PeeringKey};
 use ovn_peerd::engine::{Change, Level, NotForgotten};
 use ovn_peerd::northbound::owner::{Family, Id, OWNER_KEY, UNIT_KEY, UnitId, address_set_name};
 use ovn_peerd::northbound::registration::{NETWORK_KEY, half_key};
-use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
+use ovn_peerd::northbound::tables::{
+    ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, address_set, router_policy,
+};
 use ovn_peerd::northbound::{NetworkRecord, tags_of};
 use ovn_peerd::ovsdb::{self, Atom, ColumnId, Operation, TableId, Value};
 use ovn_peerd::view::{HalfView, Reason, State};
@@ -215,7 +217,7 @@ fn older_registrations_are_raised_first_and_without_the_lock() {
         world.client(ovsdb::Event::Lock { held });
         world.hear();
         let submission = world.engine.poll(world.now()).expect("something is to be written");
-        let raised = r#""version":1"#.replace('"', "\\\"");
+        let raised = r#""version":2"#.replace('"', "\\\"");
         assert!(format!("{:?}", submission.operations).contains(&raised), "{submission:?}");
         let [Operation::Mutate { table: "Address_Set", .. }] = submission.operations.as_slice()
         else {
@@ -252,6 +254,62 @@ fn what_cannot_be_raised_is_tried_again_after_a_pause() {
         text.get(NETWORK_KEY).unwrap(),
         NetworkRecord::new(&key(0), Some("r0".to_owned())).to_text()
     );
+}
+
+/// What the release before wrote becomes what this one writes; at no moment has a unit policies of both.
+#[test]
+fn policies_of_the_release_before_are_moved_a_unit_in_one_transaction() {
+    let mut world = prepared();
+    for router in [0, 1, 3] {
+        world.add_uplink(router);
+    }
+    declare(&mut world, &[(0, 1), (1, 2), (2, 3), (3, 4)]);
+    world.rest();
+    let wanted = world.own_content();
+    let rows: Vec<(TableId, Uuid)> = world.database.rows.keys().copied().collect();
+    for (table, row) in rows {
+        let tags = tags_of(table).map(|tags| world.database.cell(table, row, tags));
+        let record = tags.and_then(|tags| Some(tags.get(NETWORK_KEY)?.into_owned()));
+        if let Some(record) = record {
+            set_entry(&mut world, table, row, NETWORK_KEY, &record.replace(":2,", ":1,"));
+        }
+        if let Some(priority) = priority(&world, table, row) {
+            let before = Value::from(priority - 2000);
+            world.database.set(table, row, router_policy::PRIORITY, before);
+        }
+    }
+    assert_ne!(world.own_content(), wanted);
+    world.restart();
+    let mut steps = 0;
+    while let Some(submission) = world.engine.poll(world.now()) {
+        world.database.transact(&submission.operations).unwrap();
+        let mut bands: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+        for (table, row) in world.database.rows.keys() {
+            let unit = priority(&world, *table, *row).zip(tags_of(*table));
+            let unit = unit.map(|(at, tags)| (at, world.database.cell(*table, *row, tags)));
+            if let Some((at, unit)) = unit.and_then(|(at, tags)| Some((at, tags.get(UNIT_KEY)?))) {
+                bands.entry(unit.into_owned()).or_default().insert(at / 1000);
+            }
+        }
+        assert!(bands.values().all(|bands| bands.len() == 1), "{bands:?}");
+        assert!(
+            steps > 0 || bands.values().all(|bands| bands.contains(&30)),
+            "the versions come first"
+        );
+        world.hear();
+        world.client(ovsdb::Event::Transacted { id: submission.id, result: Ok(Vec::new()) });
+        steps += 1;
+    }
+    assert_eq!(world.own_content(), wanted);
+    assert!((2..5).contains(&steps), "{steps}");
+    assert!(world.engine.plan(None, world.now()).is_empty());
+}
+
+/// The priority of a policy of ours.
+fn priority(world: &World, table: TableId, row: Uuid) -> Option<i64> {
+    let ours = table == ROUTER_POLICY
+        && world.database.cell(table, row, router_policy::EXTERNAL_IDS).has_key(UNIT_KEY);
+    ours.then(|| world.database.cell(table, row, router_policy::PRIORITY).integer()).flatten()
 }
 
 /// Until it is seen that the other side has agreed, nothing of its registration is shown.

@@ -15,6 +15,7 @@ use crate::tenants::{BLUE, GREEN, Tenants, half};
 on_every_lab!(
     s1_16_s1_17_s2_10_s2_11_a_peers_peer_is_not_reached_by_hand_made_routes,
     s2_10_forged_sources_are_believed_on_no_port_but_their_own,
+    s1_16_s2_10_what_other_tools_allow_opens_nothing,
 );
 
 /// A - B - C, with a guest each and two in A and B.
@@ -102,17 +103,7 @@ fn s1_16_s1_17_s2_10_s2_11_a_peers_peer_is_not_reached_by_hand_made_routes(lab: 
     };
     reached();
     apart();
-    // A sends C's prefixes to B, and C sends A's: B has routes to both.
-    for (router, through, prefixes) in [
-        ("a", ["10.2.0.0/24", "fd02::/64"], ["10.3.0.0/24", "fd03::/64"]),
-        ("c", ["10.2.0.0/24", "fd02::/64"], ["10.1.0.0/24", "fd01::/64"]),
-        ("c", ["10.2.0.0/24", "fd02::/64"], ["10.11.0.0/24", "fd11::/64"]),
-    ] {
-        for (through, prefix) in through.into_iter().zip(prefixes) {
-            let (nexthop, port) = way(lab, router, through);
-            lab.nbctl(&["lr-route-add", router, prefix, &nexthop, &port]);
-        }
-    }
+    lead_through_b(lab);
     lab.sync();
     apart();
     reached();
@@ -124,6 +115,100 @@ fn s1_16_s1_17_s2_10_s2_11_a_peers_peer_is_not_reached_by_hand_made_routes(lab: 
     apart();
     reached();
     lab.assert_all_matches_parse();
+}
+
+/// A sends C's prefixes to B, and C sends A's: B has routes to both.
+fn lead_through_b(lab: &Lab) {
+    for (router, through, prefixes) in [
+        ("a", ["10.2.0.0/24", "fd02::/64"], ["10.3.0.0/24", "fd03::/64"]),
+        ("c", ["10.2.0.0/24", "fd02::/64"], ["10.1.0.0/24", "fd01::/64"]),
+        ("c", ["10.2.0.0/24", "fd02::/64"], ["10.11.0.0/24", "fd11::/64"]),
+    ] {
+        for (through, prefix) in through.into_iter().zip(prefixes) {
+            let (nexthop, port) = way(lab, router, through);
+            lab.nbctl(&["lr-route-add", router, prefix, &nexthop, &port]);
+        }
+    }
+}
+
+/// Kube-OVN allows what goes to a subnet, at priority 31000, on each of its routers.
+fn s1_16_s2_10_what_other_tools_allow_opens_nothing(lab: &Lab) {
+    let chain = Chain::new(lab, false);
+    let Chain { tenants, a1, a2, b1, b2, c1, .. } = &chain;
+    let subnets = [
+        ("a", ["10.1.0.0/24", "10.11.0.0/24"], ["fd01::/64", "fd11::/64"]),
+        ("b", ["10.2.0.0/24", "10.12.0.0/24"], ["fd02::/64", "fd12::/64"]),
+        ("c", ["10.3.0.0/24", "10.3.0.0/24"], ["fd03::/64", "fd03::/64"]),
+    ];
+    let policies = |router: &str, v4: &[&str], v6: &[&str], priority: u16| {
+        let line = |family: &str, prefix: &&str| {
+            format!(
+                "--may-exist lr-policy-add {router} {priority} '{family}.dst == {prefix}' allow\n"
+            )
+        };
+        let v4: String = v4.iter().map(|prefix| line("ip4", prefix)).collect();
+        v4 + &v6.iter().map(|prefix| line("ip6", prefix)).collect::<String>()
+    };
+    lead_through_b(lab);
+    for router in ["a", "b", "c"] {
+        // Each allows what goes to any subnet: B what goes from A to C, too.
+        for (_, v4, v6) in &subnets {
+            lab.nbctl_batch(&policies(router, v4, v6, 31_000));
+        }
+    }
+    lab.sync();
+    let forgeries: [Claim<'_>; 6] =
+        [(b1, a1, b2), (b1, a1, a2), (a1, b1, a2), (a1, b1, b2), (a1, c1, b1), (c1, a1, b1)];
+    let apart = || {
+        assert_eq!(outcomes(&forgeries, true), Vec::<String>::new(), "no forgery arrives");
+        Host::assert_all_isolated(&[(a1, c1), (c1, a1), (a2, c1), (c1, a2)]);
+    };
+    apart();
+    a1.assert_reaches(b2);
+    c1.assert_reaches(b1);
+    assert_eq!(shadowed(tenants), [""; 2], "what is below ours is no concern");
+    // What stands above ours opens it, and both are told of it, each as far as it is theirs.
+    for router in ["b", "c"] {
+        lab.nbctl_batch(&policies(router, &["10.3.0.0/24"], &[], 32_700));
+    }
+    let rows = lab.nbctl(&[
+        "--bare",
+        "--columns=_uuid",
+        "find",
+        "Logical_Router_Policy",
+        "priority=32700",
+    ]);
+    poll("it is reported", std::time::Duration::from_secs(5), || {
+        let [blue, green] = shadowed(tenants);
+        let named =
+            rows.split_whitespace().any(|row| green.contains(row)) && green.contains("32700");
+        let hidden = blue.contains("green/db") && !blue.contains("10.3.0.0");
+        if named && hidden { Ok(()) } else { Err(format!("{blue}\n{green}")) }
+    });
+    lab.sync();
+    let opened = outcomes(&[(a1, a1, c1)], true);
+    assert!(opened.iter().any(|name| name.contains("10.3.0")), "so it is worth a word: {opened:?}");
+    for router in ["b", "c"] {
+        lab.nbctl(&["lr-policy-del", router, "32700", "ip4.dst == 10.3.0.0/24"]);
+    }
+    poll("it is over", std::time::Duration::from_secs(5), || {
+        let shadowed = shadowed(tenants);
+        if shadowed == [""; 2] { Ok(()) } else { Err(format!("{shadowed:?}")) }
+    });
+    lab.sync();
+    apart();
+    lab.assert_all_matches_parse();
+}
+
+/// What blue and green are told of policies above those of the peering between them.
+fn shadowed(tenants: &Tenants) -> [String; 2] {
+    [("blue", "web", "to-db"), ("green", "db", "to-web")].map(|(project, network, name)| {
+        let half = tenants.daemon.wait_state(project, network, name, "active");
+        let degraded = half["degraded"].as_array().cloned().unwrap_or_default();
+        let texts = degraded.iter().filter_map(|text| text.as_str());
+        let shadowed: Vec<_> = texts.filter(|text| text.starts_with("policy-shadowed: ")).collect();
+        shadowed.join("\n")
+    })
 }
 
 /// (sender, whose address it claims, target)

@@ -45,4 +45,5 @@ mod routes;
 mod small;
 mod subnets;
 mod tenants;
+mod upgrade;
 mod uplinks;
