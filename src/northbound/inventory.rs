@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::{ColumnId, Replica, Row, RowChange, TableId, ValueRef};
 
+use super::beyond::{Beyond, Outlet};
 use super::declared::Entry;
 use super::index::Index;
 use super::leases::Leases;
@@ -18,7 +19,7 @@ use super::members::{Members, members, remove};
 use super::owner::{self, Id, UNIT_KEY, UnitId};
 use super::parents::Parents;
 use super::registration;
-use super::router::cell;
+use super::router::{OwnFacts, cell};
 use super::switches::leads_to;
 use super::tables::{
     ADDRESS_SET, DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY,
@@ -27,6 +28,7 @@ use super::tables::{
 };
 use super::units::Units;
 use super::version::{Versions, tags_of};
+use super::zones::Zones;
 
 /// What some changes touched.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,8 +59,8 @@ pub struct Inventory {
     pub(super) switch_of: Parents,
     /// Name of a router port -> the switch ports that lead to it.
     pub(super) switch_ports_to: Index,
-    /// Switch -> its localnet ports.
-    pub(super) localnets: HashMap<Uuid, Members<Uuid>>,
+    /// Ports of switches that lead beyond them.
+    pub(super) beyond: Beyond,
     /// Switches with a VM's port at least.
     pub(super) inhabited: HashSet<Uuid>,
     /// Address_Set -> the NAT rows that it exempts destinations from.
@@ -91,7 +93,7 @@ impl Inventory {
                 ADDRESS_SET => self.fold_address_set(replica, change, &mut touched),
                 NAT => self.fold_nat(replica, change, &mut touched),
                 DHCP_OPTIONS => touched.routers.extend(self.fold_lease(replica, change)),
-                NB_GLOBAL => touched.sequence = true,
+                NB_GLOBAL => self.fold_global(replica, change, &mut touched),
                 _ => {}
             }
         }
@@ -153,18 +155,21 @@ impl Inventory {
         switches
     }
 
-    /// Whether a router port is on a switch with a localnet port.
-    #[must_use]
-    pub fn leads_to_localnet(&self, replica: &Replica, router_port: &str) -> bool {
+    /// Which switches a router port is on, with those that are joined with them.
+    pub(super) fn reach_of(&self, replica: &Replica, router_port: &str) -> BTreeSet<Uuid> {
         let switches = self.switches_of(replica, router_port);
-        switches.as_slice().iter().any(|switch| self.localnets.contains_key(switch))
+        let switches = switches.as_slice().iter().copied();
+        self.beyond.joined(replica, &self.switch_of, switches)
     }
 
-    /// Whether a router port is on a switch with a VM's port.
-    #[must_use]
-    pub fn leads_to_workload(&self, replica: &Replica, router_port: &str) -> bool {
-        let switches = self.switches_of(replica, router_port);
-        switches.as_slice().iter().any(|switch| self.inhabited.contains(switch))
+    /// Whether one of some switches leads there.
+    pub(super) fn leads(&self, replica: &Replica, reach: &BTreeSet<Uuid>, to: Outlet) -> bool {
+        self.beyond.leads(replica, reach, to)
+    }
+
+    /// Whether one of some switches has a VM's port.
+    pub(super) fn is_inhabited(&self, reach: &BTreeSet<Uuid>) -> bool {
+        reach.iter().any(|switch| self.inhabited.contains(switch))
     }
 
     /// The rows of ours that serve a unit.
@@ -199,6 +204,16 @@ impl Inventory {
         self.versions.older()
     }
 
+    fn fold_global(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
+        touched.sequence = true;
+        let zones = |row: Option<&Row>| row.and_then(Zones::of_deployment);
+        if zones(change.old.as_ref()) != zones(replica.row(NB_GLOBAL, change.uuid)) {
+            for switch in self.beyond.between_zones(replica) {
+                self.touch_routers_on(replica, switch, touched);
+            }
+        }
+    }
+
     fn fold_router(&mut self, replica: &Replica, change: &RowChange, touched: &mut Touched) {
         let old = change.old.as_ref();
         let new = replica.row(LOGICAL_ROUTER, change.uuid);
@@ -214,10 +229,7 @@ impl Inventory {
                 touched.router_names.insert(name.into());
             }
         }
-        let gateway = |row: Option<&Row>| {
-            row.map(|row| cell(row, logical_router::OPTIONS).get("chassis").is_some())
-        };
-        if before != after || gateway(old) != gateway(new) {
+        if before != after || old.map(OwnFacts::of) != new.map(OwnFacts::of) {
             touched.routers.insert(change.uuid);
         }
         let lists = [

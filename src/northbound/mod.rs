@@ -5,6 +5,7 @@
 //! May not touch peering rules, operations or sockets. Invariant: folding a change costs what the
 //! change costs, whatever else the northbound holds.
 
+mod beyond;
 pub mod declared;
 pub mod guest_routes;
 mod index;
@@ -23,16 +24,18 @@ mod state;
 mod switches;
 pub mod tables;
 mod terms;
+mod translation;
 mod units;
 mod version;
+mod zones;
 
 pub use inventory::{Inventory, Touched};
 pub use lasting::{Frozen, Lasting};
 pub use owner::{End, Family, Id, UnitId};
 pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
-pub use router::{
-    Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind, Translation,
-};
+pub use router::{Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind};
 pub use state::{Namesake, Northbound};
 pub use terms::terms_mark;
+pub use translation::{Choice, Translation};
 pub use version::{is_asked_for_by_tag, tags_of};
+pub use zones::Zones;

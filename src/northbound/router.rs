@@ -1,5 +1,6 @@
 //! One router as the peering rules need to see it: kind, subnets, and what others route there.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -10,14 +11,17 @@ use uuid::Uuid;
 
 use crate::ovsdb::{ColumnId, Replica, Row, ValueRef};
 
+use super::beyond::Outlet;
 use super::inventory::Inventory;
 use super::owner::{self, UNIT_KEY};
 use super::priority;
 use super::special::{is_link_local, special};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
-    logical_router, logical_switch, nat, router_policy, router_port, static_route,
+    LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
+    logical_router, logical_switch, router_policy, router_port, static_route,
 };
+use super::translation::Translation;
+use super::zones::{self, Zones};
 
 /// The option of a router port that bounds the size of what passes it (ovn-nb(5)).
 pub const GATEWAY_MTU: &str = "gateway_mtu";
@@ -79,19 +83,6 @@ pub struct ForeignPolicy {
     pub row: Uuid,
 }
 
-/// A NAT row of somebody else that translates the sources of whatever leaves a gateway router.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Translation {
-    /// The row.
-    pub row: Uuid,
-    /// The sources, without host bits.
-    pub sources: IpNet,
-    /// What it does, as written: for messages.
-    pub text: Arc<str>,
-    /// Whether its owner chose the destinations, so that no set of ours can.
-    pub chosen: bool,
-}
-
 /// A port of somebody else that leads to another router.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Joint {
@@ -139,6 +130,12 @@ pub struct RouterFacts {
     pub mtu: Option<u16>,
     /// Policies of others that may take effect instead of ours.
     pub policies: Box<[ForeignPolicy]>,
+    /// Whether it is up; one that is not passes nothing.
+    pub enabled: bool,
+    /// Networks on inward ports that are down: they are in use, but not announced.
+    pub disabled: Box<[Connected]>,
+    /// What OVN-IC advertises of its routes to other zones; nearly always none.
+    pub zones: Option<Zones>,
     /// What a gateway router translates on every port. A distributed one does so on its gateway
     /// ports only, where nothing peered passes.
     pub translations: Box<[Translation]>,
@@ -154,6 +151,28 @@ struct Ports {
     port_tables: Vec<(Arc<str>, Arc<str>)>,
     workload: bool,
     mtu: Option<u16>,
+    disabled: Vec<Connected>,
+    zones: Option<Zones>,
+}
+
+/// What of a router's own row is a fact that rules look at.
+#[derive(PartialEq, Eq)]
+pub(super) struct OwnFacts<'a> {
+    gateway: bool,
+    enabled: bool,
+    /// What it denies OVN-IC to advertise.
+    denied: Option<Cow<'a, str>>,
+}
+
+impl<'a> OwnFacts<'a> {
+    pub(super) fn of(row: &'a Row) -> Self {
+        let options = cell(row, logical_router::OPTIONS);
+        Self {
+            gateway: options.get("chassis").is_some(),
+            enabled: is_enabled(row, logical_router::ENABLED),
+            denied: options.get(zones::DENY),
+        }
+    }
 }
 
 /// What nearly all routers look up: the main route table alone.
@@ -174,14 +193,24 @@ impl RouterFacts {
     #[must_use]
     pub fn read(uuid: Uuid, replica: &Replica, inventory: &Inventory) -> Option<Self> {
         let router = replica.row(LOGICAL_ROUTER, uuid)?;
-        let gateway = cell(router, logical_router::OPTIONS).get("chassis").is_some();
+        let OwnFacts { gateway, enabled, .. } = OwnFacts::of(router);
         let mut ports = Ports::default();
         for port in cell(router, logical_router::PORTS).uuids() {
             if let Some(row) = replica.row(ROUTER_PORT, port) {
                 ports.add(row, replica, inventory);
             }
         }
-        let Ports { mut inward, outward, joints, uplinks, port_tables, workload, mtu } = ports;
+        let Ports {
+            mut inward,
+            outward,
+            joints,
+            uplinks,
+            port_tables,
+            workload,
+            mtu,
+            disabled,
+            zones,
+        } = ports;
         let routes = cell(router, logical_router::STATIC_ROUTES).uuids();
         let routes = routes.filter_map(|route| replica.row(STATIC_ROUTE, route));
         let routes: Vec<_> = routes.filter_map(|row| foreign_route(row, &inward)).collect();
@@ -209,7 +238,10 @@ impl RouterFacts {
             workload,
             mtu,
             policies: sorted(policies),
-            translations: sorted(translating.filter_map(|row| translation(row, replica))),
+            enabled,
+            disabled: sorted(disabled),
+            zones: zones.map(|zones| zones.denying(router, logical_router::OPTIONS)),
+            translations: sorted(translating.filter_map(|row| Translation::read(row, replica))),
         })
     }
 
@@ -261,20 +293,29 @@ impl Ports {
         }
         self.joints.extend(joint(row, replica, inventory));
         let name: Arc<str> = cell(row, router_port::NAME).string().into();
-        let gateway = has_gateway(row) || inventory.leads_to_localnet(replica, &name);
-        let linked = !cell(row, router_port::PEER).is_empty();
+        let reach = inventory.reach_of(replica, &name);
+        let gateway = has_gateway(row) || inventory.leads(replica, &reach, Outlet::Physical);
+        let options = cell(row, router_port::OPTIONS);
+        // A chassis of another zone binds a port of a router that zones share: it leads to that zone.
+        let between_zones = inventory.leads(replica, &reach, Outlet::Zone);
+        let linked = !cell(row, router_port::PEER).is_empty()
+            || options.get("requested-chassis").is_some()
+            || between_zones;
+        self.note_zones(row, replica, between_zones);
         let networks =
             cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(&text, &name));
         if gateway || linked {
             self.outward.extend(networks);
+        } else if !is_enabled(row, router_port::ENABLED) {
+            self.disabled.extend(networks);
+            self.outward.extend(self.disabled.iter().filter(|net| net.port == name).cloned());
         } else {
             // What cannot cross is no address space, and yet in use here.
             let (inward, special): (Vec<_>, Vec<_>) =
                 networks.partition(|net| special(&net.prefix).is_none());
             self.inward.extend(inward);
             self.outward.extend(special);
-            self.workload |= inventory.leads_to_workload(replica, &name);
-            let options = cell(row, router_port::OPTIONS);
+            self.workload |= inventory.is_inhabited(&reach);
             let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
             self.mtu = self.mtu.into_iter().chain(mtu).min();
             if let Some(table) = options.get("route_table") {
@@ -285,6 +326,22 @@ impl Ports {
             self.uplinks.push(name);
         }
     }
+
+    /// A port on a switch between zones has OVN-IC advertise what the router routes.
+    fn note_zones(&mut self, row: &Row, replica: &Replica, between: bool) {
+        let deployment = || {
+            let (_, row) = replica.rows(NB_GLOBAL).next()?;
+            Zones::of_deployment(row)
+        };
+        if between && let Some(zones) = self.zones.take().or_else(deployment) {
+            self.zones = Some(zones.denying(row, router_port::OPTIONS));
+        }
+    }
+}
+
+/// Whether a router or a port is up, as it is unless somebody says otherwise.
+fn is_enabled(row: &Row, column: ColumnId) -> bool {
+    cell(row, column).boolean() != Some(false)
 }
 
 /// Where a port of somebody else leads, if that is another router. An uplink is none, although the
@@ -378,23 +435,8 @@ fn leads_to_guest(
     global && route.is_main() && !is_own && inward.iter().any(reaches)
 }
 
-fn translation(uuid: Uuid, replica: &Replica) -> Option<Translation> {
-    let row = replica.row(NAT, uuid)?;
-    let logical = cell(row, nat::LOGICAL_IP).string();
-    let [kind, external] = [nat::TYPE, nat::EXTERNAL_IP].map(|column| cell(row, column).string());
-    let exempted = cell(row, nat::EXEMPTED_EXT_IPS).uuid();
-    // Of sets, only those of ours are read.
-    let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
-    Some(Translation {
-        row: uuid,
-        sources: parse_prefix(&logical)?,
-        text: format!("{kind} of {logical} to {external}").into(),
-        chosen: !ours || !cell(row, nat::ALLOWED_EXT_IPS).is_empty(),
-    })
-}
-
 /// A prefix as OVN reads it: a bare address is a host route, host bits are ignored.
-fn parse_prefix(text: &str) -> Option<IpNet> {
+pub(super) fn parse_prefix(text: &str) -> Option<IpNet> {
     if let Ok(net) = text.parse::<IpNet>() {
         return Some(net.trunc());
     }

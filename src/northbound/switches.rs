@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::ovsdb::{Replica, Row, RowChange};
 
+use super::beyond::Outlet;
 use super::inventory::{Inventory, Touched, set_difference, units_of};
-use super::members::remove;
 use super::owner;
 use super::router::cell;
 use super::tables::{LOGICAL_SWITCH, SWITCH_PORT, logical_switch, switch_port};
@@ -40,9 +40,7 @@ impl Inventory {
         self.switch_of.lose(change.uuid, &lost);
         self.switch_of.gain(change.uuid, &gained);
         for port in lost {
-            if remove(&mut self.localnets, &change.uuid, &port)
-                && !self.localnets.contains_key(&change.uuid)
-            {
+            if self.beyond.lose(change.uuid, port) {
                 self.touch_routers_on(replica, change.uuid, touched);
             }
         }
@@ -92,14 +90,7 @@ impl Inventory {
             self.touch_router_port(replica, &name, touched);
         }
         let new = replica.row(SWITCH_PORT, change.uuid);
-        let is_localnet = new.is_some_and(localnet);
-        if change.old.as_ref().is_some_and(localnet)
-            && !is_localnet
-            && let Some(switch) = self.switch_of.get(change.uuid)
-        {
-            remove(&mut self.localnets, &switch, &change.uuid);
-            self.touch_routers_on(replica, switch, touched);
-        }
+        self.fold_outlet(replica, change, new, touched);
         if let Some(row) = new {
             self.place_switch_port(replica, change.uuid, row, touched);
         }
@@ -133,18 +124,47 @@ impl Inventory {
             self.switch_ports_to.insert(&name, uuid);
             self.touch_router_port(replica, &name, touched);
         }
-        if localnet(row)
+        if Outlet::of(row).is_some()
             && let Some(switch) = self.switch_of.get(uuid)
-            && self.localnets.entry(switch).or_default().insert(uuid)
+            && self.beyond.gain(switch, uuid)
         {
             self.touch_routers_on(replica, switch, touched);
         }
     }
 
-    /// A switch became an uplink or inhabited, or ceased to be: that concerns the routers on it.
-    fn touch_routers_on(&self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
-        let Some(row) = replica.row(LOGICAL_SWITCH, switch) else { return };
-        for port in cell(row, logical_switch::PORTS).uuids() {
+    /// A port leads beyond its switch, or did, or does so to somewhere else: that concerns the routers on both sides
+    /// of a join, before and after.
+    fn fold_outlet(
+        &mut self,
+        replica: &Replica,
+        change: &RowChange,
+        new: Option<&Row>,
+        touched: &mut Touched,
+    ) {
+        let (port, old) = (change.uuid, change.old.as_ref());
+        let [before, after] = [old, new].map(|row| row.and_then(Outlet::of));
+        if before.is_none() && after.is_none() {
+            return;
+        }
+        self.beyond.rename(port, old, new);
+        let own = self.switch_of.get(port);
+        if let Some(switch) = own.filter(|_| after.is_none()) {
+            self.beyond.lose(switch, port);
+        }
+        let rows = [old, new].into_iter().flatten();
+        let named = rows.filter(|row| Outlet::of(row) == Some(Outlet::Switch));
+        let named = named.filter_map(|row| self.beyond.named_by(replica, &self.switch_of, row));
+        for switch in named.chain(own).collect::<Vec<_>>() {
+            self.touch_routers_on(replica, switch, touched);
+        }
+    }
+
+    /// A switch became an uplink or inhabited, or ceased to be: that concerns the routers on it, and on those that are
+    /// joined with it.
+    pub(super) fn touch_routers_on(&self, replica: &Replica, switch: Uuid, touched: &mut Touched) {
+        let switches = self.beyond.joined(replica, &self.switch_of, [switch]);
+        let rows = switches.iter().filter_map(|switch| replica.row(LOGICAL_SWITCH, *switch));
+        for port in rows.flat_map(|row| cell(row, logical_switch::PORTS).uuids()) {
             if let Some(name) = replica.row(SWITCH_PORT, port).and_then(leads_to) {
                 self.touch_router_port(replica, &name, touched);
             }
@@ -155,10 +175,6 @@ impl Inventory {
         let router = self.port_named(replica, name).and_then(|port| self.router_of(port));
         touched.routers.extend(router);
     }
-}
-
-fn localnet(row: &Row) -> bool {
-    cell(row, switch_port::TYPE).string() == "localnet"
 }
 
 /// The name of the router port of somebody else that a switch port leads to.

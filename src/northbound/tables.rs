@@ -95,6 +95,8 @@ tables! {
         NB_CFG = 0, "nb_cfg";
         /// The last `nb_cfg` that ovn-northd has acted on.
         SB_CFG = 1, "sb_cfg";
+        /// `ic-route-adv` among others.
+        OPTIONS = 2, "options";
     }
     /// Address sets: only those of ours are read, of whatever version.
     ADDRESS_SET = 1, address_set, "Address_Set", Some(Condition(&[OURS])), {
@@ -159,6 +161,8 @@ tables! {
         OPTIONS = 4, "options";
         /// Strong references to `NAT`.
         NAT = 5, "nat";
+        /// Administratively up, also when unset.
+        ENABLED = 6, "enabled";
     }
     /// Address translation: what translates sources. All of these rows are somebody else's.
     NAT = 5, nat, "NAT", Some(Condition(&[Clause {
@@ -176,6 +180,8 @@ tables! {
         ALLOWED_EXT_IPS = 3, "allowed_ext_ips";
         /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
         EXEMPTED_EXT_IPS = 4, "exempted_ext_ips";
+        /// What packets alone are translated; OVN 24.09 and later.
+        MATCH = 5, "match";
     }
     /// What guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
     /// a switch port refers to is not asked: that would be a cell of every VM's port.
@@ -215,6 +221,8 @@ tables! {
         ADDRESSES = 4, "addresses";
         /// Administratively up, also when unset.
         ENABLED = 5, "enabled";
+        /// The name of the port at the other end, of a port of type `switch`; OVN 25.03 and later.
+        PEER = 6, "peer";
     }
     /// Static routes.
     STATIC_ROUTE = 9, static_route, "Logical_Router_Static_Route", None, {

@@ -11,7 +11,7 @@ use sorted_vec::SortedSet;
 
 use crate::declare::NetworkKey;
 use crate::northbound::special::{loses_its_neighbour, special};
-use crate::northbound::{ForeignRoute, RouterFacts};
+use crate::northbound::{Choice, ForeignRoute, RouterFacts};
 
 use super::local::Ready;
 use super::prefix::overlap;
@@ -183,6 +183,40 @@ pub(super) fn strays_of_remote<'a>(
     })
 }
 
+/// What a router that is down means for a peering, for either side.
+pub(super) fn router_down<'a>(
+    own: &'a RouterFacts,
+    remote: (&'a NetworkKey, &'a RouterFacts),
+) -> impl Iterator<Item = String> + 'a {
+    let here = (!own.enabled)
+        .then(|| format!("router {} is disabled (enabled=false): it passes nothing", own.name));
+    let there = (!remote.1.enabled)
+        .then(|| format!("the router of {} passes nothing at present", remote.0));
+    here.into_iter().chain(there)
+}
+
+/// What OVN-IC tells other zones of a peering: on this router of the remote side's prefixes, on that one of ours.
+pub(super) fn advertised<'a>(
+    (taken, own): (&'a [IpNet], &'a RouterFacts),
+    (given, remote): (&'a [IpNet], (&'a NetworkKey, &'a RouterFacts)),
+) -> impl Iterator<Item = String> + 'a {
+    let advertises = |router: &RouterFacts, prefixes: &'a [IpNet]| {
+        let zones = router.zones.as_ref()?;
+        prefixes.iter().find(|prefix| zones.advertise(prefix))
+    };
+    let here = advertises(own, taken).map(|prefix| {
+        format!(
+            "OVN-IC advertises {prefix} of the remote side from router {} to other availability zones \
+             (ic-route-adv), and what comes from there is dropped: name it in ic-route-denylist of \
+             NB_Global, or from OVN 26.03 on in ic-route-deny-adv of the router",
+            own.name
+        )
+    });
+    let there = advertises(remote.1, given)
+        .map(|prefix| format!("{} has {prefix} advertised to other availability zones", remote.0));
+    here.into_iter().chain(there)
+}
+
 /// What translates addresses between the two sides: each as a sentence for the router's owner.
 pub fn translations<'a>(
     remote: &'a [IpNet],
@@ -191,13 +225,16 @@ pub fn translations<'a>(
 ) -> impl Iterator<Item = String> + 'a {
     let hits = |nets: &[IpNet], sources: &IpNet| nets.iter().any(|net| overlap(net, sources));
     router.translations.iter().flat_map(move |nat| {
-        let leaving = nat.chosen
-            && hits(own, &nat.sources)
+        let leaving = hits(own, &nat.sources)
             && remote.iter().any(|prefix| same_family(prefix, &nat.sources));
-        let leaving = leaving.then(|| {
+        let leaving = nat.chosen.filter(|_| leaving).map(|choice| {
+            let columns = match choice {
+                Choice::Destinations => "allowed_ext_ips or exempted_ext_ips",
+                Choice::Match => "a match",
+            };
             format!(
-                "the {} on router {} has allowed_ext_ips or exempted_ext_ips of its own, which are left \
-                 alone: it translates what goes to the remote side unless they exempt it",
+                "the {} on router {} has {columns} of its own, and is left alone: it translates what \
+                 goes to the remote side unless they exempt it",
                 nat.text, router.name
             )
         });
@@ -218,6 +255,13 @@ pub fn unfit_subnets(router: &RouterFacts) -> impl Iterator<Item = String> + '_ 
     let kept = kept.map(|(net, what)| {
         format!("the subnet {} on port {} is {what}, and crosses no peering", net.prefix, net.port)
     });
+    let down = router.disabled.iter().map(|net| {
+        format!(
+            "the subnet {} is not announced: port {} of router {} is disabled (enabled=false)",
+            net.prefix, net.port, router.name
+        )
+    });
+    let kept = kept.chain(down);
     let alone = router.inward.iter().filter(|net| loses_its_neighbour(net.address, &net.prefix));
     kept.chain(alone.map(|net| {
         format!(

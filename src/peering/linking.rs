@@ -162,6 +162,9 @@ impl Pair<'_> {
         degraded.extend(conflict::strays(&there.prefixes, router));
         let of_remote = (self.side(end.other()).network, &remote.router);
         degraded.extend(conflict::strays_of_remote(&here.prefixes, of_remote));
+        degraded.extend(conflict::router_down(router, of_remote));
+        let (taken, given) = (&here.prefixes, &there.prefixes);
+        degraded.extend(conflict::advertised((taken, router), (given, of_remote)));
         degraded.extend(self.unmet(end, ready, here));
         degraded.extend(conflict::unfit_subnets(router));
         degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));

@@ -47,7 +47,7 @@ pub fn exempt_loans(network: Id, ready: &Ready, remote: &BTreeSet<IpNet>) -> Vec
 /// A row whose owner has chosen the destinations is left alone.
 fn loans_of(network: Id, ready: &Ready, family: Family) -> impl Iterator<Item = Loan> {
     let rows = ready.router.translations.iter();
-    let rows = rows.filter(move |nat| !nat.chosen && Family::of(&nat.sources) == family);
+    let rows = rows.filter(move |nat| nat.chosen.is_none() && Family::of(&nat.sources) == family);
     rows.map(move |translation| Loan {
         cell: Cell { table: NAT, row: translation.row, column: nat::EXEMPTED_EXT_IPS, key: None },
         ours: remotes_set_name(network, family),

@@ -31,6 +31,7 @@ mod flows;
 mod gateway;
 mod guests;
 mod hosts;
+mod inward;
 mod isolation;
 mod learn;
 mod lifecycle;

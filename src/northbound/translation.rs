@@ -1,0 +1,56 @@
+//! What NAT rows do to sources, and whose choice that is.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::ovsdb::Replica;
+
+use super::router::{cell, parse_prefix};
+use super::tables::{ADDRESS_SET, NAT, nat};
+
+/// A NAT row of somebody else that translates the sources of whatever leaves a gateway router.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Translation {
+    /// The row.
+    pub row: Uuid,
+    /// The sources, without host bits.
+    pub sources: IpNet,
+    /// What it does, as written: for messages.
+    pub text: Arc<str>,
+    /// What its owner chose the packets by, so that no set of ours can.
+    pub chosen: Option<Choice>,
+}
+
+/// How the owner of a NAT row chose what is translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Choice {
+    /// By destinations: `allowed_ext_ips` or `exempted_ext_ips`.
+    Destinations,
+    /// By `match`; OVN 24.09 and later.
+    Match,
+}
+
+impl Translation {
+    /// Reads a row; none if it is not there, or names no prefix.
+    pub(super) fn read(uuid: Uuid, replica: &Replica) -> Option<Self> {
+        let row = replica.row(NAT, uuid)?;
+        let logical = cell(row, nat::LOGICAL_IP).string();
+        let [kind, external] =
+            [nat::TYPE, nat::EXTERNAL_IP].map(|column| cell(row, column).string());
+        let exempted = cell(row, nat::EXEMPTED_EXT_IPS).uuid();
+        // Of sets, only those of ours are read.
+        let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
+        Some(Self {
+            row: uuid,
+            sources: parse_prefix(&logical)?,
+            text: format!("{kind} of {logical} to {external}").into(),
+            chosen: if !ours || !cell(row, nat::ALLOWED_EXT_IPS).is_empty() {
+                Some(Choice::Destinations)
+            } else {
+                (!cell(row, nat::MATCH).is_blank()).then_some(Choice::Match)
+            },
+        })
+    }
+}
