@@ -305,6 +305,9 @@ pub struct StatusView {
     pub version: String,
     /// The mark on what this host declares.
     pub host: String,
+    /// Whether another instance declares by that name: this one writes nothing.
+    #[serde(default)]
+    pub host_name_in_use: bool,
     /// The northbound connection.
     pub northbound: NorthboundView,
     /// How many halves are in each state.

@@ -60,6 +60,7 @@ fn read_by_client(socket: &Path) -> Vec<Updates> {
                 | Event::Resumed
                 | Event::Update { .. }
                 | Event::Lock { .. }
+                | Event::Identity { .. }
                 | Event::Transacted { .. } => {}
             }
         }

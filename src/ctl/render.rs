@@ -156,6 +156,11 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     sheet.line("Transactions failed", status.counters.transactions_failed);
     sheet.line("Drift repaired", status.counters.drift_repaired);
     sheet.several("Waiting", &status.damped);
+    let in_use = "another ovn-peerd declares by this host's name (host-name-in-use); this one writes nothing";
+    sheet.several(
+        "Host name",
+        &status.host_name_in_use.then(|| in_use.to_owned()).into_iter().collect::<Vec<_>>(),
+    );
     sheet.several("Held withdrawals", &status.held);
     sheet.several("Diagnostics", &status.diagnostics);
     let mut text = sheet.into_text();

@@ -72,6 +72,22 @@ pub(super) enum DaemonError {
     /// Another daemon is there, or the path is not usable.
     #[error("the control socket cannot be served")]
     Socket(#[from] SocketError),
+    /// Nothing says what this host is called.
+    #[error(
+        "this host has no name of its own, by which the northbound could tell what it declares: set `host` in [daemon] of {path}"
+    )]
+    NoHost {
+        /// The settings.
+        path: String,
+    },
+    /// Another instance declares by this host's name.
+    #[error(
+        "host-name-in-use: another ovn-peerd declares as host {host:?}: give each host a name of its own (`host` in [daemon]), or end the other one"
+    )]
+    HostNameInUse {
+        /// The name.
+        host: String,
+    },
     /// A part of the daemon that never ends has ended.
     #[error("{0} has ended, which it never does: please report it with the log")]
     Ended(&'static str),

@@ -84,10 +84,12 @@ impl Shell {
     ) -> Result<Self, DaemonError> {
         let system = |what| move |source| DaemonError::System { what, source };
         let signals = Signals::listen().map_err(system("listen for signals"))?;
-        let host = settings.daemon.host.clone().unwrap_or_else(host_name);
+        let host = settings.daemon.host.clone().or_else(host_name);
+        let host =
+            host.ok_or_else(|| DaemonError::NoHost { path: config.display().to_string() })?;
+        let (client, northbound) = ovsdb::connect(client_config(&settings, &host)?);
         let mut engine = Engine::new(&settings, host);
         engine.note_settings(warnings);
-        let (client, northbound) = ovsdb::connect(client_config(&settings)?);
         let watch = Watch::start_beside(&settings.paths, &tls_files(&settings), Pace::default())
             .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
@@ -150,6 +152,12 @@ impl Shell {
             self.drain();
             self.submit();
             self.publish();
+            // Nobody who started it by hand would look at its status.
+            if self.engine.is_host_taken() && !self.service.is_managed() {
+                let host = self.engine.status().host;
+                self.leave().await;
+                return Err(DaemonError::HostNameInUse { host });
+            }
         }
         self.leave().await;
         Ok(())
@@ -238,6 +246,9 @@ impl Shell {
         if self.engine.wants_lock() {
             self.client.steal();
         }
+        if self.engine.wants_identity() {
+            self.client.claim();
+        }
     }
 
     fn submit(&mut self) {
@@ -299,9 +310,9 @@ async fn until(moment: Option<time::Instant>) {
     }
 }
 
-fn host_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
+/// The system's name; none where that is what every system is called.
+fn host_name() -> Option<String> {
+    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
+    let is_nameless = ["", "localhost", "localhost.localdomain", "(none)"].contains(&name.as_str());
+    (!is_nameless).then_some(name)
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use crate::declare::Settings;
+use crate::northbound::owner::host_lock;
 use crate::northbound::tables::{DATABASE, LOCK, WANTED};
 use crate::ovsdb::client::RemoteError;
 use crate::ovsdb::{Config, Remote, TlsFiles};
 
 /// The client's configuration; every instance waits for the one lock that the writer holds.
-pub(super) fn client_config(settings: &Settings) -> Result<Config, RemoteError> {
+pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, RemoteError> {
     let northbound = &settings.northbound;
     let remotes: Vec<Remote> =
         northbound.remotes.iter().map(|remote| remote.parse()).collect::<Result<_, _>>()?;
@@ -23,9 +24,9 @@ pub(super) fn client_config(settings: &Settings) -> Result<Config, RemoteError> 
         // The settings are refused where only some of them are given.
         _ => None,
     };
-    let lock = Some(LOCK.to_owned());
+    let (lock, identity) = (Some(LOCK.to_owned()), Some(host_lock(host)));
     let leader_only = northbound.leader_only;
-    Ok(Config { tls, lock, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
+    Ok(Config { tls, lock, identity, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
 }
 
 /// The files that certificates and keys are in.

@@ -1,5 +1,6 @@
 //! What the service manager is told (sd_notify(3)).
 
+use std::env;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,6 +16,8 @@ pub(super) struct Service {
     /// Whether somebody may look who is not to know what others have: every user of the host can
     /// read the unit's status.
     tenants: bool,
+    /// Whether there is a service manager that shows the status.
+    managed: bool,
     /// How often the watchdog is to be fed; none where nobody watches.
     pub(super) watchdog: Option<Duration>,
 }
@@ -23,7 +26,13 @@ impl Service {
     pub(super) fn new() -> Self {
         // At half of the time that it allows, as sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        Self { status: String::new(), tenants: false, watchdog }
+        let managed = env::var_os("NOTIFY_SOCKET").is_some();
+        Self { status: String::new(), tenants: false, managed, watchdog }
+    }
+
+    /// Whether a service manager started the daemon, and shows its status.
+    pub(super) fn is_managed(&self) -> bool {
+        self.managed
     }
 
     /// Takes over whether there are tenants, from the next status on.
@@ -82,6 +91,9 @@ fn sentence(status: &StatusView, tenants: bool) -> String {
         (true, true) => "active",
         (true, false) => "standby",
     };
+    if status.host_name_in_use {
+        return "host-name-in-use: another ovn-peerd declares by this host's name; nothing is written".to_owned();
+    }
     if tenants {
         return format!("{role}; ovn-peerctl status tells operators more");
     }

@@ -155,6 +155,13 @@ pub enum Change {
         /// Whether this instance holds it.
         held: bool,
     },
+    /// Another instance that lives declares by this host's name; or this one speaks for the host now.
+    HostName {
+        /// The name.
+        host: String,
+        /// Whether another one has it.
+        taken: bool,
+    },
     /// The lock is taken from a holder that does nothing.
     LockTakenOver,
     /// The server's updates contradict what was read before.

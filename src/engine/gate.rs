@@ -17,7 +17,7 @@ impl Engine {
     /// Whether this instance is to hold the lock, or to wait for it.
     #[must_use]
     pub fn contends(&self) -> bool {
-        self.newer.is_none()
+        self.newer.is_none() && self.identity.contends()
     }
 
     /// Notes the highest version of a registration that is there, if it is a newer one. Whether there was a newer one and

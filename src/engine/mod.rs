@@ -17,6 +17,7 @@ mod gate;
 mod guests;
 mod history;
 mod hosts;
+mod identity;
 mod incoming;
 mod notice;
 mod pauses;
@@ -51,6 +52,7 @@ use batch::Role;
 use changes::Changes;
 use drift::Drift;
 use expiry::Expiry;
+use identity::Identity;
 use incoming::Incoming;
 use progress::Progress;
 use state::State;
@@ -95,6 +97,7 @@ pub struct Engine {
     progress: Progress,
     writer: Writer,
     takeover: Takeover,
+    identity: Identity,
     troubles: Troubles,
     expiry: Expiry,
     wants_lock: bool,
@@ -115,6 +118,7 @@ impl Engine {
     pub fn new(settings: &Settings, host: String) -> Self {
         Self {
             takeover: Takeover::new(&host),
+            identity: Identity::default(),
             troubles: Troubles::default(),
             expiry: Expiry::default(),
             wants_lock: false,
@@ -166,6 +170,9 @@ impl Engine {
         let calm = self.writer.damping.pass(now.since_start);
         self.note_calm(&calm);
         self.writer.wake(&mut self.state, now);
+        if self.identity.pass(now.since_start) {
+            self.host_taken(false);
+        }
         self.changes.expiry(self.expiry.news(now.wall));
         self.resolve(now);
         self.watch_holder(now);
@@ -175,6 +182,23 @@ impl Engine {
         }
     }
 
+    fn host_taken(&mut self, taken: bool) {
+        let host = self.state.roll.host().to_string();
+        self.changes.push(Change::HostName { host, taken });
+        self.changes.all_states();
+    }
+
+    /// Whether the lock of this host's name is to be taken from whoever holds it.
+    pub fn wants_identity(&mut self) -> bool {
+        self.identity.claims()
+    }
+
+    /// Whether another instance speaks for this host, and lives: this one writes nothing.
+    #[must_use]
+    pub fn is_host_taken(&self) -> bool {
+        self.identity.is_taken()
+    }
+
     /// Whether the lock is to be taken from a holder that is silent.
     pub fn wants_lock(&mut self) -> bool {
         std::mem::take(&mut self.wants_lock)
@@ -182,7 +206,7 @@ impl Engine {
 
     /// Notes whether the holder of the lock has something to do.
     fn watch_holder(&mut self, now: Now) {
-        let idle = !self.connection.synced || self.newer.is_some();
+        let idle = !self.connection.synced || self.newer.is_some() || !self.identity.may_write();
         if self.writer.role != Some(Role::Standby) || idle {
             self.takeover.rest();
             return;
@@ -201,6 +225,7 @@ impl Engine {
     pub fn deadline(&self) -> Option<Deadline> {
         let awaits = !self.writer.under_way.is_empty();
         let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline(awaits));
+        let deadlines = deadlines.chain(self.identity.deadline());
         let deadlines = deadlines.chain(self.lifetime());
         deadlines.min_by_key(|deadline| deadline.at)
     }
@@ -251,6 +276,7 @@ impl Engine {
         match event {
             ovsdb::Event::Connected { remote, schema, .. } => {
                 self.writer.role = None;
+                self.identity.rest();
                 self.changes.connected(&remote, &schema.version);
                 self.writer.connected();
                 self.connection.remote = Some(remote);
@@ -265,6 +291,14 @@ impl Engine {
             }
             ovsdb::Event::Resumed => self.synced(),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
+            ovsdb::Event::Identity { held } => {
+                let was = self.identity.is_taken();
+                self.identity.told(held, now.since_start);
+                let is = self.identity.is_taken();
+                if was != is && (is || self.identity.may_write()) {
+                    self.host_taken(is);
+                }
+            }
             ovsdb::Event::Lock { held } => {
                 // A server tells the holder once more when somebody ceases to wait for the lock.
                 let was = self.writer.role == Some(Role::Active);

@@ -146,6 +146,7 @@ impl Change {
             Self::StateChanged { state, .. } => level_of(*state),
             Self::TransactionFailed { outlook: Outlook::Refused, .. }
             | Self::WithdrawalsHeld { .. }
+            | Self::HostName { taken: true, .. }
             | Self::SettingsRejected { .. }
             | Self::Inconsistent { .. } => Level::Error,
             Self::Degraded { .. }
@@ -173,6 +174,7 @@ impl Change {
             | Self::Written { .. }
             | Self::Connected { .. }
             | Self::LockChanged { .. }
+            | Self::HostName { taken: false, .. }
             | Self::NewerVersion { version: None }
             | Self::CertificatesApplied
             | Self::TransactionFailed { outlook: Outlook::Outrun, .. } => Level::Info,
@@ -205,6 +207,7 @@ impl Change {
             | Self::Connected { .. }
             | Self::Disconnected { .. }
             | Self::LockChanged { .. }
+            | Self::HostName { .. }
             | Self::LockTakenOver
             | Self::Inconsistent { .. }
             | Self::NewerVersion { .. }
@@ -239,6 +242,7 @@ impl Change {
             Self::Connected { .. } | Self::Disconnected { .. } | Self::LockChanged { .. } => {
                 Some(("connection", String::new()))
             }
+            Self::HostName { .. } => Some(("host name", String::new())),
             Self::LockTakenOver => Some(("takeover", String::new())),
             Self::Inconsistent { .. } => Some(("updates", String::new())),
             Self::TransactionFailed { .. } => Some(("transactions", String::new())),
@@ -343,6 +347,14 @@ impl Change {
             }
             Self::LockChanged { held: false } => {
                 line("standby: another instance writes to the northbound")
+            }
+            Self::HostName { host, taken: true } => line(&format!(
+                "host-name-in-use: another ovn-peerd declares as host {host}; this one declares and \
+                 writes nothing: give each host a name of its own ([daemon] host), or end the \
+                 other one"
+            )),
+            Self::HostName { host, taken: false } => {
+                line(&format!("this instance declares as host {host}"))
             }
             Self::LockTakenOver => {
                 line("the holder of the lock does nothing about what is to be written; taking it")

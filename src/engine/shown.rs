@@ -202,6 +202,12 @@ impl Engine {
         if !self.connection.synced {
             return self.shown_unreachable(viewer);
         }
+        if self.identity.is_taken() {
+            let explanation =
+                "another ovn-peerd declares by this host's name; this one writes nothing";
+            let next_step = step("give each host a name of its own ([daemon] host)", viewer);
+            return Shown::waiting(Reason::HostNameInUse, explanation, next_step);
+        }
         if self.writer.is_parked(unit) {
             let explanation = "another instance holds the lock and writes";
             return Shown::waiting(Reason::Standby, explanation, "wait");

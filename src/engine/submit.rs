@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 
 use crate::declare::PeeringKey;
+use crate::northbound::owner::host_lock;
 use crate::northbound::{Northbound, UnitId};
 use crate::now::Now;
-use crate::ovsdb::{OperationResult, TransactError};
+use crate::ovsdb::{Operation, OperationResult, TransactError};
 use crate::program;
 
 use super::batch::{Batch, Extent, Role};
@@ -35,7 +36,10 @@ impl Engine {
     }
 
     fn write(&mut self) -> Option<Submission> {
-        let may_write = self.connection.synced && self.state.begun && self.newer.is_none();
+        let may_write = self.connection.synced
+            && self.state.begun
+            && self.newer.is_none()
+            && self.identity.may_write();
         let role = self.writer.free().filter(|_| may_write)?;
         let northbound = self.northbound.take()?;
         let special = if self.writer.under_way.is_empty() {
@@ -45,8 +49,13 @@ impl Engine {
         } else {
             None
         };
-        let submission = special.or_else(|| self.write_batch(role, &northbound));
+        let mut submission = special.or_else(|| self.write_batch(role, &northbound));
         self.northbound = Some(northbound);
+        if let Some(submission) = submission.as_mut().filter(|_| self.identity.is_held()) {
+            // The server sees to it that one instance speaks for a host.
+            let lock = host_lock(self.state.roll.host());
+            submission.operations.insert(0, Operation::Assert { lock });
+        }
         self.counters.transactions += u64::from(submission.is_some());
         submission
     }

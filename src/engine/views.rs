@@ -112,6 +112,7 @@ impl Engine {
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.state.roll.host().to_string(),
+            host_name_in_use: self.identity.is_taken(),
             northbound: self.northbound_view(),
             halves,
             errors: diagnostics.errors,

@@ -57,6 +57,12 @@ impl UnitId {
     }
 }
 
+/// The lock that the one instance holds that speaks for a host.
+#[must_use]
+pub fn host_lock(host: &str) -> String {
+    ["ovn_peerd_host_", Id::digest(&["host", host]).digits().as_str()].concat()
+}
+
 /// A digest that stands for an identity in names and tags.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id([u8; ID_BYTES]);

@@ -32,6 +32,8 @@ pub enum Reason {
     Standby,
     /// The northbound refused the rows.
     NorthboundRefused,
+    /// Another instance speaks for this host.
+    HostNameInUse,
     /// Somebody else undoes the rows again and again.
     Contested,
     /// The declaration changes again and again.
@@ -93,6 +95,7 @@ impl Reason {
             Self::NorthboundUnreachable => "northbound-unreachable",
             Self::Standby => "standby",
             Self::NorthboundRefused => "northbound-refused",
+            Self::HostNameInUse => "host-name-in-use",
             Self::Contested => "contested",
             Self::Flapping => "flapping",
             Self::NewerVersion => "newer-version",

@@ -59,6 +59,14 @@ impl Daemon {
         Daemon::of(dir, launch)
     }
 
+    /// The same, to be started as a service manager starts it: it is told where to report to, and nobody listens there.
+    #[track_caller]
+    pub fn prepare_managed(lab: &Lab, host: &str) -> Daemon {
+        let dir = configure(lab.dir(), &remotes(lab), host, "");
+        let launch = Launch::new(DAEMON, &dir).env("NOTIFY_SOCKET", dir.join("notify"));
+        Daemon::of(dir, launch)
+    }
+
     /// The same without a lab, in a directory of its own below `parent`: `northbound` is what `[northbound]` holds, and
     /// `namespace` the network namespace that it runs in.
     #[track_caller]

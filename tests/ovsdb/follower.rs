@@ -51,6 +51,7 @@ pub(crate) enum Seen {
     Resumed,
     Update,
     Lock(bool),
+    Identity(bool),
     Transacted(u64),
     Disconnected(String),
 }
@@ -208,6 +209,10 @@ impl Follower {
                 assert!(self.connected);
                 self.lock = Some(held);
                 self.seen.push(Seen::Lock(held));
+            }
+            Event::Identity { held } => {
+                assert!(self.connected);
+                self.seen.push(Seen::Identity(held));
             }
             Event::Transacted { id, result } => {
                 self.seen.push(Seen::Transacted(id));

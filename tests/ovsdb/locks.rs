@@ -60,3 +60,27 @@ async fn a_lock_can_be_stolen_and_comes_back() {
         follower.seen.iter().filter(|seen| matches!(seen, Seen::Lock(_))).cloned().collect();
     assert_eq!(locks, [Seen::Lock(true), Seen::Lock(false), Seen::Lock(true)]);
 }
+
+/// The lock that says who a client is comes before the other one, which is not asked for without it; who claims it has it.
+#[tokio::test]
+async fn of_two_clients_that_are_the_same_one_asks_for_the_lock() {
+    let server = Server::start();
+    let identity = Some("the_client".to_owned());
+    let same = || Config { identity: identity.clone(), ..locking(config(server.remote())) };
+    let locks = |follower: &Follower| -> Vec<Seen> {
+        let is_lock = |seen: &&Seen| matches!(seen, Seen::Lock(_) | Seen::Identity(_));
+        follower.seen.iter().filter(is_lock).cloned().collect()
+    };
+    let mut first = Follower::new(same());
+    first.until("the lock", |f| f.lock == Some(true)).await;
+    assert_eq!(locks(&first), [Seen::Identity(true), Seen::Lock(true)]);
+    let mut second = Follower::new(same());
+    second.until("the answer", |f| f.seen.contains(&Seen::Identity(false))).await;
+    second.client.claim();
+    second.until("its name", |f| f.seen.contains(&Seen::Identity(true))).await;
+    first.until("the theft", |f| f.seen.contains(&Seen::Identity(false))).await;
+    assert_eq!(first.lock, Some(true), "that is another lock");
+    assert_eq!(locks(&second), [Seen::Identity(false), Seen::Identity(true)]);
+    drop(second);
+    first.until("its name", |f| f.seen.last() == Some(&Seen::Identity(true))).await;
+}

@@ -226,3 +226,99 @@ fn b9_rejections_and_requests_of_one_host_count_on_the_other() {
     a1.assert_reaches(&b1);
     assert_same_view(&hv1, &hv2);
 }
+
+/// Two daemons of one host's name: the second one learns of the first, declares nothing and says so; it is there at once when
+/// the first one ends. A holder of the name that is stopped and replaced yields when it wakes.
+#[test]
+fn b9_of_two_daemons_with_one_host_name_one_speaks_for_the_host() {
+    let lab = Lab::databases_only();
+    lab.add_network("a", &[BLUE]);
+    lab.add_network("b", &[GREEN]);
+    lab.add_network("c", &["10.3.0.0/24"]);
+    let first = start(&lab, "hv1");
+    first.declare("blue", &half("to-db", "web", "green/db"));
+    first.declare("green", &half("to-web", "db", "blue/web"));
+    wait_all_active(&first);
+    let (rows, written) = (contents(&lab.dump()), lab.northbound_transactions());
+    // By hand: it ends, and says why.
+    let by_hand = Daemon::prepare(&lab, "hv1", "");
+    by_hand.process().start_again();
+    poll("the second one ends", LIMIT, || match by_hand.process().is_running() {
+        false => Ok(()),
+        true => Err(by_hand.log()),
+    });
+    assert!(by_hand.log().contains("host-name-in-use"), "{}", by_hand.log());
+    // As a service: it stays, and shows it.
+    let managed = Daemon::prepare_managed(&lab, "hv1");
+    managed.bind_network("red", "x", "c");
+    managed.declare("red", &half("to-web", "x", "blue/web"));
+    managed.start_again();
+    let in_use = |daemon: &Daemon| {
+        let status = daemon.ctl(&["status", "--format", "json"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        status["host_name_in_use"] == true
+    };
+    poll("it is shown", LIMIT, || if in_use(&managed) { Ok(()) } else { Err(managed.log()) });
+    managed.declare("red", &half("to-db", "x", "green/db"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(lab.northbound_transactions(), written, "the second one writes nothing");
+    assert_eq!(contents(&lab.dump()), rows);
+    assert!(is_active(&first) && !in_use(&first));
+    // A restart is not held up, and neither is whoever waits.
+    first.kill9();
+    first.start_again();
+    poll("one of both speaks for the host", LIMIT, || match in_use(&first) || in_use(&managed) {
+        true => Ok(()),
+        false => Err(format!("{}\n{}", first.log(), managed.log())),
+    });
+}
+
+/// A holder of the name that hangs is replaced after a challenge, and yields when it wakes.
+#[test]
+fn b9_a_daemon_that_was_stopped_and_replaced_by_its_like_yields_when_it_wakes() {
+    let lab = Lab::databases_only();
+    for (name, subnet) in [("a", BLUE), ("b", GREEN), ("c", "10.3.0.0/24")] {
+        lab.add_network(name, &[subnet]);
+    }
+    let first = start(&lab, "hv1");
+    first.declare("blue", &half("to-db", "web", "green/db"));
+    first.declare("green", &half("to-web", "db", "blue/web"));
+    wait_all_active(&first);
+    let (rows, written) = (contents(&lab.dump()), lab.northbound_transactions());
+    first.process().pause();
+    let begin = Instant::now();
+    // On the same files, as a service manager would start another one.
+    let second = start_on_files_of(&lab, &first);
+    poll("the second one speaks for the host", LIMIT, || {
+        let speaks = second.log().contains("this instance declares as host");
+        if speaks { Ok(()) } else { Err(second.log()) }
+    });
+    println!("a stopped daemon of the same name is replaced after {:?}", begin.elapsed());
+    wait_all_active(&second);
+    first.process().resume();
+    poll("the first one yields", LIMIT, || match first.process().is_running() {
+        false => Ok(()),
+        true => Err(first.log()),
+    });
+    assert!(first.log().contains("host-name-in-use"), "{}", first.log());
+    poll("the second one writes", LIMIT, || match is_active(&second) {
+        true => Ok(()),
+        false => Err(second.log()),
+    });
+    assert_eq!(contents(&lab.dump()), rows);
+    assert_eq!(lab.northbound_transactions(), written, "they say the same: nothing is written");
+}
+
+/// Another daemon of the same host, which declares what `first` does.
+fn start_on_files_of(lab: &Lab, first: &Daemon) -> Daemon {
+    let second = Daemon::prepare(lab, "hv1", "");
+    for directory in ["networks.d", "peerings.d"] {
+        for file in std::fs::read_dir(first.dir().join(directory)).expect("a directory") {
+            let file = file.expect("a file");
+            let name = format!("{directory}/{}", file.file_name().to_string_lossy());
+            second.write(&name, &std::fs::read_to_string(file.path()).expect("a text"));
+        }
+    }
+    second.start_again();
+    second
+}

@@ -104,6 +104,7 @@ fn answer(question: Question) {
             held: Vec::new(),
             newer_version: None,
             damped: vec![],
+            host_name_in_use: false,
             counters: Counters::default(),
         })),
         Question::Plan(candidate, answer) => {

@@ -74,6 +74,9 @@ pub struct Config {
     /// A lock to hold or wait for in every session (RFC 7047 section 4.1.8). Its
     /// name is an `<id>`: letters, digits and underscores, not beginning with a digit.
     pub lock: Option<String>,
+    /// A lock that says who this client is, held or waited for likewise. While another session holds it, `lock` is not
+    /// asked for; see [`Client::claim`](super::Client::claim).
+    pub identity: Option<String>,
     /// See [`PROBE_INTERVAL`] and [`CLUSTER_PROBE_INTERVAL`].
     pub probe_interval: Duration,
     /// See [`CONNECT_TIMEOUT`] and [`CLUSTER_CONNECT_TIMEOUT`].
@@ -98,6 +101,7 @@ impl Config {
             database,
             wanted,
             lock: None,
+            identity: None,
             probe_interval: PROBE_INTERVAL,
             connect_timeout: CONNECT_TIMEOUT,
             answer_timeout: None,

@@ -56,6 +56,11 @@ pub enum Event {
         /// Whether it is held.
         held: bool,
     },
+    /// The lock that says who this client is (`Config::identity`) came or went, likewise; told before the other one.
+    Identity {
+        /// Whether it is held.
+        held: bool,
+    },
     /// A transaction submitted has ended. Its own changes to wanted rows came before.
     Transacted {
         /// As submitted.

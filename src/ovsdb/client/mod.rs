@@ -60,6 +60,7 @@ struct Wishes {
     contend: Notify,
     resync: Notify,
     steal: Notify,
+    claim: Notify,
     renew: Notify,
     written: Notify,
 }
@@ -106,6 +107,11 @@ impl Client {
         if self.wishes.shuns.swap(!contends, Ordering::Relaxed) == contends {
             self.wishes.contend.notify_one();
         }
+    }
+
+    /// Takes the lock that says who this client is from whoever holds it; [`Event::Identity`] tells when it is held.
+    pub fn claim(&self) {
+        self.wishes.claim.notify_one();
     }
 
     /// Looks at the certificates on disk: they may have been replaced. Those that a trial shows to be good are taken into

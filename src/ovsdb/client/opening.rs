@@ -62,10 +62,19 @@ pub(super) struct Opening {
     pub(super) schema: Arc<DatabaseSchema>,
     pub(super) layout: Arc<Layout>,
     pub(super) first: First,
-    /// Whether the configured lock is held.
-    pub(super) lock: Option<bool>,
+    /// Whether the configured locks are held.
+    pub(super) locks: Locks,
     /// Until when the server's certificate is valid.
     pub(super) server_until: Option<jiff::Timestamp>,
+}
+
+/// Which of the configured locks are held; none of one that was not asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Locks {
+    /// The one that says who this client is.
+    pub(super) identity: Option<bool>,
+    /// The other one.
+    pub(super) lock: Option<bool>,
 }
 
 /// The rows that a session begins with.
@@ -105,8 +114,8 @@ pub(super) async fn open(
     let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
     let first = monitor(&mut link, &layout, since, resume.whole, events).await?;
     // Last, so that of many clients one that can write at once becomes the one that does.
-    let held = if wishes.contends() { lock(&mut link, config, "lock").await? } else { None };
-    Ok(Opening { link, server, schema, layout, first, lock: held, server_until })
+    let locks = locks(&mut link, config, wishes.contends()).await?;
+    Ok(Opening { link, server, schema, layout, first, locks, server_until })
 }
 
 /// What is asked before the first dump: replies are small, and there is an end to waiting for them.
@@ -319,18 +328,24 @@ async fn widen(
     Ok(last_id)
 }
 
-/// Asks for the configured lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); whether
-/// it is held now.
+/// Asks for the configured locks: for the second one only with the first.
+async fn locks(link: &mut Link, config: &Config, contends: bool) -> Result<Locks, SessionError> {
+    let identity = lock(link, config.identity.as_ref(), "lock").await?;
+    let wanted = config.lock.as_ref().filter(|_| contends && identity != Some(false));
+    Ok(Locks { identity, lock: lock(link, wanted, "lock").await? })
+}
+
+/// Asks for a lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); whether it is held now.
 pub(super) async fn lock(
     link: &mut Link,
-    config: &Config,
+    name: Option<&String>,
     method: &'static str,
 ) -> Result<Option<bool>, SessionError> {
     #[derive(Deserialize)]
     struct Reply {
         locked: bool,
     }
-    let Some(name) = &config.lock else { return Ok(None) };
+    let Some(name) = name else { return Ok(None) };
     // To give up now would have the server compose a dump once more; probes see whether it lives.
     link.call(method, [name], None).await.map(|Reply { locked }| Some(locked))
 }

@@ -21,7 +21,7 @@ use super::error::{SessionError, chain};
 use super::event::{Certificates, Event, TransactError};
 use super::keys::{Keys, Look};
 use super::link::{Limit, Link};
-use super::opening::{self, First, Opening, Resume};
+use super::opening::{self, First, Locks, Opening, Resume};
 use super::remote::Remote;
 use super::transaction::{End, Finished, Outcome, transact};
 use super::transport::Wire;
@@ -124,7 +124,7 @@ pub(super) async fn run(
         finished: Vec::new(),
         answered: false,
         remote,
-        contends: opening.lock.is_some(),
+        contends: opening.locks.lock.is_some(),
         keys,
         look: None,
         look_at: None,
@@ -132,7 +132,7 @@ pub(super) async fn run(
     };
     let remote = remote.to_string();
     let connected = Event::Connected { remote, schema: opening.schema, layout: opening.layout };
-    let error = match session.begin(connected, certificates, opening.first, opening.lock).await {
+    let error = match session.begin(connected, certificates, opening.first, opening.locks).await {
         Ok(()) => session.steady(submissions, wishes).await,
         Err(error) => error,
     };
@@ -146,7 +146,7 @@ impl Session<'_> {
         connected: Event,
         certificates: Option<Certificates>,
         first: First,
-        lock: Option<bool>,
+        locks: Locks,
     ) -> Result<(), SessionError> {
         self.tell(connected).await?;
         if let Some(certificates) = certificates {
@@ -164,7 +164,10 @@ impl Session<'_> {
                 self.tell(Event::Snapshot { last_id }).await?;
             }
         }
-        match lock {
+        if let Some(held) = locks.identity {
+            self.tell(Event::Identity { held }).await?;
+        }
+        match locks.lock {
             Some(held) => self.tell(Event::Lock { held }).await,
             None => Ok(()),
         }
@@ -198,6 +201,7 @@ impl Session<'_> {
                 }
                 () = wishes.resync.notified() => Err(SessionError::Resync),
                 () = wishes.steal.notified() => self.steal().await,
+                () = wishes.claim.notified() => self.claim().await,
                 () = wishes.contend.notified() => self.contend(wishes.contends()).await,
                 () = wishes.renew.notified() => {
                     self.looking_since = None;
@@ -321,10 +325,16 @@ impl Session<'_> {
             let ours = subject == self.data_id || subject == self.server_id;
             return if ours { Err(SessionError::MonitorCanceled) } else { Ok(()) };
         }
+        let held = method == "locked";
+        if let Some(identity) = &self.config.identity
+            && subject == opening::monitor_id(identity)
+        {
+            return self.tell(Event::Identity { held }).await;
+        }
         match &self.config.lock {
             // What was on its way when the lock was given away says nothing.
             Some(lock) if self.contends && subject == opening::monitor_id(lock) => {
-                self.tell(Event::Lock { held: method == "locked" }).await
+                self.tell(Event::Lock { held }).await
             }
             _ => Ok(()),
         }
@@ -372,12 +382,25 @@ impl Session<'_> {
     /// The server takes a request for a lock only from a session that does not wait for it already.
     async fn steal(&mut self) -> Result<(), SessionError> {
         let Some(name) = self.config.lock.as_ref().filter(|_| self.contends) else { return Ok(()) };
-        // A server that is busy with somebody's dump may take its time; probes see whether it lives.
-        let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
-        match opening::lock(&mut self.link, self.config, "steal").await? {
+        match self.take(name).await? {
             Some(held) => self.tell(Event::Lock { held }).await,
             None => Ok(()),
         }
+    }
+
+    /// The same for the lock that says who this client is.
+    async fn claim(&mut self) -> Result<(), SessionError> {
+        let Some(name) = &self.config.identity else { return Ok(()) };
+        match self.take(name).await? {
+            Some(held) => self.tell(Event::Identity { held }).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take(&mut self, name: &String) -> Result<Option<bool>, SessionError> {
+        // A server that is busy with somebody's dump may take its time; probes see whether it lives.
+        let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
+        opening::lock(&mut self.link, Some(name), "steal").await
     }
 
     /// Asks for the lock, or gives it away.
@@ -388,7 +411,7 @@ impl Session<'_> {
         }
         self.contends = contends;
         let held = if contends {
-            opening::lock(&mut self.link, self.config, "lock").await?
+            opening::lock(&mut self.link, Some(name), "lock").await?
         } else {
             let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
             Some(false)
