@@ -6,6 +6,10 @@
 //! something is refused: its first pair brings it along, and the others may follow. What is refused
 //! waits, but not while something is to stand on it, nor while what it stands on is to go: a group
 //! is refused whole.
+//!
+//! Whose group is next says the queue. A pair of which only records differ takes along the others
+//! that are recorded in the same registration: it costs the server as much to write one of these as
+//! to write all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +24,14 @@ use crate::program::{DesiredRow, Parent, RegistrationDiff, RowDiff, Transaction}
 
 use super::damping::Trace;
 use super::state::{Patch, State, UnitChanges};
-use super::takeover::scattered;
 use super::writer::Writer;
+
+/// Bytes of records that count as one.
+const RECORD: usize = 512;
+/// What a group with rows of a link counts for, in records.
+const GROUP: usize = 64;
+/// Units that are found to wait for a transaction under way, before no more are looked at.
+const MOST_ASIDE: usize = 64;
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +70,8 @@ pub(super) struct Batch {
     pub(super) traces: BTreeMap<UnitId, Trace>,
     /// How many groups it is made of.
     pub(super) groups: usize,
+    /// How much these are, in records.
+    size: usize,
     /// Units of a transaction under way.
     under_way: BTreeSet<UnitId>,
     /// Whether a link that nobody declares any more is among those, or among those that wait.
@@ -71,6 +83,8 @@ pub(super) struct Batch {
     role: Role,
     /// Whether a network that is new binds its pairs, too.
     whole: bool,
+    /// Whether pairs of which only records differ count for less than a group.
+    together: bool,
     transaction: Transaction,
     patches: BTreeMap<Id, Patch>,
 }
@@ -85,41 +99,32 @@ impl Batch {
         writer: &Writer,
     ) -> Self {
         let Extent { role, most_groups, whole } = extent;
-        let whole = whole || role == Role::Standby;
+        let together = !whole && most_groups > 1;
         let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
         let link_goes = under_way.iter().any(|unit| is_leaving_link(*unit, state));
         let refused = writer.refused().chain(writer.damping.waiting()).collect();
         let vain = writer.vain.clone();
         let mut batch =
-            Self { role, whole, under_way, link_goes, refused, vain, ..Self::default() };
-        let from = batch.place(state, most_groups);
-        while batch.groups < most_groups {
-            let next = from.and_then(|from| state.dirty.range(from..).next());
-            let Some(unit) = next.or(state.dirty.first()).copied() else { break };
-            state.dirty.remove(&unit);
-            if batch.holds(unit, state, northbound, writer) {
-                continue;
-            }
-            let before = batch.units.len();
-            batch.take_group(unit, state, northbound);
-            if batch.units.len() > before {
-                batch.groups += 1;
+            Self { role, whole, together, under_way, link_goes, refused, vain, ..Self::default() };
+        let most = most_groups.saturating_mul(GROUP);
+        // Standbys with the same files begin at different places: of two that insert the same
+        // registration one is refused, and with it all that it sent.
+        let from = (role == Role::Standby).then(|| Id::of_host(state.roll.host()));
+        while batch.size < most && batch.aside.len() < MOST_ASIDE {
+            let Some((unit, place)) = state.dirty.pop(from) else { break };
+            let mut next = Some(unit);
+            while let Some(unit) = next.take() {
+                let only_recorded = batch.holds(unit, state, northbound, writer)
+                    || batch.take_group(unit, state, northbound);
+                if batch.together && only_recorded && batch.size < most {
+                    next = state.dirty.pop_beside(&place);
+                }
             }
         }
-        state.dirty.extend(&batch.aside);
+        state.soil(batch.aside.iter().copied(), Some(northbound));
         batch.held.retain(|unit| batch.refused.contains(unit));
         state.unsettle();
         batch
-    }
-
-    /// Where to begin. Standbys with the same files begin at different places: of two that insert the
-    /// same registration one is refused, and with it all that it sent.
-    fn place(&self, state: &State, most_groups: usize) -> Option<UnitId> {
-        let many =
-            u64::try_from(state.dirty.len()).ok().filter(|_| state.dirty.len() > most_groups)?;
-        let place = scattered(state.roll.host()).checked_rem(many)?;
-        let place = usize::try_from(place).ok().filter(|_| self.role == Role::Standby)?;
-        state.dirty.iter().nth(place).copied()
     }
 
     /// The transaction; none if nothing differs.
@@ -155,7 +160,8 @@ impl Batch {
         holds
     }
 
-    fn take_group(&mut self, first: UnitId, state: &mut State, northbound: &Northbound) {
+    /// Takes a unit and all that is bound to it. Tells whether only records differ.
+    fn take_group(&mut self, first: UnitId, state: &mut State, northbound: &Northbound) -> bool {
         self.refused.remove(&first);
         let mut queue = vec![first];
         let mut group = Vec::new();
@@ -167,7 +173,7 @@ impl Batch {
             let differs = changes.differs(northbound);
             let binds =
                 differs && (self.whole || changes.binds(northbound) && !is_new(unit, northbound));
-            let pairs = if binds { pairs_of(unit, state) } else { Vec::new() };
+            let pairs = if binds { self.bound_pairs(unit, state, northbound) } else { Vec::new() };
             let standing = standing(unit, &changes, northbound);
             waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(*unit));
             let all_well = self.refused.is_empty() && self.vain.is_empty();
@@ -187,22 +193,41 @@ impl Batch {
                     self.link_goes |= is_leaving_link(unit, state);
                     self.aside.insert(unit);
                 }
-                return;
+                return false;
             }
         }
+        let mut sizes = Vec::new();
         for (unit, changes, differs) in group {
             if differs {
-                self.take(unit, changes, state, northbound);
+                sizes.extend(self.take(unit, changes, state, northbound));
             } else {
                 self.clean.insert(unit);
             }
         }
+        let size: Option<usize> = sizes.iter().copied().sum();
+        let counts = usize::from(!sizes.is_empty());
+        self.groups += counts;
+        self.size += counts * size.filter(|_| self.together).unwrap_or(GROUP);
+        size.is_some()
+    }
+
+    /// Only a network that changes binds its pairs together: those of which a link stands, or shall.
+    fn bound_pairs(&self, unit: UnitId, state: &State, northbound: &Northbound) -> Vec<UnitId> {
+        let has_link = |unit: &UnitId| {
+            let UnitId::Peering(id) = unit else { return false };
+            let pair = state.resolver.pair_with(*id);
+            pair.is_some_and(|pair| state.resolver.link(pair).is_some())
+                || northbound.rows_of(*unit).next().is_some()
+        };
+        let mut pairs = pairs_of(unit, state);
+        pairs.retain(|unit| self.whole || has_link(unit));
+        pairs
     }
 
     /// Whether a unit is to be taken: one that is dirty, or `recalled` from those that are refused. What is
     /// queued is neither any more: no unit is taken twice.
     fn claim(&mut self, unit: UnitId, recalled: bool, state: &mut State) -> bool {
-        let dirty = state.dirty.remove(&unit);
+        let dirty = state.dirty.remove(unit).is_some();
         let refused = (dirty || recalled) && self.refused.remove(&unit);
         dirty || refused
     }
@@ -218,16 +243,25 @@ impl Batch {
         self.is_held(unit) || self.link_goes && matches!(unit, UnitId::Network(_))
     }
 
-    /// A unit that differs.
-    fn take(&mut self, unit: UnitId, changes: UnitChanges, state: &State, northbound: &Northbound) {
+    /// A unit that differs: how many records are written for it; none in place of a number where
+    /// rows are, too.
+    fn take(
+        &mut self,
+        unit: UnitId,
+        changes: UnitChanges,
+        state: &State,
+        northbound: &Northbound,
+    ) -> Option<Option<usize>> {
         let changes = self.permitted(changes, state, northbound);
-        if changes.differs(northbound) {
-            self.traces.insert(unit, Trace::of(unit, &changes, state, northbound));
-            self.units.insert(unit);
-            self.add(changes);
-        } else {
+        if !changes.differs(northbound) {
             self.parked.insert(unit);
+            return None;
         }
+        self.traces.insert(unit, Trace::of(unit, &changes, state, northbound));
+        self.units.insert(unit);
+        let size = changes.records();
+        self.add(changes);
+        Some(size)
     }
 
     /// What of some changes this instance may write.
@@ -286,6 +320,14 @@ impl UnitChanges {
             || self.patches.iter().any(|(network, patch)| {
                 missing(patch) || !patch.diff(*network, northbound).is_empty()
             })
+    }
+
+    /// How many records of ordinary size it sets, if it does nothing else.
+    fn records(&self) -> Option<usize> {
+        let entries = self.patches.values().flat_map(|patch| &patch.entries);
+        let bytes = entries.map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len));
+        let is_all = self.rows.is_empty() && self.lent.is_empty();
+        is_all.then(|| 1 + bytes.sum::<usize>() / RECORD)
     }
 
     /// Whether it needs what it stands on: its rows, unless they only go, and records without a registration.
@@ -352,7 +394,7 @@ impl State {
     }
 }
 
-/// Only a network that changes binds its pairs together.
+/// The pairs of a network.
 fn pairs_of(unit: UnitId, state: &State) -> Vec<UnitId> {
     let UnitId::Network(id) = unit else { return Vec::new() };
     let networks = state.resolver.networks();

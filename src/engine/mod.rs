@@ -23,6 +23,7 @@ mod notice;
 mod pauses;
 mod plan;
 mod progress;
+mod queue;
 mod shown;
 mod startup;
 mod state;
@@ -169,7 +170,7 @@ impl Engine {
         self.state.wake(now.wall, went_back);
         let calm = self.writer.damping.pass(now.since_start);
         self.note_calm(&calm);
-        self.writer.wake(&mut self.state, now);
+        self.writer.wake(&mut self.state, self.northbound.as_ref(), now);
         if self.identity.pass(now.since_start) {
             self.host_taken(false);
         }
@@ -309,7 +310,7 @@ impl Engine {
                     self.takeover.grow(now.since_start);
                 }
                 self.connection.active = held && self.newer.is_none();
-                self.writer.take_role(held, &mut self.state);
+                self.writer.take_role(held, &mut self.state, self.northbound.as_ref());
                 if self.newer.is_none() {
                     self.changes.push(Change::LockChanged { held });
                 }

@@ -161,7 +161,7 @@ impl Engine {
                 let mut in_progress = None;
                 if let Some(error) = refusal {
                     degraded.push(words("the northbound refuses a change", error, viewer));
-                } else if self.state.dirty.contains(&unit) || self.writer.is_under_way(unit) {
+                } else if self.state.dirty.contains(unit) || self.writer.is_under_way(unit) {
                     in_progress = Some("its rows are being brought in line".into());
                 }
                 let (reason, explanation, next_step) = (None, None, None);

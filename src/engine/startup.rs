@@ -66,7 +66,7 @@ impl State {
     /// Whether a unit that was decided is to be compared yet, as it misses policies by then: that these come is no news for
     /// the rules.
     fn awaits_policies(&self, unit: UnitId) -> bool {
-        self.is_declared(unit) && self.dirty.contains(&unit)
+        self.is_declared(unit) && self.dirty.contains(unit)
     }
 
     /// Takes in what the northbound remembers of this host's files, as soon as its registrations are

@@ -19,6 +19,7 @@ use crate::program::{self, Base, Entries, LentDiff, Part, RegistrationDiff, RowD
 
 use super::guests::Guests;
 use super::history::History;
+use super::queue::{Place, Queue};
 
 /// A registration as a unit wants it changed.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +57,7 @@ impl Patch {
 pub(super) struct State {
     pub(super) roll: Roll,
     pub(super) resolver: Resolver,
-    pub(super) dirty: BTreeSet<UnitId>,
+    pub(super) dirty: Queue,
     /// Units that have been compared since they became dirty, but for what comes last at a start.
     settled: HashSet<UnitId>,
     /// Whether the last good declarations have been taken out of the northbound.
@@ -79,7 +80,7 @@ impl State {
     }
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
-        let (resolver, dirty, settled) = (Resolver::default(), BTreeSet::new(), HashSet::new());
+        let (resolver, dirty, settled) = (Resolver::default(), Queue::default(), HashSet::new());
         let (noted, history, guests) = (HashMap::new(), History::default(), Guests::default());
         let (recalled, begun) = (false, false);
         Self { roll, resolver, dirty, settled, recalled, begun, policy, noted, history, guests }
@@ -106,7 +107,7 @@ impl State {
     pub(super) fn wake(&mut self, now: Timestamp, went_back: bool) {
         self.resolver.wake(now, went_back);
         let forgotten = self.history.forget(now);
-        self.soil(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))));
+        self.soil(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))), None);
     }
 
     /// When time alone changes something next.
@@ -161,17 +162,22 @@ impl State {
         self.note_guests(&resolved, northbound, now);
         let pairs = resolved.pairs.iter().filter_map(|pair| self.resolver.id(pair));
         let pairs: Vec<UnitId> = pairs.map(UnitId::Peering).collect();
-        self.soil(pairs);
-        self.soil(resolved.orphans.iter().copied());
-        self.soil(resolved.networks.iter().map(|key| UnitId::Network(Id::of_network(key))));
+        let networks = resolved.networks.iter().map(|key| UnitId::Network(Id::of_network(key)));
+        let units = pairs.into_iter().chain(resolved.orphans.iter().copied()).chain(networks);
+        self.soil(units, Some(northbound));
         resolved
     }
 
     /// Makes units dirty: all of their rows are to be compared.
-    pub(super) fn soil(&mut self, units: impl IntoIterator<Item = UnitId>) {
+    pub(super) fn soil(
+        &mut self,
+        units: impl IntoIterator<Item = UnitId>,
+        northbound: Option<&Northbound>,
+    ) {
         for unit in units {
             self.settled.remove(&unit);
-            self.dirty.insert(unit);
+            let place = Place::of(unit, self, northbound);
+            self.dirty.insert(unit, place);
         }
     }
 
@@ -187,7 +193,7 @@ impl State {
     pub(super) fn settle(&mut self, northbound: &Northbound) {
         let is_as_it_shall_be =
             |unit: &UnitId| !self.part_changes(*unit, Part::Early, northbound).differs(northbound);
-        let declared = self.dirty.iter().copied().filter(|unit| self.is_declared(*unit));
+        let declared = self.dirty.iter().filter(|unit| self.is_declared(*unit));
         self.settled = declared.filter(is_as_it_shall_be).collect();
     }
 
@@ -255,7 +261,8 @@ impl State {
         }
     }
 
-    fn network_of(&self, id: Id) -> Option<&NetworkKey> {
+    /// The network of this identity, as far as anybody declares something of it, or did.
+    pub(super) fn network_of(&self, id: Id) -> Option<&NetworkKey> {
         self.resolver.networks().key_of(id).or_else(|| self.history.key_of(id))
     }
 

@@ -188,7 +188,7 @@ impl Engine {
                 });
                 self.changes.pairs(pairs(&units, &self.state));
                 // Compared once more in any case: only what the northbound holds counts.
-                self.state.soil(units.iter().copied());
+                self.state.soil(units.iter().copied(), self.northbound.as_ref());
                 match result {
                     Ok(_) => self.written(&units, groups),
                     Err(error) => self.units_failed(units, groups, &error, now),
@@ -225,10 +225,10 @@ impl Engine {
         if error.is_retryable() {
             self.writer.pause(now);
         } else if groups > 1 && !error.is_forbidden() {
-            self.writer.most_groups = (groups / 2).max(1);
+            self.writer.search(groups);
         } else if !self.writer.suspect_names(&units, error) && !self.writer.excuses(&units) {
             for unit in units {
-                self.state.dirty.remove(&unit);
+                self.state.dirty.remove(unit);
                 self.writer.refuse(unit, error, now);
             }
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::declare::Host;
-use crate::northbound::{Id, Touched, UnitId};
+use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{Operation, TransactError};
 
@@ -139,10 +139,15 @@ impl Writer {
     }
 
     /// The lock came or went. What was left to its holder is ours to do now.
-    pub(super) fn take_role(&mut self, held: bool, state: &mut State) {
+    pub(super) fn take_role(
+        &mut self,
+        held: bool,
+        state: &mut State,
+        northbound: Option<&Northbound>,
+    ) {
         self.role = Some(if held { Role::Active } else { Role::Standby });
         if held {
-            state.soil(std::mem::take(&mut self.parked));
+            state.soil(std::mem::take(&mut self.parked), northbound);
         } else {
             self.suspects.clear();
             // That is for the new holder to find out.
@@ -179,6 +184,11 @@ impl Writer {
         self.most_groups < self.full
     }
 
+    /// A transaction of so many groups was refused: what is refused is looked for.
+    pub(super) fn search(&mut self, groups: usize) {
+        self.most_groups = (groups / 2).min(self.full / 2).max(1);
+    }
+
     /// A transaction is full with so many groups.
     pub(super) fn fill_with(&mut self, groups: usize) {
         (self.full, self.most_groups) = (groups, groups);
@@ -190,7 +200,7 @@ impl Writer {
     }
 
     /// Lets what has waited long enough be tried again.
-    pub(super) fn wake(&mut self, state: &mut State, now: Now) {
+    pub(super) fn wake(&mut self, state: &mut State, northbound: Option<&Northbound>, now: Now) {
         if self.paused_until.is_some_and(|until| until <= now.since_start) {
             self.paused_until = None;
         }
@@ -202,7 +212,7 @@ impl Writer {
             .collect();
         for unit in due.into_iter().chain(self.damping.due()) {
             self.refused.remove(&unit);
-            state.soil([unit]);
+            state.soil([unit], northbound);
         }
     }
 

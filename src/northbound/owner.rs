@@ -36,6 +36,9 @@ pub enum UnitId {
 }
 
 impl UnitId {
+    /// No unit sorts before it.
+    pub const FIRST: Self = Self::Peering(Id([0; ID_BYTES]));
+
     /// The tag's value.
     #[must_use]
     pub fn tag(&self) -> String {
@@ -79,6 +82,12 @@ impl Id {
     #[must_use]
     pub fn of_network(key: &NetworkKey) -> Self {
         Self::digest(&["network", &key.project, &key.name])
+    }
+
+    /// Where a host begins among identities: each host somewhere else.
+    #[must_use]
+    pub fn of_host(host: &str) -> Self {
+        Self::digest(&["host", host])
     }
 
     /// Length-prefixed, so that no two lists of parts give the same bytes.

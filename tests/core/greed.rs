@@ -1,9 +1,14 @@
-//! What one party can have written, and what it costs others.
+//! What one party can have written, in turns with everybody else, and what it costs others.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use ovn_peerd::declare::{Directory, FileId, Quotas, Settings, SourceFile};
+use ovn_peerd::declare::{Directory, FileId, MAX_HALVES, NetworkKey, Quotas, Settings, SourceFile};
+use ovn_peerd::northbound::Id;
+use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
+use ovn_peerd::ovsdb;
 use ovn_peerd::view::{HalfView, Reason, State};
+use uuid::Uuid;
 
 use crate::world::{World, source};
 
@@ -23,23 +28,46 @@ fn world(quota: u32) -> World {
     world
 }
 
-fn file(project: &str, halves: impl Iterator<Item = (String, String, String)>) -> SourceFile {
-    let mut text = format!("project = \"{project}\"\n");
-    for (name, network, target) in halves {
-        text += &format!(
-            "[[peering]]\nname = \"{name}\"\nnetwork = \"{network}\"\ntarget_project = \"!\"\n\
-             target_network = \"{target}\"\n"
-        );
+/// So many halves of one bound network, in as few files as hold them.
+fn declare(world: &mut World, count: usize) {
+    for first in (0..count).step_by(MAX_HALVES) {
+        let mut text = "project = \"p0\"\n".to_owned();
+        for number in first..count.min(first + MAX_HALVES) {
+            text += &format!(
+                "[[peering]]\nname = \"h{number:05}\"\nnetwork = \"n\"\n\
+                 target_project = \"!\"\ntarget_network = \"t{number}\"\n"
+            );
+        }
+        let name = format!("p0-from-{first}.toml");
+        let file = source(Directory::Peerings, 0, text);
+        world.read(SourceFile { id: FileId::peerings(&name), path: name.into(), ..file });
     }
-    let name = format!("{project}-many.toml");
-    let file = source(Directory::Peerings, 0, text);
-    SourceFile { id: FileId::peerings(&name), path: name.into(), ..file }
 }
 
-/// So many halves of one bound network.
-fn many(count: usize) -> SourceFile {
-    let half = |number: usize| (format!("h{number:05}"), "n".to_owned(), format!("t{number}"));
-    file("p0", (0..count).map(half))
+/// One transaction, and its result; whether there was one.
+fn step(world: &mut World) -> bool {
+    world.hear();
+    let Some(submission) = world.engine.poll(world.now()) else { return false };
+    world.database.transact(&submission.operations).unwrap();
+    world.hear();
+    let event = ovsdb::Event::Transacted { id: submission.id, result: Ok(Vec::new()) };
+    world.client(event);
+    true
+}
+
+fn registration(world: &World, project: &str, network: &str) -> Option<Uuid> {
+    let name = format!("ovn_peerd_{}_ip4", Id::of_network(&NetworkKey::new(project, network)));
+    let sets = world.database.rows.iter().filter(|((table, _), _)| *table == ADDRESS_SET);
+    let mut named = sets.filter(|(_, row)| row.get(address_set::NAME).is_string(&name));
+    named.next().map(|((_, uuid), _)| *uuid)
+}
+
+/// The keys of a network's registration that begin so.
+fn keys(world: &World, project: &str, network: &str, prefix: &str) -> BTreeSet<String> {
+    let Some(uuid) = registration(world, project, network) else { return BTreeSet::new() };
+    let tags = world.database.cell(ADDRESS_SET, uuid, address_set::EXTERNAL_IDS);
+    let keys = tags.entries().filter(|(key, _)| key.starts_with(prefix));
+    keys.map(|(key, _)| key.to_owned()).collect()
 }
 
 fn half(world: &World, name: &str) -> HalfView {
@@ -49,7 +77,7 @@ fn half(world: &World, name: &str) -> HalfView {
 #[test]
 fn halves_beyond_the_quota_say_which_key_raises_it() {
     let mut world = world(10);
-    world.read(many(25));
+    declare(&mut world, 25);
     world.settle();
     let over = half(&world, "h00010");
     assert_eq!((over.state, over.reason), (State::Failed, Some(Reason::Quota)));
@@ -57,6 +85,46 @@ fn halves_beyond_the_quota_say_which_key_raises_it() {
     assert!(over.next_step.unwrap().contains("raise max_halves_per_project under [policy]"));
     assert_eq!(half(&world, "h00009").state, State::PendingPeer);
     assert_eq!(Settings::defaults(Path::new("/")).policy.quotas.per_project, Some(1000));
+}
+
+#[test]
+fn a_registration_is_written_once_with_all_its_records() {
+    let mut world = world(100_000);
+    declare(&mut world, 1000);
+    assert!(step(&mut world));
+    assert_eq!(keys(&world, "p0", "n", "ovn-peerd-half:").len(), 1000, "one transaction");
+    assert_eq!(world.settle(), 0);
+    // What is too much for one transaction is written by few.
+    declare(&mut world, 2500);
+    let transactions = std::iter::from_fn(|| step(&mut world).then_some(())).count();
+    assert!((2..=6).contains(&transactions), "{transactions} transactions");
+    assert_eq!(keys(&world, "p0", "n", "ovn-peerd-half:").len(), 2500);
+}
+
+#[test]
+fn a_cut_does_not_wait_for_what_others_have_declared() {
+    let linked = |world: &World| world.own_rows().iter().any(|(table, _)| *table == ROUTER_PORT);
+    for disables in [true, false] {
+        let mut world = world(100_000);
+        for (from, to) in [(1, 2), (2, 1)] {
+            world.halves.entry(from).or_default().insert(to, true);
+            let file = world.halves_file(from);
+            world.read(file);
+        }
+        world.rest();
+        assert!(linked(&world));
+        declare(&mut world, 10_000);
+        assert!(step(&mut world), "it is being written");
+        if disables {
+            world.halves.entry(1).or_default().insert(2, false);
+        } else {
+            world.halves.remove(&1);
+        }
+        let file = world.halves_file(1);
+        world.read(file);
+        assert!(step(&mut world));
+        assert!(!linked(&world), "the next transaction cuts the link");
+    }
 }
 
 #[test]
@@ -73,7 +141,7 @@ fn the_sequence_number_moves_for_a_first_commit_alone() {
     assert_eq!(number(&world), before + 1, "the link is awaited");
     let before = number(&world);
     // Records, prefixes, repairs, and what goes: nobody waits for OVN to act on these.
-    world.read(many(50));
+    declare(&mut world, 50);
     world.settle();
     world.toggle_port(1, 6);
     assert!(world.settle() > 0);

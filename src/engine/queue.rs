@@ -1,0 +1,277 @@
+//! What is dirty, and in which order it is served.
+//!
+//! First whatever takes a link away; then the rest. Within each of the two, whoever has something
+//! to be written has a turn after everybody else had one: Unix accounts, and the projects of an
+//! account. So nobody waits for all that another one has declared, whatever names it has. A step
+//! costs the logarithm of what is dirty.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::declare::{HalfKey, NetworkKey};
+use crate::northbound::{Id, Northbound, UnitId};
+
+use super::state::State;
+
+/// For whom something is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Party {
+    /// Nobody declares it any more.
+    Nobody,
+    /// What a Unix account's files declare.
+    Account(u32),
+    /// What a project's files declare, where no account is known or it is root's.
+    Project(Arc<str>),
+}
+
+/// Where a dirty unit waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Whether it takes a link away.
+    pub(super) cut: bool,
+    pub(super) party: Party,
+    pub(super) project: Arc<str>,
+    /// The network in whose registration it is recorded.
+    pub(super) network: Id,
+}
+
+/// The dirty units.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    places: HashMap<UnitId, Place>,
+    cuts: Turns<Party, Projects>,
+    others: Turns<Party, Projects>,
+}
+
+type Projects = Turns<Arc<str>, BTreeSet<(Id, UnitId)>>;
+
+/// A map whose keys are served in turns.
+#[derive(Debug)]
+struct Turns<K, V> {
+    waiting: BTreeMap<K, V>,
+    last: Option<K>,
+}
+
+impl Place {
+    /// Where a unit is to wait. A pair waits for the side that has less to be written. What is not
+    /// in the northbound cannot be taken away.
+    pub(super) fn of(unit: UnitId, state: &State, northbound: Option<&Northbound>) -> Self {
+        let nobody =
+            |cut, network| Self { cut, party: Party::Nobody, project: Arc::default(), network };
+        let id = match unit {
+            UnitId::Network(id) => {
+                let key = state.network_of(id);
+                return key
+                    .map_or_else(|| nobody(false, id), |key| Self::of_network(key, id, state));
+            }
+            UnitId::Peering(id) => id,
+        };
+        let Some(pair) = state.resolver.pair_with(id) else { return nobody(true, id) };
+        let has_rows = || northbound.is_some_and(|it| it.rows_of(unit).next().is_some());
+        let cut = state.resolver.link(pair).is_none() && has_rows();
+        let mut sides: Vec<(&NetworkKey, &HalfKey)> = Vec::new();
+        for half in state.resolver.halves_of(pair) {
+            if sides.iter().all(|(network, _)| **network != half.network) {
+                sides.push((&half.network, half));
+            }
+        }
+        let places = sides.into_iter().map(|(network, half)| Self {
+            cut,
+            party: Party::of(half, state),
+            project: Arc::clone(&network.project),
+            network: Id::of_network(network),
+        });
+        let place = places.min_by_key(|place| state.dirty.waiting(place));
+        place.unwrap_or_else(|| nobody(cut, id))
+    }
+
+    fn of_network(key: &NetworkKey, network: Id, state: &State) -> Self {
+        let half = state.roll.book.halves_of(key).next();
+        let party = half.map(|half| Party::of(&half.key, state));
+        let party = party.unwrap_or_else(|| Party::Project(Arc::clone(&key.project)));
+        Self { cut: false, party, project: Arc::clone(&key.project), network }
+    }
+}
+
+impl Party {
+    fn of(half: &HalfKey, state: &State) -> Self {
+        let giver = state.roll.book.origin_of_half(half);
+        match giver.and_then(|giver| giver.owner).filter(|owner| *owner != 0) {
+            Some(owner) => Self::Account(owner),
+            None => Self::Project(Arc::clone(&half.network.project)),
+        }
+    }
+}
+
+impl Queue {
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn contains(&self, unit: UnitId) -> bool {
+        self.places.contains_key(&unit)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = UnitId> {
+        self.places.keys().copied()
+    }
+
+    /// How many units wait at a place's turn.
+    pub(super) fn waiting(&self, place: &Place) -> usize {
+        let parties = if place.cut { &self.cuts } else { &self.others };
+        let projects = parties.waiting.get(&place.party);
+        projects.and_then(|projects| projects.waiting.get(&place.project)).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn insert(&mut self, unit: UnitId, place: Place) {
+        if self.places.get(&unit) == Some(&place) {
+            return;
+        }
+        self.remove(unit);
+        let parties = if place.cut { &mut self.cuts } else { &mut self.others };
+        let projects = parties.waiting.entry(place.party.clone()).or_default();
+        let units = projects.waiting.entry(Arc::clone(&place.project)).or_default();
+        units.insert((place.network, unit));
+        self.places.insert(unit, place);
+    }
+
+    /// Where it waited, if it did.
+    pub(super) fn remove(&mut self, unit: UnitId) -> Option<Place> {
+        let place = self.places.remove(&unit)?;
+        let parties = if place.cut { &mut self.cuts } else { &mut self.others };
+        if let Some(projects) = parties.waiting.get_mut(&place.party) {
+            if let Some(units) = projects.waiting.get_mut(&place.project) {
+                units.remove(&(place.network, unit));
+                if units.is_empty() {
+                    projects.waiting.remove(&place.project);
+                }
+            }
+            if projects.waiting.is_empty() {
+                parties.waiting.remove(&place.party);
+            }
+        }
+        Some(place)
+    }
+
+    /// Takes the unit whose turn it is. Of a project, those of the networks from `from` on come
+    /// first.
+    pub(super) fn pop(&mut self, from: Option<Id>) -> Option<(UnitId, Place)> {
+        let unit = next(&mut self.cuts, from).or_else(|| next(&mut self.others, from))?;
+        Some((unit, self.remove(unit)?))
+    }
+
+    /// Takes another unit that is recorded in the same registration, and waits at the same place.
+    pub(super) fn pop_beside(&mut self, place: &Place) -> Option<UnitId> {
+        let parties = if place.cut { &self.cuts } else { &self.others };
+        let units = parties.waiting.get(&place.party)?.waiting.get(&place.project)?;
+        let (network, unit) = *units.range((place.network, UnitId::FIRST)..).next()?;
+        (network == place.network).then(|| self.remove(unit).map(|_| unit))?
+    }
+}
+
+fn next(parties: &mut Turns<Party, Projects>, from: Option<Id>) -> Option<UnitId> {
+    let units = parties.next()?.next()?;
+    let later = from.and_then(|from| units.range((from, UnitId::FIRST)..).next());
+    later.or(units.first()).map(|(_, unit)| *unit)
+}
+
+impl<K: Ord + Clone, V> Turns<K, V> {
+    /// What is served after what was served last.
+    fn next(&mut self) -> Option<&mut V> {
+        let after = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let key = self.waiting.range((after, Bound::Unbounded)).next();
+        let key = key.or_else(|| self.waiting.first_key_value()).map(|(key, _)| key.clone())?;
+        self.last = Some(key.clone());
+        self.waiting.get_mut(&key)
+    }
+}
+
+impl<K, V> Default for Turns<K, V> {
+    fn default() -> Self {
+        Self { waiting: BTreeMap::new(), last: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::NetworkKey;
+
+    fn id(project: &str, name: &str) -> Id {
+        Id::of_network(&NetworkKey::new(project, name))
+    }
+
+    fn place(cut: bool, party: Party, project: &str, network: &str) -> Place {
+        Place { cut, party, project: project.into(), network: id(project, network) }
+    }
+
+    fn of(project: &str, number: usize) -> UnitId {
+        UnitId::Peering(id(project, &format!("unit {number}")))
+    }
+
+    fn project(name: &str) -> Party {
+        Party::Project(name.into())
+    }
+
+    #[test]
+    fn whoever_has_little_to_be_written_does_not_wait_for_whoever_has_much() {
+        let mut queue = Queue::default();
+        for number in 0..50_000 {
+            queue.insert(of("!", number), place(false, project("!"), "!", "web"));
+        }
+        for name in ["blue", "green"] {
+            queue.insert(of(name, 0), place(false, project(name), name, "web"));
+        }
+        let first: Vec<UnitId> = (0..3).filter_map(|_| queue.pop(None)).map(|(it, _)| it).collect();
+        assert!(first.contains(&of("blue", 0)) && first.contains(&of("green", 0)));
+        // An account has one turn, however many projects it speaks for.
+        let mut queue = Queue::default();
+        for number in 0..1000 {
+            let name = format!("{number}");
+            queue.insert(of(&name, 0), place(false, Party::Account(1001), &name, "web"));
+        }
+        queue.insert(of("blue", 0), place(false, Party::Account(1002), "blue", "web"));
+        let first: Vec<UnitId> = (0..2).filter_map(|_| queue.pop(None)).map(|(it, _)| it).collect();
+        assert!(first.contains(&of("blue", 0)));
+    }
+
+    #[test]
+    fn what_takes_a_link_away_comes_first() {
+        let mut queue = Queue::default();
+        for number in 0..100 {
+            queue.insert(of("red", number), place(false, project("red"), "red", "web"));
+        }
+        queue.insert(of("red", 7), place(true, project("red"), "red", "web"));
+        assert_eq!(queue.len(), 100, "a unit waits at one place");
+        assert_eq!(queue.pop(None).map(|(unit, _)| unit), Some(of("red", 7)));
+    }
+
+    #[test]
+    fn what_is_recorded_in_one_registration_can_be_taken_together() {
+        let mut queue = Queue::default();
+        for (number, network) in ["a", "b", "a", "b", "a"].into_iter().enumerate() {
+            queue.insert(of("red", number), place(false, project("red"), "red", network));
+        }
+        let (_, place) = queue.pop(None).expect("a unit");
+        let mut beside = 1;
+        while queue.pop_beside(&place).is_some() {
+            beside += 1;
+        }
+        assert_eq!(
+            (beside, queue.len()),
+            if place.network == id("red", "a") { (3, 2) } else { (2, 3) }
+        );
+        // Where another host begins elsewhere, all are served all the same.
+        let from = Some(id("red", "a").max(id("red", "b")));
+        assert_eq!(std::iter::from_fn(|| queue.pop(from)).count(), 5 - beside);
+        assert!(queue.is_empty());
+    }
+}
