@@ -16,18 +16,18 @@ use super::declared::Entry;
 use super::index::Index;
 use super::leases::Leases;
 use super::members::{Members, members, remove};
-use super::owner::{self, Id, UNIT_KEY, UnitId};
+use super::owner::{Id, UNIT_KEY, UnitId};
 use super::parents::Parents;
 use super::registration;
 use super::router::{OwnFacts, cell};
 use super::switches::leads_to;
 use super::tables::{
-    ADDRESS_SET, DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY,
-    ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, address_set, logical_router, nat, router_port,
-    switch_port,
+    ADDRESS_SET, DHCP_OPTIONS, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, Named,
+    ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, address_set, children_of,
+    logical_router, nat, router_port, spec,
 };
 use super::units::Units;
-use super::version::{Versions, tags_of};
+use super::version::Versions;
 use super::zones::Zones;
 
 /// What some changes touched.
@@ -232,13 +232,7 @@ impl Inventory {
         if before != after || old.map(OwnFacts::of) != new.map(OwnFacts::of) {
             touched.routers.insert(change.uuid);
         }
-        let lists = [
-            (logical_router::PORTS, ROUTER_PORT),
-            (logical_router::STATIC_ROUTES, STATIC_ROUTE),
-            (logical_router::POLICIES, ROUTER_POLICY),
-            (logical_router::NAT, NAT),
-        ];
-        for (column, table) in lists {
+        for (column, table) in children_of(LOGICAL_ROUTER) {
             let (lost, gained) = set_difference(old, new, column);
             if !lost.is_empty() {
                 // Foreign or ours: a row that only moved away is told here, one that went by itself.
@@ -393,24 +387,16 @@ pub(super) fn units_of(change: &RowChange, new: Option<&Row>) -> [Option<UnitId>
 
 /// The unit that a row serves; none if it is somebody else's. A port's name is ours as its tag is.
 pub(crate) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
-    let name = |column| cell(row, column).string();
-    let peering = || match table {
-        ROUTER_PORT => owner::peering_of_link_port(&name(router_port::NAME)),
-        SWITCH_PORT => owner::peering_of_transit_port(&name(switch_port::NAME)),
-        _ => None,
-    };
-    let by_tag = tags_of(table).and_then(|tags| unit_by_tag(cell(row, tags)));
-    by_tag.or_else(|| peering().map(UnitId::Peering))
+    let ours = spec(table)?.ours.as_ref()?;
+    let by_name = |named: &Named| (named.ours)(&cell(row, named.column).string());
+    let by_tag = unit_by_tag(cell(row, ours.tags));
+    by_tag.or_else(|| ours.named.as_ref().and_then(by_name).map(UnitId::Peering))
 }
 
 /// The peering of which somebody else's port has a name, though in the other table.
 fn namesake_of(table: TableId, row: &Row) -> Option<Id> {
-    let name = |column| cell(row, column).string();
-    let peering = match table {
-        ROUTER_PORT => owner::peering_of_transit_port(&name(router_port::NAME)),
-        SWITCH_PORT => owner::peering_of_link_port(&name(switch_port::NAME)),
-        _ => None,
-    };
+    let named = spec(table)?.ours.as_ref()?.named.as_ref()?;
+    let peering = (named.taken)(&cell(row, named.column).string());
     peering.filter(|_| unit_of(table, row).is_none())
 }
 

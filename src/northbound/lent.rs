@@ -17,7 +17,7 @@ use super::guest_routes::{CLASSLESS, MS_CLASSLESS, ROUTE_INFO};
 use super::owner::Id;
 use super::router;
 use super::state::Northbound;
-use super::tables::WANTED;
+use super::tables::{WANTED, column_name, table_name};
 
 /// Before a cell, the key of its record.
 pub const LENT_PREFIX: &str = "ovn-peerd-lent:";
@@ -99,10 +99,7 @@ impl Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = WANTED.get(usize::from(self.table.0));
-        let table = wanted.map_or("", |wanted| wanted.table);
-        let columns = wanted.map(|wanted| wanted.columns).unwrap_or_default();
-        let column = columns.get(usize::from(self.column.0)).copied().unwrap_or_default();
+        let (table, column) = (table_name(self.table), column_name(self.table, self.column));
         write!(f, "{table}:{}:{column}", self.row)?;
         self.key.map_or(Ok(()), |key| write!(f, ":{key}"))
     }

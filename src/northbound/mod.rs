@@ -35,7 +35,7 @@ pub use owner::{End, Family, Id, UnitId};
 pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
 pub use router::{Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind};
 pub use state::{Namesake, Northbound};
+pub use tables::tags_of;
 pub use terms::terms_mark;
 pub use translation::{Choice, Translation};
-pub use version::{is_asked_for_by_tag, tags_of};
 pub use zones::Zones;

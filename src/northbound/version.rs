@@ -11,35 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::ovsdb::{Row, TableId};
+use crate::ovsdb::Row;
 
 use super::registration::{NETWORK_KEY, VERSION};
 use super::router::cell;
-use super::tables::{
-    ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
-    address_set, logical_switch, router_policy, router_port, static_route, switch_port,
-};
-
-/// The column of tags, in tables in which rows may be ours.
-#[must_use]
-pub fn tags_of(table: TableId) -> Option<crate::ovsdb::ColumnId> {
-    match table {
-        ROUTER_PORT => Some(router_port::EXTERNAL_IDS),
-        STATIC_ROUTE => Some(static_route::EXTERNAL_IDS),
-        ROUTER_POLICY => Some(router_policy::EXTERNAL_IDS),
-        ADDRESS_SET => Some(address_set::EXTERNAL_IDS),
-        LOGICAL_SWITCH => Some(logical_switch::EXTERNAL_IDS),
-        SWITCH_PORT => Some(switch_port::EXTERNAL_IDS),
-        _ => None,
-    }
-}
-
-/// Whether the server is asked for rows of ours by a tag: each row of such a table costs it, and whoever reads them, one entry
-/// more.
-#[must_use]
-pub fn is_asked_for_by_tag(table: TableId) -> bool {
-    matches!(table, ADDRESS_SET | SWITCH_PORT)
-}
+use super::tables::address_set;
 
 /// The registrations of other versions than this one: nearly always none.
 #[derive(Debug, Default)]

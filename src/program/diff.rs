@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
-use crate::northbound::tables::{ADDRESS_SET, LOGICAL_SWITCH, address_set};
-use crate::northbound::{Northbound, UnitId, tags_of};
+use crate::northbound::tables::{
+    ADDRESS_SET, LOGICAL_SWITCH, Ours, address_set, children_of, spec, tags_of,
+};
+use crate::northbound::{Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
-use super::row::{DesiredRow, Parent, Part, distinction, identity, refers_to_children};
+use super::row::{DesiredRow, Parent, Part};
 
 /// One row that is not as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,14 @@ type Place<'a> = (TableId, Option<Uuid>, [Key<'a>; 2]);
 
 /// What an identifying column holds, which is a text or a number.
 type Key<'a> = (Cow<'a, str>, Option<i64>);
+
+fn ours(table: TableId) -> Option<&'static Ours> {
+    spec(table).and_then(|spec| spec.ours.as_ref())
+}
+
+fn identity(table: TableId) -> &'static [ColumnId] {
+    ours(table).map(|ours| ours.identity).unwrap_or_default()
+}
 
 fn place<'a>(table: TableId, parent: Option<Uuid>, key: impl Fn(ColumnId) -> Key<'a>) -> Place<'a> {
     let mut columns = identity(table).iter();
@@ -130,7 +140,7 @@ fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Pres
     let place = place(desired.table, parent, |column| key_to_be(desired.column(column)));
     let end = present.partition_point(|row| row.place <= place);
     let is_it = |row: &Present<'_>| {
-        let column = distinction(desired.table);
+        let column = ours(desired.table).and_then(|ours| ours.distinction);
         column.is_none_or(|column| is(cell(row.row, column), desired.column(column)))
     };
     let alike = present.iter().take(end).rev().take_while(|row| row.place == place);
@@ -151,7 +161,8 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
         }
         let desired = row.column(column);
         if is(value, desired)
-            || refers_to_children(table, column)
+            // It changes as children come and leave: it is not the row's own to say.
+            || children_of(table).any(|(refers, _)| refers == column)
             || !layout.has_column(table, column)
         {
             continue;

@@ -4,12 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::northbound::is_asked_for_by_tag;
 use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
-use crate::northbound::tables::{
-    ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED,
-    address_set, logical_switch, router_policy, router_port, static_route, switch_port,
-};
+use crate::northbound::tables::{TableSpec, spec};
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
 /// A row of ours as it shall be. Columns that are not named shall be empty: whatever somebody
@@ -42,10 +38,11 @@ pub enum Part {
 impl Part {
     /// Whether rows of a table are part of it.
     pub(super) fn has(self, table: TableId) -> bool {
+        let is_late = || spec(table).is_some_and(TableSpec::is_late);
         match self {
             Self::All => true,
-            Self::Early => table != ROUTER_POLICY,
-            Self::Late => table == ROUTER_POLICY,
+            Self::Early => !is_late(),
+            Self::Late => is_late(),
         }
     }
 }
@@ -114,52 +111,8 @@ impl DesiredRow {
     /// What `external_ids` shall hold; what else is there is left alone.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let label = self.label.as_deref().map(|label| (LABEL_KEY, label));
-        let asked_for = is_asked_for_by_tag(self.table).then_some((OWNER_KEY, OWNER_VALUE));
+        let asked_for = spec(self.table).filter(|spec| spec.is_asked_for_by_tag());
+        let asked_for = asked_for.map(|_| (OWNER_KEY, OWNER_VALUE));
         asked_for.into_iter().chain(label).chain([(UNIT_KEY, &*self.unit)])
     }
-}
-
-/// The columns by which a row is told from the others of its unit with the same parent, but for what
-/// [`distinction`] names.
-pub(super) fn identity(table: TableId) -> &'static [ColumnId] {
-    match table {
-        ROUTER_PORT => &[router_port::NAME],
-        STATIC_ROUTE => &[static_route::ROUTE_TABLE, static_route::IP_PREFIX],
-        ROUTER_POLICY => &[router_policy::PRIORITY],
-        ADDRESS_SET => &[address_set::NAME],
-        SWITCH_PORT => &[switch_port::NAME],
-        // Of a peering, there is one switch.
-        _ => &[],
-    }
-}
-
-/// A column with long texts by which rows are told apart that are alike in the others: so it is seldom read.
-pub(super) fn distinction(table: TableId) -> Option<ColumnId> {
-    (table == ROUTER_POLICY).then_some(router_policy::MATCH)
-}
-
-/// Whether a column is not the row's own to say: it changes as children come and go.
-pub(super) fn refers_to_children(table: TableId, column: ColumnId) -> bool {
-    table == LOGICAL_SWITCH && column == logical_switch::PORTS
-}
-
-/// The column of the parent's table that refers to rows of a table; none for root tables.
-pub(super) fn reference_column(table: TableId) -> Option<&'static str> {
-    match table {
-        ROUTER_PORT | SWITCH_PORT => Some("ports"),
-        STATIC_ROUTE => Some("static_routes"),
-        ROUTER_POLICY => Some("policies"),
-        _ => None,
-    }
-}
-
-/// A table's name in the northbound.
-pub(super) fn table_name(table: TableId) -> &'static str {
-    WANTED.get(usize::from(table.0)).map_or("", |wanted| wanted.table)
-}
-
-/// A column's name in the northbound.
-pub(super) fn column_name(table: TableId, column: ColumnId) -> &'static str {
-    let columns = WANTED.get(usize::from(table.0)).map(|wanted| wanted.columns);
-    columns.and_then(|columns| columns.get(usize::from(column.0))).copied().unwrap_or("")
 }

@@ -6,17 +6,16 @@ use uuid::Uuid;
 
 use crate::northbound::Northbound;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
-    SWITCH_PORT, address_set, logical_router, logical_switch, router_policy, router_port,
-    static_route, switch_port,
+    ADDRESS_SET, LOGICAL_ROUTER, STATIC_ROUTE, address_set, column_name, logical_router, spec,
+    static_route, table_name,
 };
-use crate::ovsdb::{ColumnId, Row, TableId, Value, ValueRef};
+use crate::ovsdb::{ColumnId, Row, TableId, Value};
 use crate::view::{PlannedAction, PlannedPrefix, PlannedRow, RowView};
 
 use super::diff::{RowDiff, value_of};
 use super::lent::{Cell, LentDiff, Written};
 use super::registration::RegistrationDiff;
-use super::row::{DesiredRow, column_name, table_name};
+use super::row::DesiredRow;
 
 /// A row that is there.
 #[must_use]
@@ -109,49 +108,11 @@ fn desired_route(row: &DesiredRow) -> Option<PlannedPrefix> {
 }
 
 fn summary(table: TableId, row: &Row) -> String {
-    let cell = |column: ColumnId| cell(row, column);
-    let text = |column: ColumnId| cell(column).string();
-    let list = |column: ColumnId| cell(column).strings().collect::<Vec<_>>().join(" ");
-    match table {
-        ROUTER_PORT => {
-            let peer = text(router_port::PEER);
-            let peer = if peer.is_empty() { String::new() } else { format!(" peer {peer}") };
-            format!("{} {}{peer}", text(router_port::NAME), list(router_port::NETWORKS))
-        }
-        LOGICAL_SWITCH => text(logical_switch::NAME).into_owned(),
-        SWITCH_PORT => {
-            let to = cell(switch_port::OPTIONS).get("router-port").unwrap_or_default();
-            format!("{} to {to}", text(switch_port::NAME))
-        }
-        ADDRESS_SET => {
-            format!("{} {{{}}}", text(address_set::NAME), list(address_set::ADDRESSES))
-        }
-        STATIC_ROUTE => {
-            let table = text(static_route::ROUTE_TABLE);
-            let table = if table.is_empty() { String::new() } else { format!(" in table {table}") };
-            format!(
-                "{} via {} out of {}{table}",
-                text(static_route::IP_PREFIX),
-                text(static_route::NEXTHOP),
-                text(static_route::OUTPUT_PORT)
-            )
-        }
-        ROUTER_POLICY => format!(
-            "{} {} {}",
-            cell(router_policy::PRIORITY).integer().unwrap_or_default(),
-            text(router_policy::ACTION),
-            text(router_policy::MATCH)
-        ),
-        _ => String::new(),
-    }
+    spec(table).map(|spec| (spec.summary)(row)).unwrap_or_default()
 }
 
 fn text(row: &Row, column: ColumnId) -> Cow<'_, str> {
-    cell(row, column).string()
-}
-
-fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
-    crate::northbound::router::cell(row, column)
+    row.get(column).string()
 }
 
 fn view(table: TableId, uuid: Option<Uuid>, summary: String) -> RowView {

@@ -12,16 +12,16 @@ use uuid::Uuid;
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, SWITCH_PORT, address_set,
-    nb_global,
+    ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, address_set, column_name,
+    logical_router, nb_global, spec, table_name, tags_of,
 };
-use crate::northbound::{Family, UnitId, tags_of};
+use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 
 use super::diff::RowDiff;
 use super::lent::{LentDiff, Written};
 use super::registration::{Entries, RegistrationDiff};
-use super::row::{DesiredRow, Parent, RouterRow, column_name, reference_column, table_name};
+use super::row::{DesiredRow, Parent, RouterRow};
 
 /// What is to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,10 +121,10 @@ pub fn drop_entries(registrations: impl Iterator<Item = (Uuid, Vec<String>)>) ->
 /// A row whose references change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Referrer {
-    Router(Uuid),
-    Switch(Uuid),
+    /// One that is there.
+    Row(Uuid),
     /// One that this transaction inserts, by its `uuid_name`.
-    NewSwitch(String),
+    New(String),
 }
 
 /// What a row's references gain and lose.
@@ -134,6 +134,12 @@ struct References {
     lost: BTreeMap<&'static str, Vec<Datum>>,
 }
 
+/// The table and the name of its column that refer to rows of this one; none for root tables.
+fn reference_to(table: TableId) -> Option<(TableId, &'static str)> {
+    let (parent, column) = spec(table)?.parent?;
+    Some((parent, column_name(parent, column)))
+}
+
 #[derive(Debug, Default)]
 struct Assembly {
     /// Whether only the holder of the lock may do it.
@@ -141,7 +147,8 @@ struct Assembly {
     guards: BTreeSet<RouterRow>,
     /// Columns of others that are to be as they were read.
     read: Vec<Operation>,
-    references: BTreeMap<Referrer, References>,
+    /// By the table of the row that refers.
+    references: BTreeMap<(TableId, Referrer), References>,
     operations: Vec<Operation>,
     inserted: usize,
     /// `uuid_name` of each new transit switch, by its unit's tag.
@@ -167,14 +174,11 @@ impl Assembly {
                 let entries = entries.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
                 self.entries(row.table, uuid, entries.collect());
             }
-            RowDiff::Delete { table, uuid, parent } => match reference_column(table) {
+            RowDiff::Delete { table, uuid, parent } => match reference_to(table) {
                 // Without a reference the row goes by itself; no parent, nothing to do.
-                Some(column) => {
+                Some((of, column)) => {
                     let Some(parent) = parent else { return };
-                    let referrer = match table {
-                        SWITCH_PORT => Referrer::Switch(parent),
-                        _ => Referrer::Router(parent),
-                    };
+                    let referrer = (of, Referrer::Row(parent));
                     let lost = &mut self.references.entry(referrer).or_default().lost;
                     lost.entry(column).or_default().push(Datum::Uuid(uuid));
                 }
@@ -203,18 +207,16 @@ impl Assembly {
         }
         let referrer = match row.parent {
             Some(Parent::Router(router)) => {
-                let referrer = Referrer::Router(router.uuid);
+                let referrer = Referrer::Row(router.uuid);
                 self.guards.insert(router);
                 Some(referrer)
             }
-            Some(Parent::Transit(Some(switch))) => Some(Referrer::Switch(switch)),
-            Some(Parent::Transit(None)) => {
-                self.switches.get(&row.unit).cloned().map(Referrer::NewSwitch)
-            }
+            Some(Parent::Transit(Some(switch))) => Some(Referrer::Row(switch)),
+            Some(Parent::Transit(None)) => self.switches.get(&row.unit).cloned().map(Referrer::New),
             None => None,
         };
-        if let (Some(referrer), Some(column)) = (referrer, reference_column(table)) {
-            let gained = &mut self.references.entry(referrer).or_default().gained;
+        if let (Some(referrer), Some((of, column))) = (referrer, reference_to(table)) {
+            let gained = &mut self.references.entry((of, referrer)).or_default().gained;
             gained.entry(column).or_default().push(Datum::NamedUuid(name.clone()));
         }
         let mut columns: Columns = row
@@ -322,15 +324,13 @@ impl Assembly {
     }
 
     fn finish(self, awaited: bool) -> Vec<Operation> {
-        let router = table_name(LOGICAL_ROUTER);
-        let name = crate::northbound::tables::logical_router::NAME;
-        let name = column_name(LOGICAL_ROUTER, name);
+        let name = column_name(LOGICAL_ROUTER, logical_router::NAME);
         let mut operations = Vec::new();
         if self.locked {
             operations.push(Operation::Assert { lock: LOCK.to_owned() });
         }
         operations.extend(self.guards.into_iter().map(|guard| Operation::Wait {
-            table: router,
+            table: table_name(LOGICAL_ROUTER),
             selection: Where::Uuid(guard.uuid),
             columns: vec![name],
             until: Until::Equal,
@@ -338,21 +338,17 @@ impl Assembly {
         }));
         operations.extend(self.read);
         operations.extend(self.operations);
-        operations.extend(self.references.into_iter().map(|(referrer, references)| {
+        operations.extend(self.references.into_iter().map(|((table, referrer), references)| {
             let lost = references.lost.into_iter();
             let lost = lost.map(|(column, rows)| (column, Mutator::Delete, Datum::Set(rows)));
             let gained = references.gained.into_iter();
             let gained = gained.map(|(column, rows)| (column, Mutator::Insert, Datum::Set(rows)));
             let mutations = lost.chain(gained).collect();
-            let switch = table_name(LOGICAL_SWITCH);
-            let (table, selection) = match referrer {
-                Referrer::Router(uuid) => (router, Where::Uuid(uuid)),
-                Referrer::Switch(uuid) => (switch, Where::Uuid(uuid)),
-                Referrer::NewSwitch(name) => {
-                    (switch, Where::Equal(vec![("_uuid", Datum::NamedUuid(name))]))
-                }
+            let selection = match referrer {
+                Referrer::Row(uuid) => Where::Uuid(uuid),
+                Referrer::New(name) => Where::Equal(vec![("_uuid", Datum::NamedUuid(name))]),
             };
-            Operation::Mutate { table, selection, mutations }
+            Operation::Mutate { table: table_name(table), selection, mutations }
         }));
         if awaited {
             operations.push(Operation::Mutate {

@@ -1,0 +1,26 @@
+//! `Address_Set`: only the sets of ours are read, of whatever version.
+
+use super::spec::{Ours, TAGGED, TableSpec, joined};
+use crate::ovsdb::{Condition, Wanted};
+
+columns! {
+    /// Tags, and what must last.
+    EXTERNAL_IDS = "external_ids";
+    /// Unique in the northbound.
+    NAME = "name";
+    /// Addresses and prefixes.
+    ADDRESSES = "addresses";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted {
+        table: "Address_Set",
+        columns: COLUMNS,
+        condition: Some(Condition(&[TAGGED])),
+        early: &[],
+    },
+    parent: None,
+    ours: Some(Ours { tags: EXTERNAL_IDS, identity: &[NAME], distinction: None, named: None }),
+    summary: |row| format!("{} {{{}}}", row.get(NAME).string(), joined(row, ADDRESSES)),
+};

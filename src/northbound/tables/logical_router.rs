@@ -1,0 +1,29 @@
+//! `Logical_Router`: the routers, all of which are somebody else's.
+
+use super::spec::TableSpec;
+use crate::ovsdb::Wanted;
+
+columns! {
+    /// Not unique in OVN.
+    NAME = "name";
+    /// Strong references to `Logical_Router_Port`.
+    PORTS = "ports";
+    /// Strong references to `Logical_Router_Static_Route`.
+    STATIC_ROUTES = "static_routes";
+    /// Strong references to `Logical_Router_Policy`.
+    POLICIES = "policies";
+    /// `chassis` makes it a gateway router.
+    OPTIONS = "options";
+    /// Strong references to `NAT`.
+    NAT = "nat";
+    /// Administratively up, also when unset.
+    ENABLED = "enabled";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted { table: "Logical_Router", columns: COLUMNS, condition: None, early: &[] },
+    parent: None,
+    ours: None,
+    summary: |_| String::new(),
+};

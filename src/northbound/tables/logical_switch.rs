@@ -1,0 +1,21 @@
+//! `Logical_Switch`: logical switches: for which ports are theirs, and which are ours.
+
+use super::spec::{Ours, TableSpec};
+use crate::ovsdb::Wanted;
+
+columns! {
+    /// Tags.
+    EXTERNAL_IDS = "external_ids";
+    /// Strong references to `Logical_Switch_Port`.
+    PORTS = "ports";
+    /// Not unique in OVN.
+    NAME = "name";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted { table: "Logical_Switch", columns: COLUMNS, condition: None, early: &[] },
+    parent: None,
+    ours: Some(Ours { tags: EXTERNAL_IDS, identity: &[], distinction: None, named: None }),
+    summary: |row| row.get(NAME).string().into_owned(),
+};

@@ -1,0 +1,37 @@
+//! `NAT`: address translation, as far as it translates sources. All of these rows are somebody else's.
+
+use super::spec::TableSpec;
+use super::{LOGICAL_ROUTER, logical_router};
+use crate::ovsdb::{Clause, Condition, Constant, Function, Wanted};
+
+columns! {
+    /// `snat` or `dnat_and_snat`.
+    TYPE = "type";
+    /// The sources: an address or a prefix.
+    LOGICAL_IP = "logical_ip";
+    /// What they become.
+    EXTERNAL_IP = "external_ip";
+    /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
+    ALLOWED_EXT_IPS = "allowed_ext_ips";
+    /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
+    EXEMPTED_EXT_IPS = "exempted_ext_ips";
+    /// What packets alone are translated; OVN 24.09 and later.
+    MATCH = "match";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted {
+        table: "NAT",
+        columns: COLUMNS,
+        condition: Some(Condition(&[Clause {
+            column: "type",
+            function: Function::NotEqual,
+            value: Constant::String("dnat"),
+        }])),
+        early: &[],
+    },
+    parent: Some((LOGICAL_ROUTER, logical_router::NAT)),
+    ours: None,
+    summary: |_| String::new(),
+};

@@ -1,0 +1,62 @@
+//! `Logical_Router_Policy`: router policies.
+
+use super::spec::{Ours, TableSpec};
+use super::{LATE_PRIORITIES, LOGICAL_ROUTER, logical_router};
+use crate::ovsdb::{Clause, Condition, Constant, Function, Wanted};
+
+columns! {
+    /// Tags.
+    EXTERNAL_IDS = "external_ids";
+    /// 0 to 32767; the highest that matches applies.
+    PRIORITY = "priority";
+    /// An OVN expression; one that does not parse is silently absent.
+    MATCH = "match";
+    /// `allow`, `drop` or `reroute` (newer: `jump`).
+    ACTION = "action";
+    /// Next hop of a reroute (deprecated by `nexthops`).
+    NEXTHOP = "nexthop";
+    /// Next hops of a reroute.
+    NEXTHOPS = "nexthops";
+    /// `pkt_mark` among others.
+    OPTIONS = "options";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted {
+        table: "Logical_Router_Policy",
+        columns: COLUMNS,
+        condition: None,
+        early: EARLY,
+    },
+    parent: Some((LOGICAL_ROUTER, logical_router::POLICIES)),
+    ours: Some(Ours {
+        tags: EXTERNAL_IDS,
+        identity: &[PRIORITY],
+        distinction: Some(MATCH),
+        named: None,
+    }),
+    summary: |row| {
+        let priority = row.get(PRIORITY).integer().unwrap_or_default();
+        format!("{priority} {} {}", row.get(ACTION).string(), row.get(MATCH).string())
+    },
+};
+
+const FIRST_LATE: i64 = *LATE_PRIORITIES.start();
+const LAST_LATE: i64 = *LATE_PRIORITIES.end();
+
+const fn of_priority(function: Function, priority: i64) -> Clause {
+    Clause { column: "priority", function, value: Constant::Integer(priority) }
+}
+
+/// All but those of ours; and with those the last, which have the longest texts.
+const EARLY: &[Condition] = &[
+    Condition(&[
+        of_priority(Function::Less, FIRST_LATE),
+        of_priority(Function::Greater, LAST_LATE),
+    ]),
+    Condition(&[
+        of_priority(Function::Less, FIRST_LATE),
+        of_priority(Function::GreaterOrEqual, LAST_LATE),
+    ]),
+];

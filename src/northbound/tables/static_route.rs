@@ -1,0 +1,47 @@
+//! `Logical_Router_Static_Route`: static routes.
+
+use super::spec::{Ours, TableSpec};
+use super::{LOGICAL_ROUTER, logical_router};
+use crate::ovsdb::Wanted;
+
+columns! {
+    /// Tags.
+    EXTERNAL_IDS = "external_ids";
+    /// The prefix that is matched.
+    IP_PREFIX = "ip_prefix";
+    /// An address, or `discard`.
+    NEXTHOP = "nexthop";
+    /// The router port to send through.
+    OUTPUT_PORT = "output_port";
+    /// `dst-ip`, also when unset, or `src-ip`.
+    POLICY = "policy";
+    /// The route table; empty for the main one.
+    ROUTE_TABLE = "route_table";
+    /// The BFD session that gates the route.
+    BFD = "bfd";
+    /// `ecmp_symmetric_reply` among others.
+    OPTIONS = "options";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted {
+        table: "Logical_Router_Static_Route",
+        columns: COLUMNS,
+        condition: None,
+        early: &[],
+    },
+    parent: Some((LOGICAL_ROUTER, logical_router::STATIC_ROUTES)),
+    ours: Some(Ours {
+        tags: EXTERNAL_IDS,
+        identity: &[ROUTE_TABLE, IP_PREFIX],
+        distinction: None,
+        named: None,
+    }),
+    summary: |row| {
+        let text = |column| row.get(column).string();
+        let table = text(ROUTE_TABLE);
+        let table = if table.is_empty() { String::new() } else { format!(" in table {table}") };
+        format!("{} via {} out of {}{table}", text(IP_PREFIX), text(NEXTHOP), text(OUTPUT_PORT))
+    },
+};

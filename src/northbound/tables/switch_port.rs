@@ -1,0 +1,53 @@
+//! `Logical_Switch_Port`: switch ports: all but those of VMs, whose type is empty; and ours, whatever somebody makes
+//! of them. A port of a switch that is not among these is a VM's: that one is there is known
+//! without reading any.
+
+use super::super::owner;
+use super::spec::{Named, Ours, TAGGED, TableSpec};
+use super::{LOGICAL_SWITCH, logical_switch};
+use crate::ovsdb::{Clause, Condition, Constant, Function, Wanted};
+
+columns! {
+    /// Tags.
+    EXTERNAL_IDS = "external_ids";
+    /// `router`, `localnet` and others.
+    TYPE = "type";
+    /// `router-port` names the router port at the other end.
+    OPTIONS = "options";
+    /// Unique in the northbound.
+    NAME = "name";
+    /// `router` stands for those of the router port.
+    ADDRESSES = "addresses";
+    /// Administratively up, also when unset.
+    ENABLED = "enabled";
+    /// The name of the port at the other end, of a port of type `switch`; OVN 25.03 and later.
+    PEER = "peer";
+}
+
+/// The table.
+pub const TABLE: TableSpec = TableSpec {
+    wanted: Wanted {
+        table: "Logical_Switch_Port",
+        columns: COLUMNS,
+        condition: Some(Condition(&[
+            Clause { column: "type", function: Function::NotEqual, value: Constant::String("") },
+            TAGGED,
+        ])),
+        early: &[],
+    },
+    parent: Some((LOGICAL_SWITCH, logical_switch::PORTS)),
+    ours: Some(Ours {
+        tags: EXTERNAL_IDS,
+        identity: &[NAME],
+        distinction: None,
+        named: Some(Named {
+            column: NAME,
+            ours: owner::peering_of_transit_port,
+            taken: owner::peering_of_link_port,
+        }),
+    }),
+    summary: |row| {
+        let to = row.get(OPTIONS).get("router-port").unwrap_or_default();
+        format!("{} to {to}", row.get(NAME).string())
+    },
+};
