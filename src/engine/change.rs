@@ -169,6 +169,11 @@ pub enum Change {
         /// How.
         error: String,
     },
+    /// OVN is newer than this version of the daemon: its schema has columns, in tables in which rows are ours, that are not read.
+    UnknownColumns {
+        /// Their names, with those of their tables.
+        columns: Vec<String>,
+    },
     /// A newer version of the daemon has written to the northbound, or is there no more.
     NewerVersion {
         /// The newest.

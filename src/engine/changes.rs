@@ -42,6 +42,8 @@ pub(super) struct Changes {
     held: BTreeSet<HalfKey>,
     /// Why there was no connection, since there was one.
     disconnects: BTreeSet<String>,
+    /// Columns of the schema that this version does not know.
+    unknown_columns: Vec<String>,
 }
 
 /// A state and its reason.
@@ -92,6 +94,17 @@ impl Changes {
     pub(super) fn connected(&mut self, remote: &str, schema: &str) {
         self.disconnects.clear();
         self.push(Change::Connected { remote: remote.to_owned(), schema: schema.to_owned() });
+    }
+
+    /// Columns of the schema that are not known, unless they were reported before.
+    pub(super) fn unknown_columns(&mut self, columns: Vec<String>) {
+        if self.unknown_columns == columns {
+            return;
+        }
+        if !columns.is_empty() {
+            self.push(Change::UnknownColumns { columns: columns.clone() });
+        }
+        self.unknown_columns = columns;
     }
 
     /// Once for each cause, however often it is tried again.

@@ -42,7 +42,7 @@ pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
 
 use crate::declare::{Changed, Diagnostic, HalfKey, ParsedFile, Reading, Settings};
-use crate::northbound::tables::NB_GLOBAL;
+use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent, Layout, TableId};
@@ -279,6 +279,7 @@ impl Engine {
                 self.writer.role = None;
                 self.identity.rest();
                 self.changes.connected(&remote, &schema.version);
+                self.changes.unknown_columns(unknown_columns(&schema));
                 self.writer.connected();
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());

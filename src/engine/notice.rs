@@ -158,6 +158,7 @@ impl Change {
             | Self::Disconnected { .. }
             | Self::LockTakenOver
             | Self::NewerVersion { version: Some(_) }
+            | Self::UnknownColumns { .. }
             | Self::CertificatesRejected { .. }
             | Self::CertificateExpires { .. }
             | Self::TransactionFailed { outlook: Outlook::Passing, .. } => Level::Warn,
@@ -211,6 +212,7 @@ impl Change {
             | Self::LockTakenOver
             | Self::Inconsistent { .. }
             | Self::NewerVersion { .. }
+            | Self::UnknownColumns { .. }
             | Self::CertificatesRejected { .. }
             | Self::CertificatesApplied
             | Self::CertificateExpires { .. }
@@ -255,6 +257,7 @@ impl Change {
             | Self::Reloaded
             | Self::Written { .. }
             | Self::NewerVersion { .. }
+            | Self::UnknownColumns { .. }
             | Self::CertificateExpires { .. } => None,
         }
     }
@@ -371,6 +374,11 @@ impl Change {
             Self::NewerVersion { version: None } => line(
                 "no newer version of ovn-peerd is in the northbound any more; this one writes again",
             ),
+            Self::UnknownColumns { columns } => line(&format!(
+                "the northbound has columns that this version of ovn-peerd does not know; what others set in these, on rows of \
+                 ovn-peerd, is neither seen nor repaired: look for a newer version of ovn-peerd ({})",
+                columns.join(", ")
+            )),
             Self::CertificatesRejected { error } => {
                 line("the certificates in the files cannot be used; those in use go on")
                     .with(Field::Error, error)

@@ -447,13 +447,15 @@ fn foreign_policy(uuid: Uuid, row: &Row) -> Option<ForeignPolicy> {
     if is_ours(cell(row, router_policy::EXTERNAL_IDS)) {
         return None;
     }
+    // What is in a chain comes after the jump there, which is judged by itself.
+    let chained = !cell(row, router_policy::CHAIN).is_blank();
     let policy = ForeignPolicy {
         priority: cell(row, router_policy::PRIORITY).integer().unwrap_or(0),
         action: cell(row, router_policy::ACTION).string().into(),
         text: cell(row, router_policy::MATCH).string().into(),
         row: uuid,
     };
-    (policy.reroutes() || policy.is_above_ours()).then_some(policy)
+    (policy.reroutes() || !chained && policy.is_above_ours()).then_some(policy)
 }
 
 impl ForeignPolicy {

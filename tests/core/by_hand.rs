@@ -131,7 +131,9 @@ impl World {
         let column = match table {
             ROUTER_PORT => [router_port::MAC, router_port::PEER][choice % 2],
             STATIC_ROUTE => [static_route::NEXTHOP, static_route::OUTPUT_PORT][choice % 2],
-            ROUTER_POLICY => [router_policy::MATCH, router_policy::ACTION][choice % 2],
+            ROUTER_POLICY => {
+                [router_policy::MATCH, router_policy::ACTION, router_policy::CHAIN][choice % 3]
+            }
             ADDRESS_SET => address_set::ADDRESSES,
             LOGICAL_SWITCH => logical_switch::NAME,
             SWITCH_PORT => {

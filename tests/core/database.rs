@@ -49,6 +49,12 @@ const SETS: &[&str] = &[
     "nat",
     "allowed_ext_ips",
     "exempted_ext_ips",
+    "bfd_sessions",
+    "dhcp_relay",
+    "health_checks",
+    "mirror_rules",
+    "port_security",
+    "selection_fields",
 ];
 const INTEGERS: &[&str] = &["nb_cfg", "sb_cfg", "priority"];
 

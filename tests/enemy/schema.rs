@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, foreign, own, seed};
-use crate::lab::command::{require_root_and_tools, run};
+use crate::ground::{DEADLINE, Ground, foreign, is_own, own, seed};
+use crate::lab::command::{poll, require_root_and_tools, run};
 use crate::lab::northbound::Dump;
 use crate::lab::scope::Scope;
 use crate::server::{SCHEMA, Server, nbctl};
@@ -113,6 +113,98 @@ fn a_schema_that_lacks_what_is_written() {
     println!("{told}");
     run("ovsdb-client", ["convert", &server.remote(), SCHEMA]);
     ground.converge(&server.remote(), "the schema is back");
+}
+
+/// What OVN 24.03 to 26.03 added to tables in which rows are ours, as far as it changes what a row means; and what a later
+/// release may add.
+fn add_columns_of_newer_releases(schema: &mut Value) {
+    let text = json!({"type": {"key": "string", "min": 0, "max": 1}});
+    let texts = json!({"type": {"key": "string", "min": 0, "max": "unlimited"}});
+    let reference = |table: &str, kind: &str| {
+        let key = json!({"type": "uuid", "refTable": table, "refType": kind});
+        json!({"type": {"key": key, "min": 0, "max": 1}})
+    };
+    schema["version"] = json!("7.18.0");
+    let tables = &mut schema["tables"];
+    tables["DHCP_Relay"] = json!({"columns": {"name": {"type": "string"}}, "isRoot": true});
+    for (table, column, kind) in [
+        ("Logical_Router_Policy", "chain", text.clone()),
+        ("Logical_Router_Policy", "jump_chain", text),
+        ("Logical_Router_Policy", "output_port", reference("Logical_Router_Port", "weak")),
+        ("Logical_Router_Static_Route", "selection_fields", texts.clone()),
+        ("Logical_Router_Port", "dhcp_relay", reference("DHCP_Relay", "strong")),
+        ("Logical_Router_Port", "of_tomorrow", texts),
+    ] {
+        tables[table]["columns"][column] = kind;
+    }
+}
+
+/// A policy of ours in a chain that nothing jumps to is none: it must not stay there because an older OVN knows no chains. A
+/// column that the daemon does not know is reported.
+#[test]
+fn what_others_set_in_columns_of_newer_releases_is_repaired() {
+    require_root_and_tools();
+    let scope = Scope::new();
+    let server = Server::standalone(scope.dir(), &[]);
+    seed(&server.remote());
+    let newer = edited(scope.dir(), "newer", add_columns_of_newer_releases);
+    run("ovsdb-client", ["convert", &server.remote(), &newer.display().to_string()]);
+    let settings = format!("remotes = [{:?}]\n", server.remote());
+    let ground = Ground::start(scope.dir(), &settings, None, &[(0, 1)]);
+    ground.converge(&server.remote(), "the start");
+    let rows = own(&Dump::read(&server.remote()));
+    let dump = Dump::read(&server.remote());
+    let mut ours = dump.rows().filter(|(table, _, row)| is_own(table, row));
+    let port = ours.find(|(table, ..)| *table == "Logical_Router_Port");
+    let (_, port, _) = port.expect("a port of ours");
+
+    let update =
+        |table: &str, row: Value| json!({"op": "update", "table": table, "where": [], "row": row});
+    let of_drops = |row: Value| {
+        let condition = json!([["priority", "==", 32_100]]);
+        json!({"op": "update", "table": "Logical_Router_Policy", "where": condition, "row": row})
+    };
+    let relay =
+        json!({"op": "insert", "table": "DHCP_Relay", "row": {"name": "x"}, "uuid-name": "relay"});
+    let of_port = |row: Value| {
+        let condition = json!([["_uuid", "==", ["uuid", port]]]);
+        json!({"op": "update", "table": "Logical_Router_Port", "where": condition, "row": row})
+    };
+    for (what, damage) in [
+        ("chain", json!([of_drops(json!({"chain": "off"}))])),
+        ("jump_chain", json!([of_drops(json!({"jump_chain": "elsewhere"}))])),
+        ("output_port", json!([of_drops(json!({"output_port": ["uuid", port]}))])),
+        (
+            "selection_fields",
+            json!([update(
+                "Logical_Router_Static_Route",
+                json!({"selection_fields": ["set", ["ip_src", "ip_dst"]]}),
+            )]),
+        ),
+        ("dhcp_relay", json!([relay, of_port(json!({"dhcp_relay": ["named-uuid", "relay"]}))])),
+    ] {
+        let mut operations = vec![json!("OVN_Northbound")];
+        operations.extend(damage.as_array().expect("operations").iter().cloned());
+        let result =
+            run("ovsdb-client", ["transact", &server.remote(), &json!(operations).to_string()]);
+        assert!(!result.contains("error"), "{what}: {result}");
+        poll(what, DEADLINE, || {
+            let found: Vec<_> = own(&Dump::read(&server.remote()));
+            let altered: Vec<_> = found.iter().filter(|row| !rows.contains(row)).collect();
+            if found == rows {
+                Ok(())
+            } else {
+                Err(format!("{what} is not repaired: {altered:#?}"))
+            }
+        });
+        ground.converge(&server.remote(), what);
+    }
+    let log = ground.daemon.log();
+    let reported: Vec<_> = log.lines().filter(|line| line.contains("does not know")).collect();
+    assert!(
+        matches!(reported.as_slice(), [line] if line.contains("(Logical_Router_Port.of_tomorrow)")),
+        "{reported:#?}"
+    );
 }
 
 /// The schema of another release, up and down, under the connected daemon; then that release's own server.

@@ -21,6 +21,12 @@ pub const TABLE: TableSpec = TableSpec {
         early: &[],
     },
     parent: None,
-    ours: Some(Ours { tags: EXTERNAL_IDS, identity: &[NAME], distinction: None, named: None }),
+    ours: Some(Ours {
+        tags: EXTERNAL_IDS,
+        identity: &[NAME],
+        distinction: None,
+        named: None,
+        unread: &[],
+    }),
     summary: |row| format!("{} {{{}}}", row.get(NAME).string(), joined(row, ADDRESSES)),
 };

@@ -16,6 +16,21 @@ columns! {
 pub const TABLE: TableSpec = TableSpec {
     wanted: Wanted { table: "Logical_Switch", columns: COLUMNS, condition: None, early: &[] },
     parent: None,
-    ours: Some(Ours { tags: EXTERNAL_IDS, identity: &[], distinction: None, named: None }),
+    ours: Some(Ours {
+        tags: EXTERNAL_IDS,
+        identity: &[],
+        distinction: None,
+        named: None, // A cell each of every switch of others.
+        unread: &[
+            "acls",
+            "copp",
+            "dns_records",
+            "forwarding_groups",
+            "load_balancer",
+            "load_balancer_group",
+            "other_config",
+            "qos_rules",
+        ],
+    }),
     summary: |row| row.get(NAME).string().into_owned(),
 };

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::ovsdb::{ColumnId, TableId, Wanted};
+use crate::ovsdb::{ColumnId, DatabaseSchema, TableId, Wanted};
 
 use super::priority;
 
@@ -115,6 +115,20 @@ pub fn table_name(table: TableId) -> &'static str {
 pub fn column_name(table: TableId, column: ColumnId) -> &'static str {
     let columns = spec(table).map(|spec| spec.wanted.columns);
     columns.and_then(|columns| columns.get(usize::from(column.0))).copied().unwrap_or("")
+}
+
+/// The columns of a schema, as `Table.column`, that this version does not know, in tables in which rows may be ours: what
+/// somebody sets there on a row of ours is not repaired.
+#[must_use]
+pub fn unknown_columns(schema: &DatabaseSchema) -> Vec<String> {
+    let unknown = TABLES.iter().filter_map(|spec| {
+        let (ours, wanted) = (spec.ours.as_ref()?, spec.wanted);
+        let columns = schema.tables.get(wanted.table)?.columns.keys();
+        let is_known = |name: &str| wanted.columns.contains(&name) || ours.unread.contains(&name);
+        let unknown = columns.filter(move |name| !is_known(name));
+        Some(unknown.map(move |name| format!("{}.{name}", wanted.table)))
+    });
+    unknown.flatten().collect()
 }
 
 /// The column of tags, in tables in which rows may be ours.

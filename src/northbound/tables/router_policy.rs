@@ -19,6 +19,14 @@ columns! {
     NEXTHOPS = "nexthops";
     /// `pkt_mark` among others.
     OPTIONS = "options";
+    /// The chain that it is in, which is looked at where a `jump` leads there; OVN 24.09 and later.
+    CHAIN = "chain";
+    /// The chain that a `jump` leads to; OVN 24.09 and later.
+    JUMP_CHAIN = "jump_chain";
+    /// The router port that a reroute sends through; OVN 26.03 and later.
+    OUTPUT_PORT = "output_port";
+    /// The BFD sessions that gate next hops; OVN 24.03 and later.
+    BFD_SESSIONS = "bfd_sessions";
 }
 
 /// The table.
@@ -35,6 +43,7 @@ pub const TABLE: TableSpec = TableSpec {
         identity: &[PRIORITY],
         distinction: Some(MATCH),
         named: None,
+        unread: &[],
     }),
     summary: |row| {
         let priority = row.get(PRIORITY).integer().unwrap_or_default();

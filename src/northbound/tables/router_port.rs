@@ -26,6 +26,8 @@ columns! {
     ENABLED = "enabled";
     /// What router advertisements say; none are sent without `address_mode`.
     IPV6_RA_CONFIGS = "ipv6_ra_configs";
+    /// The DHCP server that requests of guests are relayed to; OVN 24.03 and later.
+    DHCP_RELAY = "dhcp_relay";
 }
 
 /// The table.
@@ -41,6 +43,8 @@ pub const TABLE: TableSpec = TableSpec {
             ours: owner::peering_of_link_port,
             taken: owner::peering_of_transit_port,
         }),
+        // What ovn-northd says of the port.
+        unread: &["ipv6_prefix", "status"],
     }),
     summary: |row| {
         let peer = row.get(PEER).string();

@@ -29,6 +29,8 @@ pub struct Ours {
     pub distinction: Option<ColumnId>,
     /// Names that are ours whatever the tags say.
     pub named: Option<Named>,
+    /// Columns that are known, and not read. What the schema has besides is [unknown](super::unknown_columns).
+    pub unread: &'static [&'static str],
 }
 
 /// Names of rows, which share one namespace with those of another table.

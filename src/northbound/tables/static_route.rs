@@ -21,6 +21,8 @@ columns! {
     BFD = "bfd";
     /// `ecmp_symmetric_reply` among others.
     OPTIONS = "options";
+    /// What packets of one prefix are shared out among several routes by; OVN 24.09 and later.
+    SELECTION_FIELDS = "selection_fields";
 }
 
 /// The table.
@@ -37,6 +39,7 @@ pub const TABLE: TableSpec = TableSpec {
         identity: &[ROUTE_TABLE, IP_PREFIX],
         distinction: None,
         named: None,
+        unread: &[],
     }),
     summary: |row| {
         let text = |column| row.get(column).string();

@@ -22,6 +22,12 @@ columns! {
     ENABLED = "enabled";
     /// The name of the port at the other end, of a port of type `switch`; OVN 25.03 and later.
     PEER = "peer";
+    /// The addresses that may be sent from it.
+    PORT_SECURITY = "port_security";
+    /// What copies its packets.
+    MIRROR_RULES = "mirror_rules";
+    /// What watches the guest behind it; OVN 26.03 and later.
+    HEALTH_CHECKS = "health_checks";
 }
 
 /// The table.
@@ -45,6 +51,17 @@ pub const TABLE: TableSpec = TableSpec {
             ours: owner::peering_of_transit_port,
             taken: owner::peering_of_link_port,
         }),
+        // Of no effect on a port that leads to a router, or what ovn-northd says of the port.
+        unread: &[
+            "dhcpv4_options",
+            "dhcpv6_options",
+            "dynamic_addresses",
+            "ha_chassis_group",
+            "parent_name",
+            "tag",
+            "tag_request",
+            "up",
+        ],
     }),
     summary: |row| {
         let to = row.get(OPTIONS).get("router-port").unwrap_or_default();
