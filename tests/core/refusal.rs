@@ -11,7 +11,7 @@ use ovn_peerd::northbound::tables::{
     ADDRESS_SET, ROUTER_POLICY, ROUTER_PORT, address_set, router_policy,
 };
 use ovn_peerd::northbound::{UnitId, owner};
-use ovn_peerd::ovsdb::{Atom, TableId, Value};
+use ovn_peerd::ovsdb::{self, Atom, TableId, Value};
 use ovn_peerd::view::{Reason, State};
 use uuid::Uuid;
 
@@ -219,4 +219,31 @@ fn nothing_is_told_before_a_dump_is_at_its_end() {
     let told = world.engine.changes();
     assert!(told.iter().all(|change| Change::half(change).is_none()), "{told:?}");
     assert!(world.engine.poll(world.now()).is_none());
+}
+
+/// A server that commits and changes nothing: the same would change nothing the next time either, so the unit waits as one that is
+/// refused, and is written once the server does what it is asked for.
+#[test]
+fn a_transaction_without_effect_is_reported_and_not_repeated() {
+    let mut world = guarded(&[(0, 1)]);
+    let before = world.own_rows();
+    let policies = before.iter().filter(|(table, _)| *table == ROUTER_POLICY);
+    let (table, policy) = *policies.copied().collect::<Vec<_>>().first().expect("a policy");
+    world.database.set(table, policy, router_policy::MATCH, Value::from("0"));
+    world.hear();
+    let mut sent = 0;
+    while let Some(submission) = world.engine.poll(world.now()) {
+        sent += 1;
+        assert!(sent <= 4, "it is repeated at the pace of the server");
+        world.client(ovsdb::Event::Transacted { id: submission.id, result: Ok(Vec::new()) });
+    }
+    assert!(sent >= 1, "a policy is another one");
+    let refusal = world.engine.status().northbound.refusal.expect("it is reported");
+    assert!(refusal.error.contains("nothing has changed by it"), "{refusal:?}");
+    world.pass(1);
+    assert_eq!(world.engine.poll(world.now()), None, "it waits");
+    rest(&mut world);
+    assert_eq!(world.own_rows().len(), before.len());
+    assert!(world.engine.plan(None, world.now()).is_empty());
+    assert_eq!(world.engine.status().northbound.refusal, None);
 }
