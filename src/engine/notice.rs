@@ -241,10 +241,11 @@ impl Change {
             Self::WithdrawalsHeld { .. } | Self::WithdrawalsReleased => {
                 Some(("withdrawals", String::new()))
             }
-            Self::Connected { .. } | Self::Disconnected { .. } | Self::LockChanged { .. } => {
+            Self::Connected { .. } | Self::Disconnected { .. } => {
                 Some(("connection", String::new()))
             }
             Self::HostName { .. } => Some(("host name", String::new())),
+            Self::LockChanged { .. } => Some(("lock", String::new())),
             Self::LockTakenOver => Some(("takeover", String::new())),
             Self::Inconsistent { .. } => Some(("updates", String::new())),
             Self::TransactionFailed { .. } => Some(("transactions", String::new())),
@@ -260,6 +261,22 @@ impl Change {
             | Self::UnknownColumns { .. }
             | Self::CertificateExpires { .. } => None,
         }
+    }
+
+    /// Whether it says of something that is no half that it is well again: what an earlier change
+    /// of the same subject said to be wrong is over.
+    #[must_use]
+    pub fn ends_trouble(&self) -> bool {
+        matches!(
+            self,
+            Self::Connected { .. }
+                | Self::LockChanged { held: true }
+                | Self::HostName { taken: false, .. }
+                | Self::CertificatesApplied
+                | Self::WithdrawalsReleased
+                | Self::DampingEnded { .. }
+                | Self::Mended { .. }
+        )
     }
 
     /// Its line in the log.

@@ -3,7 +3,8 @@
 //! What was counted ends in one line, the last of them, with their number: so the log always says
 //! how something ended. Invariants: whatever a party does, one project makes at most
 //! [`MOST_OF_PROJECT`] lines in a [`WINDOW`], and one half at most [`MOST_OF_SUBJECT`] of a kind;
-//! memory is bounded by [`MOST_SUBJECTS`].
+//! where the log says that something is wrong, the line that says that it is over is never held
+//! back; memory is bounded by [`MOST_SUBJECTS`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,6 +15,9 @@ use crate::engine::Change;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Lines of one kind about one subject that are written in that time.
 const MOST_OF_SUBJECT: u64 = 10;
+/// Lines about the connection, and as many about the lock, that are written in that time. No tenant
+/// causes them, and who looks for the cause of an outage needs each one.
+const MOST_OF_CONNECTION: u64 = 60;
 /// Lines about the halves of one project that are written in that time: enough for every change
 /// that a person makes, of all halves that a project has by default.
 const MOST_OF_PROJECT: u64 = 2000;
@@ -44,6 +48,8 @@ struct Window {
     written: u64,
     counted: u64,
     last: Option<Change>,
+    /// The last line was written, and says that something is wrong.
+    open: bool,
 }
 
 impl Repeats {
@@ -52,17 +58,20 @@ impl Repeats {
         let Some((kind, subject)) = change.subject() else { return true };
         let project = change.half().map(|half| half.network.project.to_string());
         let of_project = project.map(|project| (Subject::Project(project), MOST_OF_PROJECT));
-        let of_subject = (Subject::Of(kind, subject), MOST_OF_SUBJECT);
+        let of_subject = (Subject::Of(kind, subject), most_of(change));
         let limits = [Some(of_subject), of_project];
         // Each one that is used up counts alone, so that a line is counted once.
         for (subject, most) in limits.into_iter().flatten() {
             let window = self.window(subject, now);
-            if window.written >= most {
+            let ends = change.ends_trouble();
+            if window.written >= most && !(ends && window.open) {
                 window.counted += 1;
                 window.last = Some(change.clone());
+                window.open = false;
                 return false;
             }
             window.written += 1;
+            window.open = !ends;
         }
         true
     }
@@ -93,6 +102,14 @@ impl Repeats {
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.ends.front().map(|(end, _)| *end)
     }
+}
+
+fn most_of(change: &Change) -> u64 {
+    let of_connection = matches!(
+        change,
+        Change::Connected { .. } | Change::Disconnected { .. } | Change::LockChanged { .. }
+    );
+    if of_connection { MOST_OF_CONNECTION } else { MOST_OF_SUBJECT }
 }
 
 #[cfg(test)]
@@ -148,6 +165,24 @@ mod tests {
         assert_eq!(repeats.ends.len(), MOST_SUBJECTS + 1);
         let (_, counted) = repeats.ended(WINDOW).pop().unwrap();
         assert!(counted > 0, "what was not written is counted");
+    }
+
+    #[test]
+    fn the_end_of_an_outage_is_written_if_its_beginning_was() {
+        let lost = Change::Disconnected { error: "closed".into() };
+        let back = Change::Connected { remote: "tcp:x".into(), schema: "7.3.0".into() };
+        let mut repeats = Repeats::default();
+        assert!(repeats.admits(&back, Duration::ZERO), "the start");
+        let mut written = 1;
+        for _ in 0..1000 {
+            let begun = repeats.admits(&lost, Duration::ZERO);
+            assert_eq!(repeats.admits(&back, Duration::ZERO), begun);
+            written += 2 * u64::from(begun);
+        }
+        assert!((MOST_OF_CONNECTION..=MOST_OF_CONNECTION + 1).contains(&written), "{written}");
+        let taken = Change::LockChanged { held: true };
+        assert!(repeats.admits(&taken, Duration::ZERO), "the lock is counted apart");
+        assert_eq!(repeats.ended(WINDOW), [(back, 2001 - written)]);
     }
 
     #[test]
