@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::site::{BLUE, BROWN, GREEN, STRANGER, half, user};
+use crate::site::{BLUE, BROWN, GREEN, STRANGER, half, is_answer, user};
 use crate::targets::{asking, neutral, world};
 
 /// What a user's shell says to a command.
@@ -69,7 +69,7 @@ fn a_tenant_speaks_by_its_own_file_alone() {
     let file = site.own(BROWN).join("halves.toml");
     assert!(shell(BROWN.uid, &format!("rm {}", file.display())).status.success());
     site.settle();
-    assert!(site.ctl(0, &["reload"]).status.success());
+    assert!(is_answer(&site.ctl(0, &["reload"])));
     site.wait_state("blue/web/to-lab", "active");
     site.declare(BROWN, "");
     site.wait_state("blue/web/to-lab", "disconnected");
@@ -81,7 +81,7 @@ fn a_files_project_line_does_not_tell_which_projects_there_are() {
     let outputs = |project: &str| {
         let back = half("back", "unknwn", "blue/web");
         site.write_as(BLUE, "halves.toml", &format!("project = \"{project}\"\n{back}"));
-        assert!(site.ctl(0, &["reload"]).status.success());
+        assert!(is_answer(&site.ctl(0, &["reload"])));
         site.settle();
         let diagnostics = site.json(0, &["status"])["diagnostics"].to_string();
         assert!(diagnostics.contains("blue.toml:1:"), "{diagnostics}");
@@ -106,7 +106,7 @@ fn a_files_project_line_does_not_tell_which_projects_there_are() {
         said
     };
     let expected = outputs("green");
-    assert_eq!(expected[0].0, Some(0));
+    assert_eq!(expected[0].0, Some(1), "an error in its own file");
     assert!(expected[0].1.contains("may not speak for"), "its own file is told: {expected:?}");
     assert!(expected[2].1.contains("to-lab"), "what the file last gave stands: {expected:?}");
     for project in ["olive", "ochre", "nobdy"] {
@@ -127,7 +127,7 @@ fn each_tenant_is_told_what_is_wrong_with_its_own_file() {
     assert_eq!(String::from_utf8(words.stdout).unwrap(), "Nothing is wrong with the files.\n");
     site.write_as(GREEN, "halves.toml", "project = \"green\"\nsecret = \"of green\"\n");
     site.write_as(BROWN, "halves.toml", "project = \"brown\"\n[[peering]]\nname = 3\n");
-    assert!(site.ctl(0, &["reload"]).status.success());
+    assert!(is_answer(&site.ctl(0, &["reload"])));
     let (green, brown, all) = (told(GREEN.uid), told(BROWN.uid), told(0));
     let texts = |value: &serde_json::Value| -> Vec<String> {
         serde_json::from_value(value.clone()).expect("an array of texts")

@@ -4,7 +4,7 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::site::{BLUE, GREEN, STRANGER, Site, half, user};
+use crate::site::{BLUE, GREEN, STRANGER, Site, half, is_answer, user};
 use crate::targets::{of_green, world};
 
 /// What nobody may have to wait for.
@@ -84,7 +84,7 @@ fn latencies(site: &Site) -> [(&'static str, Duration); 3] {
     };
     let others = of_green();
     for _ in 0..ROUNDS {
-        round(0, &|| assert!(site.ctl(0, &["status"]).status.success()));
+        round(0, &|| assert!(is_answer(&site.ctl(0, &["status"]))));
         round(1, &|| assert!(site.ctl(GREEN.uid, &["list"]).status.success()));
         round(2, &|| {
             site.declare(GREEN, &(others.clone() + &half("more", "silent", "red/y")));

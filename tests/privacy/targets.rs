@@ -233,7 +233,7 @@ pub(crate) fn neutral(text: &str, target: &str) -> String {
     lines.join("\n")
 }
 
-/// Moments become `TIME`, ages `AGE`.
+/// Moments become `TIME`, ages `AGE`, whose column is as wide as the longest of them.
 fn without_times(line: &str) -> String {
     let of_time = |letter: char| letter.is_ascii_alphanumeric() || "-:.".contains(letter);
     let mut shown = String::new();
@@ -252,6 +252,10 @@ fn without_times(line: &str) -> String {
             word
         });
         rest = &rest[end..];
+        if (is_age || word == "AGE") && rest.starts_with("  ") {
+            shown.push_str("  ");
+            rest = rest.trim_start_matches(' ');
+        }
     }
     shown + rest
 }
