@@ -19,6 +19,12 @@ use crate::peering::{Link, LinkEnd};
 use super::matches::{Addresses, any, between, inport, source};
 use super::row::{DesiredRow, Parent, Part, RouterRow};
 
+/// What a port says where its router speaks with others by a routing protocol (`dynamic-routing`, OVN 25.03 and later; older
+/// releases ignore it). Neither the peer's prefixes nor the link's addresses are advertised, and no route is learned there:
+/// else outside traffic would reach the peer, or the peer's traffic leave elsewhere.
+const NO_DYNAMIC_ROUTING: [(&str, &str); 2] =
+    [("dynamic-routing-no-learning", "true"), ("dynamic-routing-redistribute", "")];
+
 /// The rows of a link, on both routers and between them.
 #[must_use]
 pub fn link_rows(link: &Link, part: Part) -> Vec<DesiredRow> {
@@ -79,16 +85,15 @@ impl Side<'_> {
         // Host routes to the router's own addresses: no link subnet is needed, and traceroute
         // shows the gateways that guests know.
         let networks = self.local.addresses.iter().map(|address| IpNet::from(*address).to_string());
-        let mut port = self
+        let mtu = self.local.mtu.map(|mtu| (GATEWAY_MTU, mtu.to_string()));
+        let options = NO_DYNAMIC_ROUTING.map(|(key, value)| (key, value.to_owned()));
+        let port = self
             .row(ROUTER_PORT)
             .labelled(self.link.key.to_string())
             .set(router_port::NAME, self.port_name.as_str())
             .set(router_port::MAC, link_port_mac(&self.port_name))
-            .set(router_port::NETWORKS, Datum::strings(networks));
-        if let Some(mtu) = self.local.mtu {
-            let options = Datum::map([(GATEWAY_MTU, mtu.to_string())]);
-            port = port.set(router_port::OPTIONS, options);
-        }
+            .set(router_port::NETWORKS, Datum::strings(networks))
+            .set(router_port::OPTIONS, Datum::map(options.into_iter().chain(mtu)));
         if self.link.transit {
             return port;
         }

@@ -146,7 +146,7 @@ impl World<'_> {
         self.lab.nbctl_batch(&format!(
             "lr-add r{n}\nlrp-add r{n} r{n}-p {mac} 10.{n}.0.1/24 fd0{n}::1/64\n\
              lr-route-add r{n} 192.0.2.0/24 10.{n}.0.9\n\
-             lr-policy-add r{n} 30100 'ip4.dst == 192.0.2.0/24' drop\n\
+             lr-policy-add r{n} 32100 'ip4.dst == 192.0.2.0/24' drop\n\
              lr-nat-add r{n} snat 198.51.100.{n} 10.{n}.0.0/24"
         ));
     }

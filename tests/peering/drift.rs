@@ -24,9 +24,9 @@ fn peered(lab: &Lab) -> Tenants {
          lr-nat-add a dnat_and_snat 172.31.0.9 10.1.0.9\n\
          lr-route-add a 0.0.0.0/0 172.31.0.254\n\
          lr-route-add a 10.77.0.0/16 10.1.0.77\n\
-         lr-policy-add a 30100 'ip4.dst == 10.77.0.0/16' drop\n\
-         lr-policy-add a 30200 'ip4.dst == 10.78.0.0/16' allow\n\
-         lr-policy-add b 30090 'ip4.dst == 10.79.0.0/16' reroute 10.2.0.79\n\
+         lr-policy-add a 32100 'ip4.dst == 10.77.0.0/16' drop\n\
+         lr-policy-add a 32200 'inport == \"a-r0\" && ip4.src == 10.1.0.0/24 && ip4.dst == 10.78.0.0/16' allow\n\
+         lr-policy-add b 32090 'inport == \"b-r0\" && ip4.src == 10.2.0.0/24 && ip4.dst == 10.79.0.0/16' reroute 10.2.0.79\n\
          acl-add a-s0 to-lport 1000 'ip4' allow-related\n\
          lb-add theirs 10.1.0.200:80 10.1.0.10:80\n\
          ls-lb-add a-s0 theirs\n\
@@ -123,6 +123,8 @@ fn alterations(table: &str) -> &'static [&'static str] {
             "set peer=a-r0",
             "set enabled=false",
             "set options:gateway_mtu=1000",
+            "set options:dynamic-routing-redistribute=\"connected,static\"",
+            "remove options dynamic-routing-no-learning",
             "set external_ids:ovn-peerd-label=x",
             "remove external_ids ovn-peerd-unit",
             "clear external_ids",

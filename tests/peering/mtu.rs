@@ -29,7 +29,11 @@ fn bind(daemon: &Daemon, (project, network): (&str, &str), router: &str, mtu: Op
 fn checking(lab: &Lab) -> Vec<(String, String)> {
     let mut ports = link_rows(&lab.dump());
     ports.retain(|row| row.table == "Logical_Router_Port");
-    let mtu = |port: &Owned| port.row["options"][1][0][1].as_str().map(str::to_owned);
+    let mtu = |port: &Owned| {
+        let mut options = port.row["options"][1].as_array()?.iter();
+        let option = options.find(|option| option[0] == "gateway_mtu")?;
+        option[1].as_str().map(str::to_owned)
+    };
     ports.iter().filter_map(|port| Some((port.router.clone(), mtu(port)?))).collect()
 }
 

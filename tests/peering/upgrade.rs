@@ -14,13 +14,16 @@ on_every_lab!(s2_10_policies_that_move_to_another_priority_lose_no_packet,);
 /// So far the policies moved.
 const MOVED_BY: i64 = 2000;
 
-/// Writes the rows as the release before did: its priorities, and its version in each registration.
+/// Writes the rows as the release before did: its priorities, ports without options, and its version in each registration.
 fn age(lab: &Lab) {
     let mut lines = String::new();
     for row in owned(&lab.dump()) {
         if row.table == "Logical_Router_Policy" {
             let priority = row.row["priority"].as_i64().expect("a priority") - MOVED_BY;
             lines += &format!("set Logical_Router_Policy {} priority={priority}\n", row.uuid);
+        }
+        if row.table == "Logical_Router_Port" {
+            lines += &format!("clear Logical_Router_Port {} options\n", row.uuid);
         }
         let tags = crate::owned::tags(&row.row);
         if let Some(record) = tags.get("ovn-peerd-network") {
