@@ -13,7 +13,7 @@ use crate::ovsdb::{ColumnId, Replica, Row, ValueRef};
 
 use super::beyond::Outlet;
 use super::inventory::Inventory;
-use super::owner::{self, UNIT_KEY};
+use super::owner::{self, Id, UNIT_KEY};
 use super::priority;
 use super::special::{is_link_local, special};
 use super::tables::{
@@ -68,6 +68,8 @@ pub struct ForeignRoute {
     /// Whether it leads to a guest on a subnet of the router itself, for traffic from anywhere:
     /// what LXD calls a NIC route.
     pub to_guest: bool,
+    /// The peering that it leads over: to that, a route of its own prefixes is no obstacle.
+    pub link: Option<Id>,
 }
 
 /// A policy of somebody else that may take effect instead of ours: a reroute, or one that is not below ours.
@@ -399,10 +401,6 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
     let written = cell(row, static_route::IP_PREFIX).string();
     let nexthop = cell(row, static_route::NEXTHOP).string();
     let output_port = cell(row, static_route::OUTPUT_PORT).string();
-    // A hand-made twin of a route of ours leads where ours leads: it contradicts nothing.
-    if owner::peering_of_link_port(&output_port).is_some() {
-        return None;
-    }
     let via = if output_port.is_empty() { String::new() } else { format!(" out of {output_port}") };
     let mut route = ForeignRoute {
         prefix: parse_prefix(&written)?,
@@ -411,6 +409,7 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
         table: cell(row, static_route::ROUTE_TABLE).string().into(),
         discards: *nexthop == *DISCARD,
         to_guest: false,
+        link: owner::peering_of_link_port(&output_port),
     };
     route.to_guest = leads_to_guest(&route, &nexthop, &output_port, inward);
     Some(route)

@@ -11,7 +11,7 @@ use sorted_vec::SortedSet;
 
 use crate::declare::NetworkKey;
 use crate::northbound::special::{loses_its_neighbour, special};
-use crate::northbound::{Choice, ForeignRoute, RouterFacts};
+use crate::northbound::{Choice, ForeignRoute, Id, RouterFacts};
 
 use super::local::Ready;
 use super::prefix::overlap;
@@ -52,6 +52,7 @@ impl Conflict {
 
 /// What stands against routing prefixes on a network's router, besides other peers.
 pub(super) struct Obstacles<'r> {
+    link: Id,
     ready: &'r Ready,
     tables: &'r SortedSet<Arc<str>>,
     /// All that is in use, and all that is routed: for the many prefixes with which nothing clashes.
@@ -62,8 +63,13 @@ pub(super) struct Obstacles<'r> {
 const FEW: usize = 3;
 
 impl<'r> Obstacles<'r> {
-    /// Those on this network's router, in these tables; `count` prefixes will be asked for.
-    pub(super) fn on(ready: &'r Ready, tables: &'r SortedSet<Arc<str>>, count: usize) -> Self {
+    /// Those to a link on this network's router, in these tables; `count` prefixes will be asked for.
+    pub(super) fn on(
+        link: Id,
+        ready: &'r Ready,
+        tables: &'r SortedSet<Arc<str>>,
+        count: usize,
+    ) -> Self {
         let known = (count > FEW).then(|| {
             let router = &ready.router;
             let connected = router.inward.iter().chain(&router.outward).map(|net| net.prefix);
@@ -71,7 +77,7 @@ impl<'r> Obstacles<'r> {
             let used: Vec<IpNet> = connected.chain(guests).collect();
             (Cover::of(&used), router.routes.iter().map(|route| route.prefix).collect())
         });
-        Self { ready, tables, known }
+        Self { link, ready, tables, known }
     }
 
     /// The first reason not to route a prefix.
@@ -93,31 +99,38 @@ impl<'r> Obstacles<'r> {
         if let Some(own) = self.ready.owned_routes().iter().find(|it| overlap(&it.prefix, prefix)) {
             return with(format!("its guests' route {} of router {}", own.text, router.name));
         }
-        let twin = twin(prefix, router, self.tables)?;
+        let twin = twin(self.link, prefix, router, self.tables)?;
         with(format!("the static route {} of router {}", twin.text, router.name))
     }
 }
 
-/// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out.
+/// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out. One that leads over the link
+/// itself leads where ours leads.
 pub(super) fn twin<'a>(
+    link: Id,
     prefix: &IpNet,
     router: &'a RouterFacts,
     tables: &SortedSet<Arc<str>>,
 ) -> Option<&'a ForeignRoute> {
-    router
-        .routes
-        .iter()
+    let mut routes = not_over(link, router);
+    routes
         .find(|route| !route.by_source && route.prefix == *prefix && tables.contains(&route.table))
+}
+
+/// The routes of others that do not lead over a link.
+fn not_over(link: Id, router: &RouterFacts) -> impl Iterator<Item = &ForeignRoute> {
+    router.routes.iter().filter(move |route| route.link != Some(link))
 }
 
 /// What takes traffic away from a route that stands: each as a sentence for the router's owner.
 pub fn diversions<'a>(
+    link: Id,
     prefix: &'a IpNet,
     ready: &'a Ready,
     tables: &'a SortedSet<Arc<str>>,
 ) -> impl Iterator<Item = String> + 'a {
     let (own, router) = (&ready.prefixes, &ready.router);
-    let routes = router.routes.iter().filter(move |route| {
+    let routes = not_over(link, router).filter(move |route| {
         let wins = route.prefix.prefix_len() > prefix.prefix_len();
         let concerned = if route.by_source {
             own.iter().any(|own| overlap(own, &route.prefix)) && same_family(&route.prefix, prefix)

@@ -157,7 +157,7 @@ impl Pair<'_> {
         let router = &ready.router;
         let foreign = !router.routes.is_empty() || !router.policies.is_empty();
         for prefix in here.prefixes.iter().filter(|_| foreign) {
-            degraded.extend(conflict::diversions(prefix, ready, &here.tables));
+            degraded.extend(conflict::diversions(self.id, prefix, ready, &here.tables));
         }
         degraded.extend(conflict::strays(&there.prefixes, router));
         let of_remote = (self.side(end.other()).network, &remote.router);
@@ -209,7 +209,7 @@ impl Pair<'_> {
                 .filter_map(|family| link_address(*family, ready, admitted, remote, current))
                 .collect(),
             tables: Arc::clone(&here.tables),
-            routes: side.manual_routes(ready, &here.prefixes),
+            routes: side.manual_routes(self.id, ready, &here.prefixes),
             mtu: None,
             beside: Vec::new(),
             prefixes: if *prefixes == *ready.prefixes {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use sorted_vec::SortedSet;
 
 use crate::declare::{ManualRoute, NetworkKey, Routes, TableOf, Tables};
-use crate::northbound::End;
+use crate::northbound::{End, Id};
 
 use super::conflict::{self, Conflict, Obstacles};
 use super::decide::{Pair, Side};
@@ -57,7 +57,7 @@ impl Pair<'_> {
     pub(super) fn admit(&self, end: End, ready: &Ready, offered: &[IpNet]) -> Admitted {
         let side = self.side(end);
         let tables = side.tables(ready);
-        let obstacles = Obstacles::on(ready, &tables, offered.len());
+        let obstacles = Obstacles::on(self.id, ready, &tables, offered.len());
         let (mut prefixes, mut conflicts) = (Vec::with_capacity(offered.len()), Vec::new());
         let most = side.terms().and_then(|terms| terms.max_prefixes);
         let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
@@ -106,7 +106,7 @@ impl Pair<'_> {
             Routes::Manual(routes) => {
                 let taken = Cover::of(&here.prefixes);
                 unmet.extend(routes.iter().filter_map(|route| {
-                    let why = side.place(route, ready, &taken).err()?;
+                    let why = side.place(self.id, route, ready, &taken).err()?;
                     Some(format!("the route to {route} waits: {why}"))
                 }));
             }
@@ -139,13 +139,14 @@ impl Side<'_> {
     /// The manual routes that can stand, each with its table; none where routes are automatic.
     pub(super) fn manual_routes(
         &self,
+        link: Id,
         ready: &Ready,
         taken: &[IpNet],
     ) -> Option<Box<[PlacedRoute]>> {
         let Routes::Manual(routes) = &self.terms()?.routes else { return None };
         let taken = Cover::of(taken);
         let mut placed: Vec<_> =
-            routes.iter().filter_map(|route| self.place(route, ready, &taken).ok()).collect();
+            routes.iter().filter_map(|route| self.place(link, route, ready, &taken).ok()).collect();
         placed.sort_unstable();
         placed.dedup();
         Some(placed.into())
@@ -154,6 +155,7 @@ impl Side<'_> {
     /// Where a manual route stands, or why it cannot yet.
     fn place(
         &self,
+        link: Id,
         route: &ManualRoute,
         ready: &Ready,
         taken: &Cover,
@@ -164,7 +166,7 @@ impl Side<'_> {
         }
         let placed = ready.place(route)?;
         let tables = vec![Arc::clone(&placed.0)].into();
-        if let Some(twin) = conflict::twin(&route.destination, &ready.router, &tables)
+        if let Some(twin) = conflict::twin(link, &route.destination, &ready.router, &tables)
             && !self.routed.contains(&route.destination)
         {
             let router = &ready.router.name;
