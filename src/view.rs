@@ -317,8 +317,17 @@ pub struct StatusView {
     pub errors: usize,
     /// What is wrong with the settings and the declaration files.
     pub diagnostics: Vec<String>,
+    /// How many more diagnostics there are.
+    #[serde(default)]
+    pub more_diagnostics: usize,
     /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
     pub held: Vec<String>,
+    /// How many more wait.
+    #[serde(default)]
+    pub more_held: usize,
+    /// The word that names all that is held, and nothing else; none where nothing is.
+    #[serde(default)]
+    pub held_seen: Option<String>,
     /// The version of a newer daemon that has written to the northbound: this one writes nothing then.
     #[serde(default)]
     pub newer_version: Option<u32>,
@@ -327,6 +336,30 @@ pub struct StatusView {
     pub damped: Vec<String>,
     /// What has been done since the start.
     pub counters: Counters,
+}
+
+/// Withdrawals that wait for the operator's confirmation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldView {
+    /// How many halves.
+    pub halves: usize,
+    /// The word that names these withdrawals, and no others; empty where nothing is held.
+    pub seen: String,
+    /// What concerns each project, and can be confirmed by itself.
+    pub projects: Vec<HeldProject>,
+    /// The halves, `project/network/name` each.
+    pub withdrawals: Vec<String>,
+}
+
+/// Withdrawals that are released together, if a project's are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldProject {
+    /// The project.
+    pub project: String,
+    /// How many halves; where one file withdraws networks of several projects, of those as well.
+    pub halves: usize,
+    /// The word that names them.
+    pub seen: String,
 }
 
 /// What is wrong with files.

@@ -13,7 +13,8 @@
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
-//! | `POST /v1/withdrawals/confirm` | [`Confirmed`]: held withdrawals are released |
+//! | `GET /v1/withdrawals[?project=]` | [`HeldView`](crate::view::HeldView): the withdrawals that are held, and their word |
+//! | `POST /v1/withdrawals/confirm` | [`Confirmed`]: those that the [`Confirmation`] in the body names are released |
 //! | `POST /v1/reload` | [`Reloaded`]: after every file was read again and folded in |
 //!
 //! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status.
@@ -46,7 +47,9 @@ pub use question::Question;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};
-pub use wire::{Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, Reloaded};
+pub use wire::{
+    Confirmation, Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded,
+};
 
 /// Connections served at once: so many of operators, of whom more wait, and so many of tenants, of
 /// whom more are refused. Strangers have no place among them: they are refused as soon as they ask.

@@ -2,9 +2,11 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Actor, Candidate, Confirmed, Refusal, Reloaded};
+use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Reloaded};
 use crate::declare::HalfKey;
-use crate::view::{DiagnosticsView, HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
+use crate::view::{
+    DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer,
+};
 
 /// One request, on its way to the event loop. The answer goes into the sender; a client that has
 /// left meanwhile is no error.
@@ -20,8 +22,10 @@ pub enum Question {
     Status(oneshot::Sender<StatusView>),
     /// What would be written: for the daemon's own files, or for a candidate's.
     Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
-    /// Release the withdrawals that are held; who asks is kept in the log, here and below.
-    Confirm(Actor, oneshot::Sender<Confirmed>),
+    /// The withdrawals that are held: all, or those that are released with a project's.
+    Held(Option<String>, oneshot::Sender<HeldView>),
+    /// Release the withdrawals that were seen; who asks is kept in the log, here and below.
+    Confirm(Actor, Confirmation, oneshot::Sender<Result<Confirmed, Refusal>>),
     /// The hosts that declare something.
     Hosts(oneshot::Sender<Vec<HostView>>),
     /// Drop what a host that is gone has declared.

@@ -32,6 +32,9 @@ pub enum Refusal {
     /// What this host declares are its files.
     #[error("{0} is the host that was asked")]
     OwnHost(String),
+    /// What is held is not what was confirmed.
+    #[error("what is held is not what was seen: nothing is released")]
+    HeldElse,
     /// While a newer version writes, this one does not.
     #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
     NewerVersion,
@@ -83,7 +86,7 @@ impl Refusal {
             Self::NoSuchHalf(_) | Self::NoSuchHost(_) | Self::NoSuchRoute { .. } => {
                 StatusCode::NOT_FOUND
             }
-            Self::OwnHost(_) | Self::NewerVersion => StatusCode::CONFLICT,
+            Self::OwnHost(_) | Self::HeldElse | Self::NewerVersion => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -103,6 +106,7 @@ impl Refusal {
             Self::NoSuchHalf(_) => "no-such-half",
             Self::NoSuchHost(_) => "no-such-host",
             Self::OwnHost(_) => "own-host",
+            Self::HeldElse => "held-changed",
             Self::NewerVersion => "newer-version",
             Self::NoSuchRoute { .. } => "no-such-route",
             Self::WrongMethod { .. } => "wrong-method",
@@ -131,11 +135,14 @@ impl Refusal {
             }
             Self::NoSuchHost(_) => "`ovn-peerctl host list` shows the hosts that declare something",
             Self::OwnHost(_) => "remove its files: what this host declares is what they say",
+            Self::HeldElse => {
+                "`ovn-peerctl confirm` lists what is held now, with the word that names it"
+            }
             Self::NewerVersion => {
                 "ask the daemon of a host that has the newer version, or upgrade this one"
             }
             Self::NoSuchRoute { .. } => {
-                "the routes are /v1/halves, /v1/diagnostics, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals/confirm and /v1/reload"
+                "the routes are /v1/halves, /v1/diagnostics, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
             }
             Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
             Self::BadRequest(_) => "correct the request",

@@ -14,11 +14,11 @@ use tokio::time;
 use super::access::{Access, Client};
 use super::question::Door;
 use super::{
-    Actor, Candidate, Confirmed, ERRORS_HEADER, Filter, MAX_BODY_BYTES, Question, REQUEST_TIME,
-    Refusal, Reloaded,
+    Actor, Candidate, Confirmation, Confirmed, ERRORS_HEADER, Filter, HeldFilter, MAX_BODY_BYTES,
+    Question, REQUEST_TIME, Refusal, Reloaded,
 };
 use crate::declare::{HalfKey, NetworkKey};
-use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView, Viewer};
+use crate::view::{HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer};
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
@@ -31,6 +31,7 @@ pub(super) fn router(door: Door) -> Router {
     let operators = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan).post(plan_candidate))
+        .route("/v1/withdrawals", get(held))
         .route("/v1/withdrawals/confirm", post(confirm))
         .route("/v1/reload", post(reload))
         .route("/v1/hosts", get(hosts))
@@ -130,11 +131,21 @@ async fn plan_candidate(
     door.ask(|answer| Question::Plan(Some(candidate), answer)).await?.map(Json)
 }
 
+async fn held(
+    State(door): State<Door>,
+    filter: Result<Query<HeldFilter>, QueryRejection>,
+) -> Answer<HeldView> {
+    let Query(filter) = filter?;
+    door.ask(|answer| Question::Held(filter.project, answer)).await.map(Json)
+}
+
 async fn confirm(
     State(door): State<Door>,
     Extension(actor): Extension<Actor>,
+    confirmation: Result<Json<Confirmation>, JsonRejection>,
 ) -> Answer<Confirmed> {
-    door.ask(|answer| Question::Confirm(actor, answer)).await.map(Json)
+    let Json(confirmation) = confirmation?;
+    door.ask(|answer| Question::Confirm(actor, confirmation, answer)).await?.map(Json)
 }
 
 async fn reload(State(door): State<Door>, Extension(actor): Extension<Actor>) -> Answer<Reloaded> {

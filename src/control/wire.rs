@@ -34,6 +34,26 @@ impl Filter {
 /// The header of `GET /v1/diagnostics` that says how many of the texts are errors.
 pub const ERRORS_HEADER: &str = "ovn-peerd-errors";
 
+/// What is asked about held withdrawals: of one project, or all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldFilter {
+    /// Only what is released with this project's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+/// The body of a confirmation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// Only what is released with this project's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The word that names what was seen. If something else is held, nothing is released.
+    pub seen: String,
+}
+
 /// What a confirmation released.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
@@ -54,8 +74,14 @@ pub struct Reloaded {
     pub restart: Vec<String>,
     /// What is wrong with the settings and the files.
     pub diagnostics: Vec<String>,
+    /// How many more diagnostics there are.
+    #[serde(default)]
+    pub more_diagnostics: usize,
     /// Halves whose withdrawal waits for the operator's confirmation.
     pub held: Vec<String>,
+    /// How many more wait.
+    #[serde(default)]
+    pub more_held: usize,
 }
 
 /// The body of a refusal.

@@ -15,7 +15,8 @@ const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for plan: nothing would change
-  1  an error; for status, diagnostics and reload also: one in the settings or a file
+  1  an error; for status, diagnostics and reload also: one in the settings or a file;
+     for confirm without a word: something is held
   2  plan: something would change
   3  there is no such half
   4  no daemon answers at the socket";
@@ -86,8 +87,17 @@ pub(super) enum Command {
     Host(HostCommand),
     /// Read every declaration file again, and wait until that is folded in.
     Reload,
-    /// Release the withdrawals that the daemon holds because they are so many.
-    Confirm,
+    /// List the withdrawals that the daemon holds because they are so many, or release those seen.
+    ///
+    /// Without a word: lists them, with the word that names them. With it: releases exactly these.
+    /// If more is held meanwhile, or something else, nothing is released.
+    Confirm {
+        /// The word that names what was seen.
+        seen: Option<String>,
+        /// Only what concerns this project.
+        #[arg(long)]
+        project: Option<String>,
+    },
 }
 
 /// What to do about hosts.

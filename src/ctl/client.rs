@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use tokio::time;
 
 use super::error::CtlError;
-use crate::control::{ERRORS_HEADER, ErrorBody, Filter, REQUEST_TIME};
+use crate::control::{ERRORS_HEADER, ErrorBody, REQUEST_TIME};
 
 /// Largest answer, in bytes: a list of some 500,000 halves.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
@@ -65,10 +65,6 @@ impl Client {
     /// The same, of what takes the daemon long.
     pub(super) async fn get_long<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
         self.ask_long(Method::GET, path, Bytes::new()).await
-    }
-
-    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
-        self.ask(Method::POST, path, Bytes::new(), PATIENCE).await
     }
 
     /// The same, of what takes the daemon long.
@@ -139,12 +135,10 @@ pub(super) fn path(segments: &[&str]) -> String {
     segments.iter().map(|segment| format!("/{}", utf8_percent_encode(segment, RESERVED))).collect()
 }
 
-/// A filter as a query, with its question mark; empty where it admits everything.
-pub(super) fn query(filter: &Filter) -> String {
-    let state = filter.state.map(|state| state.to_string());
-    let keys = [("project", &filter.project), ("network", &filter.network), ("state", &state)];
+/// A query of the keys that have a value, with its question mark; empty where none has.
+pub(super) fn query(keys: &[(&str, Option<String>)]) -> String {
     let pairs: Vec<String> = keys
-        .into_iter()
+        .iter()
         .filter_map(|(key, value)| {
             let value = value.as_ref()?;
             Some(format!("{key}={}", utf8_percent_encode(value, RESERVED)))
@@ -198,8 +192,6 @@ async fn exchange(
 #[cfg(test)]
 mod tests {
     use super::{path, query};
-    use crate::control::Filter;
-    use crate::view::State;
 
     #[test]
     fn names_of_any_characters_make_one_segment_each() {
@@ -208,9 +200,12 @@ mod tests {
 
     #[test]
     fn only_given_keys_are_asked_for() {
-        assert_eq!(query(&Filter::default()), "");
-        let filter =
-            Filter { project: Some("a&b".into()), network: None, state: Some(State::PendingPeer) };
-        assert_eq!(query(&filter), "?project=a%26b&state=pending-peer");
+        assert_eq!(query(&[("project", None)]), "");
+        let keys = [
+            ("project", Some("a&b".to_owned())),
+            ("network", None),
+            ("state", Some("pending-peer".to_owned())),
+        ];
+        assert_eq!(query(&keys), "?project=a%26b&state=pending-peer");
     }
 }

@@ -5,7 +5,7 @@
 //! `plan --config` names. May not touch the engine.
 //!
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`, `diagnostics`
-//! and `reload` one in the settings or in a file; 2 `plan`: something would
+//! and `reload` one in the settings or in a file, for `confirm` without a word that something is held; 2 `plan`: something would
 //! change; 3 there is no such half; 4 no daemon answers at the socket.
 //!
 //! Invariants: what tenants wrote reaches a terminal with its control characters escaped; JSON on
@@ -29,11 +29,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime;
 
-use crate::control::{Candidate, Confirmed, Filter, Reloaded};
+use crate::control::{Candidate, Confirmation, Confirmed, Reloaded};
 use crate::daemon::candidate::candidate_of;
 use crate::daemon::files::{Files, read_settings};
 use crate::declare::Severity;
-use crate::view::{HalfDetail, HalfView, HostView, PlanView, StatusView};
+use crate::view::{HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView};
 
 use arguments::{Arguments, Command, Format, HostCommand};
 use client::Client;
@@ -75,7 +75,9 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
     let now = Timestamp::now();
     match command {
         Command::List { project, network, state } => {
-            let query = client::query(&Filter { project, network, state });
+            let state = state.map(|state| state.to_string());
+            let query =
+                client::query(&[("project", project), ("network", network), ("state", state)]);
             let halves: Vec<HalfView> = client.get(&format!("/v1/halves{query}")).await?;
             show(format, &halves, |halves| render::halves(halves, now))?;
         }
@@ -116,15 +118,23 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             show(format, &reloaded, render::reloaded)?;
             return Ok(verdict(reloaded.errors));
         }
-        Command::Confirm => {
-            let confirmed: Confirmed = client.post("/v1/withdrawals/confirm").await?;
+        Command::Confirm { seen: None, project } => {
+            let query = client::query(&[("project", project)]);
+            let held: HeldView = client.get(&format!("/v1/withdrawals{query}")).await?;
+            show(format, &held, render::held)?;
+            return Ok(verdict(held.halves));
+        }
+        Command::Confirm { seen: Some(seen), project } => {
+            let confirmation = Confirmation { project, seen };
+            let confirmed: Confirmed =
+                client.post_json("/v1/withdrawals/confirm", &confirmation).await?;
             show(format, &confirmed, render::confirmed)?;
         }
     }
     Ok(0)
 }
 
-/// Whether all is well with the settings and the files, as `ovn-peerd check` says it.
+/// Whether all is well with the settings and the files, or with what is held, as `ovn-peerd check` says it.
 fn verdict(errors: usize) -> u8 {
     if errors == 0 { 0 } else { FAILURE }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::text::{age, moment, plain};
 use crate::control::{Confirmed, Reloaded};
 use crate::view::{
-    HalfDetail, HalfView, HostView, PlanView, PlannedAction, PlannedPrefix, StatusView,
+    HalfDetail, HalfView, HeldView, HostView, PlanView, PlannedAction, PlannedPrefix, StatusView,
 };
 
 /// `list`.
@@ -161,11 +161,20 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
         "Host name",
         &status.host_name_in_use.then(|| in_use.to_owned()).into_iter().collect::<Vec<_>>(),
     );
+    let more = |more, command| {
+        more_of(more).map(|text| format!("{text}; `ovn-peerctl {command}` lists them"))
+    };
     sheet.several("Held withdrawals", &status.held);
+    sheet.optional("", more(status.more_held, "confirm"));
     sheet.several("Diagnostics", &status.diagnostics);
+    sheet.optional("", more(status.more_diagnostics, "diagnostics"));
     let mut text = sheet.into_text();
-    if !status.held.is_empty() {
-        text.push_str("\n`ovn-peerctl confirm` lets the held withdrawals go on.\n");
+    if let Some(seen) = &status.held_seen {
+        text.push_str(&format!(
+            "\n`ovn-peerctl confirm {}` lets exactly these withdrawals go on;\n\
+             `ovn-peerctl confirm` lists them, and what can go on project by project.\n",
+            plain(seen)
+        ));
     }
     text
 }
@@ -236,6 +245,35 @@ pub(super) fn plan(plan: &PlanView) -> String {
     text
 }
 
+/// That there is more, if there is.
+fn more_of(more: usize) -> Option<String> {
+    (more > 0).then(|| format!("and {more} more"))
+}
+
+fn with_more(entries: &[String], more: usize) -> Vec<String> {
+    entries.iter().cloned().chain(more_of(more)).collect()
+}
+
+/// `confirm` without a word.
+pub(super) fn held(held: &HeldView) -> String {
+    if held.halves == 0 {
+        return "No withdrawal is held.".to_owned();
+    }
+    let mut text = String::new();
+    listing(&mut text, "Held, because they are so many:", &held.withdrawals);
+    let mut table = table();
+    table.set_header(["PROJECT", "WITHDRAWALS", "TO LET THEM GO ON"]);
+    for part in &held.projects {
+        let command = format!("ovn-peerctl confirm --project {} {}", part.project, part.seen);
+        table.add_row(cells([part.project.clone(), part.halves.to_string(), command]));
+    }
+    if held.projects.len() > 1 {
+        let command = format!("ovn-peerctl confirm {}", held.seen);
+        table.add_row(cells(["all".to_owned(), held.halves.to_string(), command]));
+    }
+    format!("{text}\n{}", lines(&table))
+}
+
 /// `reload`.
 pub(super) fn reloaded(reloaded: &Reloaded) -> String {
     let mut text = format!("Read again: {} halves are declared.\n", reloaded.halves);
@@ -244,20 +282,15 @@ pub(super) fn reloaded(reloaded: &Reloaded) -> String {
         "Changes in these settings take effect with a restart of ovn-peerd:",
         &reloaded.restart,
     );
-    listing(
-        &mut text,
-        "Held until `ovn-peerctl confirm`, because they are so many:",
-        &reloaded.held,
-    );
-    listing(&mut text, "Wrong with the settings and the declarations:", &reloaded.diagnostics);
+    let held = with_more(&reloaded.held, reloaded.more_held);
+    listing(&mut text, "Held until `ovn-peerctl confirm`, because they are so many:", &held);
+    let diagnostics = with_more(&reloaded.diagnostics, reloaded.more_diagnostics);
+    listing(&mut text, "Wrong with the settings and the declarations:", &diagnostics);
     text
 }
 
-/// `confirm`.
+/// `confirm` with the word of what was seen.
 pub(super) fn confirmed(confirmed: &Confirmed) -> String {
-    if confirmed.released.is_empty() {
-        return "No withdrawal is held.".to_owned();
-    }
     let mut text = String::new();
     listing(&mut text, "Released:", &confirmed.released);
     text

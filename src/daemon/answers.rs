@@ -5,9 +5,9 @@ use std::future::pending;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::control::{Actor, Confirmed, Question, Refusal};
+use crate::control::{Actor, Confirmation, Confirmed, Question, Refusal};
 use crate::declare::{ParsedFile, PathSettings, Reading};
-use crate::engine::{Change, Event, NotForgotten};
+use crate::engine::{Change, HeldElse, NotForgotten};
 use crate::ovsdb::client::ASK_INTERVAL;
 use crate::view::{HostView, PlanView, StatusView};
 
@@ -83,7 +83,12 @@ impl Shell {
                 let paths = self.settings.paths.clone();
                 self.fresh_readings.begin(move || on_disk(&paths), reply);
             }
-            Question::Confirm(actor, reply) => drop(reply.send(self.confirm(&actor))),
+            Question::Held(project, reply) => {
+                drop(reply.send(self.engine.held_view(project.as_deref())));
+            }
+            Question::Confirm(actor, confirmation, reply) => {
+                drop(reply.send(self.confirm(&actor, &confirmation)));
+            }
             Question::Hosts(reply) => drop(reply.send(self.engine.hosts())),
             Question::Forget(actor, host, reply) => {
                 drop(reply.send(self.forget(&actor, host)));
@@ -139,13 +144,20 @@ impl Shell {
         forgotten
     }
 
-    fn confirm(&mut self, actor: &Actor) -> Confirmed {
-        let mut released = self.engine.held();
-        self.handle(Event::Confirm);
-        let still = self.engine.held();
-        released.retain(|half| !still.contains(half));
-        let result = format!("withdrawals released: {}", released.len());
-        self.written(actor, "confirm".to_owned(), Ok(result));
-        Confirmed { released }
+    fn confirm(
+        &mut self,
+        actor: &Actor,
+        confirmation: &Confirmation,
+    ) -> Result<Confirmed, Refusal> {
+        let Confirmation { project, seen } = confirmation;
+        let of = project.as_ref().map(|project| format!(" --project {project}"));
+        let what = format!("confirm{} {seen}", of.unwrap_or_default());
+        let now = self.now();
+        let confirmed = self.engine.confirm(project.as_deref(), seen, now);
+        let confirmed = confirmed.map_err(|HeldElse| Refusal::HeldElse);
+        let result = confirmed.as_ref().map_err(ToString::to_string);
+        let result = result.map(|released| format!("withdrawals released: {}", released.len()));
+        self.written(actor, what, result);
+        confirmed.map(|released| Confirmed { released })
     }
 }

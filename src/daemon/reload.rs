@@ -73,7 +73,9 @@ impl Shell {
             errors: status.errors,
             restart: self.reloads.restart.iter().map(|it| (*it).to_owned()).collect(),
             diagnostics: status.diagnostics,
+            more_diagnostics: status.more_diagnostics,
             held: status.held,
+            more_held: status.more_held,
         };
         for (_, reply) in done {
             // Whoever has left meanwhile does not want to know.

@@ -6,7 +6,8 @@
 //! - a file that is bad, and a directory that cannot be read, withdraw nothing;
 //! - what a file last gave is its owner's of then: where the file has become another account's, it
 //!   stands only if that account gives it anew. Root's it may become: that is an operator's slip;
-//! - a reading that would withdraw more than the policy allows changes nothing until confirmed.
+//! - what would withdraw more than the policy allows changes nothing until confirmed, and nothing
+//!   else waits for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +26,8 @@ mod intake;
 mod memory;
 
 pub(super) use faults::Clashes;
-pub use guard::Held;
+use guard::Holding;
+pub use guard::{Held, HeldPart};
 pub use memory::{LastGood, Remembered};
 
 /// The declarations in effect, and what is wrong with those that are not.
@@ -43,8 +45,9 @@ pub struct Book {
     directory_faults: BTreeMap<Directory, Diagnostic>,
     /// Directories that were listed at least once.
     listed: BTreeSet<Directory>,
-    /// What files of held readings last gave; `None` for a file that is gone.
-    pending: Outcomes,
+    /// What waits for the operator, each by itself.
+    holdings: Vec<Holding>,
+    /// All of it, in words.
     held: Option<Held>,
 }
 
@@ -88,6 +91,12 @@ impl Changed {
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && self.halves.is_empty() && self.rejections.is_empty()
     }
+
+    fn extend(&mut self, other: Self) {
+        self.networks.extend(other.networks);
+        self.halves.extend(other.halves);
+        self.rejections.extend(other.rejections);
+    }
 }
 
 impl Book {
@@ -108,7 +117,7 @@ impl Book {
             clashes: Clashes::default(),
             directory_faults: BTreeMap::new(),
             listed: BTreeSet::new(),
-            pending: Outcomes::new(),
+            holdings: Vec::new(),
             held: None,
         }
     }
@@ -121,37 +130,21 @@ impl Book {
     }
 
     fn judge(&mut self, reading: Reading<ParsedFile>) -> Changed {
-        let outcomes = self.take_in(reading);
-        let fresh: BTreeSet<FileId> =
-            outcomes.keys().filter(|id| !self.pending.contains_key(id)).cloned().collect();
-        let held_before = !self.pending.is_empty();
-        let mut pending = std::mem::take(&mut self.pending);
-        pending.extend(outcomes);
-        if !self.is_too_much(&pending) {
-            self.held = None;
-            return self.apply(pending);
+        let mut fresh = self.take_in(reading);
+        for holding in &mut self.holdings {
+            holding.renew(&mut fresh);
         }
-        // A held reading must not stop the others: what came since, in other files, is judged by
-        // itself.
-        let mut changed = Changed::default();
-        if held_before {
-            let (separate, held) = pending.into_iter().partition(|(id, _)| fresh.contains(id));
-            pending = held;
-            if self.is_too_much(&separate) {
-                pending.extend(separate);
-            } else {
-                changed = self.apply(separate);
-            }
-        }
-        self.hold(pending);
+        let mut changed = self.admit(fresh);
+        changed.extend(self.release());
         changed
     }
 
-    /// Lets a held reading take effect: the operator says that it is meant.
-    pub fn confirm(&mut self) -> Changed {
-        self.held = None;
-        let pending = std::mem::take(&mut self.pending);
-        let changed = self.apply(pending);
+    /// Lets what is held take effect, all of it or what concerns a project: the operator says that
+    /// it is meant.
+    pub fn confirm(&mut self, project: Option<&str>) -> Changed {
+        let confirmed = self.take_held(project);
+        let mut changed = self.apply(confirmed);
+        changed.extend(self.release());
         self.show_faults();
         changed
     }
@@ -245,7 +238,7 @@ impl Book {
         self.halves.standing(key).map(|claim| &claim.origin.giver)
     }
 
-    /// The reading that waits for [`Book::confirm`], if one does.
+    /// What waits for [`Book::confirm`], if anything does.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()

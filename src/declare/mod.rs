@@ -32,7 +32,7 @@ mod settings;
 mod settings_file;
 mod source;
 
-pub use book::{Book, Changed, Held, LastGood, Remembered};
+pub use book::{Book, Changed, Held, HeldPart, LastGood, Remembered};
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use exchange::{Exchange, ManualRoute, Routes, TableOf, Tables};

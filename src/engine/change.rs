@@ -97,12 +97,12 @@ pub enum Change {
         reason: Reason,
     },
     /// Something is wrong with a declaration file that was not wrong before.
-    Diagnosed(Diagnostic),
-    /// So much more is wrong with a file than was reported of it.
-    MoreDiagnosed {
+    Diagnosed {
         /// The file.
         file: String,
-        /// How many diagnostics.
+        /// The first of what is new; after one of the whole file, the first with a place.
+        first: Vec<Diagnostic>,
+        /// How many more there are.
         more: usize,
     },
     /// Nothing is wrong any more with a file that had diagnostics.

@@ -16,9 +16,6 @@ use super::change::{Change, OfHalf, Outlook, PrefixChange};
 use super::drift::Drift;
 use super::shown::Shown;
 
-/// So many new diagnostics of one file are changes of their own; of the rest, their number is one.
-const MOST_DIAGNOSED: usize = 3;
-
 /// So many causes of a lost connection are reported until there is one again: of several remotes each may fail for a reason of
 /// its own, in turn.
 const MOST_CAUSES: usize = 16;
@@ -159,12 +156,12 @@ impl Changes {
             new.entry(&diagnostic.file).or_default().push(diagnostic);
         }
         for (file, found) in new {
-            let more = found.len().saturating_sub(MOST_DIAGNOSED);
-            let first = found.into_iter().take(MOST_DIAGNOSED);
-            self.waiting.extend(first.cloned().map(Change::Diagnosed));
-            if more > 0 {
-                self.push(Change::MoreDiagnosed { file: file.to_owned(), more });
-            }
+            // One of a whole file may only say how many there are.
+            let is_of_whole = found.first().is_some_and(|first| first.position.is_none());
+            let first: Vec<Diagnostic> =
+                found.iter().take(if is_of_whole { 2 } else { 1 }).copied().cloned().collect();
+            let more = found.len() - first.len();
+            self.push(Change::Diagnosed { file: file.to_owned(), first, more });
         }
         let files = |of: &BTreeSet<Diagnostic>| -> BTreeSet<_> {
             of.iter().map(|diagnostic| diagnostic.file.clone()).collect()

@@ -15,6 +15,7 @@ mod drift;
 mod expiry;
 mod gate;
 mod guests;
+mod held;
 mod history;
 mod hosts;
 mod identity;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use change::{Change, OfHalf, Outlook, PrefixChange};
+pub use held::HeldElse;
 pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
@@ -68,8 +70,8 @@ pub enum Event {
     Reading(Reading<ParsedFile>),
     /// The northbound client has something to tell.
     Northbound(ovsdb::Event),
-    /// The operator confirms a held mass withdrawal.
-    Confirm,
+    /// The operator confirms what is held of this project, or all.
+    Confirm(Option<String>),
     /// A deadline has passed.
     Tick,
 }
@@ -159,8 +161,8 @@ impl Engine {
         match event {
             Event::Reading(reading) => self.read(reading),
             Event::Northbound(event) => self.northbound_event(event, now),
-            Event::Confirm => {
-                let changed = self.state.roll.book.confirm();
+            Event::Confirm(project) => {
+                let changed = self.state.roll.book.confirm(project.as_deref());
                 self.declared(&changed);
             }
             Event::Tick => {}

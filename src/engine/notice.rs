@@ -153,8 +153,7 @@ impl Change {
             | Self::RouterRestored { .. }
             | Self::DriftRepaired { .. }
             | Self::Damped { .. }
-            | Self::Diagnosed(_)
-            | Self::MoreDiagnosed { .. }
+            | Self::Diagnosed { .. }
             | Self::Disconnected { .. }
             | Self::LockTakenOver
             | Self::NewerVersion { version: Some(_) }
@@ -196,8 +195,7 @@ impl Change {
             | Self::DriftRepaired { .. }
             | Self::Damped { .. }
             | Self::DampingEnded { .. }
-            | Self::Diagnosed(_)
-            | Self::MoreDiagnosed { .. }
+            | Self::Diagnosed { .. }
             | Self::Mended { .. }
             | Self::WithdrawalsHeld { .. }
             | Self::WithdrawalsReleased
@@ -234,8 +232,7 @@ impl Change {
             Self::Damped { what, .. } | Self::DampingEnded { what, .. } => {
                 Some(("damping", what.clone()))
             }
-            Self::Diagnosed(diagnostic) => Some(("diagnostics", diagnostic.file.to_string())),
-            Self::MoreDiagnosed { file, .. } | Self::Mended { file } => {
+            Self::Diagnosed { file, .. } | Self::Mended { file } => {
                 Some(("diagnostics", file.clone()))
             }
             Self::WithdrawalsHeld { .. } | Self::WithdrawalsReleased => {
@@ -320,11 +317,14 @@ impl Change {
             Self::DampingEnded { what, reason } => {
                 line(&format!("{what} is no longer {reason}")).with(Field::Reason, reason)
             }
-            Self::Diagnosed(diagnostic) => line(&diagnostic.to_string()),
-            Self::MoreDiagnosed { file, more } => {
-                line(&format!("{file}: and {more} more; `ovn-peerctl diagnostics` lists them"))
-                    .with(Field::File, file)
-                    .with(Field::Count, more)
+            Self::Diagnosed { file, first, more } => {
+                let mut text = first.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                if *more > 0 {
+                    text.push_str(&format!(
+                        "\nand {more} more; `ovn-peerctl diagnostics` lists them"
+                    ));
+                }
+                line(&text).with(Field::File, file).with(Field::Count, first.len() + more)
             }
             Self::Mended { file } => {
                 line(&format!("{file}: nothing is wrong with it any more")).with(Field::File, file)

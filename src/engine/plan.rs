@@ -10,6 +10,7 @@ use crate::view::PlanView;
 
 use super::Engine;
 use super::batch::{Batch, Extent, Role};
+use super::held::names;
 use super::state::State;
 use super::writer::Writer;
 
@@ -25,17 +26,13 @@ impl Engine {
         }
         let mut plan = PlanView {
             diagnostics: book.diagnostics().map(ToString::to_string).collect(),
-            held: book
-                .held()
-                .into_iter()
-                .flat_map(|held| held.withdrawals.iter().map(ToString::to_string))
-                .collect(),
+            held: book.held().map(|held| names(&held.withdrawals)).unwrap_or_default(),
             ..PlanView::default()
         };
         // While a newer version writes, this one would write nothing.
         if let Some(northbound) = self.northbound.as_ref().filter(|_| self.newer.is_none()) {
             // What is held would be written once it is confirmed: that is what to look at.
-            book.confirm();
+            book.confirm(None);
             let mut state = State::with(roll, self.state.policy().clone());
             if let Some(transaction) = recompute(&mut state, northbound, now) {
                 describe(&transaction, northbound, &mut plan);

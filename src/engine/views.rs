@@ -24,6 +24,11 @@ use crate::view::{
 use super::Engine;
 use super::shown::Shown;
 
+/// So many entries of each list are in the status; other commands show all of them.
+const MOST_IN_STATUS: usize = 32;
+/// So many diagnostics are listed. Nobody reads more of them at a time.
+const MOST_DIAGNOSTICS: usize = 1000;
+
 impl Engine {
     /// All halves of all hosts, in order of project, network and name, as operators see them.
     #[must_use]
@@ -108,16 +113,22 @@ impl Engine {
             let waiting = Some(book.count()).filter(|count| *count != 0);
             waiting.map(|count| (State::Provisioning, count)).into_iter().collect()
         };
-        let diagnostics = self.diagnostics(&Viewer::Operator);
+        let faults = || self.settings_faults.iter().chain(book.diagnostics());
+        let (diagnostics, more_diagnostics) = first(faults(), MOST_IN_STATUS);
+        let withdrawals = book.held().map(|held| &*held.withdrawals).unwrap_or_default();
+        let (held, more_held) = first(withdrawals, MOST_IN_STATUS);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.state.roll.host().to_string(),
             host_name_in_use: self.identity.is_taken(),
             northbound: self.northbound_view(),
             halves,
-            errors: diagnostics.errors,
-            diagnostics: diagnostics.texts,
-            held: self.held(),
+            errors: errors(faults()),
+            diagnostics,
+            more_diagnostics,
+            held,
+            more_held,
+            held_seen: book.held().map(|held| held.seen.clone()),
             newer_version: self.newer,
             damped: self.damped_view(),
             counters: self.counters(),
@@ -132,21 +143,18 @@ impl Engine {
             Viewer::Operator => self.settings_faults.iter().chain(book.diagnostics()).collect(),
             Viewer::Tenant(own) => book.diagnostics_of(own).collect(),
         };
-        let errors = found.iter().filter(|it| it.severity == Severity::Error).count();
-        DiagnosticsView { errors, texts: found.into_iter().map(ToString::to_string).collect() }
+        let errors = errors(found.iter().copied());
+        let (mut texts, more) = first(found, MOST_DIAGNOSTICS);
+        if more > 0 {
+            texts.push(format!("and {more} more: correct these first, then look again"));
+        }
+        DiagnosticsView { errors, texts }
     }
 
     /// Whether the northbound is connected and read in full.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.connection.synced
-    }
-
-    /// Halves whose withdrawal waits for the operator's confirmation, `project/network/name` each.
-    #[must_use]
-    pub fn held(&self) -> Vec<String> {
-        let held = self.state.roll.book.held();
-        held.into_iter().flat_map(|held| &held.withdrawals).map(ToString::to_string).collect()
     }
 
     /// Work done since the start.
@@ -249,6 +257,17 @@ impl Engine {
         link.map(|link| link.end(end).router)
             .or_else(|| self.state.resolver.networks().router_of(&key.network))
     }
+}
+
+/// The first in words, and how many more there are.
+fn first<T: ToString>(all: impl IntoIterator<Item = T>, most: usize) -> (Vec<String>, usize) {
+    let mut all = all.into_iter();
+    let named = all.by_ref().take(most).map(|it| it.to_string()).collect();
+    (named, all.count())
+}
+
+fn errors<'a>(faults: impl Iterator<Item = &'a Diagnostic>) -> usize {
+    faults.filter(|it| it.severity == Severity::Error).count()
 }
 
 /// What is still known of a half that nobody declares any more.

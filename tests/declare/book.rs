@@ -135,11 +135,11 @@ fn a_mass_withdrawal_is_held_until_confirmed() {
     assert_eq!(changed.halves.len(), 1, "others go on meanwhile");
     assert_eq!(book.held().unwrap().of, 13);
 
-    let changed = book.confirm();
+    let changed = book.confirm(None);
     assert_eq!(changed.halves.len(), 13);
     assert_eq!(book.held(), None);
     assert_eq!(book.halves().count(), 2);
-    assert!(book.confirm().is_empty());
+    assert!(book.confirm(None).is_empty());
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_broken_file_that_returns_is_not_withdrawn_by_confirming() {
     assert!(book.held().is_some());
     book.fold(some([peerings("a.toml", "project = ")]));
     assert_eq!(book.held(), None);
-    assert!(book.confirm().is_empty());
+    assert!(book.confirm(None).is_empty());
     assert_eq!(book.halves().count(), 20);
 }
 
@@ -268,10 +268,80 @@ fn what_is_remembered_comes_before_what_was_read_first() {
             (networks, halves, told(book), book.held().cloned())
         };
         assert_eq!(shown(&first), shown(&last), "{reading:?}");
-        first.confirm();
-        last.confirm();
+        first.confirm(None);
+        last.confirm(None);
         assert_eq!(shown(&first), shown(&last), "confirmed: {reading:?}");
     }
+}
+
+#[test]
+fn what_one_project_withdraws_neither_waits_for_anothers_nor_goes_with_it() {
+    let pinned = settings(
+        "[[project]]\nname = \"blue\"\nowner = \"alice\"\n[[project]]\nname = \"green\"\nowner = \"bob\"\n",
+    );
+    let owned = |name: &str, uid: u32, project: &str, count: usize| {
+        let mut file = peerings(&format!("{project}.toml"), &many(project, "p", count));
+        file.owner = Some(Owner { uid, name: Some(name.to_owned()) });
+        file
+    };
+    let count =
+        |book: &ovn_peerd::declare::Book, project: &str| book.halves_of_project(project).count();
+    let mut book = ovn_peerd::declare::Book::new(&pinned);
+    let world = |blue, green| {
+        [
+            owned("alice", 1000, "blue", blue),
+            owned("bob", 1001, "green", green),
+            owned("root", 0, "grey", 100),
+        ]
+    };
+    book.fold(all(world(20, 20)));
+
+    // In one reading: what is not too much takes effect at once.
+    book.fold(all(world(0, 15)));
+    assert_eq!((count(&book, "blue"), count(&book, "green")), (20, 15));
+    let seen = book.held().unwrap().clone();
+    assert_eq!(seen.withdrawals.len(), 20);
+
+    // Another one's is held by itself; the word of what was seen before names it no more.
+    book.fold(some([owned("bob", 1001, "green", 0)]));
+    let held = book.held().unwrap().clone();
+    assert_eq!(held.withdrawals.len(), 35);
+    assert_ne!(held.seen, seen.seen);
+    let parts: Vec<_> =
+        held.parts.iter().map(|part| (&*part.project, part.withdrawals.len())).collect();
+    assert_eq!(parts, [("blue", 20), ("green", 15)]);
+    assert_eq!(held.parts[0].seen, seen.seen, "of blue it is what it was");
+
+    assert!(book.confirm(Some("grey")).is_empty());
+    assert_eq!(book.confirm(Some("blue")).halves.len(), 20);
+    assert_eq!((count(&book, "blue"), count(&book, "green")), (0, 15));
+    assert_eq!(book.held().unwrap().withdrawals.len(), 15, "green's waits on");
+    book.fold(some([owned("bob", 1001, "green", 9)]));
+    assert_eq!((count(&book, "green"), book.held()), (9, None));
+}
+
+/// What goes of several projects at once is the operator's doing. Of that, one project's may be
+/// confirmed; the rest waits for its own confirmation, however little it is.
+#[test]
+fn a_part_that_is_confirmed_releases_no_other() {
+    let mut book = book();
+    let files = |left: usize| {
+        let file =
+            move |project: &str| peerings(&format!("{project}.toml"), &many(project, "p", left));
+        ["blue", "green", "grey"].map(file)
+    };
+    book.fold(all(files(5)));
+    book.fold(all([]));
+    assert_eq!(book.held().unwrap().withdrawals.len(), 15);
+    assert_eq!(book.confirm(Some("blue")).halves.len(), 5);
+    book.fold(some([peerings("new.toml", &many("new", "p", 1))]));
+    assert_eq!(book.held().unwrap().withdrawals.len(), 10);
+    assert_eq!(book.halves().count(), 11);
+    // Files that come back take out what they give.
+    book.fold(some(files(5).into_iter().skip(1).take(1)));
+    assert_eq!(book.held().unwrap().withdrawals.len(), 5);
+    book.confirm(None);
+    assert_eq!((book.halves().count(), book.held()), (6, None));
 }
 
 /// Whether what an account does to its own is held says nothing of how much others have.

@@ -147,7 +147,7 @@ proptest! {
             guarded.fold(reading.clone());
             free.fold(reading);
         }
-        guarded.confirm();
+        guarded.confirm(None);
         prop_assert_eq!(shown(&guarded), shown(&free));
     }
 }

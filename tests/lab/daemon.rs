@@ -196,6 +196,16 @@ impl Daemon {
         output(Command::new(CONTROL).arg("--socket").arg(self.socket()).args(args))
     }
 
+    /// Confirms the withdrawals that it holds now.
+    #[track_caller]
+    pub fn confirm(&self) {
+        let held = self.ctl(&["confirm", "--format", "json"]).stdout;
+        let held: Value = serde_json::from_slice(&held).expect("what is held");
+        let seen = held["seen"].as_str().expect("the word of what is held");
+        let confirmed = self.ctl(&["confirm", seen]);
+        assert!(confirmed.status.success(), "{confirmed:?}\n{}", self.log());
+    }
+
     /// All halves that it knows.
     #[track_caller]
     pub fn list(&self) -> Vec<Value> {

@@ -41,7 +41,7 @@ fn b2_b10_killed_at_random_points_of_200_changes_it_converges() {
     world.halves.clear();
     (0..NETWORKS).for_each(|n| world.declare(n));
     assert!(world.daemon.ctl(&["reload"]).status.success());
-    assert!(world.daemon.ctl(&["confirm"]).status.success());
+    world.daemon.confirm();
     poll("nothing of ours is left", Duration::from_secs(10), || {
         match owned(&lab.dump()).as_slice() {
             [] => Ok(()),

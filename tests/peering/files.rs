@@ -99,7 +99,7 @@ fn b17_many_withdrawals_at_once_wait_for_the_operator() {
     all_active();
     assert_eq!(link_rows(&lab.dump()).len(), rows, "nothing is withdrawn yet");
     assert_eq!(daemon.ctl(&["plan"]).status.code(), Some(2), "the plan tells what would be");
-    assert!(daemon.ctl(&["confirm"]).status.success());
+    daemon.confirm();
     poll("all are withdrawn", Duration::from_secs(10), || match contents(&lab.dump()).len() {
         0 => Ok(()),
         n => Err(format!("{n} rows")),

@@ -164,6 +164,8 @@ fn commands(site: &Site, target: &str, keep: &mut impl FnMut(String, Output)) {
         vec!["plan"],
         vec!["reload"],
         vec!["confirm"],
+        vec!["confirm", "--project", project],
+        vec!["confirm", "--project", project, "00000000000000000000"],
     ]);
     for arguments in commands {
         keep(format!("ovn-peerctl {}", arguments.join(" ")), site.ctl(BLUE.uid, &arguments));
@@ -198,6 +200,7 @@ fn routes(site: &Site, target: &str, keep: &mut impl FnMut(String, Output)) {
         (post, "/v1/reload".to_owned()),
         (&[], "/v1/hosts".to_owned()),
         (&["-X", "DELETE"], "/v1/hosts/hv2".to_owned()),
+        (&[], format!("/v1/withdrawals?project={project}")),
         (post, "/v1/withdrawals/confirm".to_owned()),
     ] {
         keep(format!("curl {arguments:?} {path}"), site.curl(BLUE.uid, arguments, &path));

@@ -17,8 +17,8 @@ use ovn_peerd::control::{
 };
 use ovn_peerd::declare::Settings;
 use ovn_peerd::view::{
-    Counters, DiagnosticsView, HalfDetail, HalfView, NorthboundView, PlanView, Reason, State,
-    StatusView,
+    Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView, PlanView, Reason,
+    State, StatusView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -101,7 +101,10 @@ fn answer(question: Question) {
             halves: BTreeMap::from([(State::Active, 2)]),
             errors: 0,
             diagnostics: Vec::new(),
+            more_diagnostics: 0,
             held: Vec::new(),
+            more_held: 0,
+            held_seen: None,
             newer_version: None,
             damped: vec![],
             host_name_in_use: false,
@@ -111,7 +114,8 @@ fn answer(question: Question) {
             let held = candidate.iter().flat_map(|c| &c.peerings.files).map(|f| f.name.clone());
             drop(answer.send(Ok(PlanView { held: held.collect(), ..PlanView::default() })));
         }
-        Question::Confirm(_, answer) => drop(answer.send(Confirmed::default())),
+        Question::Held(_, answer) => drop(answer.send(HeldView::default())),
+        Question::Confirm(_, _, answer) => drop(answer.send(Ok(Confirmed::default()))),
         Question::Hosts(answer) => drop(answer.send(Vec::new())),
         Question::Forget(_, name, answer) => {
             drop(answer.send(Err(ovn_peerd::control::Refusal::NoSuchHost(name))))

@@ -202,12 +202,12 @@ fn reload_status_diagnostics_and_check_agree_about_settings_and_files() {
 fn what_operators_do_is_in_the_log() {
     let running = Running::ready(directory(), &Start::default());
     running.ctl(&["reload"]);
-    running.ctl(&["confirm"]);
+    running.ctl(&["confirm", "00000000000000000000"]);
     running.ctl(&["host", "forget", "nowhere"]);
     running.daemon.signal("HUP");
     for words in [
         "root: reload: the settings are applied",
-        "root: confirm: withdrawals released: 0",
+        "root: confirm 00000000000000000000: refused: what is held is not what was seen",
         "root: host forget nowhere: refused: ",
         "SIGHUP: reload: ",
     ] {
@@ -350,7 +350,17 @@ fn a_mass_withdrawal_waits_for_its_confirmation() {
     assert_eq!(northbound.dump(), before);
     let status = String::from_utf8(running.ctl(&["status"]).stdout).unwrap();
     assert!(status.contains("blue/web/to-db"), "{status}");
-    let confirmed = running.ctl(&["confirm"]);
+    // What names something else, and the list, release nothing.
+    let other = running.ctl(&["confirm", "00000000000000000000"]);
+    assert_eq!(other.status.code(), Some(1));
+    let list = running.ctl(&["confirm", "--format", "json"]);
+    assert_eq!(list.status.code(), Some(1), "something is held");
+    let held: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(held["withdrawals"], serde_json::json!(["blue/web/to-db"]));
+    let seen = held["seen"].as_str().unwrap();
+    assert!(status.contains(&format!("ovn-peerctl confirm {seen}")), "{status}");
+    assert_eq!(running.halves().len(), 2);
+    let confirmed = running.ctl(&["confirm", "--project", "blue", seen]);
     assert!(String::from_utf8(confirmed.stdout).unwrap().contains("blue/web/to-db"));
     let green = running.wait_for_state("to-web", State::Disconnected);
     assert_eq!(green.reason, Some(Reason::PeerWithdrew));

@@ -29,9 +29,9 @@ impl Book {
             outcomes.remove(&id);
             if let Some(contribution) = self.read(file) {
                 outcomes.insert(id, Some(contribution));
-            } else if self.pending.get(&id).is_some_and(Option::is_none) {
+            } else {
                 // It was gone and is back, if broken: that withdraws nothing.
-                self.pending.remove(&id);
+                self.holdings.iter_mut().for_each(|holding| holding.returned(&id));
             }
         }
         let gone = |(id, outcome): &(&FileId, &Option<Contribution>)| {

@@ -54,11 +54,8 @@ impl Book {
         for file in files.iter().filter(|file| file.directory == Directory::Peerings) {
             self.part_with(file, &mut said);
         }
-        if self.is_too_much(&said) {
-            self.hold(said);
-        } else {
-            self.apply(said);
-        }
+        self.admit(said);
+        self.release();
         self.show_faults();
     }
 
@@ -100,8 +97,7 @@ impl Book {
             entry.halves.clear();
             entry.rejections.clear();
         }
-        self.held = None;
-        said.append(&mut self.pending);
+        said.append(&mut self.take_held(None));
         said
     }
 
