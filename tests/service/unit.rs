@@ -1,10 +1,11 @@
 //! The units as systemd judges them (systemd-analyze(1)).
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
+use crate::control::as_user;
 use crate::running::{directory, place};
 
 const UNITS: [&str; 3] = ["ovn-peerd.service", "ovn-peerd-access.service", "ovn-peerd-access.path"];
@@ -86,4 +87,38 @@ fn a_grant_opens_the_northbounds_socket_to_one_user_alone() {
     run("systemd-tmpfiles", &["--create", root.path().join("grant.conf").to_str().unwrap()]);
     assert!(asked("nobody"));
     assert!(!asked("daemon"));
+}
+
+/// What systemd/service.md makes for a tenant: the daemon's user reads there, no operator does, and
+/// nothing gets the operators' group.
+#[test]
+fn a_tenants_directory_is_open_to_the_daemons_user_alone() {
+    let (alice, daemon, operators) = ("20001", "20077", "20009");
+    let page = source("service.md");
+    let block = page.split("```tmpfiles\n").nth(1).unwrap().split("```").next().unwrap();
+    let root = directory();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let there = root.path().join("srv");
+    let block = block
+        .replace("/srv/ovn-peerd", there.to_str().unwrap())
+        .replace("alice alice", &format!("{alice} {alice}"))
+        .replace("u:ovn-peerd:", &format!("u:{daemon}:"));
+    place(root.path(), "tenants.conf", &block);
+    let conf = root.path().join("tenants.conf");
+    let made = Command::new("systemd-tmpfiles").arg("--create").arg(conf).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let file = there.join("alice/blue.toml");
+    let script = |text: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("umask 022; {text} {}", file.display())]);
+        shell
+    };
+    let may = |uid: &str, gid: &str, text: &str| {
+        as_user(uid, gid, &script(text)).output().unwrap().status.success()
+    };
+    assert!(may(alice, alice, "echo 'project = \"blue\"' >"));
+    assert!(may(daemon, daemon, "cat"));
+    assert!(!may(daemon, daemon, "echo >>"), "it only reads");
+    assert!(!may("20003", operators, "cat") && !may("20002", "20002", "cat"));
+    assert_eq!(fs::metadata(&file).unwrap().gid().to_string(), alice);
 }
