@@ -153,6 +153,8 @@ impl Engine {
         let Some((pair, id)) = pair.and_then(|pair| Some((pair, resolver.id(pair)?))) else {
             return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
         };
+        let depth = resolver.depth_around(&key.network);
+        degraded.extend(depth.map(|depth| deep(depth, viewer)));
         let unit = UnitId::Peering(id);
         degraded.extend(self.damped_words(key));
         let refusal = self.writer.refusal(unit).map(|refusal| refusal.error.as_str());
@@ -261,6 +263,17 @@ impl Shown {
 /// What happened, and to operators a server's own words about it.
 fn words(what: &str, error: &str, viewer: &Viewer) -> String {
     if viewer.is_operator() { format!("{what}: {error}") } else { what.to_owned() }
+}
+
+/// That a mesh is deep. How deep follows from others' peerings: operators alone read the number.
+fn deep(depth: usize, viewer: &Viewer) -> String {
+    if viewer.is_operator() {
+        return format!(
+            "the routers that are linked with each other make a path of up to {depth} datapaths; \
+             from 100 on, OVN drops what takes it"
+        );
+    }
+    "the mesh of routers that this peering is part of is nearly too deep for OVN".to_owned()
 }
 
 /// What an operator can do about OVN, and an owner cannot.

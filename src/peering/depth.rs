@@ -141,13 +141,11 @@ impl Resolver {
         }
     }
 
-    /// What the owner of a network is told of the paths that its links are part of.
-    pub(super) fn depth_told(&self, network: &NetworkKey) -> Option<String> {
-        let depth = self.depths.deep.get(network)?;
-        Some(format!(
-            "the routers that are linked with each other make a path of up to {depth} datapaths; \
-             from 100 on, OVN drops what takes it"
-        ))
+    /// How many datapaths the paths that a network's links are part of may have, if that is many. They lead past others'
+    /// networks: the number is for operators alone.
+    #[must_use]
+    pub fn depth_around(&self, network: &NetworkKey) -> Option<usize> {
+        self.depths.deep.get(network).copied()
     }
 }
 

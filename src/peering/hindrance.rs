@@ -85,16 +85,16 @@ fn foreign_link(joint: &Joint, router: &RouterFacts, remote: &NetworkKey) -> Str
     }
 }
 
-/// How deep is not told: links that come later make it deeper, and what is refused is not looked at again then.
+/// No number: how deep a mesh is follows from others' peerings; and links that come later make it deeper, while what is
+/// refused is not looked at again then.
 fn mesh_too_deep() -> Hindrance {
-    let told =
-        "with this peering, linked routers would make a path of more datapaths than max_mesh_depth"
-            .to_owned();
+    let told = "with this peering, linked routers would make a path that is too deep for OVN \
+                (the operator's max_mesh_depth)"
+        .to_owned();
     Hindrance {
         reason: Reason::MeshTooDeep,
         told: [told.clone(), told],
-        next_step: "withdraw peerings that are not needed, or peer by way of fewer routers; from 100 on, OVN drops \
-                    what takes such a path",
+        next_step: "withdraw peerings that are not needed, or peer by way of fewer routers",
     }
 }
 

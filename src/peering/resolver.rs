@@ -263,9 +263,6 @@ impl Resolver {
         let of_network = self.networks.node(&half.network).and_then(Node::dispute);
         let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
         let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
-        if verdict.standing == Standing::Linked {
-            verdict.degraded.extend(self.depth_told(&half.network));
-        }
         for (what, dispute) in disputes.filter(|_| verdict.standing == Standing::Linked) {
             verdict.degraded.push(super::telling::differ(&what, &dispute.hosts));
         }

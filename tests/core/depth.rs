@@ -98,7 +98,7 @@ fn a_chain_is_told_from_50_on_and_refused_from_90_on() {
     assert_eq!(refused(&halves), ["p88-p89", "p89-p88"]);
     let half = halves.iter().find(|half| half.project == "p89").unwrap();
     let explanation = half.explanation.as_deref().unwrap_or_default();
-    assert!(explanation.contains("than max_mesh_depth") && half.next_step.is_some(), "{half:?}");
+    assert!(explanation.contains("too deep for OVN") && half.next_step.is_some(), "{half:?}");
     // The two parts of a chain are not deep, and may grow: what was refused comes up by itself.
     declare(&mut world, 40, &[39]);
     let halves = settle(&mut world);

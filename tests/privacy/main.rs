@@ -41,7 +41,7 @@ mod world;
 mod consented;
 mod files;
 mod greed;
-
+mod mesh;
 mod site;
 mod targets;
 mod tenants;
