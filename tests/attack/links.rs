@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::ground::{ATTACKER, BYSTANDER, Ground, VICTIM};
-use crate::site::{Tenant, half, user};
+use crate::site::{Tenant, half, is_answer, user};
 
 /// A place of the attacker's that the operator has linked: a project of hers without halves.
 const PLACE: &str = "mine.toml";
@@ -40,7 +40,7 @@ impl Ground {
     #[track_caller]
     fn reread(&self) {
         let reload = self.site.ctl(0, &["reload"]);
-        assert!(reload.status.success(), "{reload:?}");
+        assert!(is_answer(&reload), "{reload:?}");
     }
 
     fn told(&self, tenant: Tenant) -> Value {
