@@ -19,7 +19,7 @@ use super::pauses::Pauses;
 use super::state::{State, UnitChanges};
 
 /// Writes that count before the first pause.
-const AT_ONCE: u32 = 3;
+const AT_ONCE: u32 = 8;
 /// So many different things a unit may have to write before it comes to rest; each further one counts, whatever it is.
 const MOST_DIFFERENT: usize = 64;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The first pause; each further one is twice as long, up to [`LONGEST`].
-const FIRST: Duration = Duration::from_millis(500);
+const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause.
 pub(super) const LONGEST: Duration = Duration::from_secs(45);
 /// After so long without another time all is forgotten.
@@ -106,7 +106,7 @@ mod tests {
         let happened = tried_always(600_000);
         let within =
             |from: u64, to: u64| happened.iter().filter(|at| (from..to).contains(*at)).count();
-        assert_eq!(&happened[..8], [0, 1, 2, 3, 503, 1503, 3503, 7503]);
+        assert_eq!(&happened[..8], [0, 1, 2, 3, 1003, 3003, 7003, 15_003]);
         assert!(within(0, 1_000) <= 8, "{}", within(0, 1_000));
         for second in 1..540 {
             let minute = within(second * 1_000, (second + 60) * 1_000);
@@ -141,7 +141,7 @@ mod tests {
             last = Some(*at);
         }
         let last = last.filter(|last| last + calm > now)?;
-        (times > AT_ONCE).then(|| last + (500 << (times - AT_ONCE - 1).min(20)).min(45_000))
+        (times > AT_ONCE).then(|| last + (1000 << (times - AT_ONCE - 1).min(20)).min(45_000))
     }
 
     proptest! {

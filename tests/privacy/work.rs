@@ -13,6 +13,8 @@ fn s0_11_the_work_done_does_not_tell_targets_apart() {
     let site = world();
     let work = (0..).zip(TARGETS).map(|(number, (_, target))| {
         let asked = Asked { name: format!("asked{number:02}"), target };
+        // Else what the targets before have cost would make the network one that flaps.
+        site.restart();
         (target, done(&site, &asked))
     });
     let work: Vec<_> = work.collect();
