@@ -113,7 +113,8 @@ impl Site {
         let socket = self.dir.join("control.sock");
         let config = format!(
             "[northbound]\nremotes = [\"unix:{}\"]\n[control]\nsocket = \"{}\"\n\
-             [daemon]\nhost = \"{}\"\n[policy]\nmax_withdrawals = {{ halves = 10, percent = 100 }}\n",
+             [daemon]\nhost = \"{}\"\n[policy]\nmax_withdrawals = {{ halves = 10, percent = 100 }}\n\
+             max_halves_per_project = 1000000\n",
             northbound.display(),
             socket.display(),
             self.host
