@@ -1,6 +1,6 @@
 //! OVN's northbound as we read it, as ovn-nb(5) names it: a declaration per table, which says all that there is to know of it.
 //!
-//! Positions of tables, which are those in [`tables!`], and of columns, which are those in their declarations, are the
+//! Positions of tables, which are those in `tables!`, and of columns, which are those in their declarations, are the
 //! identities used everywhere. A table or column that a server's schema lacks reads as empty, so that no other place asks
 //! which OVN version is there.
 
