@@ -210,10 +210,7 @@ fn b2_a_half_that_changes_a_thousand_times_a_second_is_written_a_bounded_number_
 #[test]
 fn b2_halves_that_change_again_and_again_hold_nobody_else_up() {
     let lab = Lab::databases_only();
-    // Else the withdrawal of a hundred halves would wait for somebody to confirm it.
-    let many_may_go = "[policy]\nmax_withdrawals = { halves = 1000, percent = 100 }\n";
-    let daemon = Daemon::prepare(&lab, "hv1", many_may_go);
-    daemon.start_again();
+    let daemon = Daemon::start(&lab);
     lab.add_network("c", &["10.3.0.0/24"]);
     daemon.bind_network("red", "x", "c");
     let victims: usize = 4;
