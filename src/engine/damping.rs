@@ -2,7 +2,7 @@
 //!
 //! Somebody may undo our rows as fast as we put them back, and a tenant may change its half a
 //! thousand times a second. Each write of a unit that does what an earlier one did, or that its
-//! own host's files ask for, counts; from the fourth in a row on the next one waits
+//! own host's files ask for, counts; from the ninth in a row on the next one waits
 //! ([`pauses`](super::pauses)). What cuts, waits for nothing as long as something was built before
 //! it: so the half that flaps rests closed, and a link that is contested stands.
 
