@@ -101,9 +101,14 @@ impl Damping {
     /// Units that have waited long enough.
     pub(super) fn due(&mut self) -> Vec<UnitId> {
         let (pauses, now) = (&self.pauses, self.now);
-        let due = self.waiting.iter().filter(|unit| !pauses.waits(unit, now));
-        let due: Vec<UnitId> = due.copied().collect();
-        self.waiting.retain(|unit| !due.contains(unit));
+        let mut due = Vec::new();
+        self.waiting.retain(|unit| {
+            let waits = pauses.waits(unit, now);
+            if !waits {
+                due.push(*unit);
+            }
+            waits
+        });
         due
     }
 

@@ -10,15 +10,16 @@ use serde_json::Value;
 use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
-use crate::lab::northbound::Record;
-use crate::owned::{contents, foreign, link_rows};
+use crate::lab::host::Host;
+use crate::lab::northbound::{Dump, Record};
+use crate::owned::{Owned, contents, foreign, link_rows};
 use crate::tenants::{Tenants, flaws, half, status};
 
 /// How long it goes on: the first second, and a minute after that.
 const CONTEST: Duration = Duration::from_secs(61);
 /// Transactions in the first second.
 const AT_ONCE: usize = 10;
-/// Transactions a minute, from the second second on.
+/// Transactions a minute, after the first second.
 const A_MINUTE: usize = 6;
 /// How long a unit is calm until it is no longer damped, its longest pause before, and a slow machine.
 const OVER: Duration = Duration::from_secs(180);
@@ -70,12 +71,13 @@ fn assert_bounded(records: &[Record]) {
         let first = times[0];
         let within =
             |from: i64, to: i64| times.iter().filter(|at| (from..to).contains(*at)).count();
-        let (at_once, after) = (within(first, first + 1000), within(first + 1000, first + 61_000));
+        let at_once = within(first, first + 1000);
+        // On a busy machine those that need not wait take longer than that.
+        let calm = times.get(AT_ONCE - 1).map_or(first, |last| last + 1).max(first + 1000);
+        let after = within(calm, calm + 60_000);
         println!("{unit}: {at_once} transactions in the first second, {after} in the minute after");
-        assert!(at_once <= AT_ONCE, "{unit}: {at_once} in the first second");
-        // On a busy machine the first ones take longer than a second.
-        let total = at_once + after;
-        assert!(total <= AT_ONCE + A_MINUTE, "{unit}: {total} in the first 61 seconds");
+        assert!(within(first, calm) <= AT_ONCE, "{unit}: {times:?}");
+        assert!(after <= A_MINUTE, "{unit}: {after} in the minute after");
     }
 }
 
@@ -110,18 +112,37 @@ fn assert_over(lab: &Lab, daemon: &Daemon, wanted: &[String]) {
     assert_eq!(programmed(lab), wanted);
 }
 
-/// Somebody deletes a policy of ours as fast as he can, and later alters a column.
+/// A peering on real OVN, its guests, and what of it and of others stands in the northbound.
+struct Peered {
+    lab: Lab,
+    tenants: Tenants,
+    guests: [Host; 2],
+    wanted: Vec<String>,
+    theirs: Dump,
+}
+
+impl Peered {
+    fn start() -> Self {
+        let lab = Lab::single_chassis();
+        let tenants = Tenants::new(&lab);
+        let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
+        lab.settle();
+        tenants.peer();
+        lab.sync();
+        let (wanted, theirs) = (programmed(&lab), foreign(&lab));
+        Self { lab, tenants, guests, wanted, theirs }
+    }
+}
+
+/// Somebody deletes a policy of ours as fast as they can.
 #[test]
-fn b2_rows_undone_again_and_again_are_put_back_a_bounded_number_of_times() {
-    let lab = Lab::single_chassis();
-    let tenants = Tenants::new(&lab);
-    let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
-    lab.settle();
-    tenants.peer();
-    lab.sync();
-    let (wanted, theirs) = (programmed(&lab), foreign(&lab));
+fn b2_rows_deleted_again_and_again_are_put_back_a_bounded_number_of_times() {
+    let Peered { lab, tenants, guests, wanted, theirs } = Peered::start();
     let rows = link_rows(&lab.dump());
-    let policy = rows.iter().find(|row| row.table == "Logical_Router_Policy").expect("a policy");
+    // One that drops: without it the peering's own packets pass all the same.
+    let is_drop =
+        |row: &&Owned| row.table == "Logical_Router_Policy" && row.text("action") == "drop";
+    let policy = rows.iter().find(is_drop).expect("a policy");
     let (priority, what) = (policy.row["priority"].to_string(), policy.text("match"));
     let router = lab.nbctl(&["--bare", "--columns=name", "list", "Logical_Router", &policy.router]);
     let delete = |_| {
@@ -147,16 +168,27 @@ fn b2_rows_undone_again_and_again_are_put_back_a_bounded_number_of_times() {
     assert_eq!(lines(&tenants.daemon, "is contested"), 1);
     assert_eq!(lines(&tenants.daemon, "is no longer contested"), 1);
     assert!(lines(&tenants.daemon, "altered by another client") < AT_ONCE);
+    let report = stream.finish();
+    assert_eq!(report.lost(), 0, "{report:?}");
+    foreign(&lab).assert_same_as(&theirs);
+}
 
+/// Somebody alters a column of ours as fast as they can.
+#[test]
+fn b2_rows_altered_again_and_again_are_put_back_a_bounded_number_of_times() {
+    let Peered { lab, tenants, guests, theirs, .. } = Peered::start();
+    let rows = link_rows(&lab.dump());
     let route =
         rows.iter().find(|row| row.table == "Logical_Router_Static_Route").expect("a route");
     let alter = |_| {
         let set = ["set", "Logical_Router_Static_Route", &route.uuid];
         lab.nbctl(&[&set[..], &["options:ecmp_symmetric_reply=true"]].concat());
     };
+    let stream = guests[0].stream(guests[1].v4(), 100);
     let since = milliseconds();
     during(alter, || std::thread::sleep(CONTEST));
     assert_bounded(&written(&lab, since));
+    wait_named(&tenants.daemon, "contested");
     let report = stream.finish();
     assert_eq!(report.lost(), 0, "{report:?}");
     foreign(&lab).assert_same_as(&theirs);
@@ -165,13 +197,7 @@ fn b2_rows_undone_again_and_again_are_put_back_a_bounded_number_of_times() {
 /// A half that is declared and withdrawn as fast as its file can be written: few writes, and it rests closed.
 #[test]
 fn b2_a_half_that_changes_a_thousand_times_a_second_is_written_a_bounded_number_of_times() {
-    let lab = Lab::single_chassis();
-    let tenants = Tenants::new(&lab);
-    let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
-    lab.settle();
-    tenants.peer();
-    lab.sync();
-    let (wanted, theirs) = (programmed(&lab), foreign(&lab));
+    let Peered { lab, tenants, guests, wanted, theirs } = Peered::start();
     guests[0].assert_reaches(&guests[1]);
     let flap = |turn: usize| {
         if turn.is_multiple_of(2) {
