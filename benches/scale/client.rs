@@ -48,10 +48,11 @@ fn read_by_client(socket: &Path) -> Vec<Updates> {
     let remote: Remote = format!("unix:{}", socket.display()).parse().expect("a remote");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(async {
-        let (_client, mut events) = ovsdb::connect(Config::new(vec![remote], DATABASE, WANTED));
+        let client = ovsdb::connect(Config::new(vec![remote], DATABASE, WANTED));
+        let mut client = client.expect("a thread can be had");
         let mut parts = Vec::new();
         loop {
-            match events.recv().await.expect("the client lives") {
+            match client.next().await.expect("the client lives") {
                 Event::Part { updates, .. } => parts.push(updates),
                 Event::Snapshot { .. } => return parts,
                 Event::Disconnected { error, .. } => panic!("{error}"),

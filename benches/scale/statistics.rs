@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+
 /// The middle one; the upper of two.
 pub(crate) fn median<T: Ord + Copy>(values: &[T]) -> T {
     let mut sorted = values.to_vec();
@@ -19,9 +22,11 @@ pub(crate) fn cpu_of(pid: u32) -> Duration {
         .sum()
 }
 
-/// Processor time that this thread has used so far.
+/// Processor time that this process has used so far, by all its threads (getrusage(2)).
 pub(crate) fn own_cpu() -> Duration {
-    on_cpu(&fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel keeps schedstat"))
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the kernel counts it");
+    let whole = [usage.user_time(), usage.system_time()];
+    whole.map(|part| Duration::from_micros(part.num_microseconds().unsigned_abs())).iter().sum()
 }
 
 fn on_cpu(schedstat: &str) -> Duration {

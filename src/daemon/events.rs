@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::control::{self, Access, Actor, MAX_QUESTIONS, Question, Socket};
 use crate::declare::{Diagnostic, ParsedFile, Reading, Settings};
@@ -30,8 +30,8 @@ use super::watch::{Pace, Watch};
 const MOST_DRAINED: usize = 1024;
 /// How long leaving waits for the transaction under way.
 const LAST_REPLY: Duration = Duration::from_secs(1);
-/// How long the files wait at the start for the server to be asked.
-const ASK_FIRST: Duration = Duration::from_millis(50);
+/// How long leaving waits for the northbound client's thread.
+const LAST_WORK: Duration = Duration::from_secs(1);
 /// How often the status line is made anew while things change.
 const STATUS_PACE: Duration = Duration::from_millis(500);
 
@@ -43,8 +43,6 @@ enum Happening {
     Certificates,
     FreshReading(FreshReading),
     Northbound(Option<ovsdb::Event>),
-    /// The server has taken what was submitted: more may be sent.
-    Written,
     Question(Option<Question>),
     Deadline,
     /// The log has lines that were counted for long enough.
@@ -64,7 +62,6 @@ pub(super) struct Shell {
     log: Log,
     started: Instant,
     pub(super) client: Client,
-    northbound: mpsc::Receiver<ovsdb::Event>,
     questions: mpsc::Receiver<Question>,
     pub(super) access: watch::Sender<Access>,
     server: JoinHandle<()>,
@@ -87,7 +84,9 @@ impl Shell {
         let host = settings.daemon.host.clone().or_else(host_name);
         let host =
             host.ok_or_else(|| DaemonError::NoHost { path: config.display().to_string() })?;
-        let (client, northbound) = ovsdb::connect(client_config(&settings, &host)?);
+        // The server composes its rows while the files are read.
+        let client = ovsdb::connect(client_config(&settings, &host)?)
+            .map_err(system("start the northbound client"))?;
         let mut engine = Engine::new(&settings, host);
         engine.note_settings(warnings);
         let watch = Watch::start_beside(&settings.paths, &tls_files(&settings), Pace::default())
@@ -109,7 +108,6 @@ impl Shell {
             log: Log::default(),
             started: Instant::now(),
             client,
-            northbound,
             questions,
             access,
             server,
@@ -123,10 +121,6 @@ impl Shell {
     /// Runs until told to leave.
     pub(super) async fn run(mut self) -> Result<(), DaemonError> {
         info!(version = env!("CARGO_PKG_VERSION"), config = %self.config.display(), "starting");
-        // The server is asked for everything before the files are taken in: it works on that meanwhile.
-        if let Ok(Some(event)) = time::timeout(ASK_FIRST, self.northbound.recv()).await {
-            self.northbound_event(event);
-        }
         loop {
             match self.next().await {
                 Happening::Signal(Request::Leave) => break,
@@ -144,8 +138,8 @@ impl Shell {
                 Happening::Question(question) => {
                     self.answer(question.ok_or(DaemonError::Ended("the control socket's server"))?)
                 }
-                // Both are looked after below, as after everything.
-                Happening::Written | Happening::CatchUp => {}
+                // It is looked after below, as after everything.
+                Happening::CatchUp => {}
                 Happening::Deadline => self.handle(Event::Tick),
                 Happening::Status => self.report(),
             }
@@ -171,8 +165,7 @@ impl Shell {
         let catch_up = self.log.deadline().map(at);
         let others = async {
             tokio::select! {
-                event = self.northbound.recv() => Happening::Northbound(event),
-                () = self.client.written() => Happening::Written,
+                event = self.client.next() => Happening::Northbound(event),
                 happening = watched(&mut self.watch) => happening,
                 fresh = self.fresh_readings.next() => Happening::FreshReading(fresh),
                 question = self.questions.recv() => Happening::Question(question),
@@ -206,11 +199,7 @@ impl Shell {
         if let ovsdb::Event::Transacted { id, .. } = &event {
             self.under_way.remove(id);
         }
-        // The server goes on to compose the next part while this one is looked at.
-        let is_part = matches!(event, ovsdb::Event::Part { .. });
-        let (now, engine) = (self.now(), &mut self.engine);
-        let handle = || engine.handle(Event::Northbound(event), now);
-        if is_part { self.client.busy(handle) } else { handle() }
+        self.handle(Event::Northbound(event));
     }
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
@@ -236,7 +225,7 @@ impl Shell {
     /// Takes what has come meanwhile, so that a burst becomes one batch.
     fn drain(&mut self) {
         for _ in 0..MOST_DRAINED {
-            let Ok(event) = self.northbound.try_recv() else { break };
+            let Some(event) = self.client.try_next() else { break };
             self.northbound_event(event);
         }
         if self.engine.wants_resync() {
@@ -251,14 +240,15 @@ impl Shell {
         }
     }
 
+    /// Sends all that the engine wants sent now: the client sends the first while the second is made.
     fn submit(&mut self) {
-        let now = self.now();
-        let Some(submission) = self.engine.poll(now) else { return };
-        let id = submission.id;
-        self.under_way.insert(id);
-        if self.client.submit(id, submission.operations).is_err() {
-            let result = Err(ovsdb::TransactError::NotConnected);
-            self.northbound_event(ovsdb::Event::Transacted { id, result });
+        while let Some(submission) = self.engine.poll(self.now()) {
+            let id = submission.id;
+            self.under_way.insert(id);
+            if self.client.submit(id, submission.operations).is_err() {
+                let result = Err(ovsdb::TransactError::NotConnected);
+                return self.northbound_event(ovsdb::Event::Transacted { id, result });
+            }
         }
     }
 
@@ -281,12 +271,15 @@ impl Shell {
         info!("leaving; the data plane stays as it is");
         let last = async {
             while !self.under_way.is_empty() {
-                let Some(event) = self.northbound.recv().await else { break };
+                let Some(event) = self.client.next().await else { break };
                 self.northbound_event(event);
             }
         };
         // Whether it ended in time or not: the rows will tell the next instance.
         let _ = time::timeout(LAST_REPLY, last).await;
+        if !self.client.close(LAST_WORK).await {
+            warn!("the northbound client did not end in time; leaving without it");
+        }
         self.server.abort();
         // Its socket is removed before the process ends.
         let _ = self.server.await;

@@ -9,7 +9,6 @@ use ovn_peerd::ovsdb::{
     ColumnId, DatabaseSchema, Layout, Operation, OperationResult, Replica, RowChange, TableId,
     Wanted,
 };
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::server::{DATABASE, PATIENCE};
@@ -58,7 +57,6 @@ pub(crate) enum Seen {
 
 pub(crate) struct Follower {
     pub(crate) client: Client,
-    events: mpsc::Receiver<Event>,
     pub(crate) replica: Option<Replica>,
     pub(crate) schema: Option<Arc<DatabaseSchema>>,
     pub(crate) connected: bool,
@@ -79,10 +77,9 @@ pub(crate) fn config(remote: Remote) -> Config {
 
 impl Follower {
     pub(crate) fn new(config: Config) -> Self {
-        let (client, events) = connect(config);
+        let client = connect(config).expect("a thread can be had");
         Self {
             client,
-            events,
             replica: None,
             schema: None,
             connected: false,
@@ -108,7 +105,7 @@ impl Follower {
 
     /// Takes one event.
     pub(crate) async fn step(&mut self) {
-        let event = timeout_at(Instant::now() + PATIENCE, self.events.recv()).await;
+        let event = timeout_at(Instant::now() + PATIENCE, self.client.next()).await;
         let event = event.unwrap_or_else(|_| panic!("no event; seen: {:?}", self.seen));
         self.take(event.expect("the client lives"));
     }
@@ -117,7 +114,7 @@ impl Follower {
     pub(crate) async fn until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_true(self) {
-            match timeout_at(deadline, self.events.recv()).await {
+            match timeout_at(deadline, self.client.next()).await {
                 Ok(event) => self.take(event.expect("the client lives")),
                 Err(_) => panic!("waited in vain for {what}; seen: {:?}", self.seen),
             }
@@ -165,13 +162,7 @@ impl Follower {
         names
     }
 
-    /// Takes an event in; what the server sends meanwhile is read ahead.
     fn take(&mut self, event: Event) {
-        let client = self.client.clone();
-        client.busy(|| self.take_in(event));
-    }
-
-    fn take_in(&mut self, event: Event) {
         match event {
             Event::Connected { remote, schema, layout } => {
                 assert!(!self.connected, "two sessions at once");

@@ -16,6 +16,7 @@ mod rows;
 mod server;
 
 mod broken;
+mod busy;
 mod cluster;
 mod framing;
 mod large;

@@ -51,7 +51,11 @@ pub const ASK_INTERVAL: Duration = Duration::from_secs(5);
 /// Largest message, in bytes: ten times the dump of a northbound of 10,000 routers.
 pub const LARGEST_FRAME: usize = 512 << 20;
 
-/// Events that wait for the user; beyond that the server has to wait.
+/// How much of what the server has sent may wait for the user, in bytes. A user that is busy with everything for seconds is
+/// sent less by far; beyond it the server has to wait, which joins the changes that it has yet to send.
+pub const BACKLOG: usize = 64 << 20;
+
+/// Events that wait for the user; what is behind them waits as it came.
 pub const EVENT_QUEUE: usize = 256;
 
 /// Transactions that wait to be sent; beyond that [`submit`](super::Client::submit) refuses.
@@ -89,6 +93,8 @@ pub struct Config {
     pub transact_timeout: Duration,
     /// See [`LARGEST_FRAME`].
     pub largest_frame: usize,
+    /// See [`BACKLOG`].
+    pub backlog: usize,
 }
 
 impl Config {
@@ -108,6 +114,7 @@ impl Config {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             transact_timeout: TRANSACT_TIMEOUT,
             largest_frame: LARGEST_FRAME,
+            backlog: BACKLOG,
         };
         if one.is_alone() {
             return one;

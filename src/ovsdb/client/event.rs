@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::backlog::Place;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::outcome::{OperationResult, TransactionError};
 use crate::ovsdb::schema::DatabaseSchema;
@@ -78,6 +79,27 @@ pub enum Event {
         /// When the next attempt follows.
         retry_in: Duration,
     },
+}
+
+/// An event on its way to the user, and the place of its message in the backlog.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) event: Event,
+    pub(super) place: Option<Place>,
+}
+
+impl Delivery {
+    /// The user has it.
+    pub(super) fn taken(self) -> Event {
+        drop(self.place);
+        self.event
+    }
+}
+
+impl From<Event> for Delivery {
+    fn from(event: Event) -> Self {
+        Self { event, place: None }
+    }
 }
 
 /// What is known of the certificates of a session.

@@ -11,14 +11,15 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::ClientConfig;
 
+use super::backlog::Backlog;
 use super::config::Config;
-use super::contact::Contact;
 use super::error::{SessionError, chain};
 use super::event::Certificates;
 use super::link::Link;
 use super::opening;
 use super::remote::Remote;
 use super::tls::{self, TlsError, TlsFiles};
+use super::transport::Heard;
 
 /// Files that do not go together may be about to: so long they are looked at again before it is told.
 const HALF_WRITTEN: Duration = Duration::from_secs(2);
@@ -178,7 +179,8 @@ impl Material {
 /// A whole round trip: with TLS 1.3 a client's certificate is refused only after the handshake.
 async fn tried(config: &Config, remote: &Remote, material: &Material) -> Result<(), SessionError> {
     let opened = opening::connected(config, remote, Some(material)).await?;
-    let mut link = Link::new(opened.halves, config, &Contact::new());
+    let backlog = Backlog::new(config.backlog);
+    let mut link = Link::new(opened.halves, config, &Heard::new(), &backlog);
     let none: [&str; 0] = [];
     link.call::<IgnoredAny>("list_dbs", none, config.answer_timeout).await.map(drop)
 }

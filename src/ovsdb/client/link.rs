@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jsonrpsee_core::client::async_client::RpcService;
 use jsonrpsee_core::client::{Client, ClientBuilder, ClientT, Error as EngineError};
@@ -18,23 +17,19 @@ use jsonrpsee_core::traits::ToRpcParams;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::backlog::Backlog;
 use super::config::Config;
-use super::contact::Contact;
 use super::error::{Failure, SessionError};
-use super::event::Event;
+use super::event::Delivery;
 use super::socket::Halves;
-use super::transport::{Silence, Wire, transport};
+use super::transport::{Heard, Message, Silence, Wire, transport};
 
 /// The engine has one limit for all requests, and its clock starts before a request is sent. Each
 /// request here has its own limit, so the engine's must never be reached.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// So long what goes out comes before what has come in. A server that sends much takes nothing meanwhile: it must
-/// not be for ever.
-const WRITE_FIRST: Duration = Duration::from_millis(100);
 
 /// Time for the wire to end after the engine has.
 const ENDING: Duration = Duration::from_secs(1);
@@ -97,7 +92,7 @@ impl<P: Serialize> ToRpcParams for Params<P> {
 /// What becomes of a message that came around the engine.
 pub(super) enum Taken {
     /// It is told as this.
-    Told(Event),
+    Told(Delivery),
     /// It is for somebody else.
     Not(Wire),
 }
@@ -105,13 +100,11 @@ pub(super) enum Taken {
 /// A connection with its engine.
 pub(super) struct Link {
     pub(super) engine: Arc<Engine>,
-    wire: mpsc::Receiver<Wire>,
+    wire: mpsc::UnboundedReceiver<Wire>,
     /// Taken from the wire while a reply was waited for.
     waiting: VecDeque<Wire>,
     /// How many messages have been handed out.
     pub(super) seen: u64,
-    /// Whether something waits for the server to take it.
-    pub(super) writing: watch::Receiver<bool>,
     writer: AbortHandle,
     pub(super) silence: Silence,
     /// After so long a request may have been lost.
@@ -125,8 +118,8 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(super) fn new(halves: Halves, config: &Config, contact: &Contact) -> Self {
-        let transport = transport(halves, config, contact.clone());
+    pub(super) fn new(halves: Halves, config: &Config, heard: &Heard, backlog: &Backlog) -> Self {
+        let transport = transport(halves, config, heard.clone(), backlog.clone());
         let engine = ClientBuilder::new()
             .request_timeout(ENGINE_TIMEOUT)
             .set_rpc_middleware(RpcServiceBuilder::new())
@@ -136,30 +129,27 @@ impl Link {
             wire: transport.wire,
             waiting: VecDeque::new(),
             seen: 0,
-            writing: transport.writing,
             writer: transport.writer,
             silence: transport.silence,
             patience: config.transact_timeout,
         }
     }
 
-    /// The next message that came around the engine, once what goes out is out: the server would have to wait for it
-    /// while that message is looked at. Cancel-safe.
+    /// The next message that came around the engine. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Wire, SessionError> {
-        loop {
-            if !self.waiting.is_empty() {
-                let written = self.writing.wait_for(|writing| !writing);
-                let _ = tokio::time::timeout(WRITE_FIRST, written).await;
-            }
-            if let Some(wire) = self.waiting.pop_front() {
-                self.seen += 1;
-                return Ok(wire);
-            }
-            match self.wire.recv().await {
-                Some(Wire::Ended(error)) => return Err(error.into()),
-                Some(wire) => self.waiting.push_back(wire),
-                None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
-            }
+        let wire = match self.waiting.pop_front() {
+            Some(wire) => wire,
+            None => self.receive().await?,
+        };
+        self.seen += 1;
+        Ok(wire)
+    }
+
+    async fn receive(&mut self) -> Result<Wire, SessionError> {
+        match self.wire.recv().await {
+            Some(Wire::Ended(error)) => Err(error.into()),
+            Some(wire) => Ok(wire),
+            None => Err(SessionError::Engine(self.engine.on_disconnect().await)),
         }
     }
 
@@ -182,22 +172,19 @@ impl Link {
         method: &'static str,
         params: impl Serialize + Send,
         limit: Option<Duration>,
-    ) -> Result<Bytes, SessionError> {
+    ) -> Result<Message, SessionError> {
         self.request(method, params, limit).await?;
         let is_reply = |wire: &Wire| matches!(wire, Wire::MonitorReply(_));
         loop {
             // Only one monitor request is under way at any time: it is this one's reply.
             if let Some(position) = self.waiting.iter().position(is_reply)
-                && let Some(Wire::MonitorReply(frame)) = self.waiting.remove(position)
+                && let Some(Wire::MonitorReply(message)) = self.waiting.remove(position)
             {
                 self.seen += 1;
-                return Ok(frame);
+                return Ok(message);
             }
-            match self.wire.recv().await {
-                Some(Wire::Ended(error)) => return Err(error.into()),
-                Some(wire) => self.waiting.push_back(wire),
-                None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
-            }
+            let wire = self.receive().await?;
+            self.waiting.push_back(wire.set_aside());
         }
     }
 
@@ -208,7 +195,7 @@ impl Link {
         &mut self,
         method: &'static str,
         params: impl IntoIterator<Item = P>,
-        events: &mpsc::Sender<Event>,
+        events: &mpsc::Sender<Delivery>,
         mut each: impl FnMut(Wire) -> Result<Taken, SessionError>,
     ) -> Result<(), SessionError> {
         let engine = Arc::clone(&self.engine);
@@ -224,16 +211,12 @@ impl Link {
                     Ok(stamped) => stamp = stamp.max(stamped.stamp),
                     Err(error) => return Err(self.failed(method, error).await),
                 },
-                wire = self.wire.recv() => match wire {
-                    Some(Wire::Ended(error)) => return Err(error.into()),
-                    Some(wire) => match each(wire)? {
-                        Taken::Not(wire) => self.waiting.push_back(wire),
-                        Taken::Told(event) => {
-                            events.send(event).await.map_err(|_| SessionError::Abandoned)?;
-                            self.seen += 1;
-                        }
-                    },
-                    None => return Err(SessionError::Engine(self.engine.on_disconnect().await)),
+                wire = self.receive() => match each(wire?)? {
+                    Taken::Not(wire) => self.waiting.push_back(wire.set_aside()),
+                    Taken::Told(delivery) => {
+                        events.send(delivery).await.map_err(|_| SessionError::Abandoned)?;
+                        self.seen += 1;
+                    }
                 },
             }
         }
@@ -268,7 +251,9 @@ impl Link {
                 }
                 Some(wire) = self.wire.recv() => match wire {
                     Wire::Ended(error) => return Err(error.into()),
-                    Wire::MonitorReply(_) | Wire::Notification { .. } => self.waiting.push_back(wire),
+                    wire @ (Wire::MonitorReply(_) | Wire::Notification { .. }) => {
+                        self.waiting.push_back(wire.set_aside());
+                    }
                 },
             }
         }

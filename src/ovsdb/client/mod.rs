@@ -1,19 +1,18 @@
 //! The client: sessions with a database server, whichever remote it is at, for as long as it is used.
 //!
-//! Owns all IO of this room. From below: `remote` and `tls` name and secure a server, `socket` opens it, `inbox` reads,
-//! `frame` and `envelope` (pure) cut and classify messages, `transport` joins them to the JSON-RPC engine, `keys` has the
-//! certificates in use, `x509` (pure) their dates, `link` is one connection, `contact` what the handle shares with it,
-//! `opening`, `session` and `transaction` one session, `supervisor` session after session with `backoff` (pure) between them.
-//! May not touch any table's name. Runs on one thread as on several.
+//! Owns all IO of this room, and a thread of its own: there it reads, decodes and answers the server's probes, however busy its
+//! user is. From below: `remote` and `tls` name and secure a server, `socket` opens it, `frame` and `envelope` (pure) cut and
+//! classify messages, `transport` joins them to the JSON-RPC engine, `backlog` bounds what waits, `keys` has the certificates in
+//! use, `x509` (pure) their dates, `link` is one connection, `opening`, `session` and `transaction` one session, `supervisor`
+//! session after session with `backoff` (pure) between them. May not touch any table's name.
 
+mod backlog;
 mod backoff;
 mod config;
-mod contact;
 mod envelope;
 mod error;
 mod event;
 pub mod frame;
-mod inbox;
 mod keys;
 mod link;
 mod opening;
@@ -26,13 +25,16 @@ mod transaction;
 mod transport;
 mod x509;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
 pub use config::{
-    ASK_INTERVAL, CLUSTER_ANSWER_TIMEOUT, CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL,
+    ASK_INTERVAL, BACKLOG, CLUSTER_ANSWER_TIMEOUT, CLUSTER_CONNECT_TIMEOUT, CLUSTER_PROBE_INTERVAL,
     CLUSTER_TRANSACT_TIMEOUT, COMMAND_QUEUE, CONNECT_TIMEOUT, Config, EVENT_QUEUE,
     HANDSHAKE_TIMEOUT, LARGEST_FRAME, MOST_PATIENCE, PROBE_INTERVAL, TRANSACT_TIMEOUT,
 };
@@ -41,15 +43,18 @@ pub use remote::{HostPort, Remote, RemoteError};
 pub use tls::TlsFiles;
 
 use super::operation::Operation;
-use contact::Contact;
+use event::Delivery;
 use session::Submission;
+use transport::Heard;
 
-/// A handle to the client; it ends when all handles, or the receiver of its events, are dropped.
-#[derive(Clone, Debug)]
+/// The handle to a client. Dropping it ends the client, in its own time.
+#[derive(Debug)]
 pub struct Client {
     submissions: mpsc::Sender<Submission>,
+    deliveries: mpsc::Receiver<Delivery>,
     wishes: Arc<Wishes>,
-    contact: Contact,
+    heard: Heard,
+    thread: JoinHandle<()>,
 }
 
 /// What a user asks of the session besides transactions, and what it is told besides events.
@@ -62,7 +67,6 @@ struct Wishes {
     steal: Notify,
     claim: Notify,
     renew: Notify,
-    written: Notify,
 }
 
 impl Wishes {
@@ -78,6 +82,16 @@ impl Wishes {
 pub struct QueueFull;
 
 impl Client {
+    /// The next event; none once the client has ended, which it never does by itself. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.deliveries.recv().await.map(Delivery::taken)
+    }
+
+    /// The next event, if it is there.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.deliveries.try_recv().ok().map(Delivery::taken)
+    }
+
     /// Submits a transaction (RFC 7047 section 4.1.3). It is sent at once, in the order of submission,
     /// and ends with exactly one [`Event::Transacted`] of the same `id`. It must be idempotent or guarded
     /// by [`Operation::Wait`]: after [`TransactError::Unknown`] it may have been done.
@@ -121,34 +135,43 @@ impl Client {
         self.wishes.renew.notify_one();
     }
 
-    /// Waits until the server has taken all that was submitted: what comes now finds it busy. Cancelling it loses
-    /// nothing.
-    pub async fn written(&self) {
-        self.wishes.written.notified().await;
-    }
-
-    /// Does some work that takes a while. Where the server would soon have to wait until what it has sent is taken, that is
-    /// taken in meanwhile, so that the server goes on to what it was asked next.
-    pub fn busy<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.contact.during(work)
-    }
-
     /// How long ago the server of the last connection was heard; it is asked every [`ASK_INTERVAL`] when it says nothing
     /// by itself.
-    pub fn heard_ago(&self) -> std::time::Duration {
-        self.contact.heard_ago()
+    pub fn heard_ago(&self) -> Duration {
+        self.heard.ago()
+    }
+
+    /// Ends the client: its connection is closed, and what was not sent is not sent any more. Whether it has ended within this
+    /// time: else its thread is left to itself, as it may hang in a file system.
+    pub async fn close(self, limit: Duration) -> bool {
+        let Self { submissions, mut deliveries, thread, .. } = self;
+        drop(submissions);
+        // What it still has to tell does not keep it.
+        deliveries.close();
+        let ended = async { while deliveries.recv().await.is_some() {} };
+        let in_time = tokio::time::timeout(limit, ended).await.is_ok();
+        if in_time {
+            // It has nothing left to do. If it panicked, that was told.
+            let _ = thread.join();
+        }
+        in_time
     }
 }
 
-/// Starts a client. Its events must be taken, or the server has to wait.
+/// Starts a client, on a thread of its own. Its events must be taken: else the server has to wait at [`BACKLOG`].
 ///
-/// # Panics
-/// Outside of a tokio runtime.
-pub fn connect(config: Config) -> (Client, mpsc::Receiver<Event>) {
+/// # Errors
+/// If the system gives no thread, or nothing to wait for sockets with.
+pub fn connect(config: Config) -> io::Result<Client> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
-    let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-    let (wishes, contact) = (Arc::new(Wishes::default()), Contact::new());
-    let run = supervisor::supervise(config, events, queue, Arc::clone(&wishes), contact.clone());
-    tokio::spawn(run);
-    (Client { submissions, wishes, contact }, receiver)
+    let (events, deliveries) = mpsc::channel(EVENT_QUEUE);
+    let (wishes, heard) = (Arc::new(Wishes::default()), Heard::new());
+    let run = supervisor::supervise(config, events, queue, Arc::clone(&wishes), heard.clone());
+    let thread = std::thread::Builder::new().name("ovsdb".to_owned()).spawn(move || {
+        runtime.block_on(run);
+        // A look at a name or a file that hangs does not keep it.
+        runtime.shutdown_background();
+    })?;
+    Ok(Client { submissions, deliveries, wishes, heard, thread })
 }

@@ -14,15 +14,15 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Wishes;
+use super::backlog::Backlog;
 use super::config::Config;
-use super::contact::Contact;
 use super::error::SessionError;
-use super::event::Event;
+use super::event::{Delivery, Event};
 use super::keys::Material;
 use super::link::{Link, Taken};
 use super::remote::Remote;
 use super::socket::{self, Opened};
-use super::transport::Wire;
+use super::transport::{Heard, Wire};
 use crate::ovsdb::layout::{ColumnId, Layout, TableId};
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::{Expected, OutcomeError};
@@ -99,13 +99,13 @@ pub(super) async fn open(
     remote: &Remote,
     resume: &Resume,
     material: Option<&Material>,
-    contact: &Contact,
-    events: &mpsc::Sender<Event>,
+    (heard, backlog): (&Heard, &Backlog),
+    events: &mpsc::Sender<Delivery>,
     wishes: &Wishes,
 ) -> Result<Opening, SessionError> {
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
-    let mut link = Link::new(opened.halves, config, contact);
+    let mut link = Link::new(opened.halves, config, heard, backlog);
     let limit = config.handshake_timeout;
     let (server, schema, layout) =
         tokio::time::timeout(limit, handshake(&mut link, config, resume, wishes)).await.map_err(
@@ -186,8 +186,8 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
     // A server that has this database knows this method.
     let method = MonitorMethod::MonitorCond;
     let params = (SERVER, SERVER, layout.monitor_requests(false));
-    let frame = link.monitor(method.as_str(), params, config.answer_timeout).await?;
-    let reply = MonitorReply::decode_message(&layout, method, &frame)?;
+    let message = link.monitor(method.as_str(), params, config.answer_timeout).await?;
+    let reply = MonitorReply::decode_message(&layout, method, &message.frame)?;
     let mut server = Replica::new(layout);
     server.extend(reply.updates).map_err(|_| SessionError::Resync)?;
     Ok(Some(server))
@@ -261,7 +261,7 @@ async fn monitor(
     layout: &Arc<Layout>,
     since: Uuid,
     whole: bool,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<Delivery>,
 ) -> Result<First, SessionError> {
     let mut method = MonitorMethod::MonitorCondSince;
     loop {
@@ -279,7 +279,7 @@ async fn monitor(
             link.monitor(method.as_str(), (database, id, requests), None).await
         };
         let reply = match (reply, method.older()) {
-            (Ok(frame), _) => MonitorReply::decode_message(layout, method, &frame)?,
+            (Ok(message), _) => MonitorReply::decode_message(layout, method, &message.frame)?,
             (Err(SessionError::Refused { failure, .. }), Some(older))
                 if failure.error == "unknown method" =>
             {
@@ -292,7 +292,7 @@ async fn monitor(
             return Ok(First::Missed(reply));
         }
         let part = Event::Part { layout: Arc::clone(layout), updates: reply.updates };
-        events.send(part).await.map_err(|_| SessionError::Abandoned)?;
+        events.send(part.into()).await.map_err(|_| SessionError::Abandoned)?;
         let last_id =
             if staged { widen(link, layout, reply.last_id, events).await? } else { reply.last_id };
         return Ok(First::Everything { last_id });
@@ -306,7 +306,7 @@ async fn widen(
     link: &mut Link,
     layout: &Arc<Layout>,
     mut last_id: Uuid,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<Delivery>,
 ) -> Result<Uuid, SessionError> {
     let method = MonitorMethod::MonitorCondSince;
     let id = layout.database();
@@ -314,13 +314,14 @@ async fn widen(
     let layout_of = |_: &str| Some(&**layout);
     link.calls("monitor_cond_change", requests, events, |wire| match wire {
         // The only monitor by this method; that of `_Server` is of another.
-        Wire::Notification { method: name, frame }
+        Wire::Notification { method: name, message }
             if MonitorMethod::of_notification(&name) == Some(method) =>
         {
-            let params = UpdateParams::decode_message(&layout_of, method, &frame)?;
+            let params = UpdateParams::decode_message(&layout_of, method, &message.frame)?;
             last_id = params.last_id;
             let layout = Arc::clone(layout);
-            Ok(Taken::Told(Event::Part { layout, updates: params.updates }))
+            let event = Event::Part { layout, updates: params.updates };
+            Ok(Taken::Told(Delivery { event, place: message.place }))
         }
         Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Taken::Not(wire)),
     })

@@ -16,15 +16,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Wishes;
+use super::backlog::Place;
 use super::config::Config;
 use super::error::{SessionError, chain};
-use super::event::{Certificates, Event, TransactError};
+use super::event::{Certificates, Delivery, Event, TransactError};
 use super::keys::{Keys, Look};
 use super::link::{Limit, Link};
 use super::opening::{self, First, Locks, Opening, Resume};
 use super::remote::Remote;
 use super::transaction::{End, Finished, Outcome, transact};
-use super::transport::Wire;
+use super::transport::{Message, Wire};
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::TransactionError;
@@ -52,7 +53,7 @@ pub(super) struct Session<'a> {
     config: &'a Config,
     /// What it is to be told once the server has shown that it has time, and when that is.
     calm: Option<(&'a Config, Instant)>,
-    events: &'a mpsc::Sender<Event>,
+    events: &'a mpsc::Sender<Delivery>,
     resume: &'a mut Resume,
     link: Link,
     server: Option<Replica>,
@@ -78,7 +79,7 @@ pub(super) struct Session<'a> {
 }
 
 /// With whom a session is.
-pub(super) struct Place<'a> {
+pub(super) struct Setting<'a> {
     /// What it is told of limits once the server is not as busy as it was: without the patience that it took to get here.
     pub(super) calm: &'a Config,
     /// How long the opening took.
@@ -103,12 +104,12 @@ pub(super) async fn run(
     config: &Config,
     opening: Opening,
     resume: &mut Resume,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<Delivery>,
     submissions: &mut mpsc::Receiver<Submission>,
     wishes: &Wishes,
-    place: Place<'_>,
+    setting: Setting<'_>,
 ) -> Ended {
-    let Place { calm, opening: opened_in, remote, keys, certificates } = place;
+    let Setting { calm, opening: opened_in, remote, keys, certificates } = setting;
     let mut session = Session {
         config,
         calm: Some((calm, Instant::now() + opened_in * CALM)),
@@ -157,7 +158,7 @@ impl Session<'_> {
         match first {
             First::Missed(reply) => {
                 self.tell(Event::Resumed).await?;
-                self.update(reply.updates, reply.last_id).await?;
+                self.update(reply.updates, reply.last_id, None).await?;
             }
             First::Everything { last_id } => {
                 self.resume.last_id = last_id;
@@ -178,7 +179,6 @@ impl Session<'_> {
         submissions: &mut mpsc::Receiver<Submission>,
         wishes: &Wishes,
     ) -> SessionError {
-        let mut writing = self.link.writing.clone();
         loop {
             let step = tokio::select! {
                 wire = self.link.next() => match wire {
@@ -193,12 +193,6 @@ impl Session<'_> {
                     Some(submission) => self.submit(submission).await,
                     None => Err(SessionError::Abandoned),
                 },
-                Ok(()) = writing.changed() => {
-                    if !*writing.borrow_and_update() {
-                        wishes.written.notify_one();
-                    }
-                    Ok(())
-                }
                 () = wishes.resync.notified() => Err(SessionError::Resync),
                 () = wishes.steal.notified() => self.steal().await,
                 () = wishes.claim.notified() => self.claim().await,
@@ -255,8 +249,8 @@ impl Session<'_> {
         }
     }
 
-    async fn tell(&mut self, event: Event) -> Result<(), SessionError> {
-        self.events.send(event).await.map_err(|_| SessionError::Abandoned)
+    async fn tell(&mut self, event: impl Into<Delivery>) -> Result<(), SessionError> {
+        self.events.send(event.into()).await.map_err(|_| SessionError::Abandoned)
     }
 
     async fn told(&mut self, id: u64, result: Outcome) -> Result<(), SessionError> {
@@ -268,12 +262,13 @@ impl Session<'_> {
         &mut self,
         updates: crate::ovsdb::Updates,
         last_id: uuid::Uuid,
+        place: Option<Place>,
     ) -> Result<(), SessionError> {
         self.resume.last_id = last_id;
         if updates.is_empty() {
             return Ok(());
         }
-        self.tell(Event::Update { updates, last_id }).await
+        self.tell(Delivery { event: Event::Update { updates, last_id }, place }).await
     }
 
     async fn wire(&mut self, wire: Wire) -> Result<(), SessionError> {
@@ -281,14 +276,21 @@ impl Session<'_> {
             Wire::Ended(error) => Err(error.into()),
             // Nothing is monitored beyond what the opening has seen the reply to.
             Wire::MonitorReply(_) => Ok(()),
-            Wire::Notification { method, frame } => match MonitorMethod::of_notification(&method) {
-                Some(monitor) => self.updated(monitor, &frame).await,
-                None => self.notified(&method, &frame).await,
-            },
+            Wire::Notification { method, message } => {
+                match MonitorMethod::of_notification(&method) {
+                    Some(monitor) => self.updated(monitor, message).await,
+                    None => self.notified(&method, &message.frame).await,
+                }
+            }
         }
     }
 
-    async fn updated(&mut self, method: MonitorMethod, frame: &[u8]) -> Result<(), SessionError> {
+    async fn updated(
+        &mut self,
+        method: MonitorMethod,
+        message: Message,
+    ) -> Result<(), SessionError> {
+        let Message { frame, place } = message;
         let server_layout = self.server.as_ref().map(|server| &**server.layout());
         let layout_of = |id: &str| {
             if id == self.data_id {
@@ -297,9 +299,11 @@ impl Session<'_> {
                 server_layout.filter(|_| id == self.server_id)
             }
         };
-        let params = UpdateParams::decode_message(&layout_of, method, frame)?;
+        let params = UpdateParams::decode_message(&layout_of, method, &frame)?;
+        // Only what was understood waits for the user.
+        drop(frame);
         if *params.monitor_id == *self.data_id {
-            return self.update(params.updates, params.last_id).await;
+            return self.update(params.updates, params.last_id, place).await;
         }
         let Some(server) = &mut self.server else { return Ok(()) };
         // The server's own rows are few: whatever does not follow is cured by another session.

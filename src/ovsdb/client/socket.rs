@@ -4,7 +4,6 @@
 //! independent, so that writing never waits for reading.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -28,9 +27,6 @@ pub(super) struct Opened {
 pub(super) struct Halves {
     pub(super) read: Box<dyn AsyncRead + Send + Unpin>,
     pub(super) write: Box<dyn AsyncWrite + Send + Unpin>,
-    /// The socket that `read` reads from, where somebody else may do so, too: TLS cannot be shared, and TCP has a larger buffer
-    /// of its own (tcp(7), `tcp_rmem`).
-    pub(super) socket: Option<std::os::unix::net::UnixStream>,
 }
 
 /// A remote that cannot be opened.
@@ -91,13 +87,12 @@ pub(super) async fn secure(
     let plain = |halves| Opened { halves, server_until: None };
     match (stream, remote) {
         (Stream::Unix(stream), _) => {
-            let socket = stream.as_fd().try_clone_to_owned().ok().map(Into::into);
             let (read, write) = stream.into_split();
-            Ok(plain(Halves { read: Box::new(read), write: Box::new(write), socket }))
+            Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
         }
         (Stream::Tcp(stream), Remote::Tcp(_) | Remote::Unix(_)) => {
             let (read, write) = stream.into_split();
-            Ok(plain(Halves { read: Box::new(read), write: Box::new(write), socket: None }))
+            Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
         }
         (Stream::Tcp(stream), Remote::Ssl(address)) => {
             let material = material.ok_or(OpenError::NoTlsFiles)?;
@@ -108,7 +103,7 @@ pub(super) async fn secure(
             let leaf = shown.and_then(|certificates| certificates.first());
             let server_until = leaf.and_then(|leaf| validity(leaf)).map(|(_, until)| until);
             let (read, write) = tokio::io::split(stream);
-            let halves = Halves { read: Box::new(read), write: Box::new(write), socket: None };
+            let halves = Halves { read: Box::new(read), write: Box::new(write) };
             Ok(Opened { halves, server_until })
         }
     }

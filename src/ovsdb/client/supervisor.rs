@@ -12,25 +12,27 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Wishes;
+use super::backlog::Backlog;
 use super::backoff::Backoff;
 use super::config::{ASK_INTERVAL, Config};
-use super::contact::Contact;
 use super::error::{SessionError, chain};
-use super::event::{Event, TransactError};
+use super::event::{Delivery, Event, TransactError};
 use super::keys::{Keys, Material};
 use super::opening::{self, Resume};
 use super::remote::Remote;
-use super::session::{self, Place, Submission};
+use super::session::{self, Setting, Submission};
 use super::socket::OpenError;
+use super::transport::Heard;
 
 /// Runs until the client or its events are dropped.
 pub(super) async fn supervise(
     config: Config,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Delivery>,
     mut submissions: mpsc::Receiver<Submission>,
     wishes: Arc<Wishes>,
-    contact: Contact,
+    heard: Heard,
 ) {
+    let backlog = Backlog::new(config.backlog);
     let (mut silences, mut read_only) = (Silences::default(), ReadOnly::default());
     let mut resume = Resume::default();
     let mut keys = config.tls.clone().map(Keys::new);
@@ -48,8 +50,9 @@ pub(super) async fn supervise(
             let Some(remote) = &remote else { return Err(SessionError::NoRemote) };
             let material = material(remote, keys.as_ref())?;
             let (material_of, wishes) = (material.as_ref(), &*wishes);
+            let signs = (&heard, &backlog);
             let opening =
-                opening::open(&config, remote, &resume, material_of, &contact, &events, wishes);
+                opening::open(&config, remote, &resume, material_of, signs, &events, wishes);
             opening.await.map(|opening| (opening, material))
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
@@ -70,7 +73,7 @@ pub(super) async fn supervise(
                 let certificates = of_session.map(|(keys, material)| keys.begun(material, server));
                 let Some(remote) = &remote else { continue };
                 let opening_took = began - tried;
-                let place = Place { calm, opening: opening_took, remote, keys, certificates };
+                let setting = Setting { calm, opening: opening_took, remote, keys, certificates };
                 let run = session::run(
                     &config,
                     opening,
@@ -78,7 +81,7 @@ pub(super) async fn supervise(
                     &events,
                     &mut submissions,
                     &wishes,
-                    place,
+                    setting,
                 );
                 let ended = run.await;
                 healthy = !matches!(ended.error, SessionError::ReadOnly(_))
@@ -91,7 +94,7 @@ pub(super) async fn supervise(
             return;
         }
         // It holds one transaction up, and is there: it has lost it, or needs longer for so much.
-        let slow = error.is_slow_transaction() && contact.heard_ago() < ASK_INTERVAL * 3 / 2;
+        let slow = error.is_slow_transaction() && heard.ago() < ASK_INTERVAL * 3 / 2;
         if answered || (healthy && !slow) {
             silences.end();
         }
@@ -115,10 +118,15 @@ pub(super) async fn supervise(
         let retry_in = backoff.next(chance());
         let error =
             if name.is_empty() { chain(&error) } else { format!("{name}: {}", chain(&error)) };
-        if events.send(Event::Disconnected { error, retry_in }).await.is_err() {
+        if events.send(Event::Disconnected { error, retry_in }.into()).await.is_err() {
             return;
         }
-        let wait = refusing(tokio::time::sleep(retry_in), &events, &mut submissions);
+        let pause = async {
+            tokio::time::sleep(retry_in).await;
+            // Else each session could fill the memory anew.
+            backlog.taken().await;
+        };
+        let wait = refusing(pause, &events, &mut submissions);
         // Asked for while there is no session: the next one must read everything.
         tokio::select! {
             ended = wait => if ended.is_none() { return },
@@ -185,7 +193,7 @@ fn material(remote: &Remote, keys: Option<&Keys>) -> Result<Option<Material>, Se
 /// Awaits `future`; answers meanwhile that there is no session. `None` once nobody listens.
 async fn refusing<F: Future>(
     future: F,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<Delivery>,
     submissions: &mut mpsc::Receiver<Submission>,
 ) -> Option<F::Output> {
     tokio::pin!(future);
@@ -194,7 +202,7 @@ async fn refusing<F: Future>(
             output = &mut future => return Some(output),
             submission = submissions.recv() => {
                 let result = Err(TransactError::NotConnected);
-                events.send(Event::Transacted { id: submission?.id, result }).await.ok()?;
+                events.send(Event::Transacted { id: submission?.id, result }.into()).await.ok()?;
             }
             () = events.closed() => return None,
         }

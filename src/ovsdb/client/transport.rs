@@ -6,25 +6,27 @@
 //! that does go to the engine is stamped with the number of messages that went around before it.
 //!
 //! Invariants: only the writer writes, and the receiver never waits for it (the server stops reading while
-//! it has much to send, so that would be a deadlock); any byte received is a sign of life.
+//! it has much to send, so that would be a deadlock); any byte received is a sign of life; what the user has
+//! not taken yet is bounded by the backlog, and within that nothing keeps from reading.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use jsonrpsee_core::client::{ReceivedMessage, TransportReceiverT, TransportSenderT};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, watch};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::codec::Decoder;
 
+use super::backlog::{Backlog, Place};
 use super::config::{ASK_INTERVAL, Config};
-use super::contact::Contact;
 use super::envelope::{self, Inbound};
-use super::frame::FrameError;
-use super::inbox::{Came, Inbox, lock};
+use super::frame::{FrameDecoder, FrameError};
 use super::socket::Halves;
 use super::tls;
 
@@ -33,18 +35,39 @@ const REQUEST_QUEUE: usize = 64;
 /// Replies to echo requests that wait for the writer. A server sends the next one only once it has the
 /// last one's reply, so this is never reached by an honest one.
 const ECHO_QUEUE: usize = 64;
-/// Messages that wait for the session; beyond that the server has to wait.
-const WIRE_QUEUE: usize = 1024;
+/// A read is offered at least this much room. In bytes.
+const LEAST_ROOM: usize = 4096;
 
 /// What goes around the engine, in the order of the wire.
 #[derive(Debug)]
 pub(super) enum Wire {
-    /// A frame: the successful reply to a monitor request.
-    MonitorReply(Bytes),
-    /// A frame: a notification.
-    Notification { method: Box<str>, frame: Bytes },
+    /// The successful reply to a monitor request.
+    MonitorReply(Message),
+    /// A notification.
+    Notification { method: Box<str>, message: Message },
     /// The connection has ended.
     Ended(TransportError),
+}
+
+/// A message as it came, and its place in the backlog.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) frame: Bytes,
+    pub(super) place: Option<Place>,
+}
+
+impl Wire {
+    /// It counts no more in the backlog: else a message behind it could wait for it for ever.
+    pub(super) fn set_aside(self) -> Self {
+        let uncounted = |message: Message| Message { place: None, ..message };
+        match self {
+            Self::MonitorReply(message) => Self::MonitorReply(uncounted(message)),
+            Self::Notification { method, message } => {
+                Self::Notification { method, message: uncounted(message) }
+            }
+            Self::Ended(error) => Self::Ended(error),
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -95,9 +118,7 @@ type Monitors = Arc<Mutex<BTreeSet<u64>>>;
 pub(super) struct Transport {
     pub(super) sender: Sender,
     pub(super) receiver: Receiver,
-    pub(super) wire: mpsc::Receiver<Wire>,
-    /// Whether something waits for the server to take it.
-    pub(super) writing: watch::Receiver<bool>,
+    pub(super) wire: mpsc::UnboundedReceiver<Wire>,
     /// Ends the writer, even when the server does not read.
     pub(super) writer: AbortHandle,
     pub(super) silence: Silence,
@@ -124,29 +145,65 @@ impl Silence {
     }
 }
 
+/// When a server was heard last; shared by the connections and the client's handle.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    since: Instant,
+    /// In milliseconds since then.
+    at: Arc<AtomicU64>,
+}
+
+impl Heard {
+    pub(super) fn new() -> Self {
+        Self { since: Instant::now(), at: Arc::default() }
+    }
+
+    /// Something came, or there is a connection.
+    fn note(&self) {
+        let milliseconds = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.at.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// How long ago that was.
+    pub(super) fn ago(&self) -> Duration {
+        let at = Duration::from_millis(self.at.load(Ordering::Relaxed));
+        self.since.elapsed().saturating_sub(at)
+    }
+}
+
+/// A lock with which nobody panics; if somebody does, what is behind it is whole all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Sets up the halves and spawns the writer.
-pub(super) fn transport(halves: Halves, config: &Config, contact: Contact) -> Transport {
-    let inbox = Arc::new(Inbox::new(halves.socket, config.largest_frame));
-    contact.made(&inbox);
+pub(super) fn transport(
+    halves: Halves,
+    config: &Config,
+    heard: Heard,
+    backlog: Backlog,
+) -> Transport {
+    heard.note();
     let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
     let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
-    let (to_session, wire) = mpsc::channel(WIRE_QUEUE);
+    // The backlog bounds it.
+    let (to_session, wire) = mpsc::unbounded_channel();
     let (monitors, silence) = (Monitors::default(), Silence::of(config));
-    let (writes, writing) = watch::channel(false);
-    let writer = write(halves.write, request_queue, reply_queue, writes);
-    let writer = tokio::spawn(writer).abort_handle();
+    let writer = tokio::spawn(write(halves.write, request_queue, reply_queue)).abort_handle();
     let receiver = Receiver {
         read: halves.read,
-        inbox,
+        buffer: BytesMut::new(),
+        decoder: FrameDecoder::new(config.largest_frame),
         ask: ASK_INTERVAL.min(config.probe_interval),
         silence: silence.clone(),
         replies,
         session: to_session,
         monitors: Arc::clone(&monitors),
         stamp: 0,
-        contact,
+        heard,
+        backlog,
     };
-    Transport { sender: Sender { requests, monitors }, receiver, wire, writing, writer, silence }
+    Transport { sender: Sender { requests, monitors }, receiver, wire, writer, silence }
 }
 
 /// The only task that writes. Whatever waits is written together.
@@ -154,17 +211,14 @@ async fn write(
     mut write: Box<dyn AsyncWrite + Send + Unpin>,
     mut requests: mpsc::Receiver<String>,
     mut replies: mpsc::Receiver<String>,
-    writes: watch::Sender<bool>,
 ) {
     loop {
-        writes.send_replace(false);
         let first = tokio::select! {
             biased;
             Some(reply) = replies.recv() => reply,
             Some(request) = requests.recv() => request,
             else => break,
         };
-        writes.send_replace(true);
         let mut batch = first.into_bytes();
         while let Ok(next) = replies.try_recv().or_else(|_| requests.try_recv()) {
             batch.extend_from_slice(next.as_bytes());
@@ -199,16 +253,18 @@ impl TransportSenderT for Sender {
 /// The engine's way in.
 pub(super) struct Receiver {
     read: Box<dyn AsyncRead + Send + Unpin>,
-    inbox: Arc<Inbox>,
+    buffer: BytesMut,
+    decoder: FrameDecoder,
     /// When the server is asked, and when it is given up.
     ask: Duration,
     silence: Silence,
     replies: mpsc::Sender<String>,
-    session: mpsc::Sender<Wire>,
+    session: mpsc::UnboundedSender<Wire>,
     monitors: Monitors,
     /// How many messages have gone around the engine.
     stamp: u64,
-    contact: Contact,
+    heard: Heard,
+    backlog: Backlog,
 }
 
 impl TransportReceiverT for Receiver {
@@ -219,7 +275,7 @@ impl TransportReceiverT for Receiver {
             Ok(message) => Ok(ReceivedMessage::Bytes(message)),
             Err(error) => {
                 // The session hears of it after all that came before; if it has ended, nobody asks.
-                let _ = self.session.send(Wire::Ended(error)).await;
+                let _ = self.session.send(Wire::Ended(error));
                 Err(TransportError::Session)
             }
         }
@@ -251,10 +307,12 @@ impl Receiver {
             Inbound::Probe => {}
             Inbound::Notification { method } => {
                 let method = method.into();
-                self.around(Wire::Notification { method, frame }).await?;
+                let message = message(&self.backlog, frame).await;
+                self.around(Wire::Notification { method, message })?;
             }
             Inbound::Success { id, .. } if self.is_monitor(id) => {
-                self.around(Wire::MonitorReply(frame)).await?;
+                let message = message(&self.backlog, frame).await;
+                self.around(Wire::MonitorReply(message))?;
                 return Ok(Some(envelope::success(id, self.stamp, "null")));
             }
             Inbound::Success { id, result } => {
@@ -272,9 +330,9 @@ impl Receiver {
         Ok(None)
     }
 
-    async fn around(&mut self, wire: Wire) -> Result<(), TransportError> {
+    fn around(&mut self, wire: Wire) -> Result<(), TransportError> {
         self.stamp += 1;
-        self.session.send(wire).await.map_err(|_| TransportError::Session)
+        self.session.send(wire).map_err(|_| TransportError::Session)
     }
 
     /// Whether this replies to a monitor request; asked once for each reply.
@@ -292,26 +350,27 @@ impl Receiver {
     /// The next frame, read if it is not there yet.
     async fn frame(&mut self) -> Result<Bytes, TransportError> {
         loop {
-            match self.come().await? {
-                Came::Frame(frame) => return Ok(frame),
-                Came::Some => self.contact.heard(),
-                Came::End { amid } => return Err(TransportError::Closed { amid }),
+            if let Some(frame) = self.decoder.decode(&mut self.buffer)? {
+                return Ok(frame);
             }
+            FrameDecoder::make_room(&mut self.buffer, LEAST_ROOM);
+            if self.read().await? == 0 {
+                return Err(TransportError::Closed { amid: !self.buffer.is_empty() });
+            }
+            self.heard.note();
         }
     }
 
-    /// What comes next. When nothing comes for a while the server is asked, and when nothing comes for much longer it is given
-    /// up.
-    async fn come(&mut self) -> Result<Came, TransportError> {
+    /// Reads some bytes. When nothing comes for a while the server is asked, and when nothing comes for much longer it is
+    /// given up.
+    async fn read(&mut self) -> Result<usize, TransportError> {
         let ask = self.ask;
         let mut silent = Duration::ZERO;
         loop {
             let limit = self.silence.get();
-            let next = self.inbox.next(&mut self.read);
-            match tokio::time::timeout(ask.min(limit.saturating_sub(silent)), next).await {
-                Ok(Ok(came)) => return Ok(came),
-                Ok(Err(FrameError::Io(source))) => return Err(lost(source)),
-                Ok(Err(error)) => return Err(error.into()),
+            let read = self.read.read_buf(&mut self.buffer);
+            match tokio::time::timeout(ask.min(limit.saturating_sub(silent)), read).await {
+                Ok(read) => return read.map_err(lost),
                 Err(_) => {
                     silent += ask.min(limit.saturating_sub(silent));
                     if silent >= limit {
@@ -323,6 +382,12 @@ impl Receiver {
             }
         }
     }
+}
+
+/// A message with a place in the backlog; nothing more is read until there is one.
+async fn message(backlog: &Backlog, frame: Bytes) -> Message {
+    let place = backlog.place(frame.len()).await;
+    Message { frame, place }
 }
 
 #[expect(
