@@ -58,6 +58,12 @@ impl Guests {
         self.noted.contains_key(key) || self.untold.contains_key(key)
     }
 
+    /// Nothing is declared of a network any more: what its guests were told is over.
+    pub(super) fn forget(&mut self, key: &NetworkKey) {
+        self.noted.remove(key);
+        self.untold.remove(key);
+    }
+
     fn remember(&mut self, id: Id, northbound: &Northbound) {
         let mut records = self.lent(id, northbound);
         records.retain(|cell, _| cell.key.is_some());
@@ -99,6 +105,11 @@ impl State {
     ) {
         for key in &resolved.networks {
             let id = Id::of_network(key);
+            if !self.is_registered(id, key) {
+                self.guests.forget(key);
+                self.guests.remember(id, northbound);
+                continue;
+            }
             let past = northbound.guest_record(id);
             let tells = self
                 .resolver

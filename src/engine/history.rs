@@ -1,8 +1,10 @@
-//! Halves that nobody declares any more, for as long as they are shown (S1.27).
+//! Halves that nobody declares any more, for as long as they are shown.
 //!
 //! What ended, and when, is in the registration: a record in the state `deleted`, which the rules do
-//! not read and which goes when its time is over. An ordered set says whose is over next.
+//! not read and which goes when its time is over. An ordered set says whose is over next. Of one
+//! network only the latest are kept: a half that is renamed again and again leaves no more.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +13,9 @@ use crate::declare::{HalfKey, NetworkKey, Roll};
 use crate::northbound::declared::network_of;
 use crate::northbound::registration::{half_names, half_record};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
+
+/// So many of one network are kept, some 40 kB of records.
+const MOST_OF_NETWORK: usize = 256;
 
 /// What ended a short while ago.
 #[derive(Debug, Default)]
@@ -89,20 +94,12 @@ impl History {
         let named = || tags.and_then(network_of).filter(|key| Id::of_network(key) == id);
         let network = key.cloned().or_else(named).or_else(|| self.networks.get(&id).cloned());
         let Some(network) = network else { return };
-        let back: Vec<HalfKey> = self
-            .of(&network)
-            .map(|(half, _)| half)
-            .filter(|half| roll.declares(half))
-            .cloned()
-            .collect();
-        for half in back {
-            self.remove(&half);
-        }
+        let mut ended: BTreeMap<HalfKey, HalfRecord> =
+            self.of(&network).map(|(half, record)| (half.clone(), record.clone())).collect();
         for name in tags.into_iter().flat_map(half_names) {
             let half = HalfKey::new(network.clone(), name);
-            let declared = roll.declares(&half);
-            let record = tags.filter(|_| !declared).and_then(|tags| half_record(tags, name));
-            let Some(record) = record else { continue };
+            let record = tags.filter(|_| !roll.declares(&half));
+            let Some(record) = record.and_then(|tags| half_record(tags, name)) else { continue };
             let since = match record.state {
                 RecordedState::Deleted => record.since,
                 RecordedState::Pending
@@ -112,15 +109,37 @@ impl History {
                 | RecordedState::Disconnected
                 | RecordedState::Rejected
                 | RecordedState::Expired
-                | RecordedState::Failed(_) => self.get(&half).map_or(now, |known| known.since),
+                | RecordedState::Failed(_) => ended.get(&half).map_or(now, |known| known.since),
             };
-            self.remove(&half);
-            let until = since.saturating_add(shown_for).unwrap_or(Timestamp::MAX);
-            if until > now {
-                self.until.insert((until, half.clone()));
-                self.networks.insert(id, network.clone());
-                self.ended.insert(half, (record.deleted(since), until));
-            }
+            ended.insert(half, record.deleted(since));
+        }
+        self.set(id, &network, ended, |half, record| {
+            let until = record.since.saturating_add(shown_for).unwrap_or(Timestamp::MAX);
+            Some(until).filter(|until| *until > now && !roll.declares(half))
+        });
+    }
+
+    /// Keeps those of a network that ended last, as long as each is shown.
+    fn set(
+        &mut self,
+        id: Id,
+        network: &NetworkKey,
+        ended: BTreeMap<HalfKey, HalfRecord>,
+        until: impl Fn(&HalfKey, &HalfRecord) -> Option<Timestamp>,
+    ) {
+        let before: Vec<HalfKey> = self.of(network).map(|(half, _)| half.clone()).collect();
+        before.iter().for_each(|half| self.remove(half));
+        let ended = ended.into_iter();
+        let mut ended: Vec<_> = ended
+            .filter_map(|(half, record)| Some((until(&half, &record)?, half, record)))
+            .collect();
+        ended.sort_by(|(_, half, one), (_, beside, other)| {
+            (Reverse(one.since), half).cmp(&(Reverse(other.since), beside))
+        });
+        for (until, half, record) in ended.into_iter().take(MOST_OF_NETWORK) {
+            self.until.insert((until, half.clone()));
+            self.networks.insert(id, network.clone());
+            self.ended.insert(half, (record, until));
         }
     }
 

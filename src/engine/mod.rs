@@ -327,6 +327,8 @@ impl Engine {
                 self.changes.all_states();
                 self.connection.synced = false;
                 self.connection.active = false;
+                self.connection.remote = None;
+                self.connection.schema = None;
                 self.connection.error = Some(error);
             }
         }

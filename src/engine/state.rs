@@ -107,6 +107,11 @@ impl State {
     pub(super) fn wake(&mut self, now: Timestamp, went_back: bool) {
         self.resolver.wake(now, went_back);
         let forgotten = self.history.forget(now);
+        for key in &forgotten {
+            if !self.is_registered(Id::of_network(key), key) {
+                self.guests.forget(key);
+            }
+        }
         self.soil(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))), None);
     }
 
@@ -266,6 +271,12 @@ impl State {
         self.resolver.networks().key_of(id).or_else(|| self.history.key_of(id))
     }
 
+    /// Whether a network has a registration: something is declared of it, or was a short while ago.
+    pub(super) fn is_registered(&self, id: Id, key: &NetworkKey) -> bool {
+        let node = self.resolver.networks().node(key);
+        node.is_some_and(Node::is_registered) || self.history.key_of(id).is_some()
+    }
+
     fn part_changes(&self, unit: UnitId, part: Part, northbound: &Northbound) -> UnitChanges {
         match unit {
             UnitId::Peering(id) => match self.resolver.pair_with(id) {
@@ -324,11 +335,11 @@ impl State {
         part: Part,
         northbound: &Northbound,
     ) -> UnitChanges {
-        let node = self.resolver.networks().node(key);
-        let node = node.filter(|node| node.is_registered());
-        if node.is_none() && self.history.key_of(id).is_none() {
+        if !self.is_registered(id, key) {
             return self.orphan_changes(UnitId::Network(id), northbound);
         }
+        let node = self.resolver.networks().node(key);
+        let node = node.filter(|node| node.is_registered());
         let ready = node.and_then(Node::ready);
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
         let guard_rows =

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ovn_peerd::declare::{Directory, FileId, MAX_HALVES, NetworkKey, Quotas, Settings, SourceFile};
+use jiff::SignedDuration;
+use ovn_peerd::declare::{
+    Directory, FileId, MAX_HALVES, MaxWithdrawals, NetworkKey, Quotas, Settings, SourceFile,
+};
+use ovn_peerd::engine::Event;
 use ovn_peerd::northbound::Id;
 use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
 use ovn_peerd::ovsdb;
@@ -16,6 +20,8 @@ use crate::world::{World, source};
 fn world(quota: u32) -> World {
     let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
     settings.policy.quotas = Quotas { per_network: None, per_project: Some(quota) };
+    // What a tenant withdraws in these tests it means.
+    settings.policy.max_withdrawals = MaxWithdrawals { halves: 0, percent: 100 };
     let mut world = World::with(settings);
     for (network, subnet) in [(0, 0), (1, 4), (2, 5)] {
         world.add_router(network);
@@ -30,11 +36,16 @@ fn world(quota: u32) -> World {
 
 /// So many halves of one bound network, in as few files as hold them.
 fn declare(world: &mut World, count: usize) {
+    declare_as(world, "h", count);
+}
+
+/// The same, by names that begin so.
+fn declare_as(world: &mut World, prefix: &str, count: usize) {
     for first in (0..count).step_by(MAX_HALVES) {
         let mut text = "project = \"p0\"\n".to_owned();
         for number in first..count.min(first + MAX_HALVES) {
             text += &format!(
-                "[[peering]]\nname = \"h{number:05}\"\nnetwork = \"n\"\n\
+                "[[peering]]\nname = \"{prefix}{number:05}\"\nnetwork = \"n\"\n\
                  target_project = \"!\"\ntarget_network = \"t{number}\"\n"
             );
         }
@@ -128,6 +139,24 @@ fn a_cut_does_not_wait_for_what_others_have_declared() {
 }
 
 #[test]
+fn halves_that_are_renamed_again_and_again_leave_a_bounded_registration() {
+    let mut world = world(1000);
+    for turn in 0..6 {
+        declare_as(&mut world, &format!("turn{turn}-"), 300);
+        world.settle();
+        world.pass(100);
+        let records = keys(&world, "p0", "n", "ovn-peerd-half:");
+        assert!(records.len() <= 300 + 256 + 1, "{} records in turn {turn}", records.len());
+    }
+    let shown = world.engine.list();
+    let (ended, others): (Vec<_>, Vec<_>) =
+        shown.iter().partition(|half| half.state == State::Deleted);
+    assert_eq!((ended.len(), others.len()), (256, 300));
+    assert!(ended.iter().all(|half| half.name.starts_with("turn4-")), "the last ones are kept");
+    assert!(world.engine.plan(None, world.now()).is_empty());
+}
+
+#[test]
 fn the_sequence_number_moves_for_a_first_commit_alone() {
     let mut world = world(100_000);
     let number = |world: &World| world.database.global().1;
@@ -158,4 +187,39 @@ fn the_sequence_number_moves_for_a_first_commit_alone() {
     world.rest();
     assert_eq!(number(&world), before + 1);
     assert!(world.engine.list().iter().filter(|it| it.state == State::Active).count() == 2);
+}
+
+#[test]
+fn what_guests_were_told_is_forgotten_with_their_network() {
+    let mut world = world(1000);
+    world.settings.policy.history = SignedDuration::ZERO;
+    world.configure();
+    world.tells.insert(1);
+    let network = world.network_file(1);
+    world.read(network);
+    world.toggle_lease(4, 6);
+    let declare = |world: &mut World, from: usize, says: bool| {
+        world.halves.insert(from, says.then_some((3 - from, true)).into_iter().collect());
+        let file = world.halves_file(from);
+        world.read(file);
+        world.rest();
+    };
+    let since = |world: &World| world.engine.list()[0].guests_since;
+    declare(&mut world, 1, true);
+    declare(&mut world, 2, true);
+    assert!(since(&world).is_some(), "its guests are told");
+    declare(&mut world, 1, false);
+    declare(&mut world, 2, false);
+    declare(&mut world, 1, true);
+    assert_eq!(since(&world), None, "nothing is remembered of a network that was not declared");
+}
+
+#[test]
+fn a_session_that_ended_leaves_no_remote() {
+    let mut world = world(1000);
+    let remote = |world: &World| world.engine.status().northbound.remote;
+    assert!(remote(&world).is_some());
+    let (error, retry_in) = ("gone".to_owned(), std::time::Duration::from_secs(1));
+    world.handle(Event::Northbound(ovsdb::Event::Disconnected { error, retry_in }));
+    assert_eq!(remote(&world), None);
 }
