@@ -1,6 +1,6 @@
 //! What one file can make the daemon do: so much work, so many lines, and no more.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ovn_peerd::declare::{FileId, MAX_FAULTS, MAX_HALVES};
 
@@ -24,6 +24,12 @@ fn of_one_file_so_much_is_reported() {
     book.fold(some([peerings("b.toml", &many("blue", "p", MAX_HALVES + 1))]));
     assert!(told(&book).contains("the file has 1001 [[peering]]; at most 1000 are allowed"));
     assert_eq!(book.halves().count(), MAX_HALVES, "what it last gave stands");
+}
+
+/// What this thread has computed so far. A busy machine does not count.
+fn computed() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// Half of the tokens that a file may have are enough to make each of these slow where the work is the square of them.
@@ -74,9 +80,9 @@ fn the_work_follows_the_size_of_a_file() {
         let took = |n: usize| {
             let file = peerings("a.toml", &shape(n));
             let times = (0..3).map(|_| {
-                let (file, start) = (file.clone(), Instant::now());
+                let (file, start) = (file.clone(), computed());
                 drop(file.parse());
-                start.elapsed()
+                computed() - start
             });
             times.min().unwrap()
         };
