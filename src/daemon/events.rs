@@ -68,6 +68,8 @@ pub(super) struct Shell {
     signals: Signals,
     feed_at: Option<time::Instant>,
     status_at: Option<time::Instant>,
+    /// Whether all files were read once.
+    complete: bool,
     ready: bool,
     under_way: BTreeSet<u64>,
 }
@@ -113,6 +115,7 @@ impl Shell {
             server,
             signals,
             status_at: None,
+            complete: false,
             ready: false,
             under_way: BTreeSet::new(),
         })
@@ -145,6 +148,7 @@ impl Shell {
             }
             self.drain();
             self.submit();
+            self.finish_readings();
             self.publish();
             // Nobody who started it by hand would look at its status.
             if self.engine.is_host_taken() && !self.service.is_managed() {
@@ -163,12 +167,13 @@ impl Shell {
         let at = |moment| time::Instant::from_std(self.started + moment);
         let deadline = self.engine.deadline().map(|deadline| at(deadline.at));
         let catch_up = self.log.deadline().map(at);
+        let decided = !self.engine.is_deciding();
         let others = async {
             tokio::select! {
                 event = self.client.next() => Happening::Northbound(event),
                 happening = watched(&mut self.watch) => happening,
                 fresh = self.fresh_readings.next() => Happening::FreshReading(fresh),
-                question = self.questions.recv() => Happening::Question(question),
+                question = self.questions.recv(), if decided => Happening::Question(question),
                 () = until(deadline) => Happening::Deadline,
                 () = until(catch_up) => Happening::CatchUp,
                 () = until(self.status_at) => Happening::Status,
@@ -203,9 +208,16 @@ impl Shell {
     }
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
-        let complete = reading.complete;
+        self.complete |= reading.complete;
         self.handle(Event::Reading(reading));
-        if complete && !self.ready {
+    }
+
+    /// Reports what was read, once all of it is decided.
+    fn finish_readings(&mut self) {
+        if self.engine.is_deciding() {
+            return;
+        }
+        if self.complete && !self.ready {
             self.ready = true;
             self.service.ready(&self.engine.status());
         }
@@ -225,6 +237,9 @@ impl Shell {
     /// Takes what has come meanwhile, so that a burst becomes one batch.
     fn drain(&mut self) {
         for _ in 0..MOST_DRAINED {
+            if self.engine.is_deciding() {
+                break;
+            }
             let Some(event) = self.client.try_next() else { break };
             self.northbound_event(event);
         }

@@ -89,6 +89,10 @@ pub struct Deadline {
 /// is looked at so often.
 const LONGEST_TRUST_IN_CLOCK: Duration = Duration::from_secs(60);
 
+/// Pairs that are decided for one event: what is declared in one file may be so much that whatever else happens would have
+/// to wait for it.
+const MOST_DECIDED: usize = 128;
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -113,6 +117,8 @@ pub struct Engine {
     counters: Counters,
     /// When it was handed something last.
     last: Option<Now>,
+    /// So many pairs are decided for one event.
+    most_decided: usize,
 }
 
 impl Engine {
@@ -138,7 +144,20 @@ impl Engine {
             settings_faults: Vec::new(),
             counters: Counters::default(),
             last: None,
+            most_decided: MOST_DECIDED,
         }
+    }
+
+    /// Decides so many pairs for one event, instead of 128. For tests; operators have no such choice.
+    pub fn decide_at_once(&mut self, pairs: usize) {
+        self.most_decided = pairs.max(1);
+    }
+
+    /// Whether pairs are left to be decided, at the next event: until then nothing is written, nothing of it is
+    /// published, and views are half of the old and half of the new.
+    #[must_use]
+    pub fn is_deciding(&self) -> bool {
+        self.state.begun && self.northbound.is_some() && self.state.resolver.is_deciding()
     }
 
     /// Takes over changed settings; the readings that follow are judged by them.
@@ -229,8 +248,13 @@ impl Engine {
         let awaits = !self.writer.under_way.is_empty();
         let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline(awaits));
         let deadlines = deadlines.chain(self.identity.deadline());
-        let deadlines = deadlines.chain(self.lifetime());
+        let deadlines = deadlines.chain(self.lifetime()).chain(self.decision());
         deadlines.min_by_key(|deadline| deadline.at)
+    }
+
+    fn decision(&self) -> Option<Deadline> {
+        let at = self.last.filter(|_| self.is_deciding())?.since_start;
+        Some(Deadline { at, why: "pairs are left to be decided" })
     }
 
     /// When a request expires, or a half that ended is to be forgotten.
@@ -244,6 +268,9 @@ impl Engine {
 
     /// What has changed since the last call, for all who subscribe to it.
     pub fn changes(&mut self) -> Vec<Change> {
+        if self.is_deciding() {
+            return Vec::new();
+        }
         self.compare_states();
         self.changes.take()
     }
@@ -424,14 +451,14 @@ impl Engine {
         self.state.resolver.touched(touched, northbound);
     }
 
-    /// Applies the rules to whatever is dirty, and notes what must be compared again.
+    /// Applies the rules to some of what is dirty, and notes what must be compared again.
     fn resolve(&mut self, now: Now) {
         let Some(northbound) = &self.northbound else { return };
         if !self.state.begun {
             return;
         }
         self.counters.row_changes = northbound.row_changes();
-        let resolved = self.state.resolve(northbound, now.wall);
+        let resolved = self.state.resolve(northbound, now.wall, self.most_decided);
         self.counters.peerings_resolved += resolved.pairs.len() as u64;
         for pair in &resolved.pairs {
             self.progress.resolved(pair, self.state.resolver.link(pair).is_some());

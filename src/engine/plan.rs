@@ -46,7 +46,7 @@ impl Engine {
 fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Transaction> {
     state.declare_all(northbound);
     state.resolver.mark_all(northbound);
-    state.resolve(northbound, now.wall);
+    state.resolve(northbound, now.wall, usize::MAX);
     let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
     Batch::gather(state, northbound, all, &Writer::default()).transaction(northbound)
 }

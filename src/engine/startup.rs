@@ -50,7 +50,7 @@ impl State {
         if registered(northbound).next().is_none() || self.reads_policies() {
             return 0;
         }
-        let resolved = self.resolve(northbound, now);
+        let resolved = self.resolve(northbound, now, usize::MAX);
         self.settle(northbound);
         resolved.pairs.len()
     }

@@ -141,15 +141,16 @@ impl State {
         self.declared(&changed, Some(northbound));
     }
 
-    /// Applies the rules to what is dirty there; what they touched is then dirty here.
-    pub(super) fn resolve(&mut self, northbound: &Northbound, now: Timestamp) -> Resolved {
-        let resolved = self.resolver.resolve(&Ground {
-            roll: &self.roll,
-            northbound,
-            policy: &self.policy,
-            noted: &self.noted,
-            now,
-        });
+    /// Applies the rules to what is dirty there, so many pairs at the most; what they touched is then dirty here.
+    pub(super) fn resolve(
+        &mut self,
+        northbound: &Northbound,
+        now: Timestamp,
+        most: usize,
+    ) -> Resolved {
+        let ground =
+            Ground { roll: &self.roll, northbound, policy: &self.policy, noted: &self.noted, now };
+        let resolved = self.resolver.resolve(&ground, most);
         for pair in &resolved.pairs {
             let halves: Vec<HalfKey> = self.resolver.halves_of(pair).cloned().collect();
             for half in halves {

@@ -38,6 +38,7 @@ impl Engine {
     fn write(&mut self) -> Option<Submission> {
         let may_write = self.connection.synced
             && self.state.begun
+            && !self.is_deciding()
             && self.newer.is_none()
             && self.identity.may_write();
         let role = self.writer.free().filter(|_| may_write)?;

@@ -197,22 +197,36 @@ impl Resolver {
         self.review_kinds(&differing);
     }
 
-    /// Decides whatever is dirty.
-    pub fn resolve(&mut self, ground: &Ground) -> Resolved {
+    /// Decides what is dirty, so many pairs at the most.
+    pub fn resolve(&mut self, ground: &Ground, most: usize) -> Resolved {
         self.survey(ground.roll, ground.northbound);
-        while !self.dirty.is_empty() {
-            while let Some(rank) = self.dirty.pop_first() {
+        let mut left = most;
+        while left > 0 && !self.dirty.is_empty() {
+            while left > 0
+                && let Some(rank) = self.dirty.pop_first()
+            {
                 self.resolve_pair(&rank.key, ground);
+                left -= 1;
             }
-            self.mark_for_depth(ground.policy.max_mesh_depth);
+            if self.dirty.is_empty() {
+                self.mark_for_depth(ground.policy.max_mesh_depth);
+            }
         }
-        self.survey_depth();
+        if self.dirty.is_empty() {
+            self.survey_depth();
+        }
         for key in &self.pending.pairs {
             if let Some(pair) = self.pairs.get_mut(key) {
                 pair.rested = None;
             }
         }
         std::mem::take(&mut self.pending)
+    }
+
+    /// Whether pairs are left to be decided.
+    #[must_use]
+    pub fn is_deciding(&self) -> bool {
+        !self.dirty.is_empty()
     }
 
     /// The link that shall stand between two networks, if any.

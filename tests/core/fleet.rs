@@ -101,6 +101,9 @@ impl Fleet {
         let now = self.now();
         if let Some(engine) = &mut self.hosts[host].engine {
             engine.handle(event, now);
+            while engine.is_deciding() {
+                engine.handle(Event::Tick, now);
+            }
         }
     }
 

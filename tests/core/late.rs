@@ -197,6 +197,10 @@ impl World {
 
     /// Something happens between the engine and the database; false if nothing is under way.
     pub fn step_late(&mut self) -> bool {
+        if self.engine.is_deciding() && self.late().below(2) == 0 {
+            self.handle(Event::Tick);
+            return true;
+        }
         self.send();
         let (asked, told) = (!self.late().requests.is_empty(), !self.late().wire.is_empty());
         if (asked || told) && self.late().fails() && self.late().below(3) == 0 {
@@ -209,7 +213,7 @@ impl World {
         } else if told {
             self.deliver();
         }
-        asked || told
+        asked || told || self.engine.is_deciding()
     }
 
     fn carry_out(&mut self) {
@@ -320,6 +324,7 @@ impl World {
             }
             self.steps += REFUSALS_ARE_OVER;
             self.handle(Event::Tick);
+            self.decide();
             self.send();
             if self.late().sent == sent {
                 return sent - before;

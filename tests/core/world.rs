@@ -159,6 +159,18 @@ impl World {
     pub fn handle(&mut self, event: Event) {
         let now = self.now();
         self.engine.handle(event, now);
+        // Where the server takes its time, other events come between.
+        if self.late.is_none() {
+            self.decide();
+        }
+    }
+
+    /// The engine decides what is left to be decided.
+    pub fn decide(&mut self) {
+        while self.engine.is_deciding() {
+            let now = self.now();
+            self.engine.handle(Event::Tick, now);
+        }
     }
 
     /// Time goes on, or jumps.
@@ -191,6 +203,7 @@ impl World {
     fn begin(&mut self) {
         if let Some(late) = &self.late {
             self.engine.fill_transactions_with(late.groups);
+            self.engine.decide_at_once(1);
         }
         self.read_all();
     }
