@@ -31,3 +31,4 @@ mod links;
 mod manager;
 mod nasty;
 mod smoke;
+mod starvation;

@@ -126,7 +126,10 @@ def ping(target, count, interval, patience, ttl, size, dont_fragment):
         gap = 0 if seq in answered else gap + 1
         longest = max(longest, gap)
     rtts.sort()
-    report = {"sent": len(sent_at), "received": len(answered), "longest_gap": longest, "errors": errors[:50]}
+    # In milliseconds since 1970, as the databases' logs count.
+    ahead = time.time() - time.monotonic()
+    lost_at = [int((sent_at[seq] + ahead) * 1000) for seq in range(len(sent_at)) if seq not in answered]
+    report = {"sent": len(sent_at), "received": len(answered), "longest_gap": longest, "errors": errors[:50], "lost_at": lost_at[:20]}
     if rtts:
         report["rtt_ms"] = {"min": rtts[0], "median": rtts[len(rtts) // 2], "max": rtts[-1]}
     return report

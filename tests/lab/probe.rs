@@ -24,6 +24,8 @@ pub struct PingReport {
     pub received: u32,
     /// The most that were lost in a row.
     pub longest_gap: u32,
+    /// When the first twenty that were not answered were sent, in milliseconds since 1970.
+    pub lost_at: Vec<i64>,
     /// ICMP errors that came back, and errors of the sender's own kernel.
     pub errors: Vec<IcmpError>,
     /// Absent when nothing came back.
