@@ -71,8 +71,10 @@ impl Engine {
 
     /// Why the rows of a half are damped, if they are: those of its peering, or of its network.
     pub(super) fn damped(&self, half: &HalfKey) -> Option<Cause> {
+        // Mostly there are none, and an identity is a digest.
+        self.writer.damping.damped().next()?;
         let resolver = &self.state.resolver;
-        let pair = resolver.pair_of(half).map(|pair| UnitId::Peering(Id::of_peering(pair)));
+        let pair = resolver.pair_of(half).and_then(|pair| resolver.id(pair)).map(UnitId::Peering);
         let network = UnitId::Network(Id::of_network(&half.network));
         pair.into_iter().chain([network]).find_map(|unit| self.writer.damping.cause(unit))
     }

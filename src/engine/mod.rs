@@ -34,6 +34,7 @@ mod troubles;
 mod views;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use writer::Submission;
 
-use crate::declare::{Changed, Diagnostic, HalfKey, ParsedFile, Reading, Settings};
+use crate::declare::{Changed, Diagnostic, NetworkKey, ParsedFile, Reading, Settings};
 use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
@@ -286,13 +287,13 @@ impl Engine {
 
     /// The units that these halves are written with. What is read at the start is no change.
     fn units_declared(&self, changed: &Changed) -> Vec<UnitId> {
-        let halves = changed.halves.iter().filter(|_| self.state.begun);
-        let units = |half: &HalfKey| {
-            let pair = self.state.resolver.pair_of(half).map(Id::of_peering);
-            let network = UnitId::Network(Id::of_network(&half.network));
-            [network].into_iter().chain(pair.map(UnitId::Peering))
-        };
-        halves.flat_map(units).collect()
+        let resolver = &self.state.resolver;
+        let halves = || changed.halves.iter().filter(|_| self.state.begun);
+        // A file's halves are of few networks, and an identity is a digest.
+        let networks: BTreeSet<&NetworkKey> = halves().map(|half| &half.network).collect();
+        let networks = networks.into_iter().map(|key| UnitId::Network(Id::of_network(key)));
+        let pairs = halves().filter_map(|half| resolver.id(resolver.pair_of(half)?));
+        networks.chain(pairs.map(UnitId::Peering)).collect()
     }
 
     /// The rules may know of a northbound that is not whole yet.
