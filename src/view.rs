@@ -1,20 +1,17 @@
 //! What the engine shows of itself: plain data for the control socket and the operator's tool.
 //!
-//! Owns the vocabulary of states and reasons as users read it, and the shape of every answer.
-//! Decides nothing and reads nothing. The JSON of these types is a public interface: fields are
+//! Owns the shape of every answer. Decides nothing and reads nothing: states and reasons are those of the
+//! rules ([`State`], [`Reason`]). The JSON of these types is a public interface: fields are
 //! added, never renamed.
 
-mod reason;
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use reason::Reason;
+pub use crate::peering::{Reason, State};
 
 /// For whom a view is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,57 +40,6 @@ impl Viewer {
             Self::Operator => true,
             Self::Tenant(_) => false,
         }
-    }
-}
-
-/// The state of a half, as its owner sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// The other side has not declared, or does not exist: the same to the owner (S0.10, S0.11).
-    PendingPeer,
-    /// Mutual; the northbound does not hold it yet, or OVN has not caught up.
-    Provisioning,
-    /// Committed, and OVN has acted on it.
-    Active,
-    /// `configured_status = "disabled"` on this side.
-    Disabled,
-    /// `configured_status = "disabled"` on the other side only.
-    PeerDisabled,
-    /// It was up and the other side withdrew.
-    Disconnected,
-    /// The other side said no (S1.20, S1.24).
-    Rejected,
-    /// Nobody answered for longer than the policy waits; stays so until it is renewed (S1.23).
-    Expired,
-    /// Its declaration is gone; shown for a while yet (S1.27).
-    Deleted,
-    /// Cannot be linked, for a [`Reason`]; leaves by itself once the cause is gone.
-    Failed,
-}
-
-impl State {
-    /// The word users read, as in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PendingPeer => "pending-peer",
-            Self::Provisioning => "provisioning",
-            Self::Active => "active",
-            Self::Disabled => "disabled",
-            Self::PeerDisabled => "peer-disabled",
-            Self::Disconnected => "disconnected",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Deleted => "deleted",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

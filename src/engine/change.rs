@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::declare::{Diagnostic, HalfKey};
 use crate::northbound::UnitId;
-use crate::view::{Reason, State};
+use crate::peering::{Reason, State};
 
 /// Something that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::declare::{Book, Changed, Diagnostic, HalfKey, PeeringKey, Roll};
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::peering::end_of;
 use crate::peering::prefix::Prefixes;
-use crate::view::{Reason, State};
+use crate::peering::{Reason, State};
 
 use super::Engine;
 use super::change::{Change, OfHalf, Outlook, PrefixChange};

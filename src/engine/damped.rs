@@ -2,7 +2,7 @@
 
 use crate::declare::HalfKey;
 use crate::northbound::{Id, UnitId};
-use crate::view::Reason;
+use crate::peering::Reason;
 
 use super::Engine;
 use super::change::Change;

@@ -10,7 +10,7 @@
 use std::fmt::Display;
 
 use crate::declare::{Diagnostic, HalfKey, Severity};
-use crate::view::{Reason, State};
+use crate::peering::{Reason, State};
 
 use super::change::{Change, OfHalf, Outlook, PrefixChange};
 

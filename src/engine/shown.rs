@@ -4,8 +4,8 @@
 
 use crate::declare::{Half, HalfKey, PeeringKey};
 use crate::northbound::{Id, UnitId};
-use crate::peering::{Local, Standing, Verdict};
-use crate::view::{Reason, State, Viewer};
+use crate::peering::{Local, Reason, State, Verdict};
+use crate::view::Viewer;
 
 use super::Engine;
 use super::progress::Stage;
@@ -29,34 +29,26 @@ pub(super) struct Shown {
 
 impl Engine {
     pub(super) fn shown(&self, key: &HalfKey, mut verdict: Verdict, viewer: &Viewer) -> Shown {
-        let unsupported = verdict.standing == Standing::Failed(Reason::UnsupportedRouter);
+        let unsupported = verdict.reason == Some(Reason::UnsupportedRouter);
         if let (true, false) = (unsupported, viewer.is_operator())
             && let Some((text, step)) = self.guarded(key)
         {
             (verdict.explanation, verdict.next_step) = (Some(text), Some(step.to_owned()));
         }
-        let linked = verdict.standing == Standing::Linked;
-        let state = match verdict.standing {
-            _ if self.newer.is_some() && (linked || self.has_rows(key)) => {
-                return self.shown_unwritten(key, verdict.degraded, viewer);
-            }
-            Standing::Linked => return self.shown_linked(key, verdict.degraded, viewer),
-            Standing::Pending => (State::PendingPeer, Reason::AwaitingPeer),
-            Standing::Disconnected => (State::Disconnected, Reason::PeerWithdrew),
-            Standing::Rejected => (State::Rejected, Reason::PeerRejected),
-            Standing::Expired => (State::Expired, Reason::RequestExpired),
-            Standing::Disabled => (State::Disabled, Reason::AdministrativelyDown),
-            Standing::PeerDisabled => (State::PeerDisabled, Reason::PeerAdministrativelyDown),
-            Standing::Failed(reason) => (State::Failed, reason),
+        if self.newer.is_some() && (verdict.is_linked() || self.has_rows(key)) {
+            return self.shown_unwritten(key, verdict.degraded, viewer);
+        }
+        let Some(reason) = verdict.reason else {
+            return self.shown_linked(key, verdict.degraded, viewer);
         };
         let pair = self.state.resolver.pair_of(key);
         let linked = pair.is_some_and(|pair| self.state.resolver.link(pair).is_some());
         if !linked && self.has_rows(key) {
-            return self.shown_leaving(key, state, verdict, viewer);
+            return self.shown_leaving(key, reason, verdict, viewer);
         }
         Shown {
-            state: state.0,
-            reason: Some(state.1),
+            state: reason.state(),
+            reason: Some(reason),
             explanation: verdict.explanation,
             next_step: verdict.next_step,
             degraded: verdict.degraded,
@@ -96,7 +88,7 @@ impl Engine {
     fn shown_leaving(
         &self,
         key: &HalfKey,
-        (state, reason): (State, Reason),
+        reason: Reason,
         verdict: Verdict,
         viewer: &Viewer,
     ) -> Shown {
@@ -105,7 +97,7 @@ impl Engine {
                 self.writer.refusal(self.state.resolver.id(pair).map(UnitId::Peering)?)?;
             Some(words("the northbound refuses to remove its rows", &refusal.error, viewer))
         });
-        let says = |why: &str| format!("it is to become {state} ({reason}); {why}");
+        let says = |why: &str| format!("it is to become {} ({reason}); {why}", reason.state());
         let (mut degraded, mut in_progress) = (Vec::new(), None);
         if !self.connection.synced {
             degraded.push(says("its rows are still in the northbound, which is out of reach"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -13,8 +13,8 @@ use crate::declare::{
 };
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
-use crate::northbound::{HalfRecord, Id, NetworkRecord, Northbound, UnitId};
-use crate::peering::{Ground, Node, Request, Resolved, Resolver, Standing, Waiting};
+use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
+use crate::peering::{Ground, Node, Resolved, Resolver};
 use crate::program::{self, Base, Entries, LentDiff, Part, RegistrationDiff, RowDiff};
 
 use super::guests::Guests;
@@ -66,8 +66,6 @@ pub(super) struct State {
     pub(super) begun: bool,
     /// The operator's policy.
     policy: PolicySettings,
-    /// The record that each half shall have: where it has it, that one.
-    noted: HashMap<HalfKey, Arc<HalfRecord>>,
     /// Halves that ended a short while ago.
     pub(super) history: History,
     /// What guests are told.
@@ -81,9 +79,9 @@ impl State {
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
         let (resolver, dirty, settled) = (Resolver::default(), Queue::default(), HashSet::new());
-        let (noted, history, guests) = (HashMap::new(), History::default(), Guests::default());
+        let (history, guests) = (History::default(), Guests::default());
         let (recalled, begun) = (false, false);
-        Self { roll, resolver, dirty, settled, recalled, begun, policy, noted, history, guests }
+        Self { roll, resolver, dirty, settled, recalled, begun, policy, history, guests }
     }
 
     /// The policy in effect.
@@ -123,11 +121,6 @@ impl State {
     pub(super) fn declared(&mut self, changed: &Changed, northbound: Option<&Northbound>) {
         let Some(northbound) = northbound.filter(|_| self.begun) else { return };
         self.resolver.declared(&self.roll, changed, &self.policy, northbound);
-        for half in &changed.halves {
-            if !self.roll.declares(half) {
-                self.noted.remove(half);
-            }
-        }
     }
 
     /// Takes everything on the roll to the rules, and from here on what changes there.
@@ -148,15 +141,8 @@ impl State {
         now: Timestamp,
         most: usize,
     ) -> Resolved {
-        let ground =
-            Ground { roll: &self.roll, northbound, policy: &self.policy, noted: &self.noted, now };
+        let ground = Ground { roll: &self.roll, northbound, policy: &self.policy, now };
         let resolved = self.resolver.resolve(&ground, most);
-        for pair in &resolved.pairs {
-            let halves: Vec<HalfKey> = self.resolver.halves_of(pair).cloned().collect();
-            for half in halves {
-                self.note(&half, now);
-            }
-        }
         let orphans = resolved.orphans.iter().filter_map(|unit| match unit {
             UnitId::Network(id) => Some(*id),
             UnitId::Peering(_) => None,
@@ -203,47 +189,9 @@ impl State {
         self.settled = declared.filter(is_as_it_shall_be).collect();
     }
 
-    /// Since when: what is recorded counts; else what was noted; else it is so since now.
-    fn note(&mut self, half: &HalfKey, now: Timestamp) {
-        let Some(verdict) = self.resolver.verdict(half) else { return };
-        let Some(said) = self.resolver.said(half, &self.roll) else { return };
-        let target = &said.value.target;
-        let state = verdict.standing.recorded();
-        let recorded = self.resolver.record(half).filter(|record| record.targets(target));
-        let was_linked = recorded.is_some_and(|record| record.was_linked);
-        let noted = self.noted.get(half).filter(|noted| noted.targets(target));
-        let same = |record: &&Arc<HalfRecord>| record.state == state;
-        let past = recorded.filter(same).or(noted.filter(same)).map(|past| past.since);
-        let expired = verdict.lasting.expired.filter(|_| verdict.standing == Standing::Expired);
-        let past = expired.or(past).or_else(|| {
-            let pending = verdict.standing == Standing::Pending;
-            let record = recorded.or(noted).filter(|_| pending)?;
-            let waiting = Waiting { pending: None, expired: record.lasting.expired };
-            waiting.asked_before(self.policy.request_expiry, now)
-        });
-        let since = past.unwrap_or(now);
-        let mut lasting = verdict.lasting;
-        if verdict.standing.is_set_aside() {
-            let before = match (recorded, noted) {
-                (Some(record), Some(noted)) if record.state != noted.state => Some(noted),
-                (record, noted) => record.or(noted),
-            };
-            let expired = before.and_then(|before| before.lasting.expired);
-            let waiting = Waiting { pending: None, expired };
-            let requested = said.value.requested;
-            lasting.expired = Request::judge(requested, waiting, None, now).expired();
-        }
-        let record = HalfRecord::new(target, state, since, was_linked, lasting);
-        let record = match recorded {
-            Some(recorded) if **recorded == record => Arc::clone(recorded),
-            Some(_) | None => Arc::new(record),
-        };
-        self.noted.insert(half.clone(), record);
-    }
-
     /// Since when a half stands where it stands.
     pub(super) fn since(&self, half: &HalfKey) -> Option<Timestamp> {
-        let noted = self.noted.get(half).map(|noted| noted.since);
+        let noted = self.resolver.noted(half).map(|noted| noted.since);
         noted.or_else(|| self.recorded_since(half))
     }
 
@@ -324,7 +272,7 @@ impl State {
         let book = &self.roll.book;
         let own = book.half(key).zip(book.origin_of_half(key));
         let own = own.map(|(half, file)| declared::half_entry(self.roll.host(), half, file));
-        let record = self.noted.get(key).map(|record| (half_key(&key.name), record.to_text()));
+        let record = self.resolver.noted(key).map(|record| (half_key(&key.name), record.to_text()));
         own.into_iter().chain(record)
     }
 

@@ -2,12 +2,12 @@
 //! answer, then what stands between two that agree.
 
 use crate::declare::{ConfiguredStatus, Half};
-use crate::view::Reason;
 
 use super::decide::{Pair, Side, mismatch};
 use super::local::Local;
-use super::outcome::{Standing, Verdict};
+use super::outcome::Verdict;
 use super::request::Request;
+use super::state::Reason;
 use super::telling::{awaiting, expired, not_owned, over_quota, rejected, verdict};
 
 impl Pair<'_> {
@@ -15,7 +15,7 @@ impl Pair<'_> {
     pub(super) fn verdict_alone(&self, half: &Half, local: &Side, remote: &Side) -> Verdict {
         if half.configured_status == ConfiguredStatus::Disabled {
             return verdict(
-                Standing::Disabled,
+                Reason::AdministrativelyDown,
                 "configured_status is \"disabled\" on this side".into(),
                 "set configured_status = \"active\" to bring it up".into(),
             );
@@ -29,14 +29,14 @@ impl Pair<'_> {
         match local.local {
             Some(Local::Fault(fault)) => {
                 return verdict(
-                    Standing::Failed(fault.local_reason()),
+                    fault.local_reason(),
                     fault.explain(local.network),
                     fault.next_step().into(),
                 );
             }
             Some(Local::Ready(ready)) if self.lacks_workload(ready) => {
                 return verdict(
-                    Standing::Failed(Reason::NoWorkload),
+                    Reason::NoWorkload,
                     format!("no port of a VM is on a subnet of {}", local.network),
                     "attach a VM to it first: the operator's policy asks for one".into(),
                 );
@@ -52,7 +52,7 @@ impl Pair<'_> {
                 None => return awaiting(half, local.was_linked),
                 Some(other) if other.configured_status == ConfiguredStatus::Disabled => {
                     return verdict(
-                        Standing::PeerDisabled,
+                        Reason::PeerAdministrativelyDown,
                         format!("{} has disabled its half", remote.network),
                         format!("ask the owner of {} to enable it", remote.network),
                     );
@@ -69,14 +69,14 @@ impl Pair<'_> {
         let found = match (local.local, remote.local) {
             (_, Some(Local::Fault(fault))) => {
                 return verdict(
-                    Standing::Failed(fault.remote_reason()),
+                    fault.remote_reason(),
                     fault.explain_to_remote(remote.network),
                     mended(),
                 );
             }
             (_, Some(Local::Ready(other))) if self.lacks_workload(other) => {
                 return verdict(
-                    Standing::Failed(Reason::NoWorkload),
+                    Reason::NoWorkload,
                     format!("{} has no VM at present", remote.network),
                     format!("ask the owner of {} to attach one", remote.network),
                 );
@@ -84,7 +84,7 @@ impl Pair<'_> {
             (_, Some(Local::Ready(other))) if self.lacks_ownership(remote, other) => {
                 let explanation =
                     format!("{} announces a prefix that is not its own", remote.network);
-                return verdict(Standing::Failed(Reason::ExportNotOwned), explanation, mended());
+                return verdict(Reason::ExportNotOwned, explanation, mended());
             }
             (Some(Local::Ready(one)), Some(Local::Ready(other))) => mismatch(one, other),
             (_, _) => None,
@@ -92,7 +92,7 @@ impl Pair<'_> {
         let (reason, explanation) = found
             .unwrap_or((Reason::MissingPeerRouter, format!("{} is not known yet", remote.network)));
         verdict(
-            Standing::Failed(reason),
+            reason,
             explanation,
             "peer networks that match, or ask the operator to correct networks.d".into(),
         )

@@ -1,6 +1,6 @@
 //! The rules for one pair of networks: two halves, two routers, one verdict each.
 //!
-//! The only place that produces a [`Standing`], with `alone` for halves that are not linked and
+//! The only place that produces a [`Verdict`], with `alone` for halves that are not linked and
 //! `linking` for two ends that agree. Until both halves stand, nothing of the other
 //! network is looked at (S0.10, S0.11): a verdict on one half alone is made from that half.
 
@@ -12,16 +12,16 @@ use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, ConfiguredStatus, Exchange, Half, NetworkKey, PeeringKey};
 use crate::northbound::{End, Frozen, Id, Namesake};
-use crate::view::Reason;
 
 use super::conflict::Claim;
 use super::local::{Local, Ready};
 use super::mtu::Gauge;
-use super::outcome::{Resolution, Standing, Verdict};
+use super::outcome::{Resolution, Verdict};
 use super::prefix::Prefixes;
 use super::quota::Over;
 use super::request::Request;
 use super::space::Space;
+use super::state::Reason;
 
 /// What is known of one end.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl<'a> Pair<'a> {
         for (side, at) in [(&self.a, at_a), (&self.b, at_b)] {
             let Some(verdict) = at else { continue };
             verdict.lasting.expired = side.request.expired();
-            resolution.due = earlier(resolution.due, due(side, verdict.standing));
+            resolution.due = earlier(resolution.due, due(side, verdict.reason));
             at.take_if(|verdict| **verdict == Verdict::linked());
         }
         resolution
@@ -192,9 +192,9 @@ impl Side<'_> {
 }
 
 /// The moment at which time alone changes what is said of a half.
-fn due(side: &Side, standing: Standing) -> Option<Timestamp> {
+fn due(side: &Side, reason: Option<Reason>) -> Option<Timestamp> {
     match side.request {
-        Request::Open { until } => until.filter(|_| standing == Standing::Pending),
+        Request::Open { until } => until.filter(|_| reason == Some(Reason::AwaitingPeer)),
         // It has expired in vain if the clock is put back: so it is looked at then.
         Request::Expired { renewed, .. } => Some(renewed.unwrap_or(Timestamp::MAX)),
     }

@@ -1,14 +1,10 @@
 //! What the rules read of a pair before they decide: declarations, records, what is routed, and
 //! what comes first.
 
-use std::sync::Arc;
-
 use ipnet::IpNet;
 
-use crate::declare::{
-    AutoAccept, HalfKey, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said,
-};
-use crate::northbound::{End, HalfRecord, Id, RecordedState};
+use crate::declare::{AutoAccept, PeeringKey, PolicySettings, RejectionKey, Said};
+use crate::northbound::{End, Id, RecordedState};
 
 use super::conflict::Claim;
 use super::decide::{Pair, Side};
@@ -41,7 +37,7 @@ impl Resolver {
                 let half = said.value;
                 let record = self.records.get(&half.key);
                 let record = record.filter(|record| record.targets(target)).cloned();
-                let past = past(&half.key, target, record.as_deref(), ground);
+                let past = self.records.latest(&half.key, target);
                 let pending = past.filter(|past| past.state == RecordedState::Pending);
                 let waiting = Waiting {
                     pending: pending.map(|past| past.since),
@@ -163,19 +159,5 @@ pub(super) fn is_auto(pair: &PeeringKey, policy: &PolicySettings) -> bool {
     match policy.auto_accept {
         AutoAccept::Never => false,
         AutoAccept::SameProject => pair.a().project == pair.b().project,
-    }
-}
-
-/// What is known of a half until now: as recorded, unless something else was noted since.
-fn past<'a>(
-    half: &HalfKey,
-    target: &NetworkKey,
-    record: Option<&'a HalfRecord>,
-    ground: &Ground<'a>,
-) -> Option<&'a HalfRecord> {
-    let noted = ground.noted.get(half).map(Arc::as_ref).filter(|noted| noted.targets(target));
-    match (record, noted) {
-        (Some(record), Some(noted)) if record.state != noted.state => Some(noted),
-        (record, noted) => record.or(noted),
     }
 }

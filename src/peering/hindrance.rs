@@ -5,10 +5,10 @@
 
 use crate::declare::NetworkKey;
 use crate::northbound::{End, Joint, JointTo, RouterFacts};
-use crate::view::Reason;
 
 use super::decide::Pair;
 use super::local::Ready;
+use super::state::Reason;
 
 /// Something that stands between the two.
 #[derive(Clone, Debug, PartialEq, Eq)]

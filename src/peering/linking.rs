@@ -9,16 +9,16 @@ use ipnet::IpNet;
 
 use crate::northbound::owner::link_port_name;
 use crate::northbound::{End, Family, Lasting, RouterKind, terms_mark};
-use crate::view::Reason;
 
 use super::conflict;
 use super::decide::{Pair, earlier};
 use super::hindrance::{Hindrance, foreign_links};
 use super::local::Ready;
 use super::mtu::checking_end;
-use super::outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
+use super::outcome::{Link, LinkEnd, Resolution, Verdict};
 use super::select::Cover;
 use super::shadow::{shadowed_at, shadows};
+use super::state::Reason;
 use super::telling::{nothing_exchanged, too_many, too_many_for, verdict};
 use super::terms::Admitted;
 
@@ -118,8 +118,7 @@ impl Pair<'_> {
         if let Some(first) = between.first().filter(|_| !self.stands) {
             let told: Vec<&str> =
                 between.iter().map(|it| it.told_at(end)).take(MOST_CONFLICTS_TOLD).collect();
-            let standing = Standing::Failed(first.reason);
-            return verdict(standing, told.join("; "), first.next_step.into());
+            return verdict(first.reason, told.join("; "), first.next_step.into());
         }
         let remote = self.side(end.other()).network;
         if let Some(count) = here.over {
@@ -134,14 +133,14 @@ impl Pair<'_> {
         }
         if texts.is_empty() {
             return verdict(
-                Standing::Failed(Reason::NoSubnet),
+                Reason::NoSubnet,
                 format!("this network and {remote} have no address family in common"),
                 "give both networks a subnet of the same family".into(),
             );
         }
         texts.truncate(MOST_CONFLICTS_TOLD);
         verdict(
-            Standing::Failed(Reason::ConflictSubnet),
+            Reason::ConflictSubnet,
             texts.join("; "),
             "renumber one of the two, or remove what is in the way".into(),
         )

@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use crate::declare::{Host, Network, NetworkKey, NetworkType, RouterRef, Said};
 use crate::northbound::{ForeignRoute, Northbound, RouterFacts};
-use crate::view::Reason;
 
 use super::prefix::Prefixes;
 use super::select::Cover;
+use super::state::Reason;
 
 /// A network that has declared a half.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Owns identity, pairing, consent, conflicts and reasons: declarations, the northbound's facts and
 //! what is recorded there become one [`Resolution`] per pair of networks. May not touch row shapes,
-//! operations or the clock. Invariants: every [`Standing`] is produced in `decide`
+//! operations or the clock. Invariants: every [`Verdict`] is produced in `decide`
 //! and in the two that it calls, `alone` and `linking`; until both sides have declared, nothing of the other network
 //! is looked at; what comes out does not depend on the order in which things came in.
 
@@ -24,19 +24,20 @@ pub mod prefix;
 pub mod quota;
 mod records;
 pub mod report;
-pub mod request;
+mod request;
 pub mod resolver;
 pub mod select;
 mod shadow;
 pub mod space;
+mod state;
 pub mod tell;
 mod telling;
 mod terms;
 
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
-pub use outcome::{Link, LinkEnd, Resolution, Standing, Verdict};
+pub use outcome::{Link, LinkEnd, Resolution, Verdict};
 pub use pair::{end_of, key_of_end};
-pub use request::{Request, Waiting};
 pub use resolver::{Ground, Resolved, Resolver};
+pub use state::{Reason, State};
 pub use tell::{Lesson, Told, Untold};

@@ -10,63 +10,16 @@ use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey};
 use crate::northbound::{End, Family, Id, Lasting, RecordedState};
-use crate::view::Reason;
 
 use super::prefix::Prefixes;
-
-/// Where a half stands, as far as rules can tell: whether a linked one is provisioning or active
-/// is seen from the northbound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The other side has not declared.
-    Pending,
-    /// The link shall stand.
-    Linked,
-    /// Down on this side.
-    Disabled,
-    /// Down on the other side.
-    PeerDisabled,
-    /// It was linked, and the other side withdrew.
-    Disconnected,
-    /// The other side rejects the request.
-    Rejected,
-    /// Nobody answered in time.
-    Expired,
-    /// It cannot be linked.
-    Failed(Reason),
-}
-
-impl Standing {
-    /// Whether another half counts in its place, or hosts differ about it: then nobody judges it as a
-    /// request, and one that expired stays so.
-    #[must_use]
-    pub fn is_set_aside(self) -> bool {
-        self == Self::Failed(Reason::PeeringConflict)
-            || self == Self::Failed(Reason::ConflictingDeclarations)
-    }
-
-    /// As it is recorded.
-    #[must_use]
-    pub fn recorded(self) -> RecordedState {
-        match self {
-            Self::Pending => RecordedState::Pending,
-            Self::Linked => RecordedState::Linked,
-            Self::Disabled => RecordedState::Disabled,
-            Self::PeerDisabled => RecordedState::PeerDisabled,
-            Self::Disconnected => RecordedState::Disconnected,
-            Self::Rejected => RecordedState::Rejected,
-            Self::Expired => RecordedState::Expired,
-            Self::Failed(reason) => RecordedState::Failed(reason.as_str().into()),
-        }
-    }
-}
+use super::state::{Reason, State};
 
 /// The verdict on a half.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Where it stands.
-    pub standing: Standing,
-    /// Why, in a sentence; none when linked.
+    /// Why it is not linked; none where the link shall stand.
+    pub reason: Option<Reason>,
+    /// The same in a sentence; none when linked.
     pub explanation: Option<String>,
     /// What to do about it.
     pub next_step: Option<String>,
@@ -81,11 +34,34 @@ impl Verdict {
     #[must_use]
     pub fn linked() -> Self {
         Self {
-            standing: Standing::Linked,
+            reason: None,
             explanation: None,
             next_step: None,
             degraded: Vec::new(),
             lasting: Lasting::default(),
+        }
+    }
+
+    /// Whether the link shall stand.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// The state that is recorded with it.
+    #[must_use]
+    pub fn recorded(&self) -> RecordedState {
+        let Some(reason) = self.reason else { return RecordedState::Linked };
+        match reason.state() {
+            State::PendingPeer => RecordedState::Pending,
+            State::Provisioning | State::Active => RecordedState::Linked,
+            State::Disabled => RecordedState::Disabled,
+            State::PeerDisabled => RecordedState::PeerDisabled,
+            State::Disconnected => RecordedState::Disconnected,
+            State::Rejected => RecordedState::Rejected,
+            State::Expired => RecordedState::Expired,
+            State::Deleted => RecordedState::Deleted,
+            State::Failed => RecordedState::Failed(reason.as_str().into()),
         }
     }
 }
@@ -206,8 +182,8 @@ pub struct Resolution {
 impl Resolution {
     /// Whether it is refused for the depth of the mesh.
     pub(super) fn is_too_deep(&self) -> bool {
-        let too_deep = Standing::Failed(Reason::MeshTooDeep);
-        self.verdicts.iter().flatten().any(|verdict| verdict.standing == too_deep)
+        let mut verdicts = self.verdicts.iter().flatten();
+        verdicts.any(|verdict| verdict.reason == Some(Reason::MeshTooDeep))
     }
 
     /// The verdict on one end's half, if the end has declared one.

@@ -21,7 +21,7 @@ use super::depth::{Depths, Place};
 use super::gather::is_auto;
 use super::inputs::Rank;
 use super::network::{Networks, Node};
-use super::outcome::{Link, Standing, Verdict};
+use super::outcome::{Link, Verdict};
 use super::pair::{PairState, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
@@ -64,8 +64,6 @@ pub struct Ground<'a> {
     pub northbound: &'a Northbound,
     /// The operator's policy.
     pub policy: &'a PolicySettings,
-    /// What is remembered of each half: newer than its record, where the two differ.
-    pub noted: &'a HashMap<HalfKey, Arc<HalfRecord>>,
     /// The moment.
     pub now: Timestamp,
 }
@@ -220,7 +218,24 @@ impl Resolver {
                 pair.rested = None;
             }
         }
-        std::mem::take(&mut self.pending)
+        let resolved = std::mem::take(&mut self.pending);
+        for pair in &resolved.pairs {
+            self.note(pair, ground);
+        }
+        resolved
+    }
+
+    /// Notes what shall be recorded of a pair's halves.
+    fn note(&mut self, pair: &PeeringKey, ground: &Ground) {
+        let halves: Vec<HalfKey> = self.halves_of(pair).cloned().collect();
+        for half in &halves {
+            let verdict = self.verdict(half);
+            let said = self.said(half, ground.roll);
+            if let Some((verdict, said)) = verdict.zip(said) {
+                let expiry = ground.policy.request_expiry;
+                self.records.note(said.value, verdict, expiry, ground.now);
+            }
+        }
     }
 
     /// Whether pairs are left to be decided.
@@ -275,9 +290,10 @@ impl Resolver {
         }
         let mut verdict = pair.resolution.verdict(end)?;
         let of_network = self.networks.node(&half.network).and_then(Node::dispute);
+        let is_linked = verdict.is_linked();
         let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
         let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
-        for (what, dispute) in disputes.filter(|_| verdict.standing == Standing::Linked) {
+        for (what, dispute) in disputes.filter(|_| is_linked) {
             verdict.degraded.push(super::telling::differ(&what, &dispute.hosts));
         }
         Some(verdict)
@@ -298,6 +314,12 @@ impl Resolver {
     #[must_use]
     pub fn record(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
         self.records.get(half)
+    }
+
+    /// The record that a half shall have.
+    #[must_use]
+    pub fn noted(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
+        self.records.noted(half)
     }
 
     /// A half as its hosts declare it; where they differ, as it is linked now.

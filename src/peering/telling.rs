@@ -7,19 +7,19 @@ use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, Host, NetworkKey};
 use crate::northbound::Lasting;
-use crate::view::Reason;
 
 use super::local::Ready;
-use super::outcome::{Standing, Verdict};
+use super::outcome::Verdict;
 use super::quota::Over;
+use super::state::Reason;
 use super::terms::unowned;
 
 /// Most prefixes that are named of one fault.
 const MOST_TOLD: usize = 8;
 
-pub(super) fn verdict(standing: Standing, explanation: String, next_step: String) -> Verdict {
+pub(super) fn verdict(reason: Reason, explanation: String, next_step: String) -> Verdict {
     Verdict {
-        standing,
+        reason: Some(reason),
         explanation: Some(explanation),
         next_step: Some(next_step),
         degraded: Vec::new(),
@@ -31,7 +31,7 @@ pub(super) fn verdict(standing: Standing, explanation: String, next_step: String
 #[must_use]
 pub(super) fn surplus(counting: &str, target: &NetworkKey) -> Verdict {
     verdict(
-        Standing::Failed(Reason::PeeringConflict),
+        Reason::PeeringConflict,
         format!("the half {counting} of this network already targets {target}"),
         format!("withdraw one of the two: {counting} is the one that counts"),
     )
@@ -41,7 +41,7 @@ pub(super) fn surplus(counting: &str, target: &NetworkKey) -> Verdict {
 #[must_use]
 pub(super) fn disputed(half: &HalfKey, hosts: &[Host]) -> Verdict {
     verdict(
-        Standing::Failed(Reason::ConflictingDeclarations),
+        Reason::ConflictingDeclarations,
         differ(&half.to_string(), hosts),
         "make its declarations the same on all hosts; `ovn-peerctl host forget` drops those of a \
          host that is gone"
@@ -65,15 +65,15 @@ pub(super) fn awaiting(half: &Half, was_linked: bool) -> Verdict {
     );
     if was_linked {
         let explanation = format!("{target} has withdrawn its half");
-        return verdict(Standing::Disconnected, explanation, next_step);
+        return verdict(Reason::PeerWithdrew, explanation, next_step);
     }
-    verdict(Standing::Pending, format!("{target} has not declared its half"), next_step)
+    verdict(Reason::AwaitingPeer, format!("{target} has not declared its half"), next_step)
 }
 
 /// The other side said no.
 pub(super) fn rejected(half: &Half) -> Verdict {
     verdict(
-        Standing::Rejected,
+        Reason::PeerRejected,
         format!("the owner of {} rejects the request", half.target),
         format!(
             "withdraw the half, or ask the owner of {} to take the rejection back",
@@ -85,7 +85,7 @@ pub(super) fn rejected(half: &Half) -> Verdict {
 /// The same words whether the other side has answered since or not.
 pub(super) fn expired(half: &Half, at: Timestamp) -> Verdict {
     verdict(
-        Standing::Expired,
+        Reason::RequestExpired,
         format!("{} did not answer before {at:.0}", half.target),
         "set requested = <the present moment> in the half to ask again, or withdraw it".into(),
     )
@@ -99,7 +99,7 @@ pub(super) fn over_quota(over: Over, network: &NetworkKey) -> Verdict {
         }
     };
     verdict(
-        Standing::Failed(Reason::Quota),
+        Reason::Quota,
         format!("{what} may have {limit} halves ({key}), and others come before this one"),
         format!(
             "withdraw halves that are not needed, or ask the operator to raise {key} under [policy] \
@@ -118,7 +118,7 @@ pub(super) fn not_owned(ready: &Ready, half: &Half) -> Verdict {
         .map(|prefix| unowned(prefix, network))
         .collect();
     verdict(
-        Standing::Failed(Reason::ExportNotOwned),
+        Reason::ExportNotOwned,
         texts.join("; "),
         "correct `export` (to match all subnets inside a prefix, give it `le`), or ask the operator \
          for `may_export` in networks.d"
@@ -129,7 +129,7 @@ pub(super) fn not_owned(ready: &Ready, half: &Half) -> Verdict {
 /// More prefixes than this side takes.
 pub(super) fn too_many(count: usize, remote: &NetworkKey) -> Verdict {
     verdict(
-        Standing::Failed(Reason::TooManyPrefixes),
+        Reason::TooManyPrefixes,
         format!("{remote} announces {count} prefixes, more than max_prefixes of this half"),
         format!(
             "narrow `import`, raise max_prefixes, or ask the owner of {remote} to announce less"
@@ -140,7 +140,7 @@ pub(super) fn too_many(count: usize, remote: &NetworkKey) -> Verdict {
 /// The same for the other side.
 pub(super) fn too_many_for(remote: &NetworkKey) -> Verdict {
     verdict(
-        Standing::Failed(Reason::TooManyPrefixes),
+        Reason::TooManyPrefixes,
         format!("this network announces more prefixes than {remote} takes"),
         format!("narrow `export`, or ask the owner of {remote} to raise its max_prefixes"),
     )
@@ -149,7 +149,7 @@ pub(super) fn too_many_for(remote: &NetworkKey) -> Verdict {
 /// Filters that leave nothing.
 pub(super) fn nothing_exchanged(remote: &NetworkKey) -> Verdict {
     verdict(
-        Standing::Failed(Reason::NothingExchanged),
+        Reason::NothingExchanged,
         format!(
             "the filters of this network and {remote} leave no address family in which both announce \
              something that the other one takes"

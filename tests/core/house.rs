@@ -76,7 +76,7 @@ fn arrows_run_only_as_drawn() {
             ],
         ),
         ("northbound", &["peering", "program", "engine", "daemon", "control", "ctl", "view"]),
-        ("peering", &["program", "engine", "daemon", "control", "ctl"]),
+        ("peering", &["program", "engine", "daemon", "control", "ctl", "view"]),
         ("program", &["engine", "daemon", "control", "ctl"]),
         ("engine", &["daemon", "control", "ctl"]),
         ("ctl", &["engine", "northbound", "peering", "program", "ovsdb"]),

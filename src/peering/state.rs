@@ -1,8 +1,63 @@
-//! The reasons that halves are shown with.
+//! Where a half stands, and why: one enum of states, one of reasons, as users read them.
+//!
+//! A reason belongs to one state ([`Reason::state`]), so the rules name the reason alone. Of a half that
+//! is to be linked they give none: whether it is `provisioning` or `active` is seen from the
+//! northbound. The words are a public interface: they are added, never renamed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+/// The state of a half, as its owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The other side has not declared, or does not exist: the same to the owner.
+    PendingPeer,
+    /// Mutual; the northbound does not hold it yet, or OVN has not caught up.
+    Provisioning,
+    /// Committed, and OVN has acted on it.
+    Active,
+    /// `configured_status = "disabled"` on this side.
+    Disabled,
+    /// `configured_status = "disabled"` on the other side only.
+    PeerDisabled,
+    /// It was up and the other side withdrew.
+    Disconnected,
+    /// The other side said no.
+    Rejected,
+    /// Nobody answered for longer than the policy waits; stays so until it is renewed.
+    Expired,
+    /// Its declaration is gone; shown for a while yet.
+    Deleted,
+    /// Cannot be linked, for a [`Reason`]; leaves by itself once the cause is gone.
+    Failed,
+}
+
+impl State {
+    /// The word users read, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingPeer => "pending-peer",
+            Self::Provisioning => "provisioning",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::PeerDisabled => "peer-disabled",
+            Self::Disconnected => "disconnected",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Deleted => "deleted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Why a half is not active, in one word a program can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,7 +101,7 @@ pub enum Reason {
     MissingLocalRouter,
     /// The other network's router is not there.
     MissingPeerRouter,
-    /// A network is not of type `private` (S3.4).
+    /// A network is not of type `private`.
     TypeNotPrivate,
     /// A router without a subnet, or two networks without a common address family.
     NoSubnet,
@@ -56,11 +111,11 @@ pub enum Reason {
     NameInUse,
     /// Linked routers would make a path too deep for OVN.
     MeshTooDeep,
-    /// The zones differ (S3.6).
+    /// The zones differ.
     ZoneMismatch,
-    /// The regions differ (S1.8).
+    /// The regions differ.
     RegionMismatch,
-    /// Another half of this network already targets the same network (S1.5).
+    /// Another half of this network already targets the same network.
     PeeringConflict,
     /// A half's `export` names a prefix that its network does not own.
     ExportNotOwned,
@@ -68,7 +123,7 @@ pub enum Reason {
     NothingExchanged,
     /// One side announces more prefixes than `max_prefixes` of the other side allows.
     TooManyPrefixes,
-    /// A network has no VM's port, and the policy asks for one (S1.10).
+    /// A network has no VM's port, and the policy asks for one.
     NoWorkload,
     /// Two hosts declare the half differently.
     ConflictingDeclarations,
@@ -79,6 +134,47 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The state of a half that is not active for this reason.
+    #[must_use]
+    pub fn state(self) -> State {
+        match self {
+            Self::AwaitingPeer => State::PendingPeer,
+            Self::PeerWithdrew => State::Disconnected,
+            Self::PeerRejected => State::Rejected,
+            Self::RequestExpired => State::Expired,
+            Self::Withdrawn => State::Deleted,
+            Self::AdministrativelyDown => State::Disabled,
+            Self::PeerAdministrativelyDown => State::PeerDisabled,
+            Self::AwaitingCommit
+            | Self::AwaitingNorthd
+            | Self::NorthboundUnreachable
+            | Self::Standby
+            | Self::HostNameInUse
+            | Self::Contested
+            | Self::Flapping
+            | Self::NewerVersion => State::Provisioning,
+            Self::NorthboundRefused
+            | Self::ConflictSubnet
+            | Self::MissingLocalRouter
+            | Self::MissingPeerRouter
+            | Self::TypeNotPrivate
+            | Self::NoSubnet
+            | Self::ForeignLink
+            | Self::NameInUse
+            | Self::MeshTooDeep
+            | Self::ZoneMismatch
+            | Self::RegionMismatch
+            | Self::PeeringConflict
+            | Self::ExportNotOwned
+            | Self::NothingExchanged
+            | Self::TooManyPrefixes
+            | Self::NoWorkload
+            | Self::ConflictingDeclarations
+            | Self::Quota
+            | Self::UnsupportedRouter => State::Failed,
+        }
+    }
+
     /// The word users read, as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
