@@ -1,25 +1,22 @@
 //! The northbound as last read: the replica and its index, kept in step.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::declare::RouterRef;
 use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, ValueRef};
 
-use super::inventory::{Inventory, Touched, unit_of};
-use super::owner::{End, Family, Id, UnitId, address_set_name, link_port_name};
+use super::inventory::{Inventory, Touched};
+use super::owner::{Family, Id, UnitId, address_set_name};
 use super::registration::{
     GuestRecord, HalfRecord, NETWORK_KEY, NetworkRecord, guest_record, half_record, network_record,
 };
-use super::router::{GATEWAY_MTU, RouterFacts, cell};
+use super::router::{RouterFacts, cell};
 use super::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, address_set,
-    logical_router, nb_global, router_policy, router_port, static_route, switch_port,
+    ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, address_set, logical_router, nb_global,
+    router_port, switch_port,
 };
 
 /// A port of somebody else that has the name of one of a peering's ports.
@@ -190,58 +187,6 @@ impl Northbound {
         half_record(self.registration(network)?, name)
     }
 
-    /// The prefixes that a peering's routes on this router lead to now.
-    #[must_use]
-    pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
-        self.rows_on(STATIC_ROUTE, peering, router)
-            .filter_map(|row| cell(row, static_route::IP_PREFIX).string().parse().ok())
-            .collect()
-    }
-
-    /// The prefixes whose sources a peering's guard on this router believes on its port alone: all
-    /// that the router takes from the other side, also where its owner makes the routes.
-    #[must_use]
-    pub fn link_sources(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
-        let mut sources = BTreeSet::new();
-        for policy in self.rows_on(ROUTER_POLICY, peering, router) {
-            let text = cell(policy, router_policy::MATCH).string();
-            let words = text.split(['{', '}', ',', ' ']).filter(|_| text.starts_with("ip"));
-            sources.extend(words.filter_map(|word| word.parse::<IpNet>().ok()));
-        }
-        sources
-    }
-
-    /// The rows of a peering in one table that are on this router.
-    fn rows_on(&self, table: TableId, peering: Id, router: Uuid) -> impl Iterator<Item = &Row> {
-        let rows = self.inventory.rows_of(UnitId::Peering(peering));
-        rows.filter(move |(of, _)| *of == table)
-            .filter(move |(_, uuid)| self.inventory.routers_of(*uuid).any(|of| of == router))
-            .filter_map(move |(_, uuid)| self.replica.row(table, uuid))
-    }
-
-    /// The peerings that have a port on this router.
-    pub fn peerings_on(&self, router: Uuid) -> impl Iterator<Item = Id> {
-        let router = self.replica.row(LOGICAL_ROUTER, router).into_iter();
-        let ports = router.flat_map(|row| cell(row, logical_router::PORTS).uuids());
-        let rows = ports.filter_map(|port| self.replica.row(ROUTER_PORT, port));
-        rows.filter_map(|row| match unit_of(ROUTER_PORT, row)? {
-            UnitId::Peering(id) => Some(id),
-            UnitId::Network(_) => None,
-        })
-    }
-
-    /// Whether a peering's link port bounds the size of what passes it now.
-    #[must_use]
-    pub fn link_checks_size(&self, peering: Id, end: End) -> bool {
-        let row = self.link_port(peering, end);
-        row.is_some_and(|row| cell(row, router_port::OPTIONS).get(GATEWAY_MTU).is_some())
-    }
-
-    fn link_port(&self, peering: Id, end: End) -> Option<&Row> {
-        let port = self.inventory.port_named(&self.replica, &link_port_name(peering, end))?;
-        self.replica.row(ROUTER_PORT, port)
-    }
-
     /// Ports of others that have the name of one of a peering's ports. Ports of VMs are not read,
     /// and not among them.
     #[must_use]
@@ -256,13 +201,5 @@ impl Northbound {
             Some(Namesake { text, of_transit: table == ROUTER_PORT })
         };
         self.inventory.namesakes(peering).filter_map(named).collect()
-    }
-
-    /// The addresses of a peering's link port now.
-    #[must_use]
-    pub fn link_addresses(&self, peering: Id, end: End) -> Vec<IpAddr> {
-        let row = self.link_port(peering, end);
-        let networks = row.into_iter().flat_map(|row| cell(row, router_port::NETWORKS).strings());
-        networks.filter_map(|text| text.parse::<IpNet>().ok()).map(|net| net.addr()).collect()
     }
 }

@@ -5,13 +5,12 @@
 //! network is looked at (S0.10, S0.11): a verdict on one half alone is made from that half.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, ConfiguredStatus, Exchange, Half, NetworkKey, PeeringKey};
-use crate::northbound::{End, Frozen, Id, Namesake};
+use crate::northbound::{End, Frozen, Id, LinkFacts, Namesake};
 
 use super::conflict::Claim;
 use super::local::{Local, Ready};
@@ -48,10 +47,8 @@ pub struct Side<'a> {
     pub frozen: Option<&'a Frozen>,
     /// The other end's prefixes that this end's router routes over the link now.
     pub routed: &'a BTreeSet<IpNet>,
-    /// The addresses of this end's link port now.
-    pub port_addresses: &'a [IpAddr],
-    /// Whether that port checks the size of packets now.
-    pub checks_size: bool,
+    /// This end's link port as it stands.
+    pub port: &'a LinkFacts,
     /// How many pairs its network is part of.
     pub pairs: usize,
 }
@@ -176,7 +173,7 @@ impl Side<'_> {
 
     pub(super) fn gauge(&self, ready: &Ready) -> Gauge {
         let mtu = ready.network.mtu.or(ready.router.mtu);
-        Gauge { mtu, checks: self.checks_size, pairs: self.pairs }
+        Gauge { mtu, checks: self.port.checks_size, pairs: self.pairs }
     }
 
     /// Whether there is a half that the other side may see.

@@ -68,8 +68,7 @@ impl Resolver {
                 routed: router
                     .map(|router| routed(state, end, router, manual, northbound))
                     .unwrap_or_default(),
-                port_addresses: northbound.link_addresses(state.id, end),
-                checks_size: northbound.link_checks_size(state.id, end),
+                port: northbound.link_facts(state.id, end),
             }
         };
         Inputs { auto, namesakes: northbound.namesakes(state.id), a: side(End::A), b: side(End::B) }
@@ -102,8 +101,7 @@ impl Resolver {
                 },
                 was_linked: input.record.as_ref().is_some_and(|record| record.was_linked),
                 routed: &input.routed,
-                port_addresses: &input.port_addresses,
-                checks_size: input.checks_size,
+                port: &input.port,
                 pairs: self.networks.node(network).map_or(0, |node| node.pairs().len()),
             }
         };

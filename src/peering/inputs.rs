@@ -1,14 +1,13 @@
 //! What is read of a pair before the rules decide, and what follows from that alone.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, PeeringKey};
-use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, Namesake, RecordedState};
+use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, LinkFacts, Namesake, RecordedState};
 
 use super::prefix::Prefixes;
 use super::quota::Over;
@@ -46,8 +45,7 @@ pub(super) struct InputSide<'a> {
     /// The other end's address space, where this end's half stood for both.
     pub(super) frozen_remote: Option<Box<Frozen>>,
     pub(super) routed: BTreeSet<IpNet>,
-    pub(super) port_addresses: Vec<IpAddr>,
-    pub(super) checks_size: bool,
+    pub(super) port: LinkFacts,
 }
 
 /// A half that may count, with what is known of it.

@@ -197,7 +197,7 @@ impl Pair<'_> {
         let is_partial = |family: &Family| of(*family, admitted) != of(*family, &ready.prefixes);
         let prefixes: Vec<IpNet> =
             families.iter().flat_map(|family| of(*family, admitted)).collect();
-        let (current, remote) = (side.port_addresses, self.is_filtered().then_some(remote));
+        let (current, remote) = (&side.port.addresses, self.is_filtered().then_some(remote));
         LinkEnd {
             network: side.network.clone(),
             network_id: side.network_id,

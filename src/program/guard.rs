@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use crate::northbound::owner::Id;
 use crate::northbound::tables::{ROUTER_POLICY, router_policy};
-use crate::northbound::{Family, UnitId, priority};
+use crate::northbound::{Sources, UnitId, priority};
 use crate::peering::Ready;
 
-use super::matches::{Addresses, any, inport, outport, source};
+use super::matches::{inport, outport};
 use super::row::{DesiredRow, Parent, RouterRow};
 
 /// How northd marks what it turned around there (REGBIT_EGRESS_LOOPBACK); nobody outside can set it.
@@ -23,16 +23,9 @@ pub fn guard_rows(network: Id, ready: &Ready) -> Vec<DesiredRow> {
     if router.uplinks.is_empty() {
         return Vec::new();
     }
-    let sources: Vec<String> = Family::BOTH
-        .into_iter()
-        .filter_map(|family| {
-            let of_family = ready.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
-            let prefixes: Vec<_> = of_family.copied().collect();
-            (!prefixes.is_empty()).then(|| source(family, &Addresses::Prefixes(prefixes)))
-        })
-        .collect();
     let uplinks = || router.uplinks.iter().map(AsRef::as_ref);
-    let (inward, outward, own) = (inport(uplinks()), outport(uplinks()), any(&sources));
+    let (inward, outward) = (inport(uplinks()), outport(uplinks()));
+    let own = Sources::of(&ready.prefixes);
     let unit: Arc<str> = UnitId::Network(network).tag().into();
     let policy = |priority: i64, text: String, action: &str| {
         let on = RouterRow { uuid: router.uuid, name: router.name.clone() };

@@ -12,11 +12,11 @@ use crate::northbound::tables::{
     LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, logical_switch,
     router_policy, router_port, static_route, switch_port,
 };
-use crate::northbound::{End, Family, UnitId, priority};
+use crate::northbound::{End, Family, Sources, UnitId, priority};
 use crate::ovsdb::{Datum, TableId};
 use crate::peering::{Link, LinkEnd};
 
-use super::matches::{Addresses, any, between, inport, source};
+use super::matches::{Addresses, any, between, inport};
 use super::row::{DesiredRow, Parent, Part, RouterRow};
 
 /// What a port says where its router speaks with others by a routing protocol (`dynamic-routing`, OVN 25.03 and later; older
@@ -142,12 +142,10 @@ impl Side<'_> {
 
     /// What else comes over the link, and what of the other side's comes from elsewhere.
     fn drops(&self) -> [DesiredRow; 2] {
-        // Written out: a drop that names a set somebody deletes fails open.
-        let spoofed = |family| source(family, &Addresses::written_out(self.remote, family));
-        let spoofed: Vec<String> = self.families().map(spoofed).collect();
+        let spoofed = Sources::of(&self.remote.prefixes);
         [
             self.policy(priority::DROP, inport([self.port_name.as_str()]), "drop"),
-            self.policy(priority::SPOOF, any(&spoofed), "drop"),
+            self.policy(priority::SPOOF, spoofed.to_string(), "drop"),
         ]
     }
 

@@ -42,8 +42,8 @@ impl Addresses {
         }
     }
 
-    /// The same without a set, which somebody may delete.
-    pub(super) fn written_out(end: &LinkEnd, family: Family) -> Self {
+    /// The same without a set.
+    fn written_out(end: &LinkEnd, family: Family) -> Self {
         let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
         Self::Prefixes(prefixes.copied().collect())
     }
@@ -58,11 +58,6 @@ impl Addresses {
             }
         }
     }
-}
-
-/// `ip4.src == X`.
-pub(super) fn source(family: Family, addresses: &Addresses) -> String {
-    [family.as_str(), ".src == ", &addresses.text()].concat()
 }
 
 /// `(ip4.src == X && ip4.dst == Y)`.
@@ -107,12 +102,5 @@ mod tests {
     fn names_of_ports_cannot_leave_their_quotes() {
         assert_eq!(inport(["a\" || 1 == 1 || \""]), r#"inport == "a\" || 1 == 1 || \"""#);
         assert_eq!(inport(["a", "b"]), r#"inport == {"a", "b"}"#);
-    }
-
-    #[test]
-    fn prefixes_are_written_out() {
-        let prefixes = ["10.1.0.0/24", "10.3.0.0/24"].map(|text| text.parse().expect("a prefix"));
-        let written = source(Family::Ip4, &Addresses::Prefixes(prefixes.to_vec()));
-        assert_eq!(written, "ip4.src == {10.1.0.0/24, 10.3.0.0/24}");
     }
 }
