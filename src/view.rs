@@ -115,21 +115,12 @@ pub struct HalfDetail {
     pub local_prefixes: Vec<IpNet>,
     /// What the other side announces; empty until both sides consent.
     pub remote_prefixes: Vec<IpNet>,
-    /// `export` as declared: `all`, or its entries in order.
-    #[serde(default)]
-    pub export: String,
-    /// `import` likewise.
-    #[serde(default)]
-    pub import: String,
-    /// Most prefixes that this side takes, if there is a limit.
-    #[serde(default)]
-    pub max_prefixes: Option<u32>,
+    /// The terms as declared, each under its key: `export`, `import`, `max_prefixes`, `routes`.
+    #[serde(flatten)]
+    pub terms: BTreeMap<String, serde_json::Value>,
     /// Prefixes that are not exchanged, and why.
     #[serde(default)]
     pub filtered: Vec<FilteredView>,
-    /// Who makes the routes: `automatic` or `manual`.
-    #[serde(default)]
-    pub routes: String,
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::text::{age, moment, plain};
 use crate::control::{Confirmed, Reloaded};
+use crate::declare::Terms;
 use crate::view::{
     HalfDetail, HalfView, HeldView, HostView, PlanView, PlannedAction, PlannedPrefix, StatusView,
 };
@@ -76,17 +77,16 @@ pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
 
 /// What is not as usual of what crosses the peering.
 fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
-    let unusual = |text: &String| *text != "all";
-    sheet.optional("Export", Some(&detail.export).filter(|text| unusual(text)));
-    sheet.optional("Import", Some(&detail.import).filter(|text| unusual(text)));
-    sheet.optional("Max prefixes", detail.max_prefixes);
+    for (title, value) in Terms::unusual(&detail.terms) {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        sheet.line(title, text);
+    }
     let filtered: Vec<_> = detail
         .filtered
         .iter()
         .map(|it| format!("{} ({}): {}", it.prefix, it.side, it.explanation))
         .collect();
     sheet.several("Filtered", &filtered);
-    sheet.optional("Routes", Some(&detail.routes).filter(|text| *text != "automatic"));
     let routes: Vec<_> = detail
         .manual_routes
         .iter()

@@ -36,8 +36,9 @@ pub fn check(settings: &Settings, reading: impl Into<Reading<ParsedFile>>) -> Ch
 
 /// Halves that announce nothing: their peering carries nothing either.
 fn mute(book: &Book) -> impl Iterator<Item = Diagnostic> {
-    let mute =
-        book.halves().filter(|half| half.terms().export.rules().is_some_and(<[_]>::is_empty));
+    let mute = book
+        .halves()
+        .filter(|half| half.terms().export.filter.rules().is_some_and(<[_]>::is_empty));
     mute.filter_map(|half| {
         let (file, position) = book.place_of_half(&half.key)?;
         Some(Diagnostic {

@@ -12,10 +12,8 @@ mod book;
 mod check;
 mod claims;
 mod contribution;
+mod cover;
 mod diagnostic;
-mod exchange;
-mod exchange_file;
-mod filter;
 mod limits;
 mod model;
 mod networks;
@@ -31,12 +29,12 @@ mod routes_file;
 mod settings;
 mod settings_file;
 mod source;
+mod terms;
 
 pub use book::{Book, Changed, Held, HeldPart, LastGood, Remembered};
 pub use check::{Checked, check};
+pub use cover::Cover;
 pub use diagnostic::{Diagnostic, Position, Severity};
-pub use exchange::{Exchange, ManualRoute, Routes, TableOf, Tables};
-pub use filter::{Action, Filter, PrefixList, Rule, UnreadableRule};
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use model::{
     ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
@@ -50,4 +48,8 @@ pub use settings::{
 };
 pub use source::{
     Directory, FileId, Giver, Owner, ParsedFile, Reading, SourceFile, is_declaration,
+};
+pub use terms::{
+    Action, Export, Import, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter, PrefixList,
+    RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
 };

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::exchange::{DEFAULT_EXCHANGE, Exchange};
+use super::terms::{DEFAULT, Terms};
 
 /// A network's identity: unique in one deployment. One pointer, for every pair, claim and index
 /// holds some. In records it is the two names.
@@ -269,20 +269,20 @@ pub struct Half {
     /// is frozen. One that lies in the future counts from then on.
     pub requested: Option<Timestamp>,
     /// What crosses it; none where that is the default: everything, with routes of their own.
-    pub exchange: Option<Arc<Exchange>>,
+    pub terms: Option<Arc<Terms>>,
 }
 
 impl Half {
     /// What crosses it.
     #[must_use]
-    pub fn terms(&self) -> &Exchange {
-        self.exchange.as_deref().unwrap_or(&DEFAULT_EXCHANGE)
+    pub fn terms(&self) -> &Terms {
+        self.terms.as_deref().unwrap_or(&DEFAULT)
     }
 
     /// Whether its owner makes the routes.
     #[must_use]
     pub fn has_manual_routes(&self) -> bool {
-        matches!(self.terms().routes, super::exchange::Routes::Manual(_))
+        self.terms().routes.is_manual()
     }
 
     /// Whether its owner wants it up.

@@ -1,21 +1,21 @@
 //! The format of `peerings.d/*.toml`: one project's halves and rejections.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::contribution::{Contribution, Parsed};
-use super::exchange_file;
 use super::limits::MAX_HALVES;
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
 use super::page::{Found, Page, Refused};
 use super::rejections;
 use super::routes_file;
+use super::terms::Terms;
 
 const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
-const PEERING_KEYS: &[&str] = &[
+const OWN_KEYS: [&str; 8] = [
     "name",
     "network",
     "target_project",
@@ -24,12 +24,11 @@ const PEERING_KEYS: &[&str] = &[
     "configured_status",
     "config",
     "requested",
-    exchange_file::KEYS[0],
-    exchange_file::KEYS[1],
-    exchange_file::KEYS[2],
-    exchange_file::KEYS[3],
-    exchange_file::KEYS[4],
 ];
+
+/// All keys of `[[peering]]`.
+static PEERING_KEYS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| OWN_KEYS.into_iter().chain(Terms::keys()).collect());
 
 /// Longest description, in characters. A half's record in the northbound carries it.
 const MAX_DESCRIPTION_CHARS: usize = 1024;
@@ -107,7 +106,7 @@ struct Halves {
 impl Halves {
     fn read(&mut self, page: &mut Page<'_>, entry: &Found<&DeTable<'_>>) {
         const WHAT: &str = "[[peering]]";
-        page.refuse_unknown(entry.value, WHAT, PEERING_KEYS, PEERING_REFUSED);
+        page.refuse_unknown(entry.value, WHAT, &PEERING_KEYS, PEERING_REFUSED);
         let name = page.name(entry, WHAT, "name", "\"to-db\"");
         let network = page.name(entry, WHAT, "network", "\"web\"");
         let target_project = page.name(entry, WHAT, "target_project", "\"green\"");
@@ -116,7 +115,7 @@ impl Halves {
         let configured_status = configured_status(page, entry.value);
         let config = config(page, entry.value);
         let requested = page.instant(entry.value, "requested");
-        let exchange = exchange_file::read(page, entry);
+        let terms = Terms::read(page, entry);
         let (Some(name), Some(network), Some(target_project), Some(target_network)) =
             (name, network, target_project, target_network)
         else {
@@ -147,7 +146,7 @@ impl Halves {
             configured_status,
             config,
             requested: requested.map(|found| found.value),
-            exchange,
+            terms,
         };
         self.contribution.halves.push((Some(position), half));
     }

@@ -87,7 +87,7 @@ impl Shared for Half {
     fn agrees(&self, other: &Self) -> bool {
         self.target == other.target
             && self.configured_status == other.configured_status
-            && self.exchange == other.exchange
+            && self.terms == other.terms
     }
 
     /// Who asks again last counts: a host whose files are older takes no renewal back.

@@ -8,10 +8,9 @@ use ipnet::IpNet;
 use toml::de::DeTable;
 
 use super::diagnostic::Position;
-use super::exchange::{ManualRoute, Routes, TableOf};
-use super::exchange_file::{MAX_BYTES, refuse_overweight, table_name, weight};
 use super::model::{Half, HalfKey, NetworkKey};
 use super::page::{Found, Page, Refused, nearest};
+use super::terms::{MAX_BYTES, ManualRoute, Routes, TableOf, refuse_overweight, table_name};
 
 const KEYS: &[&str] = &["network", "peering", "destination", "route_table", "subnet"];
 
@@ -38,9 +37,9 @@ const MAX_ROUTES: usize = 256;
 
 /// A manual route, and where it names its half.
 pub(super) struct RouteEntry {
-    pub(super) half: HalfKey,
-    pub(super) place: Range<usize>,
-    pub(super) route: ManualRoute,
+    half: HalfKey,
+    place: Range<usize>,
+    route: ManualRoute,
 }
 
 /// Reads `[[route]]` of a file; `network` makes a key of a name.
@@ -127,9 +126,9 @@ pub(super) fn place(
             page.error(&place, format!("no half {key} is declared in this file"), Some(hint));
             continue;
         };
-        let exchange = Arc::make_mut(half.exchange.get_or_insert_default());
-        let weight = weights.entry(index).or_insert_with(|| weight(exchange));
-        let Routes::Manual(routes) = &mut exchange.routes else {
+        let terms = Arc::make_mut(half.terms.get_or_insert_default());
+        let weight = weights.entry(index).or_insert_with(|| terms.weight());
+        let Routes::Manual(routes) = &mut terms.routes else {
             page.error(
                 &place,
                 format!("the half {key} makes its routes itself"),

@@ -14,7 +14,7 @@ use crate::northbound::owner::address_set_name;
 use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
 use crate::peering::end_of;
-use crate::peering::report::Report;
+use crate::peering::report::{Report, report};
 use crate::program::summarise;
 use crate::view::{
     Counters, DiagnosticsView, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView,
@@ -74,8 +74,7 @@ impl Engine {
             None => Cow::Owned(ended_half(key, self.state.history.get(key)?)),
         };
         let view = self.half_view(key, viewer)?;
-        let report = resolver.report(&half, roll);
-        let terms = half.terms();
+        let report = report(resolver, &half, roll);
         let id = Id::of_network(&key.network);
         Some(HalfDetail {
             configured_status: match half.configured_status {
@@ -85,11 +84,8 @@ impl Engine {
             config: half.config.clone(),
             file: roll.book.origin_of_half(key).map(|giver| giver.file.name.to_string()),
             router: roll.network(&key.network, || None).map(|said| said.value.router.to_string()),
-            export: terms.export.to_string(),
-            import: terms.import.to_string(),
-            max_prefixes: terms.max_prefixes,
+            terms: half.terms().shown(),
             filtered: filtered(&report),
-            routes: if half.has_manual_routes() { "manual" } else { "automatic" }.into(),
             manual_routes: routes(&report, &view),
             half: view,
             local_prefixes: report.announced,
@@ -279,7 +275,7 @@ fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
         configured_status: ConfiguredStatus::Active,
         config: BTreeMap::new(),
         requested: None,
-        exchange: None,
+        terms: None,
     }
 }
 

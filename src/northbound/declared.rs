@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::declare::{
     ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Host, Network, NetworkKey,
-    NetworkType, Others, Rejection, RejectionKey, RouterRef, TellGuests,
+    NetworkType, Others, Rejection, RejectionKey, RouterRef, TellGuests, Terms,
 };
 use crate::ovsdb::ValueRef;
 
 use super::registration::{NETWORK_KEY, to_text};
-use super::terms::TermsRecord;
 
 /// Before a host's name, the key of what it says of the network itself.
 const HOST_PREFIX: &str = "ovn-peerd-host:";
@@ -75,7 +74,7 @@ struct DeclaredRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requested: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    terms: Option<TermsRecord>,
+    terms: Option<Terms>,
 }
 
 /// A rejection, as its file gave it.
@@ -172,7 +171,7 @@ pub fn half_entry(host: &str, half: &Half, giver: &Giver) -> (String, String) {
         disabled: !half.is_up(),
         config: half.config.clone(),
         requested: half.requested,
-        terms: half.exchange.as_deref().map(TermsRecord::new),
+        terms: half.terms.as_deref().cloned(),
     };
     (format!("{DECLARED_PREFIX}{}:{}", escaped(host), half.key.name), to_text(&record))
 }
@@ -325,7 +324,7 @@ fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
         },
         config: record.config,
         requested: record.requested,
-        exchange: record.terms.map(TermsRecord::exchange).transpose().ok()?,
+        terms: record.terms.map(Arc::new),
     };
     Some((giver, half))
 }
@@ -358,7 +357,9 @@ impl BindingRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::declare::{Exchange, Filter, ManualRoute, PrefixList, Routes, TableOf};
+    use crate::declare::{
+        Export, Import, ManualRoute, MaxPrefixes, PrefixFilter, PrefixList, Routes, TableOf,
+    };
     use crate::ovsdb::{Atom, Value};
 
     fn value(entries: &[(String, String)]) -> Value {
@@ -386,13 +387,15 @@ mod tests {
             configured_status: ConfiguredStatus::Disabled,
             config: BTreeMap::from([("user.ticket".into(), "NET-42".into())]),
             requested: None,
-            exchange: Some(Arc::new(Exchange {
-                export: Filter::List(PrefixList::new(vec![
-                    "deny 10.64.9.0/24".parse().expect("a rule"),
-                    "10.64.0.0/12 ge 20 le 24".parse().expect("a rule"),
-                ])),
-                import: Filter::List(PrefixList::default()),
-                max_prefixes: Some(7),
+            terms: Some(Arc::new(Terms {
+                export: Export {
+                    filter: PrefixFilter::List(PrefixList::new(vec![
+                        "deny 10.64.9.0/24".parse().expect("a rule"),
+                        "10.64.0.0/12 ge 20 le 24".parse().expect("a rule"),
+                    ])),
+                },
+                import: Import { filter: PrefixFilter::List(PrefixList::default()) },
+                max_prefixes: MaxPrefixes { limit: Some(7) },
                 routes: Routes::Manual(vec![
                     ManualRoute {
                         destination: "10.2.0.0/24".parse().expect("a prefix"),
@@ -415,6 +418,9 @@ mod tests {
             host_entry("odd:host%", &key, None),
             rejection_entry("hv1", &rejection.key, &file),
         ];
+        // As every release has written them: another spelling would be another declaration.
+        let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}]}"#;
+        assert!(entries[1].1.contains(terms), "{}", entries[1].1);
         let tags = value(&entries);
         assert_eq!(network_of(tags.view()), Some(key.clone()));
         let own = declared_by("hv1", &key, tags.view());

@@ -25,7 +25,6 @@ pub mod special;
 mod state;
 mod switches;
 pub mod tables;
-mod terms;
 mod translation;
 mod units;
 mod version;
@@ -40,6 +39,5 @@ pub use router::{Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterF
 pub use sources::Sources;
 pub use state::{Namesake, Northbound};
 pub use tables::tags_of;
-pub use terms::terms_mark;
 pub use translation::{Choice, Translation};
 pub use zones::Zones;

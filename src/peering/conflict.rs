@@ -9,13 +9,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use sorted_vec::SortedSet;
 
-use crate::declare::NetworkKey;
+use crate::declare::{Cover, NetworkKey};
 use crate::northbound::special::{loses_its_neighbour, special};
 use crate::northbound::{Choice, ForeignRoute, Id, RouterFacts};
 
 use super::local::Ready;
 use super::prefix::overlap;
-use super::select::Cover;
 use super::shadow::may_go_to;
 
 /// A prefix of another peer of the same network, admitted there before.

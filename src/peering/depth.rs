@@ -1,4 +1,5 @@
-//! Where linked routers make a path too deep for OVN: who is refused for that, and who is told.
+//! Where linked routers make a path too deep for OVN: which peerings are not accepted for that, and which
+//! report it.
 //!
 //! A new peering is refused if, with those that come before it, it makes a path of more datapaths
 //! than the policy allows; one that stands never is. What is refused is looked at again when a link
@@ -15,10 +16,9 @@ use crate::northbound::RouterKind;
 use super::inputs::Rank;
 use super::mesh::Mesh;
 use super::network::{Networks, Node};
-use super::resolver::Resolver;
 
-/// From so many datapaths on a path, all that are part of it are told.
-const TOLD_FROM: usize = 50;
+/// From so many datapaths on a path, all that are part of it report it.
+const DEEP_FROM: usize = 50;
 /// Leaves of a router that can make a path longer.
 const LEAVES: usize = 2;
 
@@ -46,33 +46,40 @@ pub(super) struct Place {
     pub(super) linked: bool,
 }
 
-impl Resolver {
+impl Depths {
     /// Whether a path would be deeper than is allowed with this pair linked.
-    pub(super) fn too_deep(&self, key: &PeeringKey, rank: &Rank, most: u32) -> bool {
+    pub(super) fn too_deep<'a>(
+        &self,
+        key: &PeeringKey,
+        rank: &Rank,
+        most: u32,
+        networks: &Networks,
+        rank_of: &impl Fn(&PeeringKey) -> Option<&'a Rank>,
+    ) -> bool {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        if !self.depths.joining.may_exceed(most, [key.a(), key.b()], &self.networks) {
+        if !self.joining.may_exceed(most, [key.a(), key.b()], networks) {
             return false;
         }
-        let before = |pair: &PeeringKey| {
-            pair == key || self.pairs.get(pair).is_some_and(|other| other.rank < *rank)
-        };
-        let around = Around { networks: &self.networks, with: Some(key), before: &before };
+        let before =
+            |pair: &PeeringKey| pair == key || rank_of(pair).is_some_and(|other| other < rank);
+        let around = Around { networks, with: Some(key), before: &before };
         around.mesh(key.a()).0.depth() > most
     }
 
     /// Notes what a pair was and is: others may be refused now, or not any more.
-    pub(super) fn review_depth(
+    pub(super) fn review(
         &mut self,
         key: &PeeringKey,
         before: &Place,
         after: &Place,
         refused: bool,
+        networks: &Networks,
     ) {
-        let depths = &mut self.depths;
+        let depths = self;
         note(&mut depths.refused, before, after, refused);
         note(&mut depths.tentative, before, after, after.linked && after.rank.new);
         if before.linked != after.linked {
-            depths.joining.relink(key, after.linked, &self.networks);
+            depths.joining.relink(key, after.linked, networks);
             depths.touched.extend([key.a().clone(), key.b().clone()]);
         }
         let earlier = |noted: &mut Option<Option<Rank>>, rank: &Rank| {
@@ -88,54 +95,47 @@ impl Resolver {
     }
 
     /// Routers became gateway routers, or ceased to be: paths are longer or shorter everywhere.
-    pub(super) fn review_kinds(&mut self, networks: &[NetworkKey]) {
-        if !networks.is_empty() {
-            self.depths.touched.extend(networks.iter().cloned());
-            for network in networks {
-                self.depths.joining.review_kind(network, &self.networks);
+    pub(super) fn review_kinds(&mut self, changed: &[NetworkKey], networks: &Networks) {
+        if !changed.is_empty() {
+            self.touched.extend(changed.iter().cloned());
+            for network in changed {
+                self.joining.review_kind(network, networks);
             }
-            (self.depths.gone, self.depths.come) = (Some(None), Some(None));
+            (self.gone, self.come) = (Some(None), Some(None));
         }
     }
 
-    /// Makes those dirty that may be decided otherwise for what came and went. Each time all that
-    /// was dirty has been decided, until nothing is: a pair depends only on those before it.
-    pub(super) fn mark_for_depth(&mut self, most: u32) {
+    /// The pairs that may be decided otherwise for what came and went. They are asked for each time
+    /// all that was dirty has been decided, until nothing is: a pair depends only on those before it.
+    pub(super) fn take_marked(&mut self, most: u32, networks: &Networks) -> Vec<PeeringKey> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let come = self
-            .depths
-            .come
-            .take()
-            .filter(|_| self.depths.joining.may_exceed(most, [], &self.networks));
+        let come = self.come.take().filter(|_| self.joining.may_exceed(most, [], networks));
         let later = |of: &BTreeSet<Rank>, than: Option<Option<Rank>>| -> Vec<PeeringKey> {
             let Some(than) = than else { return Vec::new() };
             let later = of.iter().filter(|rank| than.as_ref().is_none_or(|than| *rank > than));
             later.map(|rank| rank.key.clone()).collect()
         };
-        let gone = self.depths.gone.take();
-        let marked = [later(&self.depths.refused, gone), later(&self.depths.tentative, come)];
-        for key in marked.concat() {
-            self.mark(&key);
-        }
+        let gone = self.gone.take();
+        [later(&self.refused, gone), later(&self.tentative, come)].concat()
     }
 
     /// Looks how deep it is around networks whose links changed.
-    pub(super) fn survey_depth(&mut self) {
-        let mut touched = std::mem::take(&mut self.depths.touched);
+    pub(super) fn survey(&mut self, networks: &Networks) {
+        let mut touched = std::mem::take(&mut self.touched);
         while let Some(network) = touched.pop_first() {
-            let may_be = self.depths.joining.may_exceed(TOLD_FROM - 1, [&network], &self.networks);
-            if !may_be && self.depths.deep.is_empty() {
+            let may_be = self.joining.may_exceed(DEEP_FROM - 1, [&network], networks);
+            if !may_be && self.deep.is_empty() {
                 continue;
             }
-            let around = Around { networks: &self.networks, with: None, before: &|_| true };
+            let around = Around { networks, with: None, before: &|_| true };
             let (mesh, members) = around.mesh(&network);
             let depth = mesh.depth();
             for member in members {
                 touched.remove(&member);
-                if depth < TOLD_FROM {
-                    self.depths.deep.remove(&member);
+                if depth < DEEP_FROM {
+                    self.deep.remove(&member);
                 } else {
-                    self.depths.deep.insert(member, depth);
+                    self.deep.insert(member, depth);
                 }
             }
         }
@@ -143,9 +143,8 @@ impl Resolver {
 
     /// How many datapaths the paths that a network's links are part of may have, if that is many. They lead past others'
     /// networks: the number is for operators alone.
-    #[must_use]
-    pub fn depth_around(&self, network: &NetworkKey) -> Option<usize> {
-        self.depths.deep.get(network).copied()
+    pub(super) fn around(&self, network: &NetworkKey) -> Option<usize> {
+        self.deep.get(network).copied()
     }
 }
 

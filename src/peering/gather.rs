@@ -7,15 +7,29 @@ use crate::declare::{AutoAccept, PeeringKey, PolicySettings, RejectionKey, Said}
 use crate::northbound::{End, Id, RecordedState};
 
 use super::conflict::Claim;
-use super::decide::{Pair, Side};
+use super::depth::Depths;
+use super::facts::{EndFacts, PairFacts};
+use super::ground::Ground;
 use super::inputs::{Declared, InputSide, Inputs, Rank};
-use super::network::Node;
-use super::pair::{PairState, end_of, key_of_end, of_end, routed};
+use super::network::{Networks, Node};
+use super::pair::{PairState, Pairs, end_of, key_of_end, of_end, routed};
 use super::prefix::overlap;
+use super::quota::Places;
+use super::records::Records;
 use super::request::{Request, Waiting};
-use super::resolver::{Ground, Resolver};
 
-impl Resolver {
+/// What the rules have of all pairs and networks.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) networks: &'a Networks,
+    pub(super) pairs: &'a Pairs,
+    pub(super) records: &'a Records,
+    pub(super) places: &'a Places,
+    pub(super) depths: &'a Depths,
+}
+
+impl Known<'_> {
+    /// Reads a pair.
     pub(super) fn inputs<'a>(
         &self,
         key: &PeeringKey,
@@ -32,7 +46,7 @@ impl Resolver {
                 roll.rejects(&RejectionKey { network: network.clone(), from: target.clone() });
             let halves = state.halves.iter().filter(|half| half.network == *network);
             let silent = halves.clone().next().is_none();
-            let said = halves.filter_map(|half| self.said(half, roll));
+            let said = halves.filter_map(|half| self.records.said(half, roll));
             let declared = said.filter(Said::counts).map(|said| {
                 let half = said.value;
                 let record = self.records.get(&half.key);
@@ -74,18 +88,19 @@ impl Resolver {
         Inputs { auto, namesakes: northbound.namesakes(state.id), a: side(End::A), b: side(End::B) }
     }
 
-    pub(super) fn pair<'a>(
+    /// What the rules decide a pair from.
+    pub(super) fn facts<'a>(
         &'a self,
         key: &'a PeeringKey,
         state: &PairState,
         inputs: &'a Inputs<'a>,
         ground: &Ground,
-    ) -> Pair<'a> {
+    ) -> PairFacts<'a> {
         let rank = state.rank.clone();
         let side = |end: End| {
             let input = inputs.side(end);
             let network = key_of_end(key, end);
-            Side {
+            EndFacts {
                 network,
                 network_id: input.network_id,
                 half: input.half,
@@ -105,7 +120,7 @@ impl Resolver {
                 pairs: self.networks.node(network).map_or(0, |node| node.pairs().len()),
             }
         };
-        Pair {
+        PairFacts {
             key,
             id: state.id,
             a: side(End::A),
@@ -117,7 +132,8 @@ impl Resolver {
             now: ground.now,
             too_deep: {
                 let (rank, most) = (rank.clone(), ground.policy.max_mesh_depth);
-                Box::new(move || self.too_deep(key, &rank, most))
+                let rank_of = |pair: &PeeringKey| self.pairs.get(pair).map(|other| &other.rank);
+                Box::new(move || self.depths.too_deep(key, &rank, most, self.networks, &rank_of))
             },
             claim: Box::new(move |end, prefix| self.claim_before(key, &rank, end, prefix)),
         }

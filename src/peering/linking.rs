@@ -7,217 +7,211 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::declare::{Cover, Terms};
 use crate::northbound::owner::link_port_name;
-use crate::northbound::{End, Family, Lasting, RouterKind, terms_mark};
+use crate::northbound::{End, Family, Lasting, RouterKind};
 
+use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
-use super::decide::{Pair, earlier};
-use super::hindrance::{Hindrance, foreign_links};
+use super::facts::PairFacts;
 use super::local::Ready;
+use super::messages::{nothing_exchanged, too_many, too_many_for, verdict};
 use super::mtu::checking_end;
-use super::outcome::{Link, LinkEnd, Resolution, Verdict};
-use super::select::Cover;
+use super::outcome::{Link, LinkEnd, Resolution, Verdict, earlier};
 use super::shadow::{shadowed_at, shadows};
+use super::space::offered;
 use super::state::Reason;
-use super::telling::{nothing_exchanged, too_many, too_many_for, verdict};
-use super::terms::Admitted;
+use super::terms::{Admitted, admit, manual_routes, unmet};
 
 /// A message names so many conflicts at the most: more help nobody.
-const MOST_CONFLICTS_TOLD: usize = 8;
+const MOST_CONFLICTS: usize = 8;
 
-impl Pair<'_> {
-    pub(super) fn decide_link(&self, a: &Ready, b: &Ready) -> Resolution {
-        let (of_a, of_b) = (self.space(End::A, a), self.space(End::B, b));
-        let mut at_a = self.admit(End::A, a, &of_b.prefixes);
-        let mut at_b = self.admit(End::B, b, &of_a.prefixes);
-        let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
-        // A frozen prefix may be of a family in which its router has no address any more.
-        let present = linked_families(&a.prefixes, &b.prefixes);
-        let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
-        families.retain(|family| {
-            let address = |ready, taken, remote| {
-                !self.is_filtered()
-                    || link_address(*family, ready, taken, Some(remote), &[]).is_some()
-            };
-            present.contains(family)
-                && address(a, &at_b.prefixes, b)
-                && address(b, &at_a.prefixes, a)
-        });
-        let over = at_a.over.is_some() || at_b.over.is_some();
-        // Between two gateway routers too: then neither moves it when it moves to another chassis.
-        let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
-        let foreign_links = foreign_links(&a.router, &b.router);
-        let mut between = self.hindrances(&foreign_links, (a, b), transit);
-        if !clash && !over && between.is_empty() && !families.is_empty() {
-            between.extend(self.too_deep());
-        }
-        if ((clash || over || !between.is_empty()) && !self.stands) || families.is_empty() {
-            return Resolution {
-                verdicts: [
-                    self.a.half.map(|_| self.refused(End::A, &at_a, &at_b, &between).into()),
-                    self.b.half.map(|_| self.refused(End::B, &at_b, &at_a, &between).into()),
-                ],
-                link: None,
-                due: None,
-            };
-        }
-        for admitted in [&mut at_a, &mut at_b] {
-            admitted.prefixes.retain(|prefix| families.contains(&Family::of(prefix)));
-        }
-        let mut link = Link {
-            key: self.key.clone(),
-            id: self.id,
-            transit,
-            a: self.link_end(End::A, (a, b), (&at_a, &at_b), &families),
-            b: self.link_end(End::B, (b, a), (&at_b, &at_a), &families),
+pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution {
+    let (of_a, of_b) = (offered(pair, End::A, a), offered(pair, End::B, b));
+    let mut at_a = admit(pair, End::A, a, &of_b.prefixes);
+    let mut at_b = admit(pair, End::B, b, &of_a.prefixes);
+    let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
+    // A frozen prefix may be of a family in which its router has no address any more.
+    let present = linked_families(&a.prefixes, &b.prefixes);
+    let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
+    families.retain(|family| {
+        let address = |ready, taken, remote| {
+            !pair.is_narrowed() || link_address(*family, ready, taken, Some(remote), &[]).is_some()
         };
-        if let Some((end, mtu)) = checking_end(self.a.gauge(a), self.b.gauge(b)) {
-            link.end_mut(end).mtu = Some(mtu);
-        }
-        for ports in foreign_links {
-            for (end, joint) in End::BOTH.into_iter().zip(ports) {
-                link.end_mut(end).beside.push(Arc::clone(&joint.port));
-            }
-        }
-        let mut verdicts = [
-            self.linked(End::A, (a, b), (&at_a, &at_b)),
-            self.linked(End::B, (b, a), (&at_b, &at_a)),
-        ];
-        for (end, ready) in [(End::A, a), (End::B, b)] {
-            let port = link_port_name(link.id, end);
-            let found = shadows(&link, end, &ready.router.policies, &port);
-            let found: Vec<String> = found.take(MOST_CONFLICTS_TOLD).collect();
-            let [of_a, of_b] = &mut verdicts;
-            let (at, other) = if end == End::A { (of_a, of_b) } else { (of_b, of_a) };
-            other.degraded.extend((!found.is_empty()).then(|| shadowed_at(&link, end)));
-            at.degraded.extend(found);
-        }
-        for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
-            let between = between.iter().map(|it| it.told_at(end).to_owned());
-            verdict.degraded.splice(0..0, between);
-            verdict.degraded.extend(of_a.drift(self.a.network));
-            verdict.degraded.extend(of_b.drift(self.b.network));
-        }
-        let due = earlier(of_a.due, of_b.due);
-        let [mut at_a, mut at_b] = verdicts;
-        at_a.lasting.frozen = of_a.frozen.clone();
-        at_b.lasting.frozen = of_b.frozen.clone();
-        at_a.lasting.frozen_remote = of_b.frozen.filter(|_| self.b.implied);
-        at_b.lasting.frozen_remote = of_a.frozen.filter(|_| self.a.implied);
-        let verdicts = [self.a.half.map(|_| at_a.into()), self.b.half.map(|_| at_b.into())];
-        Resolution { verdicts, link: Some(Box::new(link)), due }
+        present.contains(family) && address(a, &at_b.prefixes, b) && address(b, &at_a.prefixes, a)
+    });
+    let over = at_a.over.is_some() || at_b.over.is_some();
+    // Between two gateway routers too: then neither moves it when it moves to another chassis.
+    let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
+    let foreign_links = foreign_links(&a.router, &b.router);
+    let mut between = blockers(pair, &foreign_links, (a, b), transit);
+    if !clash && !over && between.is_empty() && !families.is_empty() {
+        between.extend(too_deep(pair));
     }
-
-    fn refused(
-        &self,
-        end: End,
-        here: &Admitted,
-        there: &Admitted,
-        between: &[Hindrance],
-    ) -> Verdict {
-        if let Some(first) = between.first().filter(|_| !self.stands) {
-            let told: Vec<&str> =
-                between.iter().map(|it| it.told_at(end)).take(MOST_CONFLICTS_TOLD).collect();
-            return verdict(first.reason, told.join("; "), first.next_step.into());
-        }
-        let remote = self.side(end.other()).network;
-        if let Some(count) = here.over {
-            return too_many(count, remote);
-        }
-        if there.over.is_some() {
-            return too_many_for(remote);
-        }
-        let mut texts = self.tell(end, here, there);
-        if texts.is_empty() && self.is_filtered() {
-            return nothing_exchanged(remote);
-        }
-        if texts.is_empty() {
-            return verdict(
-                Reason::NoSubnet,
-                format!("this network and {remote} have no address family in common"),
-                "give both networks a subnet of the same family".into(),
-            );
-        }
-        texts.truncate(MOST_CONFLICTS_TOLD);
-        verdict(
-            Reason::ConflictSubnet,
-            texts.join("; "),
-            "renumber one of the two, or remove what is in the way".into(),
-        )
-    }
-
-    fn linked(
-        &self,
-        end: End,
-        (ready, remote): (&Ready, &Ready),
-        (here, there): (&Admitted, &Admitted),
-    ) -> Verdict {
-        let mut degraded = self.tell(end, here, there);
-        let router = &ready.router;
-        let foreign = !router.routes.is_empty() || !router.policies.is_empty();
-        for prefix in here.prefixes.iter().filter(|_| foreign) {
-            degraded.extend(conflict::diversions(self.id, prefix, ready, &here.tables));
-        }
-        degraded.extend(conflict::strays(&there.prefixes, router));
-        let of_remote = (self.side(end.other()).network, &remote.router);
-        degraded.extend(conflict::strays_of_remote(&here.prefixes, of_remote));
-        degraded.extend(conflict::router_down(router, of_remote));
-        let (taken, given) = (&here.prefixes, &there.prefixes);
-        degraded.extend(conflict::advertised((taken, router), (given, of_remote)));
-        degraded.extend(self.unmet(end, ready, here));
-        degraded.extend(conflict::unfit_subnets(router));
-        degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
-        degraded.truncate(MOST_CONFLICTS_TOLD);
-        let terms = self.side(end).half.and_then(terms_mark);
-        let lasting = Lasting { terms, ..Lasting::default() };
-        Verdict { degraded, lasting, ..Verdict::linked() }
-    }
-
-    /// All conflicts, as this end may know them.
-    fn tell(&self, end: End, here: &Admitted, there: &Admitted) -> Vec<String> {
-        let remote = self.side(end.other()).network;
-        let own = here.conflicts.iter().map(|conflict| conflict.explain(remote));
-        let theirs = there.conflicts.iter().map(|conflict| conflict.explain_to_remote(remote));
-        own.chain(theirs).collect()
-    }
-
-    /// One end, with what each of the two takes of the other.
-    fn link_end(
-        &self,
-        end: End,
-        (ready, remote): (&Ready, &Ready),
-        (here, there): (&Admitted, &Admitted),
-        families: &BTreeSet<Family>,
-    ) -> LinkEnd {
-        let side = self.side(end);
-        let of = |family: Family, prefixes: &[IpNet]| -> Vec<IpNet> {
-            prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect()
+    if ((clash || over || !between.is_empty()) && !pair.stands) || families.is_empty() {
+        return Resolution {
+            verdicts: [
+                pair.a.half.map(|_| refused(pair, End::A, &at_a, &at_b, &between).into()),
+                pair.b.half.map(|_| refused(pair, End::B, &at_b, &at_a, &between).into()),
+            ],
+            link: None,
+            due: None,
         };
-        let admitted = &there.prefixes;
-        let is_partial = |family: &Family| of(*family, admitted) != of(*family, &ready.prefixes);
-        let prefixes: Vec<IpNet> =
-            families.iter().flat_map(|family| of(*family, admitted)).collect();
-        let (current, remote) = (&side.port.addresses, self.is_filtered().then_some(remote));
-        LinkEnd {
-            network: side.network.clone(),
-            network_id: side.network_id,
-            router: ready.router.uuid,
-            router_name: ready.router.name.clone(),
-            addresses: families
-                .iter()
-                .filter_map(|family| link_address(*family, ready, admitted, remote, current))
-                .collect(),
-            tables: Arc::clone(&here.tables),
-            routes: side.manual_routes(self.id, ready, &here.prefixes),
-            mtu: None,
-            beside: Vec::new(),
-            prefixes: if *prefixes == *ready.prefixes {
-                Arc::clone(&ready.prefixes)
-            } else {
-                prefixes.into()
-            },
-            partial: families.iter().copied().filter(is_partial).collect(),
+    }
+    for admitted in [&mut at_a, &mut at_b] {
+        admitted.prefixes.retain(|prefix| families.contains(&Family::of(prefix)));
+    }
+    let mut link = Link {
+        key: pair.key.clone(),
+        id: pair.id,
+        transit,
+        a: link_end(pair, End::A, (a, b), (&at_a, &at_b), &families),
+        b: link_end(pair, End::B, (b, a), (&at_b, &at_a), &families),
+    };
+    if let Some((end, mtu)) = checking_end(pair.a.mtu_input(a), pair.b.mtu_input(b)) {
+        link.end_mut(end).mtu = Some(mtu);
+    }
+    for ports in foreign_links {
+        for (end, joint) in End::BOTH.into_iter().zip(ports) {
+            link.end_mut(end).beside.push(Arc::clone(&joint.port));
         }
+    }
+    let mut verdicts = [
+        linked(pair, End::A, (a, b), (&at_a, &at_b)),
+        linked(pair, End::B, (b, a), (&at_b, &at_a)),
+    ];
+    for (end, ready) in [(End::A, a), (End::B, b)] {
+        let port = link_port_name(link.id, end);
+        let found = shadows(&link, end, &ready.router.policies, &port);
+        let found: Vec<String> = found.take(MOST_CONFLICTS).collect();
+        let [of_a, of_b] = &mut verdicts;
+        let (at, other) = if end == End::A { (of_a, of_b) } else { (of_b, of_a) };
+        other.degraded.extend((!found.is_empty()).then(|| shadowed_at(&link, end)));
+        at.degraded.extend(found);
+    }
+    for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
+        let between = between.iter().map(|it| it.text(end).to_owned());
+        verdict.degraded.splice(0..0, between);
+        verdict.degraded.extend(of_a.drift(pair.a.network));
+        verdict.degraded.extend(of_b.drift(pair.b.network));
+    }
+    let due = earlier(of_a.due, of_b.due);
+    let [mut at_a, mut at_b] = verdicts;
+    at_a.lasting.frozen = of_a.frozen.clone();
+    at_b.lasting.frozen = of_b.frozen.clone();
+    at_a.lasting.frozen_remote = of_b.frozen.filter(|_| pair.b.implied);
+    at_b.lasting.frozen_remote = of_a.frozen.filter(|_| pair.a.implied);
+    let verdicts = [pair.a.half.map(|_| at_a.into()), pair.b.half.map(|_| at_b.into())];
+    Resolution { verdicts, link: Some(Box::new(link)), due }
+}
+
+fn refused(
+    pair: &PairFacts,
+    end: End,
+    here: &Admitted,
+    there: &Admitted,
+    between: &[Blocker],
+) -> Verdict {
+    if let Some(first) = between.first().filter(|_| !pair.stands) {
+        let texts: Vec<&str> = between.iter().map(|it| it.text(end)).take(MOST_CONFLICTS).collect();
+        return verdict(first.reason, texts.join("; "), first.next_step.into());
+    }
+    let remote = pair.end(end.other()).network;
+    if let Some(count) = here.over {
+        return too_many(count, remote);
+    }
+    if there.over.is_some() {
+        return too_many_for(remote);
+    }
+    let mut texts = clashes(pair, end, here, there);
+    if texts.is_empty() && pair.is_narrowed() {
+        return nothing_exchanged(remote);
+    }
+    if texts.is_empty() {
+        return verdict(
+            Reason::NoSubnet,
+            format!("this network and {remote} have no address family in common"),
+            "give both networks a subnet of the same family".into(),
+        );
+    }
+    texts.truncate(MOST_CONFLICTS);
+    verdict(
+        Reason::ConflictSubnet,
+        texts.join("; "),
+        "renumber one of the two, or remove what is in the way".into(),
+    )
+}
+
+fn linked(
+    pair: &PairFacts,
+    end: End,
+    (ready, remote): (&Ready, &Ready),
+    (here, there): (&Admitted, &Admitted),
+) -> Verdict {
+    let mut degraded = clashes(pair, end, here, there);
+    let router = &ready.router;
+    let foreign = !router.routes.is_empty() || !router.policies.is_empty();
+    for prefix in here.prefixes.iter().filter(|_| foreign) {
+        degraded.extend(conflict::diversions(pair.id, prefix, ready, &here.tables));
+    }
+    degraded.extend(conflict::strays(&there.prefixes, router));
+    let of_remote = (pair.end(end.other()).network, &remote.router);
+    degraded.extend(conflict::strays_of_remote(&here.prefixes, of_remote));
+    degraded.extend(conflict::router_down(router, of_remote));
+    let (taken, given) = (&here.prefixes, &there.prefixes);
+    degraded.extend(conflict::advertised((taken, router), (given, of_remote)));
+    degraded.extend(unmet(pair, end, ready, here));
+    degraded.extend(conflict::unfit_subnets(router));
+    degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
+    degraded.truncate(MOST_CONFLICTS);
+    let terms = pair.end(end).terms().map(Terms::mark);
+    let lasting = Lasting { terms, ..Lasting::default() };
+    Verdict { degraded, lasting, ..Verdict::linked() }
+}
+
+/// All conflicts, as this end may know them.
+fn clashes(pair: &PairFacts, end: End, here: &Admitted, there: &Admitted) -> Vec<String> {
+    let remote = pair.end(end.other()).network;
+    let own = here.conflicts.iter().map(|conflict| conflict.explain(remote));
+    let theirs = there.conflicts.iter().map(|conflict| conflict.explain_to_remote(remote));
+    own.chain(theirs).collect()
+}
+
+/// One end, with what each of the two takes of the other.
+fn link_end(
+    pair: &PairFacts,
+    end: End,
+    (ready, remote): (&Ready, &Ready),
+    (here, there): (&Admitted, &Admitted),
+    families: &BTreeSet<Family>,
+) -> LinkEnd {
+    let side = pair.end(end);
+    let of = |family: Family, prefixes: &[IpNet]| -> Vec<IpNet> {
+        prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect()
+    };
+    let admitted = &there.prefixes;
+    let is_partial = |family: &Family| of(*family, admitted) != of(*family, &ready.prefixes);
+    let prefixes: Vec<IpNet> = families.iter().flat_map(|family| of(*family, admitted)).collect();
+    let (current, remote) = (&side.port.addresses, pair.is_narrowed().then_some(remote));
+    LinkEnd {
+        network: side.network.clone(),
+        network_id: side.network_id,
+        router: ready.router.uuid,
+        router_name: ready.router.name.clone(),
+        addresses: families
+            .iter()
+            .filter_map(|family| link_address(*family, ready, admitted, remote, current))
+            .collect(),
+        tables: Arc::clone(&here.tables),
+        routes: manual_routes(side, pair.id, ready, &here.prefixes),
+        mtu: None,
+        beside: Vec::new(),
+        prefixes: if *prefixes == *ready.prefixes {
+            Arc::clone(&ready.prefixes)
+        } else {
+            prefixes.into()
+        },
+        partial: families.iter().copied().filter(is_partial).collect(),
     }
 }
 
@@ -243,12 +237,12 @@ fn link_address(
     let Some(remote) = remote.filter(|_| *announced != *ready.prefixes) else {
         return inward.min_by_key(|address| (!current.contains(address), *address));
     };
-    let told = Cover::of(announced);
+    let announced = Cover::of(announced);
     let connected = remote.router.inward.iter().chain(&remote.router.outward);
     let theirs = Cover::of(&connected.map(|net| net.prefix).collect::<Vec<_>>());
     inward
-        .map(|address| (told.contains(&address.into()), address))
-        .filter(|(told, address)| *told || !theirs.overlaps(&(*address).into()))
-        .min_by_key(|(told, address)| (!*told, !current.contains(address), *address))
+        .map(|address| (announced.contains(&address.into()), address))
+        .filter(|(known, address)| *known || !theirs.overlaps(&(*address).into()))
+        .min_by_key(|(known, address)| (!*known, !current.contains(address), *address))
         .map(|(_, address)| address)
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 
-use crate::declare::{Host, Network, NetworkKey, NetworkType, RouterRef, Said};
+use crate::declare::{
+    Cover, Host, Network, NetworkKey, NetworkType, RouteTables, RouterRef, Said, Terms,
+};
 use crate::northbound::{ForeignRoute, Northbound, RouterFacts};
 
 use super::prefix::Prefixes;
-use super::select::Cover;
 use super::state::Reason;
 
 /// A network that has declared a half.
@@ -139,14 +141,47 @@ impl Ready {
         self.guests = Some(Box::new(guests));
     }
 
+    /// What terms name that the network does not own.
+    #[must_use]
+    pub fn not_owned(&self, terms: &Terms) -> Vec<IpNet> {
+        terms.not_owned(&[&self.prefixes, &self.network.may_export])
+    }
+
+    /// Why two networks may not peer for where they are; compared where both say it.
+    pub(super) fn mismatch(&self, other: &Self) -> Option<(Reason, String)> {
+        let differ = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| match (a, b) {
+            (Some(a), Some(b)) => a != b,
+            _ => false,
+        };
+        let (one, other) = (&self.network, &other.network);
+        if differ(&one.region, &other.region) {
+            let text = "the two networks are in different regions";
+            return Some((Reason::RegionMismatch, text.into()));
+        }
+        if differ(&one.zone, &other.zone) {
+            return Some((Reason::ZoneMismatch, "the two networks are in different zones".into()));
+        }
+        None
+    }
+
     /// Routes to its guests that are part of its address space.
     pub(super) fn owned_routes(&self) -> &[ForeignRoute] {
         self.guests.as_ref().map(|guests| guests.owned.as_slice()).unwrap_or_default()
     }
 }
 
+impl RouteTables for Ready {
+    fn all(&self) -> &Arc<SortedSet<Arc<str>>> {
+        &self.router.tables
+    }
+
+    fn of_subnet(&self, subnet: &IpNet) -> Option<Arc<str>> {
+        self.router.table_of_subnet(subnet)
+    }
+}
+
 impl Fault {
-    /// The reason told to the network's own side.
+    /// The reason on the network's own side.
     #[must_use]
     pub fn local_reason(&self) -> Reason {
         match self {
@@ -158,7 +193,7 @@ impl Fault {
         }
     }
 
-    /// The reason told to the other side, once both have consented: no names of this side's rows.
+    /// The reason on the other side, once both have consented: no names of this side's rows.
     #[must_use]
     pub fn remote_reason(&self) -> Reason {
         match self {
@@ -175,7 +210,7 @@ impl Fault {
     pub fn explain(&self, network: &NetworkKey) -> String {
         match self {
             Self::Unbound => format!("network {network} is not bound to a Logical_Router"),
-            Self::Disputed(hosts) => super::telling::differ(&format!("network {network}"), hosts),
+            Self::Disputed(hosts) => super::messages::differ(&format!("network {network}"), hosts),
             Self::NoRouter(router) => format!(
                 "network {network} is bound to Logical_Router {router}, which is not in the northbound"
             ),

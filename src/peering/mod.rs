@@ -7,15 +7,18 @@
 //! is looked at; what comes out does not depend on the order in which things came in.
 
 mod alone;
+mod blockers;
 pub mod conflict;
-pub mod decide;
+mod decide;
 mod depth;
+mod facts;
 mod gather;
-mod hindrance;
+mod ground;
 mod inputs;
 mod linking;
 pub mod local;
 pub mod mesh;
+mod messages;
 mod mtu;
 pub mod network;
 pub mod outcome;
@@ -26,18 +29,17 @@ mod records;
 pub mod report;
 mod request;
 pub mod resolver;
-pub mod select;
 mod shadow;
 pub mod space;
 mod state;
 pub mod tell;
-mod telling;
 mod terms;
 
+pub use ground::Ground;
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
 pub use outcome::{Link, LinkEnd, Resolution, Verdict};
 pub use pair::{end_of, key_of_end};
-pub use resolver::{Ground, Resolved, Resolver};
+pub use resolver::{Resolved, Resolver};
 pub use state::{Reason, State};
 pub use tell::{Lesson, Told, Untold};

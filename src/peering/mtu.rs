@@ -8,7 +8,7 @@ use crate::northbound::End;
 
 /// What is known of one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gauge {
+pub(super) struct MtuInput {
     /// The network's MTU, if anybody says it.
     pub(super) mtu: Option<u16>,
     /// Whether the end's port checks now.
@@ -19,7 +19,7 @@ pub(super) struct Gauge {
 
 /// The end whose port is to check, and for which MTU; none where the MTUs are equal or unknown.
 /// The port that checks already goes on: the numbers of peers that decided it may have changed.
-pub(super) fn checking_end(a: Gauge, b: Gauge) -> Option<(End, u16)> {
+pub(super) fn checking_end(a: MtuInput, b: MtuInput) -> Option<(End, u16)> {
     let (of_a, of_b) = (a.mtu?, b.mtu?);
     if of_a == of_b {
         return None;
@@ -40,18 +40,18 @@ mod tests {
 
     #[test]
     fn the_spoke_checks_and_goes_on_checking() {
-        let gauge = |mtu, checks, pairs| Gauge { mtu, checks, pairs };
+        let input = |mtu, checks, pairs| MtuInput { mtu, checks, pairs };
         let (large, small) = (Some(1500), Some(1400));
         for (a, b, expected) in [
-            (gauge(large, false, 1), gauge(large, false, 9), None),
-            (gauge(large, false, 1), gauge(None, false, 9), None),
-            (gauge(None, true, 1), gauge(small, false, 9), None),
-            (gauge(large, false, 1), gauge(small, false, 9), Some((End::A, 1400))),
-            (gauge(small, false, 1), gauge(large, false, 9), Some((End::A, 1400))),
-            (gauge(large, false, 1), gauge(small, false, 1), Some((End::A, 1400))),
-            (gauge(small, false, 1), gauge(large, false, 1), Some((End::B, 1400))),
-            (gauge(small, true, 9), gauge(large, false, 1), Some((End::A, 1400))),
-            (gauge(small, true, 9), gauge(large, true, 1), Some((End::B, 1400))),
+            (input(large, false, 1), input(large, false, 9), None),
+            (input(large, false, 1), input(None, false, 9), None),
+            (input(None, true, 1), input(small, false, 9), None),
+            (input(large, false, 1), input(small, false, 9), Some((End::A, 1400))),
+            (input(small, false, 1), input(large, false, 9), Some((End::A, 1400))),
+            (input(large, false, 1), input(small, false, 1), Some((End::A, 1400))),
+            (input(small, false, 1), input(large, false, 1), Some((End::B, 1400))),
+            (input(small, true, 9), input(large, false, 1), Some((End::A, 1400))),
+            (input(small, true, 9), input(large, true, 1), Some((End::B, 1400))),
         ] {
             assert_eq!(checking_end(a, b), expected, "{a:?} {b:?}");
             let mirrored = expected.map(|(end, mtu)| (end.other(), mtu));

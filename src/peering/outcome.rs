@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::declare::{NetworkKey, PeeringKey};
+use crate::declare::{NetworkKey, PeeringKey, PlacedRoute};
 use crate::northbound::{End, Family, Id, Lasting, RecordedState};
 
 use super::prefix::Prefixes;
@@ -113,9 +113,6 @@ impl Link {
     }
 }
 
-/// A route over a link: its table, whose name is empty for the main one, and its destination.
-pub type PlacedRoute = (Arc<str>, IpNet);
-
 /// One end of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkEnd {
@@ -196,4 +193,9 @@ impl Resolution {
         };
         verdict.cloned().or_else(|| self.link.is_some().then(Verdict::linked))
     }
+}
+
+/// The earlier of two moments, where there are any.
+pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }

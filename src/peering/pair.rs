@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 use uuid::Uuid;
 
@@ -31,6 +32,9 @@ pub(super) struct PairState {
     pub(super) rested: Option<Box<Link>>,
     pub(super) resolution: Resolution,
 }
+
+/// All pairs. Boxed: an eighth of the places at least is free.
+pub(super) type Pairs = HashMap<PeeringKey, Box<PairState>>;
 
 /// One of a pair's two.
 pub(super) fn of_end<T>([a, b]: &[T; 2], end: End) -> &T {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::declare::{Half, HalfKey, NetworkKey};
+use crate::declare::{Half, HalfKey, NetworkKey, Roll, Said, Terms};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
 
 use super::inputs::is_linked;
@@ -20,21 +20,21 @@ use super::state::Reason;
 /// The records of the halves that are declared.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    known: HashMap<HalfKey, Known>,
+    known: HashMap<HalfKey, KnownHalf>,
     /// Halves whose record is no longer what was read.
     altered: BTreeSet<HalfKey>,
 }
 
 /// What is known of one half.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownHalf {
     /// As last read.
     read: Option<Arc<HalfRecord>>,
     /// As it shall be: newer, where the two differ.
     noted: Option<Arc<HalfRecord>>,
 }
 
-impl Known {
+impl KnownHalf {
     /// The last record of a half with this target.
     fn latest(&self, target: &NetworkKey) -> Option<&Arc<HalfRecord>> {
         let of_target = |record: &&Arc<HalfRecord>| record.targets(target);
@@ -84,6 +84,15 @@ impl Records {
         });
     }
 
+    /// A half as its hosts declare it; where they differ, as it is linked now.
+    pub(super) fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
+        let record = self.linked(key);
+        let is_target = |half: &Half| record.is_some_and(|record| record.targets(&half.target));
+        let mark = |half: &Half| half.terms.as_deref().map(Terms::mark);
+        let is_same = |half: &Half| record.is_some_and(|record| record.lasting.terms == mark(half));
+        roll.half(key, is_target, is_same)
+    }
+
     /// Reads the record of a half of which none is known. The target's name is shared with it.
     pub(super) fn find(&mut self, half: &HalfKey, target: &NetworkKey, northbound: &Northbound) {
         if self.get(half).is_none() {
@@ -128,7 +137,7 @@ impl Records {
 /// The record that follows from a verdict. Since when: as recorded; else as noted; else since now.
 fn following(
     half: &Half,
-    known: &Known,
+    known: &KnownHalf,
     verdict: Verdict,
     expiry: Option<SignedDuration>,
     now: Timestamp,

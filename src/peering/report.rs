@@ -1,20 +1,20 @@
-//! What is told of prefixes and routes to the owner of a half: which are exchanged, which are not,
-//! and why.
+//! What the owner of a half is shown of prefixes and routes: which cross the link, which do not, and
+//! why.
 //!
 //! Of the other side, only what it announces to this one, and only once the link stands.
 
 use ipnet::IpNet;
 
-use crate::declare::{Half, HalfKey, ManualRoute, Roll, Routes};
+use crate::declare::{Cover, Half, ManualRoute, Roll};
+use crate::northbound::End;
 
 use super::local::Ready;
 use super::outcome::{Link, LinkEnd};
-use super::pair::{end_of, key_of_end, of_end};
+use super::pair::{end_of, key_of_end};
+use super::prefix::Prefixes;
 use super::resolver::Resolver;
-use super::select::{Cover, select};
-use crate::northbound::End;
 
-/// What a half exchanges.
+/// What crosses a half's link, and what does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// What this side announces.
@@ -29,45 +29,44 @@ pub struct Report {
     pub routes: Vec<(ManualRoute, Option<String>)>,
 }
 
-impl Resolver {
-    /// What a half exchanges.
-    #[must_use]
-    pub fn report(&self, half: &Half, roll: &Roll) -> Report {
-        let network = &half.key.network;
-        let ready = self.networks().ready(network);
-        let pair = self.pair_of(&half.key);
-        let link = pair.and_then(|pair| self.link(pair)).map(|link| {
-            let end = pair.map_or(End::A, |pair| end_of(pair, network));
-            (link, end)
-        });
-        let mut report = Report::default();
-        if let Some(ready) = ready {
-            report.local(half, ready, link);
-        }
-        if let Some((link, end)) = link {
-            report.taken = link.end(end.other()).prefixes.to_vec();
-            report.remote(half, link.end(end.other()), self.announced(link, end.other(), roll));
-        }
-        report.manual(half, ready, link.map(|(link, end)| (link.end(end), link.end(end.other()))));
-        report
+/// The report on a half.
+#[must_use]
+pub fn report(resolver: &Resolver, half: &Half, roll: &Roll) -> Report {
+    let network = &half.key.network;
+    let ready = resolver.networks().ready(network);
+    let pair = resolver.pair_of(&half.key);
+    let link = pair.and_then(|pair| resolver.link(pair)).map(|link| {
+        let end = pair.map_or(End::A, |pair| end_of(pair, network));
+        (link, end)
+    });
+    let mut report = Report::default();
+    if let Some(ready) = ready {
+        report.local(half, ready, link);
     }
+    if let Some((link, end)) = link {
+        let remote = link.end(end.other());
+        report.taken = remote.prefixes.to_vec();
+        report.remote(half, remote, announced(resolver, link, end.other(), roll));
+    }
+    report.manual(half, ready, link.map(|(link, end)| (link.end(end), link.end(end.other()))));
+    report
+}
 
-    /// What an end of a link announces to the other one.
-    fn announced(&self, link: &Link, end: End, roll: &Roll) -> Vec<IpNet> {
-        let network = key_of_end(&link.key, end);
-        let Some(ready) = self.networks().ready(network) else { return Vec::new() };
-        let counting: Option<&HalfKey> =
-            self.pairs.get(&link.key).and_then(|pair| of_end(&pair.counting, end).as_ref());
-        match counting.and_then(|half| self.said(half, roll)) {
-            Some(said) => select(&ready.prefixes, &said.value.terms().export),
-            None => ready.prefixes.to_vec(),
-        }
+/// What an end of a link announces to the other one.
+fn announced(resolver: &Resolver, link: &Link, end: End, roll: &Roll) -> Prefixes {
+    let network = key_of_end(&link.key, end);
+    let Some(ready) = resolver.networks().ready(network) else { return Prefixes::default() };
+    let prefixes = Prefixes::clone(&ready.prefixes);
+    let counting = resolver.counting(&link.key, end);
+    match counting.and_then(|half| resolver.said(half, roll)) {
+        Some(said) => said.value.terms().announced(prefixes),
+        None => prefixes,
     }
 }
 
 impl Report {
     fn local(&mut self, half: &Half, ready: &Ready, link: Option<(&Link, End)>) {
-        self.announced = select(&ready.prefixes, &half.terms().export);
+        self.announced = half.terms().announced(Prefixes::clone(&ready.prefixes)).to_vec();
         let announced = Cover::of(&self.announced);
         let here = ready.prefixes.iter().filter(|prefix| !announced.contains(prefix));
         self.held_back.extend(here.map(|prefix| {
@@ -85,31 +84,31 @@ impl Report {
             .extend(there.map(|prefix| (*prefix, format!("{target} does not take all of it"))));
     }
 
-    fn remote(&mut self, half: &Half, remote: &LinkEnd, announced: Vec<IpNet>) {
+    fn remote(&mut self, half: &Half, remote: &LinkEnd, announced: Prefixes) {
         let taken = Cover::of(&remote.prefixes);
-        let permitted = Cover::of(&select(&announced, &half.terms().import));
-        let refused = announced.into_iter().filter(|prefix| !taken.contains(prefix));
+        let permitted = Cover::of(&half.terms().taken(Prefixes::clone(&announced)));
+        let refused = announced.iter().filter(|prefix| !taken.contains(prefix));
         self.refused = refused
             .map(|prefix| {
-                let why = if permitted.contains(&prefix) {
+                let why = if permitted.contains(prefix) {
                     "it clashes, is beyond max_prefixes, or of a family that is not linked"
-                } else if permitted.overlaps(&prefix) {
+                } else if permitted.overlaps(prefix) {
                     "`import` does not permit all of it"
                 } else {
                     "`import` does not permit it"
                 };
-                (prefix, why.to_owned())
+                (*prefix, why.to_owned())
             })
             .collect();
     }
 
     fn manual(&mut self, half: &Half, ready: Option<&Ready>, ends: Option<(&LinkEnd, &LinkEnd)>) {
-        let Routes::Manual(routes) = &half.terms().routes else { return };
+        let Some(routes) = half.terms().routes.manual() else { return };
         let why = |route: &ManualRoute| -> Option<String> {
             let Some((ready, (local, remote))) = ready.zip(ends) else {
                 return Some("the peering is not active".to_owned());
             };
-            let placed = match ready.place(route) {
+            let placed = match route.place(ready) {
                 Ok(placed) => placed,
                 Err(why) => return Some(why),
             };

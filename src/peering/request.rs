@@ -9,11 +9,11 @@ const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is remembered of a half as a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub(super) struct Waiting {
     /// Since when it is pending, if that is where it stood last.
-    pub pending: Option<Timestamp>,
+    pub(super) pending: Option<Timestamp>,
     /// When it expired, unless it was renewed since.
-    pub expired: Option<Timestamp>,
+    pub(super) expired: Option<Timestamp>,
 }
 
 impl Waiting {
@@ -24,7 +24,7 @@ impl Waiting {
 
     /// Since when it is pending, where it expired only by a clock that was ahead.
     #[must_use]
-    pub fn asked_before(
+    pub(super) fn asked_before(
         &self,
         expiry: Option<SignedDuration>,
         now: Timestamp,
@@ -36,7 +36,7 @@ impl Waiting {
 
 /// A half as a request, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub(super) enum Request {
     /// It can be answered, until then if it stays pending; without end if there is none.
     Open {
         /// When it expires.
@@ -56,7 +56,7 @@ impl Request {
     /// also if the answer is seen in the same moment. `requested` counts once it is not in the
     /// future, `expiry` is the policy's. What expired in the future has not: a clock was ahead.
     #[must_use]
-    pub fn judge(
+    pub(super) fn judge(
         requested: Option<Timestamp>,
         waiting: Waiting,
         expiry: Option<SignedDuration>,
@@ -86,7 +86,7 @@ impl Request {
 
     /// Whether an answer counts.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Open { .. } => true,
             Self::Expired { .. } => false,
@@ -95,7 +95,7 @@ impl Request {
 
     /// When it expired, if it has.
     #[must_use]
-    pub fn expired(&self) -> Option<Timestamp> {
+    pub(super) fn expired(&self) -> Option<Timestamp> {
         match self {
             Self::Open { .. } => None,
             Self::Expired { at, .. } => Some(*at),

@@ -15,14 +15,16 @@ use jiff::Timestamp;
 use crate::declare::{
     Changed, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas, Roll, Said,
 };
-use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId, terms_mark};
+use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
+use super::decide::{decide, wanted};
 use super::depth::{Depths, Place};
-use super::gather::is_auto;
+use super::gather::{Known, is_auto};
+use super::ground::Ground;
 use super::inputs::Rank;
 use super::network::{Networks, Node};
 use super::outcome::{Link, Verdict};
-use super::pair::{PairState, end_of, key_of_end, of_end};
+use super::pair::{PairState, Pairs, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
 use super::records::Records;
@@ -41,31 +43,17 @@ pub struct Resolved {
 /// All pairs.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    pub(super) networks: Networks,
-    /// Boxed: an eighth of the places at least is free.
-    pub(super) pairs: HashMap<PeeringKey, Box<PairState>>,
+    networks: Networks,
+    pairs: Pairs,
     pair_of_half: HashMap<HalfKey, PeeringKey>,
     pair_of_id: HashMap<Id, PeeringKey>,
-    pub(super) records: Records,
+    records: Records,
     dirty: BTreeSet<Rank>,
     pending: Resolved,
     /// When time alone changes what is said of a pair: its resolution's moment.
     due: BTreeSet<(Timestamp, PeeringKey)>,
-    pub(super) places: Places,
-    pub(super) depths: Depths,
-}
-
-/// What the rules are applied to, and when.
-#[derive(Clone, Copy, Debug)]
-pub struct Ground<'a> {
-    /// What all hosts declare.
-    pub roll: &'a Roll,
-    /// What is there.
-    pub northbound: &'a Northbound,
-    /// The operator's policy.
-    pub policy: &'a PolicySettings,
-    /// The moment.
-    pub now: Timestamp,
+    places: Places,
+    depths: Depths,
 }
 
 impl Resolver {
@@ -192,7 +180,7 @@ impl Resolver {
                 self.mark(&pair);
             }
         }
-        self.review_kinds(&differing);
+        self.depths.review_kinds(&differing, &self.networks);
     }
 
     /// Decides what is dirty, so many pairs at the most.
@@ -207,11 +195,14 @@ impl Resolver {
                 left -= 1;
             }
             if self.dirty.is_empty() {
-                self.mark_for_depth(ground.policy.max_mesh_depth);
+                let most_deep = ground.policy.max_mesh_depth;
+                for pair in self.depths.take_marked(most_deep, &self.networks) {
+                    self.mark(&pair);
+                }
             }
         }
         if self.dirty.is_empty() {
-            self.survey_depth();
+            self.depths.survey(&self.networks);
         }
         for key in &self.pending.pairs {
             if let Some(pair) = self.pairs.get_mut(key) {
@@ -273,6 +264,18 @@ impl Resolver {
         self.pairs.get(key).into_iter().flat_map(|pair| pair.halves.iter())
     }
 
+    /// How many datapaths the paths that a network's links are part of may have, if that is many. They lead past others'
+    /// networks: the number is for operators alone.
+    #[must_use]
+    pub fn depth_around(&self, network: &NetworkKey) -> Option<usize> {
+        self.depths.around(network)
+    }
+
+    /// The half of a pair's end that counts.
+    pub(super) fn counting(&self, key: &PeeringKey, end: End) -> Option<&HalfKey> {
+        of_end(&self.pairs.get(key)?.counting, end).as_ref()
+    }
+
     /// The verdict on a half; for a surplus half of the same pair, that it conflicts.
     #[must_use]
     pub fn verdict(&self, half: &HalfKey) -> Option<Verdict> {
@@ -282,11 +285,11 @@ impl Resolver {
         let dispute = pair.disputes.iter().find(|(disputed, _)| disputed == half);
         let dispute = dispute.map(|(_, dispute)| dispute);
         if let Some(dispute) = dispute.filter(|dispute| !dispute.stands) {
-            return Some(super::telling::disputed(half, &dispute.hosts));
+            return Some(super::messages::disputed(half, &dispute.hosts));
         }
         let counting = of_end(&pair.counting, end).as_ref()?;
         if counting != half {
-            return Some(super::telling::surplus(&counting.name, key_of_end(key, end.other())));
+            return Some(super::messages::surplus(&counting.name, key_of_end(key, end.other())));
         }
         let mut verdict = pair.resolution.verdict(end)?;
         let of_network = self.networks.node(&half.network).and_then(Node::dispute);
@@ -294,7 +297,7 @@ impl Resolver {
         let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
         let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
         for (what, dispute) in disputes.filter(|_| is_linked) {
-            verdict.degraded.push(super::telling::differ(&what, &dispute.hosts));
+            verdict.degraded.push(super::messages::differ(&what, &dispute.hosts));
         }
         Some(verdict)
     }
@@ -325,11 +328,7 @@ impl Resolver {
     /// A half as its hosts declare it; where they differ, as it is linked now.
     #[must_use]
     pub fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
-        let record = self.records.linked(key);
-        let is_target = |half: &Half| record.is_some_and(|record| record.targets(&half.target));
-        let is_same =
-            |half: &Half| record.is_some_and(|record| record.lasting.terms == terms_mark(half));
-        roll.half(key, is_target, is_same)
+        self.records.said(key, roll)
     }
 
     /// Moves a half to the pair it belongs to now, if any.
@@ -390,6 +389,16 @@ impl Resolver {
         }
     }
 
+    fn known(&self) -> Known<'_> {
+        Known {
+            networks: &self.networks,
+            pairs: &self.pairs,
+            records: &self.records,
+            places: &self.places,
+            depths: &self.depths,
+        }
+    }
+
     fn resolve_pair(&mut self, key: &PeeringKey, ground: &Ground) {
         let Ground { roll, northbound, .. } = *ground;
         let Some(mut state) = self.pairs.remove(key) else { return };
@@ -405,7 +414,7 @@ impl Resolver {
             self.review_loans(key);
             self.networks.leave(key);
             let after = Place { rank: state.rank.clone(), linked: false };
-            self.review_depth(key, &before, &after, false);
+            self.depths.review(key, &before, &after, false, &self.networks);
             self.pair_of_id.remove(&state.id);
             self.pending.orphans.insert(UnitId::Peering(state.id));
             return;
@@ -420,13 +429,14 @@ impl Resolver {
         if !self.pending.pairs.contains(key) {
             state.rested = state.resolution.link.take();
         }
-        let inputs = self.inputs(key, &state, ground);
+        let inputs = self.known().inputs(key, &state, ground);
         let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_wanted = state.wanted.clone();
         let old_held = std::mem::take(&mut state.held);
         let (wanted, resolution) = {
-            let pair = self.pair(key, &state, &inputs, ground);
-            (pair.wanted(), pair.decide())
+            let known = self.known();
+            let pair = known.facts(key, &state, &inputs, ground);
+            (wanted(&pair), decide(&pair))
         };
         state.held = inputs.held(&state.rank, &wanted);
         state.counting = inputs.counting();
@@ -444,7 +454,7 @@ impl Resolver {
         self.networks.set_linked(key, linked, &mut self.pending.networks);
         let after = Place { rank: state.rank.clone(), linked };
         let refused = state.resolution.is_too_deep();
-        self.review_depth(key, &before, &after, refused);
+        self.depths.review(key, &before, &after, refused, &self.networks);
         if let Some(due) = state.resolution.due {
             self.due.insert((due, key.clone()));
         }

@@ -3,15 +3,17 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::declare::NetworkKey;
-use crate::northbound::Frozen;
+use crate::declare::{AddressSpace, NetworkKey};
+use crate::northbound::{End, Frozen};
 
+use super::facts::PairFacts;
+use super::local::Ready;
 use super::prefix::Prefixes;
 
 /// Most prefixes that are named of a change.
-const MOST_TOLD: usize = 8;
+const MOST_NAMED: usize = 8;
 
-/// An address space, and what is to be remembered and told of it.
+/// An address space, and what is to be recorded and reported of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Space {
     pub(super) prefixes: Prefixes,
@@ -21,6 +23,30 @@ pub(super) struct Space {
     pub(super) due: Option<Timestamp>,
     gained: Vec<IpNet>,
     lost: Vec<IpNet>,
+}
+
+/// An end's address space as the other end shall route it: what the terms of both halves let through.
+pub(super) fn offered(pair: &PairFacts, end: End, ready: &Ready) -> Space {
+    let mut space = whole(pair, end, ready);
+    if let Some(terms) = pair.end(end).terms() {
+        space.prefixes = terms.announced(space.prefixes);
+    }
+    if let Some(terms) = pair.end(end.other()).terms() {
+        space.prefixes = terms.taken(space.prefixes);
+    }
+    space
+}
+
+/// The same before terms.
+fn whole(pair: &PairFacts, end: End, ready: &Ready) -> Space {
+    if pair.address_space == AddressSpace::Follow {
+        return Space::follow(&ready.prefixes);
+    }
+    let side = pair.end(end);
+    // A half that stands for both renews both.
+    let half = side.half.or(pair.end(end.other()).half);
+    let requested = half.and_then(|half| half.requested);
+    Space::freeze(&ready.prefixes, side.frozen.filter(|_| pair.stands), requested, pair.now)
 }
 
 impl Space {
@@ -66,15 +92,15 @@ impl Space {
         let signed = |sign: char, prefixes: &[IpNet]| -> Vec<String> {
             prefixes.iter().map(|prefix| format!("{sign}{prefix}")).collect()
         };
-        let mut told = [signed('+', &self.gained), signed('-', &self.lost)].concat();
-        if told.len() > MOST_TOLD {
-            told.truncate(MOST_TOLD);
-            told.push("and others".to_owned());
+        let mut named = [signed('+', &self.gained), signed('-', &self.lost)].concat();
+        if named.len() > MOST_NAMED {
+            named.truncate(MOST_NAMED);
+            named.push("and others".to_owned());
         }
         Some(format!(
             "the address space of {network} has changed ({}) but is frozen while peered; \
              set requested = <the present moment> in its half to renew the peering",
-            told.join(", ")
+            named.join(", ")
         ))
     }
 }
@@ -98,10 +124,10 @@ mod tests {
         let past = first.frozen.as_deref();
         let changed = Space::freeze(&[two].into(), past, Some(at(10)), at(99));
         assert_eq!((&*changed.prefixes, &changed.frozen), (&[one][..], &first.frozen));
-        let told = changed.drift(&network).expect("a change");
+        let text = changed.drift(&network).expect("a change");
         assert!(
-            told.contains("p/n has changed (+10.1.0.0/24, -10.0.0.0/24) but is frozen"),
-            "{told}"
+            text.contains("p/n has changed (+10.1.0.0/24, -10.0.0.0/24) but is frozen"),
+            "{text}"
         );
         let early = Space::freeze(&[two].into(), past, Some(at(50)), at(49));
         assert_eq!((&*early.prefixes, early.due), (&[one][..], Some(at(50))));

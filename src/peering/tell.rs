@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::declare::Cover;
 use crate::northbound::guest_routes::{
     CLASSLESS, Entry, MS_CLASSLESS, PREFERENCE, ROUTE_INFO, Syntax,
 };
@@ -20,7 +21,6 @@ use crate::northbound::{Connected, Northbound};
 
 use super::local::Ready;
 use super::outcome::LinkEnd;
-use super::select::Cover;
 
 /// What a DHCP option holds, in bytes: its length is one of them (RFC 2132 section 2). OVN does not
 /// check: with more, guests get no lease at all.

@@ -1,5 +1,6 @@
 //! Invariants of the house that are read from its sources.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -114,4 +115,59 @@ fn every_file_says_what_it_is_and_fits_a_reader() {
         let lines = text.lines().count();
         assert!(lines <= 500, "{} has {lines} lines", path.display());
     }
+}
+
+/// Which files of a room use which: by `super::file::` and `super::super::file::`, without their unit tests.
+fn uses(room: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let files = sources(room);
+    let names: BTreeSet<String> = files.iter().map(|(path, _)| name(path)).collect();
+    let used = |text: &str| {
+        let after = code(text).split("super::").skip(1);
+        let first = after.map(|rest| rest.split(|at: char| !at.is_alphanumeric() && at != '_'));
+        first.filter_map(|mut words| words.next().map(str::to_owned)).collect()
+    };
+    let all = files.iter().filter(|(path, _)| name(path) != "mod");
+    all.map(|(path, text)| {
+        let used: BTreeSet<String> = used(text);
+        (name(path), used.intersection(&names).cloned().collect())
+    })
+    .collect()
+}
+
+#[test]
+fn facts_rules_and_words_of_peering_form_no_circle() {
+    let mut left = uses("peering");
+    assert!(left.len() > 20 && left["decide"].contains("linking"), "{left:?}");
+    // Whoever uses nothing that is left is taken away, until nobody is.
+    while let Some(free) =
+        left.iter().find(|(_, used)| used.is_empty()).map(|(file, _)| file.clone())
+    {
+        left.remove(&free);
+        for used in left.values_mut() {
+            used.remove(&free);
+        }
+    }
+    assert!(left.is_empty(), "these use each other: {left:?}");
+}
+
+#[test]
+fn a_type_of_peering_has_its_methods_in_one_file() {
+    let mut files = BTreeMap::<String, BTreeSet<PathBuf>>::new();
+    for (path, text) in sources("peering") {
+        let headers = code(&text).lines().filter(|line| line.starts_with("impl"));
+        for header in headers.filter(|line| !line.contains(" for ")) {
+            let header = header.trim_end_matches(" {");
+            let of = if header.starts_with("impl<") {
+                header.split_once("> ").map_or(header, |(_, of)| of)
+            } else {
+                header.trim_start_matches("impl ")
+            };
+            let name = of.split('<').next().unwrap().to_owned();
+            files.entry(name).or_default().insert(path.clone());
+        }
+    }
+    assert!(files.len() > 20, "{files:?}");
+    files.retain(|_, of| of.len() > 1);
+    assert!(files.is_empty(), "{files:?}");
 }

@@ -165,7 +165,7 @@ fn filters_and_routes_are_bounded() {
     book.fold(all([peerings("a.toml", &text(&most))]));
     assert_eq!(told(&book), "");
     let half = book.half(&half_key("blue", "web", "to-db")).unwrap();
-    assert_eq!(half.terms().export.rules().map(<[_]>::len), Some(256));
+    assert_eq!(half.terms().export.filter.rules().map(<[_]>::len), Some(256));
     refused(&text(&format!("export = {}", entries(257))), "at most 256 are allowed");
     let long: Vec<String> = (0..256)
         .map(|n| {

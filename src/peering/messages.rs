@@ -1,21 +1,20 @@
-//! The words in which a verdict is told.
+//! The words of a verdict.
 //!
 //! Until the other side has consented, they are made of what the owner of the half wrote, and
 //! nothing else: the same whether the target is silent, unknown, or does not exist (S0.10, S0.11).
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, Host, NetworkKey};
 use crate::northbound::Lasting;
 
-use super::local::Ready;
 use super::outcome::Verdict;
 use super::quota::Over;
 use super::state::Reason;
-use super::terms::unowned;
 
 /// Most prefixes that are named of one fault.
-const MOST_TOLD: usize = 8;
+const MOST_NAMED: usize = 8;
 
 pub(super) fn verdict(reason: Reason, explanation: String, next_step: String) -> Verdict {
     Verdict {
@@ -109,20 +108,23 @@ pub(super) fn over_quota(over: Over, network: &NetworkKey) -> Verdict {
 }
 
 /// A half that names what its network does not own.
-pub(super) fn not_owned(ready: &Ready, half: &Half) -> Verdict {
+pub(super) fn not_owned(prefixes: &[IpNet], half: &Half) -> Verdict {
     let network = &half.key.network;
-    let texts: Vec<String> = ready
-        .not_owned(&half.terms().export)
-        .iter()
-        .take(MOST_TOLD)
-        .map(|prefix| unowned(prefix, network))
-        .collect();
+    let named = prefixes.iter().take(MOST_NAMED);
+    let texts: Vec<String> = named.map(|prefix| unowned(prefix, network)).collect();
     verdict(
         Reason::ExportNotOwned,
         texts.join("; "),
         "correct `export` (to match all subnets inside a prefix, give it `le`), or ask the operator \
          for `may_export` in networks.d"
             .into(),
+    )
+}
+
+/// That a prefix is not the network's to announce.
+pub(super) fn unowned(prefix: &IpNet, network: &NetworkKey) -> String {
+    format!(
+        "`export` names {prefix}, which is neither within the subnets of {network} nor within its may_export"
     )
 }
 

@@ -11,6 +11,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::super::cover::Cover;
 
 /// What becomes of a prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +26,8 @@ pub enum Action {
 }
 
 /// An entry of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Rule {
     /// What becomes of what it matches.
     pub action: Action,
@@ -95,9 +99,24 @@ impl FromStr for Rule {
     }
 }
 
+impl TryFrom<String> for Rule {
+    type Error = UnreadableRule;
+
+    fn try_from(text: String) -> Result<Self, UnreadableRule> {
+        text.parse()
+    }
+}
+
+impl From<Rule> for String {
+    fn from(rule: Rule) -> Self {
+        rule.to_string()
+    }
+}
+
 /// What one side lets through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Filter {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<Vec<Rule>>", into = "Option<Vec<Rule>>")]
+pub enum PrefixFilter {
     /// Everything: the default, which costs nothing.
     #[default]
     All,
@@ -105,7 +124,7 @@ pub enum Filter {
     List(PrefixList),
 }
 
-impl Filter {
+impl PrefixFilter {
     /// Whether everything passes.
     #[must_use]
     pub fn is_all(&self) -> bool {
@@ -123,9 +142,47 @@ impl Filter {
             Self::List(list) => Some(&list.rules),
         }
     }
+
+    /// What of the prefixes on offer passes, sorted; none where that is all of them. Of a list, none
+    /// inside another one that passes.
+    ///
+    /// A prefix on offer passes as the list says. An entry that names one prefix lets that pass as it
+    /// is written if what is on offer covers it: a part of a subnet, or several subnets as one. Costs
+    /// the logarithm of what is on offer for each entry, and of the entries for each prefix on offer.
+    #[must_use]
+    pub fn select(&self, offered: &[IpNet]) -> Option<Vec<IpNet>> {
+        let Self::List(list) = self else { return None };
+        let cover = Cover::of(offered);
+        let named = list.named().filter(|prefix| cover.contains(prefix));
+        let permitted = offered.iter().filter(|prefix| list.permits(prefix)).copied();
+        let mut passed: Vec<IpNet> = permitted.chain(named).collect();
+        passed.sort_unstable();
+        let mut last: Option<IpNet> = None;
+        // Sorted, what a prefix contains stands behind it.
+        passed.retain(|prefix| {
+            let inside = last.is_some_and(|last| last.contains(prefix));
+            if !inside {
+                last = Some(*prefix);
+            }
+            !inside
+        });
+        Some(passed)
+    }
 }
 
-impl fmt::Display for Filter {
+impl From<Option<Vec<Rule>>> for PrefixFilter {
+    fn from(rules: Option<Vec<Rule>>) -> Self {
+        rules.map_or(Self::All, |rules| Self::List(PrefixList::new(rules)))
+    }
+}
+
+impl From<PrefixFilter> for Option<Vec<Rule>> {
+    fn from(filter: PrefixFilter) -> Self {
+        filter.rules().map(<[Rule]>::to_vec)
+    }
+}
+
+impl fmt::Display for PrefixFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.rules() {
             None => f.write_str("all"),
@@ -169,6 +226,11 @@ impl PrefixList {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Prefixes that it names and permits, whether they are on offer or not.
+    pub(super) fn named(&self) -> impl Iterator<Item = IpNet> {
+        self.rules.iter().filter_map(Rule::names).filter(|prefix| self.permits(prefix))
     }
 
     /// The first entry that matches.
@@ -263,6 +325,90 @@ mod tests {
     fn what_is_no_rule_is_refused() {
         for text in ["", "deny", "10.0.0.0", "10.0.0.0/8 ge", "10.0.0.0/8 le 9 ge 8", "x 1"] {
             assert_eq!(text.parse::<Rule>(), Err(UnreadableRule), "{text}");
+        }
+    }
+
+    /// What passes on a small space, where parts, aggregates and neighbours are common.
+    mod select {
+        use super::super::super::Term as _;
+        use super::super::super::export::Export;
+        use super::super::*;
+        use crate::declare::cover::tests::{addresses, offered, prefix};
+        use proptest::prelude::*;
+
+        fn filter() -> impl Strategy<Value = PrefixFilter> {
+            let rule = (prefix(), any::<bool>(), prop::option::of(0_u8..=4)).prop_map(
+                |(prefix, deny, le)| {
+                    let action = if deny { Action::Deny } else { Action::Permit };
+                    let le =
+                        le.map(|le| (prefix.max_prefix_len() - 4 + le).max(prefix.prefix_len()));
+                    Rule { action, prefix, ge: None, le }
+                },
+            );
+            let list = prop::collection::vec(rule, 0..6).prop_map(PrefixList::new);
+            prop_oneof![1 => Just(PrefixFilter::All), 6 => list.prop_map(PrefixFilter::List)]
+        }
+
+        /// The same by walking over all and everything.
+        fn naive(offered: &[IpNet], filter: &PrefixFilter) -> Vec<IpNet> {
+            let Some(rules) = filter.rules() else { return offered.to_vec() };
+            let matches = |rule: &Rule, prefix: &IpNet| match rule.le {
+                None => rule.prefix == *prefix,
+                Some(le) => rule.prefix.contains(prefix) && prefix.prefix_len() <= le,
+            };
+            let permitted = |prefix: &IpNet| {
+                let first = rules.iter().find(|rule| matches(rule, prefix));
+                first.is_some_and(|rule| rule.action == Action::Permit)
+            };
+            let there = addresses(offered);
+            let exact = |rule: &&Rule| rule.le.is_none() && rule.action == Action::Permit;
+            let named = rules.iter().filter(exact).map(|rule| rule.prefix);
+            let named = named.filter(|prefix| addresses(&[*prefix]).is_subset(&there));
+            let all: BTreeSet<IpNet> =
+                offered.iter().copied().chain(named).filter(|prefix| permitted(prefix)).collect();
+            let inside = |prefix: &IpNet| all.iter().any(|it| it != prefix && it.contains(prefix));
+            all.iter().filter(|prefix| !inside(prefix)).copied().collect()
+        }
+
+        fn select(offered: &[IpNet], filter: &PrefixFilter) -> Vec<IpNet> {
+            filter.select(offered).unwrap_or_else(|| offered.to_vec())
+        }
+
+        proptest! {
+            #[test]
+            fn what_passes_is_what_a_walk_finds(offered in offered(), filter in filter()) {
+                prop_assert_eq!(select(&offered, &filter), naive(&offered, &filter));
+            }
+
+            #[test]
+            fn nothing_passes_that_is_not_on_offer(
+                offered in offered(),
+                export in filter(),
+                import in filter(),
+            ) {
+                let exported = select(&offered, &export);
+                let taken = select(&exported, &import);
+                prop_assert!(addresses(&exported).is_subset(&addresses(&offered)));
+                prop_assert!(addresses(&taken).is_subset(&addresses(&exported)));
+                // To filter again changes nothing.
+                prop_assert_eq!(select(&taken, &import), taken.clone());
+                prop_assert_eq!(select(&exported, &export), exported);
+            }
+
+            #[test]
+            fn only_what_is_named_can_be_without_an_owner(
+                own in offered(),
+                bounds in offered(),
+                filter in filter(),
+            ) {
+                let owned = addresses(&[own.clone(), bounds.clone()].concat());
+                let export = Export { filter: filter.clone() };
+                for prefix in export.not_owned(&[&own, &bounds]) {
+                    prop_assert!(filter.rules().is_some_and(|rules| rules.iter().any(|it| it.names() == Some(prefix))));
+                    prop_assert!(!addresses(&[prefix]).is_subset(&owned));
+                    prop_assert!(!select(&own, &filter).contains(&prefix));
+                }
+            }
         }
     }
 }

@@ -1,0 +1,56 @@
+//! `export`: which prefixes of its network a half announces.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::super::cover::Cover;
+use super::super::page::Page;
+use super::Term;
+use super::filter::PrefixFilter;
+use super::filter_reader;
+
+/// What of its network a half announces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// What passes.
+    #[serde(default, rename = "export", skip_serializing_if = "PrefixFilter::is_all")]
+    pub filter: PrefixFilter,
+}
+
+impl Term for Export {
+    const KEYS: &'static [&'static str] = &[Self::KEY];
+    const KEY: &'static str = "export";
+    const TITLE: &'static str = "Export";
+
+    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
+        Self { filter: filter_reader::read(page, table, Self::KEY) }
+    }
+
+    fn shown(&self) -> Value {
+        self.filter.to_string().into()
+    }
+
+    fn weight(&self) -> usize {
+        self.filter.to_string().len()
+    }
+
+    fn announced(&self, own: &[IpNet]) -> Option<Vec<IpNet>> {
+        self.filter.select(own)
+    }
+
+    fn narrows(&self) -> bool {
+        !self.filter.is_all()
+    }
+
+    fn not_owned(&self, owned: &[&[IpNet]]) -> Vec<IpNet> {
+        let PrefixFilter::List(list) = &self.filter else { return Vec::new() };
+        let owned = Cover::of(&owned.concat());
+        let named = list.named().filter(|prefix| !owned.contains(prefix));
+        let mut not_owned: Vec<IpNet> = named.collect();
+        not_owned.sort_unstable();
+        not_owned.dedup();
+        not_owned
+    }
+}

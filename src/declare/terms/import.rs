@@ -1,0 +1,45 @@
+//! `import`: which prefixes of the other side a half takes.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::super::page::Page;
+use super::Term;
+use super::filter::PrefixFilter;
+use super::filter_reader;
+
+/// What of the other side a half takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// What passes.
+    #[serde(default, rename = "import", skip_serializing_if = "PrefixFilter::is_all")]
+    pub filter: PrefixFilter,
+}
+
+impl Term for Import {
+    const KEYS: &'static [&'static str] = &[Self::KEY];
+    const KEY: &'static str = "import";
+    const TITLE: &'static str = "Import";
+
+    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
+        Self { filter: filter_reader::read(page, table, Self::KEY) }
+    }
+
+    fn shown(&self) -> Value {
+        self.filter.to_string().into()
+    }
+
+    fn weight(&self) -> usize {
+        self.filter.to_string().len()
+    }
+
+    fn taken(&self, offered: &[IpNet]) -> Option<Vec<IpNet>> {
+        self.filter.select(offered)
+    }
+
+    fn narrows(&self) -> bool {
+        !self.filter.is_all()
+    }
+}

@@ -1,0 +1,34 @@
+//! `max_prefixes`: how many prefixes of the other side a half takes at the most.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::super::page::Page;
+use super::Term;
+
+/// Most prefixes that a half takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxPrefixes {
+    /// The limit, if there is one.
+    #[serde(default, rename = "max_prefixes", skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+impl Term for MaxPrefixes {
+    const KEYS: &'static [&'static str] = &[Self::KEY];
+    const KEY: &'static str = "max_prefixes";
+    const TITLE: &'static str = "Max prefixes";
+
+    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
+        Self { limit: page.number(table, Self::KEY, u32::MAX) }
+    }
+
+    fn shown(&self) -> Value {
+        self.limit.into()
+    }
+
+    fn most(&self) -> Option<u32> {
+        self.limit
+    }
+}

@@ -1,0 +1,296 @@
+//! `routes` and `route_tables`: who makes the routes over a peering, and in which tables they stand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sorted_vec::SortedSet;
+use toml::de::DeTable;
+
+use super::super::page::{Found, Page};
+use super::Term;
+
+/// Most tables that `route_tables` may list.
+const MAX_TABLES: usize = 64;
+/// The main route table, as `ovn-nbctl lr-route-list` prints it.
+const MAIN_TABLE: &str = "<main>";
+
+/// Who makes the routes over a peering.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Record", into = "Record")]
+pub enum Routes {
+    /// One for each prefix that is taken, in these tables.
+    Automatic(Tables),
+    /// The owner, each by an entry of its own.
+    Manual(Vec<ManualRoute>),
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self::Automatic(Tables::All)
+    }
+}
+
+/// Route tables of a router.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tables {
+    /// The main one, and all that its subnets look up.
+    #[default]
+    All,
+    /// Those of them that are named; the main one's name is empty.
+    Only(Vec<Arc<str>>),
+}
+
+/// A route that names a peering as its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManualRoute {
+    /// Where it leads: within what the other side announces.
+    pub destination: IpNet,
+    /// For whom.
+    pub table: TableOf,
+}
+
+/// Which table a manual route stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableOf {
+    /// The one of this name; the main one's is empty.
+    Name(Arc<str>),
+    /// The one that this subnet of the network looks up.
+    Subnet(IpNet),
+}
+
+/// A route over a link: its table, whose name is empty for the main one, and its destination.
+pub type PlacedRoute = (Arc<str>, IpNet);
+
+/// What routes need to know of a router.
+pub trait RouteTables {
+    /// The tables that its subnets look up, and the main one.
+    fn all(&self) -> &Arc<SortedSet<Arc<str>>>;
+    /// The table that a subnet looks up; none where there is no such subnet.
+    fn of_subnet(&self, subnet: &IpNet) -> Option<Arc<str>>;
+}
+
+impl Routes {
+    /// Whether the half's owner makes them.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.manual().is_some()
+    }
+
+    /// Those that the owner makes; none where they are automatic.
+    #[must_use]
+    pub fn manual(&self) -> Option<&[ManualRoute]> {
+        match self {
+            Self::Automatic(_) => None,
+            Self::Manual(routes) => Some(routes),
+        }
+    }
+
+    /// The tables of a router in which routes may stand.
+    #[must_use]
+    pub fn tables(&self, router: &impl RouteTables) -> Arc<SortedSet<Arc<str>>> {
+        let all = router.all();
+        let named = |names: &mut dyn Iterator<Item = Arc<str>>| {
+            Arc::new(names.filter(|name| all.contains(name)).collect::<Vec<_>>().into())
+        };
+        match self {
+            Self::Automatic(Tables::All) => Arc::clone(all),
+            Self::Automatic(Tables::Only(names)) => named(&mut names.iter().cloned()),
+            Self::Manual(routes) => {
+                named(&mut routes.iter().filter_map(|route| route.table(router)))
+            }
+        }
+    }
+
+    /// The tables that are named and that no subnet looks up: each in a sentence.
+    pub fn absent_tables(&self, router: &impl RouteTables) -> impl Iterator<Item = String> {
+        let names = match self {
+            Self::Automatic(Tables::Only(names)) => names.as_slice(),
+            Self::Automatic(Tables::All) | Self::Manual(_) => &[],
+        };
+        names.iter().filter(|name| !router.all().contains(name)).map(|name| no_such_table(name))
+    }
+}
+
+impl ManualRoute {
+    /// The table that it names; none if no subnet looks it up.
+    fn table(&self, router: &impl RouteTables) -> Option<Arc<str>> {
+        match &self.table {
+            TableOf::Name(name) => router.all().contains(name).then(|| Arc::clone(name)),
+            TableOf::Subnet(subnet) => router.of_subnet(subnet),
+        }
+    }
+
+    /// Where it stands on a router.
+    ///
+    /// # Errors
+    /// Why it cannot, in a sentence.
+    pub fn place(&self, router: &impl RouteTables) -> Result<PlacedRoute, String> {
+        let table = self.table(router).ok_or_else(|| match &self.table {
+            TableOf::Name(name) => no_such_table(name),
+            TableOf::Subnet(subnet) => format!("the network has no subnet {subnet}"),
+        })?;
+        Ok((table, self.destination))
+    }
+}
+
+fn no_such_table(name: &str) -> String {
+    format!("no subnet of the network looks up the route table \"{name}\"")
+}
+
+impl fmt::Display for ManualRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.destination.fmt(f)?;
+        match &self.table {
+            TableOf::Name(name) if name.is_empty() => Ok(()),
+            TableOf::Name(name) => write!(f, " in table {name}"),
+            TableOf::Subnet(subnet) => write!(f, " for subnet {subnet}"),
+        }
+    }
+}
+
+impl Term for Routes {
+    const KEYS: &'static [&'static str] = &[Self::KEY, "route_tables"];
+    const KEY: &'static str = "routes";
+    const TITLE: &'static str = "Routes";
+
+    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
+        let tables = read_tables(page, table);
+        let Some(found) = page.string(table, Self::KEY) else { return Self::Automatic(tables) };
+        match found.value {
+            "automatic" => Self::Automatic(tables),
+            "manual" => {
+                if let Some(value) = table.get("route_tables") {
+                    page.error(
+                        &value.span(),
+                        "`route_tables` is for automatic routes",
+                        Some("write route_table = \"..\" in each [[route]]".to_owned()),
+                    );
+                }
+                Self::Manual(Vec::new())
+            }
+            other => {
+                page.error(
+                    &found.span,
+                    format!("`routes` is \"{}\"", other.escape_debug()),
+                    Some("write \"automatic\" or \"manual\"".to_owned()),
+                );
+                Self::Automatic(tables)
+            }
+        }
+    }
+
+    fn shown(&self) -> Value {
+        if self.is_manual() { "manual" } else { "automatic" }.into()
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Automatic(Tables::All) => 0,
+            Self::Automatic(Tables::Only(names)) => names.iter().map(|name| name.len()).sum(),
+            Self::Manual(routes) => routes.iter().map(|route| route.to_string().len()).sum(),
+        }
+    }
+}
+
+fn read_tables(page: &mut Page<'_>, table: &DeTable<'_>) -> Tables {
+    let Some(value) = table.get("route_tables") else { return Tables::All };
+    if value.get_ref().as_str() == Some("all") {
+        return Tables::All;
+    }
+    let names = page.strings(table, "route_tables").unwrap_or_default();
+    if names.len() > MAX_TABLES {
+        page.error(
+            &value.span(),
+            format!("`route_tables` has {} names; at most {MAX_TABLES} are allowed", names.len()),
+            None,
+        );
+    }
+    let mut named: Vec<Arc<str>> =
+        names.iter().filter_map(|name| table_name(page, "route_tables", name)).collect();
+    named.sort();
+    named.dedup();
+    Tables::Only(named)
+}
+
+pub(in crate::declare) fn table_name(
+    page: &mut Page<'_>,
+    key: &str,
+    found: &Found<&str>,
+) -> Option<Arc<str>> {
+    if found.value.is_empty() {
+        page.error(
+            &found.span,
+            format!("`{key}` has an empty name"),
+            Some(format!("write \"{MAIN_TABLE}\" for the main route table")),
+        );
+        return None;
+    }
+    Some(if found.value == MAIN_TABLE { "" } else { found.value }.into())
+}
+
+/// As it is kept.
+#[derive(Clone, Serialize, Deserialize)]
+struct Record {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tables: Option<Vec<String>>,
+    /// There for manual routes, also if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routes: Option<Vec<RouteRecord>>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct RouteRecord {
+    to: IpNet,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    table: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subnet: Option<IpNet>,
+}
+
+impl From<Routes> for Record {
+    fn from(routes: Routes) -> Self {
+        let (tables, routes) = match routes {
+            Routes::Automatic(Tables::All) => (None, None),
+            Routes::Automatic(Tables::Only(names)) => {
+                (Some(names.iter().map(ToString::to_string).collect()), None)
+            }
+            Routes::Manual(routes) => (None, Some(routes.into_iter().map(Into::into).collect())),
+        };
+        Self { tables, routes }
+    }
+}
+
+impl From<Record> for Routes {
+    fn from(record: Record) -> Self {
+        match (record.routes, record.tables) {
+            (Some(routes), _) => Self::Manual(routes.into_iter().map(Into::into).collect()),
+            (None, Some(tables)) => {
+                Self::Automatic(Tables::Only(tables.into_iter().map(Into::into).collect()))
+            }
+            (None, None) => Self::default(),
+        }
+    }
+}
+
+impl From<ManualRoute> for RouteRecord {
+    fn from(route: ManualRoute) -> Self {
+        let (table, subnet) = match route.table {
+            TableOf::Name(name) => (name.to_string(), None),
+            TableOf::Subnet(subnet) => (String::new(), Some(subnet)),
+        };
+        Self { to: route.destination, table, subnet }
+    }
+}
+
+impl From<RouteRecord> for ManualRoute {
+    fn from(record: RouteRecord) -> Self {
+        let table = match record.subnet {
+            Some(subnet) => TableOf::Subnet(subnet),
+            None => TableOf::Name(record.table.into()),
+        };
+        Self { destination: record.to, table }
+    }
+}

@@ -1,0 +1,106 @@
+//! What stands between two routers whatever crosses the link: a link of somebody else's, a name of
+//! ours that is taken, a mesh that would be too deep.
+//!
+//! The rules do not accept a new peering then; one that stands goes on, and reports it.
+
+use crate::declare::NetworkKey;
+use crate::northbound::{End, Joint, JointTo, RouterFacts};
+
+use super::facts::PairFacts;
+use super::local::Ready;
+use super::state::Reason;
+
+/// Something that stands between the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blocker {
+    pub(super) reason: Reason,
+    /// For the owner of each end, with the rows named that are its own.
+    texts: [String; 2],
+    pub(super) next_step: &'static str,
+}
+
+impl Blocker {
+    /// For one end's owner.
+    pub(super) fn text(&self, end: End) -> &str {
+        let [a, b] = &self.texts;
+        match end {
+            End::A => a,
+            End::B => b,
+        }
+    }
+}
+
+/// All that others have put between the two; `has_switch` says that a switch of ours is to stand there, too.
+pub(super) fn blockers(
+    pair: &PairFacts,
+    links: &[[&Joint; 2]],
+    (a, b): (&Ready, &Ready),
+    has_switch: bool,
+) -> Vec<Blocker> {
+    let linked = |[at_a, at_b]: &[&Joint; 2]| Blocker {
+        reason: Reason::ForeignLink,
+        texts: [
+            linked_already(at_a, &a.router, pair.b.network),
+            linked_already(at_b, &b.router, pair.a.network),
+        ],
+        next_step: "remove that link where it was made, or withdraw the half: what the two links \
+                    let through differs",
+    };
+    let mut found: Vec<Blocker> = links.iter().map(linked).collect();
+    // A router port could take the name only of a port of that switch.
+    let taken = pair.namesakes.iter().filter(|port| has_switch || !port.of_transit);
+    found.extend(taken.map(|port| name_in_use(&port.text)));
+    found
+}
+
+/// The mesh that a new peering would make too deep. It is the last thing that is looked at: what is
+/// not accepted for something else is not looked at again when the mesh changes.
+pub(super) fn too_deep(pair: &PairFacts) -> Option<Blocker> {
+    (!pair.stands && (pair.too_deep)()).then(mesh_too_deep)
+}
+
+/// Links between two routers that are somebody else's, by their ports on either: two port names that
+/// name each other, or a switch with a port of either and nothing else.
+pub(super) fn foreign_links<'r>(a: &'r RouterFacts, b: &'r RouterFacts) -> Vec<[&'r Joint; 2]> {
+    let meet = |one: &Joint, other: &Joint| match (&one.to, &other.to) {
+        (JointTo::Port(to), JointTo::Port(back)) => *to == other.port && *back == one.port,
+        (JointTo::Switch(one, _), JointTo::Switch(other, _)) => one == other,
+        (JointTo::Port(_), JointTo::Switch(..)) | (JointTo::Switch(..), JointTo::Port(_)) => false,
+    };
+    let both = a.joints.iter().flat_map(|one| b.joints.iter().map(move |other| (one, other)));
+    both.filter(|(one, other)| meet(one, other)).map(|(one, other)| [one, other]).collect()
+}
+
+fn linked_already(link: &Joint, router: &RouterFacts, remote: &NetworkKey) -> String {
+    let (port, name) = (&link.port, &router.name);
+    match &link.to {
+        JointTo::Port(to) => format!(
+            "port {port} of router {name} and its peer {to} link it to {remote} already, and are not ovn-peerd's"
+        ),
+        JointTo::Switch(_, switch) => format!(
+            "port {port} of router {name} and switch {switch} link it to {remote} already, and are not ovn-peerd's"
+        ),
+    }
+}
+
+/// No number: how deep a mesh is follows from others' peerings; and links that come later make it
+/// deeper, while what is not accepted is not looked at again then.
+fn mesh_too_deep() -> Blocker {
+    let text = "with this peering, linked routers would make a path that is too deep for OVN \
+                (the operator's max_mesh_depth)"
+        .to_owned();
+    Blocker {
+        reason: Reason::MeshTooDeep,
+        texts: [text.clone(), text],
+        next_step: "withdraw peerings that are not needed, or peer by way of fewer routers",
+    }
+}
+
+fn name_in_use(port: &str) -> Blocker {
+    let text = format!("{port} is not ovn-peerd's, and has the name of a port of this peering");
+    Blocker {
+        reason: Reason::NameInUse,
+        texts: [text.clone(), text],
+        next_step: "rename or remove that port: OVN knows router and switch ports by one name alone",
+    }
+}

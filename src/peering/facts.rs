@@ -1,0 +1,132 @@
+//! What the rules decide a pair from: two halves, two networks, what stands, and what comes first.
+//!
+//! Plain values, gathered before anything is decided. Until both halves stand, nothing of the other
+//! network is looked at: a verdict on one half alone is made from that half.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::declare::{AddressSpace, Half, NetworkKey, PeeringKey, Terms};
+use crate::northbound::{End, Frozen, Id, LinkFacts, Namesake};
+
+use super::conflict::Claim;
+use super::local::{Local, Ready};
+use super::mtu::MtuInput;
+use super::quota::Over;
+use super::request::Request;
+
+/// What is known of one end.
+#[derive(Debug)]
+pub(super) struct EndFacts<'a> {
+    /// Its network.
+    pub(super) network: &'a NetworkKey,
+    /// The network's identity in names.
+    pub(super) network_id: Id,
+    /// The half that counts, if the end has declared one.
+    pub(super) half: Option<&'a Half>,
+    /// The network on its own; `None` while it has declared nothing at all.
+    pub(super) local: Option<&'a Local>,
+    /// The half as a request.
+    pub(super) request: Request,
+    /// The limit that leaves the half without a place.
+    pub(super) over: Option<Over>,
+    /// Whether the end's owner rejects the other end.
+    pub(super) rejects: bool,
+    /// Whether the other end's half stands for this end, too.
+    pub(super) implied: bool,
+    /// Whether the half is recorded as having been linked to this target.
+    pub(super) was_linked: bool,
+    /// The end's address space as it was frozen last.
+    pub(super) frozen: Option<&'a Frozen>,
+    /// The other end's prefixes that this end's router routes over the link now.
+    pub(super) routed: &'a BTreeSet<IpNet>,
+    /// This end's link port as it stands.
+    pub(super) port: &'a LinkFacts,
+    /// How many pairs its network is part of.
+    pub(super) pairs: usize,
+}
+
+/// Asks what a peering that comes first has of a prefix at one end.
+pub(super) type ClaimBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<Claim> + 'a>;
+
+/// Asks whether a path would be too deep with the pair linked.
+pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
+
+/// A pair to decide on.
+pub(super) struct PairFacts<'a> {
+    /// The peering.
+    pub(super) key: &'a PeeringKey,
+    /// Its identity in names.
+    pub(super) id: Id,
+    /// Both ends.
+    pub(super) a: EndFacts<'a>,
+    /// Both ends.
+    pub(super) b: EndFacts<'a>,
+    /// Whether both halves are recorded as linked: such a peering is kept where it can be.
+    pub(super) stands: bool,
+    /// What becomes of a change of subnets.
+    pub(super) address_space: AddressSpace,
+    /// Whether a network needs a VM's port before it may peer.
+    pub(super) require_workload: bool,
+    /// The moment.
+    pub(super) now: Timestamp,
+    /// Ports of others that have the name of one of its ports; nearly always none.
+    pub(super) namesakes: &'a [Namesake],
+    /// The claim of a peering that comes first on what it would route at one end.
+    pub(super) claim: ClaimBefore<'a>,
+    /// Whether a path would be too deep with it.
+    pub(super) too_deep: TooDeep<'a>,
+}
+
+impl<'a> PairFacts<'a> {
+    pub(super) fn end(&self, end: End) -> &EndFacts<'a> {
+        match end {
+            End::A => &self.a,
+            End::B => &self.b,
+        }
+    }
+
+    /// A VM may be asked for before a peering is made; one that stands stays when the last VM goes.
+    pub(super) fn lacks_workload(&self, ready: &Ready) -> bool {
+        self.require_workload && !self.stands && !ready.router.workload
+    }
+
+    /// Whether a half names what its network does not own. A peering that stands goes on without it.
+    pub(super) fn lacks_ownership(&self, end: &EndFacts, ready: &Ready) -> bool {
+        !self.stands && !end.not_owned(ready).is_empty()
+    }
+
+    /// Whether some term narrows what the two exchange.
+    pub(super) fn is_narrowed(&self) -> bool {
+        [&self.a, &self.b].into_iter().filter_map(EndFacts::terms).any(Terms::narrow)
+    }
+}
+
+impl<'a> EndFacts<'a> {
+    /// The terms of its half, where they are not the default.
+    pub(super) fn terms(&self) -> Option<&'a Terms> {
+        self.half?.terms.as_deref()
+    }
+
+    /// What its half names although the network does not own it.
+    pub(super) fn not_owned(&self, ready: &Ready) -> Vec<IpNet> {
+        self.terms().map(|terms| ready.not_owned(terms)).unwrap_or_default()
+    }
+
+    pub(super) fn mtu_input(&self, ready: &Ready) -> MtuInput {
+        let mtu = ready.network.mtu.or(ready.router.mtu);
+        MtuInput { mtu, checks: self.port.checks_size, pairs: self.pairs }
+    }
+
+    /// Whether there is a half that the other side may see.
+    pub(super) fn counts(&self) -> bool {
+        self.half.is_some() && self.request.is_open() && self.over.is_none()
+    }
+
+    /// Whether this end agrees to be linked now.
+    pub(super) fn is_willing(&self) -> bool {
+        self.implied || (self.counts() && self.half.is_some_and(Half::is_up))
+    }
+}
