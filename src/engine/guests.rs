@@ -1,5 +1,5 @@
-//! What guests are told, as far as it must be remembered: since when it is what it is, and what is
-//! lent for it.
+//! The routes that guests get, as far as these must be remembered: since when they are what they are,
+//! and what is lent for them.
 //!
 //! Both stand in the network's registration, which counts. What is remembered here puts them back
 //! when somebody deletes them while this instance runs.
@@ -12,19 +12,20 @@ use crate::declare::{NetworkKey, TellGuests};
 use crate::northbound::lent::{Cell, LentRecord};
 use crate::northbound::registration::GUESTS_KEY;
 use crate::northbound::{GuestRecord, Id, Northbound, UnitId};
-use crate::peering::{LinkEnd, Resolved, Told, Untold};
+use crate::peering::guest_routes::guest_routes;
+use crate::peering::{GuestRoutes, LinkEnd, Omitted, Resolved};
 use crate::view::{GuestsView, Viewer};
 
 use super::Engine;
 use super::state::State;
 
-/// What is remembered of networks whose guests are told of routes, or were.
+/// What is remembered of networks whose guests get routes, or did.
 #[derive(Debug, Default)]
 pub(super) struct Guests {
     noted: BTreeMap<NetworkKey, GuestRecord>,
-    untold: BTreeMap<NetworkKey, Vec<Untold>>,
+    omitted: BTreeMap<NetworkKey, Vec<Omitted>>,
     lent: BTreeMap<Id, BTreeMap<Cell, LentRecord>>,
-    /// Networks of which something else is not told than before.
+    /// Networks whose guests do not get something else than before.
     altered: BTreeSet<NetworkKey>,
 }
 
@@ -49,13 +50,13 @@ impl Guests {
         records
     }
 
-    /// The networks of which something else is not told than when this was last asked.
+    /// The networks whose guests do not get something else than when this was last asked.
     pub(super) fn take_altered(&mut self) -> BTreeSet<NetworkKey> {
         std::mem::take(&mut self.altered)
     }
 
     fn knows(&self, key: &NetworkKey) -> bool {
-        self.noted.contains_key(key) || self.untold.contains_key(key)
+        self.noted.contains_key(key) || self.omitted.contains_key(key)
     }
 
     /// Nothing is declared of a network any more: what its guests were told is over.
@@ -75,15 +76,21 @@ impl Guests {
     }
 
     /// Since when: what is recorded counts; else what was noted; else it is so since now.
-    fn note(&mut self, key: &NetworkKey, told: Told, past: Option<GuestRecord>, now: Timestamp) {
-        let Told { dhcp, ra, untold, .. } = told;
-        if self.untold.get(key).map_or(&[][..], Vec::as_slice) != untold {
+    fn note(
+        &mut self,
+        key: &NetworkKey,
+        routes: GuestRoutes,
+        past: Option<GuestRecord>,
+        now: Timestamp,
+    ) {
+        let GuestRoutes { dhcp, ra, omitted, .. } = routes;
+        if self.omitted.get(key).map_or(&[][..], Vec::as_slice) != omitted {
             self.altered.insert(key.clone());
         }
-        if untold.is_empty() {
-            self.untold.remove(key);
+        if omitted.is_empty() {
+            self.omitted.remove(key);
         } else {
-            self.untold.insert(key.clone(), untold);
+            self.omitted.insert(key.clone(), omitted);
         }
         let noted = self.noted.get(key);
         if past.is_none() && noted.is_none() && dhcp.is_empty() && ra.is_empty() {
@@ -96,7 +103,7 @@ impl Guests {
 }
 
 impl State {
-    /// Notes what the guests of these networks are told now.
+    /// Notes which routes the guests of these networks get now.
     pub(super) fn note_guests(
         &mut self,
         resolved: &Resolved,
@@ -111,17 +118,17 @@ impl State {
                 continue;
             }
             let past = northbound.guest_record(id);
-            let tells = self
+            let asks = self
                 .resolver
                 .networks()
                 .ready(key)
                 .is_some_and(|it| it.network.tell_guests != TellGuests::default());
-            if !tells && past.is_none() && !self.guests.knows(key) {
+            if !asks && past.is_none() && !self.guests.knows(key) {
                 continue;
             }
             self.guests.remember(id, northbound);
-            let told = self.told(key, northbound);
-            self.guests.note(key, told, past, now);
+            let routes = self.guest_routes(key, northbound);
+            self.guests.note(key, routes, past, now);
         }
         let orphans = resolved.orphans.iter();
         let orphans: BTreeSet<Id> = orphans
@@ -136,39 +143,39 @@ impl State {
         }
     }
 
-    /// What a network's guests are to be told.
-    pub(super) fn told(&self, key: &NetworkKey, northbound: &Northbound) -> Told {
+    /// The routes that a network's guests are to get.
+    pub(super) fn guest_routes(&self, key: &NetworkKey, northbound: &Northbound) -> GuestRoutes {
         let node = self.resolver.networks().node(key).filter(|node| node.is_registered());
         let Some((node, ready)) = node.and_then(|node| Some((node, node.ready()?))) else {
-            return Told::default();
+            return GuestRoutes::default();
         };
         if ready.network.tell_guests == TellGuests::default() {
-            return Told::default();
+            return GuestRoutes::default();
         }
         let links = node.linked().iter().filter_map(|pair| self.resolver.link(pair));
         let links: Vec<[&LinkEnd; 2]> = links.map(|link| link.ends_from(key)).collect();
         let records = self.guests.lent(Id::of_network(key), northbound);
-        crate::peering::tell::tell(ready, &links, &records, northbound)
+        guest_routes(ready, &links, &records, northbound)
     }
 }
 
 impl Engine {
-    /// What is shown of a network's guests; none where they are told of nothing, and never were.
+    /// What is shown of a network's guests; none where they get no routes, and never did.
     pub(super) fn guests_view(&self, key: &NetworkKey) -> Option<GuestsView> {
         let record = self.state.guests.noted.get(key)?;
         let list = |prefixes: &BTreeSet<ipnet::IpNet>| prefixes.iter().copied().collect();
         Some(GuestsView { since: record.since, dhcp: list(&record.dhcp), ra: list(&record.ra) })
     }
 
-    /// Since when a network's guests are told what they are told now.
+    /// Since when a network's guests get the routes that they get now.
     pub(super) fn guests_since(&self, key: &NetworkKey) -> Option<Timestamp> {
         self.state.guests.noted.get(key).map(|record| record.since)
     }
 
-    /// What the guests of a network are not told of, and why.
-    pub(super) fn untold(&self, key: &NetworkKey, viewer: &Viewer) -> Vec<String> {
-        let untold = self.state.guests.untold.get(key).into_iter().flatten();
-        let shown = untold.filter(|it| viewer.is_operator() || !it.of_operator);
+    /// Routes that the guests of a network do not get, and why.
+    pub(super) fn omitted_routes(&self, key: &NetworkKey, viewer: &Viewer) -> Vec<String> {
+        let omitted = self.state.guests.omitted.get(key).into_iter().flatten();
+        let shown = omitted.filter(|it| viewer.is_operator() || !it.of_operator);
         shown.map(|it| it.text.clone()).collect()
     }
 }

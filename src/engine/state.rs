@@ -68,7 +68,7 @@ pub(super) struct State {
     policy: PolicySettings,
     /// Halves that ended a short while ago.
     pub(super) history: History,
-    /// What guests are told.
+    /// The routes that guests get.
     pub(super) guests: Guests,
 }
 
@@ -304,7 +304,7 @@ impl State {
             desired.extend(program::exempt_rows(id, ready, &remote));
             loans.extend(program::exempt_loans(id, ready, &remote));
         }
-        loans.extend(program::tell_loans(self.told(key, northbound)));
+        loans.extend(program::tell_loans(self.guest_routes(key, northbound)));
         let records = self.guests.lent(id, northbound);
         let (lent, lent_entries) = program::lent_changes(id, loans, records, northbound);
         let router = ready.map(|ready| ready.network.router.to_string());

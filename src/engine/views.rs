@@ -190,7 +190,7 @@ impl Engine {
             None => self.shown_unreachable(viewer),
         };
         if shown.state == State::Active {
-            shown.degraded.extend(self.untold(&key.network, viewer));
+            shown.degraded.extend(self.omitted_routes(&key.network, viewer));
         }
         shown
     }

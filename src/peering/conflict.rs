@@ -1,6 +1,6 @@
-//! What stands against routing a prefix of the other side on a router (northbound.md section 3).
+//! What stands against routing a prefix of the other side on a router.
 //!
-//! Each conflict has two tellings: one for the owner of the router, with the rows named, and one
+//! Each conflict has two texts: one for the owner of the router, with the rows named, and one
 //! for the other side, which learns only which prefix of its own is in use there.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use super::shadow::may_go_to;
 
 /// A prefix of another peer of the same network, admitted there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct RivalPrefix {
     /// The network it belongs to.
     pub network: NetworkKey,
     /// The prefix.
@@ -207,7 +207,7 @@ pub(super) fn router_down<'a>(
     here.into_iter().chain(there)
 }
 
-/// What OVN-IC tells other zones of a peering: on this router of the remote side's prefixes, on that one of ours.
+/// What OVN-IC advertises to other zones of a peering: on this router of the remote side's prefixes, on that one of ours.
 pub(super) fn advertised<'a>(
     (taken, own): (&'a [IpNet], &'a RouterFacts),
     (given, remote): (&'a [IpNet], (&'a NetworkKey, &'a RouterFacts)),

@@ -41,7 +41,7 @@ pub(super) struct Depths {
 }
 
 /// What counts of a pair for others: whether it is linked, and who comes first.
-pub(super) struct Place {
+pub(super) struct PairStatus {
     pub(super) rank: Rank,
     pub(super) linked: bool,
 }
@@ -70,8 +70,8 @@ impl Depths {
     pub(super) fn review(
         &mut self,
         key: &PeeringKey,
-        before: &Place,
-        after: &Place,
+        before: &PairStatus,
+        after: &PairStatus,
         refused: bool,
         networks: &Networks,
     ) {
@@ -247,7 +247,7 @@ fn most_datapaths(joining: usize, gateways: usize) -> usize {
     routers + (2 * gateways + 4).min(links) + 2
 }
 
-fn note(set: &mut BTreeSet<Rank>, before: &Place, after: &Place, is: bool) {
+fn note(set: &mut BTreeSet<Rank>, before: &PairStatus, after: &PairStatus, is: bool) {
     if !is || before.rank != after.rank {
         set.remove(&before.rank);
     }

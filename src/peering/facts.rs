@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::declare::{AddressSpace, Half, NetworkKey, PeeringKey, Terms};
 use crate::northbound::{End, Frozen, Id, LinkFacts, Namesake};
 
-use super::conflict::Claim;
+use super::conflict::RivalPrefix;
 use super::local::{Local, Ready};
 use super::mtu::MtuInput;
 use super::quota::Over;
@@ -49,7 +49,7 @@ pub(super) struct EndFacts<'a> {
 }
 
 /// Asks what a peering that comes first has of a prefix at one end.
-pub(super) type ClaimBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<Claim> + 'a>;
+pub(super) type RivalBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix> + 'a>;
 
 /// Asks whether a path would be too deep with the pair linked.
 pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
@@ -75,7 +75,7 @@ pub(super) struct PairFacts<'a> {
     /// Ports of others that have the name of one of its ports; nearly always none.
     pub(super) namesakes: &'a [Namesake],
     /// The claim of a peering that comes first on what it would route at one end.
-    pub(super) claim: ClaimBefore<'a>,
+    pub(super) rival: RivalBefore<'a>,
     /// Whether a path would be too deep with it.
     pub(super) too_deep: TooDeep<'a>,
 }

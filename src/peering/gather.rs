@@ -6,11 +6,11 @@ use ipnet::IpNet;
 use crate::declare::{AutoAccept, PeeringKey, PolicySettings, RejectionKey, Said};
 use crate::northbound::{End, Id, RecordedState};
 
-use super::conflict::Claim;
+use super::conflict::RivalPrefix;
 use super::depth::Depths;
 use super::facts::{EndFacts, PairFacts};
 use super::ground::Ground;
-use super::inputs::{Declared, InputSide, Inputs, Rank};
+use super::inputs::{Declared, EndInputs, Inputs, Rank};
 use super::network::{Networks, Node};
 use super::pair::{PairState, Pairs, end_of, key_of_end, of_end, routed};
 use super::prefix::overlap;
@@ -38,7 +38,7 @@ impl Known<'_> {
     ) -> Inputs<'a> {
         let Ground { roll, northbound, policy, now, .. } = *ground;
         let auto = is_auto(key, policy);
-        let side = |end: End| {
+        let read = |end: End| {
             let network = key_of_end(key, end);
             let target = key_of_end(key, end.other());
             let network_id = Id::of_network(network);
@@ -65,7 +65,7 @@ impl Known<'_> {
             let router = self.networks.router_of(network);
             let manual =
                 counting.as_ref().is_some_and(|declared| declared.half.has_manual_routes());
-            InputSide {
+            EndInputs {
                 network_id,
                 request: counting
                     .as_ref()
@@ -85,7 +85,7 @@ impl Known<'_> {
                 port: northbound.link_facts(state.id, end),
             }
         };
-        Inputs { auto, namesakes: northbound.namesakes(state.id), a: side(End::A), b: side(End::B) }
+        Inputs { auto, namesakes: northbound.namesakes(state.id), a: read(End::A), b: read(End::B) }
     }
 
     /// What the rules decide a pair from.
@@ -97,8 +97,8 @@ impl Known<'_> {
         ground: &Ground,
     ) -> PairFacts<'a> {
         let rank = state.rank.clone();
-        let side = |end: End| {
-            let input = inputs.side(end);
+        let read = |end: End| {
+            let input = inputs.end(end);
             let network = key_of_end(key, end);
             EndFacts {
                 network,
@@ -110,7 +110,7 @@ impl Known<'_> {
                 rejects: input.rejects,
                 implied: input.implied,
                 frozen: if input.implied {
-                    inputs.side(end.other()).frozen_remote.as_deref()
+                    inputs.end(end.other()).frozen_remote.as_deref()
                 } else {
                     input.frozen.as_deref()
                 },
@@ -123,8 +123,8 @@ impl Known<'_> {
         PairFacts {
             key,
             id: state.id,
-            a: side(End::A),
-            b: side(End::B),
+            a: read(End::A),
+            b: read(End::B),
             stands: !rank.new,
             namesakes: &inputs.namesakes,
             address_space: ground.policy.address_space,
@@ -135,18 +135,18 @@ impl Known<'_> {
                 let rank_of = |pair: &PeeringKey| self.pairs.get(pair).map(|other| &other.rank);
                 Box::new(move || self.depths.too_deep(key, &rank, most, self.networks, &rank_of))
             },
-            claim: Box::new(move |end, prefix| self.claim_before(key, &rank, end, prefix)),
+            rival: Box::new(move |end, prefix| self.rival_before(key, &rank, end, prefix)),
         }
     }
 
     /// What a peering that comes first has of what this one would route at one end.
-    fn claim_before(
+    fn rival_before(
         &self,
         key: &PeeringKey,
         rank: &Rank,
         end: End,
         prefix: &IpNet,
-    ) -> Option<Claim> {
+    ) -> Option<RivalPrefix> {
         let network = key_of_end(key, end);
         let mut rivals: Vec<(&Rank, &PeeringKey, &PairState)> = self
             .networks
@@ -163,7 +163,7 @@ impl Known<'_> {
             let claims = of_end(&claims, end).iter().filter(|_| other < rank);
             let held = of_end(&pair.held, end).iter();
             let claimed = claims.chain(held).find(|it| overlap(it, prefix))?;
-            Some(Claim { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
+            Some(RivalPrefix { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
         })
     }
 }

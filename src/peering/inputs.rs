@@ -27,11 +27,11 @@ pub(super) struct Inputs<'a> {
     /// Whether one half may stand for both.
     pub(super) auto: bool,
     pub(super) namesakes: Vec<Namesake>,
-    pub(super) a: InputSide<'a>,
-    pub(super) b: InputSide<'a>,
+    pub(super) a: EndInputs<'a>,
+    pub(super) b: EndInputs<'a>,
 }
 
-pub(super) struct InputSide<'a> {
+pub(super) struct EndInputs<'a> {
     pub(super) network_id: Id,
     /// The half that counts.
     pub(super) half: Option<&'a Half>,
@@ -68,7 +68,7 @@ impl Declared<'_> {
 }
 
 impl<'a> Inputs<'a> {
-    pub(super) fn side(&self, end: End) -> &InputSide<'a> {
+    pub(super) fn end(&self, end: End) -> &EndInputs<'a> {
         match end {
             End::A => &self.a,
             End::B => &self.b,
@@ -84,7 +84,7 @@ impl<'a> Inputs<'a> {
         if rank.new {
             return Default::default();
         }
-        let held = |side: &InputSide, wanted: &Prefixes| {
+        let held = |side: &EndInputs, wanted: &Prefixes| {
             let is_routed = |prefix: &&IpNet| side.routed.contains(prefix);
             if wanted.iter().all(|prefix| is_routed(&prefix)) {
                 return Prefixes::clone(wanted);
@@ -96,7 +96,7 @@ impl<'a> Inputs<'a> {
     }
 
     pub(super) fn rank(&self, key: &PeeringKey) -> Rank {
-        let linked = |side: &InputSide| {
+        let linked = |side: &EndInputs| {
             side.record.as_deref().filter(|record| is_linked(record)).map(|record| record.since)
         };
         let (a, b) = (linked(&self.a), linked(&self.b));

@@ -231,7 +231,7 @@ impl Fault {
         }
     }
 
-    /// What is wrong and what to do, for an owner who is not the operator: where the whole would tell of routers or networks
+    /// What is wrong and what to do, for an owner who is not the operator: where the whole would name routers or networks
     /// that are somebody else's.
     #[must_use]
     pub fn guarded(&self, network: &NetworkKey) -> Option<(String, &'static str)> {

@@ -137,7 +137,7 @@ impl Networks {
     }
 
     /// Whether rows of others depend on what a network's router reaches over links: it translates
-    /// what it sends to peers, unless it is told not to, or its guests are told of routes.
+    /// what it sends to peers, unless that is exempted, or its guests get routes.
     pub(super) fn borrows(&self, key: &NetworkKey) -> bool {
         self.ready(key).is_some_and(|ready| {
             !ready.router.translations.is_empty()
@@ -355,7 +355,7 @@ impl Networks {
         Some(Local::read(said, shared, northbound))
     }
 
-    /// Looks for a network's router by this; tells what it was and is, if that differs.
+    /// Looks for a network's router by this; returns what it was and is, if that differs.
     fn bind(
         &mut self,
         key: &NetworkKey,

@@ -22,13 +22,13 @@ pub enum Over {
 #[derive(Debug)]
 pub struct Places {
     limits: Quotas,
-    networks: BTreeMap<NetworkKey, Row>,
-    projects: BTreeMap<Arc<str>, Row>,
+    networks: BTreeMap<NetworkKey, LimitGroup>,
+    projects: BTreeMap<Arc<str>, LimitGroup>,
 }
 
 /// The halves that share a limit.
 #[derive(Debug, Default)]
-struct Row {
+struct LimitGroup {
     standing: BTreeSet<HalfKey>,
     inside: BTreeSet<HalfKey>,
     /// All of these sort behind those inside; empty while there is room.
@@ -66,22 +66,24 @@ impl Places {
     /// A half came, or it stands now and did not, or the other way round. Returns those, itself
     /// among them perhaps, that gained or lost a place by it.
     pub fn place(&mut self, half: &HalfKey, stands: bool) -> BTreeSet<HalfKey> {
-        self.change(half, |row, moved| row.put(half, stands, moved))
+        self.change(half, |group, moved| group.put(half, stands, moved))
     }
 
     /// A half went.
     pub fn remove(&mut self, half: &HalfKey) -> BTreeSet<HalfKey> {
-        self.change(half, |row, _| row.take(half))
+        self.change(half, |group, _| group.take(half))
     }
 
     /// The limit that leaves this half without a place.
     #[must_use]
     pub fn over(&self, half: &HalfKey) -> Option<Over> {
         let network = self.limits.per_network.filter(|_| {
-            self.networks.get(&half.network).is_some_and(|row| row.outside.contains(half))
+            self.networks.get(&half.network).is_some_and(|group| group.outside.contains(half))
         });
         let project = self.limits.per_project.filter(|_| {
-            self.projects.get(&half.network.project).is_some_and(|row| row.outside.contains(half))
+            self.projects
+                .get(&half.network.project)
+                .is_some_and(|group| group.outside.contains(half))
         });
         network.map(Over::Network).or(project.map(Over::Project))
     }
@@ -89,22 +91,22 @@ impl Places {
     fn change(
         &mut self,
         half: &HalfKey,
-        alter: impl Fn(&mut Row, &mut BTreeSet<HalfKey>),
+        alter: impl Fn(&mut LimitGroup, &mut BTreeSet<HalfKey>),
     ) -> BTreeSet<HalfKey> {
         let mut moved = BTreeSet::new();
         if let Some(limit) = self.limits.per_network {
-            let row = self.networks.entry(half.network.clone()).or_default();
-            alter(row, &mut moved);
-            row.settle(limit, &mut moved);
-            if row.is_empty() {
+            let group = self.networks.entry(half.network.clone()).or_default();
+            alter(group, &mut moved);
+            group.fill(limit, &mut moved);
+            if group.is_empty() {
                 self.networks.remove(&half.network);
             }
         }
         if let Some(limit) = self.limits.per_project {
-            let row = self.projects.entry(Arc::clone(&half.network.project)).or_default();
-            alter(row, &mut moved);
-            row.settle(limit, &mut moved);
-            if row.is_empty() {
+            let group = self.projects.entry(Arc::clone(&half.network.project)).or_default();
+            alter(group, &mut moved);
+            group.fill(limit, &mut moved);
+            if group.is_empty() {
                 self.projects.remove(&half.network.project);
             }
         }
@@ -112,7 +114,7 @@ impl Places {
     }
 }
 
-impl Row {
+impl LimitGroup {
     fn put(&mut self, half: &HalfKey, stands: bool, moved: &mut BTreeSet<HalfKey>) {
         if stands {
             self.inside.remove(half);
@@ -141,7 +143,7 @@ impl Row {
     }
 
     /// Fills the places that are left, in order of names.
-    fn settle(&mut self, limit: u32, moved: &mut BTreeSet<HalfKey>) {
+    fn fill(&mut self, limit: u32, moved: &mut BTreeSet<HalfKey>) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let room = limit.saturating_sub(self.standing.len());
         while self.inside.len() > room {

@@ -18,7 +18,7 @@ use crate::declare::{
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
 use super::decide::{decide, wanted};
-use super::depth::{Depths, Place};
+use super::depth::{Depths, PairStatus};
 use super::gather::{Known, is_auto};
 use super::ground::Ground;
 use super::inputs::Rank;
@@ -405,15 +405,15 @@ impl Resolver {
         if let Some(due) = state.resolution.due {
             self.due.remove(&(due, key.clone()));
         }
-        let before = Place { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
+        let before = PairStatus { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
             self.set_wanted(key, &mut state, Default::default());
-            self.unsettle(key, &old_wanted, &state, true);
+            self.mark_rivals(key, &old_wanted, &state, true);
             self.networks.set_linked(key, false, &mut self.pending.networks);
-            self.review_loans(key);
+            self.mark_borrowers(key);
             self.networks.leave(key);
-            let after = Place { rank: state.rank.clone(), linked: false };
+            let after = PairStatus { rank: state.rank.clone(), linked: false };
             self.depths.review(key, &before, &after, false, &self.networks);
             self.pair_of_id.remove(&state.id);
             self.pending.orphans.insert(UnitId::Peering(state.id));
@@ -445,14 +445,14 @@ impl Resolver {
         let claims_differ = old_claims != state.claims();
         let moved = old_rank != state.rank || old_held != state.held;
         if claims_differ {
-            self.review_loans(key);
+            self.mark_borrowers(key);
         }
         if moved || claims_differ {
-            self.unsettle(key, &old_wanted, &state, moved);
+            self.mark_rivals(key, &old_wanted, &state, moved);
         }
         let linked = state.resolution.link.is_some();
         self.networks.set_linked(key, linked, &mut self.pending.networks);
-        let after = Place { rank: state.rank.clone(), linked };
+        let after = PairStatus { rank: state.rank.clone(), linked };
         let refused = state.resolution.is_too_deep();
         self.depths.review(key, &before, &after, refused, &self.networks);
         if let Some(due) = state.resolution.due {
@@ -462,9 +462,9 @@ impl Resolver {
         self.pending.pairs.insert(key.clone());
     }
 
-    /// The routes of a pair changed: a router that translates is told what to exempt, guests that
-    /// are told of routes learn others.
-    fn review_loans(&mut self, key: &PeeringKey) {
+    /// The routes of a pair changed: rows of others that depend on these do, too: what a router that
+    /// translates exempts, and which routes guests get.
+    fn mark_borrowers(&mut self, key: &PeeringKey) {
         let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.borrows(end));
         self.pending.networks.extend(ends.cloned());
     }
@@ -482,7 +482,13 @@ impl Resolver {
 
     /// What a pair has changed: those that compete with it must be looked at again; those that
     /// come before it only if it `moved`: its rank, or what it holds.
-    fn unsettle(&mut self, key: &PeeringKey, old: &[Prefixes; 2], state: &PairState, moved: bool) {
+    fn mark_rivals(
+        &mut self,
+        key: &PeeringKey,
+        old: &[Prefixes; 2],
+        state: &PairState,
+        moved: bool,
+    ) {
         let mut rivals = BTreeSet::new();
         for ((end, old), new) in End::BOTH.into_iter().zip(old).zip(&state.wanted) {
             let network = key_of_end(key, end);

@@ -47,9 +47,9 @@ pub(super) fn admit(pair: &PairFacts, end: End, ready: &Ready, offered: &[IpNet]
     };
     for prefix in offered {
         let conflict = obstacles.against(prefix).or_else(|| {
-            (pair.claim)(end, prefix).map(|claim| Conflict {
+            (pair.rival)(end, prefix).map(|rival| Conflict {
                 prefix: *prefix,
-                with: format!("{} of its peer {}", claim.prefix, claim.network),
+                with: format!("{} of its peer {}", rival.prefix, rival.network),
             })
         });
         if routed(prefix) {

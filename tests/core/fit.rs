@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
 use ovn_peerd::northbound::guest_routes::Entry;
-use ovn_peerd::peering::tell::{Fitting, aggregate, fit};
+use ovn_peerd::peering::guest_routes::{Fitting, aggregate, fit};
 use proptest::prelude::*;
 
 /// Prefixes in a small space, so that many are neighbours.

@@ -1,8 +1,8 @@
-//! What a network's guests are told of the routes to its peers: by which rows, and which fit there.
+//! Which routes to its peers a network's guests get: by which cells, and what fits there.
 //!
-//! Guests are told what their subnet's route table routes over links, as few prefixes as say the
-//! same. Where not all of it fits, nothing is added: what they were told already and is still true
-//! stays, so that no new peering takes a standing one's routes away. Owners' own routes come first.
+//! Guests get what their subnet's route table routes over links, as few prefixes as say the same.
+//! Where not all of it fits, nothing is added: what they have already and is still true stays, so
+//! that no new peering takes a standing one's routes away. Owners' own routes come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ use super::outcome::LinkEnd;
 /// What a DHCP option holds, in bytes: its length is one of them (RFC 2132 section 2). OVN does not
 /// check: with more, guests get no lease at all.
 const OPTION_ROOM: usize = 255;
-/// As much of it is told once more in option 249: with the usual others both fit into the 312 bytes
+/// As much of it stands once more in option 249: with the usual others both fit into the 312 bytes
 /// of options that every client takes (RFC 2131 section 2). With 253 bytes in each, busybox's udhcpc
 /// 1.35 takes no offer at all. Windows knows 121 since Vista.
 const MS_ROOM: usize = 120;
@@ -33,22 +33,22 @@ const MS_ROOM: usize = 120;
 /// which any IPv6 link carries; it may not be fragmented (RFC 6980).
 const ADVERTISEMENT_ROOM: usize = 960;
 
-/// What a network's guests are told, and of what they are not.
+/// The routes that a network's guests get, and those that they do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct GuestRoutes {
     /// What is to stand where.
-    pub lessons: Vec<Lesson>,
-    /// Prefixes that they are told of by DHCP.
+    pub cells: Vec<RouteCell>,
+    /// Prefixes that they get by DHCP.
     pub dhcp: BTreeSet<IpNet>,
-    /// Prefixes that they are told of by router advertisements.
+    /// Prefixes that they get by router advertisements.
     pub ra: BTreeSet<IpNet>,
-    /// What they are not told of, and why.
-    pub untold: Vec<Untold>,
+    /// What they do not get, and why.
+    pub omitted: Vec<Omitted>,
 }
 
-/// A cell that guests are told by.
+/// A cell that guests get routes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lesson {
+pub struct RouteCell {
     /// The cell: one key of a map.
     pub cell: Cell,
     /// How it writes routes.
@@ -59,9 +59,9 @@ pub struct Lesson {
     pub routes: Vec<Entry>,
 }
 
-/// Why guests are not told of all routes.
+/// Why guests do not get all routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Untold {
+pub struct Omitted {
     /// In a sentence.
     pub text: String,
     /// Whether it is about rows that are the operator's.
@@ -76,29 +76,29 @@ pub fn aggregate(prefixes: &[IpNet]) -> Vec<IpNet> {
     fewest
 }
 
-/// What the guests behind a router are told, who is linked by these, its own end first.
+/// The routes for the guests behind a router that is linked by these, its own end first.
 #[must_use]
-pub fn tell(
+pub fn guest_routes(
     ready: &Ready,
     links: &[[&LinkEnd; 2]],
     records: &BTreeMap<Cell, LentRecord>,
     northbound: &Northbound,
-) -> Told {
+) -> GuestRoutes {
     let routes = routes_by_table(links);
     let none: &[IpNet] = &[];
     let means = ready.network.tell_guests;
-    let mut teller = Teller { records, northbound, told: Told::default() };
+    let mut collector = Collector { records, northbound, found: GuestRoutes::default() };
     let mut ports = BTreeSet::new();
     for own in &ready.router.inward {
         let table = ready.router.table_of_subnet(&own.prefix).unwrap_or_default();
         let routes = routes.get(&table).map_or(none, Vec::as_slice);
         match own.prefix {
-            IpNet::V4(subnet) if means.dhcp => teller.by_dhcp(own, subnet, routes),
-            IpNet::V6(_) if means.ra && ports.insert(&own.port) => teller.by_ra(own, routes),
+            IpNet::V4(subnet) if means.dhcp => collector.by_dhcp(own, subnet, routes),
+            IpNet::V6(_) if means.ra && ports.insert(&own.port) => collector.by_ra(own, routes),
             IpNet::V4(_) | IpNet::V6(_) => {}
         }
     }
-    teller.told
+    collector.found
 }
 
 /// What each route table routes over links, as few prefixes as say the same.
@@ -112,20 +112,20 @@ fn routes_by_table(links: &[[&LinkEnd; 2]]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
     routes.into_iter().map(|(table, prefixes)| (table, aggregate(&prefixes))).collect()
 }
 
-struct Teller<'a> {
+struct Collector<'a> {
     records: &'a BTreeMap<Cell, LentRecord>,
     northbound: &'a Northbound,
-    told: Told,
+    found: GuestRoutes,
 }
 
-impl Teller<'_> {
+impl Collector<'_> {
     fn by_dhcp(&mut self, own: &Connected, subnet: Ipv4Net, routes: &[IpNet]) {
         let IpAddr::V4(address) = own.address else { return };
         let wanted = wanted(routes, |prefix| matches!(prefix, IpNet::V4(_)), &address.to_string());
         let (inventory, replica) = (self.northbound.inventory(), self.northbound.replica());
         let leases = inventory.leases(replica, &own.port, subnet, address);
         if leases.is_empty() && !wanted.is_empty() {
-            self.untold_to_operator(format!(
+            self.omit_for_operator(format!(
                 "guests of {subnet} are told of no routes by DHCP: no row of DHCP_Options with this cidr is \
                  known to be theirs alone, with an address as `router`; if there is one, name its router port \
                  there: external_ids:{PORT_KEY}={}",
@@ -140,19 +140,19 @@ impl Teller<'_> {
                 key: Some(key),
             };
             let default = default_of(&lease);
-            let full = self.lesson(cell(CLASSLESS), &wanted, default.as_ref(), OPTION_ROOM);
+            let full = self.add(cell(CLASSLESS), &wanted, default.as_ref(), OPTION_ROOM);
             if let Some(bytes) = full {
-                self.untold(format!(
+                self.omit(format!(
                     "dhcp-options-full: guests of {subnet} are not told of all routes: these take {bytes} bytes \
                      of DHCP option 121, which holds {OPTION_ROOM}; what they are told already stays. Let `export` \
                      or `import` pass fewer and shorter prefixes"
                 ));
                 continue;
             }
-            // Who has routes of his own in 121 alone would be told less by a 249 of ours alone.
+            // Who has routes of his own in 121 alone would get fewer by a 249 of ours alone.
             if self.owners(&cell(CLASSLESS)).is_none() || self.owners(&cell(MS_CLASSLESS)).is_some()
             {
-                self.lesson(cell(MS_CLASSLESS), &wanted, default.as_ref(), MS_ROOM);
+                self.add(cell(MS_CLASSLESS), &wanted, default.as_ref(), MS_ROOM);
             }
         }
     }
@@ -162,7 +162,7 @@ impl Teller<'_> {
         let (inventory, replica) = (self.northbound.inventory(), self.northbound.replica());
         let Some(row) = inventory.advertiser(replica, &own.port) else {
             if !wanted.is_empty() {
-                self.untold_to_operator(format!(
+                self.omit_for_operator(format!(
                     "guests of {} are told of no routes by router advertisements: {} sends none, as it has no \
                      ipv6_ra_configs:address_mode",
                     own.prefix, own.port
@@ -172,8 +172,8 @@ impl Teller<'_> {
         };
         let (column, key) = (router_port::IPV6_RA_CONFIGS, Some(ROUTE_INFO));
         let cell = Cell { table: ROUTER_PORT, row, column, key };
-        if let Some(bytes) = self.lesson(cell, &wanted, None, ADVERTISEMENT_ROOM) {
-            self.untold(format!(
+        if let Some(bytes) = self.add(cell, &wanted, None, ADVERTISEMENT_ROOM) {
+            self.omit(format!(
                 "router-advertisement-full: guests of {} are not told of all routes: these take {bytes} bytes of a \
                  router advertisement, which has room for {ADVERTISEMENT_ROOM}; what they are told already stays. \
                  Let `export` or `import` pass fewer prefixes",
@@ -189,7 +189,7 @@ impl Teller<'_> {
     }
 
     /// What is to stand in a cell, if anything; returns how many bytes it would take, if too many.
-    fn lesson(
+    fn add(
         &mut self,
         cell: Cell,
         wanted: &[Entry],
@@ -201,7 +201,7 @@ impl Teller<'_> {
         let before = self.owners(&cell);
         let Some(theirs) = syntax.entries(before.as_deref().unwrap_or_default()) else {
             if !wanted.is_empty() {
-                self.untold_to_operator(format!("{cell} cannot be read, and is left alone"));
+                self.omit_for_operator(format!("{cell} cannot be read, and is left alone"));
             }
             return None;
         };
@@ -216,31 +216,31 @@ impl Teller<'_> {
         if routes.is_empty() {
             return full;
         }
-        let told = routes.iter().filter(|entry| !entry.is_default()).map(|entry| entry.prefix);
+        let prefixes = routes.iter().filter(|entry| !entry.is_default()).map(|entry| entry.prefix);
         match syntax {
-            Syntax::Classless => self.told.dhcp.extend(told),
-            Syntax::RouteInfo => self.told.ra.extend(told),
+            Syntax::Classless => self.found.dhcp.extend(prefixes),
+            Syntax::RouteInfo => self.found.ra.extend(prefixes),
         }
-        self.told.lessons.push(Lesson { cell, syntax, before, routes });
+        self.found.cells.push(RouteCell { cell, syntax, before, routes });
         full
     }
 
-    fn untold(&mut self, text: String) {
-        self.told.untold.push(Untold { text, of_operator: false });
+    fn omit(&mut self, text: String) {
+        self.found.omitted.push(Omitted { text, of_operator: false });
     }
 
-    fn untold_to_operator(&mut self, text: String) {
-        self.told.untold.push(Untold { text, of_operator: true });
+    fn omit_for_operator(&mut self, text: String) {
+        self.found.omitted.push(Omitted { text, of_operator: true });
     }
 }
 
-/// What guests are to be told: of these routes, by this.
+/// The entries that guests are to get of these routes, by this.
 fn wanted(routes: &[IpNet], family: impl Fn(&IpNet) -> bool, by: &str) -> Vec<Entry> {
     routes.iter().filter(|prefix| family(prefix)).map(|prefix| Entry::new(*prefix, by)).collect()
 }
 
-/// Clients that are told of classless routes pass over the default gateway (RFC 3442): it is
-/// told among them.
+/// Clients that get classless routes pass over the default gateway (RFC 3442): it stands among
+/// them.
 fn default_of(lease: &Lease) -> Option<Entry> {
     Some(Entry::new(Ipv4Net::default().into(), lease.gateway?.to_string()))
 }
