@@ -1,7 +1,7 @@
 //! What the engine shows of itself: plain data for the control socket and the operator's tool.
 //!
-//! Owns the shape of every answer. Decides nothing and reads nothing: states and reasons are those of the
-//! rules ([`State`], [`Reason`]). The JSON of these types is a public interface: fields are
+//! Owns the shape of every answer. Decides nothing and reads nothing: states and reasons are those
+//! of the rules ([`State`], [`Reason`]). The JSON of these types is a public interface: fields are
 //! added, never renamed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,13 +80,13 @@ pub struct HalfView {
     /// How many prefixes this side takes from the other one; none while there is no link.
     #[serde(default)]
     pub imported: usize,
-    /// Since when the guests of the local network are told of the routes that they are told of now: who has asked before,
-    /// must ask again. None where they never were told of any.
+    /// Since when the guests of the local network get the routes that they get now: who has asked
+    /// before, must ask again. None where they never got any.
     #[serde(default)]
     pub guests_since: Option<Timestamp>,
 }
 
-/// What a network's guests are told of routes to its peers.
+/// The routes to its peers that a network's guests get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestsView {
     /// Since when; who has asked before, must ask again.
@@ -124,7 +124,8 @@ pub struct HalfDetail {
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,
-    /// What the guests of the local network are told of routes to all its peers; none where they never were told of any.
+    /// The routes to all its peers that the guests of the local network get; none where they never
+    /// got any.
     #[serde(default)]
     pub guests: Option<GuestsView>,
     /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
@@ -265,7 +266,8 @@ pub struct StatusView {
     /// The word that names all that is held, and nothing else; none where nothing is.
     #[serde(default)]
     pub held_seen: Option<String>,
-    /// The version of a newer daemon that has written to the northbound: this one writes nothing then.
+    /// The version of a newer daemon that has written to the northbound: this one writes nothing
+    /// then.
     #[serde(default)]
     pub newer_version: Option<u32>,
     /// What is written again and again, and so waits: which peering or network, and why.
@@ -327,8 +329,8 @@ pub struct NorthboundView {
     /// What the server says to what is written, as long as it takes it not.
     #[serde(default)]
     pub refusal: Option<RefusalView>,
-    /// How long ago the server was heard, in seconds; it is asked when it has said nothing for 5 s. None while not
-    /// connected.
+    /// How long ago the server was heard, in seconds; it is asked when it has said nothing for 5 s.
+    /// None while not connected.
     #[serde(default)]
     pub heard_seconds_ago: Option<u64>,
     /// `NB_Global.nb_cfg`: the sequence number of the last write.

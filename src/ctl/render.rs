@@ -107,15 +107,15 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
 /// Which guests must ask again to know what they are to know.
 fn guests(sheet: &mut Sheet, detail: &HalfDetail, now: Timestamp) {
     let Some(guests) = &detail.guests else { return };
-    let told = |means: &str, prefixes: &[ipnet::IpNet]| match prefixes.len() {
+    let count = |means: &str, prefixes: &[ipnet::IpNet]| match prefixes.len() {
         1 => format!("{means}: 1 route"),
         count => format!("{means}: {count} routes"),
     };
-    let (dhcp, ra) = (told("DHCP", &guests.dhcp), told("RA", &guests.ra));
+    let (dhcp, ra) = (count("DHCP", &guests.dhcp), count("RA", &guests.ra));
     let age = age(Some(guests.since), now);
     let since = format!("since {:.0}, {age} ago ({dhcp}, {ra})", guests.since);
     sheet.line("Guests must renew", since);
-    sheet.several("Guests are told", &[&*guests.dhcp, &*guests.ra].concat());
+    sheet.several("Guest routes", &[&*guests.dhcp, &*guests.ra].concat());
 }
 
 /// `status`.

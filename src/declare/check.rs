@@ -74,7 +74,7 @@ fn shared(book: &Book) -> impl Iterator<Item = Diagnostic> {
 }
 
 /// Halves whose own network no file binds. Their targets are not looked at: whether those exist
-/// is for their owners to know (S0.10).
+/// is for their owners to know.
 fn unbound(book: &Book) -> impl Iterator<Item = Diagnostic> {
     let unbound = book.halves().filter(|half| book.network(&half.key.network).is_none());
     unbound.filter_map(|half| {

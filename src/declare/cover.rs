@@ -1,4 +1,5 @@
-//! The addresses of prefixes, whatever the prefixes are: what contains what, in the logarithm of their number.
+//! The addresses of prefixes, whatever the prefixes are: what contains what, in the logarithm of
+//! their number.
 
 use std::net::IpAddr;
 

@@ -89,7 +89,7 @@ impl fmt::Display for NetworkKey {
     }
 }
 
-/// A half's identity: its network and the name its owner chose (S0.5-S0.7). One pointer, as that of
+/// A half's identity: its network and the name its owner chose. One pointer, as that of
 /// a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HalfKey(Arc<HalfName>);
@@ -155,7 +155,7 @@ impl fmt::Display for RouterRef {
     }
 }
 
-/// A network's type; only private networks may peer (S3.4).
+/// A network's type; only private networks may peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkType {
     /// The default.
@@ -171,9 +171,9 @@ pub struct Network {
     pub key: NetworkKey,
     /// The Logical_Router behind it.
     pub router: RouterRef,
-    /// Must match the other side's to peer (S3.6), where both are given.
+    /// Must match the other side's to peer, where both are given.
     pub zone: Option<Arc<str>>,
-    /// Must match the other side's to peer (S1.8), where both are given.
+    /// Must match the other side's to peer, where both are given.
     pub region: Option<Arc<str>>,
     /// Only [`NetworkType::Private`] may peer.
     pub kind: NetworkType,
@@ -185,7 +185,7 @@ pub struct Network {
     pub tell_guests: TellGuests,
 }
 
-/// How a network's guests are told of the routes to its peers (S3.25). By nothing is the default.
+/// How a network's guests are told of the routes to its peers. By nothing is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TellGuests {
     /// By DHCP: options 121 and 249 (RFC 3442).
@@ -219,7 +219,7 @@ impl TellGuests {
     pub const WORDS: [&'static str; 2] = [Self::DHCP, Self::RA];
 }
 
-/// Administratively up or down (S3.12).
+/// Administratively up or down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConfiguredStatus {
     /// Up: the default.
@@ -244,7 +244,7 @@ impl fmt::Display for RejectionKey {
     }
 }
 
-/// "No" to a request, without a half of one's own (S1.20). A half towards the same network
+/// "No" to a request, without a half of one's own. A half towards the same network
 /// outweighs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -259,11 +259,11 @@ pub struct Half {
     pub key: HalfKey,
     /// The network it wants to reach.
     pub target: NetworkKey,
-    /// Free text (S0.13).
+    /// Free text.
     pub description: String,
     /// Up or down.
     pub configured_status: ConfiguredStatus,
-    /// `user.*` keys (S0.14).
+    /// `user.*` keys.
     pub config: BTreeMap<String, String>,
     /// When it was asked for (again): renews a request that expired, and an address space that
     /// is frozen. One that lies in the future counts from then on.

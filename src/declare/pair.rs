@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::NetworkKey;
 
-/// Two different networks, in order; at most one peering stands between them (S1.5).
+/// Two different networks, in order; at most one peering stands between them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeeringKey {
     a: NetworkKey,

@@ -36,7 +36,7 @@ const MAX_DESCRIPTION_CHARS: usize = 1024;
 const MAX_CONFIG_BYTES: usize = 4096;
 
 const PEERING_REFUSED: &[Refused] = &[
-    // S0.15: LXD's page lists `ports` as "Network forward port list"; it does nothing there.
+    // LXD's page lists `ports` as "Network forward port list"; it does nothing there.
     Refused {
         key: "ports",
         message: "`ports` is not a key of a peering: LXD documents it for network peers as a \
@@ -170,7 +170,7 @@ fn configured_status(page: &mut Page<'_>, table: &DeTable<'_>) -> ConfiguredStat
     }
 }
 
-/// S0.14: only `user.*`. Written `"user.ticket" = ".."` or, as TOML invites, `user.ticket = ".."`.
+/// Only `user.*`. Written `"user.ticket" = ".."` or, as TOML invites, `user.ticket = ".."`.
 fn config(page: &mut Page<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
     let mut config = BTreeMap::new();
     if let Some(found) = page.section(table, "config", "config = { \"user.ticket\" = \"NET-42\" }")

@@ -80,15 +80,15 @@ pub struct DaemonSettings {
 pub struct PolicySettings {
     /// What one reload may withdraw before it is held.
     pub max_withdrawals: MaxWithdrawals,
-    /// Whether one half may stand for both (S1.12).
+    /// Whether one half may stand for both.
     pub auto_accept: AutoAccept,
-    /// How long a request stays pending before it expires (S1.22); `None`: for ever.
+    /// How long a request stays pending before it expires; `None`: for ever.
     pub request_expiry: Option<SignedDuration>,
-    /// How long a half that is gone is still shown (S1.27); zero: not at all.
+    /// How long a half that is gone is still shown; zero: not at all.
     pub history: SignedDuration,
-    /// What becomes of a change of subnets while peered (S2.8).
+    /// What becomes of a change of subnets while peered.
     pub address_space: AddressSpace,
-    /// Whether a network needs a VM's port before it may peer (S1.10).
+    /// Whether a network needs a VM's port before it may peer.
     pub require_workload: bool,
     /// Most datapaths that a path over linked routers may have; OVN follows 100.
     pub max_mesh_depth: u32,

@@ -1,5 +1,5 @@
-//! The routes that guests get, as far as these must be remembered: since when they are what they are,
-//! and what is lent for them.
+//! The routes that guests get, as far as these must be remembered: since when they are what they
+//! are, and what is lent for them.
 //!
 //! Both stand in the network's registration, which counts. What is remembered here puts them back
 //! when somebody deletes them while this instance runs.

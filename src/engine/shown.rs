@@ -1,6 +1,7 @@
 //! Where a half is said to stand: what the rules decided, and how far the northbound holds it.
 //!
-//! What is told is true of the packets: a peering is up until its rows are gone, and not before OVN has acted on them.
+//! What is shown is true of the packets: a peering is up until its rows are gone, and not before
+//! OVN has acted on them.
 
 use crate::declare::{Half, HalfKey, PeeringKey};
 use crate::northbound::{Id, UnitId};
@@ -10,7 +11,7 @@ use crate::view::Viewer;
 use super::Engine;
 use super::progress::Stage;
 
-/// Told of whatever is linked, or to be, while a newer version writes.
+/// Said of whatever is linked, or to be, while a newer version writes.
 const NEWER_WRITES: &str =
     "a newer version of ovn-peerd has written to the northbound; this one writes nothing";
 
@@ -57,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// What the network's owner is told of its fault, where the whole would tell of others.
+    /// What the network's owner reads of its fault, where the whole would name others.
     fn guarded(&self, key: &HalfKey) -> Option<(String, &'static str)> {
         match self.state.resolver.networks().node(&key.network)?.local()? {
             Local::Fault(fault) => fault.guarded(&key.network),
@@ -65,7 +66,8 @@ impl Engine {
         }
     }
 
-    /// Whether the northbound, as far as it was heard, holds rows of the peering that a half is part of.
+    /// Whether the northbound, as far as it was heard, holds rows of the peering that a half is
+    /// part of.
     fn has_rows(&self, key: &HalfKey) -> bool {
         let resolver = &self.state.resolver;
         let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
@@ -73,7 +75,8 @@ impl Engine {
         found.is_some_and(|(it, id)| it.rows_of(UnitId::Peering(id)).next().is_some())
     }
 
-    /// Whether rows of a peering are there that shall not be, as the half that ended was part of it.
+    /// Whether rows of a peering are there that shall not be, as the half that ended was part of
+    /// it.
     pub(super) fn is_leaving(&self, half: &Half) -> bool {
         let resolver = &self.state.resolver;
         let pair = PeeringKey::new(half.key.network.clone(), half.target.clone());
@@ -119,7 +122,8 @@ impl Engine {
         }
     }
 
-    /// What stands or is to stand while a newer version writes: up, as far as this one can see, where rows are there.
+    /// What stands or is to stand while a newer version writes: up, as far as this one can see,
+    /// where rows are there.
     fn shown_unwritten(&self, key: &HalfKey, degraded: Vec<String>, viewer: &Viewer) -> Shown {
         let step = step("upgrade ovn-peerd on this host", viewer);
         let mut shown = Shown::waiting(Reason::NewerVersion, NEWER_WRITES, step);

@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// What is wrong with the settings and the declaration files; a tenant is told of its own files.
+    /// What is wrong with the settings and the declaration files; a tenant sees those of its own files.
     #[must_use]
     pub fn diagnostics(&self, viewer: &Viewer) -> DiagnosticsView {
         let book = &self.state.roll.book;
@@ -183,7 +183,7 @@ impl Engine {
 
     /// Where a half stands that is declared.
     fn shown_declared(&self, key: &HalfKey, viewer: &Viewer) -> Shown {
-        // What is decided by a first dump is told once that is whole.
+        // What is decided by a first dump is shown once that is whole.
         let mut shown = match self.state.resolver.verdict(key).filter(|_| self.northbound.is_some())
         {
             Some(verdict) => self.shown(key, verdict, viewer),
@@ -195,7 +195,7 @@ impl Engine {
         shown
     }
 
-    /// Where a half stands, as its host's log tells it.
+    /// Where a half stands, as its host's log says.
     pub(super) fn shown_in_log(&self, key: &HalfKey) -> Option<Shown> {
         match self.state.resolver.said(key, &self.state.roll) {
             Some(_) => Some(self.shown_declared(key, &Viewer::Operator)),
@@ -292,7 +292,7 @@ fn filtered(report: &Report) -> Vec<FilteredView> {
     local.chain(report.refused.iter().map(of("remote"))).collect()
 }
 
-/// The manual routes; a peering that is not active has none yet (S1.30).
+/// The manual routes; a peering that is not active has none yet.
 fn routes(report: &Report, half: &HalfView) -> Vec<RouteView> {
     let view = |(route, why): &(ManualRoute, Option<String>)| {
         let waits = (half.state != State::Active)

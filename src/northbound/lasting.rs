@@ -22,7 +22,7 @@ pub struct Lasting {
     pub terms: Option<u32>,
 }
 
-/// An address space at the moment at which a peering was activated or renewed (S2.8).
+/// An address space at the moment at which a peering was activated or renewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
     /// That moment.

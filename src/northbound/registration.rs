@@ -162,7 +162,7 @@ impl HalfRecord {
 }
 
 /// What a network's guests are told of routes to its peers, and since when that: who has asked
-/// before, must ask again (S3.27).
+/// before, must ask again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestRecord {
     /// Since when.

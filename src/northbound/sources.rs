@@ -10,7 +10,8 @@ use ipnet::IpNet;
 
 use super::owner::Family;
 
-/// Packets from any of these prefixes: `ip4.src == {10.1.0.0/24, 10.3.0.0/24} || ip6.src == {fd01::/64}`.
+/// Packets from any of these prefixes: `ip4.src == {10.1.0.0/24, 10.3.0.0/24} || ip6.src ==
+/// {fd01::/64}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources(Vec<IpNet>);
 

@@ -61,7 +61,7 @@ impl Northbound {
         Ok(self.fold(&changes))
     }
 
-    /// Replaces everything; only true differences are told.
+    /// Replaces everything; only true differences are reported.
     pub fn adopt(&mut self, replica: Replica) -> Touched {
         let changes = self.replica.adopt(replica);
         self.fold(&changes)
@@ -161,7 +161,8 @@ impl Northbound {
         self.inventory.newer()
     }
 
-    /// The registrations of older versions: the row, and the record of its network, as written and as read.
+    /// The registrations of older versions: the row, and the record of its network, as written and
+    /// as read.
     pub fn older(&self) -> impl Iterator<Item = (Uuid, Cow<'_, str>, NetworkRecord)> {
         self.inventory.older().filter_map(|set| {
             let tags = cell(self.replica.row(ADDRESS_SET, set)?, address_set::EXTERNAL_IDS);
@@ -175,7 +176,7 @@ impl Northbound {
         network_record(self.registration(network)?)
     }
 
-    /// What is recorded of what a network's guests are told.
+    /// What is recorded of the routes that a network's guests get.
     #[must_use]
     pub fn guest_record(&self, network: Id) -> Option<GuestRecord> {
         guest_record(self.registration(network)?)

@@ -1,5 +1,5 @@
-//! The verdict on a half that is not linked as things are: its own side first, then the other side's
-//! answer, then what stands between two that agree.
+//! The verdict on a half that is not linked as things are: its own side first, then the other
+//! side's answer, then what stands between two that agree.
 
 use crate::declare::{ConfiguredStatus, Half};
 use crate::northbound::End;

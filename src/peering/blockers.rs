@@ -30,7 +30,8 @@ impl Blocker {
     }
 }
 
-/// All that others have put between the two; `has_switch` says that a switch of ours is to stand there, too.
+/// All that others have put between the two; `has_switch` says that a switch of ours is to stand
+/// there, too.
 pub(super) fn blockers(
     pair: &PairFacts,
     links: &[[&Joint; 2]],
@@ -59,8 +60,8 @@ pub(super) fn too_deep(pair: &PairFacts) -> Option<Blocker> {
     (!pair.stands && (pair.too_deep)()).then(mesh_too_deep)
 }
 
-/// Links between two routers that are somebody else's, by their ports on either: two port names that
-/// name each other, or a switch with a port of either and nothing else.
+/// Links between two routers that are somebody else's, by their ports on either: two port names
+/// that name each other, or a switch with a port of either and nothing else.
 pub(super) fn foreign_links<'r>(a: &'r RouterFacts, b: &'r RouterFacts) -> Vec<[&'r Joint; 2]> {
     let meet = |one: &Joint, other: &Joint| match (&one.to, &other.to) {
         (JointTo::Port(to), JointTo::Port(back)) => *to == other.port && *back == one.port,

@@ -54,7 +54,8 @@ pub(super) struct Obstacles<'r> {
     link: Id,
     ready: &'r Ready,
     tables: &'r SortedSet<Arc<str>>,
-    /// All that is in use, and all that is routed: for the many prefixes with which nothing clashes.
+    /// All that is in use, and all that is routed: for the many prefixes with which nothing
+    /// clashes.
     known: Option<(Cover, BTreeSet<IpNet>)>,
 }
 
@@ -62,7 +63,8 @@ pub(super) struct Obstacles<'r> {
 const FEW: usize = 3;
 
 impl<'r> Obstacles<'r> {
-    /// Those to a link on this network's router, in these tables; `count` prefixes will be asked for.
+    /// Those to a link on this network's router, in these tables; `count` prefixes will be asked
+    /// for.
     pub(super) fn on(
         link: Id,
         ready: &'r Ready,
@@ -103,8 +105,8 @@ impl<'r> Obstacles<'r> {
     }
 }
 
-/// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out. One that leads over the link
-/// itself leads where ours leads.
+/// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out. One
+/// that leads over the link itself leads where ours leads.
 pub(super) fn twin<'a>(
     link: Id,
     prefix: &IpNet,
@@ -152,12 +154,14 @@ pub fn diversions<'a>(
     }))
 }
 
-/// What a network announces and its router leads elsewhere in part: each with somebody's route that does.
+/// What a network announces and its router leads elsewhere in part: each with somebody's route that
+/// does.
 pub(super) fn astray<'a>(
     announced: &'a [IpNet],
     router: &'a RouterFacts,
 ) -> impl Iterator<Item = (&'a IpNet, &'a ForeignRoute)> {
-    // OVN prefers what is connected; the subnet of a router that has an address alone is discarded by a route.
+    // OVN prefers what is connected; the subnet of a router that has an address alone is discarded
+    // by a route.
     let is_subnet = |prefix: &IpNet| router.inward.iter().any(|own| own.prefix == *prefix);
     let elsewhere = router.routes.iter().filter(|route| route.is_main() && !route.to_guest);
     let elsewhere = elsewhere.filter(move |route| !is_subnet(&route.prefix));
@@ -207,7 +211,8 @@ pub(super) fn router_down<'a>(
     here.into_iter().chain(there)
 }
 
-/// What OVN-IC advertises to other zones of a peering: on this router of the remote side's prefixes, on that one of ours.
+/// What OVN-IC advertises to other zones of a peering: on this router of the remote side's
+/// prefixes, on that one of ours.
 pub(super) fn advertised<'a>(
     (taken, own): (&'a [IpNet], &'a RouterFacts),
     (given, remote): (&'a [IpNet], (&'a NetworkKey, &'a RouterFacts)),
@@ -260,7 +265,8 @@ pub fn translations<'a>(
     })
 }
 
-/// Subnets that do not cross, or not whole, for what they are: each as a sentence for the router's owner.
+/// Subnets that do not cross, or not whole, for what they are: each as a sentence for the router's
+/// owner.
 pub fn unfit_subnets(router: &RouterFacts) -> impl Iterator<Item = String> + '_ {
     let outward = router.outward.iter().filter(|net| !router.uplinks.contains(&net.port));
     let kept = outward.filter_map(|net| Some((net, special(&net.prefix)?)));

@@ -1,5 +1,5 @@
-//! Where linked routers make a path too deep for OVN: which peerings are not accepted for that, and which
-//! report it.
+//! Where linked routers make a path too deep for OVN: which peerings are not accepted for that, and
+//! which report it.
 //!
 //! A new peering is refused if, with those that come before it, it makes a path of more datapaths
 //! than the policy allows; one that stands never is. What is refused is looked at again when a link
@@ -106,7 +106,8 @@ impl Depths {
     }
 
     /// The pairs that may be decided otherwise for what came and went. They are asked for each time
-    /// all that was dirty has been decided, until nothing is: a pair depends only on those before it.
+    /// all that was dirty has been decided, until nothing is: a pair depends only on those before
+    /// it.
     pub(super) fn take_marked(&mut self, most: u32, networks: &Networks) -> Vec<PeeringKey> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let come = self.come.take().filter(|_| self.joining.may_exceed(most, [], networks));
@@ -141,8 +142,8 @@ impl Depths {
         }
     }
 
-    /// How many datapaths the paths that a network's links are part of may have, if that is many. They lead past others'
-    /// networks: the number is for operators alone.
+    /// How many datapaths the paths that a network's links are part of may have, if that is many.
+    /// They lead past others' networks: the number is for operators alone.
     pub(super) fn around(&self, network: &NetworkKey) -> Option<usize> {
         self.deep.get(network).copied()
     }
@@ -266,7 +267,8 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// As a mesh, and who is part of it. Of the leaves of a router it holds those alone that can matter.
+    /// As a mesh, and who is part of it. Of the leaves of a router it holds those alone that can
+    /// matter.
     fn mesh(&self, start: &NetworkKey) -> (Mesh, Vec<NetworkKey>) {
         let mut mesh = Mesh::default();
         let mut numbers: BTreeMap<NetworkKey, usize> = BTreeMap::new();

@@ -93,7 +93,8 @@ impl<'a> PairFacts<'a> {
         self.require_workload && !self.stands && !ready.router.workload
     }
 
-    /// Whether a half names what its network does not own. A peering that stands goes on without it.
+    /// Whether a half names what its network does not own. A peering that stands goes on without
+    /// it.
     pub(super) fn lacks_ownership(&self, end: &EndFacts, ready: &Ready) -> bool {
         !self.stands && !end.not_owned(ready).is_empty()
     }

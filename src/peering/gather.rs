@@ -168,7 +168,7 @@ impl Known<'_> {
     }
 }
 
-/// Whether one half may stand for both sides of a pair (S1.12).
+/// Whether one half may stand for both sides of a pair.
 pub(super) fn is_auto(pair: &PeeringKey, policy: &PolicySettings) -> bool {
     match policy.auto_accept {
         AutoAccept::Never => false,

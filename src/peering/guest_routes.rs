@@ -126,7 +126,7 @@ impl Collector<'_> {
         let leases = inventory.leases(replica, &own.port, subnet, address);
         if leases.is_empty() && !wanted.is_empty() {
             self.omit_for_operator(format!(
-                "guests of {subnet} are told of no routes by DHCP: no row of DHCP_Options with this cidr is \
+                "DHCP gives guests of {subnet} no routes: no row of DHCP_Options with this cidr is \
                  known to be theirs alone, with an address as `router`; if there is one, name its router port \
                  there: external_ids:{PORT_KEY}={}",
                 own.port
@@ -143,8 +143,8 @@ impl Collector<'_> {
             let full = self.add(cell(CLASSLESS), &wanted, default.as_ref(), OPTION_ROOM);
             if let Some(bytes) = full {
                 self.omit(format!(
-                    "dhcp-options-full: guests of {subnet} are not told of all routes: these take {bytes} bytes \
-                     of DHCP option 121, which holds {OPTION_ROOM}; what they are told already stays. Let `export` \
+                    "dhcp-options-full: guests of {subnet} do not get all routes: these take {bytes} bytes \
+                     of DHCP option 121, which holds {OPTION_ROOM}; the routes that they have stay. Let `export` \
                      or `import` pass fewer and shorter prefixes"
                 ));
                 continue;
@@ -163,7 +163,7 @@ impl Collector<'_> {
         let Some(row) = inventory.advertiser(replica, &own.port) else {
             if !wanted.is_empty() {
                 self.omit_for_operator(format!(
-                    "guests of {} are told of no routes by router advertisements: {} sends none, as it has no \
+                    "router advertisements give guests of {} no routes: {} sends none, as it has no \
                      ipv6_ra_configs:address_mode",
                     own.prefix, own.port
                 ));
@@ -174,8 +174,8 @@ impl Collector<'_> {
         let cell = Cell { table: ROUTER_PORT, row, column, key };
         if let Some(bytes) = self.add(cell, &wanted, None, ADVERTISEMENT_ROOM) {
             self.omit(format!(
-                "router-advertisement-full: guests of {} are not told of all routes: these take {bytes} bytes of a \
-                 router advertisement, which has room for {ADVERTISEMENT_ROOM}; what they are told already stays. \
+                "router-advertisement-full: guests of {} do not get all routes: these take {bytes} bytes of a \
+                 router advertisement, which has room for {ADVERTISEMENT_ROOM}; the routes that they have stay. \
                  Let `export` or `import` pass fewer prefixes",
                 own.prefix
             ));

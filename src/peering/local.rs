@@ -231,8 +231,8 @@ impl Fault {
         }
     }
 
-    /// What is wrong and what to do, for an owner who is not the operator: where the whole would name routers or networks
-    /// that are somebody else's.
+    /// What is wrong and what to do, for an owner who is not the operator: where the whole would
+    /// name routers or networks that are somebody else's.
     #[must_use]
     pub fn guarded(&self, network: &NetworkKey) -> Option<(String, &'static str)> {
         let router = match self {

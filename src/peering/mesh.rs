@@ -41,8 +41,8 @@ impl Mesh {
         }
     }
 
-    /// At least as many datapaths as the longest path has among the first router and all that can be
-    /// reached from it.
+    /// At least as many datapaths as the longest path has among the first router and all that can
+    /// be reached from it.
     #[must_use]
     pub fn depth(&self) -> usize {
         let datapaths = self.datapaths();
@@ -83,7 +83,8 @@ impl Mesh {
 struct Visit {
     /// When it was met, from 1 on; 0: not yet.
     order: usize,
-    /// The earliest that is reached from it and what came after it, by a link that the walk did not take.
+    /// The earliest that is reached from it and what came after it, by a link that the walk did not
+    /// take.
     low: usize,
     /// The longest chain of blocks below it.
     down: usize,
@@ -109,7 +110,8 @@ impl<'m> Chains<'m> {
             return 0;
         }
         let mut met = 0;
-        // Where the walk is: each datapath, where it came from, and how many ways on it has followed.
+        // Where the walk is: each datapath, where it came from, and how many ways on it has
+        // followed.
         let mut walk = vec![(0, 0, 0)];
         while let Some((datapath, from, followed)) = walk.last_mut() {
             let (at, came_from) = (*datapath, *from);
@@ -142,7 +144,8 @@ impl<'m> Chains<'m> {
         self.longest + 1
     }
 
-    /// A block hangs on `top`, and all that was met since `first`, it included, is in it or below it.
+    /// A block hangs on `top`, and all that was met since `first`, it included, is in it or below
+    /// it.
     fn close(&mut self, top: usize, first: usize) {
         let (mut length, mut most, mut second) = (0, 0, 0);
         while let Some(member) = self.open.pop() {

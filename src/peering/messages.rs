@@ -1,7 +1,7 @@
 //! The words of a verdict.
 //!
 //! Until the other side has consented, they are made of what the owner of the half wrote, and
-//! nothing else: the same whether the target is silent, unknown, or does not exist (S0.10, S0.11).
+//! nothing else: the same whether the target is silent, unknown, or does not exist.
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ pub(super) fn verdict(reason: Reason, explanation: String, next_step: String) ->
     }
 }
 
-/// A half beside another one with the same target: at most one peering stands between two (S1.5).
+/// A half beside another one with the same target: at most one peering stands between two.
 #[must_use]
 pub(super) fn surplus(counting: &str, target: &NetworkKey) -> Verdict {
     verdict(

@@ -2,7 +2,7 @@
 //!
 //! OVN checks at a port what comes in and what goes out, so that one port of a link is enough. The
 //! check costs flows for each pair of ports of that router: on a hub it would cost the square of
-//! its peers (northbound.md section 9).
+//! its peers.
 
 use crate::northbound::End;
 

@@ -144,8 +144,8 @@ pub struct LinkEnd {
 }
 
 impl LinkEnd {
-    /// The routes over the link on this end's router: those that its owner makes, else one for each of
-    /// the other end's prefixes in each of the tables. Each with its table.
+    /// The routes over the link on this end's router: those that its owner makes, else one for each
+    /// of the other end's prefixes in each of the tables. Each with its table.
     pub fn routes_to<'a>(
         &'a self,
         remote: &'a Self,

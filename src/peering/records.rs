@@ -1,4 +1,5 @@
-//! What is known of where each half stood: as the northbound records it, and as it shall be recorded.
+//! What is known of where each half stood: as the northbound records it, and as it shall be
+//! recorded.
 //!
 //! Owns one copy of each record, and which of them are to be read again. Invariant: a record that
 //! somebody deletes is not forgotten as long as the half is declared.
@@ -165,8 +166,8 @@ fn following(
     HalfRecord::new(target, state, past.unwrap_or(now), was_linked, lasting)
 }
 
-/// Whether another half counts in its place, or hosts differ about it: then the rules do not judge it
-/// as a request, and one that expired stays so.
+/// Whether another half counts in its place, or hosts differ about it: then the rules do not judge
+/// it as a request, and one that expired stays so.
 fn is_unjudged(reason: Option<Reason>) -> bool {
     matches!(reason, Some(Reason::PeeringConflict | Reason::ConflictingDeclarations))
 }

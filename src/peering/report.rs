@@ -1,5 +1,5 @@
-//! What the owner of a half is shown of prefixes and routes: which cross the link, which do not, and
-//! why.
+//! What the owner of a half is shown of prefixes and routes: which cross the link, which do not,
+//! and why.
 //!
 //! Of the other side, only what it announces to this one, and only once the link stands.
 

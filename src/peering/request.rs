@@ -1,4 +1,4 @@
-//! How long a request may wait for its answer (S1.22, S1.23).
+//! How long a request may wait for its answer.
 //!
 //! A pure function of what is declared, what is remembered and the moment that is passed in.
 

@@ -172,7 +172,8 @@ impl Resolver {
         }));
     }
 
-    /// Reads the networks that are dirty; the pairs of those that are not as they were are dirty by that.
+    /// Reads the networks that are dirty; the pairs of those that are not as they were are dirty by
+    /// that.
     pub fn survey(&mut self, roll: &Roll, northbound: &Northbound) {
         let differing = self.networks.refresh(roll, northbound, &mut self.pending.networks);
         for network in &differing {
@@ -264,8 +265,8 @@ impl Resolver {
         self.pairs.get(key).into_iter().flat_map(|pair| pair.halves.iter())
     }
 
-    /// How many datapaths the paths that a network's links are part of may have, if that is many. They lead past others'
-    /// networks: the number is for operators alone.
+    /// How many datapaths the paths that a network's links are part of may have, if that is many.
+    /// They lead past others' networks: the number is for operators alone.
     #[must_use]
     pub fn depth_around(&self, network: &NetworkKey) -> Option<usize> {
         self.depths.around(network)
@@ -462,8 +463,8 @@ impl Resolver {
         self.pending.pairs.insert(key.clone());
     }
 
-    /// The routes of a pair changed: rows of others that depend on these do, too: what a router that
-    /// translates exempts, and which routes guests get.
+    /// The routes of a pair changed: rows of others that depend on these do, too: what a router
+    /// that translates exempts, and which routes guests get.
     fn mark_borrowers(&mut self, key: &PeeringKey) {
         let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.borrows(end));
         self.pending.networks.extend(ends.cloned());

@@ -1,7 +1,8 @@
 //! Policies of others that take effect instead of a link's own.
 //!
-//! Matches of others are not evaluated. One is harmless only if it is a conjunction that rules the link's packets out by
-//! its words: by a family, a port, or addresses that are written out. Any other match may concern the link.
+//! Matches of others are not evaluated. One is harmless only if it is a conjunction that rules the
+//! link's packets out by its words: by a family, a port, or addresses that are written out. Any
+//! other match may concern the link.
 
 use std::net::IpAddr;
 
@@ -16,7 +17,8 @@ use super::prefix::overlap;
 /// The word that programs can look for.
 const WORD: &str = "policy-shadowed";
 
-/// What stands above the policies of a link on one end's router: each as a sentence for that end's owner.
+/// What stands above the policies of a link on one end's router: each as a sentence for that end's
+/// owner.
 pub(super) fn shadows<'a>(
     link: &'a Link,
     end: End,
@@ -45,8 +47,8 @@ pub(super) fn shadowed_at(link: &Link, end: End) -> String {
     )
 }
 
-/// Whether a policy that comes before ours may change what becomes of a packet that ours are for: what comes in by the
-/// link, what claims a source of the other side, or what goes there.
+/// Whether a policy that comes before ours may change what becomes of a packet that ours are for:
+/// what comes in by the link, what claims a source of the other side, or what goes there.
 fn may_shadow(policy: &ForeignPolicy, port: &str, own: &[IpNet], remote: &[IpNet]) -> bool {
     let families = [Family::Ip4, Family::Ip6].into_iter();
     let mut families = families.filter(|family| remote.iter().any(|it| Family::of(it) == *family));
@@ -65,7 +67,8 @@ fn may_shadow(policy: &ForeignPolicy, port: &str, own: &[IpNet], remote: &[IpNet
         if *policy.action == *"drop" {
             return by_link && from(&remote) && to(&own) || from(&own) && to(&remote);
         }
-        // An allow, a reroute or a jump lets pass what ours would drop: whatever comes by the link, and forged sources.
+        // An allow, a reroute or a jump lets pass what ours would drop: whatever comes by the link,
+        // and forged sources.
         by_link || from(&remote)
     })
 }
@@ -132,8 +135,8 @@ fn nets(values: &str) -> Option<Vec<IpNet>> {
     members(values).map(net).collect()
 }
 
-/// Whether a foreign match may concern traffic to `prefix`: only one that names destinations, none of which overlaps, is
-/// known not to.
+/// Whether a foreign match may concern traffic to `prefix`: only one that names destinations, none
+/// of which overlaps, is known not to.
 pub(super) fn may_go_to(text: &str, prefix: &IpNet) -> bool {
     let Some(terms) = Terms::read(text, Family::of(prefix)) else { return true };
     !terms.other_family && touches(terms.destinations.as_deref(), &[*prefix])

@@ -1,4 +1,4 @@
-//! A network's address space as its peer shall route it: followed, or frozen (S2.8).
+//! A network's address space as its peer shall route it: followed, or frozen.
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -25,7 +25,8 @@ pub(super) struct Space {
     lost: Vec<IpNet>,
 }
 
-/// An end's address space as the other end shall route it: what the terms of both halves let through.
+/// An end's address space as the other end shall route it: what the terms of both halves let
+/// through.
 pub(super) fn offered(pair: &PairFacts, end: End, ready: &Ready) -> Space {
     let mut space = whole(pair, end, ready);
     if let Some(terms) = pair.end(end).terms() {

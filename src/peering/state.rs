@@ -1,7 +1,7 @@
 //! Where a half stands, and why: one enum of states, one of reasons, as users read them.
 //!
-//! A reason belongs to one state ([`Reason::state`]), so the rules name the reason alone. Of a half that
-//! is to be linked they give none: whether it is `provisioning` or `active` is seen from the
+//! A reason belongs to one state ([`Reason::state`]), so the rules name the reason alone. Of a half
+//! that is to be linked they give none: whether it is `provisioning` or `active` is seen from the
 //! northbound. The words are a public interface: they are added, never renamed.
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What the terms of two halves make of two address spaces: what each end takes of the other, and
 //! in which route tables it stands.
 //!
-//! Each term says what it does (`declare::terms`); here is what follows. A half without terms of its
-//! own costs nothing.
+//! Each term says what it does (`declare::terms`); here is what follows. A half without terms of
+//! its own costs nothing.
 
 use std::sync::Arc;
 

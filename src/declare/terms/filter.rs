@@ -143,12 +143,13 @@ impl PrefixFilter {
         }
     }
 
-    /// What of the prefixes on offer passes, sorted; none where that is all of them. Of a list, none
-    /// inside another one that passes.
+    /// What of the prefixes on offer passes, sorted; none where that is all of them. Of a list,
+    /// none inside another one that passes.
     ///
-    /// A prefix on offer passes as the list says. An entry that names one prefix lets that pass as it
-    /// is written if what is on offer covers it: a part of a subnet, or several subnets as one. Costs
-    /// the logarithm of what is on offer for each entry, and of the entries for each prefix on offer.
+    /// A prefix on offer passes as the list says. An entry that names one prefix lets that pass as
+    /// it is written if what is on offer covers it: a part of a subnet, or several subnets as one.
+    /// Costs the logarithm of what is on offer for each entry, and of the entries for each prefix
+    /// on offer.
     #[must_use]
     pub fn select(&self, offered: &[IpNet]) -> Option<Vec<IpNet>> {
         let Self::List(list) = self else { return None };

@@ -1,9 +1,9 @@
 //! The terms of a half: what crosses its peering, and which routes it wants, beyond the default.
 //!
-//! A term is one file here. It says which keys of `[[peering]]` it reads, how the northbound keeps it
-//! (its `serde` form, inside the half's declaration), what it does to what crosses the link, and how
-//! it is shown. A further term is a further file, and a line in the list below. Terms compare and
-//! select; what follows from them is for the rules.
+//! A term is one file here. It says which keys of `[[peering]]` it reads, how the northbound keeps
+//! it (its `serde` form, inside the half's declaration), what it does to what crosses the link, and
+//! how it is shown. A further term is a further file, and a line in the list below. Terms compare
+//! and select; what follows from them is for the rules.
 //!
 //! What is kept that cannot be read makes the whole half unreadable: to take it for the default
 //! would open the half.
@@ -34,7 +34,8 @@ pub use max_prefixes::MaxPrefixes;
 pub(super) use routes::table_name;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 
-/// Most bytes of a half's terms together, as they are shown: its record in the northbound carries them.
+/// Most bytes of a half's terms together, as they are shown: its record in the northbound carries
+/// them.
 pub(super) const MAX_BYTES: usize = 16 << 10;
 
 /// A term of a half. Its default changes nothing, and is neither kept nor shown to people.
@@ -108,7 +109,8 @@ macro_rules! terms {
                 [$((<$term as Term>::KEY.to_owned(), self.$field.shown()),)+].into()
             }
 
-            /// Of those the ones that are not the default, each with its heading, in the order of the list.
+            /// Of those the ones that are not the default, each with its heading, in the order of
+            /// the list.
             #[must_use]
             pub fn unusual(shown: &BTreeMap<String, Value>) -> Vec<(&'static str, &Value)> {
                 let mut unusual = Vec::new();
@@ -189,7 +191,7 @@ impl Terms {
         Some(Arc::new(terms))
     }
 
-    /// Tells terms from others in a few bytes.
+    /// A few bytes by which terms differ from others.
     #[must_use]
     pub fn mark(&self) -> u32 {
         let hash = Sha256::digest(serde_json::to_string(self).unwrap_or_default());

@@ -1,4 +1,5 @@
-//! `routes` and `route_tables`: who makes the routes over a peering, and in which tables they stand.
+//! `routes` and `route_tables`: who makes the routes over a peering, and in which tables they
+//! stand.
 
 use std::fmt;
 use std::sync::Arc;
