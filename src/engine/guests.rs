@@ -59,10 +59,10 @@ impl Guests {
         self.noted.contains_key(key) || self.omitted.contains_key(key)
     }
 
-    /// Nothing is declared of a network any more: what its guests were told is over.
+    /// Nothing is declared of a network any more: the routes that its guests had are over.
     pub(super) fn forget(&mut self, key: &NetworkKey) {
         self.noted.remove(key);
-        self.untold.remove(key);
+        self.omitted.remove(key);
     }
 
     fn remember(&mut self, id: Id, northbound: &Northbound) {
