@@ -19,32 +19,32 @@ use super::shadow::may_go_to;
 
 /// A prefix of another peer of the same network, admitted there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RivalPrefix {
+pub(super) struct RivalPrefix {
     /// The network it belongs to.
-    pub network: NetworkKey,
+    pub(super) network: NetworkKey,
     /// The prefix.
-    pub prefix: IpNet,
+    pub(super) prefix: IpNet,
 }
 
 /// A reason not to route a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub(super) struct Conflict {
     /// The prefix of the other side.
-    pub prefix: IpNet,
+    pub(super) prefix: IpNet,
     /// With what, for the owner of the router.
-    pub with: String,
+    pub(super) with: String,
 }
 
 impl Conflict {
     /// For the owner of the router.
     #[must_use]
-    pub fn explain(&self, remote: &NetworkKey) -> String {
+    pub(super) fn explain(&self, remote: &NetworkKey) -> String {
         format!("{} of {remote} overlaps {}", self.prefix, self.with)
     }
 
     /// For the owner of the prefix.
     #[must_use]
-    pub fn explain_to_remote(&self, router_side: &NetworkKey) -> String {
+    pub(super) fn explain_to_remote(&self, router_side: &NetworkKey) -> String {
         format!("{} is already in use at {router_side}", self.prefix)
     }
 }
@@ -124,7 +124,7 @@ fn not_over(link: Id, router: &RouterFacts) -> impl Iterator<Item = &ForeignRout
 }
 
 /// What takes traffic away from a route that stands: each as a sentence for the router's owner.
-pub fn diversions<'a>(
+pub(super) fn diversions<'a>(
     link: Id,
     prefix: &'a IpNet,
     ready: &'a Ready,
@@ -235,7 +235,7 @@ pub(super) fn advertised<'a>(
 }
 
 /// What translates addresses between the two sides: each as a sentence for the router's owner.
-pub fn translations<'a>(
+pub(super) fn translations<'a>(
     remote: &'a [IpNet],
     own: &'a [IpNet],
     router: &'a RouterFacts,
@@ -267,7 +267,7 @@ pub fn translations<'a>(
 
 /// Subnets that do not cross, or not whole, for what they are: each as a sentence for the router's
 /// owner.
-pub fn unfit_subnets(router: &RouterFacts) -> impl Iterator<Item = String> + '_ {
+pub(super) fn unfit_subnets(router: &RouterFacts) -> impl Iterator<Item = String> + '_ {
     let outward = router.outward.iter().filter(|net| !router.uplinks.contains(&net.port));
     let kept = outward.filter_map(|net| Some((net, special(&net.prefix)?)));
     let kept = kept.map(|(net, what)| {

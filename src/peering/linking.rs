@@ -26,20 +26,13 @@ use super::terms::{Admitted, admit, manual_routes, unmet};
 /// A message names so many conflicts at the most: more help nobody.
 const MOST_CONFLICTS: usize = 8;
 
+/// Decides on two ends that agree.
 pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution {
     let (of_a, of_b) = (offered(pair, End::A, a), offered(pair, End::B, b));
     let mut at_a = admit(pair, End::A, a, &of_b.prefixes);
     let mut at_b = admit(pair, End::B, b, &of_a.prefixes);
     let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
-    // A frozen prefix may be of a family in which its router has no address any more.
-    let present = linked_families(&a.prefixes, &b.prefixes);
-    let mut families = linked_families(&at_b.prefixes, &at_a.prefixes);
-    families.retain(|family| {
-        let address = |ready, taken, remote| {
-            !pair.is_narrowed() || link_address(*family, ready, taken, Some(remote), &[]).is_some()
-        };
-        present.contains(family) && address(a, &at_b.prefixes, b) && address(b, &at_a.prefixes, a)
-    });
+    let families = linked_families(pair, (a, &at_b.prefixes), (b, &at_a.prefixes));
     let over = at_a.over.is_some() || at_b.over.is_some();
     // Between two gateway routers too: then neither moves it when it moves to another chassis.
     let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
@@ -80,15 +73,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         linked(pair, End::A, (a, b), (&at_a, &at_b)),
         linked(pair, End::B, (b, a), (&at_b, &at_a)),
     ];
-    for (end, ready) in [(End::A, a), (End::B, b)] {
-        let port = link_port_name(link.id, end);
-        let found = shadows(&link, end, &ready.router.policies, &port);
-        let found: Vec<String> = found.take(MOST_CONFLICTS).collect();
-        let [of_a, of_b] = &mut verdicts;
-        let (at, other) = if end == End::A { (of_a, of_b) } else { (of_b, of_a) };
-        other.degraded.extend((!found.is_empty()).then(|| shadowed_at(&link, end)));
-        at.degraded.extend(found);
-    }
+    report_shadows(&link, (a, b), &mut verdicts);
     for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
         let between = between.iter().map(|it| it.text(end).to_owned());
         verdict.degraded.splice(0..0, between);
@@ -105,6 +90,20 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     Resolution { verdicts, link: Some(Box::new(link)), due }
 }
 
+/// Policies of others that come before those of the link, as each end's owner may know them.
+fn report_shadows(link: &Link, (a, b): (&Ready, &Ready), verdicts: &mut [Verdict; 2]) {
+    for (end, ready) in [(End::A, a), (End::B, b)] {
+        let port = link_port_name(link.id, end);
+        let found = shadows(link, end, &ready.router.policies, &port);
+        let found: Vec<String> = found.take(MOST_CONFLICTS).collect();
+        let [of_a, of_b] = &mut *verdicts;
+        let (at, other) = if end == End::A { (of_a, of_b) } else { (of_b, of_a) };
+        other.degraded.extend((!found.is_empty()).then(|| shadowed_at(link, end)));
+        at.degraded.extend(found);
+    }
+}
+
+/// Why two ends that agree are not linked, for the owner of one.
 fn refused(
     pair: &PairFacts,
     end: End,
@@ -215,8 +214,25 @@ fn link_end(
     }
 }
 
-/// Families in which both ends can be reached from the other.
-fn linked_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
+/// Families in which both ends can be reached from the other: each by what the other one takes of it.
+fn linked_families(
+    pair: &PairFacts,
+    (a, of_a): (&Ready, &[IpNet]),
+    (b, of_b): (&Ready, &[IpNet]),
+) -> BTreeSet<Family> {
+    // A frozen prefix may be of a family in which its router has no address any more.
+    let present = common_families(&a.prefixes, &b.prefixes);
+    let mut families = common_families(of_a, of_b);
+    families.retain(|family| {
+        let address = |ready, taken, remote| {
+            !pair.is_narrowed() || link_address(*family, ready, taken, Some(remote), &[]).is_some()
+        };
+        present.contains(family) && address(a, of_a, b) && address(b, of_b, a)
+    });
+    families
+}
+
+fn common_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
     let families =
         |prefixes: &[IpNet]| -> BTreeSet<Family> { prefixes.iter().map(Family::of).collect() };
     families(of_a).intersection(&families(of_b)).copied().collect()

@@ -2,13 +2,13 @@
 //!
 //! Owns identity, pairing, consent, conflicts and reasons: declarations, the northbound's facts and
 //! what is recorded there become one [`Resolution`] per pair of networks. May not touch row shapes,
-//! operations or the clock. Invariants: every [`Verdict`] is produced in `decide` and in the two
+//! operations or the clock. Invariants: each pair's [`Verdict`]s are made in `decide` and in the two
 //! that it calls, `alone` and `linking`; until both sides have declared, nothing of the other
 //! network is looked at; what comes out does not depend on the order in which things came in.
 
 mod alone;
 mod blockers;
-pub mod conflict;
+mod conflict;
 mod decide;
 mod depth;
 mod facts;
@@ -17,21 +17,21 @@ mod ground;
 pub mod guest_routes;
 mod inputs;
 mod linking;
-pub mod local;
+mod local;
 pub mod mesh;
 mod messages;
 mod mtu;
-pub mod network;
-pub mod outcome;
+mod network;
+mod outcome;
 mod pair;
 pub mod prefix;
-pub mod quota;
+mod quota;
 mod records;
 pub mod report;
 mod request;
-pub mod resolver;
+mod resolver;
 mod shadow;
-pub mod space;
+mod space;
 mod state;
 mod terms;
 

@@ -11,7 +11,7 @@ use crate::declare::{HalfKey, NetworkKey, Quotas};
 
 /// A limit that leaves a half without a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
+pub(super) enum Over {
     /// So many halves of one network.
     Network(u32),
     /// So many halves of one project.
@@ -20,7 +20,7 @@ pub enum Over {
 
 /// The places of all halves.
 #[derive(Debug)]
-pub struct Places {
+pub(super) struct Places {
     limits: Quotas,
     networks: BTreeMap<NetworkKey, LimitGroup>,
     projects: BTreeMap<Arc<str>, LimitGroup>,
@@ -43,7 +43,7 @@ impl Default for Places {
 
 impl Places {
     /// Takes other limits and all halves, with whether each stands.
-    pub fn configure<'a>(
+    pub(super) fn configure<'a>(
         &mut self,
         limits: Quotas,
         halves: impl Iterator<Item = (&'a HalfKey, bool)>,
@@ -59,24 +59,24 @@ impl Places {
 
     /// The limits in effect.
     #[must_use]
-    pub fn limits(&self) -> Quotas {
+    pub(super) fn limits(&self) -> Quotas {
         self.limits
     }
 
     /// A half came, or it stands now and did not, or the other way round. Returns those, itself
     /// among them perhaps, that gained or lost a place by it.
-    pub fn place(&mut self, half: &HalfKey, stands: bool) -> BTreeSet<HalfKey> {
+    pub(super) fn place(&mut self, half: &HalfKey, stands: bool) -> BTreeSet<HalfKey> {
         self.change(half, |group, moved| group.put(half, stands, moved))
     }
 
     /// A half went.
-    pub fn remove(&mut self, half: &HalfKey) -> BTreeSet<HalfKey> {
+    pub(super) fn remove(&mut self, half: &HalfKey) -> BTreeSet<HalfKey> {
         self.change(half, |group, _| group.take(half))
     }
 
     /// The limit that leaves this half without a place.
     #[must_use]
-    pub fn over(&self, half: &HalfKey) -> Option<Over> {
+    pub(super) fn over(&self, half: &HalfKey) -> Option<Over> {
         let network = self.limits.per_network.filter(|_| {
             self.networks.get(&half.network).is_some_and(|group| group.outside.contains(half))
         });
