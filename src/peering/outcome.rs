@@ -1,5 +1,6 @@
-//! What the rules decide: a verdict per half, and the link that shall stand, if any.
+//! What the rules decide: a verdict per half, and the link that shall stand, if any; and of which pairs.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey, PlacedRoute};
-use crate::northbound::{End, Family, Id, Lasting, RecordedState};
+use crate::northbound::{End, Family, Id, Lasting, RecordedState, UnitId};
 
 use super::prefix::Prefixes;
 use super::state::{Reason, State};
@@ -193,6 +194,17 @@ impl Resolution {
         };
         verdict.cloned().or_else(|| self.link.is_some().then(Verdict::linked))
     }
+}
+
+/// What a pass of the rules did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Pairs decided anew.
+    pub pairs: BTreeSet<PeeringKey>,
+    /// Units of which nothing is declared any more.
+    pub orphans: BTreeSet<UnitId>,
+    /// Networks whose registration or own guard may differ.
+    pub networks: BTreeSet<NetworkKey>,
 }
 
 /// The earlier of two moments, where there are any.

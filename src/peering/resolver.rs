@@ -19,26 +19,16 @@ use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
 use super::decide::{decide, wanted};
 use super::depth::{Depths, PairStatus};
+use super::due::DueTimes;
 use super::gather::{Known, is_auto};
 use super::ground::Ground;
 use super::inputs::Rank;
 use super::network::{Networks, Node};
-use super::outcome::{Link, Verdict};
+use super::outcome::{Link, Resolved, Verdict};
 use super::pair::{PairState, Pairs, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
 use super::records::Records;
-
-/// What a pass of the rules did.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resolved {
-    /// Pairs decided anew.
-    pub pairs: BTreeSet<PeeringKey>,
-    /// Units of which nothing is declared any more.
-    pub orphans: BTreeSet<UnitId>,
-    /// Networks whose registration or own guard may differ.
-    pub networks: BTreeSet<NetworkKey>,
-}
 
 /// All pairs.
 #[derive(Debug, Default)]
@@ -51,7 +41,7 @@ pub struct Resolver {
     dirty: BTreeSet<Rank>,
     pending: Resolved,
     /// When time alone changes what is said of a pair: its resolution's moment.
-    due: BTreeSet<(Timestamp, PeeringKey)>,
+    due: DueTimes,
     places: Places,
     depths: Depths,
 }
@@ -102,11 +92,7 @@ impl Resolver {
     /// Makes those pairs dirty of which time alone may have changed what is said; all that ever
     /// will, if the clock went back.
     pub fn wake(&mut self, now: Timestamp, went_back: bool) {
-        while let Some((at, _)) = self.due.first() {
-            if *at > now && !went_back {
-                break;
-            }
-            let Some((_, pair)) = self.due.pop_first() else { break };
+        while let Some(pair) = self.due.take(now, went_back) {
             self.mark(&pair);
         }
     }
@@ -114,7 +100,7 @@ impl Resolver {
     /// When time alone changes something next.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at).filter(|at| *at != Timestamp::MAX)
+        self.due.next()
     }
 
     /// Takes note of what changed in the northbound.
@@ -196,8 +182,8 @@ impl Resolver {
                 left -= 1;
             }
             if self.dirty.is_empty() {
-                let most_deep = ground.policy.max_mesh_depth;
-                for pair in self.depths.take_marked(most_deep, &self.networks) {
+                let max_depth = ground.policy.max_mesh_depth;
+                for pair in self.depths.take_marked(max_depth, &self.networks) {
                     self.mark(&pair);
                 }
             }
@@ -403,9 +389,7 @@ impl Resolver {
     fn resolve_pair(&mut self, key: &PeeringKey, ground: &Ground) {
         let Ground { roll, northbound, .. } = *ground;
         let Some(mut state) = self.pairs.remove(key) else { return };
-        if let Some(due) = state.resolution.due {
-            self.due.remove(&(due, key.clone()));
-        }
+        self.due.remove(state.resolution.due, key);
         let before = PairStatus { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
@@ -456,9 +440,7 @@ impl Resolver {
         let after = PairStatus { rank: state.rank.clone(), linked };
         let refused = state.resolution.is_too_deep();
         self.depths.review(key, &before, &after, refused, &self.networks);
-        if let Some(due) = state.resolution.due {
-            self.due.insert((due, key.clone()));
-        }
+        self.due.insert(state.resolution.due, key);
         self.pairs.insert(key.clone(), state);
         self.pending.pairs.insert(key.clone());
     }
