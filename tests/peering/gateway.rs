@@ -359,3 +359,49 @@ fn b2_b11_a_transit_is_back_within_a_second() {
     wait_all_active(&tenants.daemon);
     foreign(&lab).assert_same_as(&theirs);
 }
+
+/// B11: the links of a router that is pinned to a chassis, or no longer, are converted in one transaction. What the router
+/// itself answers shows what of a gap is OVN's own work on its ports.
+#[test]
+fn a_conversion_interrupts_for_some_milliseconds_at_most() {
+    const EVERY: Duration = Duration::from_millis(5);
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let [a1, b1] = [(&tenants.a, "a1"), (&tenants.b, "b1")]
+        .map(|(network, name)| lab.add_guest(network, name, 0));
+    lab.settle();
+    tenants.peer();
+    lab.sync();
+    a1.assert_reaches(&b1);
+    let own = tenants.b.router_addresses()[0];
+    let per_second = u32::try_from(Duration::from_secs(1).as_millis() / EVERY.as_millis()).unwrap();
+    for turn in 0..10 {
+        let pinned = turn % 2 == 0;
+        let streams = [(&a1, b1.v4()), (&b1, a1.v4()), (&b1, own)]
+            .map(|(from, to)| from.stream(to, per_second));
+        let chassis = lab.gateway().name();
+        if pinned {
+            lab.nbctl(&["set", "Logical_Router", "b", &format!("options:chassis={chassis}")]);
+        } else {
+            lab.nbctl(&["remove", "Logical_Router", "b", "options", "chassis"]);
+        }
+        poll("the link is converted", WRITE_LIMIT, || {
+            let found = transits(&lab);
+            if found == usize::from(pinned) { Ok(()) } else { Err(found.to_string()) }
+        });
+        lab.sync();
+        let reports = streams.map(|stream| stream.finish());
+        let gaps = reports
+            .each_ref()
+            .map(|report| report.longest_gap * u32::try_from(EVERY.as_millis()).unwrap());
+        println!("pinned {pinned}: gaps of {gaps:?} ms; the last one is to the router itself");
+        for report in &reports[..2] {
+            assert!(
+                report.longest_gap * u32::try_from(EVERY.as_millis()).unwrap() <= 100,
+                "{report:?}"
+            );
+        }
+        a1.assert_reaches(&b1);
+        b1.assert_reaches(&a1);
+    }
+}
