@@ -16,7 +16,8 @@ use ovn_peerd::view::{HalfView, State};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
-use crate::world::{World, source};
+use crate::texts::source;
+use crate::world::World;
 
 pub const HOSTS: usize = 3;
 /// What is due later than this is not waited for: requests expire, and the clock is looked at.

@@ -14,7 +14,8 @@ use ovn_peerd::ovsdb;
 use ovn_peerd::view::{HalfView, Reason, State};
 use uuid::Uuid;
 
-use crate::world::{World, source};
+use crate::texts::source;
+use crate::world::World;
 
 /// Two networks that are bound, and their own files.
 fn world(quota: u32) -> World {

@@ -11,7 +11,8 @@ use ovn_peerd::engine::Change;
 use ovn_peerd::view::{HalfView, Reason, State, Viewer};
 
 use crate::random::routed_prefixes;
-use crate::world::{World, moment, source};
+use crate::texts::source;
+use crate::world::{World, moment};
 
 const DAY: i64 = 24 * 3600;
 const HOUR: i64 = 3600;

@@ -32,6 +32,7 @@ mod once;
 mod random;
 mod refusal;
 mod terms;
+mod texts;
 mod under_way;
 mod versions;
 mod world;

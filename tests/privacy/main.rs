@@ -35,6 +35,8 @@ mod late;
 mod meddling;
 #[path = "../core/terms.rs"]
 mod terms;
+#[path = "../core/texts.rs"]
+mod texts;
 #[path = "../core/world.rs"]
 mod world;
 
