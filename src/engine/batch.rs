@@ -31,7 +31,7 @@ const RECORD: usize = 512;
 /// What a group with rows of a link counts for, in records.
 const GROUP: usize = 64;
 /// Units that are found to wait for a transaction under way, before no more are looked at.
-const MOST_ASIDE: usize = 64;
+const MOST_POSTPONED: usize = 64;
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,9 +61,9 @@ pub(super) struct Batch {
     /// Units found to be as they shall be.
     pub(super) clean: BTreeSet<UnitId>,
     /// Units that differ, which is for the active instance to mend.
-    pub(super) parked: BTreeSet<UnitId>,
+    pub(super) deferred: BTreeSet<UnitId>,
     /// Units that wait for a transaction under way, with all that is to be committed together with them.
-    pub(super) aside: BTreeSet<UnitId>,
+    pub(super) postponed: BTreeSet<UnitId>,
     /// Units that differ, and are damped.
     pub(super) held: BTreeSet<UnitId>,
     /// What is written, by units.
@@ -79,7 +79,7 @@ pub(super) struct Batch {
     /// Units that are refused or damped and wait, but for those that were taken.
     refused: BTreeSet<UnitId>,
     /// Units that were refused, and have not been found to be as they shall be since.
-    vain: BTreeSet<UnitId>,
+    refused_as_holder: BTreeSet<UnitId>,
     role: Role,
     /// Whether a network that is new binds its pairs, too.
     whole: bool,
@@ -103,14 +103,22 @@ impl Batch {
         let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
         let link_goes = under_way.iter().any(|unit| is_leaving_link(*unit, state));
         let refused = writer.refused().chain(writer.damping.waiting()).collect();
-        let vain = writer.vain.clone();
-        let mut batch =
-            Self { role, whole, together, under_way, link_goes, refused, vain, ..Self::default() };
+        let refused_as_holder = writer.refused_as_holder.clone();
+        let mut batch = Self {
+            role,
+            whole,
+            together,
+            under_way,
+            link_goes,
+            refused,
+            refused_as_holder,
+            ..Self::default()
+        };
         let most = most_groups.saturating_mul(GROUP);
         // Standbys with the same files begin at different places: of two that insert the same
         // registration one is refused, and with it all that it sent.
         let from = (role == Role::Standby).then(|| Id::of_host(state.roll.host()));
-        while batch.size < most && batch.aside.len() < MOST_ASIDE {
+        while batch.size < most && batch.postponed.len() < MOST_POSTPONED {
             let Some((unit, place)) = state.dirty.pop(from) else { break };
             let mut next = Some(unit);
             while let Some(unit) = next.take() {
@@ -121,9 +129,9 @@ impl Batch {
                 }
             }
         }
-        state.soil(batch.aside.iter().copied(), Some(northbound));
+        state.mark_dirty(batch.postponed.iter().copied(), Some(northbound));
         batch.held.retain(|unit| batch.refused.contains(unit));
-        state.unsettle();
+        state.forget_verified();
         batch
     }
 
@@ -176,11 +184,11 @@ impl Batch {
             let pairs = if binds { self.bound_pairs(unit, state, northbound) } else { Vec::new() };
             let standing = standing(unit, &changes, northbound);
             waits |= pairs.iter().chain(&standing).any(|unit| self.is_held(*unit));
-            let all_well = self.refused.is_empty() && self.vain.is_empty();
+            let all_well = self.refused.is_empty() && self.refused_as_holder.is_empty();
             let builds = all_well || changes.builds(northbound);
             for unit in bound {
                 // What only goes does not wait for what is refused.
-                let bars = !builds && self.vain.contains(&unit);
+                let bars = !builds && self.refused_as_holder.contains(&unit);
                 if !bars && self.claim(unit, builds, state) {
                     queue.push(unit);
                 }
@@ -191,7 +199,7 @@ impl Batch {
             if waits {
                 for unit in group.into_iter().map(|(unit, ..)| unit).chain(queue) {
                     self.link_goes |= is_leaving_link(unit, state);
-                    self.aside.insert(unit);
+                    self.postponed.insert(unit);
                 }
                 return false;
             }
@@ -234,7 +242,7 @@ impl Batch {
 
     /// Whether a unit has to wait for the end of a transaction under way.
     fn is_held(&self, unit: UnitId) -> bool {
-        self.aside.contains(&unit) || self.under_way.contains(&unit)
+        self.postponed.contains(&unit) || self.under_way.contains(&unit)
     }
 
     /// The same, of one that is to be taken. What guards a network stays until the links are gone that
@@ -254,7 +262,7 @@ impl Batch {
     ) -> Option<Option<usize>> {
         let changes = self.permitted(changes, state, northbound);
         if !changes.differs(northbound) {
-            self.parked.insert(unit);
+            self.deferred.insert(unit);
             return None;
         }
         self.traces.insert(unit, Trace::of(unit, &changes, state, northbound));
@@ -354,19 +362,21 @@ impl UnitChanges {
     }
 
     /// The routers that lose policies, and get no others for them.
-    fn bared(&self) -> BTreeSet<Uuid> {
-        let (mut bared, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    fn losing_policies(&self) -> BTreeSet<Uuid> {
+        let (mut losing_policies, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for diff in &self.rows {
             match diff {
-                RowDiff::Delete { table: ROUTER_POLICY, parent, .. } => bared.extend(*parent),
+                RowDiff::Delete { table: ROUTER_POLICY, parent, .. } => {
+                    losing_policies.extend(*parent);
+                }
                 RowDiff::Insert(DesiredRow { parent: Some(Parent::Router(router)), .. }) => {
                     kept.insert(router.uuid);
                 }
                 RowDiff::Insert(_) | RowDiff::Update { .. } | RowDiff::Delete { .. } => {}
             }
         }
-        bared.retain(|router| !kept.contains(router));
-        bared
+        losing_policies.retain(|router| !kept.contains(router));
+        losing_policies
     }
 }
 
@@ -408,7 +418,8 @@ fn standing(unit: UnitId, changes: &UnitChanges, northbound: &Northbound) -> Vec
     if !matches!(unit, UnitId::Network(_)) {
         return Vec::new();
     }
-    let links = changes.bared().into_iter().flat_map(|router| northbound.peerings_on(router));
+    let links =
+        changes.losing_policies().into_iter().flat_map(|router| northbound.peerings_on(router));
     links.map(UnitId::Peering).collect()
 }
 

@@ -206,7 +206,7 @@ impl Engine {
             let next_step = step("give each host a name of its own ([daemon] host)", viewer);
             return Shown::waiting(Reason::HostNameInUse, explanation, next_step);
         }
-        if self.writer.is_parked(unit) {
+        if self.writer.is_deferred(unit) {
             let explanation = "another instance holds the lock and writes";
             return Shown::waiting(Reason::Standby, explanation, "wait");
         }

@@ -51,7 +51,7 @@ impl State {
             return 0;
         }
         let resolved = self.resolve(northbound, now, usize::MAX);
-        self.settle(northbound);
+        self.verify(northbound);
         resolved.pairs.len()
     }
 

@@ -59,7 +59,7 @@ pub(super) struct State {
     pub(super) resolver: Resolver,
     pub(super) dirty: Queue,
     /// Units that have been compared since they became dirty, but for what comes last at a start.
-    settled: HashSet<UnitId>,
+    verified: HashSet<UnitId>,
     /// Whether the last good declarations have been taken out of the northbound.
     pub(super) recalled: bool,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
@@ -78,10 +78,10 @@ impl State {
     }
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
-        let (resolver, dirty, settled) = (Resolver::default(), Queue::default(), HashSet::new());
+        let (resolver, dirty, verified) = (Resolver::default(), Queue::default(), HashSet::new());
         let (history, guests) = (History::default(), Guests::default());
         let (recalled, begun) = (false, false);
-        Self { roll, resolver, dirty, settled, recalled, begun, policy, history, guests }
+        Self { roll, resolver, dirty, verified, recalled, begun, policy, history, guests }
     }
 
     /// The policy in effect.
@@ -110,7 +110,7 @@ impl State {
                 self.guests.forget(key);
             }
         }
-        self.soil(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))), None);
+        self.mark_dirty(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))), None);
     }
 
     /// When time alone changes something next.
@@ -156,37 +156,37 @@ impl State {
         let pairs: Vec<UnitId> = pairs.map(UnitId::Peering).collect();
         let networks = resolved.networks.iter().map(|key| UnitId::Network(Id::of_network(key)));
         let units = pairs.into_iter().chain(resolved.orphans.iter().copied()).chain(networks);
-        self.soil(units, Some(northbound));
+        self.mark_dirty(units, Some(northbound));
         resolved
     }
 
     /// Makes units dirty: all of their rows are to be compared.
-    pub(super) fn soil(
+    pub(super) fn mark_dirty(
         &mut self,
         units: impl IntoIterator<Item = UnitId>,
         northbound: Option<&Northbound>,
     ) {
         for unit in units {
-            self.settled.remove(&unit);
+            self.verified.remove(&unit);
             let place = Place::of(unit, self, northbound);
             self.dirty.insert(unit, place);
         }
     }
 
     /// Once nothing is dirty, nobody asks any more what was compared when.
-    pub(super) fn unsettle(&mut self) {
+    pub(super) fn forget_verified(&mut self) {
         if self.dirty.is_empty() {
-            self.settled = HashSet::new();
+            self.verified = HashSet::new();
         }
     }
 
     /// Compares what is there of whatever is dirty. It stays so: once the last part of the first dump is there, that alone is
     /// compared where all else was found to be as it shall be.
-    pub(super) fn settle(&mut self, northbound: &Northbound) {
+    pub(super) fn verify(&mut self, northbound: &Northbound) {
         let is_as_it_shall_be =
             |unit: &UnitId| !self.part_changes(*unit, Part::Early, northbound).differs(northbound);
         let declared = self.dirty.iter().filter(|unit| self.is_declared(*unit));
-        self.settled = declared.filter(is_as_it_shall_be).collect();
+        self.verified = declared.filter(is_as_it_shall_be).collect();
     }
 
     /// Since when a half stands where it stands.
@@ -202,8 +202,8 @@ impl State {
 
     /// What a unit wants changed in the northbound.
     pub(super) fn changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
-        let is_settled = self.settled.contains(&unit);
-        let part = if is_settled { Part::Late } else { Part::All };
+        let is_verified = self.verified.contains(&unit);
+        let part = if is_verified { Part::Late } else { Part::All };
         self.part_changes(unit, part, northbound)
     }
 

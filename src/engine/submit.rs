@@ -96,13 +96,13 @@ impl Engine {
         let damped = self.writer.damping.hold(std::mem::take(&mut batch.held));
         self.note_damped(&damped);
         let traces = std::mem::take(&mut batch.traces);
-        self.writer.waits = !batch.aside.is_empty();
-        let compared = batch.units.len() + batch.clean.len() + batch.parked.len();
+        self.writer.waits = !batch.postponed.is_empty();
+        let compared = batch.units.len() + batch.clean.len() + batch.deferred.len();
         self.counters.peerings_compared += compared as u64;
         self.troubles.clean(&batch.clean);
         self.note_clean(&batch.clean, northbound);
-        self.changes.pairs(pairs(&batch.parked, &self.state));
-        self.writer.parked.extend(&batch.parked);
+        self.changes.pairs(pairs(&batch.deferred, &self.state));
+        self.writer.deferred.extend(&batch.deferred);
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.changes.pairs(acted);
         let (units, groups) = (batch.units.clone(), batch.groups);
@@ -189,7 +189,7 @@ impl Engine {
                 });
                 self.changes.pairs(pairs(&units, &self.state));
                 // Compared once more in any case: only what the northbound holds counts.
-                self.state.soil(units.iter().copied(), self.northbound.as_ref());
+                self.state.mark_dirty(units.iter().copied(), self.northbound.as_ref());
                 match result {
                     Ok(_) => self.written(&units, groups),
                     Err(error) => self.units_failed(units, groups, &error, now),
@@ -227,7 +227,7 @@ impl Engine {
             self.writer.pause(now);
         } else if groups > 1 && !error.is_forbidden() {
             self.writer.search(groups);
-        } else if !self.writer.suspect_names(&units, error) && !self.writer.excuses(&units) {
+        } else if !self.writer.suspect_names(&units, error) && !self.writer.overlooks(&units) {
             for unit in units {
                 self.state.dirty.remove(unit);
                 self.writer.refuse(unit, error, now);

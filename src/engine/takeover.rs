@@ -199,7 +199,7 @@ mod tests {
         takeover.deadline(false).map(|deadline| deadline.at)
     }
 
-    /// Waits in vain, is answered after `trip`, and has its turn: how long that takes.
+    /// Waits without success, is answered after `trip`, and has its turn: how long that takes.
     fn patience(
         takeover: &mut Takeover,
         from: Duration,

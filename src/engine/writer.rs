@@ -64,7 +64,7 @@ pub(super) struct Writer {
     /// None until the server has told who holds the lock.
     pub(super) role: Option<Role>,
     /// What a standby found to differ: for the active instance to mend, or for us once we are it.
-    pub(super) parked: BTreeSet<UnitId>,
+    pub(super) deferred: BTreeSet<UnitId>,
     /// Hosts whose declarations are to be dropped.
     pub(super) forgotten: BTreeSet<Host>,
     /// Transactions by their ids: two at the most, of units that have nothing to do with each other.
@@ -82,9 +82,9 @@ pub(super) struct Writer {
     paused_until: Option<Duration>,
     refused: BTreeMap<UnitId, Refusal>,
     /// What was refused to this host while it held the lock: no other holder would fare better.
-    pub(super) vain: BTreeSet<UnitId>,
+    pub(super) refused_as_holder: BTreeSet<UnitId>,
     /// What was refused to this host as a standby just now, once.
-    excused: Option<BTreeSet<UnitId>>,
+    refused_once: Option<BTreeSet<UnitId>>,
     /// Units of which somebody else changed a row.
     pub(super) suspects: BTreeSet<UnitId>,
     /// Networks whose registration cannot be inserted, as its name is there without our tag.
@@ -99,7 +99,7 @@ impl Default for Writer {
     fn default() -> Self {
         Self {
             role: None,
-            parked: BTreeSet::new(),
+            deferred: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             under_way: BTreeMap::new(),
             idle: BTreeSet::new(),
@@ -110,8 +110,8 @@ impl Default for Writer {
             pause: FIRST_PAUSE,
             paused_until: None,
             refused: BTreeMap::new(),
-            vain: BTreeSet::new(),
-            excused: None,
+            refused_as_holder: BTreeSet::new(),
+            refused_once: None,
             suspects: BTreeSet::new(),
             untagged: BTreeSet::new(),
             tagged: BTreeSet::new(),
@@ -147,7 +147,7 @@ impl Writer {
     ) {
         self.role = Some(if held { Role::Active } else { Role::Standby });
         if held {
-            state.soil(std::mem::take(&mut self.parked), northbound);
+            state.mark_dirty(std::mem::take(&mut self.deferred), northbound);
         } else {
             self.suspects.clear();
             // That is for the new holder to find out.
@@ -158,10 +158,14 @@ impl Writer {
     /// How much is left to the active instance that it can mend, for all we know; more than `most` is not
     /// counted.
     pub(super) fn waits_for_holder(&self, most: usize) -> usize {
-        if self.vain.is_empty() {
-            return self.parked.len().min(most);
+        if self.refused_as_holder.is_empty() {
+            return self.deferred.len().min(most);
         }
-        self.parked.iter().filter(|unit| !self.vain.contains(unit)).take(most).count()
+        self.deferred
+            .iter()
+            .filter(|unit| !self.refused_as_holder.contains(unit))
+            .take(most)
+            .count()
     }
 
     /// Whether this instance may send something now, as what.
@@ -195,8 +199,8 @@ impl Writer {
     }
 
     /// Whether a unit is left to the active instance.
-    pub(super) fn is_parked(&self, unit: UnitId) -> bool {
-        self.parked.contains(&unit)
+    pub(super) fn is_deferred(&self, unit: UnitId) -> bool {
+        self.deferred.contains(&unit)
     }
 
     /// Lets what has waited long enough be tried again.
@@ -212,7 +216,7 @@ impl Writer {
             .collect();
         for unit in due.into_iter().chain(self.damping.due()) {
             self.refused.remove(&unit);
-            state.soil([unit], northbound);
+            state.mark_dirty([unit], northbound);
         }
     }
 
@@ -264,8 +268,8 @@ impl Writer {
     /// A unit was found to be as it shall be.
     pub(super) fn rest(&mut self, unit: UnitId) {
         self.refused.remove(&unit);
-        self.parked.remove(&unit);
-        self.vain.remove(&unit);
+        self.deferred.remove(&unit);
+        self.refused_as_holder.remove(&unit);
         self.suspects.remove(&unit);
         self.damping.rest(unit);
         if let UnitId::Network(network) = unit {
@@ -275,20 +279,20 @@ impl Writer {
 
     /// What a standby inserts another host may have inserted first; that is seen by now. Twice in a
     /// row it is something else.
-    pub(super) fn excuses(&mut self, units: &BTreeSet<UnitId>) -> bool {
+    pub(super) fn overlooks(&mut self, units: &BTreeSet<UnitId>) -> bool {
         if self.role != Some(Role::Standby) {
             return false;
         }
-        let excused = self.excused.take();
-        let fresh = excused.as_ref() != Some(units);
-        self.excused = fresh.then(|| units.clone());
+        let refused_once = self.refused_once.take();
+        let fresh = refused_once.as_ref() != Some(units);
+        self.refused_once = fresh.then(|| units.clone());
         fresh
     }
 
     /// The server refuses a unit that stood alone. A standby tries again sooner: others write, too.
     pub(super) fn refuse(&mut self, unit: UnitId, error: &TransactError, now: Now) {
         let until = if self.role == Some(Role::Active) {
-            self.vain.insert(unit);
+            self.refused_as_holder.insert(unit);
             now.since_start + REFUSAL_PAUSE
         } else {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -343,7 +347,7 @@ impl Writer {
     /// A transaction of so many groups was committed.
     pub(super) fn succeeded(&mut self, groups: usize) {
         self.pause = FIRST_PAUSE;
-        self.excused = None;
+        self.refused_once = None;
         // One that was under way beside a refused one says nothing of that.
         if groups <= self.most_groups {
             self.most_groups = (self.most_groups * 2).min(self.full);
