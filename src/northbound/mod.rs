@@ -37,7 +37,7 @@ pub use owner::{End, Family, Id, UnitId};
 pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
 pub use router::{Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind};
 pub use sources::Sources;
-pub use state::{Namesake, Northbound};
+pub use state::{NameCollision, Northbound};
 pub use tables::tags_of;
 pub use translation::{Choice, Translation};
 pub use zones::Zones;

@@ -21,11 +21,11 @@ use super::tables::{
 
 /// A port of somebody else that has the name of one of a peering's ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Namesake {
+pub struct NameCollision {
     /// In words: its table, name and row.
     pub text: String,
     /// Whether it has that of a port of the switch which some peerings need, not of a link port.
-    pub of_transit: bool,
+    pub of_switch_port: bool,
 }
 
 /// The replica and its index.
@@ -191,7 +191,7 @@ impl Northbound {
     /// Ports of others that have the name of one of a peering's ports. Ports of VMs are not read,
     /// and not among them.
     #[must_use]
-    pub fn namesakes(&self, peering: Id) -> Vec<Namesake> {
+    pub fn name_collisions(&self, peering: Id) -> Vec<NameCollision> {
         let named = |(table, uuid)| {
             let (kind, column) = match table {
                 ROUTER_PORT => ("Logical_Router_Port", router_port::NAME),
@@ -199,7 +199,7 @@ impl Northbound {
             };
             let name = cell(self.replica.row(table, uuid)?, column).string();
             let text = format!("{kind} {name} ({uuid})");
-            Some(Namesake { text, of_transit: table == ROUTER_PORT })
+            Some(NameCollision { text, of_switch_port: table == ROUTER_PORT })
         };
         self.inventory.namesakes(peering).filter_map(named).collect()
     }

@@ -49,7 +49,7 @@ pub(super) fn blockers(
     };
     let mut found: Vec<Blocker> = links.iter().map(linked).collect();
     // A router port could take the name only of a port of that switch.
-    let taken = pair.namesakes.iter().filter(|port| has_switch || !port.of_transit);
+    let taken = pair.collisions.iter().filter(|port| has_switch || !port.of_switch_port);
     found.extend(taken.map(|port| name_in_use(&port.text)));
     found
 }

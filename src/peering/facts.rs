@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, Half, NetworkKey, PeeringKey, Terms};
-use crate::northbound::{End, Frozen, Id, LinkFacts, Namesake};
+use crate::northbound::{End, Frozen, Id, LinkFacts, NameCollision};
 
 use super::conflict::RivalPrefix;
 use super::local::{Local, Ready};
@@ -73,7 +73,7 @@ pub(super) struct PairFacts<'a> {
     /// The moment.
     pub(super) now: Timestamp,
     /// Ports of others that have the name of one of its ports; nearly always none.
-    pub(super) namesakes: &'a [Namesake],
+    pub(super) collisions: &'a [NameCollision],
     /// The claim of a peering that comes first on what it would route at one end.
     pub(super) rival: RivalBefore<'a>,
     /// Whether a path would be too deep with it.

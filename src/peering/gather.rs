@@ -85,7 +85,12 @@ impl Known<'_> {
                 port: northbound.link_facts(state.id, end),
             }
         };
-        Inputs { auto, namesakes: northbound.namesakes(state.id), a: read(End::A), b: read(End::B) }
+        Inputs {
+            auto,
+            collisions: northbound.name_collisions(state.id),
+            a: read(End::A),
+            b: read(End::B),
+        }
     }
 
     /// What the rules decide a pair from.
@@ -126,7 +131,7 @@ impl Known<'_> {
             a: read(End::A),
             b: read(End::B),
             stands: !rank.new,
-            namesakes: &inputs.namesakes,
+            collisions: &inputs.collisions,
             address_space: ground.policy.address_space,
             require_workload: ground.policy.require_workload,
             now: ground.now,

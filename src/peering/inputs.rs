@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, PeeringKey};
-use crate::northbound::{End, Frozen, HalfRecord, Id, Lasting, LinkFacts, Namesake, RecordedState};
+use crate::northbound::{
+    End, Frozen, HalfRecord, Id, Lasting, LinkFacts, NameCollision, RecordedState,
+};
 
 use super::prefix::Prefixes;
 use super::quota::Over;
@@ -26,7 +28,7 @@ pub(super) struct Rank {
 pub(super) struct Inputs<'a> {
     /// Whether one half may stand for both.
     pub(super) auto: bool,
-    pub(super) namesakes: Vec<Namesake>,
+    pub(super) collisions: Vec<NameCollision>,
     pub(super) a: EndInputs<'a>,
     pub(super) b: EndInputs<'a>,
 }
