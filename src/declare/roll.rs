@@ -108,13 +108,6 @@ impl Roll {
         Self { host, book, networks, halves, rejections }
     }
 
-    /// Knows of no other host any more.
-    pub fn forget_others(&mut self) {
-        self.networks.clear();
-        self.halves.clear();
-        self.rejections.clear();
-    }
-
     /// This host.
     #[must_use]
     pub fn host(&self) -> &Host {

@@ -131,7 +131,6 @@ impl Batch {
         }
         state.mark_dirty(batch.postponed.iter().copied(), Some(northbound));
         batch.held.retain(|unit| batch.refused.contains(unit));
-        state.forget_verified();
         batch
     }
 

@@ -19,7 +19,6 @@ mod held;
 mod history;
 mod hosts;
 mod identity;
-mod incoming;
 mod notice;
 mod pauses;
 mod plan;
@@ -35,7 +34,6 @@ mod views;
 mod writer;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use change::{Change, OfHalf, Outlook, PrefixChange};
@@ -48,7 +46,7 @@ use crate::declare::{Changed, Diagnostic, NetworkKey, ParsedFile, Reading, Setti
 use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
-use crate::ovsdb::{self, Inconsistent, Layout, TableId};
+use crate::ovsdb::{self, Inconsistent, Replica};
 use crate::peering::Node;
 use crate::view::{Counters, NorthboundView};
 
@@ -57,7 +55,6 @@ use changes::Changes;
 use drift::Drift;
 use expiry::Expiry;
 use identity::Identity;
-use incoming::Incoming;
 use progress::Progress;
 use state::State;
 use takeover::Takeover;
@@ -94,14 +91,24 @@ const LONGEST_TRUST_IN_CLOCK: Duration = Duration::from_secs(60);
 /// to wait for it.
 const MOST_DECIDED: usize = 128;
 
+/// Whether everything is to be read anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Resync {
+    #[default]
+    Needless,
+    /// An update did not follow from the rows.
+    Needed,
+    /// The client was asked for it.
+    UnderWay,
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
     state: State,
     northbound: Option<Northbound>,
-    incoming: Incoming,
     connection: NorthboundView,
-    needs_resync: bool,
+    resync: Resync,
     progress: Progress,
     writer: Writer,
     takeover: Takeover,
@@ -135,9 +142,8 @@ impl Engine {
             newer: None,
             state: State::new(settings, host.into()),
             northbound: None,
-            incoming: Incoming::Nothing,
             connection: NorthboundView::default(),
-            needs_resync: false,
+            resync: Resync::default(),
             progress: Progress::default(),
             writer: Writer::default(),
             changes: Changes::default(),
@@ -163,7 +169,7 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        self.state.configure(settings, self.northbound.as_ref().or(self.incoming.northbound()));
+        self.state.configure(settings, self.northbound.as_ref());
     }
 
     /// Notes what is wrong with the settings file, whether its settings are in effect or not.
@@ -240,7 +246,11 @@ impl Engine {
 
     /// Whether the replica does not fit the server's updates: the client must read anew.
     pub fn wants_resync(&mut self) -> bool {
-        std::mem::take(&mut self.needs_resync)
+        let wants = self.resync == Resync::Needed;
+        if wants {
+            self.resync = Resync::UnderWay;
+        }
+        wants
     }
 
     /// The next moment at which something is to be done without an event.
@@ -296,10 +306,8 @@ impl Engine {
         networks.chain(pairs.map(UnitId::Peering)).collect()
     }
 
-    /// The rules may know of a northbound that is not whole yet.
     fn declared(&mut self, changed: &Changed) {
-        let northbound = self.northbound.as_ref().or(self.incoming.northbound());
-        self.state.declared(changed, northbound);
+        self.state.declared(changed, self.northbound.as_ref());
         self.changes.declared(changed, &self.state.roll);
     }
 
@@ -314,13 +322,14 @@ impl Engine {
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }
-            ovsdb::Event::Part { layout, updates } => self.part(layout, updates, now),
-            ovsdb::Event::Snapshot { .. } => self.snapshot(),
+            ovsdb::Event::Snapshot { replica, .. } => self.snapshot(replica),
             ovsdb::Event::Certificates(certificates) => {
                 if self.expiry.note(certificates) {
                     self.changes.certificates(self.expiry.problem());
                 }
             }
+            // What does not fit together is not continued.
+            ovsdb::Event::Resumed if self.resync != Resync::Needless => {}
             ovsdb::Event::Resumed => self.synced(),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Identity { held } => {
@@ -350,7 +359,6 @@ impl Engine {
             }
             ovsdb::Event::Transacted { id, result } => self.transacted(id, result, now),
             ovsdb::Event::Disconnected { error, .. } => {
-                self.drop_incoming(Incoming::Nothing);
                 self.changes.disconnected(&error);
                 self.changes.all_states();
                 self.connection.synced = false;
@@ -362,56 +370,28 @@ impl Engine {
         }
     }
 
-    fn part(&mut self, layout: Arc<Layout>, updates: ovsdb::Updates, now: Now) {
-        let first = self.northbound.is_none();
-        let tables: Vec<TableId> = updates.tables.iter().map(|it| it.table).collect();
-        match (self.incoming.extend(layout, updates, first), self.incoming.northbound()) {
-            // While the server composes the next part.
-            (Ok(touched), Some(northbound)) => {
-                let decided = self.state.part(&tables, touched, northbound, now.wall);
-                self.counters.peerings_resolved += decided as u64;
-                // Known before the lock is asked for, which comes last.
-                let newer = northbound.newer();
-                self.review_version(newer);
-            }
-            (Ok(_), None) => {}
-            (Err(error), _) => {
-                self.drop_incoming(Incoming::Spoiled);
-                self.inconsistent(&error);
-            }
-        }
-    }
-
-    fn drop_incoming(&mut self, instead: Incoming) {
-        self.incoming = instead;
-        if self.northbound.is_none() {
-            self.state.begin_anew();
-        }
-    }
-
-    fn snapshot(&mut self) {
-        match (self.incoming.take(), self.northbound.take()) {
-            (Incoming::First(northbound), _) => {
+    /// All rows are there: the first time everything is decided by them, later what differs.
+    fn snapshot(&mut self, replica: Replica) {
+        let northbound = match self.northbound.take() {
+            None => {
+                let northbound = Northbound::new(replica);
                 self.review_version(northbound.newer());
                 self.state.begin(&northbound);
                 self.changes.book_replaced(&self.state.roll);
-                self.northbound = Some(*northbound);
+                northbound
             }
-            (Incoming::Aside(replica), Some(mut northbound)) => {
+            Some(mut northbound) => {
                 let same_schema = northbound.replica().layout() == replica.layout();
                 let touched = northbound.adopt(replica);
                 self.touched(&touched, &northbound);
                 if !same_schema {
                     self.state.resolver.mark_all(&northbound);
                 }
-                self.northbound = Some(northbound);
+                northbound
             }
-            // It did not fit together, and is to be read anew.
-            (Incoming::Nothing | Incoming::Spoiled | Incoming::Aside(_), northbound) => {
-                self.northbound = northbound;
-                return;
-            }
-        }
+        };
+        self.northbound = Some(northbound);
+        self.resync = Resync::Needless;
         self.synced();
     }
 
@@ -419,7 +399,7 @@ impl Engine {
     fn inconsistent(&mut self, error: &Inconsistent) {
         self.changes.inconsistent(error);
         self.connection.synced = false;
-        self.needs_resync = true;
+        self.resync = Resync::Needed;
     }
 
     fn synced(&mut self) {
@@ -429,6 +409,10 @@ impl Engine {
     }
 
     fn update(&mut self, updates: ovsdb::Updates, now: Now) {
+        // Some may still come of a session that is to end.
+        if self.resync != Resync::Needless {
+            return;
+        }
         let Some(mut northbound) = self.northbound.take() else { return };
         // The sequence number moves by each transaction, whatever else that does.
         if updates.tables.iter().any(|rows| rows.table != NB_GLOBAL) {

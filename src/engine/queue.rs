@@ -120,10 +120,6 @@ impl Queue {
         self.places.contains_key(&unit)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = UnitId> {
-        self.places.keys().copied()
-    }
-
     /// How many units wait at a place's turn.
     pub(super) fn waiting(&self, place: &Place) -> usize {
         let parties = if place.cut { &self.cuts } else { &self.others };

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::HashSet;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -15,7 +14,7 @@ use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Node, Resolved, Resolver};
-use crate::program::{self, Base, Entries, LentDiff, Part, RegistrationDiff, RowDiff};
+use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
 
 use super::guests::Guests;
 use super::history::History;
@@ -58,10 +57,6 @@ pub(super) struct State {
     pub(super) roll: Roll,
     pub(super) resolver: Resolver,
     pub(super) dirty: Queue,
-    /// Units that have been compared since they became dirty, but for what comes last at a start.
-    verified: HashSet<UnitId>,
-    /// Whether the last good declarations have been taken out of the northbound.
-    pub(super) recalled: bool,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
     pub(super) begun: bool,
     /// The operator's policy.
@@ -78,10 +73,9 @@ impl State {
     }
 
     pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
-        let (resolver, dirty, verified) = (Resolver::default(), Queue::default(), HashSet::new());
+        let (resolver, dirty) = (Resolver::default(), Queue::default());
         let (history, guests) = (History::default(), Guests::default());
-        let (recalled, begun) = (false, false);
-        Self { roll, resolver, dirty, verified, recalled, begun, policy, history, guests }
+        Self { roll, resolver, dirty, begun: false, policy, history, guests }
     }
 
     /// The policy in effect.
@@ -167,26 +161,9 @@ impl State {
         northbound: Option<&Northbound>,
     ) {
         for unit in units {
-            self.verified.remove(&unit);
             let place = Place::of(unit, self, northbound);
             self.dirty.insert(unit, place);
         }
-    }
-
-    /// Once nothing is dirty, nobody asks any more what was compared when.
-    pub(super) fn forget_verified(&mut self) {
-        if self.dirty.is_empty() {
-            self.verified = HashSet::new();
-        }
-    }
-
-    /// Compares what is there of whatever is dirty. It stays so: once the last part of the first dump is there, that alone is
-    /// compared where all else was found to be as it shall be.
-    pub(super) fn verify(&mut self, northbound: &Northbound) {
-        let is_as_it_shall_be =
-            |unit: &UnitId| !self.part_changes(*unit, Part::Early, northbound).differs(northbound);
-        let declared = self.dirty.iter().filter(|unit| self.is_declared(*unit));
-        self.verified = declared.filter(is_as_it_shall_be).collect();
     }
 
     /// Since when a half stands where it stands.
@@ -200,21 +177,6 @@ impl State {
         self.resolver.record(half).map(|record| record.since)
     }
 
-    /// What a unit wants changed in the northbound.
-    pub(super) fn changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
-        let is_verified = self.verified.contains(&unit);
-        let part = if is_verified { Part::Late } else { Part::All };
-        self.part_changes(unit, part, northbound)
-    }
-
-    /// Whether somebody declares it, or did a short while ago.
-    pub(super) fn is_declared(&self, unit: UnitId) -> bool {
-        match unit {
-            UnitId::Peering(id) => self.resolver.pair_with(id).is_some(),
-            UnitId::Network(id) => self.network_of(id).is_some(),
-        }
-    }
-
     /// The network of this identity, as far as anybody declares something of it, or did.
     pub(super) fn network_of(&self, id: Id) -> Option<&NetworkKey> {
         self.resolver.networks().key_of(id).or_else(|| self.history.key_of(id))
@@ -226,34 +188,25 @@ impl State {
         node.is_some_and(Node::is_registered) || self.history.key_of(id).is_some()
     }
 
-    fn part_changes(&self, unit: UnitId, part: Part, northbound: &Northbound) -> UnitChanges {
+    /// What a unit wants changed in the northbound.
+    pub(super) fn changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
         match unit {
             UnitId::Peering(id) => match self.resolver.pair_with(id) {
-                Some(key) => self.pair_changes(id, key, part, northbound),
+                Some(key) => self.pair_changes(id, key, northbound),
                 None => self.orphan_changes(unit, northbound),
             },
             UnitId::Network(id) => match self.network_of(id) {
-                Some(key) => self.network_changes(id, key, part, northbound),
+                Some(key) => self.network_changes(id, key, northbound),
                 None => self.orphan_changes(unit, northbound),
             },
         }
     }
 
     /// Link rows, and the records of the pair's halves.
-    fn pair_changes(
-        &self,
-        id: Id,
-        key: &PeeringKey,
-        part: Part,
-        northbound: &Northbound,
-    ) -> UnitChanges {
+    fn pair_changes(&self, id: Id, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
         let mut changes = UnitChanges::default();
-        let link = self.resolver.link(key);
-        let desired = link.map(|link| program::link_rows(link, part)).unwrap_or_default();
-        changes.rows = program::diff(UnitId::Peering(id), part, desired, northbound);
-        if part == Part::Late {
-            return changes;
-        }
+        let desired = self.resolver.link(key).map(program::link_rows).unwrap_or_default();
+        changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
             let registration = northbound.registration(network);
@@ -277,13 +230,7 @@ impl State {
     }
 
     /// A registration, and the network's own guard.
-    fn network_changes(
-        &self,
-        id: Id,
-        key: &NetworkKey,
-        part: Part,
-        northbound: &Northbound,
-    ) -> UnitChanges {
+    fn network_changes(&self, id: Id, key: &NetworkKey, northbound: &Northbound) -> UnitChanges {
         if !self.is_registered(id, key) {
             return self.orphan_changes(UnitId::Network(id), northbound);
         }
@@ -291,13 +238,7 @@ impl State {
         let node = node.filter(|node| node.is_registered());
         let ready = node.and_then(Node::ready);
         let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
-        let guard_rows =
-            guard.filter(|_| part != Part::Early).map(|it| program::guard_rows(id, it));
-        let mut desired = guard_rows.unwrap_or_default();
-        if part == Part::Late {
-            let rows = program::diff(UnitId::Network(id), part, desired, northbound);
-            return UnitChanges { rows, ..UnitChanges::default() };
-        }
+        let mut desired = guard.map(|it| program::guard_rows(id, it)).unwrap_or_default();
         let mut loans = Vec::new();
         if let Some(ready) = guard.filter(|it| !it.router.translations.is_empty()) {
             let remote = self.remote_prefixes(key, node);
@@ -320,7 +261,7 @@ impl State {
         entries.extend(self.guests.entry(key));
         let patch = Patch { base: Some(base), entries, removed: false };
         UnitChanges {
-            rows: program::diff(UnitId::Network(id), part, desired, northbound),
+            rows: program::diff(UnitId::Network(id), desired, northbound),
             lent,
             patches: BTreeMap::from([(id, patch)]),
         }
@@ -382,7 +323,7 @@ impl State {
     /// What nobody declares goes: of a registration first what this host wrote, so that nobody takes
     /// its end for damage; then the rest, unless some other host is still on it.
     fn orphan_changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
-        let rows = program::diff(unit, Part::All, Vec::new(), northbound);
+        let rows = program::diff(unit, Vec::new(), northbound);
         let UnitId::Network(id) = unit else {
             return UnitChanges { rows, ..UnitChanges::default() };
         };

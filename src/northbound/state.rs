@@ -1,12 +1,11 @@
 //! The northbound as last read: the replica and its index, kept in step.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::declare::RouterRef;
-use crate::ovsdb::{Inconsistent, Layout, Replica, Row, TableId, Updates, ValueRef};
+use crate::ovsdb::{Inconsistent, Replica, Row, RowChange, TableId, Updates, ValueRef};
 
 use super::inventory::{Inventory, Touched};
 use super::owner::{Family, Id, UnitId, address_set_name};
@@ -37,10 +36,18 @@ pub struct Northbound {
 }
 
 impl Northbound {
-    /// An empty northbound, to be extended by the parts of the first dump.
+    /// A northbound of these rows.
     #[must_use]
-    pub fn new(layout: Arc<Layout>) -> Self {
-        Self { replica: Replica::new(layout), inventory: Inventory::default(), row_changes: 0 }
+    pub fn new(replica: Replica) -> Self {
+        let mut northbound = Self { replica, inventory: Inventory::default(), row_changes: 0 };
+        // A table at a time: what is to be noted of all rows at once is as much again as the rows.
+        for table in northbound.replica.layout().table_ids() {
+            let rows = northbound.replica.rows(table);
+            let inserted = |uuid| RowChange { table, uuid, old: None, present: true };
+            let changes: Vec<RowChange> = rows.map(|(uuid, _)| inserted(uuid)).collect();
+            northbound.fold(&changes);
+        }
+        northbound
     }
 
     /// Folds an incremental update.
@@ -52,22 +59,13 @@ impl Northbound {
         Ok(self.fold(&changes))
     }
 
-    /// Folds a part of the first dump that is read of all.
-    ///
-    /// # Errors
-    /// It does not fit the parts before it; everything must be read anew.
-    pub fn extend(&mut self, part: Updates) -> Result<Touched, Inconsistent> {
-        let changes = self.replica.extend(part)?;
-        Ok(self.fold(&changes))
-    }
-
     /// Replaces everything; only true differences are reported.
     pub fn adopt(&mut self, replica: Replica) -> Touched {
         let changes = self.replica.adopt(replica);
         self.fold(&changes)
     }
 
-    fn fold(&mut self, changes: &[crate::ovsdb::RowChange]) -> Touched {
+    fn fold(&mut self, changes: &[RowChange]) -> Touched {
         self.row_changes += changes.len() as u64;
         self.inventory.fold(&self.replica, changes)
     }

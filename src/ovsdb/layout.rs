@@ -133,11 +133,13 @@ impl Layout {
     }
 
     /// The `<monitor-cond-update-requests>` (ovsdb-server(7) section 4.1.14) that ask for the rows
-    /// wanted, one table after the other; then for those that can wait.
+    /// wanted, one table after the other.
     pub(super) fn widenings(&self) -> impl Iterator<Item = Widening> {
-        let tables = || self.tables.iter().filter(|table| table.present);
-        let first = tables().filter_map(|table| table.widenings().next());
-        first.chain(tables().flat_map(|table| table.widenings().skip(1)))
+        let tables = self.tables.iter().filter(|table| table.present);
+        tables.map(|TableLayout { wanted, .. }| Widening {
+            table: wanted.table,
+            condition: wanted.condition,
+        })
     }
 
     pub(super) fn table(&self, table: TableId) -> Option<&TableLayout> {
@@ -162,16 +164,8 @@ impl TableLayout {
             })
         };
         let condition = wanted.condition.filter(is_known);
-        let early = if wanted.early.iter().all(is_known) { wanted.early } else { &[] };
-        let wanted = Wanted { condition, early, ..wanted };
+        let wanted = Wanted { condition, ..wanted };
         Self { wanted, present: table.is_some(), columns, default }
-    }
-
-    /// What is asked for one after the other.
-    fn widenings(&self) -> impl Iterator<Item = Widening> {
-        let early = self.wanted.early.iter().copied().map(Some);
-        let conditions = early.chain([self.wanted.condition]);
-        conditions.map(|condition| Widening { table: self.wanted.table, condition })
     }
 
     pub(super) fn column_type(&self, column: ColumnId) -> Option<&ColumnType> {
@@ -311,8 +305,6 @@ mod tests {
 
     const OTHER: &[Clause] =
         &[Clause { column: "name", function: Function::NotEqual, value: Constant::String("x") }];
-    const FIRST: &[Clause] =
-        &[Clause { column: "name", function: Function::Equal, value: Constant::String("first") }];
     const UNKNOWN: &[Clause] =
         &[Clause { column: "no", function: Function::Equal, value: Constant::Boolean(true) }];
 
@@ -321,15 +313,9 @@ mod tests {
             table: "Port",
             columns: &["name", "tag", "vanished", "ids"],
             condition: Some(Condition(OTHER)),
-            early: &[Condition(FIRST)],
         },
-        Wanted { table: "Gone", columns: &["a"], condition: None, early: &[] },
-        Wanted {
-            table: "Bare",
-            columns: &["ok"],
-            condition: Some(Condition(UNKNOWN)),
-            early: &[Condition(UNKNOWN)],
-        },
+        Wanted { table: "Gone", columns: &["a"], condition: None },
+        Wanted { table: "Bare", columns: &["ok"], condition: Some(Condition(UNKNOWN)) },
     ];
 
     fn layout() -> Layout {
@@ -386,9 +372,8 @@ mod tests {
         assert_eq!(
             widenings,
             [
-                serde_json::json!({"Port": [{"where": [["name", "==", "first"]]}]}),
-                serde_json::json!({"Bare": [{"where": [true]}]}),
                 serde_json::json!({"Port": [{"where": [["name", "!=", "x"]]}]}),
+                serde_json::json!({"Bare": [{"where": [true]}]}),
             ]
         );
     }

@@ -123,35 +123,17 @@ impl Replica {
         changes
     }
 
-    /// Folds a part of a first dump.
+    /// Adds a part of a first dump.
     ///
     /// # Errors
     /// If it does not follow from the parts before it; what is there by then is good for nothing.
-    pub fn extend(&mut self, part: Updates) -> Result<Vec<RowChange>, Inconsistent> {
-        let (mut others, mut changes) = (Updates::default(), Vec::new());
-        for mut updates in part.tables {
-            let id = updates.table;
-            let empty = self.table_mut(id).filter(|table| table.is_empty());
-            let all = updates.rows.iter().all(|(_, update)| update.row().is_some());
-            match empty.filter(|_| all) {
-                // At once, so that it has room for as many as there are.
-                Some(table) => {
-                    let change = |uuid: &Uuid| RowChange {
-                        table: id,
-                        uuid: *uuid,
-                        old: None,
-                        present: true,
-                    };
-                    changes.extend(updates.rows.iter().map(|(uuid, _)| change(uuid)));
-                    let rows = updates.rows.drain(..);
-                    table.reserve(rows.len());
-                    table.extend(rows.filter_map(|(uuid, row)| Some((uuid, row.into_row()?))));
-                }
-                None => others.tables.push(updates),
+    pub fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
+        for updates in &part.tables {
+            if let Some(table) = self.table_mut(updates.table) {
+                table.reserve(updates.rows.len());
             }
         }
-        changes.extend(self.apply(others)?);
-        Ok(changes)
+        self.apply(part).map(drop)
     }
 
     fn table(&self, table: TableId) -> Option<&Table> {

@@ -14,10 +14,9 @@ const WANTED: &[Wanted] = &[
         table: "A",
         columns: &["name", "optional", "set", "map", "absent", "real"],
         condition: None,
-        early: &[],
     },
-    Wanted { table: "B", columns: &["flag", "refs"], condition: None, early: &[] },
-    Wanted { table: "Absent", columns: &["x"], condition: None, early: &[] },
+    Wanted { table: "B", columns: &["flag", "refs"], condition: None },
+    Wanted { table: "Absent", columns: &["x"], condition: None },
 ];
 const A: TableId = TableId(0);
 const B: TableId = TableId(1);
@@ -179,7 +178,7 @@ fn dumped(parts: Vec<Updates>) -> Replica {
 }
 
 #[test]
-fn parts_of_a_dump_are_folded_one_after_the_other() {
+fn parts_of_a_dump_are_applied_one_after_the_other() {
     let part = |row: u128, form: serde_json::Value| {
         let rows = json!({"A": {id(row).to_string(): form}});
         update(MonitorMethod::MonitorCond, &json!([[], rows])).unwrap().updates

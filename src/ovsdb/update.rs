@@ -83,24 +83,6 @@ pub enum RowUpdate {
     Delete,
 }
 
-impl RowUpdate {
-    /// The row, where it was not there before.
-    pub(super) fn row(&self) -> Option<&Row> {
-        match self {
-            Self::Initial(row) | Self::Insert(row) => Some(row),
-            Self::Modify(_) | Self::Replace(_) | Self::Delete => None,
-        }
-    }
-
-    /// The same, taken out.
-    pub(super) fn into_row(self) -> Option<Row> {
-        match self {
-            Self::Initial(row) | Self::Insert(row) => Some(row),
-            Self::Modify(_) | Self::Replace(_) | Self::Delete => None,
-        }
-    }
-}
-
 impl Updates {
     /// How many rows are concerned.
     pub fn len(&self) -> usize {

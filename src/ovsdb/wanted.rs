@@ -14,9 +14,6 @@ pub struct Wanted {
     /// Rows wanted; `None` for all. It only lightens the load: a server that knows no conditions
     /// (before OVS 2.6) or a schema that lacks a column of it gives all rows.
     pub condition: Option<Condition>,
-    /// Growing sets of the rows wanted: the first dump asks for the first of them in the table's place, and for the others
-    /// behind all tables. None: for all rows at once.
-    pub early: &'static [Condition],
 }
 
 /// Rows that meet one clause at least (ovsdb-server(7) section 4.1.12, `where` of `monitor_cond`).

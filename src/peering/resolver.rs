@@ -160,7 +160,7 @@ impl Resolver {
 
     /// Reads the networks that are dirty; the pairs of those that are not as they were are dirty by
     /// that.
-    pub fn survey(&mut self, roll: &Roll, northbound: &Northbound) {
+    fn survey(&mut self, roll: &Roll, northbound: &Northbound) {
         let differing = self.networks.refresh(roll, northbound, &mut self.pending.networks);
         for network in &differing {
             for pair in self.networks.pairs_of(network) {

@@ -11,7 +11,7 @@ use crate::northbound::tables::{
 use crate::northbound::{Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
-use super::row::{DesiredRow, Parent, Part};
+use super::row::{DesiredRow, Parent};
 
 /// One row that is not as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,16 +75,10 @@ fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
     }
 }
 
-/// Compares a unit's rows, but for its registration, with those that are there: those of one part of them. Equal rows give
-/// nothing.
+/// Compares a unit's rows, but for its registration, with those that are there. Equal rows give nothing.
 #[must_use]
-pub fn diff(
-    unit: UnitId,
-    part: Part,
-    desired: Vec<DesiredRow>,
-    northbound: &Northbound,
-) -> Vec<RowDiff> {
-    let mut present = present_rows(unit, part, northbound);
+pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
+    let mut present = present_rows(unit, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
     let transit = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
@@ -115,10 +109,9 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
 }
 
 /// In order of tables, parents and what identifies them.
-fn present_rows<'a>(unit: UnitId, part: Part, northbound: &'a Northbound) -> Vec<Present<'a>> {
+fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
-        part.has(*table)
-            && (*table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string()))
+        *table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string())
     });
     let rows = rows.flat_map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());

@@ -17,7 +17,7 @@ use crate::ovsdb::{Datum, TableId};
 use crate::peering::{Link, LinkEnd};
 
 use super::matches::{Addresses, any, between, inport};
-use super::row::{DesiredRow, Parent, Part, RouterRow};
+use super::row::{DesiredRow, Parent, RouterRow};
 
 /// What a port says where its router speaks with others by a routing protocol (`dynamic-routing`, OVN 25.03 and later; older
 /// releases ignore it). Neither the peer's prefixes nor the link's addresses are advertised, and no route is learned there:
@@ -27,23 +27,18 @@ const NO_DYNAMIC_ROUTING: [(&str, &str); 2] =
 
 /// The rows of a link, on both routers and between them.
 #[must_use]
-pub fn link_rows(link: &Link, part: Part) -> Vec<DesiredRow> {
+pub fn link_rows(link: &Link) -> Vec<DesiredRow> {
     let unit: Arc<str> = UnitId::Peering(link.id).tag().into();
-    let has_transit = link.transit && part.has(LOGICAL_SWITCH);
-    let mut rows = if has_transit { transit(link, &unit) } else { Vec::new() };
+    let mut rows = if link.transit { transit(link, &unit) } else { Vec::new() };
     for end in End::BOTH {
         let (local, remote) = (link.end(end), link.end(end.other()));
         let port_name = link_port_name(link.id, end);
         let side = Side { link, unit: &unit, end, port_name, local, remote };
-        if part.has(ROUTER_PORT) {
-            rows.push(side.port());
-            side.routes(&mut rows);
-        }
-        if part.has(ROUTER_POLICY) {
-            rows.push(side.allow());
-            rows.extend(side.pass());
-            rows.extend(side.drops());
-        }
+        rows.push(side.port());
+        side.routes(&mut rows);
+        rows.push(side.allow());
+        rows.extend(side.pass());
+        rows.extend(side.drops());
     }
     rows
 }

@@ -23,7 +23,7 @@ pub use guard::guard_rows;
 pub use lent::{Cell, LentDiff, Loan, Written, lent_changes};
 pub use link::link_rows;
 pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
-pub use row::{DesiredRow, Parent, Part, RouterRow};
+pub use row::{DesiredRow, Parent, RouterRow};
 pub use summary::{planned_lent, planned_registration, planned_row, summarise};
 pub use tell::tell_loans;
 pub use transaction::{Transaction, drop_entries, raise_versions, tag_registrations};

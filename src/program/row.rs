@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
-use crate::northbound::tables::{TableSpec, spec};
+use crate::northbound::tables::spec;
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
 /// A row of ours as it shall be. Columns that are not named shall be empty: whatever somebody
@@ -22,29 +22,6 @@ pub struct DesiredRow {
     pub unit: Arc<str>,
     /// In words what it serves, if it says so.
     pub label: Option<String>,
-}
-
-/// Which rows of a unit are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of them.
-    All,
-    /// All but router policies: what is there before the last parts of a first dump.
-    Early,
-    /// Router policies.
-    Late,
-}
-
-impl Part {
-    /// Whether rows of a table are part of it.
-    pub(super) fn has(self, table: TableId) -> bool {
-        let is_late = || spec(table).is_some_and(TableSpec::is_late);
-        match self {
-            Self::All => true,
-            Self::Early => !is_late(),
-            Self::Late => is_late(),
-        }
-    }
 }
 
 /// What refers to a row.

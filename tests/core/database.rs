@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LATE_PRIORITIES, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY,
-    ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch,
-    nat, nb_global, router_policy, router_port, switch_port,
+    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch, nat, nb_global,
+    router_port, switch_port,
 };
 use ovn_peerd::northbound::tags_of;
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
 use ovn_peerd::ovsdb::{
-    Atom, ColumnId, DatabaseSchema, Datum, Layout, Mutator, Operation, Row, TableId, Until,
-    Updates, Value, ValueRef, Where,
+    Atom, ColumnId, DatabaseSchema, Datum, Layout, Mutator, Operation, Replica, Row, TableId,
+    Until, Updates, Value, ValueRef, Where,
 };
 use uuid::Uuid;
 
@@ -183,30 +183,11 @@ impl Database {
         Updates { tables: tables.collect() }
     }
 
-    /// All of `told` as a first dump, half of the time in the order that is asked for; else some other part comes first: that is
-    /// for the server to say.
-    pub fn dump(told: &Rows) -> Vec<Updates> {
-        let mut parts = Self::asked(told);
-        if !told.len().is_multiple_of(2) {
-            let first = told.len() % parts.len();
-            parts.rotate_left(first);
-        }
-        parts
-    }
-
-    /// The same a table at a time, and late policies last.
-    pub fn asked(told: &Rows) -> Vec<Updates> {
-        let is_late = |table: TableId, row: &Row| {
-            let priority = || row.get(router_policy::PRIORITY).integer();
-            table == ROUTER_POLICY && priority().is_some_and(|it| LATE_PRIORITIES.contains(&it))
-        };
-        let rows = |late: bool| -> Rows {
-            let rows = told.iter().filter(|((table, _), row)| is_late(*table, row) == late);
-            rows.map(|(key, row)| (*key, row.clone())).collect()
-        };
-        let tables = |late| Self::updates(&Rows::new(), &rows(late)).tables;
-        let tables = [false, true].into_iter().flat_map(tables);
-        tables.map(|table| Updates { tables: vec![table] }).collect()
+    /// All of `told` as a first dump.
+    pub fn dump(&self, told: &Rows) -> Replica {
+        let mut replica = Replica::new(Arc::clone(&self.layout));
+        replica.extend(Self::updates(&Rows::new(), told)).expect("each row comes once");
+        replica
     }
 
     /// Removes what nothing refers to, as strong references of non-root tables demand.

@@ -176,11 +176,9 @@ impl Fleet {
         );
         let remote = "unix:test".to_owned();
         self.hosts[host].told = self.world.database.monitored();
-        for updates in Database::dump(&self.hosts[host].told) {
-            self.client(host, ovsdb::Event::Part { layout: Arc::clone(&layout), updates });
-        }
+        let replica = self.world.database.dump(&self.hosts[host].told);
         self.client(host, ovsdb::Event::Connected { remote, schema, layout });
-        self.client(host, ovsdb::Event::Snapshot { last_id: Uuid::nil() });
+        self.client(host, ovsdb::Event::Snapshot { replica, last_id: Uuid::nil() });
         self.queue.push(host);
         let held = self.queue[0] == host;
         self.client(host, ovsdb::Event::Lock { held });

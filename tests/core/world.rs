@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use ovn_peerd::declare::{Reading, Settings};
-use ovn_peerd::engine::{Engine, Event, Submission};
+use ovn_peerd::engine::{Engine, Event};
 use ovn_peerd::northbound::owner::UNIT_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_PORT, address_set,
@@ -17,7 +16,7 @@ use ovn_peerd::northbound::tables::{
 };
 use ovn_peerd::northbound::tags_of;
 use ovn_peerd::now::Now;
-use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Updates, Value};
+use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -213,56 +212,19 @@ impl World {
         if self.late.is_some() && self.resume() {
             return;
         }
-        let before = std::mem::replace(&mut self.told, self.database.monitored());
+        self.told = self.database.monitored();
         if self.told.len().is_multiple_of(3) {
-            // The first attempt comes to nothing, after some parts of what was there until then.
-            let mut parts = Database::dump(if before.is_empty() { &self.told } else { &before });
-            parts.truncate(1 + self.told.len() / 3 % parts.len());
-            self.hear_parts(parts);
+            // The first attempt comes to nothing.
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
             self.client(ovsdb::Event::Disconnected { error, retry_in });
         }
-        self.begin_session(Database::dump(&self.told));
+        let replica = self.database.dump(&self.told);
+        self.greet();
+        self.client(ovsdb::Event::Snapshot { replica, last_id: Uuid::nil() });
+        self.client(ovsdb::Event::Lock { held: true });
         if let Some(late) = &mut self.late {
             late.heard.clone_from(&self.told);
         }
-    }
-
-    /// Another process, which has read its files and the whole first dump, but for the word that this is all.
-    pub fn restart_without_end(&mut self) {
-        self.engine = Engine::new(&self.settings, "hv1".into());
-        self.read_all();
-        self.hear_parts(Database::asked(&self.database.monitored()));
-    }
-
-    /// Another process, whose first session has a dump that contradicts itself: its first part comes
-    /// twice, or its `last` one. Ends that session once the engine has seen all of it; tells what it wanted to write.
-    pub fn restart_with_spoiled_dump(&mut self, last: bool) -> Option<Submission> {
-        self.engine = Engine::new(&self.settings, "hv1".into());
-        self.read_all();
-        let mut parts = Database::asked(&self.database.monitored());
-        let twice = if last { parts.len() - 1 } else { 0 };
-        parts.insert(twice, parts[twice].clone());
-        self.begin_session(parts);
-        let wanted = self.engine.poll(self.now());
-        assert!(self.engine.wants_resync());
-        let (error, retry_in) = ("to be read anew".to_owned(), Duration::from_secs(1));
-        self.client(ovsdb::Event::Disconnected { error, retry_in });
-        wanted
-    }
-
-    fn hear_parts(&mut self, parts: Vec<Updates>) {
-        for updates in parts {
-            let layout = Arc::clone(&self.database.layout);
-            self.client(ovsdb::Event::Part { layout, updates });
-        }
-    }
-
-    fn begin_session(&mut self, parts: Vec<Updates>) {
-        self.hear_parts(parts);
-        self.greet();
-        self.client(ovsdb::Event::Snapshot { last_id: Uuid::nil() });
-        self.client(ovsdb::Event::Lock { held: true });
     }
 
     /// The engine learns what has changed, and does nothing yet.

@@ -23,21 +23,18 @@ pub(crate) const WANTED: &[Wanted] = &[
         table: "Logical_Switch",
         columns: &["name", "ports", "external_ids", "no_such_column", "other_config"],
         condition: None,
-        early: &[],
     },
     Wanted {
         table: "Logical_Switch_Port",
         columns: &["name", "addresses", "tag", "enabled", "options", "dynamic_addresses", "type"],
         condition: None,
-        early: &[],
     },
     Wanted {
         table: "Address_Set",
         columns: &["name", "addresses", "external_ids"],
         condition: None,
-        early: &[],
     },
-    Wanted { table: "No_Such_Table", columns: &["name"], condition: None, early: &[] },
+    Wanted { table: "No_Such_Table", columns: &["name"], condition: None },
 ];
 
 pub(crate) type Outcome = Result<Vec<OperationResult>, TransactError>;
@@ -66,8 +63,6 @@ pub(crate) struct Follower {
     /// The differences that the last snapshot or update made.
     pub(crate) changes: Vec<RowChange>,
     layout: Option<Arc<Layout>>,
-    /// Of a first dump that is under way.
-    incoming: Option<Replica>,
 }
 
 /// A configuration for one remote of a test.
@@ -88,7 +83,6 @@ impl Follower {
             seen: Vec::new(),
             changes: Vec::new(),
             layout: None,
-            incoming: None,
         }
     }
 
@@ -171,17 +165,11 @@ impl Follower {
                 self.layout = Some(layout);
                 self.seen.push(Seen::Connected(remote));
             }
-            Event::Part { layout, updates } => {
-                assert!(!self.connected, "parts come before the session");
-                let incoming = self.incoming.get_or_insert_with(|| Replica::new(layout));
-                incoming.extend(updates).expect("the parts follow");
-            }
-            Event::Snapshot { .. } => {
-                let incoming = self.incoming.take().expect("there is a part at least");
-                assert!(self.connected && Some(incoming.layout()) == self.layout.as_ref());
-                let layout = Arc::clone(incoming.layout());
+            Event::Snapshot { replica: fresh, .. } => {
+                assert!(self.connected && Some(fresh.layout()) == self.layout.as_ref());
+                let layout = Arc::clone(fresh.layout());
                 let replica = self.replica.get_or_insert_with(|| Replica::new(layout));
-                self.changes = replica.adopt(incoming);
+                self.changes = replica.adopt(fresh);
                 self.seen.push(Seen::Snapshot);
             }
             Event::Certificates(_) => assert!(self.connected),
@@ -212,7 +200,6 @@ impl Follower {
             Event::Disconnected { error, retry_in } => {
                 assert!(retry_in.as_secs() <= 10);
                 self.connected = false;
-                self.incoming = None;
                 self.lock = None;
                 self.seen.push(Seen::Disconnected(error));
             }

@@ -40,7 +40,6 @@ async fn a_condition_lightens_the_load() {
             function: Function::Equal,
             value: Constant::String("liked"),
         }])),
-        early: &[],
     }];
     let server = Server::start();
     let mut raw = server.raw();

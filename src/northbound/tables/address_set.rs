@@ -18,7 +18,6 @@ pub const TABLE: TableSpec = TableSpec {
         table: "Address_Set",
         columns: COLUMNS,
         condition: Some(Condition(&[TAGGED])),
-        early: &[],
     },
     parent: None,
     ours: Some(Ours {

@@ -15,7 +15,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted { table: "DHCP_Options", columns: COLUMNS, condition: None, early: &[] },
+    wanted: Wanted { table: "DHCP_Options", columns: COLUMNS, condition: None },
     parent: None,
     ours: None,
     summary: |_| String::new(),

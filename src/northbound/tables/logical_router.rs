@@ -22,7 +22,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted { table: "Logical_Router", columns: COLUMNS, condition: None, early: &[] },
+    wanted: Wanted { table: "Logical_Router", columns: COLUMNS, condition: None },
     parent: None,
     ours: None,
     summary: |_| String::new(),

@@ -14,7 +14,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted { table: "Logical_Switch", columns: COLUMNS, condition: None, early: &[] },
+    wanted: Wanted { table: "Logical_Switch", columns: COLUMNS, condition: None },
     parent: None,
     ours: Some(Ours {
         tags: EXTERNAL_IDS,

@@ -4,11 +4,7 @@
 //! identities used everywhere. A table or column that a server's schema lacks reads as empty, so that no other place asks
 //! which OVN version is there.
 
-use std::ops::RangeInclusive;
-
 use crate::ovsdb::{ColumnId, DatabaseSchema, TableId, Wanted};
-
-use super::priority;
 
 /// Declares the columns of a table, in order: the position of each, and what is asked for.
 macro_rules! columns {
@@ -77,26 +73,6 @@ tables! {
     SWITCH_PORT = switch_port;
     STATIC_ROUTE = static_route;
 }
-
-/// What there is time for at a start, once the rows of a table, or of one behind it, are there, too, while the server composes
-/// the next ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Declarations go to the rules.
-    Declare,
-    /// These look at the networks: nearly all is there that a network's own state is read from.
-    Survey,
-    /// Peerings are decided, and what is there of theirs is compared. All is there that decisions are made from; unless
-    /// somebody makes routes by hand, and for policies of others that come late, which add a word to what is said at the most.
-    Decide,
-}
-
-/// When: each takes us about as long as the server needs for what comes next, for which the order of tables is made.
-pub const STEPS: &[(TableId, Step)] =
-    &[(LOGICAL_SWITCH, Step::Declare), (SWITCH_PORT, Step::Survey), (STATIC_ROUTE, Step::Decide)];
-
-/// The priorities of policies that come last: those of ours, which are the most rows of all, and the longest.
-pub const LATE_PRIORITIES: RangeInclusive<i64> = priority::OURS;
 
 /// What there is to know of a table; none if it is none of these.
 #[must_use]

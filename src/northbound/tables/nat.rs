@@ -29,7 +29,6 @@ pub const TABLE: TableSpec = TableSpec {
             function: Function::NotEqual,
             value: Constant::String("dnat"),
         }])),
-        early: &[],
     },
     parent: Some((LOGICAL_ROUTER, logical_router::NAT)),
     ours: None,

@@ -14,7 +14,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted { table: "NB_Global", columns: COLUMNS, condition: None, early: &[] },
+    wanted: Wanted { table: "NB_Global", columns: COLUMNS, condition: None },
     parent: None,
     ours: None,
     summary: |_| String::new(),

@@ -1,8 +1,8 @@
 //! `Logical_Router_Policy`: router policies.
 
 use super::spec::{Ours, TableSpec};
-use super::{LATE_PRIORITIES, LOGICAL_ROUTER, logical_router};
-use crate::ovsdb::{Clause, Condition, Constant, Function, Wanted};
+use super::{LOGICAL_ROUTER, logical_router};
+use crate::ovsdb::Wanted;
 
 columns! {
     /// Tags.
@@ -31,12 +31,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted {
-        table: "Logical_Router_Policy",
-        columns: COLUMNS,
-        condition: None,
-        early: EARLY,
-    },
+    wanted: Wanted { table: "Logical_Router_Policy", columns: COLUMNS, condition: None },
     parent: Some((LOGICAL_ROUTER, logical_router::POLICIES)),
     ours: Some(Ours {
         tags: EXTERNAL_IDS,
@@ -50,22 +45,3 @@ pub const TABLE: TableSpec = TableSpec {
         format!("{priority} {} {}", row.get(ACTION).string(), row.get(MATCH).string())
     },
 };
-
-const FIRST_LATE: i64 = *LATE_PRIORITIES.start();
-const LAST_LATE: i64 = *LATE_PRIORITIES.end();
-
-const fn of_priority(function: Function, priority: i64) -> Clause {
-    Clause { column: "priority", function, value: Constant::Integer(priority) }
-}
-
-/// All but those of ours; and with those the last, which have the longest texts.
-const EARLY: &[Condition] = &[
-    Condition(&[
-        of_priority(Function::Less, FIRST_LATE),
-        of_priority(Function::Greater, LAST_LATE),
-    ]),
-    Condition(&[
-        of_priority(Function::Less, FIRST_LATE),
-        of_priority(Function::GreaterOrEqual, LAST_LATE),
-    ]),
-];

@@ -32,7 +32,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted { table: "Logical_Router_Port", columns: COLUMNS, condition: None, early: &[] },
+    wanted: Wanted { table: "Logical_Router_Port", columns: COLUMNS, condition: None },
     parent: Some((LOGICAL_ROUTER, logical_router::PORTS)),
     ours: Some(Ours {
         tags: EXTERNAL_IDS,

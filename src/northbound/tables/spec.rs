@@ -59,12 +59,6 @@ impl TableSpec {
         let clauses = self.wanted.condition.map(|it| it.0).unwrap_or_default();
         clauses.iter().any(|clause| clause.column == TAGGED.column)
     }
-
-    /// Whether rows of ours come last in the first dump.
-    #[must_use]
-    pub fn is_late(&self) -> bool {
-        !self.wanted.early.is_empty()
-    }
 }
 
 /// The members of a set of texts.

@@ -27,12 +27,7 @@ columns! {
 
 /// The table.
 pub const TABLE: TableSpec = TableSpec {
-    wanted: Wanted {
-        table: "Logical_Router_Static_Route",
-        columns: COLUMNS,
-        condition: None,
-        early: &[],
-    },
+    wanted: Wanted { table: "Logical_Router_Static_Route", columns: COLUMNS, condition: None },
     parent: Some((LOGICAL_ROUTER, logical_router::STATIC_ROUTES)),
     ours: Some(Ours {
         tags: EXTERNAL_IDS,

@@ -39,7 +39,6 @@ pub const TABLE: TableSpec = TableSpec {
             Clause { column: "type", function: Function::NotEqual, value: Constant::String("") },
             TAGGED,
         ])),
-        early: &[],
     },
     parent: Some((LOGICAL_SWITCH, logical_switch::PORTS)),
     ours: Some(Ours {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::socket::OpenError;
 use super::transport::TransportError;
 use crate::ovsdb::outcome::TransactionError;
+use crate::ovsdb::replica::Inconsistent;
 use crate::ovsdb::update::DecodeError;
 
 /// What was not answered, if it is one.
@@ -92,6 +93,9 @@ pub(super) enum SessionError {
     /// Other certificates are to be used.
     #[error("the certificates were replaced; the next session is begun with the new ones")]
     Renewed,
+    /// Rows contradict each other.
+    #[error(transparent)]
+    Inconsistent(#[from] Inconsistent),
     /// The user asked for it.
     #[error("all rows are read afresh, as an update did not follow from them")]
     Resync,
@@ -109,7 +113,12 @@ impl SessionError {
 
     /// Whether what was read so far may be incomplete, so that the next session must not continue it.
     pub(super) fn spoils_replica(&self) -> bool {
-        matches!(self, Self::Decode(_) | Self::Resync)
+        matches!(self, Self::Decode(_)) || self.is_inconsistent()
+    }
+
+    /// Whether what came did not follow from what was there.
+    pub(super) fn is_inconsistent(&self) -> bool {
+        matches!(self, Self::Inconsistent(_) | Self::Resync)
     }
 
     /// Whether other certificates might have done.

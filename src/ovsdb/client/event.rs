@@ -8,14 +8,15 @@ use uuid::Uuid;
 use super::backlog::Place;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::outcome::{OperationResult, TransactionError};
+use crate::ovsdb::replica::Replica;
 use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::Updates;
 
 /// What a client tells its user.
 ///
-/// A session is any number of `Part`, `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is
-/// configured, then any number of `Update`, `Lock` and `Transacted`, then `Disconnected`. An attempt that
-/// comes to nothing is `Disconnected` alone, or after some of the parts.
+/// A session is `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is configured, then any
+/// number of `Update`, `Lock` and `Transacted`, then `Disconnected`. An attempt that comes to nothing is
+/// `Disconnected` alone.
 #[derive(Debug)]
 pub enum Event {
     /// A session has begun.
@@ -27,24 +28,16 @@ pub enum Event {
         /// The wanted list resolved against it; the same `Arc` as before where nothing has changed.
         layout: Arc<Layout>,
     },
-    /// Some rows of a first dump, told while the server composes the next ones, to be folded one part after
-    /// the other ([`Replica::extend`](crate::ovsdb::Replica::extend)). All rows of a table come in one part; a later
-    /// part may change them, for others may have written between the two.
-    Part {
-        /// The layout of the rows.
-        layout: Arc<Layout>,
-        /// The rows.
-        updates: Updates,
-    },
-    /// The parts since the last session's end are everything, and replace all rows
-    /// ([`Replica::adopt`](crate::ovsdb::Replica::adopt)). There is one part at least.
+    /// All rows, which replace those of before ([`Replica::adopt`]).
     Snapshot {
+        /// The rows.
+        replica: Replica,
         /// The last transaction contained.
         last_id: Uuid,
     },
     /// The server continues where the last session ended; what was missed follows as `Update`.
     Resumed,
-    /// Incremental ([`Replica::apply`](crate::ovsdb::Replica::apply)).
+    /// Incremental ([`Replica::apply`]).
     Update {
         /// Changes to rows.
         updates: Updates,

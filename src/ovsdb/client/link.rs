@@ -23,7 +23,6 @@ use tokio::task::AbortHandle;
 use super::backlog::Backlog;
 use super::config::Config;
 use super::error::{Failure, SessionError};
-use super::event::Delivery;
 use super::socket::Halves;
 use super::transport::{Heard, Message, Silence, Wire, transport};
 
@@ -87,14 +86,6 @@ impl<P: Serialize> ToRpcParams for Params<P> {
     fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
         serde_json::value::to_raw_value(&self.0).map(Some)
     }
-}
-
-/// What becomes of a message that came around the engine.
-pub(super) enum Taken {
-    /// It is told as this.
-    Told(Delivery),
-    /// It is for somebody else.
-    Not(Wire),
 }
 
 /// A connection with its engine.
@@ -188,15 +179,14 @@ impl Link {
         }
     }
 
-    /// Sends several requests at once, so that the server has the next one while its reply to the last
-    /// one is taken in, and waits for all of them. `each` is handed what comes around the engine: what is its
-    /// own it makes an event, which is told at once; the rest it gives back. Only probes limit the wait.
+    /// Sends several requests at once, so that the server has the next one while what it sent for the last one is decoded, and
+    /// waits for all of them. `each` is handed what comes around the engine, and gives back what is not for it. Only
+    /// probes limit the wait.
     pub(super) async fn calls<P: Serialize + Send>(
         &mut self,
         method: &'static str,
         params: impl IntoIterator<Item = P>,
-        events: &mpsc::Sender<Delivery>,
-        mut each: impl FnMut(Wire) -> Result<Taken, SessionError>,
+        mut each: impl FnMut(Wire) -> Result<Option<Wire>, SessionError>,
     ) -> Result<(), SessionError> {
         let engine = Arc::clone(&self.engine);
         let requests = params.into_iter().map(|params| {
@@ -212,11 +202,8 @@ impl Link {
                     Err(error) => return Err(self.failed(method, error).await),
                 },
                 wire = self.receive() => match each(wire?)? {
-                    Taken::Not(wire) => self.waiting.push_back(wire.set_aside()),
-                    Taken::Told(delivery) => {
-                        events.send(delivery).await.map_err(|_| SessionError::Abandoned)?;
-                        self.seen += 1;
-                    }
+                    Some(wire) => self.waiting.push_back(wire.set_aside()),
+                    None => self.seen += 1,
                 },
             }
         }

@@ -2,24 +2,21 @@
 //!
 //! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
 //! rows are there, may this client write, is the lock held. The first dump is asked for table by table, as one monitor,
-//! so that what others write meanwhile is told in order; each part is told at once, so that it is folded while the
-//! server composes the next one. May not touch any table's name but those of `_Server`, the protocol's own database
-//! (ovsdb-server(5)).
+//! so that what others write meanwhile is told in order; a table is decoded while the server composes the next one.
+//! May not touch any table's name but those of `_Server`, the protocol's own database (ovsdb-server(5)).
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Wishes;
 use super::backlog::Backlog;
 use super::config::Config;
 use super::error::SessionError;
-use super::event::{Delivery, Event};
 use super::keys::Material;
-use super::link::{Link, Taken};
+use super::link::Link;
 use super::remote::Remote;
 use super::socket::{self, Opened};
 use super::transport::{Heard, Wire};
@@ -34,12 +31,8 @@ use crate::ovsdb::wanted::Wanted;
 /// The database about databases (ovsdb-server(5)).
 pub(super) const SERVER: &str = "_Server";
 /// Without `index`, which changes with every transaction.
-const SERVER_WANTED: &[Wanted] = &[Wanted {
-    table: "Database",
-    columns: &["name", "connected", "leader"],
-    condition: None,
-    early: &[],
-}];
+const SERVER_WANTED: &[Wanted] =
+    &[Wanted { table: "Database", columns: &["name", "connected", "leader"], condition: None }];
 const DATABASE: TableId = TableId(0);
 const NAME: ColumnId = ColumnId(0);
 const CONNECTED: ColumnId = ColumnId(1);
@@ -81,8 +74,8 @@ pub(super) struct Locks {
 pub(super) enum First {
     /// What came after the last transaction of the last session.
     Missed(MonitorReply),
-    /// Everything, which was told as it came.
-    Everything { last_id: Uuid },
+    /// Everything.
+    Everything { replica: Replica, last_id: Uuid },
 }
 
 /// A monitor's id, as JSON text: the database's name.
@@ -100,7 +93,6 @@ pub(super) async fn open(
     resume: &Resume,
     material: Option<&Material>,
     (heard, backlog): (&Heard, &Backlog),
-    events: &mpsc::Sender<Delivery>,
     wishes: &Wishes,
 ) -> Result<Opening, SessionError> {
     let opened = connected(config, remote, material).await?;
@@ -112,7 +104,7 @@ pub(super) async fn open(
             |_| SessionError::Timeout { what: "all that is asked before the first dump", limit },
         )??;
     let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
-    let first = monitor(&mut link, &layout, since, resume.whole, events).await?;
+    let first = monitor(&mut link, &layout, since, resume.whole).await?;
     // Last, so that of many clients one that can write at once becomes the one that does.
     let locks = locks(&mut link, config, wishes.contends()).await?;
     Ok(Opening { link, server, schema, layout, first, locks, server_until })
@@ -189,7 +181,7 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
     let message = link.monitor(method.as_str(), params, config.answer_timeout).await?;
     let reply = MonitorReply::decode_message(&layout, method, &message.frame)?;
     let mut server = Replica::new(layout);
-    server.extend(reply.updates).map_err(|_| SessionError::Resync)?;
+    server.extend(reply.updates)?;
     Ok(Some(server))
 }
 
@@ -261,7 +253,6 @@ async fn monitor(
     layout: &Arc<Layout>,
     since: Uuid,
     whole: bool,
-    events: &mpsc::Sender<Delivery>,
 ) -> Result<First, SessionError> {
     let mut method = MonitorMethod::MonitorCondSince;
     loop {
@@ -291,11 +282,12 @@ async fn monitor(
         if reply.found {
             return Ok(First::Missed(reply));
         }
-        let part = Event::Part { layout: Arc::clone(layout), updates: reply.updates };
-        events.send(part.into()).await.map_err(|_| SessionError::Abandoned)?;
-        let last_id =
-            if staged { widen(link, layout, reply.last_id, events).await? } else { reply.last_id };
-        return Ok(First::Everything { last_id });
+        let (mut replica, mut last_id) = (Replica::new(Arc::clone(layout)), reply.last_id);
+        replica.extend(reply.updates)?;
+        if staged {
+            last_id = widen(link, &mut replica, last_id).await?;
+        }
+        return Ok(First::Everything { replica, last_id });
     }
 }
 
@@ -304,26 +296,26 @@ async fn monitor(
 /// what others write meanwhile comes as changes to the rows that are there already.
 async fn widen(
     link: &mut Link,
-    layout: &Arc<Layout>,
+    replica: &mut Replica,
     mut last_id: Uuid,
-    events: &mpsc::Sender<Delivery>,
 ) -> Result<Uuid, SessionError> {
     let method = MonitorMethod::MonitorCondSince;
+    let layout = Arc::clone(replica.layout());
     let id = layout.database();
     let requests = layout.widenings().map(|rows| (id, id, rows));
-    let layout_of = |_: &str| Some(&**layout);
-    link.calls("monitor_cond_change", requests, events, |wire| match wire {
+    let layout_of = |_: &str| Some(&*layout);
+    link.calls("monitor_cond_change", requests, |wire| match wire {
         // The only monitor by this method; that of `_Server` is of another.
         Wire::Notification { method: name, message }
             if MonitorMethod::of_notification(&name) == Some(method) =>
         {
             let params = UpdateParams::decode_message(&layout_of, method, &message.frame)?;
             last_id = params.last_id;
-            let layout = Arc::clone(layout);
-            let event = Event::Part { layout, updates: params.updates };
-            Ok(Taken::Told(Delivery { event, place: message.place }))
+            drop(message);
+            replica.extend(params.updates)?;
+            Ok(None)
         }
-        Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Taken::Not(wire)),
+        Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Some(wire)),
     })
     .await?;
     Ok(last_id)

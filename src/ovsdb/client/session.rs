@@ -160,9 +160,9 @@ impl Session<'_> {
                 self.tell(Event::Resumed).await?;
                 self.update(reply.updates, reply.last_id, None).await?;
             }
-            First::Everything { last_id } => {
+            First::Everything { replica, last_id } => {
                 self.resume.last_id = last_id;
-                self.tell(Event::Snapshot { last_id }).await?;
+                self.tell(Event::Snapshot { replica, last_id }).await?;
             }
         }
         if let Some(held) = locks.identity {
@@ -307,7 +307,7 @@ impl Session<'_> {
         }
         let Some(server) = &mut self.server else { return Ok(()) };
         // The server's own rows are few: whatever does not follow is cured by another session.
-        server.apply(params.updates).map_err(|_| SessionError::Resync)?;
+        server.apply(params.updates)?;
         opening::check_server(server, self.config)
     }
 

@@ -51,8 +51,7 @@ pub(super) async fn supervise(
             let material = material(remote, keys.as_ref())?;
             let (material_of, wishes) = (material.as_ref(), &*wishes);
             let signs = (&heard, &backlog);
-            let opening =
-                opening::open(&config, remote, &resume, material_of, signs, &events, wishes);
+            let opening = opening::open(&config, remote, &resume, material_of, signs, wishes);
             opening.await.map(|opening| (opening, material))
         };
         let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
@@ -111,7 +110,7 @@ pub(super) async fn supervise(
             round.extend(remote.clone());
         }
         let error = read_only.judge(&name, error, config.remotes.len());
-        resume.whole = matches!(error, SessionError::Resync);
+        resume.whole = error.is_inconsistent();
         if error.spoils_replica() {
             resume = Resume { last_id: uuid::Uuid::nil(), ..resume };
         }

@@ -53,9 +53,8 @@ const WANTED: &[Wanted] = &[
         table: "A",
         columns: &["name", "optional", "set", "map", "absent", "real", "refs", "numbers"],
         condition: None,
-        early: &[],
     },
-    Wanted { table: "B", columns: &["flag", "flags"], condition: None, early: &[] },
+    Wanted { table: "B", columns: &["flag", "flags"], condition: None },
 ];
 const A: TableId = TableId(0);
 
