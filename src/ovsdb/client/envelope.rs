@@ -1,9 +1,8 @@
-//! Between JSON-RPC 1.0, which OVSDB speaks, and 2.0, which the engine speaks.
+//! Messages of JSON-RPC 1.0, which OVSDB speaks (RFC 7047 section 4).
 //!
-//! Owns what kind of message a frame is, and the splicing of one form into the other. May not touch
-//! sockets, nor what results and parameters mean. Invariants: nothing is parsed beyond the members of
-//! the outermost object; an outbound message never has a `jsonrpc` member and always has `params` (with
-//! the one, or without the other, the server closes the connection).
+//! Owns what kind of message a frame is, and the replies to what the server asks. May not touch
+//! sockets, nor what results and parameters mean. Invariant: nothing is parsed beyond the members of
+//! the outermost object.
 
 use std::borrow::Cow;
 
@@ -133,20 +132,6 @@ pub(super) fn result_of(frame: &[u8]) -> Result<&str, serde_json::Error> {
     Ok(envelope.result.map_or("null", RawValue::get))
 }
 
-/// A result for the engine, stamped with the number of notifications that preceded it.
-pub(super) fn success(id: u64, stamp: u64, result: &str) -> Vec<u8> {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"stamp":{stamp},"result":{result}}}}}"#)
-        .into_bytes()
-}
-
-/// An error for the engine, which wants a number and a text of it.
-pub(super) fn failure(id: u64, error: &str) -> Vec<u8> {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"","data":{error}}}}}"#
-    )
-    .into_bytes()
-}
-
 /// The reply to an echo request.
 pub(super) fn echo_reply(id: &str, params: &str) -> String {
     format!(r#"{{"id":{id},"result":{params},"error":null}}"#)
@@ -155,42 +140,6 @@ pub(super) fn echo_reply(id: &str, params: &str) -> String {
 /// The reply to any other request.
 pub(super) fn unknown_method(id: &str) -> String {
     format!(r#"{{"id":{id},"result":null,"error":{{"error":"unknown method"}}}}"#)
-}
-
-/// A message of the engine's, in JSON-RPC 1.0.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outbound {
-    /// The id, unless it is a notification.
-    pub(super) id: Option<u64>,
-    /// Whether the reply is to go around the engine.
-    pub(super) is_monitor: bool,
-    /// What to send.
-    pub(super) text: String,
-}
-
-/// Rewrites a message of the engine's.
-///
-/// # Errors
-/// If it is not a single request or notification.
-pub(super) fn outbound(message: &str) -> Result<Outbound, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Message<'a> {
-        #[serde(default)]
-        id: Option<u64>,
-        #[serde(borrow)]
-        method: Cow<'a, str>,
-        #[serde(borrow, default)]
-        params: Option<&'a RawValue>,
-    }
-    let message: Message<'_> = serde_json::from_str(message)?;
-    let method = serde_json::to_string(&message.method)?;
-    let params = message.params.map_or("[]", RawValue::get);
-    let id = message.id.map_or_else(|| "null".to_owned(), |id| id.to_string());
-    Ok(Outbound {
-        id: message.id,
-        is_monitor: matches!(&*message.method, "monitor" | "monitor_cond" | "monitor_cond_since"),
-        text: format!(r#"{{"method":{method},"params":{params},"id":{id}}}"#),
-    })
 }
 
 #[cfg(test)]
@@ -253,21 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn outbound_messages_are_as_the_server_wants_them() {
-        let request =
-            outbound(r#"{"jsonrpc":"2.0","id":0,"method":"monitor_cond","params":["x"]}"#).unwrap();
-        assert_eq!(request.text, r#"{"method":"monitor_cond","params":["x"],"id":0}"#);
-        assert!(request.is_monitor && request.id == Some(0));
-        let bare = outbound(r#"{"jsonrpc":"2.0","method":"list_dbs"}"#).unwrap();
-        assert_eq!(bare.text, r#"{"method":"list_dbs","params":[],"id":null}"#);
-        assert!(outbound("[]").is_err());
-    }
-
-    #[test]
-    fn spliced_replies_are_json() {
-        for bytes in [success(1, 2, "[3]"), failure(1, "\"e\"")] {
-            assert!(serde_json::from_slice::<serde_json::Value>(&bytes).unwrap().is_object());
-        }
+    fn replies_are_json() {
         for text in [echo_reply("1", "[]"), unknown_method("\"x\""), PROBE.to_owned()] {
             assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object());
         }

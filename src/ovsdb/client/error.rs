@@ -5,9 +5,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use jsonrpsee_core::client::Error as EngineError;
 use serde::Deserialize;
 
+use super::rpc::EngineError;
 use super::socket::OpenError;
 use super::transport::TransportError;
 use crate::ovsdb::outcome::TransactionError;

@@ -1,7 +1,7 @@
 //! A connection with its JSON-RPC engine: requests one at a time, and what goes around the engine in the
 //! order of the wire.
 //!
-//! Owns the engine's settings and the counting of stamps. May not touch what requests and updates mean.
+//! Owns the counting of what came around the engine. May not touch what requests and updates mean.
 //! Invariant: while a reply is waited for, the wire is drained, so that a full queue never holds up
 //! the reply behind it.
 
@@ -10,31 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use jsonrpsee_core::client::async_client::RpcService;
-use jsonrpsee_core::client::{Client, ClientBuilder, ClientT, Error as EngineError};
-use jsonrpsee_core::middleware::RpcServiceBuilder;
-use jsonrpsee_core::traits::ToRpcParams;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::backlog::Backlog;
 use super::config::Config;
-use super::error::{Failure, SessionError};
+use super::error::SessionError;
+use super::rpc::{EngineError, Message, RequestError, Rpc, Stamped, Wire};
 use super::socket::Halves;
-use super::transport::{Heard, Message, Silence, Wire, transport};
-
-/// The engine has one limit for all requests, and its clock starts before a request is sent. Each
-/// request here has its own limit, so the engine's must never be reached.
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+use super::transport::{Heard, Silence, Transport, transport};
 
 /// Time for the wire to end after the engine has.
 const ENDING: Duration = Duration::from_secs(1);
-
-/// The engine without its default middleware, which serialises every message for its log at any level.
-pub(super) type Engine = Client<RpcService>;
 
 /// How long a reply is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +42,7 @@ impl Limit {
     /// If there is none; how long it was waited for at least.
     pub(super) async fn within<T>(
         self,
-        engine: &Engine,
+        rpc: &Rpc,
         request: impl Future<Output = T>,
     ) -> Result<T, Duration> {
         tokio::pin!(request);
@@ -67,30 +56,14 @@ impl Limit {
         tokio::select! {
             biased;
             reply = request => Ok(reply),
-            _ = engine.request::<IgnoredAny, _>("echo", Params([(); 0])) => Err(limit),
+            _ = rpc.request("echo", [(); 0]) => Err(limit),
         }
-    }
-}
-
-/// A result with the number of messages that came around the engine before it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Stamped {
-    pub(super) stamp: u64,
-    pub(super) result: Box<RawValue>,
-}
-
-/// Parameters of a request.
-pub(super) struct Params<P>(pub(super) P);
-
-impl<P: Serialize> ToRpcParams for Params<P> {
-    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
-        serde_json::value::to_raw_value(&self.0).map(Some)
     }
 }
 
 /// A connection with its engine.
 pub(super) struct Link {
-    pub(super) engine: Arc<Engine>,
+    pub(super) rpc: Arc<Rpc>,
     wire: mpsc::UnboundedReceiver<Wire>,
     /// Taken from the wire while a reply was waited for.
     waiting: VecDeque<Wire>,
@@ -110,18 +83,16 @@ impl Drop for Link {
 
 impl Link {
     pub(super) fn new(halves: Halves, config: &Config, heard: &Heard, backlog: &Backlog) -> Self {
-        let transport = transport(halves, config, heard.clone(), backlog.clone());
-        let engine = ClientBuilder::new()
-            .request_timeout(ENGINE_TIMEOUT)
-            .set_rpc_middleware(RpcServiceBuilder::new())
-            .build_with_tokio(transport.sender, transport.receiver);
+        let Transport { reader, requests, writer, silence } =
+            transport(halves, config, heard.clone());
+        let (rpc, wire) = Rpc::new(reader, requests, backlog.clone());
         Self {
-            engine: Arc::new(engine),
-            wire: transport.wire,
+            rpc: Arc::new(rpc),
+            wire,
             waiting: VecDeque::new(),
             seen: 0,
-            writer: transport.writer,
-            silence: transport.silence,
+            writer,
+            silence,
             patience: config.transact_timeout,
         }
     }
@@ -140,7 +111,7 @@ impl Link {
         match self.wire.recv().await {
             Some(Wire::Ended(error)) => Err(error.into()),
             Some(wire) => Ok(wire),
-            None => Err(SessionError::Engine(self.engine.on_disconnect().await)),
+            None => Err(SessionError::Engine(self.rpc.ended().await)),
         }
     }
 
@@ -188,11 +159,8 @@ impl Link {
         params: impl IntoIterator<Item = P>,
         mut each: impl FnMut(Wire) -> Result<Option<Wire>, SessionError>,
     ) -> Result<(), SessionError> {
-        let engine = Arc::clone(&self.engine);
-        let requests = params.into_iter().map(|params| {
-            let engine = Arc::clone(&engine);
-            async move { engine.request::<Stamped, _>(method, Params(params)).await }
-        });
+        let rpc = Arc::clone(&self.rpc);
+        let requests = params.into_iter().map(|params| rpc.request(method, params));
         let mut requests: FuturesUnordered<_> = requests.collect();
         let mut stamp = 0;
         while !requests.is_empty() || self.taken() < stamp {
@@ -221,10 +189,9 @@ impl Link {
         params: impl Serialize + Send,
         limit: Option<Duration>,
     ) -> Result<Stamped, SessionError> {
-        let engine = Arc::clone(&self.engine);
-        let request = engine.request::<Stamped, _>(method, Params(params));
+        let rpc = Arc::clone(&self.rpc);
         let limit = limit.map_or(Limit::Overtaken(self.patience), Limit::Fixed);
-        let limited = limit.within(&engine, request);
+        let limited = limit.within(&rpc, rpc.request(method, params));
         tokio::pin!(limited);
         loop {
             tokio::select! {
@@ -247,15 +214,12 @@ impl Link {
     }
 
     /// What a failed request means. When the engine has ended, the wire knows why.
-    async fn failed(&mut self, method: &'static str, error: EngineError) -> SessionError {
-        if let EngineError::Call(call) = &error {
-            let failure = Failure::read(call.data().map_or("", RawValue::get));
-            return SessionError::Refused { method, failure };
+    async fn failed(&mut self, method: &'static str, error: RequestError) -> SessionError {
+        match error {
+            RequestError::Refused(failure) => SessionError::Refused { method, failure },
+            RequestError::Malformed(source) => SessionError::Reply { method, source },
+            RequestError::Ended(error) => self.ended(error).await,
         }
-        if let EngineError::ParseError(source) = error {
-            return SessionError::Reply { method, source };
-        }
-        self.ended(error).await
     }
 
     async fn ended(&mut self, error: EngineError) -> SessionError {

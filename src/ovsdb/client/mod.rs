@@ -2,7 +2,7 @@
 //!
 //! Owns all IO of this room, and a thread of its own: there it reads, decodes and answers the server's probes, however busy its
 //! user is. From below: `remote` and `tls` name and secure a server, `socket` opens it, `frame` and `envelope` (pure) cut and
-//! classify messages, `transport` joins them to the JSON-RPC engine, `backlog` bounds what waits, `keys` has the certificates in
+//! classify messages, `transport` reads and writes them, `rpc` is the JSON-RPC engine, `backlog` bounds what waits, `keys` has the certificates in
 //! use, `x509` (pure) their dates, `link` is one connection, `opening`, `session` and `transaction` one session, `supervisor`
 //! session after session with `backoff` (pure) between them. May not touch any table's name.
 
@@ -17,6 +17,7 @@ mod keys;
 mod link;
 mod opening;
 mod remote;
+mod rpc;
 mod session;
 mod socket;
 mod supervisor;

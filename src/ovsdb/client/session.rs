@@ -24,8 +24,9 @@ use super::keys::{Keys, Look};
 use super::link::{Limit, Link};
 use super::opening::{self, First, Locks, Opening, Resume};
 use super::remote::Remote;
+use super::rpc::{Message, Wire};
 use super::transaction::{End, Finished, Outcome, transact};
-use super::transport::{Message, Wire};
+
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::TransactionError;
@@ -350,10 +351,10 @@ impl Session<'_> {
             return self.told(id, Err(TransactError::Nul)).await;
         }
         self.unfinished.push(id);
-        let engine = Arc::clone(&self.link.engine);
+        let rpc = Arc::clone(&self.link.rpc);
         let kind = if self.config.is_alone() { Limit::Overtaken } else { Limit::Fixed };
         let limit = kind(self.config.transact_timeout);
-        self.pending.push(Box::pin(transact(engine, self.config.database, limit, id, operations)));
+        self.pending.push(Box::pin(transact(rpc, self.config.database, limit, id, operations)));
         Ok(())
     }
 

@@ -39,6 +39,10 @@ pub(super) async fn supervise(
     let mut backoff = Backoff::new(config.remotes.len());
     let mut round: Vec<Remote> = Vec::new();
     loop {
+        // Else each session could fill the memory anew.
+        if refusing(backlog.taken(), &events, &mut submissions).await.is_none() {
+            return;
+        }
         if round.is_empty() {
             round = silences.round(&config.remotes);
         }
@@ -120,12 +124,7 @@ pub(super) async fn supervise(
         if events.send(Event::Disconnected { error, retry_in }.into()).await.is_err() {
             return;
         }
-        let pause = async {
-            tokio::time::sleep(retry_in).await;
-            // Else each session could fill the memory anew.
-            backlog.taken().await;
-        };
-        let wait = refusing(pause, &events, &mut submissions);
+        let wait = refusing(tokio::time::sleep(retry_in), &events, &mut submissions);
         // Asked for while there is no session: the next one must read everything.
         tokio::select! {
             ended = wait => if ended.is_none() { return },

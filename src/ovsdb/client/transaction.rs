@@ -4,13 +4,12 @@
 
 use std::sync::Arc;
 
-use jsonrpsee_core::client::{ClientT, Error as EngineError};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
-use serde_json::value::RawValue;
 
-use super::error::{Failure, SessionError, TRANSACTION};
+use super::error::{SessionError, TRANSACTION};
 use super::event::TransactError;
-use super::link::{Engine, Limit, Params, Stamped};
+use super::link::Limit;
+use super::rpc::{RequestError, Rpc};
 use crate::ovsdb::OperationResult;
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::{Expected, OutcomeError, TransactionError};
@@ -52,28 +51,26 @@ impl Serialize for Transact {
 
 /// Sends a transaction and awaits its end.
 pub(super) async fn transact(
-    engine: Arc<Engine>,
+    rpc: Arc<Rpc>,
     database: &'static str,
     limit: Limit,
     id: u64,
     operations: Vec<Operation>,
 ) -> Finished {
     let expected = Expected::of(&operations);
-    let params = Params(Transact { database, operations });
-    let request = engine.request::<Stamped, _>("transact", params);
+    let request = rpc.request("transact", Transact { database, operations });
     let finished = |stamp, end| Finished { id, stamp, end };
-    let stamped = match limit.within(&engine, request).await {
+    let stamped = match limit.within(&rpc, request).await {
         Ok(Ok(stamped)) => stamped,
-        Ok(Err(EngineError::Call(call))) => {
-            let failure = Failure::read(call.data().map_or("", RawValue::get));
+        Ok(Err(RequestError::Refused(failure))) => {
             let error =
                 TransactionError { index: None, error: failure.error, details: failure.details };
             return finished(0, End::Answered(Err(error.into())));
         }
-        Ok(Err(EngineError::ParseError(source))) => {
+        Ok(Err(RequestError::Malformed(source))) => {
             return finished(0, End::Fatal(SessionError::Reply { method: "transact", source }));
         }
-        Ok(Err(_)) => return finished(0, End::Lost),
+        Ok(Err(RequestError::Ended(_))) => return finished(0, End::Lost),
         Err(limit) => {
             return finished(0, End::Fatal(SessionError::Timeout { what: TRANSACTION, limit }));
         }
