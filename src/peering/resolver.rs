@@ -39,6 +39,9 @@ pub struct Resolver {
     pair_of_id: HashMap<Id, PeeringKey>,
     records: Records,
     dirty: BTreeSet<Rank>,
+    /// Pairs decided since nothing was dirty: until that is so again, what was decided of them may
+    /// still change, and nothing goes on from it.
+    decided: BTreeSet<PeeringKey>,
     pending: Resolved,
     /// When time alone changes what is said of a pair: its resolution's moment.
     due: DueTimes,
@@ -191,14 +194,15 @@ impl Resolver {
         if self.dirty.is_empty() {
             self.depths.survey(&self.networks);
         }
-        for key in &self.pending.pairs {
-            if let Some(pair) = self.pairs.get_mut(key) {
-                pair.rested = None;
-            }
-        }
         let resolved = std::mem::take(&mut self.pending);
-        for pair in &resolved.pairs {
-            self.note(pair, ground);
+        self.decided.extend(resolved.pairs.iter().cloned());
+        if self.dirty.is_empty() {
+            for key in std::mem::take(&mut self.decided) {
+                if let Some(pair) = self.pairs.get_mut(&key) {
+                    pair.rested = None;
+                }
+                self.note(&key, ground);
+            }
         }
         resolved
     }
@@ -411,7 +415,7 @@ impl Resolver {
         }
         state.disputes = self.disputes(&state, roll);
         let old_claims = state.claims();
-        if !self.pending.pairs.contains(key) {
+        if !self.pending.pairs.contains(key) && !self.decided.contains(key) {
             state.rested = state.resolution.link.take();
         }
         let inputs = self.known().inputs(key, &state, ground);
