@@ -1,69 +1,14 @@
 //! Answers to what clients of the control socket ask: views of the engine, and nothing else.
 
-use std::future::pending;
-
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-
 use crate::control::{Actor, Confirmation, Confirmed, Question, Refusal};
-use crate::declare::{ParsedFile, PathSettings, Reading};
 use crate::engine::{Change, HeldElse, NotForgotten};
 use crate::ovsdb::client::ASK_INTERVAL;
-use crate::view::{HostView, PlanView, StatusView};
+use crate::view::{HostView, StatusView};
 
 use super::candidate::reading_of;
 use super::events::Shell;
 use super::files::Files;
-
-/// Readings for plans at one time. Each is a thread, which a file system that hangs may hold.
-const MOST_FRESH_READINGS: usize = 4;
-
-type PlanReply = oneshot::Sender<Result<PlanView, Refusal>>;
-
-/// The files as they are on disk, or a candidate's, read and parsed for a plan.
-#[derive(Debug)]
-pub(super) struct FreshReading {
-    pub(super) reading: Reading<ParsedFile>,
-    pub(super) reply: PlanReply,
-}
-
-/// Readings under way, off the event loop.
-#[derive(Debug)]
-pub(super) struct FreshReadings(JoinSet<FreshReading>);
-
-impl FreshReadings {
-    pub(super) fn new() -> Self {
-        Self(JoinSet::new())
-    }
-
-    /// The next that is finished. One that failed leaves its client without an answer, which is
-    /// answered as such.
-    pub(super) async fn next(&mut self) -> FreshReading {
-        loop {
-            match self.0.join_next().await {
-                Some(Ok(fresh)) => return fresh,
-                Some(Err(_)) => {}
-                None => pending().await,
-            }
-        }
-    }
-
-    fn begin(
-        &mut self,
-        read: impl FnOnce() -> Reading<ParsedFile> + Send + 'static,
-        reply: PlanReply,
-    ) {
-        if self.0.len() >= MOST_FRESH_READINGS {
-            // A client that has left meanwhile is no error, here and below.
-            return drop(reply.send(Err(Refusal::Busy)));
-        }
-        self.0.spawn_blocking(move || FreshReading { reading: read(), reply });
-    }
-}
-
-fn on_disk(paths: &PathSettings) -> Reading<ParsedFile> {
-    Files::new(paths).read_all(|found| found.source.parse())
-}
+use super::plans::FreshReading;
 
 impl Shell {
     pub(super) fn answer(&mut self, question: Question) {
@@ -77,11 +22,12 @@ impl Shell {
             }
             Question::Status(reply) => drop(reply.send(self.status())),
             Question::Plan(Some(candidate), reply) => {
-                self.fresh_readings.begin(move || reading_of(candidate).parse(), reply);
+                self.plans.read(move || reading_of(candidate).parse(), reply);
             }
             Question::Plan(None, reply) => {
                 let paths = self.settings.paths.clone();
-                self.fresh_readings.begin(move || on_disk(&paths), reply);
+                self.plans
+                    .read(move || Files::new(&paths).read_all(|found| found.source.parse()), reply);
             }
             Question::Held(project, reply) => {
                 drop(reply.send(self.engine.held_view(project.as_deref())));
@@ -114,14 +60,13 @@ impl Shell {
         status
     }
 
-    /// What would be written if this were all that is declared.
-    pub(super) fn plan(&mut self, reading: Reading<ParsedFile>, reply: PlanReply) {
-        let plan = if self.engine.is_synced() {
-            Ok(self.engine.plan(Some(reading), self.now()))
+    /// What a plan is to be made of was read.
+    pub(super) fn plan(&mut self, fresh: FreshReading) {
+        if self.engine.is_synced() {
+            self.plans.decide(self.engine.plan_basis(self.now()), fresh);
         } else {
-            Err(Refusal::NotSynced)
-        };
-        drop(reply.send(plan));
+            drop(fresh.reply.send(Err(Refusal::NotSynced)));
+        }
     }
 
     /// What was asked for and what came of it is for the log, whoever asked.

@@ -17,10 +17,10 @@ use crate::engine::{Engine, Event};
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
 
-use super::answers::{FreshReading, FreshReadings};
 use super::command::DaemonError;
 use super::log::Log;
 use super::northbound::{client_config, tls_files};
+use super::plans::{FreshReading, Plans};
 use super::reload::Reloads;
 use super::service::Service;
 use super::signals::{Request, Signals};
@@ -56,7 +56,7 @@ pub(super) struct Shell {
     pub(super) settings: Settings,
     pub(super) engine: Engine,
     pub(super) watch: Watch,
-    pub(super) fresh_readings: FreshReadings,
+    pub(super) plans: Plans,
     pub(super) reloads: Reloads,
     pub(super) service: Service,
     log: Log,
@@ -103,7 +103,7 @@ impl Shell {
             settings,
             engine,
             watch,
-            fresh_readings: FreshReadings::new(),
+            plans: Plans::new(),
             reloads: Reloads::default(),
             feed_at: service.watchdog.map(|every| time::Instant::now() + every),
             service,
@@ -134,7 +134,7 @@ impl Shell {
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
                 Happening::Certificates => self.client.renew(),
-                Happening::FreshReading(fresh) => self.plan(fresh.reading, fresh.reply),
+                Happening::FreshReading(fresh) => self.plan(fresh),
                 Happening::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
                 }
@@ -172,7 +172,7 @@ impl Shell {
             tokio::select! {
                 event = self.client.next() => Happening::Northbound(event),
                 happening = watched(&mut self.watch) => happening,
-                fresh = self.fresh_readings.next() => Happening::FreshReading(fresh),
+                fresh = self.plans.next() => Happening::FreshReading(fresh),
                 question = self.questions.recv(), if decided => Happening::Question(question),
                 () = until(deadline) => Happening::Deadline,
                 () = until(catch_up) => Happening::CatchUp,

@@ -34,12 +34,14 @@ mod views;
 mod writer;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use change::{Change, OfHalf, Outlook, PrefixChange};
 pub use held::HeldElse;
 pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
+pub use plan::PlanBasis;
 pub use writer::Submission;
 
 use crate::declare::{Changed, Diagnostic, NetworkKey, ParsedFile, Reading, Settings};
@@ -106,7 +108,7 @@ enum Resync {
 #[derive(Debug)]
 pub struct Engine {
     state: State,
-    northbound: Option<Northbound>,
+    northbound: Option<Arc<Northbound>>,
     connection: NorthboundView,
     resync: Resync,
     progress: Progress,
@@ -169,7 +171,7 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        self.state.configure(settings, self.northbound.as_ref());
+        self.state.configure(settings, self.northbound.as_deref());
     }
 
     /// Notes what is wrong with the settings file, whether its settings are in effect or not.
@@ -198,7 +200,7 @@ impl Engine {
         self.state.wake(now.wall, went_back);
         let calm = self.writer.damping.pass(now.since_start);
         self.note_calm(&calm);
-        self.writer.wake(&mut self.state, self.northbound.as_ref(), now);
+        self.writer.wake(&mut self.state, self.northbound.as_deref(), now);
         if self.identity.pass(now.since_start) {
             self.host_taken(false);
         }
@@ -307,7 +309,7 @@ impl Engine {
     }
 
     fn declared(&mut self, changed: &Changed) {
-        self.state.declared(changed, self.northbound.as_ref());
+        self.state.declared(changed, self.northbound.as_deref());
         self.changes.declared(changed, &self.state.roll);
     }
 
@@ -350,7 +352,7 @@ impl Engine {
                     self.takeover.grow(now.since_start);
                 }
                 self.connection.active = held && self.newer.is_none();
-                self.writer.take_role(held, &mut self.state, self.northbound.as_ref());
+                self.writer.take_role(held, &mut self.state, self.northbound.as_deref());
                 if self.newer.is_none() {
                     self.changes.push(Change::LockChanged { held });
                 }
@@ -378,11 +380,11 @@ impl Engine {
                 self.review_version(northbound.newer());
                 self.state.begin(&northbound);
                 self.changes.book_replaced(&self.state.roll);
-                northbound
+                Arc::new(northbound)
             }
             Some(mut northbound) => {
                 let same_schema = northbound.replica().layout() == replica.layout();
-                let touched = northbound.adopt(replica);
+                let touched = Arc::make_mut(&mut northbound).adopt(replica);
                 self.touched(&touched, &northbound);
                 if !same_schema {
                     self.state.resolver.mark_all(&northbound);
@@ -418,7 +420,7 @@ impl Engine {
         if updates.tables.iter().any(|rows| rows.table != NB_GLOBAL) {
             self.writer.rows_changed();
         }
-        match northbound.apply(updates) {
+        match Arc::make_mut(&mut northbound).apply(updates) {
             Ok(touched) => {
                 if !touched.units.is_empty() {
                     self.takeover.progress(now.since_start);

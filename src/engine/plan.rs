@@ -1,6 +1,11 @@
 //! What would be written: the rules applied from nothing to a copy of the declarations.
+//!
+//! It costs a full recompute. So it is made from what was in effect at one moment, wherever the caller likes: the engine
+//! goes on meanwhile. The northbound is shared until the engine changes its own, which copies it once.
 
-use crate::declare::{ParsedFile, Reading};
+use std::sync::Arc;
+
+use crate::declare::{ParsedFile, PolicySettings, Reading, Roll};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::program::{
@@ -15,11 +20,36 @@ use super::state::State;
 use super::writer::Writer;
 
 impl Engine {
+    /// What a plan is made from: what is in effect now.
+    #[must_use]
+    pub fn plan_basis(&self, now: Now) -> PlanBasis {
+        // While a newer version writes, this one would write nothing.
+        let northbound = self.northbound.as_ref().filter(|_| self.newer.is_none()).map(Arc::clone);
+        let policy = self.state.policy().clone();
+        PlanBasis { roll: self.state.roll.clone(), policy, northbound, now }
+    }
+
     /// What would be written for these files, or, without any, for the declarations in effect.
-    /// Costs a full recompute.
     #[must_use]
     pub fn plan(&self, candidate: Option<Reading<ParsedFile>>, now: Now) -> PlanView {
-        let mut roll = self.state.roll.clone();
+        self.plan_basis(now).plan(candidate)
+    }
+}
+
+/// What was declared and what was there at one moment.
+#[derive(Debug)]
+pub struct PlanBasis {
+    roll: Roll,
+    policy: PolicySettings,
+    northbound: Option<Arc<Northbound>>,
+    now: Now,
+}
+
+impl PlanBasis {
+    /// What would be written for these files, or, without any, for the declarations in effect.
+    #[must_use]
+    pub fn plan(self, candidate: Option<Reading<ParsedFile>>) -> PlanView {
+        let Self { mut roll, policy, northbound, now } = self;
         let book = &mut roll.book;
         if let Some(reading) = candidate {
             book.fold(reading);
@@ -29,11 +59,10 @@ impl Engine {
             held: book.held().map(|held| names(&held.withdrawals)).unwrap_or_default(),
             ..PlanView::default()
         };
-        // While a newer version writes, this one would write nothing.
-        if let Some(northbound) = self.northbound.as_ref().filter(|_| self.newer.is_none()) {
+        if let Some(northbound) = northbound.as_deref() {
             // What is held would be written once it is confirmed: that is what to look at.
             book.confirm(None);
-            let mut state = State::with(roll, self.state.policy().clone());
+            let mut state = State::with(roll, policy);
             if let Some(transaction) = recompute(&mut state, northbound, now) {
                 describe(&transaction, northbound, &mut plan);
             }

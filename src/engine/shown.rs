@@ -71,7 +71,7 @@ impl Engine {
     fn has_rows(&self, key: &HalfKey) -> bool {
         let resolver = &self.state.resolver;
         let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
-        let found = self.northbound.as_ref().zip(id);
+        let found = self.northbound.as_deref().zip(id);
         found.is_some_and(|(it, id)| it.rows_of(UnitId::Peering(id)).next().is_some())
     }
 
@@ -81,7 +81,7 @@ impl Engine {
         let resolver = &self.state.resolver;
         let pair = PeeringKey::new(half.key.network.clone(), half.target.clone());
         let pair = pair.filter(|pair| resolver.link(pair).is_none());
-        let found = self.northbound.as_ref().zip(pair);
+        let found = self.northbound.as_deref().zip(pair);
         found.is_some_and(|(northbound, pair)| {
             northbound.rows_of(UnitId::Peering(Id::of_peering(&pair))).next().is_some()
         })

@@ -189,7 +189,7 @@ impl Engine {
                 });
                 self.changes.pairs(pairs(&units, &self.state));
                 // Compared once more in any case: only what the northbound holds counts.
-                self.state.mark_dirty(units.iter().copied(), self.northbound.as_ref());
+                self.state.mark_dirty(units.iter().copied(), self.northbound.as_deref());
                 match result {
                     Ok(_) => self.written(&units, groups),
                     Err(error) => self.units_failed(units, groups, &error, now),

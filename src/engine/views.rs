@@ -160,7 +160,7 @@ impl Engine {
     }
 
     fn northbound_view(&self) -> NorthboundView {
-        let northbound = self.northbound.as_ref();
+        let northbound = self.northbound.as_deref();
         NorthboundView {
             nb_cfg: northbound.and_then(crate::northbound::Northbound::nb_cfg),
             sb_cfg: northbound.and_then(crate::northbound::Northbound::sb_cfg),

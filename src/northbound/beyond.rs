@@ -40,7 +40,7 @@ impl Outlet {
 }
 
 /// The ports that lead beyond their switches.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Beyond {
     by_switch: HashMap<Uuid, Members<Uuid>>,
     /// Ports of type `switch` by their names.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::members::Members;
 
 /// Rows by a text.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     hasher: DefaultHashBuilder,
     rows: HashTable<(u32, Uuid)>,

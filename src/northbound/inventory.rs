@@ -49,7 +49,7 @@ pub struct Touched {
 }
 
 /// The index.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Inventory {
     routers_by_name: Index,
     /// Router port, static route, policy or NAT -> router.

@@ -60,7 +60,7 @@ impl Claim {
 }
 
 /// The index of both.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Leases {
     /// Subnet -> the router ports of others that are on it.
     ports_on: HashMap<Ipv4Net, Members<Uuid>>,

@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashTable};
 use uuid::Uuid;
 
 /// Children and their parents.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Parents {
     numbers: HashMap<Uuid, u32>,
     /// By number; the numbers in `free` are nobody's.

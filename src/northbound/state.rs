@@ -28,7 +28,7 @@ pub struct NameCollision {
 }
 
 /// The replica and its index.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Northbound {
     replica: Replica,
     inventory: Inventory,

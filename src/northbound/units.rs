@@ -16,7 +16,7 @@ use super::router::cell;
 use super::tables::{ADDRESS_SET, address_set};
 
 /// The units of which rows are there.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Units {
     rows: BTreeMap<UnitId, Members<(TableId, Uuid)>>,
     /// Network -> its IPv4 Address_Set.

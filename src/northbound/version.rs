@@ -18,7 +18,7 @@ use super::router::cell;
 use super::tables::address_set;
 
 /// The registrations of other versions than this one: nearly always none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Versions {
     others: BTreeMap<u32, BTreeSet<Uuid>>,
 }

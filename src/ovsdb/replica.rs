@@ -19,7 +19,7 @@ use super::value::{Value, ValueRef};
 type Table = HashMap<Uuid, Row>;
 
 /// The wanted rows of a database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replica {
     layout: Arc<Layout>,
     tables: Box<[Table]>,

@@ -290,7 +290,12 @@ pub fn run(mut world: World, actions: &[Action]) {
         act(&mut world, action);
         // Much is to be done at once then.
         (0..4).for_each(|_| world.alter_any());
+        let asked = (number % 4 == 0)
+            .then(|| (world.engine.plan_basis(world.now()), world.engine.plan(None, world.now())));
         check(&mut world, &mut model, &format!("step {number}, {action:?}"));
+        if let Some((basis, plan)) = asked {
+            assert_eq!(basis.plan(None), plan, "a plan is of the moment at which it was asked for");
+        }
     }
     begin_anew(&mut world);
 }

@@ -1,0 +1,67 @@
+//! Plans for those who ask for one: read, decided and compared on threads of their own, so that nobody else waits for them.
+
+use std::future::pending;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::control::Refusal;
+use crate::declare::{ParsedFile, Reading};
+use crate::engine::PlanBasis;
+use crate::view::PlanView;
+
+/// Plans under way at one time. Each is a thread, which a file system that hangs may hold, and the memory of a recompute.
+const MOST_PLANS: usize = 4;
+
+type PlanReply = oneshot::Sender<Result<PlanView, Refusal>>;
+
+/// The files as they are on disk, or a candidate's, read and parsed for a plan.
+#[derive(Debug)]
+pub(super) struct FreshReading {
+    reading: Reading<ParsedFile>,
+    pub(super) reply: PlanReply,
+}
+
+/// Plans under way: those that were read are handed back once, to be decided.
+#[derive(Debug)]
+pub(super) struct Plans(JoinSet<Option<FreshReading>>);
+
+impl Plans {
+    pub(super) fn new() -> Self {
+        Self(JoinSet::new())
+    }
+
+    /// The next that was read. One that failed leaves its client without an answer, which is
+    /// answered as such.
+    pub(super) async fn next(&mut self) -> FreshReading {
+        loop {
+            match self.0.join_next().await {
+                Some(Ok(Some(fresh))) => return fresh,
+                Some(Ok(None) | Err(_)) => {}
+                None => pending().await,
+            }
+        }
+    }
+
+    /// Begins a plan.
+    pub(super) fn read(
+        &mut self,
+        read: impl FnOnce() -> Reading<ParsedFile> + Send + 'static,
+        reply: PlanReply,
+    ) {
+        if self.0.len() >= MOST_PLANS {
+            // A client that has left meanwhile is no error, here and below.
+            return drop(reply.send(Err(Refusal::Busy)));
+        }
+        self.0.spawn_blocking(move || Some(FreshReading { reading: read(), reply }));
+    }
+
+    /// Goes on with it.
+    pub(super) fn decide(&mut self, basis: PlanBasis, fresh: FreshReading) {
+        let FreshReading { reading, reply } = fresh;
+        self.0.spawn_blocking(move || {
+            drop(reply.send(Ok(basis.plan(Some(reading)))));
+            None
+        });
+    }
+}
