@@ -162,8 +162,8 @@ struct Ports {
 pub(super) struct OwnFacts<'a> {
     gateway: bool,
     enabled: bool,
-    /// What it denies OVN-IC to advertise.
-    denied: Option<Cow<'a, str>>,
+    /// What it lets OVN-IC advertise.
+    zones: [Option<Cow<'a, str>>; 2],
 }
 
 impl<'a> OwnFacts<'a> {
@@ -172,7 +172,7 @@ impl<'a> OwnFacts<'a> {
         Self {
             gateway: options.get("chassis").is_some(),
             enabled: is_enabled(row, logical_router::ENABLED),
-            denied: options.get(zones::DENY),
+            zones: zones::own_words(row, logical_router::OPTIONS),
         }
     }
 }
@@ -242,7 +242,7 @@ impl RouterFacts {
             policies: sorted(policies),
             enabled,
             disabled: sorted(disabled),
-            zones: zones.map(|zones| zones.denying(router, logical_router::OPTIONS)),
+            zones: zones.map(|zones| zones.filtered(router, logical_router::OPTIONS)),
             translations: sorted(translating.filter_map(|row| Translation::read(row, replica))),
         })
     }
@@ -336,7 +336,7 @@ impl Ports {
             Zones::of_deployment(row)
         };
         if between && let Some(zones) = self.zones.take().or_else(deployment) {
-            self.zones = Some(zones.denying(row, router_port::OPTIONS));
+            self.zones = Some(zones.filtered(row, router_port::OPTIONS));
         }
     }
 }

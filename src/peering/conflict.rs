@@ -225,7 +225,8 @@ pub(super) fn advertised<'a>(
         format!(
             "OVN-IC advertises {prefix} of the remote side from router {} to other availability zones \
              (ic-route-adv), and what comes from there is dropped: name it in ic-route-denylist of \
-             NB_Global, or from OVN 26.03 on in ic-route-deny-adv of the router",
+             NB_Global, leave it out of ic-route-filter-adv of the router (OVN 25.09), or name it in \
+             ic-route-deny-adv there (26.03)",
             own.name
         )
     });

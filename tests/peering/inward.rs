@@ -108,6 +108,19 @@ fn what_is_advertised_to_other_zones_is_reported() {
     tenants.wait_active();
     lab.nbctl(&["remove", "Logical_Router", "a", "options", "ic-route-deny-adv"]);
     wait_told(&tenants, &blue, &["advertised"]);
+    let list = |table: &str, row: &str, prefixes: &str| {
+        lab.nbctl(&["set", table, row, &format!("options:ic-route-filter-adv=\"{prefixes}\"")]);
+    };
+    list("Logical_Router", "a", "10.1.0.0/16,fd01::/64");
+    tenants.wait_active();
+    // A port's list adds to that of its router.
+    list("Logical_Router_Port", "a-ts", "10.2.0.0/16");
+    wait_told(&tenants, &blue, &["advertised"]);
+    lab.nbctl(&["remove", "Logical_Router", "a", "options", "ic-route-filter-adv"]);
+    list("Logical_Router_Port", "a-ts", "10.1.0.0/16");
+    tenants.wait_active();
+    lab.nbctl(&["remove", "Logical_Router_Port", "a-ts", "options", "ic-route-filter-adv"]);
+    wait_told(&tenants, &blue, &["advertised"]);
     lab.nbctl(&["set", "NB_Global", ".", "options:ic-route-denylist=\"10.2.0.0/24,fd02::/64\""]);
     tenants.wait_active();
 }
