@@ -164,6 +164,11 @@ pub enum Change {
     },
     /// The lock is taken from a holder that does nothing.
     LockTakenOver,
+    /// ovn-northd has not acted for too long on what was written, or acts again.
+    NorthdLate {
+        /// Whether it is late.
+        late: bool,
+    },
     /// The server's updates contradict what was read before.
     Inconsistent {
         /// How.

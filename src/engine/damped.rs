@@ -67,6 +67,7 @@ impl Engine {
             self.changes.push(Change::DampingEnded { what, reason: cause.reason() });
             self.changes.pairs(self.state.pairs_with(*unit));
         }
+        self.note_changed(units.iter().map(|(unit, _)| *unit));
     }
 
     /// Why the rows of a half are damped, if they are: those of its peering, or of its network.

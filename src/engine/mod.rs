@@ -19,6 +19,7 @@ mod held;
 mod history;
 mod hosts;
 mod identity;
+mod northd;
 mod notice;
 mod pauses;
 mod plan;
@@ -57,6 +58,7 @@ use changes::Changes;
 use drift::Drift;
 use expiry::Expiry;
 use identity::Identity;
+use northd::Northd;
 use progress::Progress;
 use state::State;
 use takeover::Takeover;
@@ -112,6 +114,7 @@ pub struct Engine {
     connection: NorthboundView,
     resync: Resync,
     progress: Progress,
+    northd: Northd,
     writer: Writer,
     takeover: Takeover,
     identity: Identity,
@@ -147,6 +150,7 @@ impl Engine {
             connection: NorthboundView::default(),
             resync: Resync::default(),
             progress: Progress::default(),
+            northd: Northd::default(),
             writer: Writer::default(),
             changes: Changes::default(),
             drift: Drift::default(),
@@ -261,7 +265,9 @@ impl Engine {
         let awaits = !self.writer.under_way.is_empty();
         let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline(awaits));
         let deadlines = deadlines.chain(self.identity.deadline());
-        let deadlines = deadlines.chain(self.lifetime()).chain(self.decision());
+        let northd = self.northd.deadline(self.may_ask_northd());
+        let northd = northd.filter(|_| self.connection.synced);
+        let deadlines = deadlines.chain(self.lifetime()).chain(self.decision()).chain(northd);
         deadlines.min_by_key(|deadline| deadline.at)
     }
 
@@ -434,6 +440,7 @@ impl Engine {
 
     fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.writer.suspect(touched);
+        self.progress.touched(touched, northbound.nb_cfg());
         self.register(touched, northbound);
         self.state.resolver.touched(touched, northbound);
     }
@@ -457,5 +464,6 @@ impl Engine {
         }
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.changes.pairs(acted);
+        self.watch_northd(now);
     }
 }

@@ -156,6 +156,7 @@ impl Change {
             | Self::Diagnosed { .. }
             | Self::Disconnected { .. }
             | Self::LockTakenOver
+            | Self::NorthdLate { late: true }
             | Self::NewerVersion { version: Some(_) }
             | Self::UnknownColumns { .. }
             | Self::CertificatesRejected { .. }
@@ -175,6 +176,7 @@ impl Change {
             | Self::Connected { .. }
             | Self::LockChanged { .. }
             | Self::HostName { taken: false, .. }
+            | Self::NorthdLate { late: false }
             | Self::NewerVersion { version: None }
             | Self::CertificatesApplied
             | Self::TransactionFailed { outlook: Outlook::Outrun, .. } => Level::Info,
@@ -208,6 +210,7 @@ impl Change {
             | Self::LockChanged { .. }
             | Self::HostName { .. }
             | Self::LockTakenOver
+            | Self::NorthdLate { .. }
             | Self::Inconsistent { .. }
             | Self::NewerVersion { .. }
             | Self::UnknownColumns { .. }
@@ -244,6 +247,7 @@ impl Change {
             Self::HostName { .. } => Some(("host name", String::new())),
             Self::LockChanged { .. } => Some(("lock", String::new())),
             Self::LockTakenOver => Some(("takeover", String::new())),
+            Self::NorthdLate { .. } => Some(("northd", String::new())),
             Self::Inconsistent { .. } => Some(("updates", String::new())),
             Self::TransactionFailed { .. } => Some(("transactions", String::new())),
             Self::CertificatesRejected { .. } | Self::CertificatesApplied => {
@@ -376,6 +380,11 @@ impl Change {
             Self::HostName { host, taken: false } => {
                 line(&format!("this instance declares as host {host}"))
             }
+            Self::NorthdLate { late: true } => line(
+                "ovn-northd has not acted on the northbound for 10 seconds: what stands goes on, and \
+                 what changes has no effect; check that it runs and reaches both databases",
+            ),
+            Self::NorthdLate { late: false } => line("ovn-northd acts on the northbound again"),
             Self::LockTakenOver => {
                 line("the holder of the lock does nothing about what is to be written; taking it")
             }

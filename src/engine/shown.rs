@@ -155,7 +155,10 @@ impl Engine {
         degraded.extend(self.damped_words(key));
         let refusal = self.writer.refusal(unit).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
-            Stage::Acted => {
+            stage @ (Stage::Acted | Stage::Changed(_)) => {
+                if matches!(stage, Stage::Changed(_)) && self.northd.is_late() {
+                    degraded.push(format!("{}: {NORTHD_IS_LATE}", Reason::AwaitingNorthd));
+                }
                 let mut in_progress = None;
                 if let Some(error) = refusal {
                     degraded.push(words("the northbound refuses a change", error, viewer));
@@ -255,6 +258,10 @@ impl Shown {
         }
     }
 }
+
+/// What is said of a peering that stands while a change of it has no effect.
+const NORTHD_IS_LATE: &str = "ovn-northd has not acted on the northbound for 10 seconds: a change has no effect yet; what was there \
+     before goes on";
 
 /// What happened, and to operators a server's own words about it.
 fn words(what: &str, error: &str, viewer: &Viewer) -> String {

@@ -11,7 +11,7 @@ use crate::northbound::owner::host_lock;
 use crate::northbound::{Northbound, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{Operation, OperationResult, TransactError};
-use crate::program;
+use crate::program::{self, Transaction};
 
 use super::batch::{Batch, Extent, Role};
 use super::damping::Trace;
@@ -30,18 +30,24 @@ impl Engine {
 
     /// The next transaction to be sent; none while enough is under way or there is nothing to write.
     pub fn poll(&mut self, now: Now) -> Option<Submission> {
-        let submission = self.write();
+        let submission = self.write(now);
+        // What is found to be as it shall be waits for ovn-northd from now on.
+        self.watch_northd(now);
         self.watch_holder(now);
         submission.or_else(|| self.ask(now))
     }
 
-    fn write(&mut self) -> Option<Submission> {
-        let may_write = self.connection.synced
+    /// Whether this instance may write at all.
+    fn may_write(&self) -> bool {
+        self.connection.synced
             && self.state.begun
             && !self.is_deciding()
             && self.newer.is_none()
-            && self.identity.may_write();
-        let role = self.writer.free().filter(|_| may_write)?;
+            && self.identity.may_write()
+    }
+
+    fn write(&mut self, now: Now) -> Option<Submission> {
+        let role = self.writer.free().filter(|_| self.may_write())?;
         let northbound = self.northbound.take()?;
         let special = if self.writer.under_way.is_empty() {
             let versions = self.write_versions(&northbound);
@@ -50,8 +56,9 @@ impl Engine {
         } else {
             None
         };
-        let mut submission = special.or_else(|| self.write_batch(role, &northbound));
+        let rows = special.or_else(|| self.write_batch(role, &northbound));
         self.northbound = Some(northbound);
+        let mut submission = rows.or_else(|| self.ask_northd(now));
         if let Some(submission) = submission.as_mut().filter(|_| self.identity.is_held()) {
             // The server sees to it that one instance speaks for a host.
             let lock = host_lock(self.state.roll.host());
@@ -100,7 +107,7 @@ impl Engine {
         let compared = batch.units.len() + batch.clean.len() + batch.deferred.len();
         self.counters.peerings_compared += compared as u64;
         self.troubles.clean(&batch.clean);
-        self.note_clean(&batch.clean, northbound);
+        self.note_clean(&batch.clean);
         self.changes.pairs(pairs(&batch.deferred, &self.state));
         self.writer.deferred.extend(&batch.deferred);
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
@@ -135,15 +142,42 @@ impl Engine {
     }
 
     /// Units that are as they shall be: a link among them is committed.
-    fn note_clean(&mut self, units: &BTreeSet<UnitId>, northbound: &Northbound) {
+    fn note_clean(&mut self, units: &BTreeSet<UnitId>) {
         for unit in units {
             self.writer.rest(*unit);
         }
         let linked = |pair: &PeeringKey| self.state.resolver.link(pair).is_some();
         for pair in pairs(units, &self.state).filter(linked) {
-            self.progress.committed(&pair, northbound.nb_cfg());
+            self.progress.committed(&pair);
             self.changes.pair(pair);
         }
+        self.note_changed(units.iter().copied());
+    }
+
+    /// What changed of these units waits for OVN. What is written again and again does once that is
+    /// over: whoever undoes it must not make ovn-northd be asked each time.
+    pub(super) fn note_changed(&mut self, units: impl Iterator<Item = UnitId>) {
+        for unit in units.filter(|unit| self.writer.damping.cause(*unit).is_none()) {
+            let Some(target) = self.progress.settled(unit) else { continue };
+            for pair in self.state.pairs_with(unit) {
+                self.progress.changed_until(&pair, target);
+            }
+        }
+    }
+
+    /// Whether this instance writes, and nothing is under way or waits for a pause to end.
+    pub(super) fn may_ask_northd(&self) -> bool {
+        let alone = self.writer.under_way.is_empty();
+        self.may_write() && alone && self.writer.free() == Some(Role::Active)
+    }
+
+    /// Asks ovn-northd whether it has acted on what changed.
+    fn ask_northd(&mut self, now: Now) -> Option<Submission> {
+        if !self.may_ask_northd() || !self.northd.asks(now.since_start) {
+            return None;
+        }
+        let raise = Transaction { awaited: true, ..Transaction::default() };
+        Some(self.writer.submission(Work::Raise, raise.operations()))
     }
 
     fn ask(&mut self, now: Now) -> Option<Submission> {
@@ -169,10 +203,18 @@ impl Engine {
                     self.takeover.answered(before, now.since_start);
                 }
             }
-            (Work::Hosts(_) | Work::Versions, Ok(_)) => self.written(&BTreeSet::new(), 1),
+            (Work::Hosts(_) | Work::Versions | Work::Raise, Ok(_)) => {
+                self.written(&BTreeSet::new(), 1)
+            }
             (Work::Versions, Err(error)) => {
                 self.failed(&error, &BTreeSet::new(), now);
                 self.writer.pause(now);
+            }
+            (Work::Raise, Err(error)) => {
+                self.failed(&error, &BTreeSet::new(), now);
+                if error.is_retryable() {
+                    self.writer.pause(now);
+                }
             }
             (Work::Hosts(hosts), Err(error)) => {
                 self.failed(&error, &BTreeSet::new(), now);

@@ -47,6 +47,8 @@ pub(super) enum Work {
     Hosts(BTreeSet<Host>),
     /// Registrations of older versions.
     Versions,
+    /// `nb_cfg` alone: ovn-northd is asked whether it has acted.
+    Raise,
     /// Nothing: the server is asked whether it lives.
     Question,
 }
@@ -256,7 +258,7 @@ impl Writer {
     fn written(&self) -> impl Iterator<Item = &BTreeSet<UnitId>> {
         self.under_way.values().filter_map(|work| match work {
             Work::Units(units, _) => Some(units),
-            Work::Hosts(_) | Work::Versions | Work::Question => None,
+            Work::Hosts(_) | Work::Versions | Work::Raise | Work::Question => None,
         })
     }
 

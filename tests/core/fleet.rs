@@ -260,6 +260,10 @@ impl Fleet {
             if count != 0 {
                 continue;
             }
+            // ovn-northd does not let anybody wait.
+            if self.world.northd() {
+                continue;
+            }
             let soon = Duration::from_millis(self.milliseconds) + SOON;
             let awake = self.hosts.iter().filter(|host| !host.frozen);
             let due = awake.filter_map(|host| host.engine.as_ref()?.deadline()).map(|it| it.at);

@@ -170,7 +170,7 @@ fn the_sequence_number_moves_for_a_first_commit_alone() {
     world.rest();
     assert_eq!(number(&world), before + 1, "the link is awaited");
     let before = number(&world);
-    // Records, prefixes, repairs, and what goes: nobody waits for OVN to act on these.
+    // Records, prefixes, repairs, and what goes: nobody waits for OVN to act on these at once.
     declare(&mut world, 50);
     world.settle();
     world.toggle_port(1, 6);
@@ -223,4 +223,58 @@ fn a_session_that_ended_leaves_no_remote() {
     let (error, retry_in) = ("gone".to_owned(), std::time::Duration::from_secs(1));
     world.handle(Event::Northbound(ovsdb::Event::Disconnected { error, retry_in }));
     assert_eq!(remote(&world), None);
+}
+
+/// What changes of a link that stands: asked about once for many changes, after a while, and no more while that is
+/// not answered.
+#[test]
+fn ovn_northd_is_asked_once_about_many_changes() {
+    let mut world = world(100);
+    for (from, to) in [(1, 2), (2, 1)] {
+        world.halves.entry(from).or_default().insert(to, true);
+        let file = world.halves_file(from);
+        world.read(file);
+    }
+    world.rest();
+    let number = |world: &World| world.database.global().1;
+    let late = |world: &World| {
+        let halves = world.engine.list();
+        let late = halves
+            .iter()
+            .filter(|half| half.degraded.iter().any(|why| why.starts_with("awaiting-northd")));
+        late.count()
+    };
+    let pass = |world: &mut World, seconds: u64| {
+        for _ in 0..seconds {
+            world.pass(1);
+            world.settle();
+        }
+    };
+    let begun = number(&world);
+    for _ in 0..3 {
+        world.toggle_port(1, 5);
+        world.settle();
+        pass(&mut world, 1);
+    }
+    assert_eq!(number(&world), begun, "not at once");
+    pass(&mut world, 2);
+    assert_eq!(number(&world), begun + 1, "five seconds after the first");
+    pass(&mut world, 4);
+    assert_eq!(late(&world), 0);
+    pass(&mut world, 1);
+    assert_eq!(late(&world), 2, "ten seconds after the first, at both sides");
+    world.toggle_port(1, 5);
+    assert!(world.settle() > 0);
+    pass(&mut world, 60);
+    assert_eq!(number(&world), begun + 1, "a question waits already");
+    world.northd();
+    world.settle();
+    assert_eq!((number(&world), late(&world)), (begun + 2, 0), "about what changed meanwhile");
+    world.rest();
+    pass(&mut world, 60);
+    assert_eq!(number(&world), begun + 2, "nothing changes, nothing is asked");
+    let transactions = world.database.transactions;
+    world.restart();
+    pass(&mut world, 60);
+    assert_eq!(world.database.transactions, transactions, "another process has nothing to ask");
 }

@@ -215,7 +215,7 @@ fn the_engine_wakes_in_time_and_not_before() {
         settings.policy.history = SignedDuration::from_secs(40);
     });
     declare(&mut world, 0, 1, Some(true));
-    world.settle();
+    world.rest();
     let deadline = world.engine.deadline().expect("something to wait for");
     assert_eq!(deadline.at, world.now().since_start + Duration::from_secs(50));
     world.pass(49);
@@ -223,6 +223,7 @@ fn the_engine_wakes_in_time_and_not_before() {
     world.pass(1);
     assert_eq!((world.settle(), state(&world, 0)), (1, Some(State::Expired)));
     assert_eq!(view(&world, 0, 1).unwrap().since, Some(moment(50)));
+    world.rest();
     assert_eq!(world.engine.deadline(), None, "nothing is due any more");
     declare(&mut world, 0, 1, None);
     world.settle();
@@ -230,6 +231,7 @@ fn the_engine_wakes_in_time_and_not_before() {
     world.pass(40);
     assert_eq!((world.settle() > 0, state(&world, 0)), (true, None));
     assert!(world.own_rows().is_empty(), "nothing of it is left");
+    world.rest();
     assert_eq!(world.engine.deadline(), None);
 }
 

@@ -317,6 +317,14 @@ pub fn rest(world: &mut World, step: &str) {
     assert_eq!(world.foreign(), foreign, "rows of others changed: {step}");
     world.northd();
     assert_eq!(world.settle(), 0, "a second reconcile wrote something: {step}");
+    // It is asked once more about what changed before it answered, or what was damped then; and about nothing after that.
+    let answered = (0..4).any(|_| {
+        world.northd();
+        let asked = world.asked;
+        assert_eq!(world.settle(), 0, "a later reconcile wrote something: {step}");
+        world.asked == asked
+    });
+    assert!(answered, "ovn-northd is asked again and again: {step}");
 
     let plan = world.engine.plan(None, world.now());
     assert!(plan.is_empty(), "incremental and full recompute differ: {step}\n{plan:#?}");

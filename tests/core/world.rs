@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, Rows};
 use crate::guests::Leases;
-use crate::late::Late;
+use crate::late::{Late, asks_northd};
 use crate::meddling::Meddling;
 use crate::terms::Terms;
 
@@ -89,6 +89,8 @@ pub struct World {
     pub refuse_all: Option<String>,
     /// A server that takes its time.
     pub late: Option<Late>,
+    /// How often ovn-northd was asked whether it has acted, and nothing else.
+    pub asked: usize,
 }
 
 pub fn prefix(index: usize) -> IpNet {
@@ -136,6 +138,7 @@ impl World {
             refuse_tagging_of: None,
             refuse_all: None,
             late,
+            asked: 0,
         };
         world.begin();
         world.connect();
@@ -241,7 +244,8 @@ impl World {
         }
     }
 
-    /// Lets the engine do all it wants; returns how many transactions that took.
+    /// Lets the engine do all it wants; returns how many transactions that took, not counting when
+    /// ovn-northd is asked whether it has acted.
     pub fn settle(&mut self) -> usize {
         if self.late.is_some() {
             return self.settle_late();
@@ -256,7 +260,9 @@ impl World {
                 }
                 return count;
             };
-            count += 1;
+            let asks = asks_northd(&submission.operations);
+            self.asked += usize::from(asks);
+            count += usize::from(!asks);
             let result = match self.refuse_all.clone() {
                 None => self.database.transact(&submission.operations),
                 Some(error) => Err(error),
@@ -310,10 +316,11 @@ impl World {
         self.settle()
     }
 
-    /// ovn-northd acts on everything.
-    pub fn northd(&mut self) {
-        let (uuid, nb_cfg, _) = self.database.global();
+    /// ovn-northd acts on everything; whether there was something.
+    pub fn northd(&mut self) -> bool {
+        let (uuid, nb_cfg, sb_cfg) = self.database.global();
         self.database.set(NB_GLOBAL, uuid, nb_global::SB_CFG, Value::from(nb_cfg));
+        sb_cfg < nb_cfg
     }
 
     pub fn add_router(&mut self, index: usize) {

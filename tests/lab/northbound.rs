@@ -135,6 +135,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether it raised `nb_cfg` alone, as a daemon does some seconds after a change of links that stand. (Tools that do
+    /// so leave a comment.)
+    pub fn asks_northd(&self) -> bool {
+        let only = |(table, columns): (&str, &BTreeSet<String>)| {
+            table == "NB_Global" && columns.iter().eq(["nb_cfg"])
+        };
+        let mut rows = self.rows.iter().map(|((table, _), columns)| (table.as_str(), columns));
+        self.comment.is_empty() && self.rows.len() == 1 && rows.all(only)
+    }
+
     /// Whether it wrote nothing but what northd keeps.
     pub fn is_bookkeeping(&self) -> bool {
         let kept =
@@ -142,6 +152,26 @@ impl Record {
         self.rows.iter().all(|((table, _), columns)| {
             !columns.is_empty() && columns.iter().all(|column| kept(table, column))
         })
+    }
+}
+
+/// A daemon asks at the most so often, in milliseconds, whether ovn-northd has acted; half a second is a slow machine's.
+const ASKS_EVERY: i64 = 4500;
+
+/// Asserts that daemons asked ovn-northd only about what had changed since, and not too often.
+#[track_caller]
+fn assert_asks_are_few(records: &[Record]) {
+    let mut last = None;
+    let mut changed = false;
+    for record in records {
+        if !record.asks_northd() {
+            changed |= !record.is_bookkeeping();
+            continue;
+        }
+        assert!(changed, "asked about nothing: {record:?}");
+        let since = record.at - last.unwrap_or(0);
+        assert!(since >= ASKS_EVERY, "asked again after {since} ms");
+        (last, changed) = (Some(record.at), false);
     }
 }
 
@@ -171,10 +201,13 @@ impl Lab {
         bodies.filter_map(transaction).map(record).collect()
     }
 
-    /// How many transactions wrote to the northbound, not counting what northd keeps there.
+    /// How many transactions wrote to the northbound, not counting what northd keeps there, nor when it is asked, which
+    /// must be seldom.
     #[track_caller]
     pub fn northbound_transactions(&self) -> usize {
-        self.northbound_records().iter().filter(|r| !r.is_bookkeeping()).count()
+        let records = self.northbound_records();
+        assert_asks_are_few(&records);
+        records.iter().filter(|r| !r.is_bookkeeping() && !r.asks_northd()).count()
     }
 
     /// How many Logical_Flow rows the southbound holds, and how many flows they stand for (a row may be for a group

@@ -2,10 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::lab::Lab;
 use crate::lab::command::poll;
-use crate::owned::link_rows;
+use crate::lab::daemon::Daemon;
+use crate::owned::{link_rows, linked_prefixes};
 use crate::tenants::{Tenants, assert_says, half, status};
+
+/// Longer than changes are gathered before ovn-northd is asked about them.
+const ASKS_AFTER: Duration = Duration::from_secs(7);
 
 #[test]
 fn b1_active_only_when_ovn_has_acted() {
@@ -28,6 +34,86 @@ fn b1_active_only_when_ovn_has_acted() {
     tenants.wait_green("provisioning");
     lab.databases().northd().resume();
     tenants.wait_active();
+}
+
+/// B1: a peering stands, and then ovn-northd stops: a later change is not acted on, and both halves say so on both
+/// hosts until it is. What stood goes on. It is asked once, whatever else changes. Where it runs nothing is late, and
+/// where nothing changes, over a restart too, nothing is written.
+#[test]
+fn a_change_that_northd_does_not_act_on_is_reported() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
+    lab.settle();
+    tenants.peer();
+    lab.sync();
+    let standby = Daemon::prepare(&lab, "hv2", "");
+    for (project, network, router) in [("blue", "web", "a"), ("green", "db", "b")] {
+        standby.bind_network(project, network, router);
+    }
+    standby.start_again();
+    standby.wait_state("blue", "web", "to-db", "active");
+    let daemons = [&tenants.daemon, &standby];
+    let records = lab.northbound_records().len();
+    tenants.daemon.restart();
+    tenants.wait_active();
+    std::thread::sleep(ASKS_AFTER);
+    assert_eq!(
+        lab.northbound_records().len(),
+        records,
+        "a restart and an idle daemon write nothing"
+    );
+    let asks = || lab.northbound_records().iter().filter(|it| it.asks_northd()).count();
+    let add = |port: &str, network: &str| {
+        lab.nbctl(&["lrp-add", "a", port, &lab.fresh_mac(), &format!("{network}.1/24")]);
+        poll("the change is written", Duration::from_secs(5), || {
+            let routed = linked_prefixes(&lab.dump(), "b").contains(&format!("{network}.0/24"));
+            if routed { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+    };
+    let asked = asks();
+    add("a-early", "10.10.0");
+    poll("it is asked, and answers", ASKS_AFTER, || match asks() {
+        n if n == asked + 1 => Ok(()),
+        n => Err(format!("{n} asks, and {asked} before")),
+    });
+    tenants.wait_active();
+    for daemon in daemons {
+        assert!(!daemon.log().contains("ovn-northd has not acted"), "{}", daemon.log());
+    }
+    let stream = guests[0].stream(guests[1].v4(), 20);
+    lab.databases().northd().pause();
+    let asked = asks();
+    let started = Instant::now();
+    add("a-more", "10.11.0");
+    let waits = |half: &Value| {
+        half["state"] == "active" && half["degraded"].to_string().contains("awaiting-northd")
+    };
+    for daemon in daemons {
+        daemon.wait_until("both wait for northd", |halves| {
+            if halves.iter().all(waits) { Ok(()) } else { Err(format!("{halves:?}")) }
+        });
+        let took = started.elapsed();
+        println!("reported after {took:?}");
+        assert!(took > Duration::from_secs(9), "not before it had time to act: {took:?}");
+        assert!(took < Duration::from_secs(15), "and soon after: {took:?}");
+        assert!(daemon.log().contains("ovn-northd has not acted"), "{}", daemon.log());
+    }
+    add("a-again", "10.12.0");
+    std::thread::sleep(ASKS_AFTER);
+    assert_eq!(asks(), asked + 1, "one that does not answer is asked once");
+    let report = stream.finish();
+    assert_eq!(report.lost(), 0, "{report:?}");
+    lab.databases().northd().resume();
+    tenants.wait_active();
+    poll("it is asked about what changed meanwhile", Duration::from_secs(5), || match asks() {
+        n if n == asked + 2 => Ok(()),
+        n => Err(format!("{n} asks, and {asked} before")),
+    });
+    for daemon in daemons {
+        assert!(daemon.log().contains("ovn-northd acts on the northbound again"));
+    }
+    guests[0].assert_reaches(&guests[1]);
 }
 
 #[test]

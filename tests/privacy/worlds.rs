@@ -99,7 +99,9 @@ fn act(world: &mut World, action: &Action) {
         }
         Action::Port(..) | Action::Route(..) => {}
         Action::Delete(choice) => world.delete_own(*choice),
-        Action::Northd => world.northd(),
+        Action::Northd => {
+            world.northd();
+        }
         Action::Settle => drop(world.settle()),
         Action::Restart => world.restart(),
     }
