@@ -94,7 +94,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
 fn report_shadows(link: &Link, (a, b): (&Ready, &Ready), verdicts: &mut [Verdict; 2]) {
     for (end, ready) in [(End::A, a), (End::B, b)] {
         let port = link_port_name(link.id, end);
-        let found = shadows(link, end, &ready.router.policies, &port);
+        let found = shadows(link, end, &ready.router, &port);
         let found: Vec<String> = found.take(MOST_CONFLICTS).collect();
         let [of_a, of_b] = &mut *verdicts;
         let (at, other) = if end == End::A { (of_a, of_b) } else { (of_b, of_a) };

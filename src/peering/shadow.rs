@@ -5,10 +5,11 @@
 //! other match may concern the link.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::northbound::{End, Family, ForeignPolicy};
+use crate::northbound::{End, Family, ForeignPolicy, RouterFacts};
 
 use super::outcome::Link;
 use super::pair::key_of_end;
@@ -22,13 +23,15 @@ const WORD: &str = "policy-shadowed";
 pub(super) fn shadows<'a>(
     link: &'a Link,
     end: End,
-    policies: &'a [ForeignPolicy],
+    router: &'a RouterFacts,
     port: &'a str,
 ) -> impl Iterator<Item = String> + 'a {
     let (own, remote) = (&link.end(end).prefixes, &link.end(end.other()).prefixes);
-    let shadowing = policies
+    let ports = Ports { link: port, uplinks: &router.uplinks };
+    let shadowing = router
+        .policies
         .iter()
-        .filter(move |policy| policy.is_above_ours() && may_shadow(policy, port, own, remote));
+        .filter(move |policy| policy.is_above_ours() && may_shadow(policy, &ports, own, remote));
     let router = &link.end(end).router_name;
     shadowing.map(move |policy| {
         let ForeignPolicy { priority, action, text, row } = policy;
@@ -47,9 +50,17 @@ pub(super) fn shadowed_at(link: &Link, end: End) -> String {
     )
 }
 
+/// The ports of a router that our policies are about.
+#[derive(Debug)]
+struct Ports<'a> {
+    link: &'a str,
+    uplinks: &'a [Arc<str>],
+}
+
 /// Whether a policy that comes before ours may change what becomes of a packet that ours are for:
-/// what comes in by the link, what claims a source of the other side, or what goes there.
-fn may_shadow(policy: &ForeignPolicy, port: &str, own: &[IpNet], remote: &[IpNet]) -> bool {
+/// what comes in by the link, what claims a source of the other side, or an own one at an uplink,
+/// or what goes to the other side.
+fn may_shadow(policy: &ForeignPolicy, ports: &Ports<'_>, own: &[IpNet], remote: &[IpNet]) -> bool {
     let families = [Family::Ip4, Family::Ip6].into_iter();
     let mut families = families.filter(|family| remote.iter().any(|it| Family::of(it) == *family));
     families.any(|family| {
@@ -61,15 +72,22 @@ fn may_shadow(policy: &ForeignPolicy, port: &str, own: &[IpNet], remote: &[IpNet
         if terms.other_family {
             return false;
         }
-        let by_link = terms.ports.as_ref().is_none_or(|ports| ports.contains(&port));
+        let by = |port: &str| terms.ports.as_ref().is_none_or(|named| named.contains(&port));
+        let by_link = by(ports.link);
         let from = |nets: &[IpNet]| touches(terms.sources.as_deref(), nets);
         let to = |nets: &[IpNet]| touches(terms.destinations.as_deref(), nets);
         if *policy.action == *"drop" {
-            return by_link && from(&remote) && to(&own) || from(&own) && to(&remote);
+            // What goes to the other side comes in by a port of guests: an own source at an uplink
+            // is forged anyway.
+            let outside =
+                |port: &str| port == ports.link || ports.uplinks.iter().any(|up| **up == *port);
+            let by_guests =
+                terms.ports.as_ref().is_none_or(|named| !named.iter().all(|it| outside(it)));
+            return by_link && from(&remote) && to(&own) || by_guests && from(&own) && to(&remote);
         }
         // An allow, a reroute or a jump lets pass what ours would drop: whatever comes by the link,
         // and forged sources.
-        by_link || from(&remote)
+        by_link || from(&remote) || ports.uplinks.iter().any(|port| by(port)) && from(&own)
     })
 }
 
@@ -169,6 +187,7 @@ mod tests {
 
     #[test]
     fn only_what_cannot_match_the_links_packets_is_known_to_be_harmless() {
+        let ports = Ports { link: "ours", uplinks: &["up".into()] };
         let (own, remote) = ([net("10.1.0.0/24")], [net("10.2.0.0/24"), net("fd02::/64")]);
         for (text, drop, allow) in [
             ("ip4.dst == 10.1.0.0/24", true, true),
@@ -184,6 +203,10 @@ mod tests {
             ("inport == \"x\" && ip4.src == 10.2.0.9 && ip6.src == fd09::/64", false, false),
             ("inport == \"x\" && ip4.src == 10.2.0.9", false, true),
             ("inport == \"x\" && ip4.dst == 10.2.0.9", true, true),
+            // An own source is believed where it cannot come from.
+            ("inport == \"up\" && ip4.src == 10.1.0.9", false, true),
+            ("inport == \"x\" && ip4.src == 10.1.0.9", true, false),
+            ("inport == \"up\" && ip4.src == 10.9.0.0/16", false, false),
             ("inport == \"x\" || ip4.src == 10.9.0.0/16", true, true),
             ("inport == \"x\" && ip4.src == $somebody", true, true),
             ("ip4.src == 10.9.0.0/16 && inport != \"ours\"", true, true),
@@ -195,7 +218,7 @@ mod tests {
                 let (action, text) = (action.into(), text.into());
                 let policy =
                     ForeignPolicy { priority: 32_500, action, text, row: uuid::Uuid::nil() };
-                assert_eq!(may_shadow(&policy, "ours", &own, &remote), expected, "{policy:?}");
+                assert_eq!(may_shadow(&policy, &ports, &own, &remote), expected, "{policy:?}");
             }
         }
     }
