@@ -244,7 +244,7 @@ impl Batch {
         self.postponed.contains(&unit) || self.under_way.contains(&unit)
     }
 
-    /// The same, of one that is to be taken. What guards a network stays until the links are gone that
+    /// The same, of one that is to be taken. The uplink anti-spoof of a network stays until the links are gone that
     /// nobody declares any more: whose those are is not known.
     fn follows(&self, unit: UnitId) -> bool {
         self.is_held(unit) || self.link_goes && matches!(unit, UnitId::Network(_))
@@ -286,7 +286,7 @@ impl Batch {
 
     fn add(&mut self, changes: UnitChanges) {
         self.transaction.rows.extend(changes.rows);
-        self.transaction.lent.extend(changes.lent);
+        self.transaction.borrowed.extend(changes.borrowed);
         for (network, patch) in changes.patches {
             self.patches.entry(network).or_default().merge(patch);
         }
@@ -298,7 +298,7 @@ impl UnitChanges {
     /// registration that is gone those of all hosts.
     pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
         self.rows.clear();
-        self.lent.clear();
+        self.borrowed.clear();
         for (network, patch) in &mut self.patches {
             patch.removed = false;
             let registration = northbound.registration(*network);
@@ -323,7 +323,7 @@ impl UnitChanges {
     pub(super) fn differs(&self, northbound: &Northbound) -> bool {
         let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
         !self.rows.is_empty()
-            || !self.lent.is_empty()
+            || !self.borrowed.is_empty()
             || self.patches.iter().any(|(network, patch)| {
                 missing(patch) || !patch.diff(*network, northbound).is_empty()
             })
@@ -333,7 +333,7 @@ impl UnitChanges {
     fn records(&self) -> Option<usize> {
         let entries = self.patches.values().flat_map(|patch| &patch.entries);
         let bytes = entries.map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len));
-        let is_all = self.rows.is_empty() && self.lent.is_empty();
+        let is_all = self.rows.is_empty() && self.borrowed.is_empty();
         is_all.then(|| 1 + bytes.sum::<usize>() / RECORD)
     }
 
@@ -355,7 +355,7 @@ impl UnitChanges {
             patch.removed
                 || patch.diff(*network, northbound).iter().any(RegistrationDiff::is_visible)
         };
-        !self.lent.is_empty()
+        !self.borrowed.is_empty()
             || self.rows.iter().any(|row| table(row) != ROUTER_POLICY)
             || self.patches.iter().any(visible)
     }
@@ -412,7 +412,7 @@ fn pairs_of(unit: UnitId, state: &State) -> Vec<UnitId> {
     pairs.filter_map(|pair| state.resolver.id(pair).map(UnitId::Peering)).collect()
 }
 
-/// The links on a network that is to lose its guard: as long as they stand, it stays.
+/// The links on a network that is to lose its uplink anti-spoof: as long as they stand, it stays.
 fn standing(unit: UnitId, changes: &UnitChanges, northbound: &Northbound) -> Vec<UnitId> {
     if !matches!(unit, UnitId::Network(_)) {
         return Vec::new();

@@ -221,9 +221,9 @@ impl Trace {
                 }
             }
         }
-        for lent in &changes.lent {
-            let cell = &lent.cell;
-            (cell.table, cell.row, cell.column, cell.key, &lent.value).hash(&mut hasher);
+        for borrowed in &changes.borrowed {
+            let field = &borrowed.field;
+            (field.table, field.row, field.column, field.kind, &borrowed.value).hash(&mut hasher);
         }
         for (network, patch) in &changes.patches {
             network.hash(&mut hasher);

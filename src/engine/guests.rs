@@ -1,5 +1,5 @@
 //! The routes that guests get, as far as these must be remembered: since when they are what they
-//! are, and what is lent for them.
+//! are, and what is borrowed for them.
 //!
 //! Both stand in the network's registration, which counts. What is remembered here puts them back
 //! when somebody deletes them while this instance runs.
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::declare::{NetworkKey, TellGuests};
-use crate::northbound::lent::{Cell, LentRecord};
+use crate::northbound::borrowed::{BorrowedRecord, Field, borrowed_records};
 use crate::northbound::registration::GUESTS_KEY;
 use crate::northbound::{GuestRecord, Id, Northbound, UnitId};
 use crate::peering::guest_routes::guest_routes;
@@ -24,7 +24,7 @@ use super::state::State;
 pub(super) struct Guests {
     noted: BTreeMap<NetworkKey, GuestRecord>,
     omitted: BTreeMap<NetworkKey, Vec<Omitted>>,
-    lent: BTreeMap<Id, BTreeMap<Cell, LentRecord>>,
+    borrowed: BTreeMap<Id, BTreeMap<Field, BorrowedRecord>>,
     /// Networks whose guests do not get something else than before.
     altered: BTreeSet<NetworkKey>,
 }
@@ -36,15 +36,19 @@ impl Guests {
         Some((GUESTS_KEY.to_owned(), Some(record.to_text())))
     }
 
-    /// What is recorded of cells that are lent for a network. A record that somebody deleted counts
-    /// as long as the cell holds what it says.
-    pub(super) fn lent(&self, id: Id, northbound: &Northbound) -> BTreeMap<Cell, LentRecord> {
-        let mut records = northbound.lent_records(id);
-        for (cell, record) in self.lent.get(&id).into_iter().flatten() {
-            if !records.contains_key(cell)
-                && northbound.text_of(cell).as_deref() == Some(&record.ours)
+    /// What is recorded of fields that are borrowed for a network. A record that somebody deleted counts
+    /// as long as the field holds what it says.
+    pub(super) fn borrowed(
+        &self,
+        id: Id,
+        northbound: &Northbound,
+    ) -> BTreeMap<Field, BorrowedRecord> {
+        let mut records = borrowed_records(id, northbound);
+        for (field, record) in self.borrowed.get(&id).into_iter().flatten() {
+            if !records.contains_key(field)
+                && field.text(northbound).as_deref() == Some(&record.ours)
             {
-                records.insert(cell.clone(), record.clone());
+                records.insert(field.clone(), record.clone());
             }
         }
         records
@@ -66,12 +70,12 @@ impl Guests {
     }
 
     fn remember(&mut self, id: Id, northbound: &Northbound) {
-        let mut records = self.lent(id, northbound);
-        records.retain(|cell, _| cell.key.is_some());
+        let mut records = self.borrowed(id, northbound);
+        records.retain(|field, _| field.key().is_some());
         if records.is_empty() {
-            self.lent.remove(&id);
+            self.borrowed.remove(&id);
         } else {
-            self.lent.insert(id, records);
+            self.borrowed.insert(id, records);
         }
     }
 
@@ -136,7 +140,7 @@ impl State {
                 UnitId::Network(id) => Some(*id),
                 UnitId::Peering(_) => None,
             })
-            .filter(|id| self.guests.lent.contains_key(id))
+            .filter(|id| self.guests.borrowed.contains_key(id))
             .collect();
         for id in orphans {
             self.guests.remember(id, northbound);
@@ -154,7 +158,7 @@ impl State {
         }
         let links = node.linked().iter().filter_map(|pair| self.resolver.link(pair));
         let links: Vec<[&LinkEnd; 2]> = links.map(|link| link.ends_from(key)).collect();
-        let records = self.guests.lent(Id::of_network(key), northbound);
+        let records = self.guests.borrowed(Id::of_network(key), northbound);
         guest_routes(ready, &links, &records, northbound)
     }
 }

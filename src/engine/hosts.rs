@@ -63,10 +63,8 @@ pub(super) fn forget<'a>(
 ) -> Vec<Operation> {
     let mut operations = Vec::new();
     for host in hosts {
-        let registrations = northbound.inventory().units().filter_map(|unit| match unit {
-            UnitId::Network(id) => {
-                northbound.inventory().registration_of(id).map(|uuid| (id, uuid))
-            }
+        let registrations = northbound.units().filter_map(|unit| match unit {
+            UnitId::Network(id) => northbound.registration_row(id).map(|uuid| (id, uuid)),
             UnitId::Peering(_) => None,
         });
         operations.extend(program::drop_entries(registrations.map(|(id, uuid)| {

@@ -9,7 +9,7 @@ use crate::declare::{ParsedFile, PolicySettings, Reading, Roll};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::program::{
-    RegistrationDiff, RowDiff, Transaction, planned_lent, planned_registration, planned_row,
+    RegistrationDiff, RowDiff, Transaction, planned_borrowed, planned_registration, planned_row,
 };
 use crate::view::PlanView;
 
@@ -90,7 +90,7 @@ fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanV
         }
         plan.rows.push(row);
     }
-    plan.rows.extend(transaction.lent.iter().map(planned_lent));
+    plan.rows.extend(transaction.borrowed.iter().map(planned_borrowed));
     plan.rows.extend(
         transaction
             .registrations

@@ -24,7 +24,7 @@ impl State {
 }
 
 fn registered(northbound: &Northbound) -> impl Iterator<Item = Id> {
-    northbound.inventory().units().filter_map(|unit| match unit {
+    northbound.units().filter_map(|unit| match unit {
         UnitId::Network(id) => Some(id),
         UnitId::Peering(_) => None,
     })

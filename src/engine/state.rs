@@ -14,7 +14,7 @@ use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Node, Resolved, Resolver};
-use crate::program::{self, Base, Entries, LentDiff, RegistrationDiff, RowDiff};
+use crate::program::{self, Base, BorrowedDiff, Entries, RegistrationDiff, RowDiff, Unit, Wants};
 
 use super::guests::Guests;
 use super::history::History;
@@ -32,7 +32,7 @@ pub(super) struct Patch {
 #[derive(Debug, Default)]
 pub(super) struct UnitChanges {
     pub(super) rows: Vec<RowDiff>,
-    pub(super) lent: Vec<LentDiff>,
+    pub(super) borrowed: Vec<BorrowedDiff>,
     pub(super) patches: BTreeMap<Id, Patch>,
 }
 
@@ -205,7 +205,8 @@ impl State {
     /// Link rows, and the records of the pair's halves.
     fn pair_changes(&self, id: Id, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
         let mut changes = UnitChanges::default();
-        let desired = self.resolver.link(key).map(program::link_rows).unwrap_or_default();
+        let link = self.resolver.link(key);
+        let desired = link.map(|link| program::wants(&Unit::Link(link)).rows).unwrap_or_default();
         changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
@@ -229,7 +230,7 @@ impl State {
         own.into_iter().chain(record)
     }
 
-    /// A registration, and the network's own guard.
+    /// A registration, and what stands for the network itself.
     fn network_changes(&self, id: Id, key: &NetworkKey, northbound: &Northbound) -> UnitChanges {
         if !self.is_registered(id, key) {
             return self.orphan_changes(UnitId::Network(id), northbound);
@@ -237,17 +238,18 @@ impl State {
         let node = self.resolver.networks().node(key);
         let node = node.filter(|node| node.is_registered());
         let ready = node.and_then(Node::ready);
-        let guard = ready.filter(|_| node.is_some_and(Node::is_linked));
-        let mut desired = guard.map(|it| program::guard_rows(id, it)).unwrap_or_default();
-        let mut loans = Vec::new();
-        if let Some(ready) = guard.filter(|it| !it.router.translations.is_empty()) {
-            let remote = self.remote_prefixes(key, node);
-            desired.extend(program::exempt_rows(id, ready, &remote));
-            loans.extend(program::exempt_loans(id, ready, &remote));
-        }
-        loans.extend(program::tell_loans(self.guest_routes(key, northbound)));
-        let records = self.guests.lent(id, northbound);
-        let (lent, lent_entries) = program::lent_changes(id, loans, records, northbound);
+        let routes = self.guest_routes(key, northbound);
+        let network = program::Network {
+            id,
+            linked: ready.filter(|_| node.is_some_and(Node::is_linked)),
+            remote: &|| self.remote_prefixes(key, node),
+            guests: &routes,
+        };
+        let Wants { rows: desired, borrowed, .. } = program::wants(&Unit::Network(network));
+        let rows = program::diff(UnitId::Network(id), desired, northbound);
+        let records = self.guests.borrowed(id, northbound);
+        let (borrowed, borrowed_entries) =
+            program::borrowed_changes(id, borrowed, records, northbound);
         let router = ready.map(|ready| ready.network.router.to_string());
         let recorded = || northbound.network_record(id).and_then(|record| record.router);
         let base = Base {
@@ -257,14 +259,10 @@ impl State {
             record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
         };
         let mut entries = self.network_entries(key, node, northbound);
-        entries.extend(lent_entries);
+        entries.extend(borrowed_entries);
         entries.extend(self.guests.entry(key));
         let patch = Patch { base: Some(base), entries, removed: false };
-        UnitChanges {
-            rows: program::diff(UnitId::Network(id), desired, northbound),
-            lent,
-            patches: BTreeMap::from([(id, patch)]),
-        }
+        UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
     }
 
     /// What a network's router reaches over links of ours.
@@ -331,11 +329,12 @@ impl State {
         let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.roll.host()));
         let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
         let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
-        let records = self.guests.lent(id, northbound);
-        let (lent, lent_entries) = program::lent_changes(id, Vec::new(), records, northbound);
-        entries.extend(lent_entries);
+        let records = self.guests.borrowed(id, northbound);
+        let (borrowed, borrowed_entries) =
+            program::borrowed_changes(id, Vec::new(), records, northbound);
+        entries.extend(borrowed_entries);
         let patch = Patch { base: None, entries, removed };
-        UnitChanges { rows, lent, patches: BTreeMap::from([(id, patch)]) }
+        UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
     }
 
     /// Takes over what other hosts declare now of these networks. A registration that is gone says

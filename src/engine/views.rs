@@ -238,8 +238,8 @@ impl Engine {
         let mut rows: Vec<RowView> = northbound
             .rows_of(UnitId::Peering(id))
             .filter(|(table, uuid, _)| {
-                let transit = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
-                transit || northbound.inventory().routers_of(*uuid).any(|of| of == router)
+                let of_switch = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
+                of_switch || northbound.parents_of(*uuid).any(|of| of == router)
             })
             .map(|(table, uuid, row)| summarise(table, Some(uuid), row))
             .collect();

@@ -1,14 +1,13 @@
 //! Routes as OVN's northbound has guests told of them: the texts of DHCP's classless static routes
-//! (RFC 3442) and of the Route Information of router advertisements (RFC 4191), as ovn-nb(5) has them.
+//! (RFC 3442) and of the Route Information of router advertisements (RFC 4191), as ovn-nb(5) has
+//! them.
 //!
 //! Owns how such a text is read, written and added to, how much room it takes in a packet, and what
-//! of a text that is lent to us is its owner's. Pure texts: no rows.
+//! of a text that is borrowed is its owner's. Pure texts: no rows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
-use super::lent::LentRecord;
 
 /// `options:classless_static_route` of DHCP_Options: option 121.
 pub const CLASSLESS: &str = "classless_static_route";
@@ -16,6 +15,8 @@ pub const CLASSLESS: &str = "classless_static_route";
 pub const MS_CLASSLESS: &str = "ms_classless_static_route";
 /// `ipv6_ra_configs:route_info` of Logical_Router_Port.
 pub const ROUTE_INFO: &str = "route_info";
+/// The keys that are ever borrowed.
+pub(super) const KEYS: [&str; 3] = [CLASSLESS, MS_CLASSLESS, ROUTE_INFO];
 /// The preference with which ours are advertised: that of any route.
 pub const PREFERENCE: &str = "MEDIUM";
 
@@ -26,6 +27,15 @@ pub enum Syntax {
     Classless,
     /// `HIGH-fd02::/64,LOW-fd03::/64`
     RouteInfo,
+}
+
+/// What we wrote to a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past<'a> {
+    /// The whole text.
+    pub ours: &'a str,
+    /// What was there before, byte by byte.
+    pub before: Option<&'a str>,
 }
 
 /// One route of such a text.
@@ -62,7 +72,7 @@ impl Entry {
 }
 
 impl Syntax {
-    /// The syntax of a key of somebody else's column; none if we lend no such key.
+    /// The syntax of a key of somebody else's column; none if we borrow no such key.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
         match key {
@@ -147,17 +157,17 @@ impl Syntax {
     /// is what we wrote, what was there before. Where somebody has altered what we wrote, that
     /// without our routes; else it is its owner's, as it is.
     #[must_use]
-    pub fn owners(self, found: Option<&str>, record: Option<&LentRecord>) -> Option<String> {
-        let Some(record) = record else { return found.map(str::to_owned) };
+    pub fn owners(self, found: Option<&str>, past: Option<Past<'_>>) -> Option<String> {
+        let Some(Past { ours, before }) = past else { return found.map(str::to_owned) };
         let found = found?;
-        if found == record.ours {
-            return record.before.clone();
+        let as_before = || before.map(str::to_owned);
+        if found == ours {
+            return as_before();
         }
         let read = |text: &str| self.entries(text);
-        let before =
-            record.before.as_deref().map_or_else(|| Some(Vec::new()), read).unwrap_or_default();
-        let ours = read(&record.ours).unwrap_or_default();
-        let added: Vec<&Entry> = ours.iter().filter(|entry| !before.contains(entry)).collect();
+        let theirs = before.map_or_else(|| Some(Vec::new()), read).unwrap_or_default();
+        let ours = read(ours).unwrap_or_default();
+        let added: Vec<&Entry> = ours.iter().filter(|entry| !theirs.contains(entry)).collect();
         // A default route says nothing of who wrote it.
         let is_ours = |entry: &Entry| !entry.is_default() && added.contains(&entry);
         let Some(there) = read(found).filter(|there| there.iter().any(is_ours)) else {
@@ -165,8 +175,8 @@ impl Syntax {
         };
         let left: Vec<Entry> = there.into_iter().filter(|entry| !is_ours(entry)).collect();
         let but_default: Vec<&Entry> = left.iter().filter(|it| !added.contains(it)).collect();
-        if but_default.into_iter().eq(&before) {
-            return record.before.clone();
+        if but_default.into_iter().eq(&theirs) {
+            return as_before();
         }
         Some(self.write(&left))
     }
@@ -177,6 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::northbound::borrowed::BorrowedRecord;
 
     fn entry(prefix: &str, by: &str) -> Entry {
         Entry::new(prefix.parse().expect("a prefix"), by)
@@ -231,15 +242,16 @@ mod tests {
     #[test]
     fn an_owner_keeps_what_is_his() {
         let syntax = Syntax::Classless;
-        let record = |before: Option<&str>, more: &[Entry]| LentRecord {
+        let record = |before: Option<&str>, more: &[Entry]| BorrowedRecord {
             ours: syntax.added(before, more),
             before: before.map(str::to_owned),
         };
         let routes = [entry("10.2.0.0/24", "10.1.0.1"), entry("0.0.0.0/0", "10.1.0.1")];
         let fresh = record(None, &routes);
-        let owners = |found: &str, record: &LentRecord| syntax.owners(Some(found), Some(record));
+        let owners =
+            |found: &str, record: &BorrowedRecord| syntax.owners(Some(found), Some(record.past()));
         assert_eq!(owners(&fresh.ours, &fresh), None);
-        assert_eq!(syntax.owners(None, Some(&fresh)), None);
+        assert_eq!(syntax.owners(None, Some(fresh.past())), None);
         // One of ours is gone, or the default: still nobody's but ours.
         assert_eq!(owners("{10.2.0.0/24,10.1.0.1}", &fresh), None);
         // Of somebody who knows nothing of ours, though with the same default.
@@ -278,14 +290,14 @@ mod tests {
         }
 
         #[test]
-        fn what_was_lent_is_given_back(
+        fn what_was_borrowed_is_given_back(
             before in prop::option::of(any_entries()),
             more in any_entries(),
         ) {
             let syntax = Syntax::Classless;
             let before = before.map(|entries| syntax.write(&entries));
-            let record = LentRecord { ours: syntax.added(before.as_deref(), &more), before };
-            let back = syntax.owners(Some(&record.ours), Some(&record));
+            let record = BorrowedRecord { ours: syntax.added(before.as_deref(), &more), before };
+            let back = syntax.owners(Some(&record.ours), Some(record.past()));
             prop_assert_eq!(back, record.before);
         }
     }

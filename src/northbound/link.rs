@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::ovsdb::{Row, TableId};
 
-use super::inventory::unit_of;
 use super::owner::{End, Id, UnitId, link_port_name};
-use super::router::{GATEWAY_MTU, cell};
+use super::router::GATEWAY_MTU;
+use super::rows::unit_of;
 use super::sources::Sources;
 use super::state::Northbound;
 use super::tables::{
@@ -35,15 +35,15 @@ impl Northbound {
     #[must_use]
     pub fn link_facts(&self, peering: Id, end: End) -> LinkFacts {
         let name = link_port_name(peering, end);
-        let port = self.inventory().port_named(self.replica(), &name);
+        let port = self.port_named(&name);
         let Some(port) = port.and_then(|port| self.replica().row(ROUTER_PORT, port)) else {
             return LinkFacts::default();
         };
-        let networks = cell(port, router_port::NETWORKS).strings();
+        let networks = port.get(router_port::NETWORKS).strings();
         let networks = networks.filter_map(|text| text.parse::<IpNet>().ok());
         LinkFacts {
             addresses: networks.map(|net| net.addr()).collect(),
-            checks_size: cell(port, router_port::OPTIONS).get(GATEWAY_MTU).is_some(),
+            checks_size: port.get(router_port::OPTIONS).get(GATEWAY_MTU).is_some(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Northbound {
     #[must_use]
     pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
         let rows = self.link_rows_on(STATIC_ROUTE, peering, router);
-        rows.filter_map(|row| cell(row, static_route::IP_PREFIX).string().parse().ok()).collect()
+        rows.filter_map(|row| row.get(static_route::IP_PREFIX).string().parse().ok()).collect()
     }
 
     /// The prefixes whose packets a peering's policies on this router let in by its port alone: all
@@ -60,14 +60,14 @@ impl Northbound {
     pub fn link_sources(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
         let rows = self.link_rows_on(ROUTER_POLICY, peering, router);
         let sources =
-            rows.filter_map(|row| cell(row, router_policy::MATCH).string().parse::<Sources>().ok());
+            rows.filter_map(|row| row.get(router_policy::MATCH).string().parse::<Sources>().ok());
         sources.flat_map(|sources| sources.prefixes().to_vec()).collect()
     }
 
     /// The peerings that have a port on this router.
     pub fn peerings_on(&self, router: Uuid) -> impl Iterator<Item = Id> {
         let router = self.replica().row(LOGICAL_ROUTER, router).into_iter();
-        let ports = router.flat_map(|row| cell(row, logical_router::PORTS).uuids());
+        let ports = router.flat_map(|row| row.get(logical_router::PORTS).uuids());
         let rows = ports.filter_map(|port| self.replica().row(ROUTER_PORT, port));
         rows.filter_map(|row| match unit_of(ROUTER_PORT, row)? {
             UnitId::Peering(id) => Some(id),
@@ -82,9 +82,8 @@ impl Northbound {
         peering: Id,
         router: Uuid,
     ) -> impl Iterator<Item = &Row> {
-        let rows = self.inventory().rows_of(UnitId::Peering(peering));
-        rows.filter(move |(of, _)| *of == table)
-            .filter(move |(_, uuid)| self.inventory().routers_of(*uuid).any(|of| of == router))
-            .filter_map(move |(_, uuid)| self.replica().row(table, uuid))
+        let rows = self.rows_of(UnitId::Peering(peering)).filter(move |(of, ..)| *of == table);
+        let here = move |uuid: Uuid| self.parents_of(uuid).any(|of| of == router);
+        rows.filter(move |(_, uuid, _)| here(*uuid)).map(|(.., row)| row)
     }
 }

@@ -1,6 +1,7 @@
 //! Maps of sets in which no set is ever empty: what the index is made of.
 //!
-//! Owns the form of these sets: nearly all have one member, which then needs no allocation, and the others a few.
+//! Owns the form of these sets: nearly all have one member, which then needs no allocation, and the
+//! others a few.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;

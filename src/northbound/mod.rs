@@ -2,40 +2,38 @@
 //!
 //! Owns the tables and columns that are monitored, the index from rows to routers, what counts as
 //! an inward port or an uplink, which rows are ours, and the records that must outlive the daemon.
-//! May not touch peering rules, operations or sockets. Invariant: folding a change costs what the
-//! change costs, whatever else the northbound holds.
+//! May not touch peering rules, operations or sockets. Invariant: applying a change costs what
+//! changed, whatever else the northbound holds.
 
-mod beyond;
+pub mod borrowed;
 pub mod declared;
 pub mod guest_routes;
 mod index;
-pub mod inventory;
 mod lasting;
-pub mod leases;
-pub mod lent;
 mod link;
 pub(crate) mod members;
 pub mod owner;
-mod parents;
 pub mod priority;
 pub mod registration;
 pub mod router;
+mod rows;
 mod sources;
 pub mod special;
 mod state;
-mod switches;
 pub mod tables;
 mod translation;
-mod units;
-mod version;
 mod zones;
 
-pub use inventory::{Inventory, Touched};
+pub use index::change::Touched;
+pub use index::dhcp::DhcpOptions;
+pub use index::served::PORT_KEY;
 pub use lasting::{Frozen, Lasting};
 pub use link::LinkFacts;
 pub use owner::{End, Family, Id, UnitId};
 pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
-pub use router::{Connected, ForeignPolicy, ForeignRoute, Joint, JointTo, RouterFacts, RouterKind};
+pub use router::{
+    Connected, ForeignLink, ForeignLinkTo, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind,
+};
 pub use sources::Sources;
 pub use state::{NameCollision, Northbound};
 pub use tables::tags_of;

@@ -10,13 +10,16 @@ use sha2::{Digest, Sha256};
 
 use crate::declare::{NetworkKey, PeeringKey};
 
-/// The key in `external_ids` that marks a row as ours: it holds the identity of the peering or network that the row serves.
+/// The key in `external_ids` that marks a row as ours: it holds the identity of the peering or
+/// network that the row serves.
 pub const UNIT_KEY: &str = "ovn-peerd-unit";
-/// The key by which the server is asked for rows of ours, in tables of which it is not asked for all.
+/// The key by which the server is asked for rows of ours, in tables of which it is not asked for
+/// all.
 pub const OWNER_KEY: &str = "ovn-peerd";
 /// Its value, in every version.
 pub const OWNER_VALUE: &str = "1";
-/// The key that says in words, for people, what a unit is: on its link ports, on its IPv4 Address_Set.
+/// The key that says in words, for people, what a unit is: on its link ports, on its IPv4
+/// Address_Set.
 pub const LABEL_KEY: &str = "ovn-peerd-label";
 
 /// Every name of ours in the namespace that router and switch ports share.
@@ -31,7 +34,7 @@ const ID_BYTES: usize = 12;
 pub enum UnitId {
     /// A peering: its link ports, routes and policies.
     Peering(Id),
-    /// A network: its registration, and the policies that guard its own prefixes.
+    /// A network: its registration, and its uplink anti-spoof.
     Network(Id),
 }
 
@@ -129,8 +132,8 @@ impl fmt::Display for Id {
     }
 }
 
-/// An identity in words. A start writes some hundred thousand of these: not digit by digit through a formatter, and names
-/// made of them not through one either.
+/// An identity in words. A start writes some hundred thousand of these: not digit by digit through
+/// a formatter, and names made of them not through one either.
 struct Digits([u8; 2 * ID_BYTES]);
 
 impl Id {
@@ -198,13 +201,13 @@ pub fn peering_of_link_port(name: &str) -> Option<Id> {
 
 /// The name of the switch between the routers of a peering that cannot be linked directly.
 #[must_use]
-pub fn transit_name(peering: Id) -> String {
+pub fn link_switch_name(peering: Id) -> String {
     format!("{PORT_PREFIX}{peering}")
 }
 
 /// The name of that switch's port that leads to the router of one end.
 #[must_use]
-pub fn transit_port_name(peering: Id, end: End) -> String {
+pub fn link_switch_port_name(peering: Id, end: End) -> String {
     let end = match end {
         End::A => "ta",
         End::B => "tb",
@@ -212,9 +215,9 @@ pub fn transit_port_name(peering: Id, end: End) -> String {
     format!("{PORT_PREFIX}{peering}-{end}")
 }
 
-/// The peering whose transit port has this name; none if the name is not ours.
+/// The peering whose link switch has a port of this name; none if the name is not ours.
 #[must_use]
-pub fn peering_of_transit_port(name: &str) -> Option<Id> {
+pub fn peering_of_link_switch_port(name: &str) -> Option<Id> {
     let (id, end) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
     if matches!(end, "ta" | "tb") { Id::parse(id) } else { None }
 }
@@ -292,11 +295,11 @@ mod tests {
         assert_eq!(link_port_name(id, End::A), format!("ovn-peerd-{id}-a"));
         assert_eq!(peering_of_link_port(&link_port_name(id, End::B)), Some(id));
         assert_eq!(UnitId::parse(&UnitId::Peering(id).tag()), Some(UnitId::Peering(id)));
-        assert_eq!(transit_name(id), format!("ovn-peerd-{id}"));
-        assert_eq!(transit_port_name(id, End::A), format!("ovn-peerd-{id}-ta"));
-        assert_eq!(peering_of_transit_port(&transit_port_name(id, End::B)), Some(id));
-        assert_eq!(peering_of_transit_port(&link_port_name(id, End::B)), None);
-        assert_eq!(peering_of_link_port(&transit_port_name(id, End::B)), None);
+        assert_eq!(link_switch_name(id), format!("ovn-peerd-{id}"));
+        assert_eq!(link_switch_port_name(id, End::A), format!("ovn-peerd-{id}-ta"));
+        assert_eq!(peering_of_link_switch_port(&link_switch_port_name(id, End::B)), Some(id));
+        assert_eq!(peering_of_link_switch_port(&link_port_name(id, End::B)), None);
+        assert_eq!(peering_of_link_port(&link_switch_port_name(id, End::B)), None);
         assert_eq!(peering_of_link_port("ovn-peerd-zz-a"), None);
         assert_eq!(peering_of_link_port("lrp0"), None);
         let mac = |end| link_port_mac(&link_port_name(id, end));

@@ -1,7 +1,9 @@
-//! The priorities of our router policies: one map, so that rows of different kinds keep their order.
+//! The priorities of our router policies: one map, so that rows of different kinds keep their
+//! order.
 //!
-//! The highest that matches applies, so what other tools write above ours decides instead of ours. OVN takes 0 to 32767;
-//! Kube-OVN writes `31000 ip4.dst == <subnet> allow`. The offsets leave room below and above each kind of row.
+//! The highest that matches applies, so what other tools write above ours decides instead of ours.
+//! OVN takes 0 to 32767; Kube-OVN writes `31000 ip4.dst == <subnet> allow`. The offsets leave room
+//! below and above each kind of row.
 
 use std::ops::RangeInclusive;
 

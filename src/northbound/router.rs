@@ -1,6 +1,5 @@
 //! One router as the peering rules need to see it: kind, subnets, and what others route there.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -9,19 +8,22 @@ use ipnet::IpNet;
 use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::ovsdb::{ColumnId, Replica, Row, ValueRef};
+use crate::ovsdb::{Replica, Row};
 
-use super::beyond::Outlet;
-use super::inventory::Inventory;
-use super::owner::{self, Id, UNIT_KEY};
+use super::index::change::Rows;
+use super::index::outlets::Outlet;
+use super::index::router::OwnFacts;
+use super::index::switch::SwitchIndex;
+use super::owner::{self, Id};
 use super::priority;
+use super::rows::{is_enabled, is_our_port, is_ours, parse_prefix};
 use super::special::{is_link_local, special};
 use super::tables::{
     LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
     logical_router, logical_switch, router_policy, router_port, static_route,
 };
 use super::translation::Translation;
-use super::zones::{self, Zones};
+use super::zones::Zones;
 
 /// The option of a router port that bounds the size of what passes it (ovn-nb(5)).
 pub const GATEWAY_MTU: &str = "gateway_mtu";
@@ -72,7 +74,8 @@ pub struct ForeignRoute {
     pub link: Option<Id>,
 }
 
-/// A policy of somebody else that may take effect instead of ours: a reroute, or one that is not below ours.
+/// A policy of somebody else that may take effect instead of ours: a reroute, or one that is not
+/// below ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignPolicy {
     /// Its priority.
@@ -87,16 +90,16 @@ pub struct ForeignPolicy {
 
 /// A port of somebody else that leads to another router.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Joint {
+pub struct ForeignLink {
     /// Its name.
     pub port: Arc<str>,
     /// Where it leads.
-    pub to: JointTo,
+    pub to: ForeignLinkTo,
 }
 
 /// How routers of others are linked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum JointTo {
+pub enum ForeignLinkTo {
     /// To the router port of this name, which counts only if that one names this one.
     Port(Arc<str>),
     /// To a switch, its row and name, with one other router's port and nothing else.
@@ -117,7 +120,7 @@ pub struct RouterFacts {
     /// Networks on all other ports of others: uplinks, links to other routers.
     pub outward: Box<[Connected]>,
     /// Ports that lead straight to another router; nearly always none.
-    pub joints: Box<[Joint]>,
+    pub foreign_links: Box<[ForeignLink]>,
     /// Names of uplink ports.
     pub uplinks: Box<[Arc<str>]>,
     /// The route tables that inward ports look up; always holds the main one, the empty name.
@@ -148,33 +151,13 @@ pub struct RouterFacts {
 struct Ports {
     inward: Vec<Connected>,
     outward: Vec<Connected>,
-    joints: Vec<Joint>,
+    foreign_links: Vec<ForeignLink>,
     uplinks: Vec<Arc<str>>,
     port_tables: Vec<(Arc<str>, Arc<str>)>,
     workload: bool,
     mtu: Option<u16>,
     disabled: Vec<Connected>,
     zones: Option<Zones>,
-}
-
-/// What of a router's own row is a fact that rules look at.
-#[derive(PartialEq, Eq)]
-pub(super) struct OwnFacts<'a> {
-    gateway: bool,
-    enabled: bool,
-    /// What it lets OVN-IC advertise.
-    zones: [Option<Cow<'a, str>>; 2],
-}
-
-impl<'a> OwnFacts<'a> {
-    pub(super) fn of(row: &'a Row) -> Self {
-        let options = cell(row, logical_router::OPTIONS);
-        Self {
-            gateway: options.get("chassis").is_some(),
-            enabled: is_enabled(row, logical_router::ENABLED),
-            zones: zones::own_words(row, logical_router::OPTIONS),
-        }
-    }
 }
 
 /// What nearly all routers look up: the main route table alone.
@@ -192,20 +175,20 @@ fn sorted<T: Ord>(facts: impl IntoIterator<Item = T>) -> Box<[T]> {
 
 impl RouterFacts {
     /// Reads a router; none if it is not there.
-    #[must_use]
-    pub fn read(uuid: Uuid, replica: &Replica, inventory: &Inventory) -> Option<Self> {
+    pub(super) fn read(uuid: Uuid, rows: Rows<'_>, switches: &SwitchIndex) -> Option<Self> {
+        let replica = rows.replica;
         let router = replica.row(LOGICAL_ROUTER, uuid)?;
         let OwnFacts { gateway, enabled, .. } = OwnFacts::of(router);
         let mut ports = Ports::default();
-        for port in cell(router, logical_router::PORTS).uuids() {
+        for port in router.get(logical_router::PORTS).uuids() {
             if let Some(row) = replica.row(ROUTER_PORT, port) {
-                ports.add(row, replica, inventory);
+                ports.add(row, rows, switches);
             }
         }
         let Ports {
             mut inward,
             outward,
-            joints,
+            foreign_links,
             uplinks,
             port_tables,
             workload,
@@ -213,23 +196,23 @@ impl RouterFacts {
             disabled,
             zones,
         } = ports;
-        let routes = cell(router, logical_router::STATIC_ROUTES).uuids();
+        let routes = router.get(logical_router::STATIC_ROUTES).uuids();
         let routes = routes.filter_map(|route| replica.row(STATIC_ROUTE, route));
         let routes: Vec<_> = routes.filter_map(|row| foreign_route(row, &inward)).collect();
         // After the routes: OVN finds a next hop in what the port has, not in what is discarded.
         inward.iter_mut().for_each(|net| net.widen(&routes));
-        let policies = cell(router, logical_router::POLICIES).uuids();
+        let policies = router.get(logical_router::POLICIES).uuids();
         let policies =
             policies.filter_map(|uuid| foreign_policy(uuid, replica.row(ROUTER_POLICY, uuid)?));
-        let translating = cell(router, logical_router::NAT).uuids().filter(|_| gateway);
+        let translating = router.get(logical_router::NAT).uuids().filter(|_| gateway);
         Some(Self {
             uuid,
-            name: cell(router, logical_router::NAME).string().into(),
+            name: router.get(logical_router::NAME).string().into(),
             kind: if gateway { RouterKind::Gateway } else { RouterKind::Distributed },
             routes: sorted(routes),
             inward: sorted(inward),
             outward: sorted(outward),
-            joints: sorted(joints),
+            foreign_links: sorted(foreign_links),
             uplinks: sorted(uplinks),
             tables: if port_tables.is_empty() {
                 Arc::clone(&MAIN_TABLE)
@@ -281,7 +264,8 @@ impl Connected {
 }
 
 impl ForeignRoute {
-    /// Whether it is looked up by destination, for traffic from anywhere: what comes over a link of ours, too.
+    /// Whether it is looked up by destination, for traffic from anywhere: what comes over a link of
+    /// ours, too.
     #[must_use]
     pub fn is_main(&self) -> bool {
         !self.by_source && self.table.is_empty()
@@ -289,23 +273,24 @@ impl ForeignRoute {
 }
 
 impl Ports {
-    fn add(&mut self, row: &Row, replica: &Replica, inventory: &Inventory) {
+    fn add(&mut self, row: &Row, rows: Rows<'_>, switches: &SwitchIndex) {
         if is_our_port(row) {
             return;
         }
-        self.joints.extend(joint(row, replica, inventory));
-        let name: Arc<str> = cell(row, router_port::NAME).string().into();
-        let reach = inventory.reach_of(replica, &name);
-        let gateway = has_gateway(row) || inventory.leads(replica, &reach, Outlet::Physical);
-        let options = cell(row, router_port::OPTIONS);
-        // A chassis of another zone binds a port of a router that zones share: it leads to that zone.
-        let between_zones = inventory.leads(replica, &reach, Outlet::Zone);
-        let linked = !cell(row, router_port::PEER).is_empty()
+        self.foreign_links.extend(foreign_link(row, rows, switches));
+        let name: Arc<str> = row.get(router_port::NAME).string().into();
+        let (replica, reach) = (rows.replica, switches.reach(rows, &name));
+        let gateway = has_gateway(row) || switches.leads(replica, &reach, Outlet::Physical);
+        let options = row.get(router_port::OPTIONS);
+        // A chassis of another zone binds a port of a router that zones share: it leads to that
+        // zone.
+        let between_zones = switches.leads(replica, &reach, Outlet::Zone);
+        let linked = !row.get(router_port::PEER).is_empty()
             || options.get("requested-chassis").is_some()
             || between_zones;
         self.note_zones(row, replica, between_zones);
         let networks =
-            cell(row, router_port::NETWORKS).strings().filter_map(|text| connected(&text, &name));
+            row.get(router_port::NETWORKS).strings().filter_map(|text| connected(&text, &name));
         if gateway || linked {
             self.outward.extend(networks);
         } else if !is_enabled(row, router_port::ENABLED) {
@@ -317,7 +302,7 @@ impl Ports {
                 networks.partition(|net| special(&net.prefix).is_none());
             self.inward.extend(inward);
             self.outward.extend(special);
-            self.workload |= inventory.is_inhabited(&reach);
+            self.workload |= switches.is_inhabited(&reach);
             let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
             self.mtu = self.mtu.into_iter().chain(mtu).min();
             if let Some(table) = options.get("route_table") {
@@ -341,48 +326,27 @@ impl Ports {
     }
 }
 
-/// Whether a router or a port is up, as it is unless somebody says otherwise.
-fn is_enabled(row: &Row, column: ColumnId) -> bool {
-    cell(row, column).boolean() != Some(false)
-}
-
 /// Where a port of somebody else leads, if that is another router. An uplink is none, although the
 /// uplinks of two routers may meet.
-fn joint(row: &Row, replica: &Replica, inventory: &Inventory) -> Option<Joint> {
+fn foreign_link(row: &Row, rows: Rows<'_>, switches: &SwitchIndex) -> Option<ForeignLink> {
     if has_gateway(row) {
         return None;
     }
-    let name = cell(row, router_port::NAME).string();
-    let peer = cell(row, router_port::PEER).string();
+    let name = row.get(router_port::NAME).string();
+    let peer = row.get(router_port::PEER).string();
     let to = if peer.is_empty() {
-        let switch = inventory.meets_on(&name, replica)?;
-        let row = replica.row(LOGICAL_SWITCH, switch)?;
-        JointTo::Switch(switch, cell(row, logical_switch::NAME).string().into())
+        let switch = switches.meeting(rows, &name)?;
+        let row = rows.replica.row(LOGICAL_SWITCH, switch)?;
+        ForeignLinkTo::Switch(switch, row.get(logical_switch::NAME).string().into())
     } else {
-        JointTo::Port(peer.into())
+        ForeignLinkTo::Port(peer.into())
     };
-    Some(Joint { port: name.into(), to })
+    Some(ForeignLink { port: name.into(), to })
 }
 
 fn has_gateway(row: &Row) -> bool {
-    !cell(row, router_port::GATEWAY_CHASSIS).is_empty()
-        || !cell(row, router_port::HA_CHASSIS_GROUP).is_empty()
-}
-
-/// Whether a router port is ours, by its tag or by its name.
-pub(super) fn is_our_port(row: &Row) -> bool {
-    let named = || owner::peering_of_link_port(&cell(row, router_port::NAME).string()).is_some();
-    is_ours(cell(row, router_port::EXTERNAL_IDS)) || named()
-}
-
-/// Whether `external_ids` carry our tag, of whichever version.
-pub(super) fn is_ours(external_ids: ValueRef<'_>) -> bool {
-    external_ids.has_key(UNIT_KEY)
-}
-
-/// A row's cell.
-pub(crate) fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
-    row.get(column)
+    !row.get(router_port::GATEWAY_CHASSIS).is_empty()
+        || !row.get(router_port::HA_CHASSIS_GROUP).is_empty()
 }
 
 /// Parses `10.1.0.1/24`; link-local networks are nobody's address space.
@@ -395,18 +359,18 @@ fn connected(text: &str, port: &Arc<str>) -> Option<Connected> {
 }
 
 fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
-    if is_ours(cell(row, static_route::EXTERNAL_IDS)) {
+    if is_ours(row.get(static_route::EXTERNAL_IDS)) {
         return None;
     }
-    let written = cell(row, static_route::IP_PREFIX).string();
-    let nexthop = cell(row, static_route::NEXTHOP).string();
-    let output_port = cell(row, static_route::OUTPUT_PORT).string();
+    let written = row.get(static_route::IP_PREFIX).string();
+    let nexthop = row.get(static_route::NEXTHOP).string();
+    let output_port = row.get(static_route::OUTPUT_PORT).string();
     let via = if output_port.is_empty() { String::new() } else { format!(" out of {output_port}") };
     let mut route = ForeignRoute {
         prefix: parse_prefix(&written)?,
         text: format!("{written} via {nexthop}{via}").into(),
-        by_source: cell(row, static_route::POLICY).string() == "src-ip",
-        table: cell(row, static_route::ROUTE_TABLE).string().into(),
+        by_source: row.get(static_route::POLICY).string() == "src-ip",
+        table: row.get(static_route::ROUTE_TABLE).string().into(),
         discards: *nexthop == *DISCARD,
         to_guest: false,
         link: owner::peering_of_link_port(&output_port),
@@ -434,24 +398,16 @@ fn leads_to_guest(
     global && route.is_main() && !is_own && inward.iter().any(reaches)
 }
 
-/// A prefix as OVN reads it: a bare address is a host route, host bits are ignored.
-pub(super) fn parse_prefix(text: &str) -> Option<IpNet> {
-    if let Ok(net) = text.parse::<IpNet>() {
-        return Some(net.trunc());
-    }
-    text.parse::<IpAddr>().ok().map(IpNet::from)
-}
-
 fn foreign_policy(uuid: Uuid, row: &Row) -> Option<ForeignPolicy> {
-    if is_ours(cell(row, router_policy::EXTERNAL_IDS)) {
+    if is_ours(row.get(router_policy::EXTERNAL_IDS)) {
         return None;
     }
     // What is in a chain comes after the jump there, which is judged by itself.
-    let chained = !cell(row, router_policy::CHAIN).is_blank();
+    let chained = !row.get(router_policy::CHAIN).is_blank();
     let policy = ForeignPolicy {
-        priority: cell(row, router_policy::PRIORITY).integer().unwrap_or(0),
-        action: cell(row, router_policy::ACTION).string().into(),
-        text: cell(row, router_policy::MATCH).string().into(),
+        priority: row.get(router_policy::PRIORITY).integer().unwrap_or(0),
+        action: row.get(router_policy::ACTION).string().into(),
+        text: row.get(router_policy::MATCH).string().into(),
         row: uuid,
     };
     (policy.reroutes() || !chained && policy.is_above_ours()).then_some(policy)

@@ -1,22 +1,29 @@
 //! The northbound as last read: the replica and its index, kept in step.
 
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use crate::declare::RouterRef;
 use crate::ovsdb::{Inconsistent, Replica, Row, RowChange, TableId, Updates, ValueRef};
 
-use super::inventory::{Inventory, Touched};
+use super::index::Inventory;
+use super::index::change::Touched;
+use super::index::dhcp::DhcpOptions;
 use super::owner::{Family, Id, UnitId, address_set_name};
 use super::registration::{
     GuestRecord, HalfRecord, NETWORK_KEY, NetworkRecord, guest_record, half_record, network_record,
 };
-use super::router::{RouterFacts, cell};
+use super::router::RouterFacts;
 use super::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, NB_GLOBAL, ROUTER_PORT, address_set, logical_router, nb_global,
     router_port, switch_port,
 };
+
+/// Without it, a port sends no router advertisements.
+const ADDRESS_MODE: &str = "address_mode";
 
 /// A port of somebody else that has the name of one of a peering's ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,29 +52,29 @@ impl Northbound {
             let rows = northbound.replica.rows(table);
             let inserted = |uuid| RowChange { table, uuid, old: None, present: true };
             let changes: Vec<RowChange> = rows.map(|(uuid, _)| inserted(uuid)).collect();
-            northbound.fold(&changes);
+            northbound.index(&changes);
         }
         northbound
     }
 
-    /// Folds an incremental update.
+    /// Applies an incremental update.
     ///
     /// # Errors
     /// The update does not fit the replica, which must then be read anew.
     pub fn apply(&mut self, updates: Updates) -> Result<Touched, Inconsistent> {
         let changes = self.replica.apply(updates)?;
-        Ok(self.fold(&changes))
+        Ok(self.index(&changes))
     }
 
     /// Replaces everything; only true differences are reported.
     pub fn adopt(&mut self, replica: Replica) -> Touched {
         let changes = self.replica.adopt(replica);
-        self.fold(&changes)
+        self.index(&changes)
     }
 
-    fn fold(&mut self, changes: &[RowChange]) -> Touched {
+    fn index(&mut self, changes: &[RowChange]) -> Touched {
         self.row_changes += changes.len() as u64;
-        self.inventory.fold(&self.replica, changes)
+        self.inventory.apply(&self.replica, changes)
     }
 
     /// The replica.
@@ -76,13 +83,7 @@ impl Northbound {
         &self.replica
     }
 
-    /// The index.
-    #[must_use]
-    pub fn inventory(&self) -> &Inventory {
-        &self.inventory
-    }
-
-    /// Row changes folded so far.
+    /// Row changes applied so far.
     #[must_use]
     pub fn row_changes(&self) -> u64 {
         self.row_changes
@@ -91,7 +92,9 @@ impl Northbound {
     /// The routers that a declaration's reference means.
     pub fn routers(&self, reference: &RouterRef) -> impl Iterator<Item = Uuid> {
         let (by_name, by_uuid) = match reference {
-            RouterRef::Name(name) => (self.inventory.routers_named(&self.replica, name), None),
+            RouterRef::Name(name) => {
+                (self.inventory.indexes.routers.named(&self.replica, name), None)
+            }
             RouterRef::Uuid(uuid) => {
                 let there = self.replica.row(LOGICAL_ROUTER, *uuid).is_some();
                 (Vec::new(), there.then_some(*uuid))
@@ -103,14 +106,46 @@ impl Northbound {
     /// A router's facts.
     #[must_use]
     pub fn facts(&self, router: Uuid) -> Option<RouterFacts> {
-        RouterFacts::read(router, &self.replica, &self.inventory)
+        let rows = self.inventory.rows(&self.replica);
+        RouterFacts::read(router, rows, &self.inventory.indexes.switches)
     }
 
     /// A router's name; none if it is not there.
     #[must_use]
     pub fn router_name(&self, router: Uuid) -> Option<Cow<'_, str>> {
         let row = self.replica.row(LOGICAL_ROUTER, router)?;
-        Some(cell(row, logical_router::NAME).string())
+        Some(row.get(logical_router::NAME).string())
+    }
+
+    /// The rows that refer to this one.
+    pub fn parents_of(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
+        self.inventory.rows(&self.replica).parents.all(child)
+    }
+
+    /// The NAT rows whose `exempted_ext_ips` is this Address_Set.
+    pub fn exempting(&self, set: Uuid) -> impl Iterator<Item = Uuid> {
+        self.inventory.indexes.nat.exempting(set)
+    }
+
+    /// The rows of `DHCP_Options` that serve a subnet of a router's inward port, in order.
+    #[must_use]
+    pub fn dhcp_options(&self, port: &str, subnet: Ipv4Net, own: Ipv4Addr) -> Vec<DhcpOptions> {
+        let Some(port) = self.port_named(port) else { return Vec::new() };
+        let (rows, indexes) = (self.inventory.rows(&self.replica), &self.inventory.indexes);
+        indexes.dhcp.serving(port, subnet, own, rows, &indexes.switches)
+    }
+
+    /// The row of a router port that sends router advertisements.
+    #[must_use]
+    pub fn advertiser(&self, port: &str) -> Option<Uuid> {
+        let port = self.port_named(port)?;
+        let configs = self.replica.row(ROUTER_PORT, port)?.get(router_port::IPV6_RA_CONFIGS);
+        configs.get(ADDRESS_MODE).filter(|mode| !mode.is_empty()).map(|_| port)
+    }
+
+    /// The router port of this name.
+    pub(super) fn port_named(&self, name: &str) -> Option<Uuid> {
+        self.inventory.indexes.routers.port(&self.replica, name)
     }
 
     /// `NB_Global.nb_cfg`.
@@ -126,44 +161,54 @@ impl Northbound {
     }
 
     fn global(&self, column: crate::ovsdb::ColumnId) -> Option<i64> {
-        self.replica.rows(NB_GLOBAL).next().and_then(|(_, row)| cell(row, column).integer())
+        self.replica.rows(NB_GLOBAL).next().and_then(|(_, row)| row.get(column).integer())
     }
 
     /// The rows of ours that serve a unit.
     pub fn rows_of(&self, unit: UnitId) -> impl Iterator<Item = (TableId, Uuid, &Row)> {
-        self.inventory
-            .rows_of(unit)
-            .filter_map(|(table, uuid)| self.replica.row(table, uuid).map(|row| (table, uuid, row)))
+        let rows = self.inventory.indexes.units.rows_of(unit);
+        rows.filter_map(|(table, uuid)| self.replica.row(table, uuid).map(|row| (table, uuid, row)))
+    }
+
+    /// All units of which a row is there.
+    pub fn units(&self) -> impl Iterator<Item = UnitId> {
+        self.inventory.indexes.units.all()
+    }
+
+    /// The IPv4 Address_Set of a network: its registration.
+    #[must_use]
+    pub fn registration_row(&self, network: Id) -> Option<Uuid> {
+        self.inventory.indexes.units.registration(network)
     }
 
     /// A network's Address_Set of one family.
     #[must_use]
     pub fn address_set(&self, network: Id, family: Family) -> Option<(Uuid, &Row)> {
         let name = address_set_name(network, family);
-        let rows = self.inventory.rows_of(UnitId::Network(network));
+        let rows = self.inventory.indexes.units.rows_of(UnitId::Network(network));
         let sets = rows.filter(|(table, _)| *table == ADDRESS_SET);
         sets.filter_map(|(table, uuid)| Some((uuid, self.replica.row(table, uuid)?)))
-            .find(|(_, row)| cell(row, address_set::NAME).is_string(&name))
+            .find(|(_, row)| row.get(address_set::NAME).is_string(&name))
     }
 
     /// The `external_ids` of a network's registration, if it has one.
     #[must_use]
     pub fn registration(&self, network: Id) -> Option<ValueRef<'_>> {
-        let row = self.replica.row(ADDRESS_SET, self.inventory.registration_of(network)?)?;
-        Some(cell(row, address_set::EXTERNAL_IDS))
+        let row = self.replica.row(ADDRESS_SET, self.registration_row(network)?)?;
+        Some(row.get(address_set::EXTERNAL_IDS))
     }
 
     /// The highest version of a registration, if it is newer than this one.
     #[must_use]
     pub fn newer(&self) -> Option<u32> {
-        self.inventory.newer()
+        self.inventory.indexes.versions.newer()
     }
 
     /// The registrations of older versions: the row, and the record of its network, as written and
     /// as read.
     pub fn older(&self) -> impl Iterator<Item = (Uuid, Cow<'_, str>, NetworkRecord)> {
-        self.inventory.older().filter_map(|set| {
-            let tags = cell(self.replica.row(ADDRESS_SET, set)?, address_set::EXTERNAL_IDS);
+        self.inventory.indexes.versions.older().filter_map(|set| {
+            let tags = self.replica.row(ADDRESS_SET, set)?.get(address_set::EXTERNAL_IDS);
             Some((set, tags.get(NETWORK_KEY)?, network_record(tags)?))
         })
     }
@@ -195,10 +240,10 @@ impl Northbound {
                 ROUTER_PORT => ("Logical_Router_Port", router_port::NAME),
                 _ => ("Logical_Switch_Port", switch_port::NAME),
             };
-            let name = cell(self.replica.row(table, uuid)?, column).string();
+            let name = self.replica.row(table, uuid)?.get(column).string();
             let text = format!("{kind} {name} ({uuid})");
             Some(NameCollision { text, of_switch_port: table == ROUTER_PORT })
         };
-        self.inventory.namesakes(peering).filter_map(named).collect()
+        self.inventory.indexes.names.collisions(peering).filter_map(named).collect()
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::Replica;
 
-use super::router::{cell, parse_prefix};
+use super::rows::parse_prefix;
 use super::tables::{ADDRESS_SET, NAT, nat};
 
 /// A NAT row of somebody else that translates the sources of whatever leaves a gateway router.
@@ -36,20 +36,19 @@ impl Translation {
     /// Reads a row; none if it is not there, or names no prefix.
     pub(super) fn read(uuid: Uuid, replica: &Replica) -> Option<Self> {
         let row = replica.row(NAT, uuid)?;
-        let logical = cell(row, nat::LOGICAL_IP).string();
-        let [kind, external] =
-            [nat::TYPE, nat::EXTERNAL_IP].map(|column| cell(row, column).string());
-        let exempted = cell(row, nat::EXEMPTED_EXT_IPS).uuid();
+        let logical = row.get(nat::LOGICAL_IP).string();
+        let [kind, external] = [nat::TYPE, nat::EXTERNAL_IP].map(|column| row.get(column).string());
+        let exempted = row.get(nat::EXEMPTED_EXT_IPS).uuid();
         // Of sets, only those of ours are read.
         let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
         Some(Self {
             row: uuid,
             sources: parse_prefix(&logical)?,
             text: format!("{kind} of {logical} to {external}").into(),
-            chosen: if !ours || !cell(row, nat::ALLOWED_EXT_IPS).is_empty() {
+            chosen: if !ours || !row.get(nat::ALLOWED_EXT_IPS).is_empty() {
                 Some(Choice::Destinations)
             } else {
-                (!cell(row, nat::MATCH).is_blank()).then_some(Choice::Match)
+                (!row.get(nat::MATCH).is_blank()).then_some(Choice::Match)
             },
         })
     }

@@ -1,5 +1,6 @@
-//! What OVN-IC advertises to other availability zones: all routes of a router with a port on a switch between zones, ours
-//! too, if the deployment wants any advertised. What is denied there is not, nor what a list of it leaves out.
+//! What OVN-IC advertises to other availability zones: all routes of a router with a port on a
+//! switch between zones, ours too, if the deployment wants any advertised. What is denied there is
+//! not, nor what a list of it leaves out.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,7 +9,6 @@ use ipnet::IpNet;
 
 use crate::ovsdb::{ColumnId, Row};
 
-use super::router::cell;
 use super::tables::nb_global;
 
 /// Which prefixes are advertised to other zones.
@@ -21,14 +21,14 @@ pub struct Zones {
 
 /// The option of a router or port that denies prefixes; OVN 26.03 and later.
 const DENY: &str = "ic-route-deny-adv";
-/// The option of a router or port that lists all prefixes which may be advertised; OVN 25.09 and later. Those of
-/// both count together.
+/// The option of a router or port that lists all prefixes which may be advertised; OVN 25.09 and
+/// later. Those of both count together.
 const LIST: &str = "ic-route-filter-adv";
 
 impl Zones {
     /// What the whole deployment says; none if it advertises nothing.
     pub(super) fn of_deployment(row: &Row) -> Option<Self> {
-        let options = cell(row, nb_global::OPTIONS);
+        let options = row.get(nb_global::OPTIONS);
         let advertises =
             options.get("ic-route-adv").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let denied = || options.get("ic-route-denylist").or(options.get("ic-route-blacklist"));
@@ -42,7 +42,8 @@ impl Zones {
         if let Some(text) = denied {
             self.denied = self.denied.iter().chain(&*prefixes(&text)).copied().collect();
         }
-        // OVN-IC takes an empty list for none, and one without a valid prefix for one that lists nothing.
+        // OVN-IC takes an empty list for none, and one without a valid prefix for one that lists
+        // nothing.
         if let Some(text) = listed.filter(|text| text.split(',').any(|entry| !entry.is_empty())) {
             let before = self.listed.iter().flat_map(|listed| listed.iter().copied());
             self.listed = Some(before.chain(prefixes(&text).iter().copied()).collect());
@@ -60,7 +61,7 @@ impl Zones {
 
 /// What a router or a port of it says by its options: what is denied, and what is listed.
 pub(super) fn own_words(row: &Row, options: ColumnId) -> [Option<Cow<'_, str>>; 2] {
-    let options = cell(row, options);
+    let options = row.get(options);
     [options.get(DENY), options.get(LIST)]
 }
 

@@ -4,7 +4,7 @@
 //! The rules do not accept a new peering then; one that stands goes on, and reports it.
 
 use crate::declare::NetworkKey;
-use crate::northbound::{End, Joint, JointTo, RouterFacts};
+use crate::northbound::{End, ForeignLink, ForeignLinkTo, RouterFacts};
 
 use super::facts::PairFacts;
 use super::local::Ready;
@@ -34,11 +34,11 @@ impl Blocker {
 /// there, too.
 pub(super) fn blockers(
     pair: &PairFacts,
-    links: &[[&Joint; 2]],
+    links: &[[&ForeignLink; 2]],
     (a, b): (&Ready, &Ready),
     has_switch: bool,
 ) -> Vec<Blocker> {
-    let linked = |[at_a, at_b]: &[&Joint; 2]| Blocker {
+    let linked = |[at_a, at_b]: &[&ForeignLink; 2]| Blocker {
         reason: Reason::ForeignLink,
         texts: [
             linked_already(at_a, &a.router, pair.b.network),
@@ -62,23 +62,32 @@ pub(super) fn too_deep(pair: &PairFacts) -> Option<Blocker> {
 
 /// Links between two routers that are somebody else's, by their ports on either: two port names
 /// that name each other, or a switch with a port of either and nothing else.
-pub(super) fn foreign_links<'r>(a: &'r RouterFacts, b: &'r RouterFacts) -> Vec<[&'r Joint; 2]> {
-    let meet = |one: &Joint, other: &Joint| match (&one.to, &other.to) {
-        (JointTo::Port(to), JointTo::Port(back)) => *to == other.port && *back == one.port,
-        (JointTo::Switch(one, _), JointTo::Switch(other, _)) => one == other,
-        (JointTo::Port(_), JointTo::Switch(..)) | (JointTo::Switch(..), JointTo::Port(_)) => false,
+pub(super) fn foreign_links<'r>(
+    a: &'r RouterFacts,
+    b: &'r RouterFacts,
+) -> Vec<[&'r ForeignLink; 2]> {
+    let meet = |one: &ForeignLink, other: &ForeignLink| match (&one.to, &other.to) {
+        (ForeignLinkTo::Port(to), ForeignLinkTo::Port(back)) => {
+            *to == other.port && *back == one.port
+        }
+        (ForeignLinkTo::Switch(one, _), ForeignLinkTo::Switch(other, _)) => one == other,
+        (ForeignLinkTo::Port(_), ForeignLinkTo::Switch(..))
+        | (ForeignLinkTo::Switch(..), ForeignLinkTo::Port(_)) => false,
     };
-    let both = a.joints.iter().flat_map(|one| b.joints.iter().map(move |other| (one, other)));
+    let both = a
+        .foreign_links
+        .iter()
+        .flat_map(|one| b.foreign_links.iter().map(move |other| (one, other)));
     both.filter(|(one, other)| meet(one, other)).map(|(one, other)| [one, other]).collect()
 }
 
-fn linked_already(link: &Joint, router: &RouterFacts, remote: &NetworkKey) -> String {
+fn linked_already(link: &ForeignLink, router: &RouterFacts, remote: &NetworkKey) -> String {
     let (port, name) = (&link.port, &router.name);
     match &link.to {
-        JointTo::Port(to) => format!(
+        ForeignLinkTo::Port(to) => format!(
             "port {port} of router {name} and its peer {to} link it to {remote} already, and are not ovn-peerd's"
         ),
-        JointTo::Switch(_, switch) => format!(
+        ForeignLinkTo::Switch(_, switch) => format!(
             "port {port} of router {name} and switch {switch} link it to {remote} already, and are not ovn-peerd's"
         ),
     }

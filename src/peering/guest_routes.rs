@@ -11,13 +11,12 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::declare::Cover;
+use crate::northbound::borrowed::{BorrowedRecord, Field, Kind};
 use crate::northbound::guest_routes::{
     CLASSLESS, Entry, MS_CLASSLESS, PREFERENCE, ROUTE_INFO, Syntax,
 };
-use crate::northbound::leases::{Lease, PORT_KEY};
-use crate::northbound::lent::{Cell, LentRecord};
 use crate::northbound::tables::{DHCP_OPTIONS, ROUTER_PORT, dhcp_options, router_port};
-use crate::northbound::{Connected, Northbound};
+use crate::northbound::{Connected, DhcpOptions, Northbound, PORT_KEY};
 
 use super::local::Ready;
 use super::outcome::LinkEnd;
@@ -50,7 +49,7 @@ pub struct GuestRoutes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteCell {
     /// The cell: one key of a map.
-    pub cell: Cell,
+    pub cell: Field,
     /// How it writes routes.
     pub syntax: Syntax,
     /// What its owner has there.
@@ -81,7 +80,7 @@ pub fn aggregate(prefixes: &[IpNet]) -> Vec<IpNet> {
 pub fn guest_routes(
     ready: &Ready,
     links: &[[&LinkEnd; 2]],
-    records: &BTreeMap<Cell, LentRecord>,
+    records: &BTreeMap<Field, BorrowedRecord>,
     northbound: &Northbound,
 ) -> GuestRoutes {
     let routes = routes_by_table(links);
@@ -113,7 +112,7 @@ fn routes_by_table(links: &[[&LinkEnd; 2]]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
 }
 
 struct Collector<'a> {
-    records: &'a BTreeMap<Cell, LentRecord>,
+    records: &'a BTreeMap<Field, BorrowedRecord>,
     northbound: &'a Northbound,
     found: GuestRoutes,
 }
@@ -122,9 +121,8 @@ impl Collector<'_> {
     fn by_dhcp(&mut self, own: &Connected, subnet: Ipv4Net, routes: &[IpNet]) {
         let IpAddr::V4(address) = own.address else { return };
         let wanted = wanted(routes, |prefix| matches!(prefix, IpNet::V4(_)), &address.to_string());
-        let (inventory, replica) = (self.northbound.inventory(), self.northbound.replica());
-        let leases = inventory.leases(replica, &own.port, subnet, address);
-        if leases.is_empty() && !wanted.is_empty() {
+        let rows = self.northbound.dhcp_options(&own.port, subnet, address);
+        if rows.is_empty() && !wanted.is_empty() {
             self.omit_for_operator(format!(
                 "DHCP gives guests of {subnet} no routes: no row of DHCP_Options with this cidr is \
                  known to be theirs alone, with an address as `router`; if there is one, name its router port \
@@ -132,14 +130,14 @@ impl Collector<'_> {
                 own.port
             ));
         }
-        for lease in leases {
-            let cell = |key| Cell {
+        for options in rows {
+            let cell = |key| Field {
                 table: DHCP_OPTIONS,
-                row: lease.row,
+                row: options.row,
                 column: dhcp_options::OPTIONS,
-                key: Some(key),
+                kind: Kind::Key(key),
             };
-            let default = default_of(&lease);
+            let default = default_of(&options);
             let full = self.add(cell(CLASSLESS), &wanted, default.as_ref(), OPTION_ROOM);
             if let Some(bytes) = full {
                 self.omit(format!(
@@ -159,8 +157,7 @@ impl Collector<'_> {
 
     fn by_ra(&mut self, own: &Connected, routes: &[IpNet]) {
         let wanted = wanted(routes, |prefix| matches!(prefix, IpNet::V6(_)), PREFERENCE);
-        let (inventory, replica) = (self.northbound.inventory(), self.northbound.replica());
-        let Some(row) = inventory.advertiser(replica, &own.port) else {
+        let Some(row) = self.northbound.advertiser(&own.port) else {
             if !wanted.is_empty() {
                 self.omit_for_operator(format!(
                     "router advertisements give guests of {} no routes: {} sends none, as it has no \
@@ -170,8 +167,8 @@ impl Collector<'_> {
             }
             return;
         };
-        let (column, key) = (router_port::IPV6_RA_CONFIGS, Some(ROUTE_INFO));
-        let cell = Cell { table: ROUTER_PORT, row, column, key };
+        let (column, kind) = (router_port::IPV6_RA_CONFIGS, Kind::Key(ROUTE_INFO));
+        let cell = Field { table: ROUTER_PORT, row, column, kind };
         if let Some(bytes) = self.add(cell, &wanted, None, ADVERTISEMENT_ROOM) {
             self.omit(format!(
                 "router-advertisement-full: guests of {} do not get all routes: these take {bytes} bytes of a \
@@ -183,20 +180,23 @@ impl Collector<'_> {
     }
 
     /// What its owner has in a cell.
-    fn owners(&self, cell: &Cell) -> Option<String> {
-        let syntax = cell.key.and_then(Syntax::of_key)?;
-        syntax.owners(self.northbound.text_of(cell).as_deref(), self.records.get(cell))
+    fn owners(&self, cell: &Field) -> Option<String> {
+        let syntax = cell.key().and_then(Syntax::of_key)?;
+        syntax.owners(
+            cell.text(self.northbound).as_deref(),
+            self.records.get(cell).map(BorrowedRecord::past),
+        )
     }
 
     /// What is to stand in a cell, if anything; returns how many bytes it would take, if too many.
     fn add(
         &mut self,
-        cell: Cell,
+        cell: Field,
         wanted: &[Entry],
         default: Option<&Entry>,
         room: usize,
     ) -> Option<usize> {
-        let syntax = cell.key.and_then(Syntax::of_key)?;
+        let syntax = cell.key().and_then(Syntax::of_key)?;
         let record = self.records.get(&cell);
         let before = self.owners(&cell);
         let Some(theirs) = syntax.entries(before.as_deref().unwrap_or_default()) else {
@@ -241,8 +241,8 @@ fn wanted(routes: &[IpNet], family: impl Fn(&IpNet) -> bool, by: &str) -> Vec<En
 
 /// Clients that get classless routes pass over the default gateway (RFC 3442): it stands among
 /// them.
-fn default_of(lease: &Lease) -> Option<Entry> {
-    Some(Entry::new(Ipv4Net::default().into(), lease.gateway?.to_string()))
+fn default_of(options: &DhcpOptions) -> Option<Entry> {
+    Some(Entry::new(Ipv4Net::default().into(), options.gateway?.to_string()))
 }
 
 /// What fits beside an owner's routes.

@@ -35,9 +35,9 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     let families = linked_families(pair, (a, &at_b.prefixes), (b, &at_a.prefixes));
     let over = at_a.over.is_some() || at_b.over.is_some();
     // Between two gateway routers too: then neither moves it when it moves to another chassis.
-    let transit = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
+    let has_switch = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
     let foreign_links = foreign_links(&a.router, &b.router);
-    let mut between = blockers(pair, &foreign_links, (a, b), transit);
+    let mut between = blockers(pair, &foreign_links, (a, b), has_switch);
     if !clash && !over && between.is_empty() && !families.is_empty() {
         between.extend(too_deep(pair));
     }
@@ -57,7 +57,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     let mut link = Link {
         key: pair.key.clone(),
         id: pair.id,
-        transit,
+        has_switch,
         a: link_end(pair, End::A, (a, b), (&at_a, &at_b), &families),
         b: link_end(pair, End::B, (b, a), (&at_b, &at_a), &families),
     };
@@ -65,8 +65,8 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         link.end_mut(end).mtu = Some(mtu);
     }
     for ports in foreign_links {
-        for (end, joint) in End::BOTH.into_iter().zip(ports) {
-            link.end_mut(end).beside.push(Arc::clone(&joint.port));
+        for (end, beside) in End::BOTH.into_iter().zip(ports) {
+            link.end_mut(end).beside.push(Arc::clone(&beside.port));
         }
     }
     let mut verdicts = [

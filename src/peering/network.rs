@@ -280,7 +280,8 @@ impl Networks {
         }
     }
 
-    /// Notes whether a link stands; a network's first and last one bring and take its own guard.
+    /// Notes whether a link stands; a network's first and last one bring and take its uplink
+    /// anti-spoof.
     pub(super) fn set_linked(
         &mut self,
         pair: &PeeringKey,

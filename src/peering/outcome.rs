@@ -75,7 +75,7 @@ pub struct Link {
     /// Its identity in names.
     pub id: Id,
     /// Whether a switch stands between the routers: a direct link to a gateway router fails.
-    pub transit: bool,
+    pub has_switch: bool,
     /// The end whose network sorts first.
     pub a: LinkEnd,
     /// The other end.

@@ -154,7 +154,7 @@ impl Resolver {
     }
 
     pub(super) fn mark_orphans(&mut self, northbound: &Northbound) {
-        let units = northbound.inventory().units();
+        let units = northbound.units();
         self.pending.orphans.extend(units.filter(|unit| match unit {
             UnitId::Peering(id) => !self.pair_of_id.contains_key(id),
             UnitId::Network(id) => self.networks.key_of(*id).is_none(),

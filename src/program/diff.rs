@@ -47,7 +47,8 @@ struct Present<'a> {
     row: &'a Row,
 }
 
-/// The table, the parent and what the identifying columns hold: read once, as a row is looked for among many.
+/// The table, the parent and what the identifying columns hold: read once, as a row is looked for
+/// among many.
 type Place<'a> = (TableId, Option<Uuid>, [Key<'a>; 2]);
 
 /// What an identifying column holds, which is a text or a number.
@@ -75,16 +76,17 @@ fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
     }
 }
 
-/// Compares a unit's rows, but for its registration, with those that are there. Equal rows give nothing.
+/// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
+/// nothing.
 #[must_use]
 pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
     let mut present = present_rows(unit, northbound);
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
-    let transit = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
+    let link_switch = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
     for mut row in desired {
-        if let Some(Parent::Transit(switch)) = &mut row.parent {
-            *switch = transit;
+        if let Some(Parent::LinkSwitch(switch)) = &mut row.parent {
+            *switch = link_switch;
         }
         match take(&mut present, &row) {
             Some(found) => diffs.extend(compare(row, found.uuid, found.row, layout)),
@@ -105,19 +107,20 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
         Some(number) => number.to_string(),
         None => value.string().into_owned(),
     };
-    identity(table).iter().map(|column| text(cell(row, *column))).collect()
+    identity(table).iter().map(|column| text(row.get(*column))).collect()
 }
 
 /// In order of tables, parents and what identifies them.
 fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
-        *table != ADDRESS_SET || is_remotes_set(&cell(row, address_set::NAME).string())
+        *table != ADDRESS_SET || is_remotes_set(&row.get(address_set::NAME).string())
     });
     let rows = rows.flat_map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());
-        let key = move |column| key(cell(row, column));
-        let mut parents = northbound.inventory().parents_of(uuid);
-        // Of several parents all but ours are to lose it: what refers to a row of ours is ours as well.
+        let key = move |column| key(row.get(column));
+        let mut parents = northbound.parents_of(uuid);
+        // Of several parents all but ours are to lose it: what refers to a row of ours is ours as
+        // well.
         let first = std::iter::once(parents.next());
         let all = first.chain(parents.map(Some));
         all.map(move |parent| Present { place: place(table, parent, key), uuid, row })
@@ -134,7 +137,7 @@ fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Pres
     let end = present.partition_point(|row| row.place <= place);
     let is_it = |row: &Present<'_>| {
         let column = ours(desired.table).and_then(|ours| ours.distinction);
-        column.is_none_or(|column| is(cell(row.row, column), desired.column(column)))
+        column.is_none_or(|column| is(row.row.get(column), desired.column(column)))
     };
     let alike = present.iter().take(end).rev().take_while(|row| row.place == place);
     let back = alike.into_iter().position(is_it)?;
@@ -169,7 +172,8 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
 }
 
 /// Whether a cell holds what it shall. An empty string, the default of a mandatory column, and an
-/// absent optional mean the same here: the main route table's name is empty, which as a column is the empty string.
+/// absent optional mean the same here: the main route table's name is empty, which as a column is
+/// the empty string.
 fn is(found: ValueRef<'_>, desired: Option<&Datum>) -> bool {
     match desired {
         None => found.is_blank(),
@@ -190,10 +194,6 @@ fn empty(table: TableId, column: ColumnId, layout: &Layout) -> Datum {
         Some(kind) if kind.min > 0 => Datum::String(String::new()),
         _ => Datum::Set(Vec::new()),
     }
-}
-
-fn cell(row: &Row, column: ColumnId) -> ValueRef<'_> {
-    crate::northbound::router::cell(row, column)
 }
 
 /// A value as the replica would hold it once written.

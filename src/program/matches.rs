@@ -1,7 +1,7 @@
 //! Matches of router policies, built from typed parts only.
 //!
 //! A match that does not parse is silently absent in OVN and so fails open: no text of a tenant
-//! comes near one, port names are quoted, and `!=` is never used (northbound.md section 4).
+//! comes near one, port names are quoted, and `!=` is never used, which costs a flow per bit.
 
 use ipnet::IpNet;
 

@@ -1,29 +1,23 @@
 //! From what shall stand to what is sent: desired rows, the difference, one guarded transaction.
 //!
-//! Owns row shapes, a file per kind, and the assembly of operations. Decides nothing: a link says
-//! everything. Invariants: a row enters a transaction only here; only rows of ours are changed, and
-//! of others single cells that are lent to us (`lent`);
-//! desired equal to present gives no operation at all.
+//! Owns row shapes, a file per kind of row ([`contributors`]), and the assembly of operations.
+//! Decides nothing: a link or a network says everything. Invariants: a row enters a transaction
+//! only here; only rows of ours are changed, and of others single fields ([`borrowed`]); desired
+//! equal to present gives no operation at all.
 
+mod borrowed;
+mod contributors;
 mod diff;
-mod exempt;
-mod guard;
-mod lent;
-mod link;
 mod matches;
 mod registration;
 mod row;
 mod summary;
-mod tell;
 mod transaction;
 
+pub use borrowed::{BorrowedDiff, BorrowedField, Written, borrowed_changes};
+pub use contributors::{Network, Unit, Wants, wants};
 pub use diff::{RowDiff, diff, identity_of};
-pub use exempt::{exempt_loans, exempt_rows};
-pub use guard::guard_rows;
-pub use lent::{Cell, LentDiff, Loan, Written, lent_changes};
-pub use link::link_rows;
 pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
 pub use row::{DesiredRow, Parent, RouterRow};
-pub use summary::{planned_lent, planned_registration, planned_row, summarise};
-pub use tell::tell_loans;
+pub use summary::{planned_borrowed, planned_registration, planned_row, summarise};
 pub use transaction::{Transaction, drop_entries, raise_versions, tag_registrations};

@@ -11,7 +11,7 @@ use crate::northbound::owner::{
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{ADDRESS_SET, address_set};
 use crate::northbound::{Family, Northbound, UnitId};
-use crate::ovsdb::{Datum, Row, ValueRef};
+use crate::ovsdb::{Datum, Row};
 
 use super::diff::value_of;
 
@@ -106,7 +106,7 @@ pub fn registration_diff(
 #[must_use]
 pub fn registration_removal(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let tags = |row: &Row| {
-        let entries = cell(row, address_set::EXTERNAL_IDS).entries();
+        let entries = row.get(address_set::EXTERNAL_IDS).entries();
         entries.map(|(key, value)| (key.to_owned(), value.into_owned())).collect()
     };
     sets(network, northbound)
@@ -118,7 +118,7 @@ fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Ro
     northbound
         .rows_of(UnitId::Network(network))
         .filter(|(table, _, row)| {
-            *table == ADDRESS_SET && !is_remotes_set(&cell(row, address_set::NAME).string())
+            *table == ADDRESS_SET && !is_remotes_set(&row.get(address_set::NAME).string())
         })
         .map(|(_, uuid, row)| (uuid, row))
 }
@@ -127,7 +127,7 @@ fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Ro
 fn surplus(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let names = Family::BOTH.map(|family| address_set_name(network, family));
     sets(network, northbound)
-        .filter(|(_, row)| !names.iter().any(|name| cell(row, address_set::NAME).is_string(name)))
+        .filter(|(_, row)| !names.iter().any(|name| row.get(address_set::NAME).is_string(name)))
         .map(|(uuid, _)| RegistrationDiff::Delete { uuid, unless_changed: None })
         .collect()
 }
@@ -156,8 +156,8 @@ fn update<'a>(
     addresses: Option<Datum>,
     wanted: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Option<RegistrationDiff> {
-    let addresses = addresses.filter(|datum| cell(row, address_set::ADDRESSES) != value_of(datum));
-    let found = cell(row, address_set::EXTERNAL_IDS);
+    let addresses = addresses.filter(|datum| row.get(address_set::ADDRESSES) != value_of(datum));
+    let found = row.get(address_set::EXTERNAL_IDS);
     let differing = wanted.filter(|(key, value)| match value {
         Some(text) => !found.holds(key, text),
         None => found.has_key(key),
@@ -173,8 +173,4 @@ fn update<'a>(
 fn addresses(family: Family, prefixes: &[IpNet]) -> Datum {
     let prefixes = prefixes.iter().filter(|prefix| Family::of(prefix) == family);
     Datum::strings(prefixes.map(ToString::to_string))
-}
-
-fn cell(row: &Row, column: crate::ovsdb::ColumnId) -> ValueRef<'_> {
-    crate::northbound::router::cell(row, column)
 }

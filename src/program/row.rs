@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
-use crate::northbound::tables::spec;
+use crate::northbound::tables::{router_policy, spec};
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
 /// A row of ours as it shall be. Columns that are not named shall be empty: whatever somebody
@@ -29,8 +29,8 @@ pub struct DesiredRow {
 pub enum Parent {
     /// A router of somebody's.
     Router(RouterRow),
-    /// The transit switch of the row's own unit; where that is there already, this row.
-    Transit(Option<Uuid>),
+    /// The link switch of the row's own unit; where that is there already, this row.
+    LinkSwitch(Option<Uuid>),
 }
 
 impl Parent {
@@ -38,7 +38,7 @@ impl Parent {
     pub(super) fn row(&self) -> Option<Uuid> {
         match self {
             Self::Router(router) => Some(router.uuid),
-            Self::Transit(switch) => *switch,
+            Self::LinkSwitch(switch) => *switch,
         }
     }
 }
@@ -70,8 +70,15 @@ impl DesiredRow {
     pub fn router(&self) -> Option<&RouterRow> {
         match &self.parent {
             Some(Parent::Router(router)) => Some(router),
-            Some(Parent::Transit(_)) | None => None,
+            Some(Parent::LinkSwitch(_)) | None => None,
         }
+    }
+
+    /// What a router policy says.
+    pub(super) fn policy(self, priority: i64, text: String, action: &str) -> Self {
+        self.set(router_policy::PRIORITY, priority)
+            .set(router_policy::MATCH, text)
+            .set(router_policy::ACTION, action)
     }
 
     pub(super) fn set(mut self, column: ColumnId, datum: impl Into<Datum>) -> Self {

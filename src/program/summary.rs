@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use crate::northbound::Northbound;
+use crate::northbound::borrowed::Field;
 use crate::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, STATIC_ROUTE, address_set, column_name, logical_router, spec,
     static_route, table_name,
@@ -12,8 +13,8 @@ use crate::northbound::tables::{
 use crate::ovsdb::{ColumnId, Row, TableId, Value};
 use crate::view::{PlannedAction, PlannedPrefix, PlannedRow, RowView};
 
+use super::borrowed::{BorrowedDiff, Written};
 use super::diff::{RowDiff, value_of};
-use super::lent::{Cell, LentDiff, Written};
 use super::registration::RegistrationDiff;
 use super::row::DesiredRow;
 
@@ -53,16 +54,16 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
     }
 }
 
-/// Somebody else's row of which one cell would change.
+/// Somebody else's row of which one field would change.
 #[must_use]
-pub fn planned_lent(diff: &LentDiff) -> PlannedRow {
-    let Cell { table, row, column, key } = &diff.cell;
+pub fn planned_borrowed(diff: &BorrowedDiff) -> PlannedRow {
+    let Field { table, row, column, .. } = &diff.field;
     let value = match &diff.value {
         None => "as before".to_owned(),
         Some(Written::Set(text) | Written::Text(text)) => text.clone(),
         Some(Written::Row(row)) => row.to_string(),
     };
-    let key = key.map(|key| format!(":{key}")).unwrap_or_default();
+    let key = diff.field.key().map(|key| format!(":{key}")).unwrap_or_default();
     let summary = format!("{}{key} = {value}", column_name(*table, *column));
     PlannedRow { action: PlannedAction::Update, row: view(*table, Some(*row), summary) }
 }

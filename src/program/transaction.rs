@@ -18,8 +18,8 @@ use crate::northbound::tables::{
 use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 
+use super::borrowed::{BorrowedDiff, Written};
 use super::diff::RowDiff;
-use super::lent::{LentDiff, Written};
 use super::registration::{Entries, RegistrationDiff};
 use super::row::{DesiredRow, Parent, RouterRow};
 
@@ -28,8 +28,8 @@ use super::row::{DesiredRow, Parent, RouterRow};
 pub struct Transaction {
     /// Rows of peerings and networks.
     pub rows: Vec<RowDiff>,
-    /// Cells of other people's rows.
-    pub lent: Vec<LentDiff>,
+    /// Borrowed fields of other people's rows.
+    pub borrowed: Vec<BorrowedDiff>,
     /// Registrations.
     pub registrations: Vec<RegistrationDiff>,
     /// Whether it says only what this host declares, which takes no lock.
@@ -43,7 +43,7 @@ impl Transaction {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.lent.is_empty() && self.registrations.is_empty()
+        self.rows.is_empty() && self.borrowed.is_empty() && self.registrations.is_empty()
     }
 
     /// The operations, in the order in which they are sent.
@@ -54,8 +54,8 @@ impl Transaction {
         for row in self.rows {
             assembly.row(row);
         }
-        for lent in self.lent {
-            assembly.lent(lent);
+        for field in self.borrowed {
+            assembly.borrowed(field);
         }
         for registration in self.registrations {
             assembly.registration(registration);
@@ -85,8 +85,8 @@ pub fn tag_registrations(networks: impl Iterator<Item = Id>) -> Vec<Operation> {
     operations
 }
 
-/// Puts other records of networks into registrations, where they still say what was read: by row, what that was, and the
-/// new one. It needs no lock: whoever comes second changes nothing.
+/// Puts other records of networks into registrations, where they still say what was read: by row,
+/// what that was, and the new one. It needs no lock: whoever comes second changes nothing.
 #[must_use]
 pub fn raise_versions(
     registrations: impl Iterator<Item = (Uuid, String, String)>,
@@ -151,7 +151,7 @@ struct Assembly {
     references: BTreeMap<(TableId, Referrer), References>,
     operations: Vec<Operation>,
     inserted: usize,
-    /// `uuid_name` of each new transit switch, by its unit's tag.
+    /// `uuid_name` of each new link switch, by its unit's tag.
     switches: BTreeMap<Arc<str>, String>,
     /// `uuid_name` of each new Address_Set, by its name.
     sets: BTreeMap<String, String>,
@@ -211,8 +211,10 @@ impl Assembly {
                 self.guards.insert(router);
                 Some(referrer)
             }
-            Some(Parent::Transit(Some(switch))) => Some(Referrer::Row(switch)),
-            Some(Parent::Transit(None)) => self.switches.get(&row.unit).cloned().map(Referrer::New),
+            Some(Parent::LinkSwitch(Some(switch))) => Some(Referrer::Row(switch)),
+            Some(Parent::LinkSwitch(None)) => {
+                self.switches.get(&row.unit).cloned().map(Referrer::New)
+            }
             None => None,
         };
         if let (Some(referrer), Some((of, column))) = (referrer, reference_to(table)) {
@@ -229,13 +231,13 @@ impl Assembly {
         self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
     }
 
-    /// Somebody else's row: only if the cell is as it was read.
-    fn lent(&mut self, diff: LentDiff) {
-        let LentDiff { cell, found, value } = diff;
-        let (table, column) = (table_name(cell.table), column_name(cell.table, cell.column));
+    /// Somebody else's row: only if the field's column is as it was read.
+    fn borrowed(&mut self, diff: BorrowedDiff) {
+        let BorrowedDiff { field, found, value } = diff;
+        let (table, column) = (table_name(field.table), column_name(field.table, field.column));
         let read = Operation::Wait {
             table,
-            selection: Where::Uuid(cell.row),
+            selection: Where::Uuid(field.row),
             columns: vec![column],
             until: Until::Equal,
             rows: vec![vec![(column, found)]],
@@ -244,12 +246,12 @@ impl Assembly {
         if self.read.last() != Some(&read) {
             self.read.push(read);
         }
-        if let Some(key) = cell.key {
+        if let Some(key) = field.key() {
             let mut mutations = vec![(column, Mutator::Delete, Datum::strings([key]))];
             if let Some(Written::Text(text)) = value {
                 mutations.push((column, Mutator::Insert, Datum::map([(key, text)])));
             }
-            let selection = Where::Uuid(cell.row);
+            let selection = Where::Uuid(field.row);
             self.operations.push(Operation::Mutate { table, selection, mutations });
             return;
         }
@@ -263,7 +265,7 @@ impl Assembly {
             },
         };
         let row = vec![(column, datum)];
-        self.operations.push(Operation::Update { table, row_uuid: cell.row, row });
+        self.operations.push(Operation::Update { table, row_uuid: field.row, row });
     }
 
     fn registration(&mut self, diff: RegistrationDiff) {

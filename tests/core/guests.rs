@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
+use ovn_peerd::northbound::PORT_KEY;
 use ovn_peerd::northbound::guest_routes::{CLASSLESS, MS_CLASSLESS, ROUTE_INFO};
-use ovn_peerd::northbound::leases::PORT_KEY;
 use ovn_peerd::northbound::tables::{DHCP_OPTIONS, ROUTER_PORT, dhcp_options, router_port};
 use ovn_peerd::ovsdb::{ColumnId, TableId, Value};
 use uuid::Uuid;

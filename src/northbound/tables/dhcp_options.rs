@@ -1,5 +1,5 @@
-//! `DHCP_Options`: what guests of a subnet are told by DHCP. All of these rows are somebody else's. Which of them
-//! a switch port refers to is not asked: that would be a cell of every VM's port.
+//! `DHCP_Options`: what guests of a subnet are told by DHCP. All of these rows are somebody else's.
+//! Which of them a switch port refers to is not asked: that would be a cell of every VM's port.
 
 use super::spec::TableSpec;
 use crate::ovsdb::Wanted;

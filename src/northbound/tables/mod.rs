@@ -1,8 +1,9 @@
-//! OVN's northbound as we read it, as ovn-nb(5) names it: a declaration per table, which says all that there is to know of it.
+//! OVN's northbound as we read it, as ovn-nb(5) names it: a declaration per table, which says all
+//! that there is to know of it.
 //!
-//! Positions of tables, which are those in `tables!`, and of columns, which are those in their declarations, are the
-//! identities used everywhere. A table or column that a server's schema lacks reads as empty, so that no other place asks
-//! which OVN version is there.
+//! Positions of tables, which are those in `tables!`, and of columns, which are those in their
+//! declarations, are the identities used everywhere. A table or column that a server's schema lacks
+//! reads as empty, so that no other place asks which OVN version is there.
 
 use crate::ovsdb::{ColumnId, DatabaseSchema, TableId, Wanted};
 
@@ -93,8 +94,8 @@ pub fn column_name(table: TableId, column: ColumnId) -> &'static str {
     columns.and_then(|columns| columns.get(usize::from(column.0))).copied().unwrap_or("")
 }
 
-/// The columns of a schema, as `Table.column`, that this version does not know, in tables in which rows may be ours: what
-/// somebody sets there on a row of ours is not repaired.
+/// The columns of a schema, as `Table.column`, that this version does not know, in tables in which
+/// rows may be ours: what somebody sets there on a row of ours is not repaired.
 #[must_use]
 pub fn unknown_columns(schema: &DatabaseSchema) -> Vec<String> {
     let unknown = TABLES.iter().filter_map(|spec| {

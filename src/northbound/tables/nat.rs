@@ -1,4 +1,5 @@
-//! `NAT`: address translation, as far as it translates sources. All of these rows are somebody else's.
+//! `NAT`: address translation, as far as it translates sources. All of these rows are somebody
+//! else's.
 
 use super::spec::TableSpec;
 use super::{LOGICAL_ROUTER, logical_router};

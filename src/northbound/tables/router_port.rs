@@ -41,7 +41,7 @@ pub const TABLE: TableSpec = TableSpec {
         named: Some(Named {
             column: NAME,
             ours: owner::peering_of_link_port,
-            taken: owner::peering_of_transit_port,
+            taken: owner::peering_of_link_switch_port,
         }),
         // What ovn-northd says of the port.
         unread: &["ipv6_prefix", "status"],

@@ -22,14 +22,16 @@ pub struct TableSpec {
 pub struct Ours {
     /// The column of tags.
     pub tags: ColumnId,
-    /// The columns, two at most, by which a row is told from the others of its unit with the same parent, but for what
-    /// `distinction` names.
+    /// The columns, two at most, by which a row is told from the others of its unit with the same
+    /// parent, but for what `distinction` names.
     pub identity: &'static [ColumnId],
-    /// A column with long texts by which rows are told apart that are alike in the others: so it is seldom read.
+    /// A column with long texts by which rows are told apart that are alike in the others: so it is
+    /// seldom read.
     pub distinction: Option<ColumnId>,
     /// Names that are ours whatever the tags say.
     pub named: Option<Named>,
-    /// Columns that are known, and not read. What the schema has besides is [unknown](super::unknown_columns).
+    /// Columns that are known, and not read. What the schema has besides is
+    /// [unknown](super::unknown_columns).
     pub unread: &'static [&'static str],
 }
 
@@ -52,8 +54,8 @@ pub(super) const TAGGED: Clause = Clause {
 };
 
 impl TableSpec {
-    /// Whether the server is asked for rows of ours by a tag: each row of such a table costs it, and whoever reads them, one
-    /// entry more.
+    /// Whether the server is asked for rows of ours by a tag: each row of such a table costs it,
+    /// and whoever reads them, one entry more.
     #[must_use]
     pub fn is_asked_for_by_tag(&self) -> bool {
         let clauses = self.wanted.condition.map(|it| it.0).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! `Logical_Switch_Port`: switch ports: all but those of VMs, whose type is empty; and ours, whatever somebody makes
-//! of them. A port of a switch that is not among these is a VM's: that one is there is known
-//! without reading any.
+//! `Logical_Switch_Port`: switch ports: all but those of VMs, whose type is empty; and ours,
+//! whatever somebody makes of them. A port of a switch that is not among these is a VM's: that one
+//! is there is known without reading any.
 
 use super::super::owner;
 use super::spec::{Named, Ours, TAGGED, TableSpec};
@@ -47,7 +47,7 @@ pub const TABLE: TableSpec = TableSpec {
         distinction: None,
         named: Some(Named {
             column: NAME,
-            ours: owner::peering_of_transit_port,
+            ours: owner::peering_of_link_switch_port,
             taken: owner::peering_of_link_port,
         }),
         // Of no effect on a port that leads to a router, or what ovn-northd says of the port.

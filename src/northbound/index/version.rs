@@ -1,9 +1,10 @@
 //! The version of registrations, which is the one gate between daemons of different versions.
 //!
-//! Every registration carries the version of the format that its network's rows are in: a number, as `version` in the
-//! record of its network. Keys and fields that a version does not know are ignored and kept, so that they need no higher
-//! number. A higher number means that an older daemon would misread or rewrite rows. As long as one registration has it,
-//! an older daemon writes nothing at all. A daemon that finds lower ones raises them before it writes anything else.
+//! Every registration carries the version of the format that its network's rows are in: a number,
+//! as `version` in the record of its network. Keys and fields that a version does not know are
+//! ignored and kept, so that they need no higher number. A higher number means that an older daemon
+//! would misread or rewrite rows. As long as one registration has it, an older daemon writes
+//! nothing at all. A daemon that finds lower ones raises them before it writes anything else.
 //! Anything else than a number is damage, and is repaired like other damage.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,19 +14,26 @@ use uuid::Uuid;
 
 use crate::ovsdb::Row;
 
-use super::registration::{NETWORK_KEY, VERSION};
-use super::router::cell;
-use super::tables::address_set;
+use super::super::registration::{NETWORK_KEY, VERSION};
+use super::super::tables::{ADDRESS_SET, address_set};
+use super::change::{Change, Effects, Index};
 
 /// The registrations of other versions than this one: nearly always none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Versions {
+pub(in crate::northbound) struct VersionIndex {
     others: BTreeMap<u32, BTreeSet<Uuid>>,
 }
 
-impl Versions {
-    /// An address set changed.
-    pub(super) fn fold(&mut self, set: Uuid, old: Option<&Row>, new: Option<&Row>) {
+impl Index for VersionIndex {
+    fn apply<'a>(&mut self, change: &Change<'a>, _: &mut Effects<'a>) {
+        if change.table == ADDRESS_SET {
+            self.set(change.uuid, change.old, change.new);
+        }
+    }
+}
+
+impl VersionIndex {
+    fn set(&mut self, set: Uuid, old: Option<&Row>, new: Option<&Row>) {
         let other = |row: &Row| version_of(row).filter(|version| *version != VERSION);
         let (before, after) = (old.and_then(other), new.and_then(other));
         if before == after {
@@ -45,12 +53,12 @@ impl Versions {
     }
 
     /// The highest version, if it is higher than this one.
-    pub(super) fn newer(&self) -> Option<u32> {
+    pub(in crate::northbound) fn newer(&self) -> Option<u32> {
         self.others.last_key_value().map(|(version, _)| *version).filter(|it| *it > VERSION)
     }
 
     /// The registrations of a lower version.
-    pub(super) fn older(&self) -> impl Iterator<Item = Uuid> {
+    pub(in crate::northbound) fn older(&self) -> impl Iterator<Item = Uuid> {
         self.others.range(..VERSION).flat_map(|(_, sets)| sets.iter().copied())
     }
 }
@@ -62,7 +70,7 @@ fn version_of(set: &Row) -> Option<u32> {
     struct Versioned {
         version: u32,
     }
-    let record = cell(set, address_set::EXTERNAL_IDS).get(NETWORK_KEY)?;
+    let record = set.get(address_set::EXTERNAL_IDS).get(NETWORK_KEY)?;
     let record: Versioned = serde_json::from_str(&record).ok()?;
     Some(record.version)
 }
@@ -78,8 +86,8 @@ mod tests {
     }
 
     fn newer(record: &str) -> Option<u32> {
-        let mut versions = Versions::default();
-        versions.fold(Uuid::nil(), None, Some(&set(record)));
+        let mut versions = VersionIndex::default();
+        versions.set(Uuid::nil(), None, Some(&set(record)));
         versions.newer()
     }
 
@@ -98,14 +106,14 @@ mod tests {
             [0, VERSION, 70, 80].map(|it| set(&format!(r#"{{"version":{it}}}"#))).into();
         let [older, this, newer, newest] = sets.as_slice() else { panic!("four") };
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let mut versions = Versions::default();
-        versions.fold(one, None, Some(older));
-        versions.fold(other, None, Some(newest));
+        let mut versions = VersionIndex::default();
+        versions.set(one, None, Some(older));
+        versions.set(other, None, Some(newest));
         assert_eq!((versions.newer(), versions.older().collect()), (Some(80), vec![one]));
-        versions.fold(one, Some(older), Some(newer));
-        versions.fold(other, Some(newest), Some(this));
+        versions.set(one, Some(older), Some(newer));
+        versions.set(other, Some(newest), Some(this));
         assert_eq!((versions.newer(), versions.older().count()), (Some(70), 0));
-        versions.fold(one, Some(newer), None);
+        versions.set(one, Some(newer), None);
         assert_eq!((versions.newer(), versions.older().count()), (None, 0));
     }
 }

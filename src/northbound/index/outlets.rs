@@ -1,6 +1,7 @@
-//! What switches lead to beyond themselves: the physical network, other switches, other availability zones.
+//! What switches lead to beyond themselves: the physical network, other switches, other
+//! availability zones.
 //!
-//! Owns the index of the ports that do: a few of a switch. OVN 25.03 and later joins two switches by ports of type
+//! Owns which ports do: a few of a switch. OVN 25.03 and later joins two switches by ports of type
 //! `switch` that name each other as `peer`; what is on either is then on both.
 
 use std::collections::BTreeSet;
@@ -8,17 +9,15 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 use uuid::Uuid;
 
+use super::super::members::{Members, members, remove};
+use super::super::tables::{SWITCH_PORT, switch_port};
+use super::change::{Change, Effects, Rows};
+use super::text::ByText;
 use crate::ovsdb::{Replica, Row};
-
-use super::index::Index;
-use super::members::{Members, members, remove};
-use super::parents::Parents;
-use super::router::cell;
-use super::tables::{SWITCH_PORT, switch_port};
 
 /// What a switch port leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outlet {
+pub(in crate::northbound) enum Outlet {
     /// A physical network: the switch is an uplink.
     Physical,
     /// Another switch.
@@ -30,7 +29,7 @@ pub(super) enum Outlet {
 impl Outlet {
     /// What a port leads to, if that is none of routers and guests.
     pub(super) fn of(row: &Row) -> Option<Self> {
-        match &*cell(row, switch_port::TYPE).string() {
+        match &*row.get(switch_port::TYPE).string() {
             "localnet" => Some(Self::Physical),
             "switch" => Some(Self::Switch),
             "remote" => Some(Self::Zone),
@@ -41,13 +40,42 @@ impl Outlet {
 
 /// The ports that lead beyond their switches.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Beyond {
+pub(super) struct Outlets {
     by_switch: HashMap<Uuid, Members<Uuid>>,
     /// Ports of type `switch` by their names.
-    joining: Index,
+    joining: ByText,
 }
 
-impl Beyond {
+impl Outlets {
+    /// A port leads beyond its switches, or did, or does so to somewhere else: that concerns the
+    /// routers on both sides of a join, before and after.
+    pub(super) fn apply(
+        &mut self,
+        change: &Change<'_>,
+        switches: &[Uuid],
+        effects: &mut Effects<'_>,
+    ) {
+        let [before, after] = change.map(Outlet::of).map(Option::flatten);
+        if before.is_none() && after.is_none() {
+            return;
+        }
+        let [old, new] = [change.old, change.new];
+        let joins = |row: &&Row| Outlet::of(row) == Some(Outlet::Switch);
+        let names = [old, new].map(|row| row.filter(joins));
+        let names = names.map(|row| row.map(|row| row.get(switch_port::NAME).string()));
+        self.joining.update(change.uuid, names.each_ref().map(Option::as_deref));
+        for switch in switches {
+            match after {
+                Some(_) => self.gain(*switch, change.uuid),
+                None => self.lose(*switch, change.uuid),
+            };
+            effects.touch_switch(*switch);
+        }
+        for row in [old, new].into_iter().flatten().filter(joins) {
+            self.named_by(change.rows, row).for_each(|switch| effects.touch_switch(switch));
+        }
+    }
+
     /// A switch has such a port; whether that is news.
     pub(super) fn gain(&mut self, switch: Uuid, port: Uuid) -> bool {
         self.by_switch.entry(switch).or_default().insert(port)
@@ -56,21 +84,6 @@ impl Beyond {
     /// A switch has a port no more; whether it was such a port.
     pub(super) fn lose(&mut self, switch: Uuid, port: Uuid) -> bool {
         remove(&mut self.by_switch, &switch, &port)
-    }
-
-    /// A port has another name or type.
-    pub(super) fn rename(&mut self, port: Uuid, old: Option<&Row>, new: Option<&Row>) {
-        let name = |row: &Row| cell(row, switch_port::NAME).string().into_owned();
-        let joins = |row: &&Row| Outlet::of(row) == Some(Outlet::Switch);
-        let [before, after] = [old, new].map(|row| row.filter(joins).map(name));
-        if before != after {
-            if let Some(name) = before {
-                self.joining.remove(&name, port);
-            }
-            if let Some(name) = after {
-                self.joining.insert(&name, port);
-            }
-        }
     }
 
     /// Whether one of some switches has a port that leads there.
@@ -94,8 +107,7 @@ impl Beyond {
     /// These switches and all that are joined with them.
     pub(super) fn joined(
         &self,
-        replica: &Replica,
-        switch_of: &Parents,
+        rows: Rows<'_>,
         switches: impl IntoIterator<Item = Uuid>,
     ) -> BTreeSet<Uuid> {
         let mut found = BTreeSet::new();
@@ -105,22 +117,17 @@ impl Beyond {
                 continue;
             }
             let ports = members(self.by_switch.get(&switch)).iter();
-            let rows = ports.filter_map(|port| replica.row(SWITCH_PORT, *port));
-            let others = rows.filter_map(|row| self.other_side(replica, row));
-            queue.extend(others.filter_map(|port| switch_of.get(port)));
+            let ports = ports.filter_map(|port| rows.replica.row(SWITCH_PORT, *port));
+            let others = ports.filter_map(|row| self.other_side(rows.replica, row));
+            queue.extend(others.flat_map(|port| rows.parents.all(port)));
         }
         found
     }
 
-    /// The switch that a row would join its own with, whether or not the port there agrees.
-    pub(super) fn named_by(
-        &self,
-        replica: &Replica,
-        switch_of: &Parents,
-        row: &Row,
-    ) -> Option<Uuid> {
-        let peer = cell(row, switch_port::PEER).string();
-        self.port_named(replica, &peer).and_then(|port| switch_of.get(port))
+    /// The switches that a row would join its own with, whether or not the port there agrees.
+    fn named_by<'a>(&self, rows: Rows<'a>, row: &Row) -> impl Iterator<Item = Uuid> + use<'a> {
+        let port = self.port_named(rows.replica, &row.get(switch_port::PEER).string());
+        port.into_iter().flat_map(move |port| rows.parents.all(port))
     }
 
     /// The port at the other side, if the two name each other.
@@ -128,15 +135,15 @@ impl Beyond {
         if Outlet::of(row) != Some(Outlet::Switch) {
             return None;
         }
-        let port = self.port_named(replica, &cell(row, switch_port::PEER).string())?;
-        let back = cell(replica.row(SWITCH_PORT, port)?, switch_port::PEER);
-        back.is_string(&cell(row, switch_port::NAME).string()).then_some(port)
+        let port = self.port_named(replica, &row.get(switch_port::PEER).string())?;
+        let back = replica.row(SWITCH_PORT, port)?.get(switch_port::PEER);
+        back.is_string(&row.get(switch_port::NAME).string()).then_some(port)
     }
 
     fn port_named(&self, replica: &Replica, name: &str) -> Option<Uuid> {
         let named = |port: &Uuid| {
             let row = replica.row(SWITCH_PORT, *port);
-            row.is_some_and(|row| cell(row, switch_port::NAME).is_string(name))
+            row.is_some_and(|row| row.get(switch_port::NAME).is_string(name))
         };
         self.joining.candidates(name).as_slice().iter().copied().find(named)
     }

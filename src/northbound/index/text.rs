@@ -1,22 +1,23 @@
-//! Rows by a text that they hold: part of the index.
+//! Rows by a text that they hold: what several indexes are made of.
 //!
-//! Owns no text: the rows have it. A row is found by a digest of its text, and looked at by whoever asks.
+//! Owns no text: the rows have it. A row is found by a digest of its text, and looked at by whoever
+//! asks.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use uuid::Uuid;
 
-use super::members::Members;
+use super::super::members::Members;
 
 /// Rows by a text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Index {
+pub(super) struct ByText {
     hasher: DefaultHashBuilder,
     rows: HashTable<(u32, Uuid)>,
 }
 
-impl Index {
+impl ByText {
     /// The rows that may hold this text, in order: those that do, and seldom another.
     pub(super) fn candidates(&self, text: &str) -> Members<Uuid> {
         let digest = self.digest(text);
@@ -27,15 +28,27 @@ impl Index {
         found
     }
 
-    /// A row holds this text now.
-    pub(super) fn insert(&mut self, text: &str, row: Uuid) {
+    /// A row held one text, if any, and holds another, if any. Whether they differ.
+    pub(super) fn update(&mut self, row: Uuid, [before, after]: [Option<&str>; 2]) -> bool {
+        if before == after {
+            return false;
+        }
+        if let Some(text) = before {
+            self.remove(text, row);
+        }
+        if let Some(text) = after {
+            self.insert(text, row);
+        }
+        true
+    }
+
+    fn insert(&mut self, text: &str, row: Uuid) {
         let entry = (self.digest(text), row);
         let present = self.rows.entry(spread(entry.0), |it| *it == entry, |it| spread(it.0));
         present.or_insert(entry);
     }
 
-    /// A row holds this text no more.
-    pub(super) fn remove(&mut self, text: &str, row: Uuid) {
+    fn remove(&mut self, text: &str, row: Uuid) {
         let entry = (self.digest(text), row);
         if let Ok(present) = self.rows.find_entry(spread(entry.0), |it| *it == entry) {
             present.remove();
@@ -48,7 +61,8 @@ impl Index {
     }
 }
 
-/// The table takes a place from the lowest bits of a hash, and tells neighbours apart by the highest.
+/// The table takes a place from the lowest bits of a hash, and tells neighbours apart by the
+/// highest.
 fn spread(digest: u32) -> u64 {
     u64::from(digest) << 32 | u64::from(digest)
 }

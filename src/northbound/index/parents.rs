@@ -1,17 +1,23 @@
 //! From a row to those that refer to it: part of the index.
 //!
-//! Owns the reverse of strong references, which OVSDB does not keep. There are many children and few
-//! parents: a child has its parent's number. OVN gives each child one parent; OVSDB allows several, as
-//! where somebody copies a router's row with all that it refers to. Those after the first are kept apart.
+//! Owns the reverse of strong references, which OVSDB does not keep. There are many children and
+//! few parents: a child has its parent's number. OVN gives each child one parent; OVSDB allows
+//! several, as where somebody copies a router's row with all that it refers to. Those after the
+//! first are kept apart.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{HashMap, HashTable};
 use uuid::Uuid;
 
+use crate::ovsdb::{Replica, RowChange};
+
+use super::super::rows::set_difference;
+use super::super::tables::children_of;
+
 /// Children and their parents.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Parents {
+pub(in crate::northbound) struct Parents {
     numbers: HashMap<Uuid, u32>,
     /// By number; the numbers in `free` are nobody's.
     parents: Vec<Uuid>,
@@ -22,19 +28,35 @@ pub(super) struct Parents {
 }
 
 impl Parents {
+    /// Applies a change that the replica has taken.
+    pub(super) fn apply(&mut self, replica: &Replica, change: &RowChange) {
+        let parent = change.uuid;
+        let (old, mut is_parent) = (change.old.as_ref(), false);
+        let new = replica.row(change.table, parent);
+        for (column, _) in children_of(change.table) {
+            let (lost, gained) = set_difference(old, new, column);
+            self.lose(parent, &lost);
+            self.gain(parent, &gained);
+            is_parent = true;
+        }
+        if is_parent && new.is_none() {
+            self.forget(parent);
+        }
+    }
+
     /// All parents of a child.
-    pub(super) fn all(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
+    pub(in crate::northbound) fn all(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
         let others = self.others.get(&child).map(Vec::as_slice).unwrap_or_default();
         self.get(child).into_iter().chain(others.iter().copied())
     }
 
     /// The parent of a child; of several the one that has it for the longest time.
-    pub(super) fn get(&self, child: Uuid) -> Option<Uuid> {
+    fn get(&self, child: Uuid) -> Option<Uuid> {
         self.parents.get(*self.numbers.get(&child)? as usize).copied()
     }
 
     /// A parent gained children, that may be another's as well.
-    pub(super) fn gain(&mut self, parent: Uuid, children: &[Uuid]) {
+    fn gain(&mut self, parent: Uuid, children: &[Uuid]) {
         let Some(number) = children.first().and_then(|_| self.number(parent)) else { return };
         for child in children {
             match self.numbers.get(child) {
@@ -51,7 +73,7 @@ impl Parents {
     }
 
     /// A parent lost children, which another may have.
-    pub(super) fn lose(&mut self, parent: Uuid, children: &[Uuid]) {
+    fn lose(&mut self, parent: Uuid, children: &[Uuid]) {
         for child in children {
             let others = self.others.remove(child).unwrap_or_default();
             let mut left: Vec<Uuid> = self.get(*child).into_iter().chain(others).collect();
@@ -69,7 +91,7 @@ impl Parents {
     }
 
     /// A parent that has lost all its children is gone.
-    pub(super) fn forget(&mut self, parent: Uuid) {
+    fn forget(&mut self, parent: Uuid) {
         let (parents, hash) = (&self.parents, self.numbers.hasher().hash_one(parent));
         let is_it = |number: &u32| parents.get(*number as usize) == Some(&parent);
         if let Ok(found) = self.by_parent.find_entry(hash, is_it) {

@@ -1,0 +1,168 @@
+//! Borrowed fields: what we set in somebody else's row, and shall put back as it was; and what is
+//! recorded of them.
+//!
+//! The record stands in the registration of the network for whose sake the field was set. A field
+//! holds our value as long as it is what the record says; anything else is its owner's again.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::ovsdb::{ColumnId, TableId, ValueRef};
+
+use super::guest_routes::{self, Past};
+use super::owner::Id;
+use super::state::Northbound;
+use super::tables::{NAT, WANTED, column_name, nat, table_name};
+
+/// Before a field, the key of its record.
+pub const BORROWED_PREFIX: &str = "ovn-peerd-lent:";
+
+/// What of somebody else's row we may set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Field {
+    /// The table.
+    pub table: TableId,
+    /// The row.
+    pub row: Uuid,
+    /// The column.
+    pub column: ColumnId,
+    /// Which part of the cell.
+    pub kind: Kind,
+}
+
+/// Which part of a cell a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// All of it: a reference, empty but for ours.
+    Reference,
+    /// One key of a map, whose text holds what its owner has there as well.
+    Key(&'static str),
+}
+
+/// What is recorded of a field. A reference to an Address_Set of ours stands for it by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BorrowedRecord {
+    /// What we have set.
+    pub ours: String,
+    /// What was there before, byte by byte; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+/// What is recorded of fields that are borrowed for a network's sake. A key or a record that cannot
+/// be read counts as none.
+#[must_use]
+pub fn borrowed_records(network: Id, northbound: &Northbound) -> BTreeMap<Field, BorrowedRecord> {
+    let entries = northbound.registration(network).into_iter().flat_map(ValueRef::entries);
+    let borrowed = entries.filter(|(key, _)| key.starts_with(BORROWED_PREFIX));
+    let read = |(key, text): (&str, Cow<str>)| {
+        Some((Field::of_record(key)?, BorrowedRecord::parse(&text)?))
+    };
+    borrowed.filter_map(read).collect()
+}
+
+/// The fields that refer to this Address_Set of ours, recorded or not.
+pub fn references_to(set: Uuid, northbound: &Northbound) -> impl Iterator<Item = Field> {
+    let column = nat::EXEMPTED_EXT_IPS;
+    let field = move |row| Field { table: NAT, row, column, kind: Kind::Reference };
+    northbound.exempting(set).map(field)
+}
+
+impl Field {
+    /// The key of its record.
+    #[must_use]
+    pub fn record_key(&self) -> String {
+        format!("{BORROWED_PREFIX}{self}")
+    }
+
+    /// What a key of a map holds; none of a reference.
+    #[must_use]
+    pub fn text<'a>(&self, northbound: &'a Northbound) -> Option<Cow<'a, str>> {
+        let row = northbound.replica().row(self.table, self.row)?;
+        row.get(self.column).get(self.key()?)
+    }
+
+    /// The key, where it is one of a map.
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Reference => None,
+            Kind::Key(key) => Some(key),
+        }
+    }
+
+    /// The field that a record is of; none if the key is no such record's.
+    #[must_use]
+    pub fn of_record(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix(BORROWED_PREFIX)?.splitn(4, ':');
+        let (table, row, column) = (parts.next()?, parts.next()?, parts.next()?);
+        let kind = match parts.next() {
+            Some(key) => Kind::Key(guest_routes::KEYS.iter().find(|known| **known == key)?),
+            None => Kind::Reference,
+        };
+        let position = WANTED.iter().position(|wanted| wanted.table == table)?;
+        let columns = WANTED.get(position)?.columns;
+        let column = columns.iter().position(|name| *name == column)?;
+        Some(Self {
+            table: TableId(u16::try_from(position).ok()?),
+            row: row.parse().ok()?,
+            column: ColumnId(u16::try_from(column).ok()?),
+            kind,
+        })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (table, column) = (table_name(self.table), column_name(self.table, self.column));
+        write!(f, "{table}:{}:{column}", self.row)?;
+        self.key().map_or(Ok(()), |key| write!(f, ":{key}"))
+    }
+}
+
+impl BorrowedRecord {
+    /// As it stands in the registration.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        super::registration::to_text(self)
+    }
+
+    /// The same as a text knows it.
+    #[must_use]
+    pub fn past(&self) -> Past<'_> {
+        Past { ours: &self.ours, before: self.before.as_deref() }
+    }
+
+    /// Reads it; none if it is damaged.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::northbound::guest_routes::CLASSLESS;
+    use crate::northbound::tables::{DHCP_OPTIONS, dhcp_options};
+
+    #[test]
+    fn a_field_is_read_back_from_its_key() {
+        let row = Uuid::from_u128(7);
+        let column =
+            Field { table: NAT, row, column: nat::EXEMPTED_EXT_IPS, kind: Kind::Reference };
+        let kind = Kind::Key(CLASSLESS);
+        let key = Field { table: DHCP_OPTIONS, row, column: dhcp_options::OPTIONS, kind };
+        for field in [column, key] {
+            assert_eq!(Field::of_record(&field.record_key()), Some(field));
+        }
+        let odd = format!("ovn-peerd-lent:DHCP_Options:{row}:options:router");
+        for key in ["ovn-peerd-lent:NAT", "ovn-peerd-lent:NAT:x:type", "ovn-peerd-half:a", &odd] {
+            assert_eq!(Field::of_record(key), None, "{key}");
+        }
+    }
+}

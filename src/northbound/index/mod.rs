@@ -1,0 +1,118 @@
+//! The index over the replica: whom a change concerns, and the rows that rules ask for.
+//!
+//! Each file owns one index, over the rows of the tables that it names. All of them are applied
+//! with the same call ([`change::Index`]), and none changes another. Where a change concerns
+//! routers that another index knows, an index says by what they are found ([`change::Concerned`]);
+//! that is looked up once all indexes have taken the change. Applying costs what changed, whatever
+//! else is there.
+//!
+//! A further table is a further file, named here, and a line in `indexes!`.
+
+pub(super) mod change;
+pub(super) mod dhcp;
+mod global;
+mod name;
+mod nat;
+pub(super) mod outlets;
+mod parents;
+pub(super) mod router;
+pub(super) mod served;
+pub(super) mod switch;
+mod text;
+mod unit;
+mod version;
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use self::change::{Change, Concerned, Effects, Index, Rows, Touched};
+use self::parents::Parents;
+use crate::ovsdb::{Replica, RowChange};
+
+/// Lists the indexes.
+macro_rules! indexes {
+    ($($field:ident: $index:ty;)*) => {
+        /// All of them, which are one index together.
+        #[derive(Clone, Debug, Default)]
+        pub(super) struct Indexes {
+            $(pub(super) $field: $index,)*
+        }
+
+        impl Index for Indexes {
+            fn apply<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
+                $(self.$field.apply(change, effects);)*
+            }
+        }
+    };
+}
+
+indexes! {
+    global: global::GlobalIndex;
+    units: unit::UnitIndex;
+    versions: version::VersionIndex;
+    names: name::NameIndex;
+    routers: router::RouterIndex;
+    switches: switch::SwitchIndex;
+    nat: nat::NatIndex;
+    dhcp: dhcp::DhcpIndex;
+}
+
+/// The index.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inventory {
+    /// From rows to those that refer to them.
+    parents: Parents,
+    pub(super) indexes: Indexes,
+}
+
+impl Inventory {
+    /// Applies changes that the replica has taken.
+    pub(super) fn apply(&mut self, replica: &Replica, changes: &[RowChange]) -> Touched {
+        // References first: a change concerns the router that a row is on now.
+        for change in changes {
+            self.parents.apply(replica, change);
+        }
+        let rows = Rows { replica, parents: &self.parents };
+        let mut effects = Effects::default();
+        for RowChange { table, uuid, old, .. } in changes {
+            let (table, uuid, old) = (*table, *uuid, old.as_ref());
+            let change = Change { table, uuid, old, new: replica.row(table, uuid), rows };
+            self.indexes.apply(&change, &mut effects);
+            for concerned in effects.concerned.drain(..) {
+                self.indexes.find(&concerned, rows, &mut effects.touched.routers);
+            }
+        }
+        effects.touched
+    }
+
+    /// The rows of a replica, and which of them refer to which.
+    pub(super) fn rows<'a>(&'a self, replica: &'a Replica) -> Rows<'a> {
+        Rows { replica, parents: &self.parents }
+    }
+}
+
+impl Indexes {
+    /// Finds the routers that a change concerns.
+    fn find(&self, concerned: &Concerned<'_>, rows: Rows<'_>, found: &mut BTreeSet<Uuid>) {
+        match concerned {
+            Concerned::Port(name) => found.extend(self.routers.with_port(rows, name)),
+            Concerned::Switch(switch) => self.find_on(*switch, rows, found),
+            Concerned::Zones => {
+                for switch in self.switches.between_zones(rows.replica) {
+                    self.find_on(switch, rows, found);
+                }
+            }
+            Concerned::Dhcp(served) => {
+                found.extend(self.dhcp.routers(served, rows, &self.switches));
+            }
+        }
+    }
+
+    /// Finds the routers on a switch, and on those that are joined with it.
+    fn find_on(&self, switch: Uuid, rows: Rows<'_>, found: &mut BTreeSet<Uuid>) {
+        for name in self.switches.router_ports(rows, switch) {
+            found.extend(self.routers.with_port(rows, &name));
+        }
+    }
+}

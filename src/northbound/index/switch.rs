@@ -1,0 +1,171 @@
+//! Switches and their ports: which of them are uplinks or inhabited, and which routers meet on one.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use hashbrown::HashSet;
+use uuid::Uuid;
+
+use super::super::members::Members;
+use super::super::rows::leads_to;
+use super::super::tables::{LOGICAL_SWITCH, SWITCH_PORT, logical_switch};
+use super::change::{Change, Effects, Index, Rows};
+use super::outlets::{Outlet, Outlets};
+use super::text::ByText;
+use crate::ovsdb::Replica;
+
+/// A switch that links two routers, and does nothing else, has so many ports.
+const TWO: usize = 2;
+
+/// What is on which switch.
+#[derive(Clone, Debug, Default)]
+pub(in crate::northbound) struct SwitchIndex {
+    /// Switch ports by the name of the router port that they lead to.
+    to_routers: ByText,
+    /// Ports of switches that lead beyond them.
+    outlets: Outlets,
+    /// Switches with a VM's port at least.
+    inhabited: HashSet<Uuid>,
+}
+
+impl Index for SwitchIndex {
+    fn apply<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
+        match change.table {
+            LOGICAL_SWITCH => self.switch(change, effects),
+            SWITCH_PORT => self.port(change, effects),
+            _ => {}
+        }
+    }
+}
+
+impl SwitchIndex {
+    fn switch<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
+        let (switch, replica) = (change.uuid, change.rows.replica);
+        let (lost, gained) = change.difference(logical_switch::PORTS);
+        let mut differs = false;
+        for port in lost {
+            differs |= self.outlets.lose(switch, port);
+        }
+        for port in gained {
+            let Some(row) = replica.row(SWITCH_PORT, port) else { continue };
+            leads_to(row).into_iter().for_each(|name| effects.touch_port(name));
+            differs |= Outlet::of(row).is_some() && self.outlets.gain(switch, port);
+        }
+        let counts = change.map(|row| row.get(logical_switch::PORTS).len());
+        differs |= counts.contains(&Some(TWO));
+        differs |= self.review_workload(replica, switch);
+        // Rows of DHCP_Options that name it serve other routers than before.
+        let [before, after] = change.map(|row| row.get(logical_switch::NAME));
+        differs |= before.is_some() && before != after;
+        if differs {
+            effects.touch_switch(switch);
+        }
+    }
+
+    fn port<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
+        let Change { uuid: port, rows, .. } = *change;
+        let names @ [before, after] = &change.map(leads_to).map(Option::flatten);
+        self.to_routers.update(port, names.each_ref().map(Option::as_deref));
+        let switches: Vec<Uuid> = rows.parents.all(port).collect();
+        self.outlets.apply(change, &switches, effects);
+        for switch in switches {
+            // A port that became a VM's, or ceased to be one, came or went here. Who meets whom on
+            // a switch between two routers concerns both.
+            if change.is_whole() && self.review_workload(rows.replica, switch)
+                || before != after && has_two_ports(rows.replica, switch)
+            {
+                effects.touch_switch(switch);
+            }
+        }
+        for name in names.iter().flatten() {
+            effects.touch_port(name.clone());
+        }
+    }
+
+    /// Looks whether a switch has a VM's port: one that is not among those that are read. There are
+    /// few of those, so that the first is soon found. Whether it differs from before.
+    fn review_workload(&mut self, replica: &Replica, switch: Uuid) -> bool {
+        let mut ports = ports_of(replica, switch);
+        if ports.any(|port| replica.row(SWITCH_PORT, port).is_none()) {
+            self.inhabited.insert(switch)
+        } else {
+            self.inhabited.remove(&switch)
+        }
+    }
+
+    /// The switches that a router port is on.
+    pub(in crate::northbound) fn of_port(
+        &self,
+        rows: Rows<'_>,
+        router_port: &str,
+    ) -> Members<Uuid> {
+        let mut switches = Members::default();
+        for port in self.to_routers.candidates(router_port).as_slice() {
+            let name = rows.replica.row(SWITCH_PORT, *port).and_then(leads_to);
+            if name.as_deref() == Some(router_port) {
+                for switch in rows.parents.all(*port) {
+                    switches.insert(switch);
+                }
+            }
+        }
+        switches
+    }
+
+    /// Which switches a router port is on, with those that are joined with them.
+    pub(in crate::northbound) fn reach(&self, rows: Rows<'_>, router_port: &str) -> BTreeSet<Uuid> {
+        let switches = self.of_port(rows, router_port);
+        self.outlets.joined(rows, switches.iter().copied())
+    }
+
+    /// Whether one of some switches leads there.
+    pub(in crate::northbound) fn leads(
+        &self,
+        replica: &Replica,
+        reach: &BTreeSet<Uuid>,
+        to: Outlet,
+    ) -> bool {
+        self.outlets.leads(replica, reach, to)
+    }
+
+    /// Whether one of some switches has a VM's port.
+    pub(in crate::northbound) fn is_inhabited(&self, reach: &BTreeSet<Uuid>) -> bool {
+        reach.iter().any(|switch| self.inhabited.contains(switch))
+    }
+
+    /// The switch that links a router port to one other router, and nothing else: all of its two
+    /// ports lead to routers, by ports that are not ours.
+    pub(in crate::northbound) fn meeting(&self, rows: Rows<'_>, router_port: &str) -> Option<Uuid> {
+        let switches = self.of_port(rows, router_port);
+        let leads = |port| rows.replica.row(SWITCH_PORT, port).and_then(leads_to).is_some();
+        let links = |switch: &Uuid| {
+            has_two_ports(rows.replica, *switch) && ports_of(rows.replica, *switch).all(leads)
+        };
+        switches.iter().copied().find(links)
+    }
+
+    /// The switches with a port that leads to another availability zone.
+    pub(super) fn between_zones(&self, replica: &Replica) -> Vec<Uuid> {
+        self.outlets.between_zones(replica)
+    }
+
+    /// The names of router ports on a switch, and on those that are joined with it.
+    pub(super) fn router_ports<'a>(
+        &self,
+        rows: Rows<'a>,
+        switch: Uuid,
+    ) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        let switches = self.outlets.joined(rows, [switch]);
+        let ports = switches.into_iter().flat_map(move |switch| ports_of(rows.replica, switch));
+        ports.filter_map(move |port| rows.replica.row(SWITCH_PORT, port).and_then(leads_to))
+    }
+}
+
+fn ports_of(replica: &Replica, switch: Uuid) -> impl Iterator<Item = Uuid> {
+    let row = replica.row(LOGICAL_SWITCH, switch);
+    row.into_iter().flat_map(|row| row.get(logical_switch::PORTS).uuids())
+}
+
+fn has_two_ports(replica: &Replica, switch: Uuid) -> bool {
+    let row = replica.row(LOGICAL_SWITCH, switch);
+    row.is_some_and(|row| row.get(logical_switch::PORTS).len() == TWO)
+}

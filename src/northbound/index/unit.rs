@@ -1,0 +1,137 @@
+//! Units: which rows of ours serve which, and what hosts declare in registrations.
+//!
+//! Owns what is asked of nearly every unit at every look, and would otherwise be a walk over its
+//! rows: which one is a network's registration.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
+use uuid::Uuid;
+
+use super::super::declared::Entry;
+use super::super::members::{Members, members, remove};
+use super::super::owner::{Family, Id, UnitId, address_set_name};
+use super::super::registration::HALF_PREFIX;
+use super::super::rows::unit_of;
+use super::super::tables::{ADDRESS_SET, address_set};
+use super::change::{Change, Effects, Index};
+use crate::ovsdb::{Row, TableId};
+
+/// The units of which rows are there.
+#[derive(Clone, Debug, Default)]
+pub(in crate::northbound) struct UnitIndex {
+    rows: BTreeMap<UnitId, Members<(TableId, Uuid)>>,
+    /// Network -> its IPv4 Address_Set.
+    registrations: HashMap<Id, Uuid>,
+}
+
+impl Index for UnitIndex {
+    fn apply<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
+        let (table, uuid, replica) = (change.table, change.uuid, change.rows.replica);
+        let [before, after] = change.map(|row| unit_of(table, row)).map(Option::flatten);
+        if let Some(unit) = before {
+            self.remove(unit, table, uuid);
+        }
+        if let Some((row, unit)) = change.new.zip(after) {
+            self.add(unit, table, uuid, row);
+        }
+        let by_hosts = table == ADDRESS_SET && declared_alone(change, [before, after], effects);
+        if !by_hosts {
+            effects.touched.units.extend(before.into_iter().chain(after));
+        }
+        // What another row still refers to is there, and by one row too few.
+        for (child, lost, gained) in change.children() {
+            let rows = lost.into_iter().chain(gained).filter_map(|it| replica.row(child, it));
+            effects.touched.units.extend(rows.filter_map(|row| unit_of(child, row)));
+        }
+    }
+}
+
+impl UnitIndex {
+    /// The rows that serve a unit.
+    pub(in crate::northbound) fn rows_of(
+        &self,
+        unit: UnitId,
+    ) -> impl Iterator<Item = (TableId, Uuid)> {
+        members(self.rows.get(&unit)).iter().copied()
+    }
+
+    /// All units of which a row is there.
+    pub(in crate::northbound) fn all(&self) -> impl Iterator<Item = UnitId> {
+        self.rows.keys().copied()
+    }
+
+    /// The IPv4 Address_Set of a network.
+    pub(in crate::northbound) fn registration(&self, network: Id) -> Option<Uuid> {
+        self.registrations.get(&network).copied()
+    }
+
+    fn add(&mut self, unit: UnitId, table: TableId, uuid: Uuid, row: &Row) {
+        self.rows.entry(unit).or_default().insert((table, uuid));
+        if let UnitId::Network(network) = unit
+            && table == ADDRESS_SET
+            && row.get(address_set::NAME).is_string(&address_set_name(network, Family::Ip4))
+        {
+            self.registrations.insert(network, uuid);
+        }
+    }
+
+    fn remove(&mut self, unit: UnitId, table: TableId, uuid: Uuid) {
+        remove(&mut self.rows, &unit, &(table, uuid));
+        if let UnitId::Network(network) = unit
+            && self.registrations.get(&network) == Some(&uuid)
+        {
+            self.registrations.remove(&network);
+        }
+    }
+}
+
+/// Notes which entries of a registration differ. Whether these are all that does, and all of them
+/// are what hosts declare: that is theirs to change, and the registration itself is as it was.
+fn declared_alone(
+    change: &Change<'_>,
+    [before, after]: [Option<UnitId>; 2],
+    effects: &mut Effects<'_>,
+) -> bool {
+    let unit = if change.new.is_some() { after } else { before };
+    let Some(UnitId::Network(network)) = unit else { return false };
+    let mut by_hosts = !change.is_whole() && before == after;
+    for key in changed_keys(change.old, change.new) {
+        let entry = Entry::parse(key);
+        by_hosts &= entry.is_some();
+        effects.touched.declared.extend(entry.is_some().then_some(network));
+        let half = match entry {
+            Some(Entry::Half(_, name)) => Some(name),
+            Some(Entry::Host(_) | Entry::Rejection(..)) => None,
+            None => key.strip_prefix(HALF_PREFIX),
+        };
+        effects.touched.records.extend(half.map(|name| (network, name.into())));
+    }
+    by_hosts && same_but_tags(change.old, change.new)
+}
+
+/// A map's entries by key.
+type Entries<'a> = BTreeMap<&'a str, Cow<'a, str>>;
+
+/// The keys of `external_ids` that differ; costs one walk over both rows.
+fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> BTreeSet<&'a str> {
+    let entries = |row: Option<&'a Row>| {
+        let entries = row.into_iter().flat_map(|row| row.get(address_set::EXTERNAL_IDS).entries());
+        entries.collect::<BTreeMap<_, _>>()
+    };
+    let (old, new) = (entries(old), entries(new));
+    let differing = |one: &Entries<'a>, other: &Entries<'a>| {
+        let keys = one.iter().filter(|(key, text)| other.get(*key) != Some(*text));
+        keys.map(|(key, _)| *key).collect::<Vec<_>>()
+    };
+    differing(&old, &new).into_iter().chain(differing(&new, &old)).collect()
+}
+
+/// Whether two states of a set have the same name and addresses.
+fn same_but_tags(old: Option<&Row>, new: Option<&Row>) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return false };
+    [address_set::NAME, address_set::ADDRESSES]
+        .into_iter()
+        .all(|column| old.get(column) == new.get(column))
+}

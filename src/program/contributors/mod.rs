@@ -1,0 +1,38 @@
+//! What shall stand for a unit, by all contributors.
+//!
+//! Each is a file of its own, with the same shape. A further kind of row is a further file, named
+//! here, and a line in [`CONTRIBUTORS`].
+
+mod contributor;
+mod guest_routes;
+mod link_policies;
+mod link_ports;
+mod link_routes;
+mod link_side;
+mod link_switch;
+mod nat_exemption;
+mod uplink_anti_spoof;
+
+use contributor::Contributor;
+pub use contributor::{Network, Unit, Wants};
+
+/// Rows whose parent is a row of the same unit come after it.
+const CONTRIBUTORS: &[Contributor] = &[
+    link_switch::contribute,
+    link_ports::contribute,
+    link_routes::contribute,
+    link_policies::contribute,
+    uplink_anti_spoof::contribute,
+    nat_exemption::contribute,
+    guest_routes::contribute,
+];
+
+/// What all contributors want for a unit.
+#[must_use]
+pub fn wants(unit: &Unit<'_>) -> Wants {
+    let mut wants = Wants::of(unit);
+    for contribute in CONTRIBUTORS {
+        contribute(unit, &mut wants);
+    }
+    wants
+}
