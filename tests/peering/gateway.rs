@@ -303,7 +303,28 @@ fn b11_distributed_routers_with_gateway_ports_translate_nothing_between_peers() 
     assert_eq!(*lab.dump().table("NAT"), nats, "no NAT row is touched");
 }
 
-/// Every row of a transit, and the set that is lent, deleted and altered by hand.
+/// Somebody copies the switch of a link with its ports: they have two parents then, and the copy loses them.
+#[test]
+fn b2_what_a_copied_switch_refers_to_of_ours_is_taken_out() {
+    let lab = Lab::databases_only();
+    let tenants = Tenants::new(&lab);
+    lab.nbctl(&["set", "Logical_Router", "b", "options:chassis=hv1"]);
+    tenants.peer();
+    let wanted = contents(&lab.dump());
+    let ports = owned(&lab.dump()).into_iter().filter(|row| row.table == "Logical_Switch_Port");
+    let ports: Vec<String> = ports.map(|row| row.uuid).collect();
+    assert_eq!(ports.len(), 2);
+    let set = format!("ports={}", ports.join(","));
+    lab.nbctl(&["create", "Logical_Switch", "name=copy", &set]);
+    poll("the copy has none of ours", Duration::from_secs(5), || {
+        let columns = ["--bare", "--columns=ports", "find", "Logical_Switch", "name=copy"];
+        let left = lab.nbctl(&columns);
+        if left.trim().is_empty() { Ok(()) } else { Err(left) }
+    });
+    assert_eq!(contents(&lab.dump()), wanted);
+}
+
+/// Every row of a link switch, and the set that NAT rows refer to, deleted and altered by hand.
 #[test]
 fn b2_b11_a_transit_is_back_within_a_second() {
     let lab = Lab::databases_only();
