@@ -54,7 +54,7 @@ impl Ground {
     fn written_since(&self, before: usize) -> Vec<Record> {
         let mut records = self.site.lab.northbound_records();
         records.drain(..before);
-        records.retain(|record| !record.is_bookkeeping());
+        records.retain(Record::changes_rows);
         records
     }
 }

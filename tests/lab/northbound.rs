@@ -145,6 +145,11 @@ impl Record {
         self.comment.is_empty() && self.rows.len() == 1 && rows.all(only)
     }
 
+    /// Whether it changed rows, beyond what northd keeps and is asked for.
+    pub fn changes_rows(&self) -> bool {
+        !self.is_bookkeeping() && !self.asks_northd()
+    }
+
     /// Whether it wrote nothing but what northd keeps.
     pub fn is_bookkeeping(&self) -> bool {
         let kept =
@@ -207,7 +212,7 @@ impl Lab {
     pub fn northbound_transactions(&self) -> usize {
         let records = self.northbound_records();
         assert_asks_are_few(&records);
-        records.iter().filter(|r| !r.is_bookkeeping() && !r.asks_northd()).count()
+        records.iter().filter(|record| record.changes_rows()).count()
     }
 
     /// How many Logical_Flow rows the southbound holds, and how many flows they stand for (a row may be for a group

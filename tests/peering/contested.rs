@@ -48,9 +48,8 @@ fn during<T>(again: impl Fn(usize) + Sync, body: impl FnOnce() -> T) -> T {
 
 /// What the daemons have written since a moment: whatever is no tool's, and not northd's.
 fn written(lab: &Lab, since: i64) -> Vec<Record> {
-    let ours = |record: &Record| {
-        record.at >= since && record.comment.is_empty() && !record.is_bookkeeping()
-    };
+    let ours =
+        |record: &Record| record.at >= since && record.comment.is_empty() && record.changes_rows();
     lab.northbound_records().into_iter().filter(ours).collect()
 }
 

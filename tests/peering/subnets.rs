@@ -23,7 +23,7 @@ fn wait_routed(lab: &Lab, router: &str, wanted: &[&str]) {
 /// What has been written since then, without what northd keeps.
 fn written_since(lab: &Lab, count: usize) -> Vec<Record> {
     let mut records = lab.northbound_records();
-    records.retain(|r| !r.is_bookkeeping());
+    records.retain(Record::changes_rows);
     records.split_off(count)
 }
 

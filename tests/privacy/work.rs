@@ -100,7 +100,7 @@ fn step(site: &Site, asked: &Asked, action: impl FnOnce()) -> Step {
     settle_quietly(site);
     let later = counters_of(site);
     let transactions = site.lab.northbound_records().split_off(records);
-    let of_daemon = transactions.iter().filter(|record| !record.is_bookkeeping());
+    let of_daemon = transactions.iter().filter(|record| record.changes_rows());
     let transactions = of_daemon.map(|record| {
         let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for ((table, _), columns) in &record.rows {
