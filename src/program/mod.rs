@@ -1,8 +1,8 @@
 //! From what shall stand to what is sent: desired rows, the difference, one guarded transaction.
 //!
-//! Owns row shapes, a file per kind of row ([`contributors`]), and the assembly of operations.
+//! Owns row shapes, a file per kind of row (`contributors`), and the assembly of operations.
 //! Decides nothing: a link or a network says everything. Invariants: a row enters a transaction
-//! only here; only rows of ours are changed, and of others single fields ([`borrowed`]); desired
+//! only here; only rows of ours are changed, and of others single fields (`borrowed`); desired
 //! equal to present gives no operation at all.
 
 mod borrowed;
