@@ -1,7 +1,10 @@
 //! The lifecycle with the real daemon, by the real clock: rejection, expiry and renewal, history, a frozen address space,
 //! one half for both, and a VM as a condition. The whole table of states and actions is in `tests/core`.
 
+use std::time::Duration;
+
 use crate::lab::Lab;
+use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
 use crate::owned::link_rows;
 use crate::tenants::{BLUE, GREEN, assert_says, flaws, half, wait_all_active};
@@ -111,6 +114,11 @@ fn s1_20_s1_24_a_request_is_rejected_until_that_is_taken_back() {
     blue(&daemon);
     let told = daemon.wait_state("blue", "web", TO_DB, "rejected");
     assert_says(&told, "peer-rejected", &["green/db"]);
+    // It is shown once it is decided, and outlives the daemon once it is written.
+    poll("the rejection is written", Duration::from_secs(5), || {
+        let rows = lab.nbctl(&["--columns=external_ids", "list", "Address_Set"]);
+        if rows.contains("ovn-peerd-rejects:") { Ok(()) } else { Err(rows) }
+    });
     daemon.kill9();
     // A typo made meanwhile does not take the rejection back.
     daemon.declare("green", "[[rejection]\n");

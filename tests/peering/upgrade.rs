@@ -61,7 +61,7 @@ fn s2_10_policies_that_move_to_another_priority_lose_no_packet(lab: &Lab) {
 
     let streams = [(&a1, b1.v4()), (&b1, a1.v4()), (&a1, b1.v6()), (&b1, a1.v6())]
         .map(|(from, to)| from.stream(to, 100));
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(750));
     tenants.daemon.start_again();
     poll("all rows are of this release", Duration::from_secs(10), || {
         let found = contents(&lab.dump());
@@ -69,7 +69,7 @@ fn s2_10_policies_that_move_to_another_priority_lose_no_packet(lab: &Lab) {
         if found == wanted { Ok(()) } else { Err(format!("{lost:#?}")) }
     });
     lab.sync();
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(750));
     for report in streams.map(crate::lab::host::Stream::finish) {
         assert_eq!(report.received, report.sent, "{report:?}");
         assert!(report.sent > 100, "{report:?}");
