@@ -82,31 +82,36 @@ fn objects(stream: &[u8], frames: &[Bytes], end: End) {
     }
 }
 
-/// What is spliced from a frame is JSON.
+/// What is spliced from a frame, or into another one, is JSON.
 fn classify(frame: &[u8]) {
     match envelope::classify(frame) {
         Err(_) | Ok(Inbound::Probe | Inbound::Notification { .. }) => {}
         Ok(Inbound::Request { id, params, .. }) => {
-            json(envelope::echo_reply(id, params).as_bytes());
-            json(envelope::unknown_method(id).as_bytes());
+            object(&envelope::echo_reply(id, params));
+            object(&envelope::unknown_method(id));
         }
-        Ok(Inbound::Success { id, result: Some(result) }) => {
-            json(&envelope::success(id, 1, result));
+        Ok(Inbound::Success { result: Some(result), .. }) => {
+            json(result);
         }
-        Ok(Inbound::Success { id, result: None }) => {
+        Ok(Inbound::Success { result: None, .. }) => {
             if let Ok(result) = envelope::result_of(frame) {
-                json(&envelope::success(id, 1, result));
+                json(result);
             }
         }
-        Ok(Inbound::Failure { id, error }) => json(&envelope::failure(id, error)),
+        Ok(Inbound::Failure { error, .. }) => {
+            json(error);
+        }
     }
 }
 
-/// What is spliced must be an object, whatever it was spliced from. It is not read into a value: a
-/// number may be larger than any value holds.
-fn json(message: &[u8]) {
-    let text: &RawValue = serde_json::from_slice(message).expect("it is JSON");
-    assert!(text.get().starts_with('{'));
+/// What is sent must be an object, whatever it was spliced from.
+fn object(message: &str) {
+    assert!(json(message).get().starts_with('{'));
+}
+
+/// It is not read into a value: a number may be larger than any value holds.
+fn json(text: &str) -> &RawValue {
+    serde_json::from_str(text).expect("it is JSON")
 }
 
 /// A large frame is judged by its head. That must not differ from what a small one is found to be by
