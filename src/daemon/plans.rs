@@ -1,4 +1,5 @@
-//! Plans for those who ask for one: read, decided and compared on threads of their own, so that nobody else waits for them.
+//! Plans for those who ask for one: read, decided and compared on threads of their own, so that
+//! nobody else waits for them.
 
 use std::future::pending;
 
@@ -10,7 +11,8 @@ use crate::declare::{ParsedFile, Reading};
 use crate::engine::PlanBasis;
 use crate::view::PlanView;
 
-/// Plans under way at one time. Each is a thread, which a file system that hangs may hold, and the memory of a recompute.
+/// Plans under way at one time. Each is a thread, which a file system that hangs may hold, and the
+/// memory of a recompute.
 const MOST_PLANS: usize = 4;
 
 type PlanReply = oneshot::Sender<Result<PlanView, Refusal>>;

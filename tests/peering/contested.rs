@@ -123,11 +123,7 @@ struct Peered {
 impl Peered {
     fn start() -> Self {
         let lab = Lab::single_chassis();
-        let tenants = Tenants::new(&lab);
-        let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
-        lab.settle();
-        tenants.peer();
-        lab.sync();
+        let (tenants, guests) = Tenants::peered(&lab);
         let (wanted, theirs) = (programmed(&lab), foreign(&lab));
         Self { lab, tenants, guests, wanted, theirs }
     }
@@ -293,11 +289,7 @@ fn b2_halves_that_change_again_and_again_hold_nobody_else_up() {
 #[test]
 fn b2_what_a_copied_router_refers_to_of_ours_is_taken_out_once() {
     let lab = Lab::single_chassis();
-    let tenants = Tenants::new(&lab);
-    let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
-    lab.settle();
-    tenants.peer();
-    lab.sync();
+    let (tenants, guests) = Tenants::peered(&lab);
     let rows =
         || -> Vec<String> { link_rows(&lab.dump()).into_iter().map(|row| row.uuid).collect() };
     let (wanted, uuids) = (contents(&lab.dump()), rows());

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
+use crate::lab::host::Host;
 use crate::lab::topology::Network;
 
 /// Blue's prefixes.
@@ -53,6 +54,17 @@ impl Tenants {
         daemon.bind_network("blue", "web", a.router());
         daemon.bind_network("green", "db", b.router());
         Tenants { a, b, daemon }
+    }
+
+    /// With a guest each, and a peering that OVN has acted on.
+    #[track_caller]
+    pub(crate) fn peered(lab: &Lab) -> (Tenants, [Host; 2]) {
+        let tenants = Tenants::new(lab);
+        let guests = [lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0)];
+        lab.settle();
+        tenants.peer();
+        lab.sync();
+        (tenants, guests)
     }
 
     /// Blue's half.
