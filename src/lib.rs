@@ -2,7 +2,7 @@
 //!
 //! # A guided tour
 //!
-//! Start at [`declare`]: what operators and tenants write, and the [`Book`](declare::Book) that
+//! Start at [`declare`]: what operators and tenants write, and the [`LocalDeclarations`](declare::LocalDeclarations) that
 //! holds what is in effect. [`northbound`] reads what OVN has: routers as facts, rows of ours by
 //! their tag. [`peering`] is where decisions are made: each pair of networks gets one
 //! [`Resolution`](peering::Resolution). [`program`] turns a [`Link`](peering::Link) into rows and

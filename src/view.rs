@@ -370,7 +370,7 @@ pub struct Counters {
     pub transactions: u64,
     /// Transactions that the northbound refused or whose outcome was lost.
     pub transactions_failed: u64,
-    /// Row changes folded into the replica.
+    /// Row changes applied to the replica.
     pub row_changes: u64,
     /// Peerings decided anew.
     pub peerings_resolved: u64,

@@ -191,10 +191,10 @@ impl Daemon {
         self.wait("synchronised", PACE, |status| ready(&status).then_some(()));
     }
 
-    /// Waits until it has folded so many row changes since its start.
-    pub(crate) fn folded(&self, changes: u64) {
+    /// Waits until it has applied so many row changes since its start.
+    pub(crate) fn applied(&self, changes: u64) {
         let done = |status: &StatusView| status.counters.row_changes >= changes;
-        self.wait("changes folded", PACE, |status| done(&status).then_some(()));
+        self.wait("changes applied", PACE, |status| done(&status).then_some(()));
     }
 
     /// Waits until so many halves are active; plays ovn-northd's part.

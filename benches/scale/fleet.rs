@@ -1,4 +1,4 @@
-//! Many hosts on one northbound: first roll-out, restart, and the server's restart, all at once; what a standby costs; how
+//! Many hosts on one northbound: first declarations-out, restart, and the server's restart, all at once; what a standby costs; how
 //! long a half takes that is added on it; and hosts that all have the same files.
 //!
 //! What is not done in its time is told, and what can be measured without it follows.

@@ -1,4 +1,4 @@
-//! Changes of the northbound that concern no declared network: folded, and nothing else.
+//! Changes of the northbound that concern no declared network: applied, and nothing else.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -39,19 +39,19 @@ pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, changes: usize, tabl
         // One by one, as an operator's changes come: a burst would share its cost.
         sleep(PAUSE);
     }
-    daemon.folded(before.row_changes + changes as u64);
+    daemon.applied(before.row_changes + changes as u64);
     let after = daemon.status().counters;
     let each = (cpu_of(daemon.pid()) - cpu) / u32::try_from(changes).expect("not that many");
     daemon.stop();
-    let folded = after.row_changes - before.row_changes;
+    let applied = after.row_changes - before.row_changes;
     let decided = after.peerings_resolved - before.peerings_resolved;
     let compared = after.peerings_compared - before.peerings_compared;
     let written = after.transactions - before.transactions;
     let work = format!("{changes} northbound changes that concern no declared network");
     let shown =
-        format!("{folded} folded, {decided} resolved, {compared} compared, {written} written");
-    let nothing = folded == changes as u64 && decided + compared + written == 0;
-    table.count(&format!("{work}: work"), shown, "only folded", nothing);
+        format!("{applied} applied, {decided} resolved, {compared} compared, {written} written");
+    let nothing = applied == changes as u64 && decided + compared + written == 0;
+    table.count(&format!("{work}: work"), shown, "only applied", nothing);
     let held = each.as_secs_f64() * 1e6 <= MICROSECONDS;
     let to_reach = format!("<= {MICROSECONDS} us each");
     table.limit(&format!("{work}: processor time"), time(each).0, &to_reach, held);

@@ -15,7 +15,7 @@
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
 //! | `GET /v1/withdrawals[?project=]` | [`HeldView`](crate::view::HeldView): the withdrawals that are held, and their word |
 //! | `POST /v1/withdrawals/confirm` | [`Confirmed`]: those that the [`Confirmation`] in the body names are released |
-//! | `POST /v1/reload` | [`Reloaded`]: after every file was read again and folded in |
+//! | `POST /v1/reload` | [`Reloaded`]: after every file was read again and applied |
 //!
 //! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status.
 //!

@@ -85,7 +85,7 @@ pub(super) enum Command {
     /// List the hosts that declare something, or forget one that is gone for good.
     #[command(subcommand)]
     Host(HostCommand),
-    /// Read every declaration file again, and wait until that is folded in.
+    /// Read every declaration file again, and wait until that is applied.
     Reload,
     /// List the withdrawals that the daemon holds because they are so many, or release those seen.
     ///

@@ -1,6 +1,6 @@
 //! Reading everything again, on SIGHUP and on an operator's request.
 //!
-//! Invariant: a reload is over once a reading that began after it was asked for is folded in.
+//! Invariant: a reload is over once a reading that began after it was asked for is applied.
 
 use tokio::sync::oneshot;
 
@@ -53,7 +53,7 @@ impl Shell {
         Ok("the settings are applied, every file is read".to_owned())
     }
 
-    /// Answers the reloads whose files have been folded in.
+    /// Answers the reloads whose files have been applied.
     pub(super) fn finish_reloads(&mut self) {
         let answered = self.watch.answered();
         let done = self.reloads.waiting.extract_if(.., |(number, _)| *number <= answered);

@@ -10,10 +10,10 @@
 //! - a directory that is missing never shows as the removal of its files;
 //! - every queue is bounded; where one overflows, everything is read instead.
 
+mod dependencies;
 mod dirty;
 mod happening;
-mod hinges;
-mod lookout;
+mod watcher;
 mod watches;
 
 use std::io;
@@ -28,7 +28,7 @@ use tokio::sync::{Notify, mpsc};
 
 pub use self::dirty::Pace;
 use self::happening::{Line, Message};
-use self::lookout::Lookout;
+use self::watcher::FileWatcher;
 use self::watches::Watches;
 use super::files::Files;
 use crate::declare::{ParsedFile, PathSettings, Reading};
@@ -92,10 +92,10 @@ impl Watch {
         };
         let kernel = notices.then(|| kernel(&line)).flatten();
         let watches = Watches::new(kernel, beside.to_vec());
-        let lookout = Lookout::new(Files::new(paths), watches, pace, line.clone(), deliver);
+        let watcher = FileWatcher::new(Files::new(paths), watches, pace, line.clone(), deliver);
         let thread = std::thread::Builder::new()
             .name("declarations".to_owned())
-            .spawn(move || lookout.run(&messages))?;
+            .spawn(move || watcher.run(&messages))?;
         Ok(Self { readings, answered: 0, line, thread: Some(thread) })
     }
 

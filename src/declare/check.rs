@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::book::Book;
 use super::diagnostic::{Diagnostic, Severity};
-use super::page::nearest;
+use super::local::LocalDeclarations;
 use super::settings::Settings;
 use super::source::{ParsedFile, Reading};
+use super::toml_reader::nearest;
 
 /// What a configuration says and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,24 +23,24 @@ pub struct Checked {
 /// Checks one complete reading by itself, as a daemon that remembers nothing would see it.
 #[must_use]
 pub fn check(settings: &Settings, reading: impl Into<Reading<ParsedFile>>) -> Checked {
-    let mut book = Book::new(settings);
-    book.fold(reading);
-    let mut diagnostics: Vec<Diagnostic> = book.diagnostics().cloned().collect();
-    diagnostics.extend(unbound(&book));
-    diagnostics.extend(mute(&book));
-    diagnostics.extend(shared(&book));
+    let mut local = LocalDeclarations::new(settings);
+    local.apply(reading);
+    let mut diagnostics: Vec<Diagnostic> = local.diagnostics().cloned().collect();
+    diagnostics.extend(unbound(&local));
+    diagnostics.extend(mute(&local));
+    diagnostics.extend(shared(&local));
     diagnostics.sort();
     diagnostics.dedup();
-    Checked { diagnostics, networks: book.networks().count(), halves: book.halves().count() }
+    Checked { diagnostics, networks: local.networks().count(), halves: local.halves().count() }
 }
 
 /// Halves that announce nothing: their peering carries nothing either.
-fn mute(book: &Book) -> impl Iterator<Item = Diagnostic> {
-    let mute = book
+fn mute(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
+    let mute = local
         .halves()
         .filter(|half| half.terms().export.filter.rules().is_some_and(<[_]>::is_empty));
     mute.filter_map(|half| {
-        let (file, position) = book.place_of_half(&half.key)?;
+        let (file, position) = local.place_of_half(&half.key)?;
         Some(Diagnostic {
             file: Arc::clone(file),
             position,
@@ -55,11 +55,11 @@ fn mute(book: &Book) -> impl Iterator<Item = Diagnostic> {
 }
 
 /// Networks whose router is another network's, too: neither peers.
-fn shared(book: &Book) -> impl Iterator<Item = Diagnostic> {
+fn shared(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
     let mut first = BTreeMap::new();
-    book.networks().filter_map(move |network| {
+    local.networks().filter_map(move |network| {
         let other = first.insert(network.router.clone(), &network.key)?;
-        let (file, position) = book.place_of_network(&network.key)?;
+        let (file, position) = local.place_of_network(&network.key)?;
         Some(Diagnostic {
             file: Arc::clone(file),
             position,
@@ -75,12 +75,12 @@ fn shared(book: &Book) -> impl Iterator<Item = Diagnostic> {
 
 /// Halves whose own network no file binds. Their targets are not looked at: whether those exist
 /// is for their owners to know.
-fn unbound(book: &Book) -> impl Iterator<Item = Diagnostic> {
-    let unbound = book.halves().filter(|half| book.network(&half.key.network).is_none());
+fn unbound(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
+    let unbound = local.halves().filter(|half| local.network(&half.key.network).is_none());
     unbound.filter_map(|half| {
-        let (file, position) = book.place_of_half(&half.key)?;
+        let (file, position) = local.place_of_half(&half.key)?;
         let network = &half.key.network;
-        let bound = book.networks().filter(|other| other.key.project == network.project);
+        let bound = local.networks().filter(|other| other.key.project == network.project);
         let hint = match nearest(&network.name, bound.map(|other| &*other.key.name)) {
             Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => "the operator binds it to a Logical_Router in networks.d".to_owned(),

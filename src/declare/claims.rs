@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::book::Clashes;
 use super::diagnostic::{Diagnostic, Place, Position, Severity};
+use super::local::Clashes;
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::source::{FileId, Giver};
 

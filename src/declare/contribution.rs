@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, Network, Rejection};
-use super::page::Page;
+use super::toml_reader::TomlReader;
 
 /// The declarations of one file that is free of errors, with their places.
 #[derive(Clone, Debug, Default)]
@@ -43,11 +43,11 @@ pub(super) struct Parsed {
 
 impl Parsed {
     pub(super) fn new(
-        page: Page<'_>,
+        reader: TomlReader<'_>,
         contribution: Contribution,
         project: Option<(Arc<str>, Position)>,
     ) -> Self {
-        let contribution = (!page.is_bad()).then_some(contribution);
-        Self { contribution, project, diagnostics: page.close() }
+        let contribution = (!reader.is_bad()).then_some(contribution);
+        Self { contribution, project, diagnostics: reader.close() }
     }
 }

@@ -5,43 +5,43 @@
 //! May not touch the file system, the clock, or any OVN table: text comes in, values go out.
 //!
 //! A [`Reading`] says what the shell found in the directories; it is parsed wherever there is time
-//! for that, within fixed limits. The [`Book`] folds parsed readings and holds what is
+//! for that, within fixed limits. The [`LocalDeclarations`] applies parsed readings and holds what is
 //! in effect. [`Settings`] are the operator's own file.
 
-mod book;
 mod check;
 mod claims;
 mod contribution;
 mod cover;
+mod declarations;
 mod diagnostic;
 mod limits;
+mod local;
 mod model;
 mod networks;
-mod page;
 mod pair;
 mod parse;
 mod peerings;
 mod pins;
 mod policy_file;
 mod rejections;
-mod roll;
 mod routes_file;
 mod settings;
 mod settings_file;
 mod source;
 mod terms;
+mod toml_reader;
 
-pub use book::{Book, Changed, Held, HeldPart, LastGood, Remembered};
 pub use check::{Checked, check};
 pub use cover::Cover;
+pub use declarations::{Declarations, Dispute, Host, Others, Said};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
+pub use local::{Changed, Held, HeldPart, LastGood, LocalDeclarations, Remembered};
 pub use model::{
     ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
     RejectionKey, RouterRef, TellGuests,
 };
 pub use pair::PeeringKey;
-pub use roll::{Dispute, Host, Others, Roll, Said};
 pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::contribution::{Contribution, Parsed};
 use super::model::{Network, NetworkKey, NetworkType, RouterRef, TellGuests};
-use super::page::{Found, Page, nearest};
+use super::toml_reader::{Found, TomlReader, nearest};
 
 const FILE_KEYS: &[&str] = &["network"];
 const NETWORK_KEYS: &[&str] =
@@ -23,15 +23,15 @@ const MAX_PREFIXES: usize = 256;
 
 /// Reads one file of `networks.d`.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
-    let (mut page, table) = Page::open(file, text);
-    page.refuse_unknown(table.get_ref(), "a file of networks.d", FILE_KEYS, &[]);
+    let (mut reader, table) = TomlReader::open(file, text);
+    reader.refuse_unknown(table.get_ref(), "a file of networks.d", FILE_KEYS, &[]);
     let mut contribution = Contribution::default();
     let mut seen = BTreeMap::new();
-    for entry in page.entries(table.get_ref(), "network") {
-        let Some((name, network)) = network(&mut page, &entry) else { continue };
-        let position = page.position(&name.span);
+    for entry in reader.entries(table.get_ref(), "network") {
+        let Some((name, network)) = network(&mut reader, &entry) else { continue };
+        let position = reader.position(&name.span);
         if let Some(first) = seen.insert(network.key.clone(), position) {
-            page.error(
+            reader.error(
                 &name.span,
                 format!("network {} is already bound on line {}", network.key, first.line),
                 Some("a network has one router; remove one of the two".to_owned()),
@@ -39,24 +39,24 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
         }
         contribution.networks.push((Some(position), Arc::new(network)));
     }
-    Parsed::new(page, contribution, None)
+    Parsed::new(reader, contribution, None)
 }
 
 fn network<'d>(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     entry: &Found<&'d DeTable<'_>>,
 ) -> Option<(Found<&'d str>, Network)> {
     const WHAT: &str = "[[network]]";
-    page.refuse_unknown(entry.value, WHAT, NETWORK_KEYS, &[]);
-    let project = page.name(entry, WHAT, "project", "\"blue\"");
-    let name = page.name(entry, WHAT, "name", "\"web\"");
-    let router = page.name(entry, WHAT, "router", "\"blue-web-lr\" (a Logical_Router)");
-    let zone = page.optional_name(entry.value, "zone");
-    let region = page.optional_name(entry.value, "region");
-    let kind = page.optional_name(entry.value, "type");
-    let may_export = prefixes(page, entry.value, "may_export");
-    let mtu = mtu(page, entry.value);
-    let tell_guests = tell_guests(page, entry.value);
+    reader.refuse_unknown(entry.value, WHAT, NETWORK_KEYS, &[]);
+    let project = reader.name(entry, WHAT, "project", "\"blue\"");
+    let name = reader.name(entry, WHAT, "name", "\"web\"");
+    let router = reader.name(entry, WHAT, "router", "\"blue-web-lr\" (a Logical_Router)");
+    let zone = reader.optional_name(entry.value, "zone");
+    let region = reader.optional_name(entry.value, "region");
+    let kind = reader.optional_name(entry.value, "type");
+    let may_export = prefixes(reader, entry.value, "may_export");
+    let mtu = mtu(reader, entry.value);
+    let tell_guests = tell_guests(reader, entry.value);
     let (project, name, router) = (project?, name?, router?);
     let network = Network {
         key: NetworkKey::new(project.value, name.value),
@@ -76,9 +76,9 @@ fn network<'d>(
     Some((name, network))
 }
 
-fn tell_guests(page: &mut Page<'_>, table: &DeTable<'_>) -> TellGuests {
+fn tell_guests(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> TellGuests {
     let mut tell = TellGuests::default();
-    for found in page.strings(table, "tell_guests").unwrap_or_default() {
+    for found in reader.strings(table, "tell_guests").unwrap_or_default() {
         if let Some(more) = tell.and(found.value) {
             tell = more;
             continue;
@@ -87,7 +87,7 @@ fn tell_guests(page: &mut Page<'_>, table: &DeTable<'_>) -> TellGuests {
             Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => "write \"dhcp\" for DHCP options, \"ra\" for router advertisements".to_owned(),
         };
-        page.error(
+        reader.error(
             &found.span,
             format!("`tell_guests` has \"{}\"", found.value.escape_debug()),
             Some(hint),
@@ -96,20 +96,20 @@ fn tell_guests(page: &mut Page<'_>, table: &DeTable<'_>) -> TellGuests {
     tell
 }
 
-fn mtu(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<u16> {
+fn mtu(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<u16> {
     let range = MIN_MTU.into()..=u16::MAX.into();
     let hint = "write the MTU of the guests' interfaces, in bytes; IPv6 needs 1280";
-    let mtu = page.number_in(table, "mtu", range, Some(hint))?;
+    let mtu = reader.number_in(table, "mtu", range, Some(hint))?;
     u16::try_from(mtu).ok()
 }
 
-fn prefixes(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {
-    let written = page.strings(table, key).unwrap_or_default();
-    let prefixes: Vec<IpNet> = written.iter().filter_map(|text| page.prefix(text)).collect();
+fn prefixes(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) -> Vec<IpNet> {
+    let written = reader.strings(table, key).unwrap_or_default();
+    let prefixes: Vec<IpNet> = written.iter().filter_map(|text| reader.prefix(text)).collect();
     if prefixes.len() > MAX_PREFIXES
         && let Some(value) = table.get(key)
     {
-        page.error(
+        reader.error(
             &value.span(),
             format!("`{key}` has {} prefixes; at most {MAX_PREFIXES} are allowed", prefixes.len()),
             Some("write shorter prefixes that cover several".to_owned()),

@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::contribution::{Contribution, Parsed};
 use super::limits::MAX_HALVES;
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
-use super::page::{Found, Page, Refused};
 use super::rejections;
 use super::routes_file;
 use super::terms::Terms;
+use super::toml_reader::{Found, Refused, TomlReader};
 
 const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
 const OWN_KEYS: [&str; 8] = [
@@ -70,30 +70,30 @@ const PEERING_REFUSED: &[Refused] = &[
 
 /// Reads one file of `peerings.d`.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
-    let (mut page, table) = Page::open(file, text);
-    page.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, &[]);
+    let (mut reader, table) = TomlReader::open(file, text);
+    reader.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, &[]);
     if table.get_ref().is_empty() {
         // Nothing but comments: its author took everything out on purpose.
-        return Parsed::new(page, Contribution::default(), None);
+        return Parsed::new(reader, Contribution::default(), None);
     }
     let top = Found { value: table.get_ref(), span: 0..0 };
-    let project = page.name(&top, "the file", "project", "\"blue\" at its top");
+    let project = reader.name(&top, "the file", "project", "\"blue\" at its top");
     let mut halves = Halves {
         project: project.as_ref().map_or("", |found| found.value).into(),
         seen: BTreeMap::new(),
         contribution: Contribution::default(),
     };
-    for entry in page.limited(table.get_ref(), "peering", MAX_HALVES) {
-        halves.read(&mut page, &entry);
+    for entry in reader.limited(table.get_ref(), "peering", MAX_HALVES) {
+        halves.read(&mut reader, &entry);
     }
     let network = |name: &str| NetworkKey::new(Arc::clone(&halves.project), name);
-    let routes = routes_file::read(&mut page, table.get_ref(), network);
+    let routes = routes_file::read(&mut reader, table.get_ref(), network);
     let mut contribution = halves.contribution;
-    routes_file::place(&mut page, routes, &mut contribution.halves);
+    routes_file::place(&mut reader, routes, &mut contribution.halves);
     contribution.rejections =
-        rejections::read(&mut page, table.get_ref(), &halves.project, &contribution.halves);
-    let spoken = project.map(|found| (halves.project, page.position(&found.span)));
-    Parsed::new(page, contribution, spoken)
+        rejections::read(&mut reader, table.get_ref(), &halves.project, &contribution.halves);
+    let spoken = project.map(|found| (halves.project, reader.position(&found.span)));
+    Parsed::new(reader, contribution, spoken)
 }
 
 struct Halves {
@@ -104,18 +104,18 @@ struct Halves {
 }
 
 impl Halves {
-    fn read(&mut self, page: &mut Page<'_>, entry: &Found<&DeTable<'_>>) {
+    fn read(&mut self, reader: &mut TomlReader<'_>, entry: &Found<&DeTable<'_>>) {
         const WHAT: &str = "[[peering]]";
-        page.refuse_unknown(entry.value, WHAT, &PEERING_KEYS, PEERING_REFUSED);
-        let name = page.name(entry, WHAT, "name", "\"to-db\"");
-        let network = page.name(entry, WHAT, "network", "\"web\"");
-        let target_project = page.name(entry, WHAT, "target_project", "\"green\"");
-        let target_network = page.name(entry, WHAT, "target_network", "\"db\"");
-        let description = page.bounded(entry.value, "description", MAX_DESCRIPTION_CHARS);
-        let configured_status = configured_status(page, entry.value);
-        let config = config(page, entry.value);
-        let requested = page.instant(entry.value, "requested");
-        let terms = Terms::read(page, entry);
+        reader.refuse_unknown(entry.value, WHAT, &PEERING_KEYS, PEERING_REFUSED);
+        let name = reader.name(entry, WHAT, "name", "\"to-db\"");
+        let network = reader.name(entry, WHAT, "network", "\"web\"");
+        let target_project = reader.name(entry, WHAT, "target_project", "\"green\"");
+        let target_network = reader.name(entry, WHAT, "target_network", "\"db\"");
+        let description = reader.bounded(entry.value, "description", MAX_DESCRIPTION_CHARS);
+        let configured_status = configured_status(reader, entry.value);
+        let config = config(reader, entry.value);
+        let requested = reader.instant(entry.value, "requested");
+        let terms = Terms::read(reader, entry);
         let (Some(name), Some(network), Some(target_project), Some(target_network)) =
             (name, network, target_project, target_network)
         else {
@@ -125,15 +125,15 @@ impl Halves {
             HalfKey::new(NetworkKey::new(Arc::clone(&self.project), network.value), name.value);
         let target = NetworkKey::new(target_project.value, target_network.value);
         if target == key.network {
-            page.error(
+            reader.error(
                 &target_network.span,
                 format!("network {target} is to peer with itself"),
                 Some("name another network as the target".to_owned()),
             );
         }
-        let position = page.position(&name.span);
+        let position = reader.position(&name.span);
         if let Some(first) = self.seen.insert(key.clone(), position.line) {
-            page.error(
+            reader.error(
                 &name.span,
                 format!("half {key} is already declared on line {first}"),
                 Some("a name is unique in its network: rename or remove one".to_owned()),
@@ -152,15 +152,15 @@ impl Halves {
     }
 }
 
-fn configured_status(page: &mut Page<'_>, table: &DeTable<'_>) -> ConfiguredStatus {
-    let Some(found) = page.string(table, "configured_status") else {
+fn configured_status(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> ConfiguredStatus {
+    let Some(found) = reader.string(table, "configured_status") else {
         return ConfiguredStatus::default();
     };
     match found.value {
         "active" => ConfiguredStatus::Active,
         "disabled" => ConfiguredStatus::Disabled,
         other => {
-            page.error(
+            reader.error(
                 &found.span,
                 format!("`configured_status` is \"{}\"", other.escape_debug()),
                 Some("write \"active\" or \"disabled\"".to_owned()),
@@ -171,16 +171,17 @@ fn configured_status(page: &mut Page<'_>, table: &DeTable<'_>) -> ConfiguredStat
 }
 
 /// Only `user.*`. Written `"user.ticket" = ".."` or, as TOML invites, `user.ticket = ".."`.
-fn config(page: &mut Page<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
+fn config(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> {
     let mut config = BTreeMap::new();
-    if let Some(found) = page.section(table, "config", "config = { \"user.ticket\" = \"NET-42\" }")
+    if let Some(found) =
+        reader.section(table, "config", "config = { \"user.ticket\" = \"NET-42\" }")
     {
         for (key, value) in found.value {
-            config_key(page, &mut config, key.get_ref(), &key.span(), value);
+            config_key(reader, &mut config, key.get_ref(), &key.span(), value);
         }
         let bytes: usize = config.iter().map(|(key, value)| key.len() + value.len()).sum();
         if bytes > MAX_CONFIG_BYTES {
-            page.error(
+            reader.error(
                 &found.span,
                 format!("`config` has {bytes} bytes; at most {MAX_CONFIG_BYTES} are allowed"),
                 Some("keep long notes elsewhere, and a reference to them here".to_owned()),
@@ -191,7 +192,7 @@ fn config(page: &mut Page<'_>, table: &DeTable<'_>) -> BTreeMap<String, String> 
 }
 
 fn config_key(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     config: &mut BTreeMap<String, String>,
     key: &str,
     span: &std::ops::Range<usize>,
@@ -200,26 +201,26 @@ fn config_key(
     let nested = value.get_ref().as_table();
     if let Some(nested) = nested.filter(|_| key == "user" || key.starts_with("user.")) {
         for (inner, value) in nested {
-            config_key(page, config, &format!("{key}.{}", inner.get_ref()), &inner.span(), value);
+            config_key(reader, config, &format!("{key}.{}", inner.get_ref()), &inner.span(), value);
         }
         return;
     }
     let shown = key.escape_debug();
     let is_user = key.strip_prefix("user.").is_some_and(|rest| !rest.is_empty());
     if key.contains('\0') {
-        page.error(span, "a key of `config` contains a NUL character", None);
+        reader.error(span, "a key of `config` contains a NUL character", None);
         return;
     }
     if !is_user {
-        page.error(
+        reader.error(
             span,
             format!("`config` takes only keys that begin with \"user.\", not \"{shown}\""),
             Some("write \"user.\" and a name of your own, or remove it".to_owned()),
         );
         return;
     }
-    let Some(text) = page.text(key, value) else { return };
+    let Some(text) = reader.text(key, value) else { return };
     if config.insert(key.to_owned(), text.value.to_owned()).is_some() {
-        page.error(span, format!("`config` has \"{shown}\" twice"), None);
+        reader.error(span, format!("`config` has \"{shown}\" twice"), None);
     }
 }

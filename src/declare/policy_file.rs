@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
-use super::page::{Found, Page};
 use super::settings::{AddressSpace, AutoAccept, MaxWithdrawals, PolicySettings};
+use super::toml_reader::{Found, TomlReader};
 
 const KEYS: &[&str] = &[
     "max_withdrawals",
@@ -24,38 +24,40 @@ const DEEPEST_MESH: u32 = 100;
 const NEVER: &str = "never";
 
 /// Reads the section, if it is there. A key that is wrong keeps its default.
-pub(super) fn read(page: &mut Page<'_>, top: &DeTable<'_>, policy: &mut PolicySettings) {
-    let Some(found) = page.section(top, "policy", "[policy] on a line of its own") else { return };
+pub(super) fn read(reader: &mut TomlReader<'_>, top: &DeTable<'_>, policy: &mut PolicySettings) {
+    let Some(found) = reader.section(top, "policy", "[policy] on a line of its own") else {
+        return;
+    };
     let table = found.value;
-    page.refuse_unknown(table, "[policy]", KEYS, &[]);
-    max_withdrawals(page, table, policy);
+    reader.refuse_unknown(table, "[policy]", KEYS, &[]);
+    max_withdrawals(reader, table, policy);
     let words = [("never", AutoAccept::Never), ("same-project", AutoAccept::SameProject)];
-    policy.auto_accept = word(page, table, "auto_accept", &words).unwrap_or(policy.auto_accept);
+    policy.auto_accept = word(reader, table, "auto_accept", &words).unwrap_or(policy.auto_accept);
     let words = [("follow", AddressSpace::Follow), ("freeze", AddressSpace::Freeze)];
     policy.address_space =
-        word(page, table, "address_space", &words).unwrap_or(policy.address_space);
-    if let Some(required) = page.boolean(table, "require_workload") {
+        word(reader, table, "address_space", &words).unwrap_or(policy.address_space);
+    if let Some(required) = reader.boolean(table, "require_workload") {
         policy.require_workload = required;
     }
-    policy.request_expiry = request_expiry(page, table, policy.request_expiry);
-    if let Some(history) = page.duration(table, "history") {
+    policy.request_expiry = request_expiry(reader, table, policy.request_expiry);
+    if let Some(history) = reader.duration(table, "history") {
         policy.history = history.value;
     }
-    if let Some(depth) = page.number(table, "max_mesh_depth", DEEPEST_MESH) {
+    if let Some(depth) = reader.number(table, "max_mesh_depth", DEEPEST_MESH) {
         policy.max_mesh_depth = depth;
     }
     let quotas = &mut policy.quotas;
-    quotas.per_network = quota(page, table, "max_halves_per_network").or(quotas.per_network);
-    quotas.per_project = quota(page, table, "max_halves_per_project").or(quotas.per_project);
+    quotas.per_network = quota(reader, table, "max_halves_per_network").or(quotas.per_network);
+    quotas.per_project = quota(reader, table, "max_halves_per_project").or(quotas.per_project);
 }
 
-fn max_withdrawals(page: &mut Page<'_>, table: &DeTable<'_>, policy: &mut PolicySettings) {
+fn max_withdrawals(reader: &mut TomlReader<'_>, table: &DeTable<'_>, policy: &mut PolicySettings) {
     const EXAMPLE: &str = "max_withdrawals = { halves = 10, percent = 50 }";
-    let Some(limit) = page.section(table, "max_withdrawals", EXAMPLE) else { return };
-    page.refuse_unknown(limit.value, "max_withdrawals", MAX_WITHDRAWALS_KEYS, &[]);
+    let Some(limit) = reader.section(table, "max_withdrawals", EXAMPLE) else { return };
+    reader.refuse_unknown(limit.value, "max_withdrawals", MAX_WITHDRAWALS_KEYS, &[]);
     let default = MaxWithdrawals::default();
-    let halves = page.number(limit.value, "halves", u32::MAX);
-    let percent = page.number(limit.value, "percent", 100);
+    let halves = reader.number(limit.value, "halves", u32::MAX);
+    let percent = reader.number(limit.value, "percent", 100);
     policy.max_withdrawals = MaxWithdrawals {
         halves: halves.unwrap_or(default.halves),
         percent: percent.unwrap_or(default.percent),
@@ -64,7 +66,7 @@ fn max_withdrawals(page: &mut Page<'_>, table: &DeTable<'_>, policy: &mut Policy
 
 /// `None` for never; 0 says the same, as a request that expires at once would be of no use.
 fn request_expiry(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     default: Option<SignedDuration>,
 ) -> Option<SignedDuration> {
@@ -72,28 +74,28 @@ fn request_expiry(
     if written == Some(NEVER) {
         return None;
     }
-    match page.duration(table, "request_expiry") {
+    match reader.duration(table, "request_expiry") {
         Some(Found { value, .. }) => (!value.is_zero()).then_some(value),
         None => default,
     }
 }
 
-fn quota(page: &mut Page<'_>, table: &DeTable<'_>, key: &str) -> Option<u32> {
-    page.number(table, key, u32::MAX)
+fn quota(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) -> Option<u32> {
+    reader.number(table, key, u32::MAX)
 }
 
 /// One of some words.
 fn word<T: Copy>(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     key: &str,
     words: &[(&str, T)],
 ) -> Option<T> {
-    let found = page.string(table, key)?;
+    let found = reader.string(table, key)?;
     let meant = words.iter().find(|(word, _)| *word == found.value).map(|(_, meaning)| *meaning);
     if meant.is_none() {
         let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        page.error(
+        reader.error(
             &found.span,
             format!("`{key}` is \"{}\"", found.value.escape_debug()),
             Some(format!("write {}", known.join(" or "))),

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::diagnostic::Position;
 use super::limits::MAX_REJECTIONS;
 use super::model::{Half, NetworkKey, Rejection, RejectionKey};
-use super::page::{Found, Page, Refused};
+use super::toml_reader::{Found, Refused, TomlReader};
 
 const KEYS: &[&str] = &["network", "from_project", "from_network"];
 
@@ -33,7 +33,7 @@ const REFUSED: &[Refused] = &[
 /// Reads a file's rejections. To answer the same network with yes and no is an error here; across
 /// files the half outweighs the rejection.
 pub(super) fn read(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     project: &Arc<str>,
     halves: &[(Option<Position>, Half)],
@@ -44,12 +44,12 @@ pub(super) fn read(
     }
     let mut seen: BTreeMap<RejectionKey, u32> = BTreeMap::new();
     let mut rejections = Vec::new();
-    for entry in page.limited(table, "rejection", MAX_REJECTIONS) {
-        let Some((place, key)) = key(page, &entry, project) else { continue };
-        let position = page.position(&place);
+    for entry in reader.limited(table, "rejection", MAX_REJECTIONS) {
+        let Some((place, key)) = key(reader, &entry, project) else { continue };
+        let position = reader.position(&place);
         if let Some((at, half)) = asked.get(&(&key.network, &key.from)) {
             let line = at.map(|at| format!(" on line {}", at.line)).unwrap_or_default();
-            page.error(
+            reader.error(
                 &place,
                 format!(
                     "the half {}{line} asks {} to peer, and this rejects it",
@@ -59,7 +59,7 @@ pub(super) fn read(
             );
         }
         if let Some(first) = seen.insert(key.clone(), position.line) {
-            page.error(
+            reader.error(
                 &place,
                 format!("the rejection {key} is already declared on line {first}"),
                 Some("one is enough; remove the other".to_owned()),
@@ -71,22 +71,22 @@ pub(super) fn read(
 }
 
 fn key(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     entry: &Found<&DeTable<'_>>,
     project: &Arc<str>,
 ) -> Option<(std::ops::Range<usize>, RejectionKey)> {
     const WHAT: &str = "[[rejection]]";
-    page.refuse_unknown(entry.value, WHAT, KEYS, REFUSED);
-    let network = page.name(entry, WHAT, "network", "\"web\"");
-    let from_project = page.name(entry, WHAT, "from_project", "\"red\"");
-    let from_network = page.name(entry, WHAT, "from_network", "\"scan\"");
+    reader.refuse_unknown(entry.value, WHAT, KEYS, REFUSED);
+    let network = reader.name(entry, WHAT, "network", "\"web\"");
+    let from_project = reader.name(entry, WHAT, "from_project", "\"red\"");
+    let from_network = reader.name(entry, WHAT, "from_network", "\"scan\"");
     let (network, from_project, from_network) = (network?, from_project?, from_network?);
     let key = RejectionKey {
         network: NetworkKey::new(Arc::clone(project), network.value),
         from: NetworkKey::new(from_project.value, from_network.value),
     };
     if key.network == key.from {
-        page.error(
+        reader.error(
             &from_network.span,
             format!("network {} is to reject itself", key.from),
             Some("name the network whose requests are unwanted".to_owned()),

@@ -9,8 +9,8 @@ use toml::de::DeTable;
 
 use super::diagnostic::Position;
 use super::model::{Half, HalfKey, NetworkKey};
-use super::page::{Found, Page, Refused, nearest};
 use super::terms::{MAX_BYTES, ManualRoute, Routes, TableOf, refuse_overweight, table_name};
+use super::toml_reader::{Found, Refused, TomlReader, nearest};
 
 const KEYS: &[&str] = &["network", "peering", "destination", "route_table", "subnet"];
 
@@ -44,19 +44,19 @@ pub(super) struct RouteEntry {
 
 /// Reads `[[route]]` of a file; `network` makes a key of a name.
 pub(super) fn read(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     network: impl Fn(&str) -> NetworkKey,
 ) -> Vec<RouteEntry> {
     let mut entries = Vec::new();
-    for entry in page.entries(table, "route") {
+    for entry in reader.entries(table, "route") {
         const WHAT: &str = "[[route]]";
-        page.refuse_unknown(entry.value, WHAT, KEYS, REFUSED);
-        let name = page.name(&entry, WHAT, "network", "\"web\"");
-        let half = page.name(&entry, WHAT, "peering", "\"to-db\"");
-        let destination = page.name(&entry, WHAT, "destination", "\"10.2.0.0/24\"");
-        let destination = destination.and_then(|text| destination_of(page, &text));
-        let table = table_of(page, entry.value);
+        reader.refuse_unknown(entry.value, WHAT, KEYS, REFUSED);
+        let name = reader.name(&entry, WHAT, "network", "\"web\"");
+        let half = reader.name(&entry, WHAT, "peering", "\"to-db\"");
+        let destination = reader.name(&entry, WHAT, "destination", "\"10.2.0.0/24\"");
+        let destination = destination.and_then(|text| destination_of(reader, &text));
+        let table = table_of(reader, entry.value);
         let (Some(name), Some(half), Some(destination), Some(table)) =
             (name, half, destination, table)
         else {
@@ -71,10 +71,10 @@ pub(super) fn read(
     entries
 }
 
-fn destination_of(page: &mut Page<'_>, text: &Found<&str>) -> Option<IpNet> {
-    let prefix = page.prefix(text)?;
+fn destination_of(reader: &mut TomlReader<'_>, text: &Found<&str>) -> Option<IpNet> {
+    let prefix = reader.prefix(text)?;
     if prefix.prefix_len() == 0 {
-        page.error(
+        reader.error(
             &text.span,
             format!("{prefix} is the default route, which no peering carries"),
             Some("name a prefix of the other network".to_owned()),
@@ -84,27 +84,27 @@ fn destination_of(page: &mut Page<'_>, text: &Found<&str>) -> Option<IpNet> {
     Some(prefix)
 }
 
-fn table_of(page: &mut Page<'_>, table: &DeTable<'_>) -> Option<TableOf> {
-    let name = page.optional_name(table, "route_table");
-    let subnet = page.string(table, "subnet");
+fn table_of(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<TableOf> {
+    let name = reader.optional_name(table, "route_table");
+    let subnet = reader.string(table, "subnet");
     match (name, subnet) {
         (Some(_), Some(subnet)) => {
-            page.error(
+            reader.error(
                 &subnet.span,
                 "[[route]] has both `route_table` and `subnet`",
                 Some("keep one: a subnet means the table that it looks up".to_owned()),
             );
             None
         }
-        (Some(name), None) => table_name(page, "route_table", &name).map(TableOf::Name),
-        (None, Some(subnet)) => page.prefix(&subnet).map(TableOf::Subnet),
+        (Some(name), None) => table_name(reader, "route_table", &name).map(TableOf::Name),
+        (None, Some(subnet)) => reader.prefix(&subnet).map(TableOf::Subnet),
         (None, None) => Some(TableOf::Name("".into())),
     }
 }
 
 /// Hands each route to its half, which must be declared in the same file with manual routes.
 pub(super) fn place(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     entries: Vec<RouteEntry>,
     halves: &mut [(Option<Position>, Half)],
 ) {
@@ -117,19 +117,19 @@ pub(super) fn place(
     for RouteEntry { half: key, place, route } in entries {
         let index = at.get(&key).copied();
         let Some((index, (_, half))) = index.and_then(|at| Some((at, halves.get_mut(at)?))) else {
-            let looks = !page.is_full();
+            let looks = !reader.is_full();
             let names = at.keys().filter(|other| looks && other.network == key.network);
             let hint = match nearest(&key.name, names.map(|other| &*other.name)) {
                 Some(nearest) => format!("did you mean \"{nearest}\"?"),
                 None => "write the route into the file that declares the half".to_owned(),
             };
-            page.error(&place, format!("no half {key} is declared in this file"), Some(hint));
+            reader.error(&place, format!("no half {key} is declared in this file"), Some(hint));
             continue;
         };
         let terms = Arc::make_mut(half.terms.get_or_insert_default());
         let weight = weights.entry(index).or_insert_with(|| terms.weight());
         let Routes::Manual(routes) = &mut terms.routes else {
-            page.error(
+            reader.error(
                 &place,
                 format!("the half {key} makes its routes itself"),
                 Some("write routes = \"manual\" there, or remove this route".to_owned()),
@@ -138,7 +138,7 @@ pub(super) fn place(
         };
         if routes.len() == MAX_ROUTES {
             if full.insert(index) {
-                page.error(
+                reader.error(
                     &place,
                     format!("the half {key} has more than {MAX_ROUTES} routes"),
                     Some("cover several by a shorter prefix".to_owned()),
@@ -147,12 +147,12 @@ pub(super) fn place(
             continue;
         }
         if routes.contains(&route) {
-            page.error(&place, format!("the route to {route} is there already"), None);
+            reader.error(&place, format!("the route to {route} is there already"), None);
         }
         *weight += route.to_string().len();
         routes.push(route);
         if *weight > MAX_BYTES {
-            refuse_overweight(page, &place);
+            refuse_overweight(reader, &place);
             break;
         }
     }

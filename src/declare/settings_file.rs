@@ -9,10 +9,10 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::diagnostic::Diagnostic;
-use super::page::{Found, Page};
 use super::policy_file;
 use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
+use super::toml_reader::{Found, TomlReader};
 
 const FILE_KEYS: &[&str] = &["northbound", "paths", "control", "daemon", "policy", "project"];
 const NORTHBOUND_KEYS: &[&str] =
@@ -33,60 +33,65 @@ impl Settings {
         let file: Arc<str> = path.display().to_string().into();
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut settings = Self::defaults(directory);
-        let (mut page, table) = Page::open(&file, text);
+        let (mut reader, table) = TomlReader::open(&file, text);
         let top = table.get_ref();
-        page.refuse_unknown(top, "ovn-peerd.toml", FILE_KEYS, &[]);
-        northbound(&mut page, top, directory, &mut settings);
-        paths(&mut page, top, directory, &mut settings);
-        if let Some(control) = section(&mut page, top, "control", CONTROL_KEYS) {
-            set_path(&mut page, &control, "socket", directory, &mut settings.control.socket);
-            refuse_long_socket(&mut page, &control, &settings.control.socket);
-            let entries = page.strings(control.value, "operators").unwrap_or_default();
+        reader.refuse_unknown(top, "ovn-peerd.toml", FILE_KEYS, &[]);
+        northbound(&mut reader, top, directory, &mut settings);
+        paths(&mut reader, top, directory, &mut settings);
+        if let Some(control) = section(&mut reader, top, "control", CONTROL_KEYS) {
+            set_path(&mut reader, &control, "socket", directory, &mut settings.control.socket);
+            refuse_long_socket(&mut reader, &control, &settings.control.socket);
+            let entries = reader.strings(control.value, "operators").unwrap_or_default();
             settings.control.operators =
-                entries.iter().filter_map(|entry| operator(&mut page, entry)).collect();
+                entries.iter().filter_map(|entry| operator(&mut reader, entry)).collect();
         }
-        if let Some(daemon) = section(&mut page, top, "daemon", DAEMON_KEYS) {
-            let host = page.optional_name(daemon.value, "host");
+        if let Some(daemon) = section(&mut reader, top, "daemon", DAEMON_KEYS) {
+            let host = reader.optional_name(daemon.value, "host");
             settings.daemon.host = host.map(|found| found.value.to_owned());
         }
-        policy_file::read(&mut page, top, &mut settings.policy);
-        projects(&mut page, top, &mut settings);
-        (settings, page.close())
+        policy_file::read(&mut reader, top, &mut settings.policy);
+        projects(&mut reader, top, &mut settings);
+        (settings, reader.close())
     }
 }
 
 fn section<'d, 'i>(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     top: &'d DeTable<'i>,
     key: &str,
     known: &[&str],
 ) -> Option<Found<&'d DeTable<'i>>> {
-    let found = page.section(top, key, &format!("[{key}] on a line of its own"))?;
-    page.refuse_unknown(found.value, &format!("[{key}]"), known, &[]);
+    let found = reader.section(top, key, &format!("[{key}] on a line of its own"))?;
+    reader.refuse_unknown(found.value, &format!("[{key}]"), known, &[]);
     Some(found)
 }
 
-fn northbound(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mut Settings) {
-    let Some(found) = section(page, top, "northbound", NORTHBOUND_KEYS) else { return };
+fn northbound(
+    reader: &mut TomlReader<'_>,
+    top: &DeTable<'_>,
+    directory: &Path,
+    settings: &mut Settings,
+) {
+    let Some(found) = section(reader, top, "northbound", NORTHBOUND_KEYS) else { return };
     let northbound = &mut settings.northbound;
-    if let Some(remotes) = page.strings(found.value, "remotes") {
+    if let Some(remotes) = reader.strings(found.value, "remotes") {
         let listed = remotes.len();
         northbound.remotes =
-            remotes.iter().filter_map(|remote| self::remote(page, remote, directory)).collect();
+            remotes.iter().filter_map(|remote| self::remote(reader, remote, directory)).collect();
         if listed == 0 {
             let hint = "name at least one, such as \"unix:/run/ovn/ovnnb_db.sock\"".to_owned();
-            page.error(&found.span, "`remotes` is empty", Some(hint));
+            reader.error(&found.span, "`remotes` is empty", Some(hint));
         }
     }
-    if let Some(leader_only) = page.boolean(found.value, "leader_only") {
+    if let Some(leader_only) = reader.boolean(found.value, "leader_only") {
         northbound.leader_only = leader_only;
     }
-    if let Some(verify_name) = page.boolean(found.value, "verify_name") {
+    if let Some(verify_name) = reader.boolean(found.value, "verify_name") {
         northbound.verify_name = verify_name;
     }
-    northbound.ca_cert = path(page, found.value, "ca_cert", directory);
-    northbound.certificate = path(page, found.value, "certificate", directory);
-    northbound.private_key = path(page, found.value, "private_key", directory);
+    northbound.ca_cert = path(reader, found.value, "ca_cert", directory);
+    northbound.certificate = path(reader, found.value, "certificate", directory);
+    northbound.private_key = path(reader, found.value, "private_key", directory);
     let has = |key: &str| found.value.contains_key(key);
     if northbound.remotes.iter().any(|remote| remote.starts_with("ssl:")) {
         // Both ends show a certificate: OVN's servers refuse a client without one.
@@ -96,17 +101,27 @@ fn northbound(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings
             ("private_key", "\"key.pem\""),
         ];
         for (key, example) in files.into_iter().filter(|(key, _)| !has(key)) {
-            page.missing(&found.span, "[northbound] with an ssl: remote", key, example);
+            reader.missing(&found.span, "[northbound] with an ssl: remote", key, example);
         }
     } else if has("certificate") && !has("private_key") {
-        page.missing(&found.span, "[northbound] with `certificate`", "private_key", "\"key.pem\"");
+        reader.missing(
+            &found.span,
+            "[northbound] with `certificate`",
+            "private_key",
+            "\"key.pem\"",
+        );
     } else if has("private_key") && !has("certificate") {
-        page.missing(&found.span, "[northbound] with `private_key`", "certificate", "\"cert.pem\"");
+        reader.missing(
+            &found.span,
+            "[northbound] with `private_key`",
+            "certificate",
+            "\"cert.pem\"",
+        );
     }
 }
 
 /// Checks a remote's form (ovsdb(7)); a relative unix path is made relative to the file.
-fn remote(page: &mut Page<'_>, found: &Found<&str>, directory: &Path) -> Option<String> {
+fn remote(reader: &mut TomlReader<'_>, found: &Found<&str>, directory: &Path) -> Option<String> {
     let good = match found.value.split_once(':') {
         Some(("unix", path)) if !path.is_empty() => {
             return Some(format!("unix:{}", directory.join(path).display()));
@@ -119,7 +134,7 @@ fn remote(page: &mut Page<'_>, found: &Found<&str>, directory: &Path) -> Option<
         Some(_) | None => false,
     };
     if !good {
-        page.error(
+        reader.error(
             &found.span,
             format!("\"{}\" is not a remote of OVSDB", found.value.escape_debug()),
             Some("write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT; IPv6 as ssl:[::1]:6641".into()),
@@ -129,11 +144,11 @@ fn remote(page: &mut Page<'_>, found: &Found<&str>, directory: &Path) -> Option<
 }
 
 /// A user, or a group with a `%` before it.
-fn operator(page: &mut Page<'_>, found: &Found<&str>) -> Option<OperatorEntry> {
+fn operator(reader: &mut TomlReader<'_>, found: &Found<&str>) -> Option<OperatorEntry> {
     let group = found.value.strip_prefix('%');
     let name = group.unwrap_or(found.value);
     if name.is_empty() {
-        page.error(
+        reader.error(
             &found.span,
             format!("\"{}\" is neither a user nor a group", found.value.escape_debug()),
             Some("write \"alice\" for a user, \"%netops\" for the members of a group".to_owned()),
@@ -144,12 +159,17 @@ fn operator(page: &mut Page<'_>, found: &Found<&str>) -> Option<OperatorEntry> {
     Some(if group.is_some() { OperatorEntry::Group(name) } else { OperatorEntry::User(name) })
 }
 
-fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mut Settings) {
-    let Some(found) = section(page, top, "paths", PATHS_KEYS) else { return };
-    set_path(page, &found, "networks", directory, &mut settings.paths.networks);
-    set_path(page, &found, "peerings", directory, &mut settings.paths.peerings);
+fn paths(
+    reader: &mut TomlReader<'_>,
+    top: &DeTable<'_>,
+    directory: &Path,
+    settings: &mut Settings,
+) {
+    let Some(found) = section(reader, top, "paths", PATHS_KEYS) else { return };
+    set_path(reader, &found, "networks", directory, &mut settings.paths.networks);
+    set_path(reader, &found, "peerings", directory, &mut settings.paths.peerings);
     if settings.paths.networks == settings.paths.peerings {
-        page.error(
+        reader.error(
             &found.span,
             "`networks` and `peerings` are the same directory",
             Some("keep them apart: who may write peerings must not bind networks".to_owned()),
@@ -157,27 +177,27 @@ fn paths(page: &mut Page<'_>, top: &DeTable<'_>, directory: &Path, settings: &mu
     }
 }
 
-fn projects(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
+fn projects(reader: &mut TomlReader<'_>, top: &DeTable<'_>, settings: &mut Settings) {
     const WHAT: &str = "[[project]]";
     let mut seen = BTreeMap::new();
     let mut bound = BTreeMap::new();
-    for entry in page.entries(top, "project") {
-        page.refuse_unknown(entry.value, WHAT, PROJECT_KEYS, &[]);
-        let name = page.name(&entry, WHAT, "name", "\"blue\"");
-        let owner = page.name(&entry, WHAT, "owner", "\"alice\" (a Unix account)");
-        let files = page.strings(entry.value, "files");
+    for entry in reader.entries(top, "project") {
+        reader.refuse_unknown(entry.value, WHAT, PROJECT_KEYS, &[]);
+        let name = reader.name(&entry, WHAT, "name", "\"blue\"");
+        let owner = reader.name(&entry, WHAT, "owner", "\"alice\" (a Unix account)");
+        let files = reader.strings(entry.value, "files");
         if files.as_ref().is_some_and(Vec::is_empty) {
             let hint = "name the files that may speak for it, or remove `files`".to_owned();
-            page.error(&entry.span, "`files` is empty, so no file may speak", Some(hint));
+            reader.error(&entry.span, "`files` is empty, so no file may speak", Some(hint));
         }
         let files: Vec<String> = (files.unwrap_or_default().iter())
-            .filter_map(|found| file_name(page, found, &mut bound))
+            .filter_map(|found| file_name(reader, found, &mut bound))
             .collect();
         let (Some(name), Some(owner)) = (name, owner) else { continue };
-        let line = page.position(&name.span).line;
+        let line = reader.position(&name.span).line;
         if let Some(first) = seen.insert(name.value, line) {
             let message = format!("project {} is already pinned on line {first}", name.value);
-            page.error(&name.span, message, Some("a project has one owner".to_owned()));
+            reader.error(&name.span, message, Some("a project has one owner".to_owned()));
         }
         let (name, owner) = (name.value.to_owned(), owner.value.to_owned());
         settings.projects.push(ProjectPin { name, owner, files });
@@ -186,32 +206,32 @@ fn projects(page: &mut Page<'_>, top: &DeTable<'_>, settings: &mut Settings) {
 
 /// A file of `peerings.d` by its name, which one project may have.
 fn file_name(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     found: &Found<&str>,
     bound: &mut BTreeMap<String, u32>,
 ) -> Option<String> {
     let name = found.value;
     if !is_declaration(name) || name.contains('/') {
-        page.error(
+        reader.error(
             &found.span,
             format!("\"{}\" is no name of a file that is read", name.escape_debug()),
             Some("write a name in peerings.d, such as \"blue.toml\"".to_owned()),
         );
         return None;
     }
-    let line = page.position(&found.span).line;
+    let line = reader.position(&found.span).line;
     if let Some(first) = bound.insert(name.to_owned(), line) {
         let message = format!("{name} is already some project's on line {first}");
-        page.error(&found.span, message, Some("a file speaks for one project".to_owned()));
+        reader.error(&found.span, message, Some("a file speaks for one project".to_owned()));
         return None;
     }
     Some(name.to_owned())
 }
 
-fn refuse_long_socket(page: &mut Page<'_>, control: &Found<&DeTable<'_>>, socket: &Path) {
+fn refuse_long_socket(reader: &mut TomlReader<'_>, control: &Found<&DeTable<'_>>, socket: &Path) {
     let (length, value) = (socket.as_os_str().len(), control.value.get("socket"));
     if let (true, Some(value)) = (length > MAX_SOCKET_BYTES, value) {
-        page.error(
+        reader.error(
             &value.span(),
             format!(
                 "`socket` is a path of {length} bytes; that of a Unix socket has {MAX_SOCKET_BYTES} \
@@ -222,23 +242,28 @@ fn refuse_long_socket(page: &mut Page<'_>, control: &Found<&DeTable<'_>>, socket
     }
 }
 
-fn path(page: &mut Page<'_>, table: &DeTable<'_>, key: &str, directory: &Path) -> Option<PathBuf> {
-    let found = page.string(table, key)?;
+fn path(
+    reader: &mut TomlReader<'_>,
+    table: &DeTable<'_>,
+    key: &str,
+    directory: &Path,
+) -> Option<PathBuf> {
+    let found = reader.string(table, key)?;
     if found.value.is_empty() {
-        page.error(&found.span, format!("`{key}` is an empty path"), None);
+        reader.error(&found.span, format!("`{key}` is an empty path"), None);
         return None;
     }
     Some(directory.join(found.value))
 }
 
 fn set_path(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     found: &Found<&DeTable<'_>>,
     key: &str,
     directory: &Path,
     target: &mut PathBuf,
 ) {
-    if let Some(path) = path(page, found.value, key, directory) {
+    if let Some(path) = path(reader, found.value, key, directory) {
         *target = path;
     }
 }

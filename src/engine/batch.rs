@@ -117,7 +117,7 @@ impl Batch {
         let most = most_groups.saturating_mul(GROUP);
         // Standbys with the same files begin at different places: of two that insert the same
         // registration one is refused, and with it all that it sent.
-        let from = (role == Role::Standby).then(|| Id::of_host(state.roll.host()));
+        let from = (role == Role::Standby).then(|| Id::of_host(state.declarations.host()));
         while batch.size < most && batch.postponed.len() < MOST_POSTPONED {
             let Some((unit, place)) = state.dirty.pop(from) else { break };
             let mut next = Some(unit);
@@ -280,7 +280,7 @@ impl Batch {
     ) -> UnitChanges {
         match self.role {
             Role::Active => changes,
-            Role::Standby => changes.own(state.roll.host(), northbound),
+            Role::Standby => changes.own(state.declarations.host(), northbound),
         }
     }
 

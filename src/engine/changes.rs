@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declare::{Book, Changed, Diagnostic, HalfKey, PeeringKey, Roll};
+use crate::declare::{Changed, Declarations, Diagnostic, HalfKey, LocalDeclarations, PeeringKey};
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::peering::end_of;
 use crate::peering::prefix::Prefixes;
@@ -77,14 +77,14 @@ impl Changes {
     }
 
     /// Declarations changed: a half that is declared no more is to be reported.
-    pub(super) fn declared(&mut self, changed: &Changed, roll: &Roll) {
-        let gone = changed.halves.iter().filter(|half| !roll.declares(half));
+    pub(super) fn declared(&mut self, changed: &Changed, declarations: &Declarations) {
+        let gone = changed.halves.iter().filter(|half| !declarations.declares(half));
         self.withdrawn.extend(gone.cloned());
     }
 
-    /// The book was begun anew.
-    pub(super) fn book_replaced(&mut self, roll: &Roll) {
-        let gone = self.known.keys().filter(|half| !roll.declares(half));
+    /// The local declarations were begun anew.
+    pub(super) fn local_replaced(&mut self, declarations: &Declarations) {
+        let gone = self.known.keys().filter(|half| !declarations.declares(half));
         self.withdrawn.extend(gone.cloned());
     }
 
@@ -148,8 +148,8 @@ impl Changes {
     }
 
     /// Diagnostics that were not there before, files that have none any more, and what is held.
-    pub(super) fn book(&mut self, book: &Book) {
-        let current: BTreeSet<Diagnostic> = book.diagnostics().cloned().collect();
+    pub(super) fn local(&mut self, local: &LocalDeclarations) {
+        let current: BTreeSet<Diagnostic> = local.diagnostics().cloned().collect();
         let before = std::mem::take(&mut self.diagnostics);
         let mut new: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
         for diagnostic in current.difference(&before) {
@@ -170,12 +170,12 @@ impl Changes {
         let mended = mended.into_iter().map(|file| Change::Mended { file: file.to_string() });
         self.waiting.extend(mended);
         self.diagnostics = current;
-        self.hold(book);
+        self.hold(local);
     }
 
     /// What is held is reported whenever it is something else, if of the same size.
-    fn hold(&mut self, book: &Book) {
-        let held = book.held().map(|held| held.withdrawals.iter().cloned().collect());
+    fn hold(&mut self, local: &LocalDeclarations) {
+        let held = local.held().map(|held| held.withdrawals.iter().cloned().collect());
         let held: BTreeSet<HalfKey> = held.unwrap_or_default();
         if held != self.held {
             self.push(match held.len() {
@@ -287,7 +287,7 @@ impl Engine {
         self.changes.all = false;
         for key in halves {
             if let Some(shown) = self.shown_in_log(&key) {
-                let own = self.state.roll.book.half(&key).is_some();
+                let own = self.state.declarations.local.half(&key).is_some();
                 let crossing = self.crossing(&key);
                 self.changes.state(&OfHalf { key, own }, &shown, crossing);
             }
@@ -296,9 +296,9 @@ impl Engine {
         if found > 0 {
             self.changes.push(Change::FoundActive { halves: found });
         }
-        let roll = &self.state.roll;
+        let declarations = &self.state.declarations;
         let withdrawn = std::mem::take(&mut self.changes.withdrawn);
-        for half in withdrawn.into_iter().filter(|half| !roll.declares(half)) {
+        for half in withdrawn.into_iter().filter(|half| !declarations.declares(half)) {
             self.changes.forget(half);
         }
     }
@@ -312,8 +312,8 @@ impl Engine {
                 adjust(&mut states, known(&half), Some(shown.state));
             }
         }
-        let roll = &self.state.roll;
-        for half in self.changes.withdrawn.iter().filter(|half| !roll.declares(half)) {
+        let declarations = &self.state.declarations;
+        for half in self.changes.withdrawn.iter().filter(|half| !declarations.declares(half)) {
             adjust(&mut states, known(half), None);
         }
         states
@@ -321,7 +321,7 @@ impl Engine {
 
     fn noted_halves(&self) -> BTreeSet<HalfKey> {
         if self.changes.all {
-            return self.state.roll.halves();
+            return self.state.declarations.halves();
         }
         let pairs = self.changes.pairs.iter();
         pairs.flat_map(|pair| self.state.resolver.halves_of(pair)).cloned().collect()

@@ -41,7 +41,7 @@ impl Engine {
             None if opens => self.state.register_all(northbound),
             None => self.state.register(&touched.declared, northbound),
         };
-        self.changes.declared(&changed, &self.state.roll);
+        self.changes.declared(&changed, &self.state.declarations);
     }
 
     /// Raises registrations of older versions.

@@ -16,7 +16,7 @@ impl Engine {
     /// The withdrawals that wait for the operator: all, or those that are released with a project's.
     #[must_use]
     pub fn held_view(&self, project: Option<&str>) -> HeldView {
-        let Some(held) = self.state.roll.book.held() else { return HeldView::default() };
+        let Some(held) = self.state.declarations.local.held() else { return HeldView::default() };
         let of = |part: &HeldPart| HeldProject {
             project: part.project.to_string(),
             halves: part.withdrawals.len(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::declare::{HalfKey, NetworkKey, Roll};
+use crate::declare::{Declarations, HalfKey, NetworkKey};
 use crate::northbound::declared::network_of;
 use crate::northbound::registration::{half_names, half_record};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
@@ -85,7 +85,7 @@ impl History {
         &mut self,
         id: Id,
         key: Option<&NetworkKey>,
-        roll: &Roll,
+        declarations: &Declarations,
         northbound: &Northbound,
         shown_for: SignedDuration,
         now: Timestamp,
@@ -98,7 +98,7 @@ impl History {
             self.of(&network).map(|(half, record)| (half.clone(), record.clone())).collect();
         for name in tags.into_iter().flat_map(half_names) {
             let half = HalfKey::new(network.clone(), name);
-            let record = tags.filter(|_| !roll.declares(&half));
+            let record = tags.filter(|_| !declarations.declares(&half));
             let Some(record) = record.and_then(|tags| half_record(tags, name)) else { continue };
             let since = match record.state {
                 RecordedState::Deleted => record.since,
@@ -115,7 +115,7 @@ impl History {
         }
         self.set(id, &network, ended, |half, record| {
             let until = record.since.saturating_add(shown_for).unwrap_or(Timestamp::MAX);
-            Some(until).filter(|until| *until > now && !roll.declares(half))
+            Some(until).filter(|until| *until > now && !declarations.declares(half))
         });
     }
 

@@ -25,14 +25,14 @@ impl Engine {
     /// All hosts that declare something, by name.
     #[must_use]
     pub fn hosts(&self) -> Vec<HostView> {
-        let roll = &self.state.roll;
+        let declarations = &self.state.declarations;
         let view = |(host, (halves, networks)): (Host, (usize, usize))| HostView {
-            own: host == *roll.host(),
+            own: host == *declarations.host(),
             name: host.to_string(),
             halves,
             networks,
         };
-        roll.hosts().into_iter().map(view).collect()
+        declarations.hosts().into_iter().map(view).collect()
     }
 
     /// Drops what a host has declared, with the next transaction. One that lives declares it anew.
@@ -40,7 +40,7 @@ impl Engine {
     /// # Errors
     /// If there is nothing that could be dropped; nothing is then.
     pub fn forget(&mut self, host: &str) -> Result<HostView, NotForgotten> {
-        if host == &**self.state.roll.host() {
+        if host == &**self.state.declarations.host() {
             return Err(NotForgotten::Own);
         }
         if !self.connection.synced {

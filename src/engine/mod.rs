@@ -194,7 +194,7 @@ impl Engine {
             Event::Reading(reading) => self.read(reading),
             Event::Northbound(event) => self.northbound_event(event, now),
             Event::Confirm(project) => {
-                let changed = self.state.roll.book.confirm(project.as_deref());
+                let changed = self.state.declarations.local.confirm(project.as_deref());
                 self.declared(&changed);
             }
             Event::Tick => {}
@@ -218,7 +218,7 @@ impl Engine {
     }
 
     fn host_taken(&mut self, taken: bool) {
-        let host = self.state.roll.host().to_string();
+        let host = self.state.declarations.host().to_string();
         self.changes.push(Change::HostName { host, taken });
         self.changes.all_states();
     }
@@ -295,12 +295,12 @@ impl Engine {
     }
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
-        let changed = self.state.roll.book.fold(reading);
+        let changed = self.state.declarations.local.apply(reading);
         let before = self.units_declared(&changed);
         self.declared(&changed);
         let after = self.units_declared(&changed);
         self.writer.damping.declared(before.into_iter().chain(after));
-        self.changes.book(&self.state.roll.book);
+        self.changes.local(&self.state.declarations.local);
     }
 
     /// The units that these halves are written with. What is read at the start is no change.
@@ -316,7 +316,7 @@ impl Engine {
 
     fn declared(&mut self, changed: &Changed) {
         self.state.declared(changed, self.northbound.as_deref());
-        self.changes.declared(changed, &self.state.roll);
+        self.changes.declared(changed, &self.state.declarations);
     }
 
     fn northbound_event(&mut self, event: ovsdb::Event, now: Now) {
@@ -385,7 +385,7 @@ impl Engine {
                 let northbound = Northbound::new(replica);
                 self.review_version(northbound.newer());
                 self.state.begin(&northbound);
-                self.changes.book_replaced(&self.state.roll);
+                self.changes.local_replaced(&self.state.declarations);
                 Arc::new(northbound)
             }
             Some(mut northbound) => {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::declare::{ParsedFile, PolicySettings, Reading, Roll};
+use crate::declare::{Declarations, ParsedFile, PolicySettings, Reading};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::program::{
@@ -26,7 +26,7 @@ impl Engine {
         // While a newer version writes, this one would write nothing.
         let northbound = self.northbound.as_ref().filter(|_| self.newer.is_none()).map(Arc::clone);
         let policy = self.state.policy().clone();
-        PlanBasis { roll: self.state.roll.clone(), policy, northbound, now }
+        PlanBasis { declarations: self.state.declarations.clone(), policy, northbound, now }
     }
 
     /// What would be written for these files, or, without any, for the declarations in effect.
@@ -39,7 +39,7 @@ impl Engine {
 /// What was declared and what was there at one moment.
 #[derive(Debug)]
 pub struct PlanBasis {
-    roll: Roll,
+    declarations: Declarations,
     policy: PolicySettings,
     northbound: Option<Arc<Northbound>>,
     now: Now,
@@ -49,20 +49,20 @@ impl PlanBasis {
     /// What would be written for these files, or, without any, for the declarations in effect.
     #[must_use]
     pub fn plan(self, candidate: Option<Reading<ParsedFile>>) -> PlanView {
-        let Self { mut roll, policy, northbound, now } = self;
-        let book = &mut roll.book;
+        let Self { mut declarations, policy, northbound, now } = self;
+        let local = &mut declarations.local;
         if let Some(reading) = candidate {
-            book.fold(reading);
+            local.apply(reading);
         }
         let mut plan = PlanView {
-            diagnostics: book.diagnostics().map(ToString::to_string).collect(),
-            held: book.held().map(|held| names(&held.withdrawals)).unwrap_or_default(),
+            diagnostics: local.diagnostics().map(ToString::to_string).collect(),
+            held: local.held().map(|held| names(&held.withdrawals)).unwrap_or_default(),
             ..PlanView::default()
         };
         if let Some(northbound) = northbound.as_deref() {
             // What is held would be written once it is confirmed: that is what to look at.
-            book.confirm(None);
-            let mut state = State::with(roll, policy);
+            local.confirm(None);
+            let mut state = State::with(declarations, policy);
             if let Some(transaction) = recompute(&mut state, northbound, now) {
                 describe(&transaction, northbound, &mut plan);
             }

@@ -89,7 +89,7 @@ impl Place {
     }
 
     fn of_network(key: &NetworkKey, network: Id, state: &State) -> Self {
-        let half = state.roll.book.halves_of(key).next();
+        let half = state.declarations.local.halves_of(key).next();
         let party = half.map(|half| Party::of(&half.key, state));
         let party = party.unwrap_or_else(|| Party::Project(Arc::clone(&key.project)));
         Self { cut: false, party, project: Arc::clone(&key.project), network }
@@ -98,7 +98,7 @@ impl Place {
 
 impl Party {
     fn of(half: &HalfKey, state: &State) -> Self {
-        let giver = state.roll.book.origin_of_half(half);
+        let giver = state.declarations.local.origin_of_half(half);
         match giver.and_then(|giver| giver.owner).filter(|owner| *owner != 0) {
             Some(owner) => Self::Account(owner),
             None => Self::Project(Arc::clone(&half.network.project)),

@@ -11,7 +11,7 @@ impl State {
     /// the rules. Until then these know of nothing, as there is nothing that they could be applied to; what comes
     /// afterwards is told as it comes.
     pub(super) fn begin(&mut self, northbound: &Northbound) {
-        self.roll.book.remember(remembered(self.roll.host(), northbound));
+        self.declarations.local.remember(remembered(self.declarations.host(), northbound));
         self.register_all(northbound);
         self.declare_all(northbound);
         self.resolver.mark_all(northbound);

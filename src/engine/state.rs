@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{
-    Book, Changed, HalfKey, Host, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Roll,
-    Settings,
+    Changed, Declarations, HalfKey, Host, LocalDeclarations, NetworkKey, PeeringKey,
+    PolicySettings, RejectionKey, Settings,
 };
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::registration::{half_key, half_names};
@@ -54,7 +54,7 @@ impl Patch {
 /// Declarations, rules and what is dirty.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) roll: Roll,
+    pub(super) declarations: Declarations,
     pub(super) resolver: Resolver,
     pub(super) dirty: Queue,
     /// Whether the northbound has been read once; before, the rules know of no declaration.
@@ -69,13 +69,16 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: &Settings, host: Host) -> Self {
-        Self::with(Roll::new(Book::new(settings), host), settings.policy.clone())
+        Self::with(
+            Declarations::new(LocalDeclarations::new(settings), host),
+            settings.policy.clone(),
+        )
     }
 
-    pub(super) fn with(roll: Roll, policy: PolicySettings) -> Self {
+    pub(super) fn with(declarations: Declarations, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), Queue::default());
         let (history, guests) = (History::default(), Guests::default());
-        Self { roll, resolver, dirty, begun: false, policy, history, guests }
+        Self { declarations, resolver, dirty, begun: false, policy, history, guests }
     }
 
     /// The policy in effect.
@@ -85,7 +88,7 @@ impl State {
 
     /// Takes over another policy.
     pub(super) fn configure(&mut self, settings: &Settings, northbound: Option<&Northbound>) {
-        self.roll.book.configure(settings);
+        self.declarations.local.configure(settings);
         if self.policy == settings.policy {
             return;
         }
@@ -114,16 +117,16 @@ impl State {
 
     pub(super) fn declared(&mut self, changed: &Changed, northbound: Option<&Northbound>) {
         let Some(northbound) = northbound.filter(|_| self.begun) else { return };
-        self.resolver.declared(&self.roll, changed, &self.policy, northbound);
+        self.resolver.declared(&self.declarations, changed, &self.policy, northbound);
     }
 
-    /// Takes everything on the roll to the rules, and from here on what changes there.
+    /// Applies all declarations to the rules, and from here on what changes of them.
     pub(super) fn declare_all(&mut self, northbound: &Northbound) {
         self.begun = true;
         let changed = Changed {
-            networks: self.roll.networks(),
-            halves: self.roll.halves(),
-            rejections: self.roll.rejections(),
+            networks: self.declarations.networks(),
+            halves: self.declarations.halves(),
+            rejections: self.declarations.rejections(),
         };
         self.declared(&changed, Some(northbound));
     }
@@ -135,7 +138,8 @@ impl State {
         now: Timestamp,
         most: usize,
     ) -> Resolved {
-        let ground = Ground { roll: &self.roll, northbound, policy: &self.policy, now };
+        let ground =
+            Ground { declarations: &self.declarations, northbound, policy: &self.policy, now };
         let resolved = self.resolver.resolve(&ground, most);
         let orphans = resolved.orphans.iter().filter_map(|unit| match unit {
             UnitId::Network(id) => Some(*id),
@@ -143,7 +147,7 @@ impl State {
         });
         let networks = resolved.networks.iter().map(|key| (Id::of_network(key), Some(key)));
         for (id, key) in orphans.map(|id| (id, None)).chain(networks) {
-            self.history.review(id, key, &self.roll, northbound, self.policy.history, now);
+            self.history.review(id, key, &self.declarations, northbound, self.policy.history, now);
         }
         self.note_guests(&resolved, northbound, now);
         let pairs = resolved.pairs.iter().filter_map(|pair| self.resolver.id(pair));
@@ -223,9 +227,10 @@ impl State {
 
     /// Where a half stands, and what this host declares of it.
     fn half_entries(&self, key: &HalfKey) -> impl Iterator<Item = (String, String)> {
-        let book = &self.roll.book;
-        let own = book.half(key).zip(book.origin_of_half(key));
-        let own = own.map(|(half, file)| declared::half_entry(self.roll.host(), half, file));
+        let local = &self.declarations.local;
+        let own = local.half(key).zip(local.origin_of_half(key));
+        let own =
+            own.map(|(half, file)| declared::half_entry(self.declarations.host(), half, file));
         let record = self.resolver.noted(key).map(|record| (half_key(&key.name), record.to_text()));
         own.into_iter().chain(record)
     }
@@ -280,14 +285,14 @@ impl State {
         node: Option<&Node>,
         northbound: &Northbound,
     ) -> Entries {
-        let (book, host) = (&self.roll.book, self.roll.host());
-        let binding = book.network(key).map(Arc::as_ref).zip(book.origin_of_network(key));
-        let rejections = book.rejections_of(key).filter_map(|rejection| {
-            let file = book.origin_of_rejection(&rejection.key)?;
+        let (local, host) = (&self.declarations.local, self.declarations.host());
+        let binding = local.network(key).map(Arc::as_ref).zip(local.origin_of_network(key));
+        let rejections = local.rejections_of(key).filter_map(|rejection| {
+            let file = local.origin_of_rejection(&rejection.key)?;
             Some(declared::rejection_entry(host, &rejection.key, file))
         });
         let mut own: Vec<(String, String)> = rejections.collect();
-        let speaks = binding.is_some() || !own.is_empty() || book.halves_of(key).next().is_some();
+        let speaks = binding.is_some() || !own.is_empty() || local.halves_of(key).next().is_some();
         own.extend((node.is_some() && speaks).then(|| declared::host_entry(host, key, binding)));
         let mut entries: Entries =
             own.into_iter().map(|(entry, text)| (entry, Some(text))).collect();
@@ -295,15 +300,15 @@ impl State {
         let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
         entries.extend(ended);
         let Some(tags) = northbound.registration(Id::of_network(key)) else {
-            let others = declared::entries_of_others(key, &self.roll.others(key));
+            let others = declared::entries_of_others(key, &self.declarations.others(key));
             entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
             return entries;
         };
         let half = |name: &str| HalfKey::new(key.clone(), name);
         let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
-            Some(Entry::Half(_, name)) => book.half(&half(name)).is_none(),
+            Some(Entry::Half(_, name)) => local.half(&half(name)).is_none(),
             Some(Entry::Rejection(_, from)) => {
-                book.rejection(&RejectionKey { network: key.clone(), from }).is_none()
+                local.rejection(&RejectionKey { network: key.clone(), from }).is_none()
             }
             Some(Entry::Host(_)) | None => !entries.contains_key(*entry),
         });
@@ -326,7 +331,8 @@ impl State {
             return UnitChanges { rows, ..UnitChanges::default() };
         };
         let tags = northbound.registration(id);
-        let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.roll.host()));
+        let own =
+            tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.declarations.host()));
         let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
         let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
         let records = self.guests.borrowed(id, northbound);
@@ -347,8 +353,8 @@ impl State {
             else {
                 continue;
             };
-            let others = declared::declared_by_others(self.roll.host(), &key, tags);
-            let changed = self.roll.set_others(&key, others);
+            let others = declared::declared_by_others(self.declarations.host(), &key, tags);
+            let changed = self.declarations.set_others(&key, others);
             all.networks.extend(changed.networks);
             all.halves.extend(changed.halves);
             all.rejections.extend(changed.rejections);

@@ -61,7 +61,7 @@ impl Engine {
         let mut submission = rows.or_else(|| self.ask_northd(now));
         if let Some(submission) = submission.as_mut().filter(|_| self.identity.is_held()) {
             // The server sees to it that one instance speaks for a host.
-            let lock = host_lock(self.state.roll.host());
+            let lock = host_lock(self.state.declarations.host());
             submission.operations.insert(0, Operation::Assert { lock });
         }
         self.counters.transactions += u64::from(submission.is_some());
@@ -198,8 +198,8 @@ impl Engine {
         match (work, result) {
             (Work::Question, result) => {
                 if result.is_ok() {
-                    let roll = &self.state.roll;
-                    let before = turns_before(roll.hosts().keys(), roll.host());
+                    let declarations = &self.state.declarations;
+                    let before = turns_before(declarations.hosts().keys(), declarations.host());
                     self.takeover.answered(before, now.since_start);
                 }
             }

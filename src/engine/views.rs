@@ -40,16 +40,16 @@ impl Engine {
     /// work follows its own halves, not all of them.
     #[must_use]
     pub fn list_for(&self, viewer: &Viewer) -> Vec<HalfView> {
-        let (roll, history) = (&self.state.roll, &self.state.history);
+        let (declarations, history) = (&self.state.declarations, &self.state.history);
         let halves = match viewer {
             Viewer::Operator => {
-                let mut halves = roll.halves();
+                let mut halves = declarations.halves();
                 halves.extend(history.halves().cloned());
                 halves
             }
             Viewer::Tenant(own) => {
                 let ended = own.iter().flat_map(|project| history.of_project(project)).cloned();
-                let halves = own.iter().flat_map(|project| roll.halves_of_project(project));
+                let halves = own.iter().flat_map(|project| declarations.halves_of_project(project));
                 halves.chain(ended).collect()
             }
         };
@@ -68,13 +68,13 @@ impl Engine {
         if !viewer.sees(&key.network.project) {
             return None;
         }
-        let (roll, resolver) = (&self.state.roll, &self.state.resolver);
-        let half = match resolver.said(key, roll) {
+        let (declarations, resolver) = (&self.state.declarations, &self.state.resolver);
+        let half = match resolver.said(key, declarations) {
             Some(said) => Cow::Borrowed(said.value),
             None => Cow::Owned(ended_half(key, self.state.history.get(key)?)),
         };
         let view = self.half_view(key, viewer)?;
-        let report = report(resolver, &half, roll);
+        let report = report(resolver, &half, declarations);
         let id = Id::of_network(&key.network);
         Some(HalfDetail {
             configured_status: match half.configured_status {
@@ -82,8 +82,10 @@ impl Engine {
                 ConfiguredStatus::Disabled => "disabled".into(),
             },
             config: half.config.clone(),
-            file: roll.book.origin_of_half(key).map(|giver| giver.file.name.to_string()),
-            router: roll.network(&key.network, || None).map(|said| said.value.router.to_string()),
+            file: declarations.local.origin_of_half(key).map(|giver| giver.file.name.to_string()),
+            router: declarations
+                .network(&key.network, || None)
+                .map(|said| said.value.router.to_string()),
             terms: half.terms().shown(),
             filtered: filtered(&report),
             manual_routes: routes(&report, &view),
@@ -99,23 +101,23 @@ impl Engine {
     /// The daemon's own state. Costs what changed since changes were last drawn.
     #[must_use]
     pub fn status(&self) -> StatusView {
-        let book = &self.state.roll.book;
+        let local = &self.state.declarations.local;
         let halves = if self.northbound.is_some() {
             let mut halves = self.states();
             let ended = self.state.history.len();
             halves.extend((ended != 0).then_some((State::Deleted, ended)));
             halves
         } else {
-            let waiting = Some(book.count()).filter(|count| *count != 0);
+            let waiting = Some(local.count()).filter(|count| *count != 0);
             waiting.map(|count| (State::Provisioning, count)).into_iter().collect()
         };
-        let faults = || self.settings_faults.iter().chain(book.diagnostics());
+        let faults = || self.settings_faults.iter().chain(local.diagnostics());
         let (diagnostics, more_diagnostics) = first(faults(), MOST_IN_STATUS);
-        let withdrawals = book.held().map(|held| &*held.withdrawals).unwrap_or_default();
+        let withdrawals = local.held().map(|held| &*held.withdrawals).unwrap_or_default();
         let (held, more_held) = first(withdrawals, MOST_IN_STATUS);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
-            host: self.state.roll.host().to_string(),
+            host: self.state.declarations.host().to_string(),
             host_name_in_use: self.identity.is_taken(),
             northbound: self.northbound_view(),
             halves,
@@ -124,7 +126,7 @@ impl Engine {
             more_diagnostics,
             held,
             more_held,
-            held_seen: book.held().map(|held| held.seen.clone()),
+            held_seen: local.held().map(|held| held.seen.clone()),
             newer_version: self.newer,
             damped: self.damped_view(),
             counters: self.counters(),
@@ -134,10 +136,10 @@ impl Engine {
     /// What is wrong with the settings and the declaration files; a tenant sees those of its own files.
     #[must_use]
     pub fn diagnostics(&self, viewer: &Viewer) -> DiagnosticsView {
-        let book = &self.state.roll.book;
+        let local = &self.state.declarations.local;
         let found: Vec<&Diagnostic> = match viewer {
-            Viewer::Operator => self.settings_faults.iter().chain(book.diagnostics()).collect(),
-            Viewer::Tenant(own) => book.diagnostics_of(own).collect(),
+            Viewer::Operator => self.settings_faults.iter().chain(local.diagnostics()).collect(),
+            Viewer::Tenant(own) => local.diagnostics_of(own).collect(),
         };
         let errors = errors(found.iter().copied());
         let (mut texts, more) = first(found, MOST_DIAGNOSTICS);
@@ -197,7 +199,7 @@ impl Engine {
 
     /// Where a half stands, as its host's log says.
     pub(super) fn shown_in_log(&self, key: &HalfKey) -> Option<Shown> {
-        match self.state.resolver.said(key, &self.state.roll) {
+        match self.state.resolver.said(key, &self.state.declarations) {
             Some(_) => Some(self.shown_declared(key, &Viewer::Operator)),
             None => self.state.history.get(key).map(|_| Shown::deleted()),
         }
@@ -205,8 +207,8 @@ impl Engine {
 
     /// One half in a list.
     pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
-        let roll = &self.state.roll;
-        let Some(said) = self.state.resolver.said(key, roll) else {
+        let declarations = &self.state.declarations;
+        let Some(said) = self.state.resolver.said(key, declarations) else {
             let record = self.state.history.get(key)?;
             let half = ended_half(key, record);
             let mut shown = Shown::deleted();
@@ -222,7 +224,7 @@ impl Engine {
             if shown.leaves { self.state.recorded_since(key) } else { self.state.since(key) };
         Some(HalfView {
             guests_since: self.guests_since(&key.network),
-            ..view(half, roll.hosts_of_half(key), shown, since, self.exchanged(key))
+            ..view(half, declarations.hosts_of_half(key), shown, since, self.exchanged(key))
         })
     }
 

@@ -9,10 +9,10 @@ pub mod borrowed;
 pub mod declared;
 pub mod guest_routes;
 mod index;
-mod lasting;
 mod link;
 pub(crate) mod members;
 pub mod owner;
+mod persisted;
 pub mod priority;
 pub mod registration;
 pub mod router;
@@ -27,9 +27,9 @@ mod zones;
 pub use index::change::Touched;
 pub use index::dhcp::DhcpOptions;
 pub use index::served::PORT_KEY;
-pub use lasting::{Frozen, Lasting};
 pub use link::LinkFacts;
 pub use owner::{End, Family, Id, UnitId};
+pub use persisted::{Frozen, Persisted};
 pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
 pub use router::{
     Connected, ForeignLink, ForeignLinkTo, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::declare::NetworkKey;
 use crate::ovsdb::ValueRef;
 
-use super::lasting::Lasting;
+use super::persisted::Persisted;
 
 /// The key of the record of the network itself.
 pub const NETWORK_KEY: &str = "ovn-peerd-network";
@@ -102,7 +102,7 @@ pub struct HalfRecord {
     pub was_linked: bool,
     /// What else must last.
     #[serde(flatten)]
-    pub lasting: Lasting,
+    pub persisted: Persisted,
 }
 
 impl HalfRecord {
@@ -113,14 +113,14 @@ impl HalfRecord {
         state: RecordedState,
         since: Timestamp,
         was_linked: bool,
-        lasting: Lasting,
+        persisted: Persisted,
     ) -> Self {
         Self {
             target: target.clone(),
             was_linked: was_linked || state == RecordedState::Linked,
             state,
             since,
-            lasting,
+            persisted,
         }
     }
 
@@ -129,7 +129,7 @@ impl HalfRecord {
     pub fn deleted(mut self, since: Timestamp) -> Self {
         self.state = RecordedState::Deleted;
         self.since = since;
-        self.lasting = Lasting::default();
+        self.persisted = Persisted::default();
         self
     }
 

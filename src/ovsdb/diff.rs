@@ -1,12 +1,12 @@
 //! The difference semantics of `modify` in update2 and update3 (ovsdb-server(7) section 4.1.13).
 //!
-//! Owns how a difference is folded into a value. May not touch JSON or the replica. Invariant:
-//! differences are their own inverse for sets: folding one twice gives the value back.
+//! Owns how a difference is applied to a value. May not touch JSON or the replica. Invariant:
+//! differences are their own inverse for sets: applying one twice gives the value back.
 
 use super::schema::ColumnType;
 use super::value::{Value, ValueRef};
 
-/// `current` with `diff` folded in: a column of at most one atom or pair is replaced; of a set the
+/// `current` with `diff` applied: a column of at most one atom or pair is replaced; of a set the
 /// symmetric difference is taken; in a map a pair that is there deletes, any other sets.
 pub fn apply_diff(current: ValueRef<'_>, diff: ValueRef<'_>, type_: &ColumnType) -> Value {
     if type_.is_replaced_by_modify() {
@@ -16,31 +16,31 @@ pub fn apply_diff(current: ValueRef<'_>, diff: ValueRef<'_>, type_: &ColumnType)
 }
 
 fn fold_set(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
-    let (mut folded, mut toggled) = (Vec::new(), diff.atoms().peekable());
+    let (mut applied, mut toggled) = (Vec::new(), diff.atoms().peekable());
     for atom in current.atoms() {
         while let Some(added) = toggled.next_if(|next| *next < atom) {
-            folded.push(added);
+            applied.push(added);
         }
         if toggled.next_if_eq(&atom).is_none() {
-            folded.push(atom);
+            applied.push(atom);
         }
     }
-    Value::of_atoms(folded.into_iter().chain(toggled))
+    Value::of_atoms(applied.into_iter().chain(toggled))
 }
 
 fn fold_map(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
-    let (mut folded, mut changes) = (Vec::new(), diff.pairs().peekable());
+    let (mut applied, mut changes) = (Vec::new(), diff.pairs().peekable());
     for pair in current.pairs() {
         while let Some(added) = changes.next_if(|next| next.0 < pair.0) {
-            folded.push(added);
+            applied.push(added);
         }
         match changes.next_if(|next| next.0 == pair.0) {
-            None => folded.push(pair),
+            None => applied.push(pair),
             Some(changed) if changed.1 == pair.1 => {}
-            Some(changed) => folded.push(changed),
+            Some(changed) => applied.push(changed),
         }
     }
-    Value::of_pairs(folded.into_iter().chain(changes))
+    Value::of_pairs(applied.into_iter().chain(changes))
 }
 
 #[cfg(test)]
@@ -118,9 +118,9 @@ mod tests {
             new in proptest::collection::btree_set(0i64..12, 0..8),
         ) {
             let diff: BTreeSet<i64> = old.symmetric_difference(&new).copied().collect();
-            let folded = apply_diff(&set(&old), &set(&diff), &set_type());
-            prop_assert_eq!(&folded, &set(&new));
-            prop_assert_eq!(apply_diff(&folded, &set(&diff), &set_type()), set(&old));
+            let applied = apply_diff(&set(&old), &set(&diff), &set_type());
+            prop_assert_eq!(&applied, &set(&new));
+            prop_assert_eq!(apply_diff(&applied, &set(&diff), &set_type()), set(&old));
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! The replica: the wanted rows of a database, as of the last update applied.
 //!
-//! Owns the rows and how updates are folded into them. May not touch JSON, sockets or any table's
-//! name. Invariants: every row is as wide as its table's layout; `apply` folds all of its updates or
+//! Owns the rows and how updates are applied to them. May not touch JSON, sockets or any table's
+//! name. Invariants: every row is as wide as its table's layout; `apply` applies all of its updates or
 //! none; both entries report a row only if it differs from what it was.
 
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Replica {
         self.tables.iter().all(Table::is_empty)
     }
 
-    /// Folds an incremental update: all of it, or on an error none of it.
+    /// Applies an incremental update: all of it, or on an error none of it.
     ///
     /// # Errors
     /// If the server inserts a row that is there, or modifies or deletes one that is not.
@@ -99,7 +99,7 @@ impl Replica {
         for table_updates in updates.tables {
             let id = table_updates.table;
             for (uuid, update) in table_updates.rows {
-                match self.fold(id, uuid, update) {
+                match self.apply_row(id, uuid, update) {
                     Ok(change) => changes.extend(change),
                     Err((what, but)) => {
                         self.undo(changes);
@@ -144,7 +144,7 @@ impl Replica {
         self.tables.get_mut(usize::from(table.0))
     }
 
-    fn fold(
+    fn apply_row(
         &mut self,
         id: TableId,
         uuid: Uuid,
@@ -196,7 +196,7 @@ impl Replica {
     }
 }
 
-/// `row` with `diff` folded in, or `None` if that changes nothing.
+/// `row` with `diff` applied, or `None` if that changes nothing.
 fn modified(
     layout: &Layout,
     table: TableId,

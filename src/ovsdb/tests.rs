@@ -1,4 +1,4 @@
-//! Updates of every form, decoded and folded into a replica.
+//! Updates of every form, decoded and applied to a replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -75,7 +75,7 @@ pub enum RowUpdate {
     Initial(Row),
     /// It was inserted, or began to meet the condition.
     Insert(Row),
-    /// Differences of the columns that changed, to be folded by `apply_diff`.
+    /// Differences of the columns that changed, to be applied by `apply_diff`.
     Modify(Box<[(ColumnId, Value)]>),
     /// It changed; this is all of it afterwards (only after [`MonitorMethod::Monitor`]).
     Replace(Row),

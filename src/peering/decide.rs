@@ -40,7 +40,7 @@ pub(super) fn decide(pair: &PairFacts) -> Resolution {
     let [at_a, at_b] = &mut resolution.verdicts;
     for (end, at) in [(&pair.a, at_a), (&pair.b, at_b)] {
         let Some(verdict) = at else { continue };
-        verdict.lasting.expired = end.request.expired();
+        verdict.persisted.expired = end.request.expired();
         resolution.due = earlier(resolution.due, due(end, verdict.reason));
         at.take_if(|verdict| **verdict == Verdict::linked());
     }

@@ -36,17 +36,17 @@ impl Known<'_> {
         state: &PairState,
         ground: &Ground<'a>,
     ) -> Inputs<'a> {
-        let Ground { roll, northbound, policy, now, .. } = *ground;
+        let Ground { declarations, northbound, policy, now, .. } = *ground;
         let auto = is_auto(key, policy);
         let read = |end: End| {
             let network = key_of_end(key, end);
             let target = key_of_end(key, end.other());
             let network_id = Id::of_network(network);
-            let rejects =
-                roll.rejects(&RejectionKey { network: network.clone(), from: target.clone() });
+            let rejects = declarations
+                .rejects(&RejectionKey { network: network.clone(), from: target.clone() });
             let halves = state.halves.iter().filter(|half| half.network == *network);
             let silent = halves.clone().next().is_none();
-            let said = halves.filter_map(|half| self.records.said(half, roll));
+            let said = halves.filter_map(|half| self.records.said(half, declarations));
             let declared = said.filter(Said::counts).map(|said| {
                 let half = said.value;
                 let record = self.records.get(&half.key);
@@ -55,10 +55,10 @@ impl Known<'_> {
                 let pending = past.filter(|past| past.state == RecordedState::Pending);
                 let waiting = Waiting {
                     pending: pending.map(|past| past.since),
-                    expired: past.and_then(|past| past.lasting.expired),
+                    expired: past.and_then(|past| past.persisted.expired),
                 };
                 let request = Request::judge(half.requested, waiting, policy.request_expiry, now);
-                let frozen = past.map(|past| past.lasting.clone()).unwrap_or_default();
+                let frozen = past.map(|past| past.persisted.clone()).unwrap_or_default();
                 Declared { half, over: self.places.over(&half.key), record, request, frozen }
             });
             let counting = declared.min_by_key(Declared::rank);

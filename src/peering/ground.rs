@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::declare::{PolicySettings, Roll};
+use crate::declare::{Declarations, PolicySettings};
 use crate::northbound::Northbound;
 
 /// What the rules are applied to, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground<'a> {
     /// What all hosts declare.
-    pub roll: &'a Roll,
+    pub declarations: &'a Declarations,
     /// What is there.
     pub northbound: &'a Northbound,
     /// The operator's policy.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, PeeringKey};
 use crate::northbound::{
-    End, Frozen, HalfRecord, Id, Lasting, LinkFacts, NameCollision, RecordedState,
+    End, Frozen, HalfRecord, Id, LinkFacts, NameCollision, Persisted, RecordedState,
 };
 
 use super::prefix::Prefixes;
@@ -56,7 +56,7 @@ pub(super) struct Declared<'a> {
     pub(super) record: Option<Arc<HalfRecord>>,
     pub(super) request: Request,
     pub(super) over: Option<Over>,
-    pub(super) frozen: Lasting,
+    pub(super) frozen: Persisted,
 }
 
 impl Declared<'_> {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::declare::{Cover, Terms};
 use crate::northbound::owner::link_port_name;
-use crate::northbound::{End, Family, Lasting, RouterKind};
+use crate::northbound::{End, Family, Persisted, RouterKind};
 
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
@@ -82,10 +82,10 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     }
     let due = earlier(of_a.due, of_b.due);
     let [mut at_a, mut at_b] = verdicts;
-    at_a.lasting.frozen = of_a.frozen.clone();
-    at_b.lasting.frozen = of_b.frozen.clone();
-    at_a.lasting.frozen_remote = of_b.frozen.filter(|_| pair.b.implied);
-    at_b.lasting.frozen_remote = of_a.frozen.filter(|_| pair.a.implied);
+    at_a.persisted.frozen = of_a.frozen.clone();
+    at_b.persisted.frozen = of_b.frozen.clone();
+    at_a.persisted.frozen_remote = of_b.frozen.filter(|_| pair.b.implied);
+    at_b.persisted.frozen_remote = of_a.frozen.filter(|_| pair.a.implied);
     let verdicts = [pair.a.half.map(|_| at_a.into()), pair.b.half.map(|_| at_b.into())];
     Resolution { verdicts, link: Some(Box::new(link)), due }
 }
@@ -164,8 +164,8 @@ fn linked(
     degraded.extend(conflict::translations(&here.prefixes, &ready.prefixes, &ready.router));
     degraded.truncate(MOST_CONFLICTS);
     let terms = pair.end(end).terms().map(Terms::mark);
-    let lasting = Lasting { terms, ..Lasting::default() };
-    Verdict { degraded, lasting, ..Verdict::linked() }
+    let persisted = Persisted { terms, ..Persisted::default() };
+    Verdict { degraded, persisted, ..Verdict::linked() }
 }
 
 /// All conflicts, as this end may know them.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, Host, NetworkKey};
-use crate::northbound::Lasting;
+use crate::northbound::Persisted;
 
 use super::outcome::Verdict;
 use super::quota::Over;
@@ -22,7 +22,7 @@ pub(super) fn verdict(reason: Reason, explanation: String, next_step: String) ->
         explanation: Some(explanation),
         next_step: Some(next_step),
         degraded: Vec::new(),
-        lasting: Lasting::default(),
+        persisted: Persisted::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::declare::{
-    Dispute, HalfKey, Network, NetworkKey, PeeringKey, RejectionKey, Roll, RouterRef, Said,
+    Declarations, Dispute, HalfKey, Network, NetworkKey, PeeringKey, RejectionKey, RouterRef, Said,
     TellGuests,
 };
 use crate::northbound::members::Members;
@@ -305,7 +305,7 @@ impl Networks {
     /// Reads dirty networks anew; returns those whose own state differs.
     pub(super) fn refresh(
         &mut self,
-        roll: &Roll,
+        declarations: &Declarations,
         northbound: &Northbound,
         changed: &mut BTreeSet<NetworkKey>,
     ) -> Vec<NetworkKey> {
@@ -314,7 +314,7 @@ impl Networks {
         let mut siblings = BTreeSet::new();
         for key in &dirty {
             let declares = self.node(key).is_some_and(Node::takes_part);
-            let said = said(key, roll, northbound).filter(|_| declares);
+            let said = said(key, declarations, northbound).filter(|_| declares);
             let new = said.map(|said| said.value.router.clone());
             let Some((old, new)) = self.bind(key, new) else { continue };
             // Whoever shares a router that was found otherwise before is dirty by that.
@@ -325,7 +325,7 @@ impl Networks {
         dirty.append(&mut siblings);
         let mut differing = Vec::new();
         for key in dirty {
-            let said = said(&key, roll, northbound);
+            let said = said(&key, declarations, northbound);
             let local = self.read(&key, said.as_ref(), northbound);
             if let Some(node) = self.nodes.get_mut(&key) {
                 let dispute = said.and_then(|said| said.dispute).map(Box::new);
@@ -377,9 +377,9 @@ impl Networks {
 /// A network's binding as its hosts give it; where they differ, the one in effect goes on.
 fn said<'a>(
     key: &NetworkKey,
-    roll: &'a Roll,
+    declarations: &'a Declarations,
     northbound: &Northbound,
 ) -> Option<Said<'a, Arc<Network>>> {
     let record = || northbound.network_record(Id::of_network(key));
-    roll.network(key, || record().and_then(|record| record.router))
+    declarations.network(key, || record().and_then(|record| record.router))
 }

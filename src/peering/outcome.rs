@@ -10,7 +10,7 @@ use sorted_vec::SortedSet;
 use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey, PlacedRoute};
-use crate::northbound::{End, Family, Id, Lasting, RecordedState, UnitId};
+use crate::northbound::{End, Family, Id, Persisted, RecordedState, UnitId};
 
 use super::prefix::Prefixes;
 use super::state::{Reason, State};
@@ -27,7 +27,7 @@ pub struct Verdict {
     /// What is not as it should be although it is linked.
     pub degraded: Vec<String>,
     /// What of it must outlast the moment.
-    pub lasting: Lasting,
+    pub persisted: Persisted,
 }
 
 impl Verdict {
@@ -39,7 +39,7 @@ impl Verdict {
             explanation: None,
             next_step: None,
             degraded: Vec::new(),
-            lasting: Lasting::default(),
+            persisted: Persisted::default(),
         }
     }
 

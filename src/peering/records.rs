@@ -10,7 +10,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::declare::{Half, HalfKey, NetworkKey, Roll, Said, Terms};
+use crate::declare::{Declarations, Half, HalfKey, NetworkKey, Said, Terms};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
 
 use super::inputs::is_linked;
@@ -86,12 +86,17 @@ impl Records {
     }
 
     /// A half as its hosts declare it; where they differ, as it is linked now.
-    pub(super) fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
+    pub(super) fn said<'a>(
+        &self,
+        key: &HalfKey,
+        declarations: &'a Declarations,
+    ) -> Option<Said<'a, Half>> {
         let record = self.linked(key);
         let is_target = |half: &Half| record.is_some_and(|record| record.targets(&half.target));
         let mark = |half: &Half| half.terms.as_deref().map(Terms::mark);
-        let is_same = |half: &Half| record.is_some_and(|record| record.lasting.terms == mark(half));
-        roll.half(key, is_target, is_same)
+        let is_same =
+            |half: &Half| record.is_some_and(|record| record.persisted.terms == mark(half));
+        declarations.half(key, is_target, is_same)
     }
 
     /// Reads the record of a half of which none is known. The target's name is shared with it.
@@ -150,20 +155,20 @@ fn following(
     let noted = known.noted.as_ref().filter(of_target);
     let same = |record: &&Arc<HalfRecord>| record.state == state;
     let past = recorded.filter(same).or(noted.filter(same)).map(|past| past.since);
-    let expired = verdict.lasting.expired.filter(|_| state == RecordedState::Expired);
+    let expired = verdict.persisted.expired.filter(|_| state == RecordedState::Expired);
     let past = expired.or(past).or_else(|| {
         let record = recorded.or(noted).filter(|_| state == RecordedState::Pending)?;
-        let waiting = Waiting { pending: None, expired: record.lasting.expired };
+        let waiting = Waiting { pending: None, expired: record.persisted.expired };
         waiting.asked_before(expiry, now)
     });
     let was_linked = recorded.is_some_and(|record| record.was_linked);
-    let mut lasting = verdict.lasting;
+    let mut persisted = verdict.persisted;
     if is_unjudged(verdict.reason) {
-        let expired = known.latest(target).and_then(|before| before.lasting.expired);
+        let expired = known.latest(target).and_then(|before| before.persisted.expired);
         let waiting = Waiting { pending: None, expired };
-        lasting.expired = Request::judge(half.requested, waiting, None, now).expired();
+        persisted.expired = Request::judge(half.requested, waiting, None, now).expired();
     }
-    HalfRecord::new(target, state, past.unwrap_or(now), was_linked, lasting)
+    HalfRecord::new(target, state, past.unwrap_or(now), was_linked, persisted)
 }
 
 /// Whether another half counts in its place, or hosts differ about it: then the rules do not judge

@@ -5,7 +5,7 @@
 
 use ipnet::IpNet;
 
-use crate::declare::{Cover, Half, ManualRoute, Roll};
+use crate::declare::{Cover, Declarations, Half, ManualRoute};
 use crate::northbound::End;
 
 use super::local::Ready;
@@ -31,7 +31,7 @@ pub struct Report {
 
 /// The report on a half.
 #[must_use]
-pub fn report(resolver: &Resolver, half: &Half, roll: &Roll) -> Report {
+pub fn report(resolver: &Resolver, half: &Half, declarations: &Declarations) -> Report {
     let network = &half.key.network;
     let ready = resolver.networks().ready(network);
     let pair = resolver.pair_of(&half.key);
@@ -46,19 +46,19 @@ pub fn report(resolver: &Resolver, half: &Half, roll: &Roll) -> Report {
     if let Some((link, end)) = link {
         let remote = link.end(end.other());
         report.taken = remote.prefixes.to_vec();
-        report.remote(half, remote, announced(resolver, link, end.other(), roll));
+        report.remote(half, remote, announced(resolver, link, end.other(), declarations));
     }
     report.manual(half, ready, link.map(|(link, end)| (link.end(end), link.end(end.other()))));
     report
 }
 
 /// What an end of a link announces to the other one.
-fn announced(resolver: &Resolver, link: &Link, end: End, roll: &Roll) -> Prefixes {
+fn announced(resolver: &Resolver, link: &Link, end: End, declarations: &Declarations) -> Prefixes {
     let network = key_of_end(&link.key, end);
     let Some(ready) = resolver.networks().ready(network) else { return Prefixes::default() };
     let prefixes = Prefixes::clone(&ready.prefixes);
     let counting = resolver.counting(&link.key, end);
-    match counting.and_then(|half| resolver.said(half, roll)) {
+    match counting.and_then(|half| resolver.said(half, declarations)) {
         Some(said) => said.value.terms().announced(prefixes),
         None => prefixes,
     }

@@ -13,7 +13,8 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::declare::{
-    Changed, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas, Roll, Said,
+    Changed, Declarations, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas,
+    Said,
 };
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
@@ -53,7 +54,7 @@ impl Resolver {
     /// Takes note of declarations that were added, altered or withdrawn.
     pub fn declared(
         &mut self,
-        roll: &Roll,
+        declarations: &Declarations,
         changed: &Changed,
         policy: &PolicySettings,
         northbound: &Northbound,
@@ -62,17 +63,17 @@ impl Resolver {
             self.networks.mark(network);
         }
         for key in &changed.rejections {
-            self.networks.reject(key, roll.rejects(key));
+            self.networks.reject(key, declarations.rejects(key));
             self.pending.networks.insert(key.network.clone());
             if let Some(pair) = PeeringKey::new(key.network.clone(), key.from.clone()) {
                 self.mark(&pair);
             }
         }
         for key in &changed.halves {
-            if let Some(said) = self.said(key, roll) {
+            if let Some(said) = self.said(key, declarations) {
                 self.records.find(key, &said.value.target, northbound);
             }
-            self.place(key, roll, policy);
+            self.place(key, declarations, policy);
         }
     }
 
@@ -163,8 +164,8 @@ impl Resolver {
 
     /// Reads the networks that are dirty; the pairs of those that are not as they were are dirty by
     /// that.
-    fn survey(&mut self, roll: &Roll, northbound: &Northbound) {
-        let differing = self.networks.refresh(roll, northbound, &mut self.pending.networks);
+    fn survey(&mut self, declarations: &Declarations, northbound: &Northbound) {
+        let differing = self.networks.refresh(declarations, northbound, &mut self.pending.networks);
         for network in &differing {
             for pair in self.networks.pairs_of(network) {
                 self.mark(&pair);
@@ -175,7 +176,7 @@ impl Resolver {
 
     /// Decides what is dirty, so many pairs at the most.
     pub fn resolve(&mut self, ground: &Ground, most: usize) -> Resolved {
-        self.survey(ground.roll, ground.northbound);
+        self.survey(ground.declarations, ground.northbound);
         let mut left = most;
         while left > 0 && !self.dirty.is_empty() {
             while left > 0
@@ -212,7 +213,7 @@ impl Resolver {
         let halves: Vec<HalfKey> = self.halves_of(pair).cloned().collect();
         for half in &halves {
             let verdict = self.verdict(half);
-            let said = self.said(half, ground.roll);
+            let said = self.said(half, ground.declarations);
             if let Some((verdict, said)) = verdict.zip(said) {
                 let expiry = ground.policy.request_expiry;
                 self.records.note(said.value, verdict, expiry, ground.now);
@@ -293,8 +294,8 @@ impl Resolver {
         Some(verdict)
     }
 
-    fn disputes(&self, state: &PairState, roll: &Roll) -> Vec<(HalfKey, Dispute)> {
-        let of = |half: &HalfKey| Some((half.clone(), self.said(half, roll)?.dispute?));
+    fn disputes(&self, state: &PairState, declarations: &Declarations) -> Vec<(HalfKey, Dispute)> {
+        let of = |half: &HalfKey| Some((half.clone(), self.said(half, declarations)?.dispute?));
         state.halves.iter().filter_map(of).collect()
     }
 
@@ -318,13 +319,17 @@ impl Resolver {
 
     /// A half as its hosts declare it; where they differ, as it is linked now.
     #[must_use]
-    pub fn said<'a>(&self, key: &HalfKey, roll: &'a Roll) -> Option<Said<'a, Half>> {
-        self.records.said(key, roll)
+    pub fn said<'a>(
+        &self,
+        key: &HalfKey,
+        declarations: &'a Declarations,
+    ) -> Option<Said<'a, Half>> {
+        self.records.said(key, declarations)
     }
 
     /// Moves a half to the pair it belongs to now, if any.
-    fn place(&mut self, key: &HalfKey, roll: &Roll, policy: &PolicySettings) {
-        let half = self.said(key, roll).map(|said| said.value);
+    fn place(&mut self, key: &HalfKey, declarations: &Declarations, policy: &PolicySettings) {
+        let half = self.said(key, declarations).map(|said| said.value);
         let pair =
             half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
         if let Some(old) = self.pair_of_half.remove(key) {
@@ -391,7 +396,7 @@ impl Resolver {
     }
 
     fn resolve_pair(&mut self, key: &PeeringKey, ground: &Ground) {
-        let Ground { roll, northbound, .. } = *ground;
+        let Ground { declarations, northbound, .. } = *ground;
         let Some(mut state) = self.pairs.remove(key) else { return };
         self.due.remove(state.resolution.due, key);
         let before = PairStatus { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
@@ -413,7 +418,7 @@ impl Resolver {
             self.records.read_again(half, key_of_end(key, end.other()), northbound);
             self.count(half, ground.policy);
         }
-        state.disputes = self.disputes(&state, roll);
+        state.disputes = self.disputes(&state, declarations);
         let old_claims = state.claims();
         if !self.pending.pairs.contains(key) && !self.decided.contains(key) {
             state.rested = state.resolution.link.take();

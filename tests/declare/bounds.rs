@@ -9,21 +9,22 @@ use crate::texts::*;
 /// However much is wrong with a file: so much of it is kept and reported, of two files that clash too.
 #[test]
 fn of_one_file_so_much_is_reported() {
-    let mut book = book();
-    let count = |book: &ovn_peerd::declare::Book| book.diagnostics().count();
-    book.fold(all([peerings("a.toml", &format!("project = \"blue\"\n{}", "x\n".repeat(50_000)))]));
-    assert_eq!(count(&book), MAX_FAULTS + 1);
-    assert!(told(&book).starts_with("peerings.d/a.toml: error: 50000 errors, of which 100 are"));
+    let mut local = local();
+    let count = |local: &ovn_peerd::declare::LocalDeclarations| local.diagnostics().count();
+    local
+        .apply(all([peerings("a.toml", &format!("project = \"blue\"\n{}", "x\n".repeat(50_000)))]));
+    assert_eq!(count(&local), MAX_FAULTS + 1);
+    assert!(told(&local).starts_with("peerings.d/a.toml: error: 50000 errors, of which 100 are"));
     let all_halves = many("blue", "p", MAX_HALVES);
-    book.fold(all([peerings("a.toml", &all_halves), peerings("b.toml", &all_halves)]));
-    assert_eq!(book.halves().count(), MAX_HALVES);
-    assert_eq!(count(&book), MAX_FAULTS + 1);
-    assert!(told(&book).starts_with("peerings.d/b.toml: error: 1000 errors, of which 100 are"));
-    book.fold(without([FileId::peerings("a.toml")]));
-    assert_eq!((count(&book), book.halves().count()), (0, MAX_HALVES));
-    book.fold(some([peerings("b.toml", &many("blue", "p", MAX_HALVES + 1))]));
-    assert!(told(&book).contains("the file has 1001 [[peering]]; at most 1000 are allowed"));
-    assert_eq!(book.halves().count(), MAX_HALVES, "what it last gave stands");
+    local.apply(all([peerings("a.toml", &all_halves), peerings("b.toml", &all_halves)]));
+    assert_eq!(local.halves().count(), MAX_HALVES);
+    assert_eq!(count(&local), MAX_FAULTS + 1);
+    assert!(told(&local).starts_with("peerings.d/b.toml: error: 1000 errors, of which 100 are"));
+    local.apply(without([FileId::peerings("a.toml")]));
+    assert_eq!((count(&local), local.halves().count()), (0, MAX_HALVES));
+    local.apply(some([peerings("b.toml", &many("blue", "p", MAX_HALVES + 1))]));
+    assert!(told(&local).contains("the file has 1001 [[peering]]; at most 1000 are allowed"));
+    assert_eq!(local.halves().count(), MAX_HALVES, "what it last gave stands");
 }
 
 /// What this thread has computed so far. A busy machine does not count.

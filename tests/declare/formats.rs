@@ -10,15 +10,15 @@ use crate::texts::*;
 
 #[test]
 fn a_half_with_everything() {
-    let mut book = book();
-    book.fold(all([peerings(
+    let mut local = local();
+    local.apply(all([peerings(
         "a.toml",
         "project = \"blue\"\n[[peering]]\nname = \"to-db\"\nnetwork = \"web\"\n\
          target_project = \"green\"\ntarget_network = \"db\"\ndescription = \"web tier\\nto db\"\n\
          configured_status = \"disabled\"\nconfig = { \"user.a\" = \"1\", user.b.c = \"2\" }\n",
     )]));
-    assert_eq!(told(&book), "");
-    let half = book.half(&half_key("blue", "web", "to-db")).unwrap();
+    assert_eq!(told(&local), "");
+    let half = local.half(&half_key("blue", "web", "to-db")).unwrap();
     assert_eq!(half.target, network_key("green", "db"));
     assert_eq!(half.description, "web tier\nto db");
     assert_eq!(half.configured_status, ConfiguredStatus::Disabled);
@@ -28,32 +28,32 @@ fn a_half_with_everything() {
 
 #[test]
 fn a_network_with_everything() {
-    let mut book = book();
-    book.fold(all([networks(
+    let mut local = local();
+    local.apply(all([networks(
         "a.toml",
         "[[network]]\nproject = \"blue\"\nname = \"web\"\n\
          router = \"0b9e4b0c-5a4e-4b9a-9d0e-1c2d3e4f5a6b\"\nzone = \"az1\"\nregion = \"eu\"\n\
          type = \"public\"\nmay_export = [\"10.64.0.0/12\", \"fd00::/8\"]\n\
          [[network]]\nproject = \"blue\"\nname = \"db\"\nrouter = \"blue-db\"\n",
     )]));
-    assert_eq!(told(&book), "");
-    let web = book.network(&network_key("blue", "web")).unwrap();
+    assert_eq!(told(&local), "");
+    let web = local.network(&network_key("blue", "web")).unwrap();
     assert!(matches!(web.router, RouterRef::Uuid(_)));
     assert_eq!(web.zone.as_deref(), Some("az1"));
     assert_eq!(web.kind, NetworkType::Other("public".into()));
     assert_eq!(web.may_export.len(), 2);
-    let db = book.network(&network_key("blue", "db")).unwrap();
+    let db = local.network(&network_key("blue", "db")).unwrap();
     assert_eq!(db.router, RouterRef::Name("blue-db".into()));
     assert_eq!((&db.zone, &db.kind), (&None, &NetworkType::Private));
 }
 
 /// Each fault is told, with these words.
 fn refused(text: &str, words: &str) {
-    let mut book = book();
-    book.fold(all([peerings("a.toml", text)]));
-    let told = told(&book);
+    let mut local = local();
+    local.apply(all([peerings("a.toml", text)]));
+    let told = told(&local);
     assert!(told.contains(words), "{text}\n--- gave\n{told}--- not\n{words}");
-    assert_eq!(book.halves().count(), 0);
+    assert_eq!(local.halves().count(), 0);
 }
 
 #[test]
@@ -65,9 +65,9 @@ fn names_are_bounded() {
         )
     };
     for good in ["a", &"ä".repeat(255)] {
-        let mut book = book();
-        book.fold(all([peerings("a.toml", &half(good))]));
-        assert_eq!(told(&book), "");
+        let mut local = local();
+        local.apply(all([peerings("a.toml", &half(good))]));
+        assert_eq!(told(&local), "");
     }
     refused(&half(""), "a.toml:3:8: error: `name` has 0 characters; 1 to 255 are allowed");
     refused(&half(&"ä".repeat(256)), "`name` has 256 characters");
@@ -160,11 +160,11 @@ fn filters_and_routes_are_bounded() {
             (0..count).map(|n| format!("\"10.{}.{}.0/24\"", n >> 8, n & 255)).collect();
         format!("[{}]", all.join(", "))
     };
-    let mut book = book();
+    let mut local = local();
     let most = format!("export = {}\nimport = {}", entries(256), entries(256));
-    book.fold(all([peerings("a.toml", &text(&most))]));
-    assert_eq!(told(&book), "");
-    let half = book.half(&half_key("blue", "web", "to-db")).unwrap();
+    local.apply(all([peerings("a.toml", &text(&most))]));
+    assert_eq!(told(&local), "");
+    let half = local.half(&half_key("blue", "web", "to-db")).unwrap();
     assert_eq!(half.terms().export.filter.rules().map(<[_]>::len), Some(256));
     refused(&text(&format!("export = {}", entries(257))), "at most 256 are allowed");
     let long: Vec<String> = (0..256)

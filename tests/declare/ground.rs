@@ -1,11 +1,11 @@
-//! Two real directories, a watch on them, and a book that folds what it delivers.
+//! Two real directories, a watch on them, and local declarations that apply what it delivers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ovn_peerd::daemon::watch::{Pace, Watch};
-use ovn_peerd::declare::{Book, ParsedFile, PathSettings, Reading, Settings};
+use ovn_peerd::declare::{LocalDeclarations, ParsedFile, PathSettings, Reading, Settings};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Ground {
     pub(crate) watch: Watch,
-    pub(crate) book: Book,
+    pub(crate) local: LocalDeclarations,
     runtime: Runtime,
     root: TempDir,
 }
@@ -44,10 +44,10 @@ impl Ground {
         let settings = Settings::defaults(root.path());
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         let watch = start(&settings.paths);
-        let mut ground = Self { watch, book: Book::new(&settings), runtime, root };
+        let mut ground = Self { watch, local: LocalDeclarations::new(&settings), runtime, root };
         let first = ground.next();
         assert!(first.complete);
-        ground.book.fold(first);
+        ground.local.apply(first);
         ground
     }
 
@@ -67,28 +67,28 @@ impl Ground {
             .expect("a watch that runs")
     }
 
-    /// Folds readings until the book is as it should be; returns them.
+    /// Folds readings until the local is as it should be; returns them.
     pub(crate) fn until(
         &mut self,
         what: &str,
-        so: impl Fn(&Book) -> bool,
+        so: impl Fn(&LocalDeclarations) -> bool,
     ) -> Vec<Reading<ParsedFile>> {
         let mut readings = Vec::new();
-        while !so(&self.book) {
+        while !so(&self.local) {
             let watch = &mut self.watch;
             let next = async { tokio::time::timeout(DEADLINE, watch.next()).await };
             let Ok(Some(reading)) = self.runtime.block_on(next) else {
                 panic!("not reached: {what}; delivered: {readings:#?}");
             };
             readings.push(reading.clone());
-            self.book.fold(reading);
+            self.local.apply(reading);
         }
         readings
     }
 
     /// Waits for this many halves.
     pub(crate) fn until_halves(&mut self, halves: usize) -> Vec<Reading<ParsedFile>> {
-        self.until(&format!("{halves} halves"), |book| book.halves().count() == halves)
+        self.until(&format!("{halves} halves"), |local| local.halves().count() == halves)
     }
 
     /// Puts another file there and waits until it is read: all notices before it were seen.
@@ -102,7 +102,7 @@ impl Ground {
             let reading = self.next();
             let seen = reading.files.iter().any(|found| *found.id.name == *file);
             readings.push(reading.clone());
-            self.book.fold(reading);
+            self.local.apply(reading);
             if seen {
                 return readings;
             }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::declare::{
-    AddressSpace, AutoAccept, Book, FileId, Quotas, RejectionKey, Remembered, Settings,
+    AddressSpace, AutoAccept, FileId, LocalDeclarations, Quotas, RejectionKey, Remembered, Settings,
 };
 
 use crate::texts::*;
@@ -19,52 +19,52 @@ fn key(project: &str) -> RejectionKey {
 }
 
 /// The file that gives a rejection.
-fn origin<'a>(book: &'a Book, key: &RejectionKey) -> Option<&'a str> {
-    book.origin_of_rejection(key).map(|giver| &*giver.file.name)
+fn origin<'a>(local: &'a LocalDeclarations, key: &RejectionKey) -> Option<&'a str> {
+    local.origin_of_rejection(key).map(|giver| &*giver.file.name)
 }
 
 /// The place and words of each fault of a file of peerings.d.
 fn faults(text: &str) -> String {
-    let mut book = book();
-    book.fold(all([peerings("a.toml", text)]));
-    assert_eq!(book.rejections().count() + book.halves().count(), 0, "{text}");
-    told(&book)
+    let mut local = local();
+    local.apply(all([peerings("a.toml", text)]));
+    assert_eq!(local.rejections().count() + local.halves().count(), 0, "{text}");
+    told(&local)
 }
 
 #[test]
 fn a_rejection_comes_stands_and_goes_with_its_file() {
-    let mut book = book();
-    let changed = book.fold(all([peerings("a.toml", &rejection_text("blue"))]));
-    assert_eq!(told(&book), "");
+    let mut local = local();
+    let changed = local.apply(all([peerings("a.toml", &rejection_text("blue"))]));
+    assert_eq!(told(&local), "");
     assert_eq!(changed.rejections.iter().collect::<Vec<_>>(), [&key("blue")]);
     assert!(changed.halves.is_empty() && !changed.is_empty());
-    assert_eq!(book.rejection(&key("blue")).map(|it| &it.key), Some(&key("blue")));
-    assert_eq!(origin(&book, &key("blue")), Some("a.toml"));
+    assert_eq!(local.rejection(&key("blue")).map(|it| &it.key), Some(&key("blue")));
+    assert_eq!(origin(&local, &key("blue")), Some("a.toml"));
     // Said again, it is no change; broken, the last good version stands.
-    assert!(book.fold(all([peerings("a.toml", &rejection_text("blue"))])).is_empty());
-    assert!(book.fold(some([peerings("a.toml", "project = ")])).is_empty());
-    assert_eq!(book.rejections().count(), 1);
-    let changed = book.fold(without([FileId::peerings("a.toml")]));
+    assert!(local.apply(all([peerings("a.toml", &rejection_text("blue"))])).is_empty());
+    assert!(local.apply(some([peerings("a.toml", "project = ")])).is_empty());
+    assert_eq!(local.rejections().count(), 1);
+    let changed = local.apply(without([FileId::peerings("a.toml")]));
     assert_eq!(changed.rejections.len(), 1);
-    assert_eq!(book.rejections().count(), 0);
+    assert_eq!(local.rejections().count(), 0);
 }
 
 #[test]
 fn two_files_may_not_say_it_both_but_the_second_takes_over() {
-    let mut book = book();
+    let mut local = local();
     let text = rejection_text("blue");
-    book.fold(all([peerings("a.toml", &text), peerings("b.toml", &text)]));
+    local.apply(all([peerings("a.toml", &text), peerings("b.toml", &text)]));
     assert!(
-        told(&book).contains(
+        told(&local).contains(
             "b.toml:5:16: error: the rejection of red/scan by blue/web is already declared at \
          peerings.d/a.toml:5:16"
         ),
         "{}",
-        told(&book)
+        told(&local)
     );
-    let changed = book.fold(without([FileId::peerings("a.toml")]));
-    assert_eq!((changed.rejections.len(), told(&book).as_str()), (1, ""));
-    assert_eq!(origin(&book, &key("blue")), Some("b.toml"));
+    let changed = local.apply(without([FileId::peerings("a.toml")]));
+    assert_eq!((changed.rejections.len(), told(&local).as_str()), (1, ""));
+    assert_eq!(origin(&local, &key("blue")), Some("b.toml"));
 }
 
 #[test]
@@ -74,13 +74,13 @@ fn yes_and_no_in_one_file_is_an_error_across_files_both_are_kept() {
     assert!(faults(&both).contains(
         "a.toml:10:16: error: the half blue/web/p on line 3 asks red/scan to peer, and this rejects it"
     ), "{}", faults(&both));
-    let mut book = book();
-    book.fold(all([
+    let mut local = local();
+    local.apply(all([
         peerings("a.toml", &format!("project = \"blue\"\n{half}")),
         peerings("b.toml", &rejection_text("blue")),
     ]));
-    assert_eq!(told(&book), "");
-    assert_eq!((book.halves().count(), book.rejections().count()), (1, 1));
+    assert_eq!(told(&local), "");
+    assert_eq!((local.halves().count(), local.rejections().count()), (1, 1));
 }
 
 #[test]
@@ -113,10 +113,10 @@ fn faulty_rejections_are_told() {
 
 #[test]
 fn rejections_survive_that_the_northbound_remembers_later() {
-    let mut book = book();
-    book.fold(all([peerings("a.toml", &rejection_text("blue"))]));
-    book.remember(Remembered::new());
-    assert_eq!(book.rejections().count(), 1);
+    let mut local = local();
+    local.apply(all([peerings("a.toml", &rejection_text("blue"))]));
+    local.remember(Remembered::new());
+    assert_eq!(local.rejections().count(), 1);
 }
 
 #[test]
@@ -126,11 +126,11 @@ fn a_renewal_is_a_moment() {
         ("2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z"),
         ("2026-03-01 14:00:00.5+02:00", "2026-03-01T12:00:00.5Z"),
     ] {
-        let mut book = book();
-        book.fold(all([peerings("a.toml", &half(written))]));
-        assert_eq!(told(&book), "");
+        let mut local = local();
+        local.apply(all([peerings("a.toml", &half(written))]));
+        assert_eq!(told(&local), "");
         let expected: Timestamp = expected.parse().unwrap();
-        let requested = book.halves().next().unwrap().requested;
+        let requested = local.halves().next().unwrap().requested;
         assert_eq!(requested, Some(expected));
     }
     for (written, words) in [
@@ -208,9 +208,9 @@ fn a_bad_policy_is_told_with_its_place() {
 fn what_a_record_must_carry_is_bounded() {
     let with = |line: &str| format!("{}{line}\n", many("blue", "p", 1));
     let fits = |line: &str| {
-        let mut book = book();
-        book.fold(all([peerings("a.toml", &with(line))]));
-        assert_eq!(told(&book), "");
+        let mut local = local();
+        local.apply(all([peerings("a.toml", &with(line))]));
+        assert_eq!(told(&local), "");
     };
     fits(&format!("description = \"{}\"", "ä".repeat(1024)));
     fits(&format!("config = {{ \"user.a\" = \"{}\" }}", "x".repeat(4090)));
@@ -228,11 +228,11 @@ fn what_a_record_must_carry_is_bounded() {
         "[[network]]\nproject = \"b\"\nname = \"w\"\nrouter = \"r\"\nmay_export = [{}]\n",
         prefixes.join(", ")
     );
-    let mut book = book();
-    book.fold(all([networks("a.toml", &text)]));
+    let mut local = local();
+    local.apply(all([networks("a.toml", &text)]));
     assert!(
-        told(&book).contains("a.toml:5:14: error: `may_export` has 257 prefixes; at most 256"),
+        told(&local).contains("a.toml:5:14: error: `may_export` has 257 prefixes; at most 256"),
         "{}",
-        told(&book)
+        told(&local)
     );
 }

@@ -1,4 +1,4 @@
-//! Declarations: formats, the book, the offline check, and files on a real file system.
+//! Declarations: formats, the local, the offline check, and files on a real file system.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,12 +8,12 @@
     reason = "a test that fails should say so at once"
 )]
 
-mod book;
 mod bounds;
 mod formats;
 mod golden;
 mod ground;
 mod lifecycle;
+mod local;
 mod owners;
 mod properties;
 mod texts;

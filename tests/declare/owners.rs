@@ -13,10 +13,10 @@ fn what_a_file_gave_is_its_owners_of_then() {
     let refused = |owner: &Owner| of(owner, "project = \"blue\"\n[[peering]]\n");
     let good = |owner: &Owner| of(owner, &many("blue", "p", 1));
     let halves = |files: &[(&str, SourceFile)]| {
-        let mut book = book();
+        let mut local = local();
         let counts = files.iter().map(|(_, file)| {
-            book.fold(some([file.clone()]));
-            book.halves().count()
+            local.apply(some([file.clone()]));
+            local.halves().count()
         });
         counts.collect::<Vec<_>>()
     };
@@ -45,8 +45,8 @@ fn what_a_file_gave_is_its_owners_of_then() {
 #[test]
 fn over_a_restart_too_and_where_an_older_version_remembered_it() {
     let pinned = settings("[[project]]\nname = \"blue\"\nowner = \"alice\"\n");
-    let mut source = book();
-    source.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
+    let mut source = local();
+    source.apply(all([peerings("a.toml", &many("blue", "p", 1))]));
     let good = LastGood { halves: source.halves().cloned().collect(), ..LastGood::default() };
     for (remembered, uid, expected) in [
         (Some(1000), 1000, 1),
@@ -63,14 +63,14 @@ fn over_a_restart_too_and_where_an_older_version_remembered_it() {
             let giver = Giver { file: FileId::peerings("a.toml"), owner: remembered };
             BTreeMap::from([(giver, good.clone())])
         };
-        let mut first = ovn_peerd::declare::Book::new(&pinned);
+        let mut first = ovn_peerd::declare::LocalDeclarations::new(&pinned);
         first.remember(good());
-        first.fold(all([bad.clone()]));
-        let mut last = ovn_peerd::declare::Book::new(&pinned);
-        last.fold(all([bad]));
+        first.apply(all([bad.clone()]));
+        let mut last = ovn_peerd::declare::LocalDeclarations::new(&pinned);
+        last.apply(all([bad]));
         last.remember(good());
-        for book in [&first, &last] {
-            assert_eq!(book.halves().count(), expected, "of {remembered:?}, now {uid}'s");
+        for local in [&first, &last] {
+            assert_eq!(local.halves().count(), expected, "of {remembered:?}, now {uid}'s");
         }
         assert_eq!(told(&first), told(&last), "of {remembered:?}, now {uid}'s");
     }
@@ -88,11 +88,11 @@ fn a_file_with_a_name_of_a_project_speaks_for_it_and_for_no_other() {
         ("blue.toml", "teal", "blue.toml may speak for project blue alone"),
         ("teal.toml", "blue", "files of other names may speak for project blue"),
     ] {
-        let mut book = ovn_peerd::declare::Book::new(&bound);
-        book.fold(all([peerings(name, &many(project, "p", 1))]));
-        assert_eq!(book.halves().count(), usize::from(says.is_empty()), "{name} for {project}");
-        assert!(told(&book).contains(says), "{}", told(&book));
-        assert_eq!(told(&book).is_empty(), says.is_empty());
+        let mut local = ovn_peerd::declare::LocalDeclarations::new(&bound);
+        local.apply(all([peerings(name, &many(project, "p", 1))]));
+        assert_eq!(local.halves().count(), usize::from(says.is_empty()), "{name} for {project}");
+        assert!(told(&local).contains(says), "{}", told(&local));
+        assert_eq!(told(&local).is_empty(), says.is_empty());
     }
 }
 

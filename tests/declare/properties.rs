@@ -1,26 +1,29 @@
-//! Laws of the book, over random texts and histories.
+//! Laws of the local, over random texts and histories.
 
 use std::path::Path;
 
-use ovn_peerd::declare::{Book, FileId, MaxWithdrawals, Reading, Settings, SourceFile, check};
+use ovn_peerd::declare::{
+    FileId, LocalDeclarations, MaxWithdrawals, Reading, Settings, SourceFile, check,
+};
 use proptest::prelude::*;
 
 use crate::texts::*;
 
-fn unguarded() -> Book {
+fn unguarded() -> LocalDeclarations {
     let mut settings = Settings::defaults(Path::new("/etc"));
     settings.policy.max_withdrawals = MaxWithdrawals { halves: 0, percent: 100 };
-    Book::new(&settings)
+    LocalDeclarations::new(&settings)
 }
 
-/// All that a book shows.
-fn shown(book: &Book) -> String {
-    let halves: Vec<_> = book.halves().map(|half| (half, book.origin_of_half(&half.key))).collect();
+/// All that a local shows.
+fn shown(local: &LocalDeclarations) -> String {
+    let halves: Vec<_> =
+        local.halves().map(|half| (half, local.origin_of_half(&half.key))).collect();
     let networks: Vec<_> =
-        book.networks().map(|network| (network, book.origin_of_network(&network.key))).collect();
+        local.networks().map(|network| (network, local.origin_of_network(&network.key))).collect();
     let rejections: Vec<_> =
-        book.rejections().map(|it| (it, book.origin_of_rejection(&it.key))).collect();
-    format!("{halves:#?}\n{networks:#?}\n{rejections:#?}\n{}", told(book))
+        local.rejections().map(|it| (it, local.origin_of_rejection(&it.key))).collect();
+    format!("{halves:#?}\n{networks:#?}\n{rejections:#?}\n{}", told(local))
 }
 
 /// A small world in which files often claim the same keys; some texts are bad.
@@ -73,23 +76,23 @@ proptest! {
     fn one_by_one_is_as_all_at_once(files in prop::collection::vec(any_file(), 0..12), keep in prop::collection::vec(any::<bool>(), 12)) {
         // The last text of each file is what a complete reading would find.
         let mut stepwise = unguarded();
-        stepwise.fold(all([]));
+        stepwise.apply(all([]));
         let mut last = std::collections::BTreeMap::new();
         for file in files {
             if last.get(&file.id) == Some(&file) { continue }
-            // A bad text keeps the former one, which a fresh book cannot know: leave those apart.
+            // A bad text keeps the former one, which a fresh local cannot know: leave those apart.
             if file.text.as_deref() == Ok("project = \n") { continue }
-            stepwise.fold(some([file.clone()]));
+            stepwise.apply(some([file.clone()]));
             last.insert(file.id.clone(), file);
         }
         for (id, keep) in last.keys().cloned().collect::<Vec<_>>().into_iter().zip(keep) {
             if !keep {
-                stepwise.fold(without([id.clone()]));
+                stepwise.apply(without([id.clone()]));
                 last.remove(&id);
             }
         }
         let mut at_once = unguarded();
-        at_once.fold(all(last.values().cloned()));
+        at_once.apply(all(last.values().cloned()));
         // A file with an error of its own keeps what it gave before: only without any is it equal.
         let clean = last.values().all(|file| {
             check(&settings(""), all([file.clone()])).diagnostics.iter()
@@ -97,7 +100,7 @@ proptest! {
         });
         if clean {
             prop_assert_eq!(shown(&stepwise), shown(&at_once));
-            prop_assert!(stepwise.fold(all(last.into_values())).is_empty());
+            prop_assert!(stepwise.apply(all(last.into_values())).is_empty());
         }
     }
 
@@ -108,24 +111,24 @@ proptest! {
             if unique.iter().all(|other| other.id != file.id) { unique.push(file); }
         }
         let mut forward = unguarded();
-        for file in &unique { forward.fold(some([file.clone()])); }
+        for file in &unique { forward.apply(some([file.clone()])); }
         if !unique.is_empty() { let by = seed.index(unique.len()); unique.rotate_left(by); unique.reverse(); }
         let mut other = unguarded();
-        for file in &unique { other.fold(some([file.clone()])); }
+        for file in &unique { other.apply(some([file.clone()])); }
         prop_assert_eq!(shown(&forward), shown(&other));
     }
 
     #[test]
     fn changed_is_exactly_what_differs(steps in prop::collection::vec((any_file(), any::<bool>()), 1..16)) {
-        let mut book = unguarded();
+        let mut local = unguarded();
         for (file, remove) in steps {
-            let before = book.clone();
+            let before = local.clone();
             let reading = if remove { without([file.id.clone()]) } else { some([file]) };
-            let changed = book.fold(reading);
-            let keys = || before.halves().chain(book.halves()).map(|half| half.key.clone());
+            let changed = local.apply(reading);
+            let keys = || before.halves().chain(local.halves()).map(|half| half.key.clone());
             for key in keys() {
-                let differs = before.half(&key) != book.half(&key)
-                    || before.origin_of_half(&key) != book.origin_of_half(&key);
+                let differs = before.half(&key) != local.half(&key)
+                    || before.origin_of_half(&key) != local.origin_of_half(&key);
                 prop_assert_eq!(changed.halves.contains(&key), differs, "{}", key);
             }
             prop_assert!(changed.halves.iter().all(|key| keys().any(|known| known == *key)));
@@ -136,7 +139,7 @@ proptest! {
     fn confirming_gives_what_no_guard_would(steps in prop::collection::vec((any_file(), any::<bool>()), 1..16)) {
         let mut settings = Settings::defaults(Path::new("/etc"));
         settings.policy.max_withdrawals = MaxWithdrawals { halves: 0, percent: 0 };
-        let mut guarded = Book::new(&settings);
+        let mut guarded = LocalDeclarations::new(&settings);
         let mut free = unguarded();
         for (file, remove) in steps {
             // A bad file may resurrect what a held removal would take: those are a case of their own.
@@ -144,8 +147,8 @@ proptest! {
                 .all(|it| it.severity == ovn_peerd::declare::Severity::Warning);
             if bad { continue }
             let reading: Reading = if remove { without([file.id]) } else { some([file]) };
-            guarded.fold(reading.clone());
-            free.fold(reading);
+            guarded.apply(reading.clone());
+            free.apply(reading);
         }
         guarded.confirm(None);
         prop_assert_eq!(shown(&guarded), shown(&free));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ovn_peerd::declare::{
-    Book, Directory, FileId, HalfKey, NetworkKey, Owner, Reading, Settings, SourceFile,
+    Directory, FileId, HalfKey, LocalDeclarations, NetworkKey, Owner, Reading, Settings, SourceFile,
 };
 
 pub(crate) fn settings(text: &str) -> Settings {
@@ -12,8 +12,8 @@ pub(crate) fn settings(text: &str) -> Settings {
     settings
 }
 
-pub(crate) fn book() -> Book {
-    Book::new(&settings(""))
+pub(crate) fn local() -> LocalDeclarations {
+    LocalDeclarations::new(&settings(""))
 }
 
 pub(crate) fn file(id: FileId, text: &str) -> SourceFile {
@@ -74,6 +74,6 @@ pub(crate) fn half_key(project: &str, network: &str, name: &str) -> HalfKey {
 }
 
 /// The diagnostics as text, one after the other.
-pub(crate) fn told(book: &Book) -> String {
-    book.diagnostics().map(|diagnostic| format!("{diagnostic}\n")).collect()
+pub(crate) fn told(local: &LocalDeclarations) -> String {
+    local.diagnostics().map(|diagnostic| format!("{diagnostic}\n")).collect()
 }

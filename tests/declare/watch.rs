@@ -54,7 +54,7 @@ fn a_write_in_place_counts_when_it_is_closed() {
     let readings = ground.until_halves(5);
     assert_eq!(readings.len(), 1);
     assert!(start.elapsed() < Duration::from_secs(5), "at once");
-    assert_eq!(told(&ground.book), "");
+    assert_eq!(told(&ground.local), "");
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn a_removal_and_a_move_are_told() {
     assert!(start.elapsed() < Duration::from_secs(2), "no doubt about a rename");
     assert_eq!(reading.removed, [FileId::peerings("a.toml")]);
     assert_eq!(&*reading.files[0].id.name, "b.toml");
-    ground.book.fold(reading);
-    assert_eq!(ground.book.halves().count(), 2);
+    ground.local.apply(reading);
+    assert_eq!(ground.local.halves().count(), 2);
     fs::remove_file(ground.peerings("b.toml")).unwrap();
     ground.until_halves(0);
 }
@@ -140,16 +140,16 @@ fn a_mass_removal_is_one_reading_and_is_held() {
     }
     let pace = Pace { removal: Duration::from_secs(1), ..Pace::default() };
     let mut ground = Ground::on(root, |paths| Watch::start(paths, pace).unwrap());
-    assert_eq!(ground.book.halves().count(), 300);
+    assert_eq!(ground.local.halves().count(), 300);
     for n in 0..300 {
         fs::remove_file(ground.peerings(&format!("{n}.toml"))).unwrap();
         if n % 100 == 0 {
             sleep(Duration::from_millis(10));
         }
     }
-    let readings = ground.until("held", |book| book.held().is_some());
+    let readings = ground.until("held", |local| local.held().is_some());
     assert_eq!(readings.len(), 1);
-    assert_eq!(ground.book.held().unwrap().withdrawals.len(), 300);
+    assert_eq!(ground.local.held().unwrap().withdrawals.len(), 300);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_link_farm_of_configuration_management_is_followed() {
         let readings = ground.until_halves(version);
         assert!(readings.iter().all(|reading| reading.removed.is_empty()), "{readings:#?}");
     }
-    assert_eq!(told(&ground.book), "");
+    assert_eq!(told(&ground.local), "");
 }
 
 #[test]
@@ -217,8 +217,8 @@ fn links_to_files_elsewhere_are_followed() {
     ground.until_halves(5);
     // The target goes: an error, not a withdrawal. The link goes: a withdrawal.
     fs::remove_file(&target).unwrap();
-    ground.until("told", |book| told(book).contains("a link to a file that is not there"));
-    assert_eq!(ground.book.halves().count(), 5);
+    ground.until("told", |local| told(local).contains("a link to a file that is not there"));
+    assert_eq!(ground.local.halves().count(), 5);
     fs::write(&target, many("blue", "p", 6)).unwrap();
     ground.until_halves(6);
     fs::remove_file(ground.peerings("a.toml")).unwrap();
@@ -238,8 +238,8 @@ fn a_directory_that_vanishes_and_returns_withdraws_nothing() {
         } else {
             fs::rename(&at, &away).unwrap();
         }
-        ground.until("told", |book| told(book).contains("the directory cannot be read"));
-        assert_eq!(ground.book.halves().count(), 2);
+        ground.until("told", |local| told(local).contains("the directory cannot be read"));
+        assert_eq!(ground.local.halves().count(), 2);
         if round == 1 {
             fs::rename(&away, &at).unwrap();
         } else {
@@ -248,9 +248,9 @@ fn a_directory_that_vanishes_and_returns_withdraws_nothing() {
             sleep(Duration::from_millis(50));
             fs::write(at.join("a.toml"), many("blue", "p", 2)).unwrap();
         }
-        let readings = ground.until("healed", |book| told(book).is_empty());
+        let readings = ground.until("healed", |local| told(local).is_empty());
         assert!(readings.iter().all(|reading| reading.removed.is_empty()));
-        assert_eq!(ground.book.halves().count(), 2);
+        assert_eq!(ground.local.halves().count(), 2);
         place(&at.join("a.toml"), &many("blue", "p", 2 + round));
         ground.until_halves(2 + round);
         place(&at.join("a.toml"), &many("blue", "p", 2));
@@ -269,11 +269,11 @@ fn a_path_of_which_nothing_exists_is_waited_for() {
         paths = Some(these);
         Watch::start(paths.as_ref().unwrap(), Pace::default()).unwrap()
     });
-    assert_eq!(ground.book.diagnostics().count(), 2);
+    assert_eq!(ground.local.diagnostics().count(), 2);
     fs::create_dir(ground.root().join("networks.d")).unwrap();
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("a.toml"), many("blue", "p", 1)).unwrap();
-    ground.until("read", |book| book.diagnostics().count() == 0 && book.halves().count() == 1);
+    ground.until("read", |local| local.diagnostics().count() == 0 && local.halves().count() == 1);
     place(&deep.join("a.toml"), &many("blue", "p", 2));
     ground.until_halves(2);
 }
@@ -289,7 +289,7 @@ fn a_directory_that_is_a_link_may_be_switched() {
     fs::remove_dir(&paths.peerings).unwrap();
     symlink("r1", &paths.peerings).unwrap();
     let mut ground = Ground::on(root, |paths| Watch::start(paths, Pace::default()).unwrap());
-    assert_eq!(ground.book.halves().count(), 1);
+    assert_eq!(ground.local.halves().count(), 1);
     let new = ground.root().join("new");
     symlink("r2", &new).unwrap();
     fs::rename(&new, ground.root().join("peerings.d")).unwrap();
@@ -313,7 +313,7 @@ fn lost_notices_become_a_reading_of_everything() {
         fs::rename(&there, &here).unwrap();
     }
     place(&ground.peerings("b.toml"), &many("green", "p", 1));
-    let readings = ground.until("b", |book| book.half(&half_key("green", "web", "p0")).is_some());
+    let readings = ground.until("b", |local| local.half(&half_key("green", "web", "p0")).is_some());
     assert!(readings.last().unwrap().complete, "{} readings", readings.len());
 }
 
@@ -331,8 +331,8 @@ fn without_notices_changes_are_found_by_looking() {
     fs::remove_file(ground.peerings("b.toml")).unwrap();
     ground.until_halves(2);
     fs::remove_dir_all(ground.peerings("")).unwrap();
-    ground.until("told", |book| told(book).contains("cannot be read"));
-    assert_eq!(ground.book.halves().count(), 2);
+    ground.until("told", |local| told(local).contains("cannot be read"));
+    assert_eq!(ground.local.halves().count(), 2);
     fs::create_dir(ground.peerings("")).unwrap();
     fs::write(ground.peerings("a.toml"), many("blue", "p", 3)).unwrap();
     ground.until_halves(3);
@@ -346,7 +346,7 @@ fn a_change_that_nobody_tells_of_is_found_by_the_safety_check() {
     fs::hard_link(&beyond, paths.peerings.join("a.toml")).unwrap();
     let pace = Pace { safety: Duration::from_millis(50), ..Pace::default() };
     let mut ground = Ground::on(root, |paths| Watch::start(paths, pace).unwrap());
-    assert_eq!(ground.book.halves().count(), 1);
+    assert_eq!(ground.local.halves().count(), 1);
     // Written through the other name, of whose directory the watch knows nothing.
     let nested = ground.root().join("nested");
     fs::create_dir(&nested).unwrap();
@@ -367,8 +367,8 @@ fn what_is_no_text_file_is_told() {
     big.set_len(ovn_peerd::declare::MAX_FILE_BYTES + 1).unwrap();
     drop(big);
     nix::unistd::mkfifo(&ground.peerings("fifo.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    ground.until("four faults", |book| book.diagnostics().count() == 4);
-    let text = told(&ground.book);
+    ground.until("four faults", |local| local.diagnostics().count() == 4);
+    let text = told(&ground.local);
     for words in [
         "big.toml: error: the file cannot be read: it is larger than 4 MiB",
         "dir.toml: error: the file cannot be read: it is not a regular file",

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use notify::{INotifyWatcher, RecursiveMode, Watcher};
 
-use super::hinges::{Hinge, resolve};
+use super::dependencies::{Dependency, resolve};
 use crate::daemon::files::{Files, Signature, file_id};
 use crate::declare::{Directory, FileId};
 
@@ -35,15 +35,15 @@ pub(super) struct Watches {
     /// The drop-in directories by physical path.
     places: BTreeMap<PathBuf, Directory>,
     /// Who depends on an entry: directories, and files that are links.
-    hinges: BTreeMap<Hinge, BTreeSet<Subject>>,
-    links: BTreeMap<FileId, Vec<Hinge>>,
+    dependencies: BTreeMap<Dependency, BTreeSet<Subject>>,
+    links: BTreeMap<FileId, Vec<Dependency>>,
 }
 
 #[derive(Debug)]
 struct Watched {
     /// Device and inode: another one under this name is not watched.
     inode: Option<(u64, u64)>,
-    /// How many places and hinges need it.
+    /// How many places and dependencies need it.
     users: usize,
     /// Whether the kernel watches it.
     armed: bool,
@@ -56,7 +56,7 @@ impl Watches {
             beside,
             watched: BTreeMap::new(),
             places: BTreeMap::new(),
-            hinges: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
             links: BTreeMap::new(),
         }
     }
@@ -70,7 +70,7 @@ impl Watches {
     /// go on being watched without a break.
     pub(super) fn arm(&mut self, files: &Files) {
         self.places.clear();
-        self.hinges.clear();
+        self.dependencies.clear();
         self.links.clear();
         for watched in self.watched.values_mut() {
             watched.users = 0;
@@ -78,8 +78,8 @@ impl Watches {
         for directory in Directory::ALL {
             let Ok(path) = absolute(files.directory(directory)) else { continue };
             let resolved = resolve(&path);
-            for hinge in resolved.hinges {
-                self.depend(hinge, Subject::Directory);
+            for dependency in resolved.dependencies {
+                self.depend(dependency, Subject::Directory);
             }
             if let Some(physical) = resolved.physical {
                 self.need(&physical);
@@ -87,8 +87,8 @@ impl Watches {
             }
         }
         let beside = self.beside.iter().filter_map(|path| absolute(path).ok());
-        for hinge in beside.flat_map(|path| resolve(&path).hinges).collect::<Vec<_>>() {
-            self.depend(hinge, Subject::Beside);
+        for dependency in beside.flat_map(|path| resolve(&path).dependencies).collect::<Vec<_>>() {
+            self.depend(dependency, Subject::Beside);
         }
         for id in Directory::ALL.into_iter().filter_map(|at| files.list(at).ok()).flatten() {
             self.follow(files, &id);
@@ -103,19 +103,19 @@ impl Watches {
     /// Watches whatever a file's link leads through; to be called before the file is read.
     pub(super) fn follow(&mut self, files: &Files, id: &FileId) {
         let path = files.path(id);
-        let hinges = match absolute(&path) {
-            Ok(path) if path.is_symlink() => resolve(&path).hinges,
+        let dependencies = match absolute(&path) {
+            Ok(path) if path.is_symlink() => resolve(&path).dependencies,
             Ok(_) | Err(_) => Vec::new(),
         };
         let former = self.links.remove(id).unwrap_or_default();
-        for hinge in &hinges {
-            self.depend(hinge.clone(), Subject::File(id.clone()));
+        for dependency in &dependencies {
+            self.depend(dependency.clone(), Subject::File(id.clone()));
         }
-        for hinge in &former {
-            self.release(hinge, id, hinges.contains(hinge));
+        for dependency in &former {
+            self.release(dependency, id, dependencies.contains(dependency));
         }
-        if !hinges.is_empty() {
-            self.links.insert(id.clone(), hinges);
+        if !dependencies.is_empty() {
+            self.links.insert(id.clone(), dependencies);
         }
     }
 
@@ -129,8 +129,8 @@ impl Watches {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return BTreeSet::new();
         };
-        let hinge = Hinge { directory: directory.to_owned(), name: name.to_owned() };
-        let mut subjects = self.hinges.get(&hinge).cloned().unwrap_or_default();
+        let dependency = Dependency { directory: directory.to_owned(), name: name.to_owned() };
+        let mut subjects = self.dependencies.get(&dependency).cloned().unwrap_or_default();
         let place = self.places.get(directory).and_then(|at| file_id(*at, name));
         subjects.extend(place.map(Subject::File));
         subjects
@@ -159,22 +159,22 @@ impl Watches {
         self.watched.iter().any(|(path, watched)| watched.inode != inode(path))
     }
 
-    fn depend(&mut self, hinge: Hinge, subject: Subject) {
-        self.need(&hinge.directory);
-        self.hinges.entry(hinge).or_default().insert(subject);
+    fn depend(&mut self, dependency: Dependency, subject: Subject) {
+        self.need(&dependency.directory);
+        self.dependencies.entry(dependency).or_default().insert(subject);
     }
 
-    fn release(&mut self, hinge: &Hinge, id: &FileId, still_needed: bool) {
-        if !still_needed && let Some(subjects) = self.hinges.get_mut(hinge) {
+    fn release(&mut self, dependency: &Dependency, id: &FileId, still_needed: bool) {
+        if !still_needed && let Some(subjects) = self.dependencies.get_mut(dependency) {
             subjects.remove(&Subject::File(id.clone()));
             if subjects.is_empty() {
-                self.hinges.remove(hinge);
+                self.dependencies.remove(dependency);
             }
         }
-        let Some(watched) = self.watched.get_mut(&hinge.directory) else { return };
+        let Some(watched) = self.watched.get_mut(&dependency.directory) else { return };
         watched.users = watched.users.saturating_sub(1);
         if watched.users == 0 {
-            self.drop_watch(&hinge.directory);
+            self.drop_watch(&dependency.directory);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::super::cover::Cover;
-use super::super::page::Page;
+use super::super::toml_reader::TomlReader;
 use super::Term;
 use super::filter::PrefixFilter;
 use super::filter_reader;
@@ -24,8 +24,8 @@ impl Term for Export {
     const KEY: &'static str = "export";
     const TITLE: &'static str = "Export";
 
-    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
-        Self { filter: filter_reader::read(page, table, Self::KEY) }
+    fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
+        Self { filter: filter_reader::read(reader, table, Self::KEY) }
     }
 
     fn shown(&self) -> Value {

@@ -290,7 +290,7 @@ mod tests {
             })
     }
 
-    /// As the words of the page have it.
+    /// In the words of the page.
     fn naive<'a>(rules: &'a [Rule], prefix: &IpNet) -> Option<&'a Rule> {
         rules.iter().find(|rule| {
             let length = prefix.prefix_len();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::de::DeTable;
 
-use super::super::page::Page;
+use super::super::toml_reader::TomlReader;
 use super::Term;
 use super::filter::PrefixFilter;
 use super::filter_reader;
@@ -23,8 +23,8 @@ impl Term for Import {
     const KEY: &'static str = "import";
     const TITLE: &'static str = "Import";
 
-    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
-        Self { filter: filter_reader::read(page, table, Self::KEY) }
+    fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
+        Self { filter: filter_reader::read(reader, table, Self::KEY) }
     }
 
     fn shown(&self) -> Value {

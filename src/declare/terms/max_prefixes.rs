@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::de::DeTable;
 
-use super::super::page::Page;
+use super::super::toml_reader::TomlReader;
 use super::Term;
 
 /// Most prefixes that a half takes.
@@ -20,8 +20,8 @@ impl Term for MaxPrefixes {
     const KEY: &'static str = "max_prefixes";
     const TITLE: &'static str = "Max prefixes";
 
-    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
-        Self { limit: page.number(table, Self::KEY, u32::MAX) }
+    fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
+        Self { limit: reader.number(table, Self::KEY, u32::MAX) }
     }
 
     fn shown(&self) -> Value {

@@ -25,7 +25,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use super::page::{Found, Page};
+use super::toml_reader::{Found, TomlReader};
 
 pub use export::Export;
 pub use filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
@@ -48,7 +48,7 @@ trait Term: Default + PartialEq {
     const TITLE: &'static str;
 
     /// Reads it from a `[[peering]]`.
-    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self;
+    fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self;
 
     /// It as users read it.
     fn shown(&self) -> Value;
@@ -99,8 +99,8 @@ macro_rules! terms {
                 [$(<$term as Term>::KEYS,)+].into_iter().flatten().copied()
             }
 
-            fn read_all(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
-                Self { $($field: <$term>::read(page, table),)+ }
+            fn read_all(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
+                Self { $($field: <$term>::read(reader, table),)+ }
             }
 
             /// All terms as users read them, by their keys.
@@ -180,13 +180,16 @@ pub(super) static DEFAULT: LazyLock<Terms> = LazyLock::new(Terms::default);
 
 impl Terms {
     /// Reads those of one half; none where they are the default.
-    pub(super) fn read(page: &mut Page<'_>, entry: &Found<&DeTable<'_>>) -> Option<Arc<Self>> {
-        let terms = Self::read_all(page, entry.value);
+    pub(super) fn read(
+        reader: &mut TomlReader<'_>,
+        entry: &Found<&DeTable<'_>>,
+    ) -> Option<Arc<Self>> {
+        let terms = Self::read_all(reader, entry.value);
         if terms == *DEFAULT {
             return None;
         }
         if terms.weight() > MAX_BYTES {
-            refuse_overweight(page, &entry.span);
+            refuse_overweight(reader, &entry.span);
         }
         Some(Arc::new(terms))
     }
@@ -199,8 +202,8 @@ impl Terms {
     }
 }
 
-pub(super) fn refuse_overweight(page: &mut Page<'_>, place: &Range<usize>) {
-    page.error(
+pub(super) fn refuse_overweight(reader: &mut TomlReader<'_>, place: &Range<usize>) {
+    reader.error(
         place,
         format!("the filters and routes of this half take more than {MAX_BYTES} bytes"),
         Some("cover several prefixes by one, with `le` or a shorter one".to_owned()),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sorted_vec::SortedSet;
 use toml::de::DeTable;
 
-use super::super::page::{Found, Page};
+use super::super::toml_reader::{Found, TomlReader};
 use super::Term;
 
 /// Most tables that `route_tables` may list.
@@ -157,14 +157,14 @@ impl Term for Routes {
     const KEY: &'static str = "routes";
     const TITLE: &'static str = "Routes";
 
-    fn read(page: &mut Page<'_>, table: &DeTable<'_>) -> Self {
-        let tables = read_tables(page, table);
-        let Some(found) = page.string(table, Self::KEY) else { return Self::Automatic(tables) };
+    fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
+        let tables = read_tables(reader, table);
+        let Some(found) = reader.string(table, Self::KEY) else { return Self::Automatic(tables) };
         match found.value {
             "automatic" => Self::Automatic(tables),
             "manual" => {
                 if let Some(value) = table.get("route_tables") {
-                    page.error(
+                    reader.error(
                         &value.span(),
                         "`route_tables` is for automatic routes",
                         Some("write route_table = \"..\" in each [[route]]".to_owned()),
@@ -173,7 +173,7 @@ impl Term for Routes {
                 Self::Manual(Vec::new())
             }
             other => {
-                page.error(
+                reader.error(
                     &found.span,
                     format!("`routes` is \"{}\"", other.escape_debug()),
                     Some("write \"automatic\" or \"manual\"".to_owned()),
@@ -196,33 +196,33 @@ impl Term for Routes {
     }
 }
 
-fn read_tables(page: &mut Page<'_>, table: &DeTable<'_>) -> Tables {
+fn read_tables(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Tables {
     let Some(value) = table.get("route_tables") else { return Tables::All };
     if value.get_ref().as_str() == Some("all") {
         return Tables::All;
     }
-    let names = page.strings(table, "route_tables").unwrap_or_default();
+    let names = reader.strings(table, "route_tables").unwrap_or_default();
     if names.len() > MAX_TABLES {
-        page.error(
+        reader.error(
             &value.span(),
             format!("`route_tables` has {} names; at most {MAX_TABLES} are allowed", names.len()),
             None,
         );
     }
     let mut named: Vec<Arc<str>> =
-        names.iter().filter_map(|name| table_name(page, "route_tables", name)).collect();
+        names.iter().filter_map(|name| table_name(reader, "route_tables", name)).collect();
     named.sort();
     named.dedup();
     Tables::Only(named)
 }
 
 pub(in crate::declare) fn table_name(
-    page: &mut Page<'_>,
+    reader: &mut TomlReader<'_>,
     key: &str,
     found: &Found<&str>,
 ) -> Option<Arc<str>> {
     if found.value.is_empty() {
-        page.error(
+        reader.error(
             &found.span,
             format!("`{key}` has an empty name"),
             Some(format!("write \"{MAIN_TABLE}\" for the main route table")),

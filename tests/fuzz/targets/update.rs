@@ -1,4 +1,4 @@
-//! Decoding what a server says about rows, and folding it into a replica. Arbitrary messages must not
+//! Decoding what a server says about rows, and applying it to a replica. Arbitrary messages must not
 //! panic, break the replica's invariants, leave half of an update or change what they do not report;
 //! valid ones must give what they mean, judged by [`model`].
 #![no_main]
@@ -93,7 +93,7 @@ fn arbitrary(method: MonitorMethod, input: &[u8]) {
     let first = messages.next().unwrap_or_default();
     if let Ok(reply) = MonitorReply::decode(&LAYOUT, method, first) {
         if reply.found {
-            fold(&mut replica, reply.updates);
+            apply(&mut replica, reply.updates);
         } else {
             let before = tables(&replica);
             let changes = replica.adopt(dumped(reply.updates));
@@ -102,13 +102,13 @@ fn arbitrary(method: MonitorMethod, input: &[u8]) {
     }
     for message in messages {
         if let Ok(params) = UpdateParams::decode(&LAYOUT, method, message) {
-            fold(&mut replica, params.updates);
+            apply(&mut replica, params.updates);
         }
     }
 }
 
-/// All of an update is folded, or none of it.
-fn fold(replica: &mut Replica, updates: Updates) {
+/// All of an update is applied, or none of it.
+fn apply(replica: &mut Replica, updates: Updates) {
     let before = tables(replica);
     let changes = replica.apply(updates).unwrap_or_default();
     reported(&before, &tables(replica), &changes);
@@ -142,7 +142,7 @@ fn canonical(value: ValueRef<'_>) {
     assert!(value == afresh && value.len() == count && value.is_empty() == (count == 0));
 }
 
-/// The changes, folded by hand into what was, lead to what is; and each of them is one.
+/// The changes, applied by hand to what was, lead to what is; and each of them is one.
 fn reported(before: &Tables, after: &Tables, changes: &[RowChange]) {
     let mut rows: BTreeMap<_, Option<&Row>> =
         before.iter().map(|(key, row)| (*key, Some(row))).collect();
@@ -205,7 +205,7 @@ fn dumped(dump: Updates) -> Replica {
 /// An update comes once more. What it inserts or deletes does not follow then, and takes back what it
 /// modifies.
 fn twice(dump: Updates, updates: Updates) {
-    fold(&mut dumped(dump), updates);
+    apply(&mut dumped(dump), updates);
 }
 
 /// A row of the replica's, in the model's terms.

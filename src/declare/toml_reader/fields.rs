@@ -6,12 +6,12 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Found, Page};
+use super::{Found, TomlReader};
 
 /// Longest name of a project, network or half, in characters (as LXD and Outscale).
 const MAX_NAME_CHARS: usize = 255;
 
-impl Page<'_> {
+impl TomlReader<'_> {
     /// A string free of NUL, which no C program behind OVN would carry whole.
     pub(in crate::declare) fn string<'d>(
         &mut self,
@@ -22,7 +22,7 @@ impl Page<'_> {
         self.text(key, value)
     }
 
-    /// As [`Page::string`], for a value that was already looked up.
+    /// As [`TomlReader::string`], for a value that was already looked up.
     pub(in crate::declare) fn text<'d>(
         &mut self,
         key: &str,
@@ -49,7 +49,7 @@ impl Page<'_> {
         Some(Found { value: text, span: value.span() })
     }
 
-    /// As [`Page::string`], of at most `max` characters.
+    /// As [`TomlReader::string`], of at most `max` characters.
     pub(in crate::declare) fn bounded<'d>(
         &mut self,
         table: &'d DeTable<'_>,
@@ -81,7 +81,7 @@ impl Page<'_> {
         self.optional_name(table.value, key)
     }
 
-    /// As [`Page::name`], but it may be absent.
+    /// As [`TomlReader::name`], but it may be absent.
     pub(in crate::declare) fn optional_name<'d>(
         &mut self,
         table: &'d DeTable<'_>,
@@ -236,7 +236,7 @@ impl Page<'_> {
         entries
     }
 
-    /// As [`Page::entries`], of which there may be so many in one file; none beyond is looked at.
+    /// As [`TomlReader::entries`], of which there may be so many in one file; none beyond is looked at.
     pub(in crate::declare) fn limited<'d, 'i>(
         &mut self,
         table: &'d DeTable<'i>,

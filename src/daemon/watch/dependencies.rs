@@ -1,4 +1,4 @@
-//! Where a path hinges: the directory entries that decide what it leads to.
+//! The directory entries that a path depends on: they decide what it leads to.
 //!
 //! A path through symbolic links changes its meaning when any of the links is replaced, not only
 //! when its last entry is. Configuration management works that way: `blue.toml -> ..data/blue.toml`
@@ -13,7 +13,7 @@ use crate::daemon::files::MAX_LINKS;
 
 /// A directory entry, by the directory's physical path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Hinge {
+pub(super) struct Dependency {
     pub(super) directory: PathBuf,
     pub(super) name: OsString,
 }
@@ -22,14 +22,14 @@ pub(super) struct Hinge {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resolved {
     /// Its links, and its last entry; or the first entry that is missing.
-    pub(super) hinges: Vec<Hinge>,
+    pub(super) dependencies: Vec<Dependency>,
     /// Without links; `None` if something on the way is missing.
     pub(super) physical: Option<PathBuf>,
 }
 
 /// Follows an absolute path.
 pub(super) fn resolve(path: &Path) -> Resolved {
-    let mut hinges = Vec::new();
+    let mut dependencies = Vec::new();
     let mut here = PathBuf::from("/");
     let mut ahead: VecDeque<OsString> = parts(path).collect();
     while let Some(name) = ahead.pop_front() {
@@ -41,11 +41,11 @@ pub(super) fn resolve(path: &Path) -> Resolved {
         let metadata = fs::symlink_metadata(&entry);
         let link = metadata.as_ref().is_ok_and(fs::Metadata::is_symlink);
         if link || ahead.is_empty() || metadata.is_err() {
-            hinges.push(Hinge { directory: here.clone(), name });
+            dependencies.push(Dependency { directory: here.clone(), name });
         }
         let target = link.then(|| fs::read_link(&entry)).transpose();
-        let (Ok(_), Ok(target), true) = (metadata, target, hinges.len() <= MAX_LINKS) else {
-            return Resolved { hinges, physical: None };
+        let (Ok(_), Ok(target), true) = (metadata, target, dependencies.len() <= MAX_LINKS) else {
+            return Resolved { dependencies, physical: None };
         };
         match target {
             Some(target) => {
@@ -59,7 +59,7 @@ pub(super) fn resolve(path: &Path) -> Resolved {
             None => here = entry,
         }
     }
-    Resolved { hinges, physical: Some(here) }
+    Resolved { dependencies, physical: Some(here) }
 }
 
 fn parts(path: &Path) -> impl Iterator<Item = OsString> {
@@ -76,8 +76,8 @@ mod tests {
 
     use super::*;
 
-    fn hinge(directory: &Path, name: &str) -> Hinge {
-        Hinge { directory: directory.to_owned(), name: name.into() }
+    fn dependency(directory: &Path, name: &str) -> Dependency {
+        Dependency { directory: directory.to_owned(), name: name.into() }
     }
 
     #[test]
@@ -91,8 +91,8 @@ mod tests {
         let resolved = resolve(&at.join("a.toml"));
         let v1 = at.join("..v1");
         assert_eq!(
-            resolved.hinges,
-            [hinge(&at, "a.toml"), hinge(&at, "..data"), hinge(&v1, "a.toml")]
+            resolved.dependencies,
+            [dependency(&at, "a.toml"), dependency(&at, "..data"), dependency(&v1, "a.toml")]
         );
         assert_eq!(resolved.physical, Some(v1.join("a.toml")));
     }
@@ -103,7 +103,10 @@ mod tests {
         let at = root.path().canonicalize().unwrap();
         symlink("../no/such", at.join("a")).unwrap();
         let resolved = resolve(&at.join("a/b"));
-        assert_eq!(resolved.hinges, [hinge(&at, "a"), hinge(at.parent().unwrap(), "no")]);
+        assert_eq!(
+            resolved.dependencies,
+            [dependency(&at, "a"), dependency(at.parent().unwrap(), "no")]
+        );
         assert_eq!(resolved.physical, None);
         symlink("loop", at.join("loop")).unwrap();
         assert_eq!(resolve(&at.join("loop")).physical, None);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Book, Changed, Outcomes};
+use super::{Changed, LocalDeclarations, Outcomes};
 use crate::declare::contribution::Contribution;
 use crate::declare::model::{HalfKey, NetworkKey};
 use crate::declare::source::FileId;
@@ -71,11 +71,11 @@ impl Holding {
     }
 }
 
-impl Book {
+impl LocalDeclarations {
     /// Applies what may take effect at once, and holds what is too much.
     pub(super) fn admit(&mut self, outcomes: Outcomes) -> Changed {
         if !self.is_too_much(&outcomes) {
-            return self.apply(outcomes);
+            return self.put(outcomes);
         }
         let separate = match self.is_too_much_of_all(&self.lost(&outcomes)) {
             true => vec![outcomes],
@@ -86,7 +86,7 @@ impl Book {
             if self.is_too_much(&outcomes) {
                 self.hold(outcomes);
             } else {
-                changed.extend(self.apply(outcomes));
+                changed.extend(self.put(outcomes));
             }
         }
         changed
@@ -119,7 +119,7 @@ impl Book {
             if stays {
                 self.holdings.push(holding);
             } else {
-                changed.extend(self.apply(holding.outcomes));
+                changed.extend(self.put(holding.outcomes));
             }
         }
         self.held = self.describe();

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Book;
+use super::LocalDeclarations;
 use crate::declare::diagnostic::Diagnostic;
 use crate::declare::limits::MAX_FAULTS;
-use crate::declare::page::more;
 use crate::declare::source::{Directory, FileId};
+use crate::declare::toml_reader::more;
 
 /// Keys that several files declare: a fault of each file but the first.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ impl Clashes {
     }
 }
 
-impl Book {
+impl LocalDeclarations {
     /// Puts a file's own faults in the place of its former ones.
     pub(super) fn note(&mut self, id: &FileId, faults: Vec<Diagnostic>) {
         if let Some(entry) = self.files.get_mut(id) {

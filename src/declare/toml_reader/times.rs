@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use toml::de::{DeTable, DeValue};
 
-use super::{Found, Page};
+use super::{Found, TomlReader};
 
 /// The longest duration that a policy may name: 100 years of 365 days. Any sum with an instant of
 /// our time is an instant still.
 const LONGEST: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
-impl Page<'_> {
+impl TomlReader<'_> {
     /// A TOML datetime with an offset: a moment, the same wherever the file is read.
     pub(in crate::declare) fn instant(
         &mut self,

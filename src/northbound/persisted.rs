@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Part of a half's record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lasting {
+pub struct Persisted {
     /// When the request expired, unless it was renewed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<Timestamp>,

@@ -38,7 +38,7 @@ pub(super) struct Found<T> {
 }
 
 /// The text being read and what was found wrong with it.
-pub(super) struct Page<'t> {
+pub(super) struct TomlReader<'t> {
     file: Arc<str>,
     lines: Lines<'t>,
     /// In order, and apart.
@@ -49,19 +49,19 @@ pub(super) struct Page<'t> {
     faults: usize,
 }
 
-impl<'t> Page<'t> {
+impl<'t> TomlReader<'t> {
     /// Parses the text; syntax errors are noted.
     pub(super) fn open(file: &Arc<str>, text: &'t str) -> (Self, Spanned<DeTable<'t>>) {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut page = Self {
+        let mut reader = Self {
             file: Arc::clone(file),
             lines: Lines::new(text),
             spoiled: Vec::new(),
             diagnostics: Vec::new(),
             faults: 0,
         };
-        page.note_syntax(errors);
-        (page, table)
+        reader.note_syntax(errors);
+        (reader, table)
     }
 
     /// Notes the first syntax error of each line; what follows on it is the parser's guessing.

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - what is in effect depends on what each file last gave, not on the order in which files came;
-//! - the work of a fold follows the files in the reading, not the files known;
+//! - the work of an `apply` follows the files in the reading, not the files known;
 //! - a file that is bad, and a directory that cannot be read, withdraw nothing;
 //! - what a file last gave is its owner's of then: where the file has become another account's, it
 //!   stands only if that account gives it anew. Root's it may become: that is an operator's slip;
@@ -32,7 +32,7 @@ pub use memory::{LastGood, Remembered};
 
 /// The declarations in effect, and what is wrong with those that are not.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct LocalDeclarations {
     /// The directories, as diagnostics show them.
     paths: BTreeMap<Directory, Arc<str>>,
     pins: Pins,
@@ -99,8 +99,8 @@ impl Changed {
     }
 }
 
-impl Book {
-    /// An empty book under the operator's policy and pins.
+impl LocalDeclarations {
+    /// Nothing declared, under the operator's policy and pins.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl Book {
     }
 
     /// Takes in what was read. The work follows the files in the reading.
-    pub fn fold(&mut self, reading: impl Into<Reading<ParsedFile>>) -> Changed {
+    pub fn apply(&mut self, reading: impl Into<Reading<ParsedFile>>) -> Changed {
         let changed = self.judge(reading.into());
         self.show_faults();
         changed
@@ -143,7 +143,7 @@ impl Book {
     /// it is meant.
     pub fn confirm(&mut self, project: Option<&str>) -> Changed {
         let confirmed = self.take_held(project);
-        let mut changed = self.apply(confirmed);
+        let mut changed = self.put(confirmed);
         changed.extend(self.release());
         self.show_faults();
         changed
@@ -238,7 +238,7 @@ impl Book {
         self.halves.standing(key).map(|claim| &claim.origin.giver)
     }
 
-    /// What waits for [`Book::confirm`], if anything does.
+    /// What waits for [`LocalDeclarations::confirm`], if anything does.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
@@ -257,7 +257,7 @@ impl Book {
         self.halves.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
-    fn apply(&mut self, outcomes: Outcomes) -> Changed {
+    fn put(&mut self, outcomes: Outcomes) -> Changed {
         let mut networks = Touched::<Arc<Network>>::new();
         let mut halves = Touched::<Half>::new();
         let mut rejections = Touched::<Rejection>::new();

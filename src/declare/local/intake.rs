@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Book, FileEntry, Outcomes};
+use super::{FileEntry, LocalDeclarations, Outcomes};
 use crate::declare::contribution::Contribution;
 use crate::declare::diagnostic::Diagnostic;
 use crate::declare::source::{Directory, FileId, Owner, ParsedFile, Reading};
 
-impl Book {
+impl LocalDeclarations {
     /// Notes what is wrong with the reading; what is good comes back.
     pub(super) fn take_in(&mut self, reading: Reading<ParsedFile>) -> Outcomes {
         let mut outcomes: Outcomes = reading.removed.into_iter().map(|id| (id, None)).collect();

@@ -1,4 +1,4 @@
-//! What all hosts declare: this host's book, and what the others have registered.
+//! What all hosts declare: this host's files, and what the others have registered.
 //!
 //! Hosts may say the same thing: then it stands as long as one of them does. Where they differ, what
 //! stands already goes on; else nobody is believed until they agree. What comes out depends on what is
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::book::{Book, Changed};
+use super::local::{Changed, LocalDeclarations};
 use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey, RouterRef};
 
 /// The name of a host, as its settings or its system give it.
@@ -29,10 +29,10 @@ pub struct Others {
 
 /// All declarations.
 #[derive(Clone, Debug)]
-pub struct Roll {
+pub struct Declarations {
     host: Host,
     /// What this host declares.
-    pub book: Book,
+    pub local: LocalDeclarations,
     networks: BTreeMap<NetworkKey, Vec<(Host, Arc<Network>)>>,
     halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
     rejections: BTreeMap<RejectionKey, Vec<Host>>,
@@ -100,12 +100,12 @@ fn weightiest<'a, T: Shared>(values: impl Iterator<Item = &'a T>) -> Option<&'a 
     values.reduce(|best, next| if next.weight() > best.weight() { next } else { best })
 }
 
-impl Roll {
-    /// Of a host with this book, before it knows of others.
+impl Declarations {
+    /// Of a host with these declarations, before it knows of others.
     #[must_use]
-    pub fn new(book: Book, host: Host) -> Self {
+    pub fn new(local: LocalDeclarations, host: Host) -> Self {
         let (networks, halves, rejections) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { host, book, networks, halves, rejections }
+        Self { host, local, networks, halves, rejections }
     }
 
     /// This host.
@@ -129,7 +129,7 @@ impl Roll {
             (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == *standing,
             (_, None) => false,
         };
-        self.choose(self.book.network(key), others, stands)
+        self.choose(self.local.network(key), others, stands)
     }
 
     /// A half; of several that differ, one with the target that is linked, if possible under the
@@ -144,9 +144,9 @@ impl Roll {
         let others = self.halves.get(key).map(Vec::as_slice).unwrap_or_default();
         let stands = |half: &Half| half.is_up() && is_linked(half);
         let exactly = |half: &Half| stands(half) && is_same(half);
-        let said = self.choose(self.book.half(key), others, exactly)?;
+        let said = self.choose(self.local.half(key), others, exactly)?;
         match &said.dispute {
-            Some(dispute) if !dispute.stands => self.choose(self.book.half(key), others, stands),
+            Some(dispute) if !dispute.stands => self.choose(self.local.half(key), others, stands),
             Some(_) | None => Some(said),
         }
     }
@@ -178,7 +178,7 @@ impl Roll {
     #[must_use]
     pub fn hosts_of_half(&self, key: &HalfKey) -> Vec<Host> {
         let others = self.halves.get(key).into_iter().flatten().map(|(host, _)| Arc::clone(host));
-        let own = self.book.half(key).map(|_| Arc::clone(&self.host));
+        let own = self.local.half(key).map(|_| Arc::clone(&self.host));
         let mut hosts: Vec<Host> = others.chain(own).collect();
         hosts.sort();
         hosts
@@ -187,7 +187,7 @@ impl Roll {
     /// All halves that any host declares.
     #[must_use]
     pub fn halves(&self) -> BTreeSet<HalfKey> {
-        let own = self.book.halves().map(|half| half.key.clone());
+        let own = self.local.halves().map(|half| half.key.clone());
         own.chain(self.halves.keys().cloned()).collect()
     }
 
@@ -197,33 +197,33 @@ impl Roll {
         let first = HalfKey::new(NetworkKey::new(project, ""), "");
         let others = self.halves.range(first..).map(|(key, _)| key);
         let others = others.take_while(|key| *key.network.project == *project);
-        let own = self.book.halves_of_project(project).map(|half| half.key.clone());
+        let own = self.local.halves_of_project(project).map(|half| half.key.clone());
         own.chain(others.cloned()).collect()
     }
 
     /// All networks that any host binds.
     #[must_use]
     pub fn networks(&self) -> BTreeSet<NetworkKey> {
-        let own = self.book.networks().map(|network| network.key.clone());
+        let own = self.local.networks().map(|network| network.key.clone());
         own.chain(self.networks.keys().cloned()).collect()
     }
 
     /// Whether any host declares a half.
     #[must_use]
     pub fn declares(&self, key: &HalfKey) -> bool {
-        self.book.half(key).is_some() || self.halves.contains_key(key)
+        self.local.half(key).is_some() || self.halves.contains_key(key)
     }
 
     /// Whether any host declares a rejection.
     #[must_use]
     pub fn rejects(&self, key: &RejectionKey) -> bool {
-        self.book.rejection(key).is_some() || self.rejections.contains_key(key)
+        self.local.rejection(key).is_some() || self.rejections.contains_key(key)
     }
 
     /// All rejections that any host declares.
     #[must_use]
     pub fn rejections(&self) -> BTreeSet<RejectionKey> {
-        let own = self.book.rejections().map(|rejection| rejection.key.clone());
+        let own = self.local.rejections().map(|rejection| rejection.key.clone());
         own.chain(self.rejections.keys().cloned()).collect()
     }
 
@@ -231,7 +231,7 @@ impl Roll {
     #[must_use]
     pub fn hosts(&self) -> BTreeMap<Host, (usize, usize)> {
         let mut hosts: BTreeMap<Host, (usize, usize)> = BTreeMap::new();
-        hosts.insert(Arc::clone(&self.host), (self.book.count(), self.book.networks().count()));
+        hosts.insert(Arc::clone(&self.host), (self.local.count(), self.local.networks().count()));
         for (host, _) in self.halves.values().flatten() {
             hosts.entry(Arc::clone(host)).or_default().0 += 1;
         }

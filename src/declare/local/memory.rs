@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::intake::withdrawn;
-use super::{Book, FileEntry, Outcomes};
+use super::{FileEntry, LocalDeclarations, Outcomes};
 use crate::declare::contribution::Contribution;
 use crate::declare::model::{Half, Network, Rejection};
 use crate::declare::source::{Directory, FileId, Giver};
@@ -23,7 +23,7 @@ pub struct LastGood {
     pub rejections: Vec<Rejection>,
 }
 
-impl Book {
+impl LocalDeclarations {
     /// Puts what is remembered before all that files have said so far, and judges that anew: so a
     /// typo made while the daemon was down takes no peering down, and a mass removal is held as if
     /// the daemon had seen it. Meant for start-up, once.
@@ -50,7 +50,7 @@ impl Book {
             outcomes.insert(file, Some(contribution));
         }
         let files: Vec<FileId> = outcomes.keys().cloned().collect();
-        self.apply(outcomes);
+        self.put(outcomes);
         for file in files.iter().filter(|file| file.directory == Directory::Peerings) {
             self.part_with(file, &mut said);
         }
@@ -72,7 +72,7 @@ impl Book {
         self.note(file, faults);
     }
 
-    /// What files have said so far; the book is left without declarations, as if they had not.
+    /// What files have said so far; nothing is left declared, as if they had not.
     fn take_back(&mut self) -> Outcomes {
         let accepted = self.files.iter().filter(|(_, entry)| entry.accepted);
         let mut said: Outcomes =

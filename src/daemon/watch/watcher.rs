@@ -16,7 +16,7 @@ use crate::daemon::files::{Files, Found, Signature};
 use crate::declare::{Directory, FileId, ParsedFile, Reading};
 
 /// All that the thread knows.
-pub(super) struct Lookout {
+pub(super) struct FileWatcher {
     files: Files,
     watches: Watches,
     dirty: Dirty,
@@ -37,7 +37,7 @@ pub(super) struct Lookout {
 /// The receiver is gone, or asked to stop.
 struct Stopped;
 
-impl Lookout {
+impl FileWatcher {
     pub(super) fn new(
         files: Files,
         watches: Watches,

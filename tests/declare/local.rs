@@ -10,24 +10,24 @@ const WEB: &str = "[[network]]\nproject = \"blue\"\nname = \"web\"\nrouter = \"l
 
 #[test]
 fn a_file_gives_and_its_removal_withdraws() {
-    let mut book = book();
+    let mut local = local();
     let changed =
-        book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 2))]));
+        local.apply(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 2))]));
     assert_eq!(changed.networks, BTreeSet::from([network_key("blue", "web")]));
     assert_eq!(changed.halves.len(), 2);
-    assert_eq!(book.halves_of(&network_key("blue", "web")).count(), 2);
-    assert_eq!(book.halves_of(&network_key("blue", "we")).count(), 0);
+    assert_eq!(local.halves_of(&network_key("blue", "web")).count(), 2);
+    assert_eq!(local.halves_of(&network_key("blue", "we")).count(), 0);
     let key = half_key("blue", "web", "p1");
-    assert_eq!(book.half(&key).unwrap().target, network_key("t", "n1"));
-    assert_eq!(book.origin_of_half(&key), Some(&giver("a.toml")));
+    assert_eq!(local.half(&key).unwrap().target, network_key("t", "n1"));
+    assert_eq!(local.origin_of_half(&key), Some(&giver("a.toml")));
 
-    let again = book.fold(some([peerings("a.toml", &many("blue", "p", 2))]));
+    let again = local.apply(some([peerings("a.toml", &many("blue", "p", 2))]));
     assert!(again.is_empty(), "nothing changed: {again:?}");
 
-    let changed = book.fold(without([FileId::peerings("a.toml")]));
+    let changed = local.apply(without([FileId::peerings("a.toml")]));
     assert_eq!(changed.halves.len(), 2);
-    assert_eq!(book.halves().count(), 0);
-    let changed = book.fold(all([]));
+    assert_eq!(local.halves().count(), 0);
+    let changed = local.apply(all([]));
     assert_eq!(changed.networks.len(), 1);
 }
 
@@ -42,33 +42,33 @@ fn a_bad_file_keeps_what_it_last_gave() {
         "project = \"blue\"\n[[peering]]\nname = \"p0\"\nnetwork = \"web\"\ntarget_project = \"blue\"\ntarget_network = \"web\"\n",
     ];
     for text in bad {
-        let mut book = book();
-        book.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
-        let changed = book.fold(some([peerings("a.toml", text)]));
+        let mut local = local();
+        local.apply(all([peerings("a.toml", &many("blue", "p", 1))]));
+        let changed = local.apply(some([peerings("a.toml", text)]));
         assert!(changed.is_empty());
-        assert_eq!(book.halves().count(), 1, "{text}");
-        assert!(told(&book).contains("peerings.d/a.toml"), "{text}");
-        book.fold(some([peerings("a.toml", &many("blue", "p", 1))]));
-        assert_eq!(told(&book), "", "healed");
+        assert_eq!(local.halves().count(), 1, "{text}");
+        assert!(told(&local).contains("peerings.d/a.toml"), "{text}");
+        local.apply(some([peerings("a.toml", &many("blue", "p", 1))]));
+        assert_eq!(told(&local), "", "healed");
     }
-    let mut book = book();
-    book.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
+    let mut local = local();
+    local.apply(all([peerings("a.toml", &many("blue", "p", 1))]));
     let mut unreadable = peerings("a.toml", "");
     unreadable.text = Err("permission denied".to_owned());
-    book.fold(all([unreadable]));
-    assert_eq!(book.halves().count(), 1);
-    assert!(told(&book).contains("permission denied"));
-    book.fold(all([peerings("a.toml", "# taken out on purpose\n")]));
-    assert_eq!(book.halves().count(), 0, "a comment is not an accident");
-    assert_eq!(told(&book), "");
+    local.apply(all([unreadable]));
+    assert_eq!(local.halves().count(), 1);
+    assert!(told(&local).contains("permission denied"));
+    local.apply(all([peerings("a.toml", "# taken out on purpose\n")]));
+    assert_eq!(local.halves().count(), 0, "a comment is not an accident");
+    assert_eq!(told(&local), "");
 }
 
 #[test]
 fn a_directory_that_vanishes_withdraws_nothing() {
-    let mut book = book();
-    book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 3))]));
+    let mut local = local();
+    local.apply(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 3))]));
     for complete in [true, false] {
-        let changed = book.fold(Reading {
+        let changed = local.apply(Reading {
             complete,
             directories: vec![
                 (Directory::Networks, Ok(())),
@@ -78,12 +78,12 @@ fn a_directory_that_vanishes_withdraws_nothing() {
             ..Reading::default()
         });
         assert!(changed.is_empty());
-        assert_eq!(book.halves().count(), 3);
-        assert!(told(&book).starts_with("/etc/peerings.d: error: the directory cannot be read"));
+        assert_eq!(local.halves().count(), 3);
+        assert!(told(&local).starts_with("/etc/peerings.d: error: the directory cannot be read"));
     }
-    book.fold(all([networks("a.toml", WEB)]));
-    assert_eq!(book.halves().count(), 0, "it is back, and empty");
-    assert_eq!(told(&book), "");
+    local.apply(all([networks("a.toml", WEB)]));
+    assert_eq!(local.halves().count(), 0, "it is back, and empty");
+    assert_eq!(told(&local), "");
 }
 
 #[test]
@@ -91,120 +91,120 @@ fn the_first_of_duplicates_stands_and_the_second_takes_over() {
     let first = many("blue", "p", 1);
     let second = format!("# second\n{}", many("blue", "p", 1).replace("\"t\"", "\"other\""));
     let key = half_key("blue", "web", "p0");
-    let mut book = book();
-    book.fold(some([peerings("b.toml", &second)]));
-    assert_eq!(&*book.half(&key).unwrap().target.project, "other");
-    let changed = book.fold(some([peerings("a.toml", &first)]));
+    let mut local = local();
+    local.apply(some([peerings("b.toml", &second)]));
+    assert_eq!(&*local.half(&key).unwrap().target.project, "other");
+    let changed = local.apply(some([peerings("a.toml", &first)]));
     assert_eq!(changed.halves.len(), 1);
-    assert_eq!(&*book.half(&key).unwrap().target.project, "t");
-    let text = told(&book);
+    assert_eq!(&*local.half(&key).unwrap().target.project, "t");
+    let text = told(&local);
     assert!(text.starts_with("peerings.d/b.toml:4:8: error: half blue/web/p0"), "{text}");
     assert!(text.contains("peerings.d/a.toml:3:8"), "{text}");
 
-    book.fold(some([peerings("a.toml", &format!("\n\n{first}"))]));
-    assert!(told(&book).contains("peerings.d/a.toml:5:8"), "follows the place");
+    local.apply(some([peerings("a.toml", &format!("\n\n{first}"))]));
+    assert!(told(&local).contains("peerings.d/a.toml:5:8"), "follows the place");
 
-    let changed = book.fold(without([FileId::peerings("a.toml")]));
+    let changed = local.apply(without([FileId::peerings("a.toml")]));
     assert_eq!(changed.halves.len(), 1);
-    assert_eq!(&*book.half(&key).unwrap().target.project, "other");
-    assert_eq!(book.origin_of_half(&key), Some(&giver("b.toml")));
-    assert_eq!(told(&book), "");
+    assert_eq!(&*local.half(&key).unwrap().target.project, "other");
+    assert_eq!(local.origin_of_half(&key), Some(&giver("b.toml")));
+    assert_eq!(told(&local), "");
 }
 
 #[test]
 fn one_duplicate_leaves_the_rest_of_its_file_in_effect() {
-    let mut book = book();
+    let mut local = local();
     let both = format!("{WEB}{}", WEB.replace("web", "db"));
-    book.fold(all([networks("a.toml", WEB), networks("b.toml", &both)]));
-    assert_eq!(book.networks().count(), 2);
-    assert_eq!(book.diagnostics().count(), 1);
+    local.apply(all([networks("a.toml", WEB), networks("b.toml", &both)]));
+    assert_eq!(local.networks().count(), 2);
+    assert_eq!(local.diagnostics().count(), 1);
 }
 
 #[test]
 fn a_mass_withdrawal_is_held_until_confirmed() {
-    let mut book = book();
-    book.fold(
-        all((0..12).map(|n| peerings(&format!("{n}.toml"), &many(&format!("p{n}"), "h", 1)))),
-    );
-    let changed = book.fold(all([peerings("new.toml", &many("new", "h", 1))]));
+    let mut local = local();
+    local.apply(all(
+        (0..12).map(|n| peerings(&format!("{n}.toml"), &many(&format!("p{n}"), "h", 1)))
+    ));
+    let changed = local.apply(all([peerings("new.toml", &many("new", "h", 1))]));
     assert!(changed.is_empty(), "held whole");
-    let held = book.held().unwrap();
+    let held = local.held().unwrap();
     assert_eq!((held.withdrawals.len(), held.of), (12, 12));
 
-    let changed = book.fold(some([peerings("other.toml", &many("other", "h", 1))]));
+    let changed = local.apply(some([peerings("other.toml", &many("other", "h", 1))]));
     assert_eq!(changed.halves.len(), 1, "others go on meanwhile");
-    assert_eq!(book.held().unwrap().of, 13);
+    assert_eq!(local.held().unwrap().of, 13);
 
-    let changed = book.confirm(None);
+    let changed = local.confirm(None);
     assert_eq!(changed.halves.len(), 13);
-    assert_eq!(book.held(), None);
-    assert_eq!(book.halves().count(), 2);
-    assert!(book.confirm(None).is_empty());
+    assert_eq!(local.held(), None);
+    assert_eq!(local.halves().count(), 2);
+    assert!(local.confirm(None).is_empty());
 }
 
 #[test]
 fn a_held_reading_is_released_by_bringing_files_back() {
     let files =
         || (0..12).map(|n| peerings(&format!("{n:02}.toml"), &many(&format!("p{n}"), "h", 1)));
-    let mut book = book();
-    book.fold(all(files()));
-    book.fold(all([]));
-    assert!(book.held().is_some());
-    let changed = book.fold(some(files().take(2)));
-    assert_eq!(book.held(), None, "10 may go");
+    let mut local = local();
+    local.apply(all(files()));
+    local.apply(all([]));
+    assert!(local.held().is_some());
+    let changed = local.apply(some(files().take(2)));
+    assert_eq!(local.held(), None, "10 may go");
     assert_eq!(changed.halves.len(), 10);
-    assert_eq!(book.halves().count(), 2);
+    assert_eq!(local.halves().count(), 2);
 }
 
 #[test]
 fn a_broken_file_that_returns_is_not_withdrawn_by_confirming() {
-    let mut book = book();
-    book.fold(all([peerings("a.toml", &many("blue", "p", 20))]));
-    book.fold(all([]));
-    assert!(book.held().is_some());
-    book.fold(some([peerings("a.toml", "project = ")]));
-    assert_eq!(book.held(), None);
-    assert!(book.confirm(None).is_empty());
-    assert_eq!(book.halves().count(), 20);
+    let mut local = local();
+    local.apply(all([peerings("a.toml", &many("blue", "p", 20))]));
+    local.apply(all([]));
+    assert!(local.held().is_some());
+    local.apply(some([peerings("a.toml", "project = ")]));
+    assert_eq!(local.held(), None);
+    assert!(local.confirm(None).is_empty());
+    assert_eq!(local.halves().count(), 20);
 }
 
 #[test]
 fn moving_halves_between_files_is_no_withdrawal() {
-    let mut book = book();
-    book.fold(all([peerings("a.toml", &many("blue", "p", 20))]));
-    let changed = book.fold(all([peerings("b.toml", &many("blue", "p", 20))]));
-    assert_eq!(book.held(), None);
+    let mut local = local();
+    local.apply(all([peerings("a.toml", &many("blue", "p", 20))]));
+    let changed = local.apply(all([peerings("b.toml", &many("blue", "p", 20))]));
+    assert_eq!(local.held(), None);
     assert_eq!(changed.halves.len(), 20, "their origin changed");
-    assert_eq!(book.origin_of_half(&half_key("blue", "web", "p0")), Some(&giver("b.toml")));
+    assert_eq!(local.origin_of_half(&half_key("blue", "web", "p0")), Some(&giver("b.toml")));
 }
 
 #[test]
 fn unbinding_a_network_counts_as_withdrawing_its_halves() {
-    let mut book = book();
-    book.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
-    book.fold(some([networks("a.toml", "# none\n")]));
-    assert_eq!(book.held().unwrap().withdrawals.len(), 20);
-    assert!(book.network(&network_key("blue", "web")).is_some());
+    let mut local = local();
+    local.apply(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    local.apply(some([networks("a.toml", "# none\n")]));
+    assert_eq!(local.held().unwrap().withdrawals.len(), 20);
+    assert!(local.network(&network_key("blue", "web")).is_some());
 }
 
 #[test]
 fn the_limit_is_the_operators() {
-    let mut book = ovn_peerd::declare::Book::new(&settings(
+    let mut local = ovn_peerd::declare::LocalDeclarations::new(&settings(
         "[policy]\nmax_withdrawals = { halves = 0, percent = 0 }",
     ));
-    book.fold(all([peerings("a.toml", &many("blue", "p", 2))]));
-    book.fold(all([]));
-    assert!(book.held().is_some());
-    book.configure(&settings("[policy]\nmax_withdrawals = { halves = 0, percent = 100 }"));
-    book.fold(all([]));
-    assert_eq!(book.held(), None);
-    assert_eq!(book.halves().count(), 0);
+    local.apply(all([peerings("a.toml", &many("blue", "p", 2))]));
+    local.apply(all([]));
+    assert!(local.held().is_some());
+    local.configure(&settings("[policy]\nmax_withdrawals = { halves = 0, percent = 100 }"));
+    local.apply(all([]));
+    assert_eq!(local.held(), None);
+    assert_eq!(local.halves().count(), 0);
 }
 
 #[test]
 fn what_the_northbound_remembers_is_guarded_over_a_restart() {
-    let mut before = book();
-    before.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    let mut before = local();
+    before.apply(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
     let remembered = || {
         BTreeMap::from([
             (bound("a.toml"), networks_of(before.networks().cloned().collect())),
@@ -212,23 +212,23 @@ fn what_the_northbound_remembers_is_guarded_over_a_restart() {
         ])
     };
     let remembering = || {
-        let mut book = book();
-        book.remember(remembered());
-        book
+        let mut local = local();
+        local.remember(remembered());
+        local
     };
-    let mut book = remembering();
-    assert!(book.half(&half_key("blue", "web", "p0")).is_some());
+    let mut local = remembering();
+    assert!(local.half(&half_key("blue", "web", "p0")).is_some());
     let same = all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]);
-    assert!(book.fold(same).is_empty());
+    assert!(local.apply(same).is_empty());
 
-    let mut book = remembering();
-    book.fold(all([networks("a.toml", WEB), peerings("a.toml", "typo")]));
-    assert_eq!(book.halves().count(), 20);
+    let mut local = remembering();
+    local.apply(all([networks("a.toml", WEB), peerings("a.toml", "typo")]));
+    assert_eq!(local.halves().count(), 20);
 
-    let mut book = remembering();
-    book.fold(all([networks("a.toml", WEB)]));
-    assert!(book.held().is_some());
-    assert_eq!(book.halves().count(), 20);
+    let mut local = remembering();
+    local.apply(all([networks("a.toml", WEB)]));
+    assert!(local.held().is_some());
+    assert_eq!(local.halves().count(), 20);
 }
 
 #[test]
@@ -241,8 +241,8 @@ fn what_is_remembered_comes_before_what_was_read_first() {
         all([networks("a.toml", WEB), networks("b.toml", WEB)]),
         some([peerings("a.toml", &many("blue", "p", 3))]),
     ];
-    let mut source = book();
-    source.fold(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
+    let mut source = local();
+    source.apply(all([networks("a.toml", WEB), peerings("a.toml", &many("blue", "p", 20))]));
     let remembered = || {
         let mut networks: Vec<_> = source.networks().cloned().collect();
         let stale = networks.first().cloned().map(|mut network| {
@@ -256,16 +256,16 @@ fn what_is_remembered_comes_before_what_was_read_first() {
         ])
     };
     for reading in before {
-        let mut first = book();
+        let mut first = local();
         first.remember(remembered());
-        first.fold(reading.clone());
-        let mut last = book();
-        last.fold(reading.clone());
+        first.apply(reading.clone());
+        let mut last = local();
+        last.apply(reading.clone());
         last.remember(remembered());
-        let shown = |book: &ovn_peerd::declare::Book| {
-            let networks: Vec<_> = book.networks().cloned().collect();
-            let halves: Vec<_> = book.halves().cloned().collect();
-            (networks, halves, told(book), book.held().cloned())
+        let shown = |local: &ovn_peerd::declare::LocalDeclarations| {
+            let networks: Vec<_> = local.networks().cloned().collect();
+            let halves: Vec<_> = local.halves().cloned().collect();
+            (networks, halves, told(local), local.held().cloned())
         };
         assert_eq!(shown(&first), shown(&last), "{reading:?}");
         first.confirm(None);
@@ -284,9 +284,10 @@ fn what_one_project_withdraws_neither_waits_for_anothers_nor_goes_with_it() {
         file.owner = Some(Owner { uid, name: Some(name.to_owned()) });
         file
     };
-    let count =
-        |book: &ovn_peerd::declare::Book, project: &str| book.halves_of_project(project).count();
-    let mut book = ovn_peerd::declare::Book::new(&pinned);
+    let count = |local: &ovn_peerd::declare::LocalDeclarations, project: &str| {
+        local.halves_of_project(project).count()
+    };
+    let mut local = ovn_peerd::declare::LocalDeclarations::new(&pinned);
     let world = |blue, green| {
         [
             owned("alice", 1000, "blue", blue),
@@ -294,17 +295,17 @@ fn what_one_project_withdraws_neither_waits_for_anothers_nor_goes_with_it() {
             owned("root", 0, "grey", 100),
         ]
     };
-    book.fold(all(world(20, 20)));
+    local.apply(all(world(20, 20)));
 
     // In one reading: what is not too much takes effect at once.
-    book.fold(all(world(0, 15)));
-    assert_eq!((count(&book, "blue"), count(&book, "green")), (20, 15));
-    let seen = book.held().unwrap().clone();
+    local.apply(all(world(0, 15)));
+    assert_eq!((count(&local, "blue"), count(&local, "green")), (20, 15));
+    let seen = local.held().unwrap().clone();
     assert_eq!(seen.withdrawals.len(), 20);
 
     // Another one's is held by itself; the word of what was seen before names it no more.
-    book.fold(some([owned("bob", 1001, "green", 0)]));
-    let held = book.held().unwrap().clone();
+    local.apply(some([owned("bob", 1001, "green", 0)]));
+    let held = local.held().unwrap().clone();
     assert_eq!(held.withdrawals.len(), 35);
     assert_ne!(held.seen, seen.seen);
     let parts: Vec<_> =
@@ -312,36 +313,36 @@ fn what_one_project_withdraws_neither_waits_for_anothers_nor_goes_with_it() {
     assert_eq!(parts, [("blue", 20), ("green", 15)]);
     assert_eq!(held.parts[0].seen, seen.seen, "of blue it is what it was");
 
-    assert!(book.confirm(Some("grey")).is_empty());
-    assert_eq!(book.confirm(Some("blue")).halves.len(), 20);
-    assert_eq!((count(&book, "blue"), count(&book, "green")), (0, 15));
-    assert_eq!(book.held().unwrap().withdrawals.len(), 15, "green's waits on");
-    book.fold(some([owned("bob", 1001, "green", 9)]));
-    assert_eq!((count(&book, "green"), book.held()), (9, None));
+    assert!(local.confirm(Some("grey")).is_empty());
+    assert_eq!(local.confirm(Some("blue")).halves.len(), 20);
+    assert_eq!((count(&local, "blue"), count(&local, "green")), (0, 15));
+    assert_eq!(local.held().unwrap().withdrawals.len(), 15, "green's waits on");
+    local.apply(some([owned("bob", 1001, "green", 9)]));
+    assert_eq!((count(&local, "green"), local.held()), (9, None));
 }
 
 /// What goes of several projects at once is the operator's doing. Of that, one project's may be
 /// confirmed; the rest waits for its own confirmation, however little it is.
 #[test]
 fn a_part_that_is_confirmed_releases_no_other() {
-    let mut book = book();
+    let mut local = local();
     let files = |left: usize| {
         let file =
             move |project: &str| peerings(&format!("{project}.toml"), &many(project, "p", left));
         ["blue", "green", "grey"].map(file)
     };
-    book.fold(all(files(5)));
-    book.fold(all([]));
-    assert_eq!(book.held().unwrap().withdrawals.len(), 15);
-    assert_eq!(book.confirm(Some("blue")).halves.len(), 5);
-    book.fold(some([peerings("new.toml", &many("new", "p", 1))]));
-    assert_eq!(book.held().unwrap().withdrawals.len(), 10);
-    assert_eq!(book.halves().count(), 11);
+    local.apply(all(files(5)));
+    local.apply(all([]));
+    assert_eq!(local.held().unwrap().withdrawals.len(), 15);
+    assert_eq!(local.confirm(Some("blue")).halves.len(), 5);
+    local.apply(some([peerings("new.toml", &many("new", "p", 1))]));
+    assert_eq!(local.held().unwrap().withdrawals.len(), 10);
+    assert_eq!(local.halves().count(), 11);
     // Files that come back take out what they give.
-    book.fold(some(files(5).into_iter().skip(1).take(1)));
-    assert_eq!(book.held().unwrap().withdrawals.len(), 5);
-    book.confirm(None);
-    assert_eq!((book.halves().count(), book.held()), (6, None));
+    local.apply(some(files(5).into_iter().skip(1).take(1)));
+    assert_eq!(local.held().unwrap().withdrawals.len(), 5);
+    local.confirm(None);
+    assert_eq!((local.halves().count(), local.held()), (6, None));
 }
 
 /// Whether what an account does to its own is held says nothing of how much others have.
@@ -357,18 +358,18 @@ fn what_an_owner_withdraws_is_judged_against_its_own_project_alone() {
         file
     };
     let held = |others: usize, changes: &[(&str, u32, &str, usize)]| {
-        let mut book = ovn_peerd::declare::Book::new(&pinned);
-        book.fold(all([
+        let mut local = ovn_peerd::declare::LocalDeclarations::new(&pinned);
+        local.apply(all([
             owned("alice", 1000, "blue", 20),
             owned("alice", 1000, "teal", 20),
             owned("bob", 1001, "green", 9),
             owned("root", 0, "grey", others),
         ]));
-        assert_eq!(book.halves().count(), 49 + others, "{}", told(&book));
-        book.fold(some(
+        assert_eq!(local.halves().count(), 49 + others, "{}", told(&local));
+        local.apply(some(
             changes.iter().map(|(name, uid, project, count)| owned(name, *uid, project, *count)),
         ));
-        book.held().is_some()
+        local.held().is_some()
     };
     for others in [1, 1000] {
         // Of 20: 9 are not more than 10; 10 are not more than half; 11 are both.
@@ -391,14 +392,14 @@ fn whoever_owns_a_project_speaks_for_no_other() {
     let pinned = settings(
         "[[project]]\nname = \"blue\"\nowner = \"alice\"\n[[project]]\nname = \"teal\"\nowner = \"root\"\n",
     );
-    let mut book = ovn_peerd::declare::Book::new(&pinned);
+    let mut local = ovn_peerd::declare::LocalDeclarations::new(&pinned);
     let speak = |uid: u32, name: &str| {
         let mut file = peerings(&format!("{name}.toml"), &many("grey", "p", 1));
         file.owner = Some(Owner { uid, name: Some(name.to_owned()) });
         file
     };
-    assert!(book.fold(some([speak(1000, "alice")])).is_empty());
-    let text = told(&book);
+    assert!(local.apply(some([speak(1000, "alice")])).is_empty());
+    let text = told(&local);
     assert!(
         text.contains("alice's, who owns project blue and so may not speak for grey"),
         "{text}"
@@ -406,23 +407,23 @@ fn whoever_owns_a_project_speaks_for_no_other() {
     // Told as if somebody owned the project, to whose text it is and to nobody else.
     let projects = |names: [&str; 1]| names.map(std::sync::Arc::from).into();
     let of = |project: &str| -> Vec<String> {
-        book.diagnostics_of(&projects([project])).map(ToString::to_string).collect()
+        local.diagnostics_of(&projects([project])).map(ToString::to_string).collect()
     };
     assert_eq!(of("blue").concat(), text.trim_end());
     assert_eq!((of("teal").len(), of("grey").len(), of("").len()), (0, 0, 0));
     // Root is the operator, whatever it owns; mallory owns nothing.
     for (uid, name) in [(0, "root"), (1666, "mallory")] {
-        assert!(!book.fold(all([speak(uid, name)])).is_empty(), "{name}");
-        assert_eq!(told(&book), "");
+        assert!(!local.apply(all([speak(uid, name)])).is_empty(), "{name}");
+        assert_eq!(told(&local), "");
     }
 }
 
 #[test]
 fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     let pinned = settings("[[project]]\nname = \"blue\"\nowner = \"alice\"\n");
-    let mut book = ovn_peerd::declare::Book::new(&pinned);
-    book.fold(all([peerings("a.toml", &many("blue", "p", 1))]));
-    assert_eq!(book.halves().count(), 1);
+    let mut local = ovn_peerd::declare::LocalDeclarations::new(&pinned);
+    local.apply(all([peerings("a.toml", &many("blue", "p", 1))]));
+    assert_eq!(local.halves().count(), 1);
 
     let mallory = Some(Owner { uid: 1666, name: Some("mallory".to_owned()) });
     let mut theirs = peerings("a.toml", &many("blue", "p", 3));
@@ -431,21 +432,21 @@ fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     new.owner = mallory;
     let mut unknown = peerings("01.toml", &many("blue", "y", 1));
     unknown.owner = None;
-    let changed = book.fold(some([theirs, new, unknown]));
+    let changed = local.apply(some([theirs, new, unknown]));
     assert_eq!(changed.halves.len(), 1, "alice has no file any more");
-    assert_eq!(book.halves().count(), 0);
-    let text = told(&book);
+    assert_eq!(local.halves().count(), 0);
+    let text = told(&local);
     assert!(text.contains("00.toml:1:11: error: only files of alice may speak for project blue"));
     assert!(text.contains("mallory's"), "{text}");
     assert!(text.contains("a.toml: error: the file is mallory's now"), "{text}");
-    assert_eq!(book.diagnostics().count(), 4);
+    assert_eq!(local.diagnostics().count(), 4);
 
-    book.configure(&settings("[[project]]\nname = \"blue\"\nowner = \"1000\"\n"));
+    local.configure(&settings("[[project]]\nname = \"blue\"\nowner = \"1000\"\n"));
     let mut by_uid = peerings("a.toml", &many("blue", "p", 2));
     by_uid.owner = Some(Owner { uid: 1000, name: None });
-    book.fold(all([by_uid]));
-    assert_eq!(book.halves().count(), 2);
-    assert_eq!(told(&book), "");
+    local.apply(all([by_uid]));
+    assert_eq!(local.halves().count(), 2);
+    assert_eq!(told(&local), "");
 }
 
 /// A file of alice's, as [`peerings`] makes it.
