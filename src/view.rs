@@ -372,6 +372,9 @@ pub struct Counters {
     pub transactions_failed: u64,
     /// Row changes applied to the replica.
     pub row_changes: u64,
+    /// Entries of other hosts in registrations that were read.
+    #[serde(default)]
+    pub entries_read: u64,
     /// Peerings decided anew.
     pub peerings_resolved: u64,
     /// Peerings compared with the northbound.

@@ -12,19 +12,44 @@ use jiff::Timestamp;
 
 use super::local::{Changed, LocalDeclarations};
 use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey, RouterRef};
+use super::source::Giver;
 
 /// The name of a host, as its settings or its system give it.
 pub type Host = Arc<str>;
+
+/// What another host declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByHost<T> {
+    /// The host.
+    pub host: Host,
+    /// Its file, and whose that is: whoever puts back a registration that was deleted puts that back, too.
+    pub giver: Giver,
+    /// What it declares.
+    pub value: T,
+}
 
 /// What the other hosts say of one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// Bindings, in the order of hosts.
-    pub networks: Vec<(Host, Arc<Network>)>,
+    pub networks: Vec<ByHost<Arc<Network>>>,
     /// Halves, in the order of names and then hosts.
-    pub halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
-    /// Rejections, with the hosts that declare them.
-    pub rejections: BTreeMap<RejectionKey, Vec<Host>>,
+    pub halves: BTreeMap<HalfKey, Vec<ByHost<Half>>>,
+    /// Rejections, in the order of who is rejected and then hosts.
+    pub rejections: BTreeMap<RejectionKey, Vec<ByHost<()>>>,
+}
+
+impl Others {
+    /// Puts what several hosts say of one thing in the order of hosts.
+    pub fn sort(&mut self) {
+        self.networks.sort_by(|one, other| one.host.cmp(&other.host));
+        for hosts in self.halves.values_mut() {
+            hosts.sort_by(|one, other| one.host.cmp(&other.host));
+        }
+        for hosts in self.rejections.values_mut() {
+            hosts.sort_by(|one, other| one.host.cmp(&other.host));
+        }
+    }
 }
 
 /// All declarations.
@@ -33,9 +58,9 @@ pub struct Declarations {
     host: Host,
     /// What this host declares.
     pub local: LocalDeclarations,
-    networks: BTreeMap<NetworkKey, Vec<(Host, Arc<Network>)>>,
-    halves: BTreeMap<HalfKey, Vec<(Host, Half)>>,
-    rejections: BTreeMap<RejectionKey, Vec<Host>>,
+    networks: BTreeMap<NetworkKey, Vec<ByHost<Arc<Network>>>>,
+    halves: BTreeMap<HalfKey, Vec<ByHost<Half>>>,
+    rejections: BTreeMap<RejectionKey, Vec<ByHost<()>>>,
 }
 
 /// What hosts say of one thing.
@@ -154,13 +179,14 @@ impl Declarations {
     fn choose<'a, T: Shared>(
         &'a self,
         own: Option<&'a T>,
-        others: &'a [(Host, T)],
+        others: &'a [ByHost<T>],
         stands: impl Fn(&T) -> bool,
     ) -> Option<Said<'a, T>> {
         if others.is_empty() {
             return own.map(|value| Said { value, dispute: None });
         }
-        let mut all: Vec<(&Host, &T)> = others.iter().map(|(host, value)| (host, value)).collect();
+        let mut all: Vec<(&Host, &T)> =
+            others.iter().map(|by_host| (&by_host.host, &by_host.value)).collect();
         all.extend(own.map(|own| (&self.host, own)));
         all.sort_by_key(|(host, _)| *host);
         let (_, first) = *all.first()?;
@@ -177,7 +203,8 @@ impl Declarations {
     /// The hosts that declare a half, in order.
     #[must_use]
     pub fn hosts_of_half(&self, key: &HalfKey) -> Vec<Host> {
-        let others = self.halves.get(key).into_iter().flatten().map(|(host, _)| Arc::clone(host));
+        let others = self.halves.get(key).into_iter().flatten();
+        let others = others.map(|by_host| Arc::clone(&by_host.host));
         let own = self.local.half(key).map(|_| Arc::clone(&self.host));
         let mut hosts: Vec<Host> = others.chain(own).collect();
         hosts.sort();
@@ -208,6 +235,12 @@ impl Declarations {
         own.chain(self.networks.keys().cloned()).collect()
     }
 
+    /// Whether any host binds a network.
+    #[must_use]
+    pub fn is_bound(&self, key: &NetworkKey) -> bool {
+        self.local.network(key).is_some() || self.networks.contains_key(key)
+    }
+
     /// Whether any host declares a half.
     #[must_use]
     pub fn declares(&self, key: &HalfKey) -> bool {
@@ -232,16 +265,41 @@ impl Declarations {
     pub fn hosts(&self) -> BTreeMap<Host, (usize, usize)> {
         let mut hosts: BTreeMap<Host, (usize, usize)> = BTreeMap::new();
         hosts.insert(Arc::clone(&self.host), (self.local.count(), self.local.networks().count()));
-        for (host, _) in self.halves.values().flatten() {
-            hosts.entry(Arc::clone(host)).or_default().0 += 1;
+        for by_host in self.halves.values().flatten() {
+            hosts.entry(Arc::clone(&by_host.host)).or_default().0 += 1;
         }
-        for (host, _) in self.networks.values().flatten() {
-            hosts.entry(Arc::clone(host)).or_default().1 += 1;
+        for by_host in self.networks.values().flatten() {
+            hosts.entry(Arc::clone(&by_host.host)).or_default().1 += 1;
         }
-        for host in self.rejections.values().flatten() {
-            hosts.entry(Arc::clone(host)).or_default();
+        for by_host in self.rejections.values().flatten() {
+            hosts.entry(Arc::clone(&by_host.host)).or_default();
         }
         hosts
+    }
+
+    /// Notes another host's binding of a network, or that it gives none. Whether that differs from before is returned.
+    pub fn set_network(
+        &mut self,
+        key: &NetworkKey,
+        host: &str,
+        by_host: Option<ByHost<Arc<Network>>>,
+    ) -> bool {
+        set(&mut self.networks, key, host, by_host)
+    }
+
+    /// The same of a half.
+    pub fn set_half(&mut self, key: &HalfKey, host: &str, by_host: Option<ByHost<Half>>) -> bool {
+        set(&mut self.halves, key, host, by_host)
+    }
+
+    /// The same of a rejection.
+    pub fn set_rejection(
+        &mut self,
+        key: &RejectionKey,
+        host: &str,
+        by_host: Option<ByHost<()>>,
+    ) -> bool {
+        set(&mut self.rejections, key, host, by_host)
     }
 
     /// What the other hosts say of a network.
@@ -294,4 +352,31 @@ impl Declarations {
         }
         changed
     }
+}
+
+/// Puts what one host declares in the place of its former one, in the order of hosts.
+fn set<K: Ord + Clone, T: PartialEq>(
+    all: &mut BTreeMap<K, Vec<ByHost<T>>>,
+    key: &K,
+    host: &str,
+    by_host: Option<ByHost<T>>,
+) -> bool {
+    let Some(by_host) = by_host else {
+        let Some(hosts) = all.get_mut(key) else { return false };
+        let before = hosts.len();
+        hosts.retain(|known| *known.host != *host);
+        let differs = hosts.len() != before;
+        if hosts.is_empty() {
+            all.remove(key);
+        }
+        return differs;
+    };
+    let hosts = all.entry(key.clone()).or_default();
+    let at = hosts.partition_point(|known| *known.host < *host);
+    match hosts.get_mut(at).filter(|known| *known.host == *host) {
+        Some(known) if *known == by_host => return false,
+        Some(known) => *known = by_host,
+        None => hosts.insert(at, by_host),
+    }
+    true
 }

@@ -92,7 +92,8 @@ impl Changed {
         self.networks.is_empty() && self.halves.is_empty() && self.rejections.is_empty()
     }
 
-    fn extend(&mut self, other: Self) {
+    /// Adds what another one says.
+    pub fn extend(&mut self, other: Self) {
         self.networks.extend(other.networks);
         self.halves.extend(other.halves);
         self.rejections.extend(other.rejections);

@@ -33,7 +33,7 @@ mod toml_reader;
 
 pub use check::{Checked, check};
 pub use cover::Cover;
-pub use declarations::{Declarations, Dispute, Host, Others, Said};
+pub use declarations::{ByHost, Declarations, Dispute, Host, Others, Said};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use local::{Changed, Held, HeldPart, LastGood, LocalDeclarations, Remembered};

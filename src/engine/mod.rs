@@ -25,12 +25,13 @@ mod pauses;
 mod plan;
 mod progress;
 mod queue;
+mod registrations;
 mod shown;
-mod startup;
 mod state;
 mod submit;
 mod takeover;
 mod troubles;
+mod unbound;
 mod views;
 mod writer;
 
@@ -201,7 +202,7 @@ impl Engine {
         }
         let went_back = self.last.is_some_and(|last| now.wall < last.wall);
         self.last = Some(now);
-        self.state.wake(now.wall, went_back);
+        self.state.wake(now.wall, went_back, self.northbound.as_deref());
         let calm = self.writer.damping.pass(now.since_start);
         self.note_calm(&calm);
         self.writer.wake(&mut self.state, self.northbound.as_deref(), now);
@@ -452,6 +453,7 @@ impl Engine {
             return;
         }
         self.counters.row_changes = northbound.row_changes();
+        self.counters.entries_read = self.state.entries_read;
         let resolved = self.state.resolve(northbound, now.wall, self.most_decided);
         self.counters.peerings_resolved += resolved.pairs.len() as u64;
         for pair in &resolved.pairs {

@@ -3,6 +3,8 @@
 //! What is shown is true of the packets: a peering is up until its rows are gone, and not before
 //! OVN has acted on them.
 
+use std::fmt::Write as _;
+
 use crate::declare::{Half, HalfKey, PeeringKey};
 use crate::northbound::{Id, UnitId};
 use crate::peering::{Local, Reason, State, Verdict};
@@ -10,6 +12,7 @@ use crate::view::Viewer;
 
 use super::Engine;
 use super::progress::Stage;
+use super::unbound::MOST_OF_PROJECT;
 
 /// Said of whatever is linked, or to be, while a newer version writes.
 const NEWER_WRITES: &str =
@@ -35,6 +38,16 @@ impl Engine {
             && let Some((text, step)) = self.guarded(key)
         {
             (verdict.explanation, verdict.next_step) = (Some(text), Some(step.to_owned()));
+        }
+        if self.state.unbound.waits(&key.network)
+            && let Some(text) = &mut verdict.explanation
+        {
+            let project = &key.network.project;
+            let _ = write!(
+                text,
+                "; other hosts do not know of it: {MOST_OF_PROJECT} networks of project {project} are \
+                 registered already that no host binds"
+            );
         }
         if self.newer.is_some() && (verdict.is_linked() || self.has_rows(key)) {
             return self.shown_unwritten(key, verdict.degraded, viewer);

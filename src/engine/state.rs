@@ -11,6 +11,7 @@ use crate::declare::{
     PolicySettings, RejectionKey, Settings,
 };
 use crate::northbound::declared::{self, Entry};
+use crate::northbound::others;
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
 use crate::peering::{Ground, Node, Resolved, Resolver};
@@ -19,6 +20,7 @@ use crate::program::{self, Base, BorrowedDiff, Entries, RegistrationDiff, RowDif
 use super::guests::Guests;
 use super::history::History;
 use super::queue::{Place, Queue};
+use super::unbound::Unbound;
 
 /// A registration as a unit wants it changed.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,10 @@ pub(super) struct State {
     pub(super) history: History,
     /// The routes that guests get.
     pub(super) guests: Guests,
+    /// Networks that nobody binds.
+    pub(super) unbound: Unbound,
+    /// Entries of other hosts that were read.
+    pub(super) entries_read: u64,
 }
 
 impl State {
@@ -78,7 +84,17 @@ impl State {
     pub(super) fn with(declarations: Declarations, policy: PolicySettings) -> Self {
         let (resolver, dirty) = (Resolver::default(), Queue::default());
         let (history, guests) = (History::default(), Guests::default());
-        Self { declarations, resolver, dirty, begun: false, policy, history, guests }
+        Self {
+            declarations,
+            resolver,
+            dirty,
+            begun: false,
+            policy,
+            history,
+            guests,
+            unbound: Unbound::default(),
+            entries_read: 0,
+        }
     }
 
     /// The policy in effect.
@@ -99,7 +115,12 @@ impl State {
     }
 
     /// Lets time have its effect; `went_back` says that the clock was put back.
-    pub(super) fn wake(&mut self, now: Timestamp, went_back: bool) {
+    pub(super) fn wake(
+        &mut self,
+        now: Timestamp,
+        went_back: bool,
+        northbound: Option<&Northbound>,
+    ) {
         self.resolver.wake(now, went_back);
         let forgotten = self.history.forget(now);
         for key in &forgotten {
@@ -108,6 +129,7 @@ impl State {
             }
         }
         self.mark_dirty(forgotten.iter().map(|key| UnitId::Network(Id::of_network(key))), None);
+        self.review_unbound(forgotten.iter(), northbound);
     }
 
     /// When time alone changes something next.
@@ -149,6 +171,7 @@ impl State {
         for (id, key) in orphans.map(|id| (id, None)).chain(networks) {
             self.history.review(id, key, &self.declarations, northbound, self.policy.history, now);
         }
+        self.review_unbound(resolved.networks.iter(), Some(northbound));
         self.note_guests(&resolved, northbound, now);
         let pairs = resolved.pairs.iter().filter_map(|pair| self.resolver.id(pair));
         let pairs: Vec<UnitId> = pairs.map(UnitId::Peering).collect();
@@ -156,6 +179,27 @@ impl State {
         let units = pairs.into_iter().chain(resolved.orphans.iter().copied()).chain(networks);
         self.mark_dirty(units, Some(northbound));
         resolved
+    }
+
+    /// Which networks that nobody binds have a registration; what that changes is dirty.
+    fn review_unbound<'a>(
+        &mut self,
+        networks: impl Iterator<Item = &'a NetworkKey>,
+        northbound: Option<&Northbound>,
+    ) {
+        for key in networks {
+            let id = Id::of_network(key);
+            let is_unbound = self.is_declared(id, key) && !self.declarations.is_bound(key);
+            let has_registration = northbound.is_some_and(|it| it.registration(id).is_some());
+            for moved in self.unbound.review(key, is_unbound, has_registration) {
+                let node = self.resolver.networks().node(&moved);
+                let pairs = node.map(Node::pairs).unwrap_or_default();
+                let pairs = pairs.iter().filter_map(|pair| self.resolver.id(pair));
+                let units: Vec<UnitId> = pairs.map(UnitId::Peering).collect();
+                let network = UnitId::Network(Id::of_network(&moved));
+                self.mark_dirty(units.into_iter().chain([network]), northbound);
+            }
+        }
     }
 
     /// Makes units dirty: all of their rows are to be compared.
@@ -186,10 +230,19 @@ impl State {
         self.resolver.networks().key_of(id).or_else(|| self.history.key_of(id))
     }
 
-    /// Whether a network has a registration: something is declared of it, or was a short while ago.
+    /// Whether a network shall have a registration: something is declared of it, or was a short
+    /// while ago, and it does not wait for a place.
     pub(super) fn is_registered(&self, id: Id, key: &NetworkKey) -> bool {
         let node = self.resolver.networks().node(key);
-        node.is_some_and(Node::is_registered) || self.history.key_of(id).is_some()
+        let says = node.is_some_and(Node::is_registered) || self.history.key_of(id).is_some();
+        says && (self.declarations.is_bound(key)
+            || self.is_declared(id, key) && !self.unbound.waits(key))
+    }
+
+    /// Whether anything is declared of a network itself, or was a short while ago.
+    fn is_declared(&self, id: Id, key: &NetworkKey) -> bool {
+        let node = self.resolver.networks().node(key);
+        node.is_some_and(Node::is_declared) || self.history.key_of(id).is_some()
     }
 
     /// What a unit wants changed in the northbound.
@@ -214,6 +267,9 @@ impl State {
         changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
         for half in self.resolver.halves_of(key) {
             let network = Id::of_network(&half.network);
+            if !self.is_registered(network, &half.network) {
+                continue;
+            }
             let registration = northbound.registration(network);
             for (key, text) in self.half_entries(half) {
                 if !registration.is_some_and(|tags| tags.holds(&key, &text)) {
@@ -300,7 +356,7 @@ impl State {
         let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
         entries.extend(ended);
         let Some(tags) = northbound.registration(Id::of_network(key)) else {
-            let others = declared::entries_of_others(key, &self.declarations.others(key));
+            let others = others::entries_of_others(key, &self.declarations.others(key));
             entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
             return entries;
         };
@@ -341,25 +397,5 @@ impl State {
         entries.extend(borrowed_entries);
         let patch = Patch { base: None, entries, removed };
         UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
-    }
-
-    /// Takes over what other hosts declare now of these networks. A registration that is gone says
-    /// nothing: it is put back as it was.
-    pub(super) fn register(&mut self, networks: &BTreeSet<Id>, northbound: &Northbound) -> Changed {
-        let mut all = Changed::default();
-        for id in networks {
-            let Some(tags) = northbound.registration(*id) else { continue };
-            let Some(key) = declared::network_of(tags).filter(|key| Id::of_network(key) == *id)
-            else {
-                continue;
-            };
-            let others = declared::declared_by_others(self.declarations.host(), &key, tags);
-            let changed = self.declarations.set_others(&key, others);
-            all.networks.extend(changed.networks);
-            all.halves.extend(changed.halves);
-            all.rejections.extend(changed.rejections);
-        }
-        self.declared(&all, Some(northbound));
-        all
     }
 }

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::declare::{
-    ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Host, Network, NetworkKey,
-    NetworkType, Others, Rejection, RejectionKey, RouterRef, TellGuests, Terms,
+    ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Network, NetworkKey, NetworkType,
+    Rejection, RejectionKey, RouterRef, TellGuests, Terms,
 };
 use crate::ovsdb::ValueRef;
 
@@ -184,35 +184,6 @@ pub fn rejection_entry(host: &str, key: &RejectionKey, giver: &Giver) -> (String
     (format!("{REJECTS_PREFIX}{}:{project}:{network}", escaped(host)), to_text(&record))
 }
 
-/// What other hosts have declared, as they wrote it; for a registration that somebody deleted.
-#[must_use]
-pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, String)> {
-    let unknown = Giver { file: FileId::peerings(UNKNOWN_FILE), owner: None };
-    let mut entries = Vec::new();
-    let mut hosts: BTreeMap<&Host, Option<&Network>> = BTreeMap::new();
-    for (host, half) in others.halves.values().flatten() {
-        hosts.entry(host).or_default();
-        entries.push(half_entry(host, half, &unknown));
-    }
-    for (key, by) in &others.rejections {
-        for host in by {
-            hosts.entry(host).or_default();
-            entries.push(rejection_entry(host, key, &unknown));
-        }
-    }
-    hosts.extend(others.networks.iter().map(|(host, binding)| (host, Some(&**binding))));
-    let file = FileId::networks(UNKNOWN_FILE);
-    entries.extend(
-        hosts.into_iter().map(|(host, binding)| {
-            host_entry(host, network, binding.map(|binding| (binding, &file)))
-        }),
-    );
-    entries
-}
-
-/// Which file of another host gave something is its own business.
-const UNKNOWN_FILE: &str = "";
-
 /// The keys that a host has written.
 pub fn keys_of<'a>(external_ids: ValueRef<'a>, host: &'a str) -> impl Iterator<Item = &'a str> {
     let keys = external_ids.entries().map(|(key, _)| key);
@@ -259,36 +230,13 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>)
     own
 }
 
-/// What all hosts but one declare of a network.
-#[must_use]
-pub fn declared_by_others(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>) -> Others {
-    let mut others = Others::default();
-    for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() != host) {
-        let from: Host = Arc::from(entry.host());
-        match entry {
-            Entry::Host(_) => {
-                others.networks.extend(bound(network, &text).map(|(_, it)| (from, Arc::new(it))));
-            }
-            Entry::Half(_, name) => {
-                if let Some((_, half)) = half(network, name, &text) {
-                    others.halves.entry(half.key.clone()).or_default().push((from, half));
-                }
-            }
-            Entry::Rejection(_, by) => {
-                if let Some((_, rejection)) = rejection(network, by, &text) {
-                    others.rejections.entry(rejection.key).or_default().push(from);
-                }
-            }
-        }
-    }
-    others
-}
-
-fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, Cow<'_, str>)> {
+pub(super) fn entries(
+    external_ids: ValueRef<'_>,
+) -> impl Iterator<Item = (Entry<'_>, Cow<'_, str>)> {
     external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
 }
 
-fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
+pub(super) fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
     let record: HostRecord = serde_json::from_str(text).ok()?;
     let binding = record.binding?;
     let text = |text: Option<String>| text.map(Into::into);
@@ -310,7 +258,7 @@ fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
     Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
 }
 
-fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
+pub(super) fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
     let record: DeclaredRecord = serde_json::from_str(text).ok()?;
     let giver = Giver { file: FileId::peerings(&record.file), owner: record.owner };
     let half = Half {
@@ -329,7 +277,11 @@ fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
     Some((giver, half))
 }
 
-fn rejection(network: &NetworkKey, from: NetworkKey, text: &str) -> Option<(Giver, Rejection)> {
+pub(super) fn rejection(
+    network: &NetworkKey,
+    from: NetworkKey,
+    text: &str,
+) -> Option<(Giver, Rejection)> {
     let record: RejectionRecord = serde_json::from_str(text).ok()?;
     let key = RejectionKey { network: network.clone(), from };
     let giver = Giver { file: FileId::peerings(&record.file), owner: record.owner };
@@ -356,9 +308,11 @@ impl BindingRecord {
 
 #[cfg(test)]
 mod tests {
+    use super::super::others::{declared_by_others, entries_of_others};
     use super::*;
     use crate::declare::{
-        Export, Import, ManualRoute, MaxPrefixes, PrefixFilter, PrefixList, Routes, TableOf,
+        ByHost, Export, Import, ManualRoute, MaxPrefixes, Others, PrefixFilter, PrefixList, Routes,
+        TableOf,
     };
     use crate::ovsdb::{Atom, Value};
 
@@ -426,16 +380,28 @@ mod tests {
         let own = declared_by("hv1", &key, tags.view());
         assert_eq!(own.binding, Some((bound.1.clone(), bound.0.clone())));
         assert_eq!(own.halves, [(file.clone(), half.clone())]);
-        assert_eq!(own.rejections, [(file, rejection.clone())]);
-        let others = declared_by_others("hv2", &key, tags.view());
-        assert_eq!(others.networks, [("hv1".into(), Arc::new(bound.0))]);
-        assert_eq!(others.halves[&half.key], [("hv1".into(), half)]);
-        assert_eq!(others.rejections[&rejection.key], ["hv1".into()]);
+        assert_eq!(own.rejections, [(file.clone(), rejection.clone())]);
+        let (others, read) = declared_by_others("hv2", &key, tags.view());
+        assert_eq!(read, 4);
+        fn by_host<T>(giver: Giver, value: T) -> ByHost<T> {
+            ByHost { host: "hv1".into(), giver, value }
+        }
+        let binding = Giver { file: bound.1, owner: None };
+        assert_eq!(others.networks, [by_host(binding, Arc::new(bound.0))]);
+        assert_eq!(others.halves[&half.key], [by_host(file.clone(), half)]);
+        assert_eq!(others.rejections[&rejection.key], [by_host(file, ())]);
+        // Whoever puts the registration back puts back the same, but for a host that said nothing.
+        let mut back = entries_of_others(&key, &others);
+        back.push(host_entry("odd:host%", &key, None));
+        back.sort();
+        let mut written = entries.to_vec();
+        written.sort();
+        assert_eq!(back, written);
         assert_eq!(keys_of(tags.view(), "odd:host%").count(), 1);
         // Terms that cannot be read are not taken for "all".
         let odd = entries[1].1.replace("deny 10.64.9.0/24", "allow everything");
         assert_ne!(odd, entries[1].1);
         assert_eq!(super::half(&key, "to:db", &odd), None);
-        assert_eq!(declared_by_others("hv1", &key, tags.view()), Others::default());
+        assert_eq!(declared_by_others("hv1", &key, tags.view()), (Others::default(), 1));
     }
 }

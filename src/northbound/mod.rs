@@ -11,6 +11,7 @@ pub mod guest_routes;
 mod index;
 mod link;
 pub(crate) mod members;
+pub mod others;
 pub mod owner;
 mod persisted;
 pub mod priority;
@@ -24,7 +25,7 @@ pub mod tables;
 mod translation;
 mod zones;
 
-pub use index::change::Touched;
+pub use index::change::{Differing, Touched};
 pub use index::dhcp::DhcpOptions;
 pub use index::served::PORT_KEY;
 pub use link::LinkFacts;

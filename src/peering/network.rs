@@ -80,10 +80,16 @@ impl Node {
         !self.halves.is_empty() || !self.implied.is_empty()
     }
 
-    /// Whether it says, or is said to say, anything at all: it has a registration then.
+    /// Whether anything is declared of it.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        !self.halves.is_empty() || !self.rejects.is_empty()
+    }
+
+    /// Whether anything is declared of it, or a half of a peer stands for both sides.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.takes_part() || !self.rejects.is_empty()
+        self.is_declared() || !self.implied.is_empty()
     }
 
     /// Whether a link stands on it.

@@ -22,17 +22,24 @@ pub(super) enum Over {
 #[derive(Debug)]
 pub(super) struct Places {
     limits: Quotas,
-    networks: BTreeMap<NetworkKey, LimitGroup>,
-    projects: BTreeMap<Arc<str>, LimitGroup>,
+    networks: BTreeMap<NetworkKey, LimitGroup<HalfKey>>,
+    projects: BTreeMap<Arc<str>, LimitGroup<HalfKey>>,
 }
 
-/// The halves that share a limit.
-#[derive(Debug, Default)]
-struct LimitGroup {
-    standing: BTreeSet<HalfKey>,
-    inside: BTreeSet<HalfKey>,
+/// What shares a limit: halves, or networks.
+#[derive(Debug)]
+pub struct LimitGroup<K> {
+    standing: BTreeSet<K>,
+    inside: BTreeSet<K>,
     /// All of these sort behind those inside; empty while there is room.
-    outside: BTreeSet<HalfKey>,
+    outside: BTreeSet<K>,
+}
+
+impl<K> Default for LimitGroup<K> {
+    fn default() -> Self {
+        let (standing, inside, outside) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { standing, inside, outside }
+    }
 }
 
 impl Default for Places {
@@ -78,12 +85,10 @@ impl Places {
     #[must_use]
     pub(super) fn over(&self, half: &HalfKey) -> Option<Over> {
         let network = self.limits.per_network.filter(|_| {
-            self.networks.get(&half.network).is_some_and(|group| group.outside.contains(half))
+            self.networks.get(&half.network).is_some_and(|group| group.is_outside(half))
         });
         let project = self.limits.per_project.filter(|_| {
-            self.projects
-                .get(&half.network.project)
-                .is_some_and(|group| group.outside.contains(half))
+            self.projects.get(&half.network.project).is_some_and(|group| group.is_outside(half))
         });
         network.map(Over::Network).or(project.map(Over::Project))
     }
@@ -91,7 +96,7 @@ impl Places {
     fn change(
         &mut self,
         half: &HalfKey,
-        alter: impl Fn(&mut LimitGroup, &mut BTreeSet<HalfKey>),
+        alter: impl Fn(&mut LimitGroup<HalfKey>, &mut BTreeSet<HalfKey>),
     ) -> BTreeSet<HalfKey> {
         let mut moved = BTreeSet::new();
         if let Some(limit) = self.limits.per_network {
@@ -114,52 +119,70 @@ impl Places {
     }
 }
 
-impl LimitGroup {
-    fn put(&mut self, half: &HalfKey, stands: bool, moved: &mut BTreeSet<HalfKey>) {
+impl<K: Ord + Clone> LimitGroup<K> {
+    /// Adds a member, or notes whether one stands; those that gain or lose a place are added to `moved`.
+    pub fn put(&mut self, member: &K, stands: bool, moved: &mut BTreeSet<K>) {
         if stands {
-            self.inside.remove(half);
-            if self.outside.remove(half) {
-                moved.insert(half.clone());
+            self.inside.remove(member);
+            if self.outside.remove(member) {
+                moved.insert(member.clone());
             }
-            self.standing.insert(half.clone());
+            self.standing.insert(member.clone());
             return;
         }
-        self.standing.remove(half);
-        if self.inside.contains(half) || self.outside.contains(half) {
+        self.standing.remove(member);
+        if self.inside.contains(member) || self.outside.contains(member) {
             return;
         }
-        if self.outside.first().is_some_and(|first| first < half) {
-            moved.insert(half.clone());
-            self.outside.insert(half.clone());
+        if self.outside.first().is_some_and(|first| first < member) {
+            moved.insert(member.clone());
+            self.outside.insert(member.clone());
         } else {
-            self.inside.insert(half.clone());
+            self.inside.insert(member.clone());
         }
     }
 
-    fn take(&mut self, half: &HalfKey) {
-        self.standing.remove(half);
-        self.inside.remove(half);
-        self.outside.remove(half);
+    /// Removes a member.
+    pub fn take(&mut self, member: &K) {
+        self.standing.remove(member);
+        self.inside.remove(member);
+        self.outside.remove(member);
     }
 
     /// Fills the places that are left, in order of names.
-    fn fill(&mut self, limit: u32, moved: &mut BTreeSet<HalfKey>) {
+    pub fn fill(&mut self, limit: u32, moved: &mut BTreeSet<K>) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let room = limit.saturating_sub(self.standing.len());
         while self.inside.len() > room {
-            let Some(half) = self.inside.pop_last() else { break };
-            moved.insert(half.clone());
-            self.outside.insert(half);
+            let Some(member) = self.inside.pop_last() else { break };
+            moved.insert(member.clone());
+            self.outside.insert(member);
         }
         while self.inside.len() < room {
-            let Some(half) = self.outside.pop_first() else { break };
-            moved.insert(half.clone());
-            self.inside.insert(half);
+            let Some(member) = self.outside.pop_first() else { break };
+            moved.insert(member.clone());
+            self.inside.insert(member);
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether it has no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.standing.is_empty() && self.inside.is_empty() && self.outside.is_empty()
+    }
+
+    /// Whether this is a member without a place.
+    #[must_use]
+    pub fn is_outside(&self, member: &K) -> bool {
+        self.outside.contains(member)
+    }
+
+    /// Whether this is a member.
+    #[must_use]
+    pub fn contains(&self, member: &K) -> bool {
+        self.standing.contains(member)
+            || self.inside.contains(member)
+            || self.outside.contains(member)
     }
 }
 

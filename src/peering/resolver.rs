@@ -128,7 +128,7 @@ impl Resolver {
                 },
             }
         }
-        for id in &touched.declared {
+        for id in touched.declared.keys() {
             match self.networks.key_of(*id) {
                 Some(key) => drop(self.pending.networks.insert(key.clone())),
                 None => drop(self.pending.orphans.insert(UnitId::Network(*id))),

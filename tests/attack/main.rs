@@ -30,5 +30,6 @@ mod large;
 mod links;
 mod manager;
 mod nasty;
+mod registrations;
 mod smoke;
 mod starvation;

@@ -10,10 +10,11 @@ use ovn_peerd::declare::{
 use ovn_peerd::engine::Event;
 use ovn_peerd::northbound::Id;
 use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
-use ovn_peerd::ovsdb;
+use ovn_peerd::ovsdb::{self, Atom, Value};
 use ovn_peerd::view::{HalfView, Reason, State};
 use uuid::Uuid;
 
+use crate::fleet::Fleet;
 use crate::texts::source;
 use crate::world::World;
 
@@ -87,6 +88,56 @@ fn half(world: &World, name: &str) -> HalfView {
 }
 
 #[test]
+fn few_networks_that_nobody_binds_are_registered() {
+    let mut world = world(100_000);
+    let invented = |names: &[(&str, usize)]| {
+        let mut text = "project = \"p0\"\n".to_owned();
+        let names = names.iter().flat_map(|(name, count)| (0..*count).map(move |at| (name, at)));
+        for (name, number) in names {
+            text += &format!(
+                "[[peering]]\nname = \"to\"\nnetwork = \"{name}{number:04}\"\n\
+                 target_project = \"p1\"\ntarget_network = \"n\"\n\
+                 [[rejection]]\nnetwork = \"{name}{number:04}\"\n\
+                 from_project = \"p2\"\nfrom_network = \"n\"\n"
+            );
+        }
+        source(Directory::Peerings, 7, text)
+    };
+    world.read(invented(&[("x", 1000)]));
+    world.settle();
+    assert_eq!(world.own_rows().len(), 2 * 64);
+    let views = world.engine.list();
+    assert_eq!(views.len(), 1000);
+    assert!(views.iter().all(|half| half.reason == Some(Reason::MissingLocalRouter)));
+    let explained = |at: usize| views[at].explanation.as_ref().unwrap().contains("64 networks");
+    assert_eq!((0..1000).map(explained).filter(|waits| *waits).count(), 1000 - 64);
+    // Whoever binds one of them has it registered, with all that is declared of it.
+    let text = "[[network]]\nproject = \"p0\"\nname = \"x0500\"\nrouter = \"r0\"\n";
+    world.read(source(Directory::Networks, 9, text.to_owned()));
+    world.settle();
+    assert_eq!(keys(&world, "p0", "x0500", "ovn-peerd-declared:").len(), 1);
+    assert_eq!(keys(&world, "p0", "x0500", "ovn-peerd-rejects:").len(), 1);
+    assert_eq!(world.own_rows().len(), 2 * 65);
+    // A place that is given up is the next one's. What was bound once keeps its registration.
+    let text = "[[network]]\nproject = \"p0\"\nname = \"x0000\"\nrouter = \"r0\"\n";
+    world.read(source(Directory::Networks, 9, text.to_owned()));
+    world.settle();
+    assert_eq!(world.own_rows().len(), 2 * 65);
+    world.read(source(Directory::Networks, 9, "# bound by nobody\n".to_owned()));
+    assert_eq!(world.settle(), 1, "the binding is withdrawn");
+    assert_eq!(world.own_rows().len(), 2 * 65);
+    // Other names take no further places as long as the former ones are remembered.
+    world.read(invented(&[("x", 600), ("a", 300)]));
+    world.settle();
+    assert_eq!(world.own_rows().len(), 2 * 65);
+    world.read(invented(&[]));
+    world.settle();
+    world.pass(7200);
+    world.settle();
+    assert!(world.own_rows().is_empty(), "nothing is left of it: {:?}", world.own_content());
+}
+
+#[test]
 fn halves_beyond_the_quota_say_which_key_raises_it() {
     let mut world = world(10);
     declare(&mut world, 25);
@@ -155,6 +206,71 @@ fn halves_that_are_renamed_again_and_again_leave_a_bounded_registration() {
     assert_eq!((ended.len(), others.len()), (256, 300));
     assert!(ended.iter().all(|half| half.name.starts_with("turn4-")), "the last ones are kept");
     assert!(world.engine.plan(None, world.now()).is_empty());
+}
+
+#[test]
+fn of_a_registration_only_the_entry_that_differs_is_read() {
+    let mut world = world(100_000);
+    declare(&mut world, 1);
+    world.settle();
+    let registration = registration(&world, "p0", "n").unwrap();
+    let before = world.engine.counters().entries_read;
+    for number in 0..300 {
+        let tags = world.database.cell(ADDRESS_SET, registration, address_set::EXTERNAL_IDS);
+        let mut tags: Vec<(Atom, Atom)> =
+            tags.entries().map(|(key, text)| (Atom::from(key), Atom::from(&*text))).collect();
+        let text = format!("{{\"file\":\"x.toml\",\"target\":[\"!\",\"e{number}\"]}}");
+        tags.push((Atom::from(&*format!("ovn-peerd-declared:hv2:e{number}")), Atom::from(&*text)));
+        tags.sort();
+        world.database.set(ADDRESS_SET, registration, address_set::EXTERNAL_IDS, Value::map(tags));
+        world.settle();
+    }
+    let read = world.engine.counters().entries_read - before;
+    assert_eq!(world.engine.list().len(), 301, "all of them are known");
+    assert!((300..=302).contains(&read), "{read} entries were read");
+    // One that goes, and one that becomes illegible, are declared no more.
+    let tags = world.database.cell(ADDRESS_SET, registration, address_set::EXTERNAL_IDS);
+    let tags = tags.entries().filter(|(key, _)| *key != "ovn-peerd-declared:hv2:e7");
+    let tags: Vec<(Atom, Atom)> = tags
+        .map(|(key, text)| {
+            let spoiled = key == "ovn-peerd-declared:hv2:e8";
+            (Atom::from(key), Atom::from(if spoiled { "?" } else { &*text }))
+        })
+        .collect();
+    world.database.set(ADDRESS_SET, registration, address_set::EXTERNAL_IDS, Value::map(tags));
+    world.settle();
+    let declared = world.engine.list().into_iter().filter(|half| half.state != State::Deleted);
+    assert_eq!(declared.count(), 299);
+}
+
+/// Whoever puts a registration back that was deleted puts back what its absent hosts had said, byte by byte.
+#[test]
+fn what_is_put_back_for_another_host_names_its_files() {
+    let mut fleet = Fleet::new();
+    for pair in [(0, 1), (1, 0)] {
+        fleet.hosts[2].declared.insert(pair, true);
+    }
+    fleet.hosts[2].rejects.insert((0, 3));
+    fleet.read(2);
+    fleet.settle();
+    fleet.kill(2);
+    fleet.settle();
+    let entries = |fleet: &Fleet| -> BTreeSet<(String, String)> {
+        let of = |row| fleet.world.database.cell(ADDRESS_SET, row, address_set::EXTERNAL_IDS);
+        let own = fleet.world.own_rows().into_iter().filter(|(table, _)| *table == ADDRESS_SET);
+        own.flat_map(|(_, row)| {
+            of(row).entries().map(|(key, text)| (key.to_owned(), text.into_owned()))
+        })
+        .filter(|(key, _)| key.contains(":hv2"))
+        .collect()
+    };
+    let before = entries(&fleet);
+    assert!(before.iter().any(|(_, text)| text.contains("p0.toml")), "{before:?}");
+    for choice in 0..fleet.world.own_rows().len() {
+        fleet.world.delete_own(choice);
+        fleet.settle();
+        assert_eq!(entries(&fleet), before);
+    }
 }
 
 #[test]

@@ -110,8 +110,9 @@ impl Site {
         let pins = TENANTS.map(|Tenant { project, uid }| {
             format!("[[project]]\nname = \"{project}\"\nowner = \"{uid}\"\n")
         });
+        let history = if setup.policy.contains("history") { "" } else { "history = 0\n" };
         format!(
-            "[policy]\nhistory = 0\n{}[northbound]\nremotes = [\"{}\"]\n[control]\nsocket = \"{}\"\n\
+            "[policy]\n{history}{}[northbound]\nremotes = [\"{}\"]\n[control]\nsocket = \"{}\"\n\
              operators = [\"{OPERATOR}\"]\n[daemon]\nhost = \"hv1\"\n{}",
             setup.policy,
             self.lab.nb_remote(),

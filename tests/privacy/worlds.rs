@@ -346,6 +346,7 @@ fn since(before: Counters, after: Counters) -> Counters {
         transactions: after.transactions - before.transactions,
         transactions_failed: after.transactions_failed - before.transactions_failed,
         row_changes: after.row_changes - before.row_changes,
+        entries_read: after.entries_read - before.entries_read,
         peerings_resolved: after.peerings_resolved - before.peerings_resolved,
         peerings_compared: after.peerings_compared - before.peerings_compared,
         drift_repaired: after.drift_repaired - before.drift_repaired,

@@ -1,7 +1,7 @@
 //! The shape of an index: a change in, whom it concerns out.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -26,9 +26,18 @@ pub struct Touched {
     /// half's name.
     pub records: BTreeSet<(Id, Box<str>)>,
     /// Networks of which hosts declare something else than before.
-    pub declared: BTreeSet<Id>,
+    pub declared: BTreeMap<Id, Differing>,
     /// Whether the configuration sequence numbers moved.
     pub sequence: bool,
+}
+
+/// Which entries of hosts differ in a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Differing {
+    /// All of them: its row came or went.
+    All,
+    /// Those with these keys.
+    Keys(BTreeSet<Box<str>>),
 }
 
 /// An index over the rows of some tables.
@@ -99,6 +108,19 @@ impl<'a> Change<'a> {
             let (lost, gained) = self.difference(column);
             (table, lost, gained)
         })
+    }
+}
+
+impl Touched {
+    /// Notes that a host's entry differs; no key stands for all of them.
+    pub(super) fn note_declared(&mut self, network: Id, key: Option<&str>) {
+        let known = self.declared.entry(network);
+        let differing = known.or_insert_with(|| Differing::Keys(BTreeSet::new()));
+        match (key, &mut *differing) {
+            (Some(key), Differing::Keys(keys)) => drop(keys.insert(key.into())),
+            (Some(_), Differing::All) => {}
+            (None, _) => *differing = Differing::All,
+        }
     }
 }
 

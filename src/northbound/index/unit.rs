@@ -3,8 +3,8 @@
 //! Owns what is asked of nearly every unit at every look, and would otherwise be a walk over its
 //! rows: which one is a network's registration.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::super::declared::Entry;
 use super::super::members::{Members, members, remove};
 use super::super::owner::{Family, Id, UnitId, address_set_name};
-use super::super::registration::HALF_PREFIX;
+use super::super::registration::{HALF_PREFIX, NETWORK_KEY};
 use super::super::rows::unit_of;
 use super::super::tables::{ADDRESS_SET, address_set};
 use super::change::{Change, Effects, Index};
@@ -100,7 +100,12 @@ fn declared_alone(
     for key in changed_keys(change.old, change.new) {
         let entry = Entry::parse(key);
         by_hosts &= entry.is_some();
-        effects.touched.declared.extend(entry.is_some().then_some(network));
+        if entry.is_some() {
+            effects.touched.note_declared(network, (before == after).then_some(key));
+        } else if key == NETWORK_KEY {
+            // Whose it is may have been illegible until now.
+            effects.touched.note_declared(network, None);
+        }
         let half = match entry {
             Some(Entry::Half(_, name)) => Some(name),
             Some(Entry::Host(_) | Entry::Rejection(..)) => None,
@@ -111,21 +116,27 @@ fn declared_alone(
     by_hosts && same_but_tags(change.old, change.new)
 }
 
-/// A map's entries by key.
-type Entries<'a> = BTreeMap<&'a str, Cow<'a, str>>;
-
-/// The keys of `external_ids` that differ; costs one walk over both rows.
-fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> BTreeSet<&'a str> {
+/// The keys of `external_ids` that differ; costs one walk over both rows, which hold them in order.
+fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> Vec<&'a str> {
     let entries = |row: Option<&'a Row>| {
-        let entries = row.into_iter().flat_map(|row| row.get(address_set::EXTERNAL_IDS).entries());
-        entries.collect::<BTreeMap<_, _>>()
+        let row = row.into_iter();
+        row.flat_map(|row| row.get(address_set::EXTERNAL_IDS).entries()).peekable()
     };
-    let (old, new) = (entries(old), entries(new));
-    let differing = |one: &Entries<'a>, other: &Entries<'a>| {
-        let keys = one.iter().filter(|(key, text)| other.get(*key) != Some(*text));
-        keys.map(|(key, _)| *key).collect::<Vec<_>>()
-    };
-    differing(&old, &new).into_iter().chain(differing(&new, &old)).collect()
+    let (mut old, mut new) = (entries(old), entries(new));
+    let mut changed = Vec::new();
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return changed,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((before, _)), Some((after, _))) => before.cmp(after),
+        };
+        let before = if order == Ordering::Greater { None } else { old.next() };
+        let after = if order == Ordering::Less { None } else { new.next() };
+        if before != after {
+            changed.extend(before.or(after).map(|(key, _)| key));
+        }
+    }
 }
 
 /// Whether two states of a set have the same name and addresses.

@@ -1,0 +1,90 @@
+//! Which networks that nobody binds have a registration.
+//!
+//! A tenant's file may name any network, and each registration is rows in both databases. Only so
+//! many networks of a project are registered before some host binds them: as a binding may come
+//! from another host, which learns from the registration that something is declared of it. Once
+//! one is bound, the next one gets its place. A registration that stands is kept: a limit removes
+//! nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::declare::NetworkKey;
+use crate::peering::LimitGroup;
+
+/// So many of one project: 128 rows at the most.
+pub(super) const MOST_OF_PROJECT: u32 = 64;
+
+/// Networks of which something is declared and that nobody binds, by project.
+#[derive(Debug, Default)]
+pub(super) struct Unbound {
+    projects: BTreeMap<Arc<str>, LimitGroup<NetworkKey>>,
+}
+
+impl Unbound {
+    /// A network's declarations or its registration changed. Returns those, itself among them
+    /// perhaps, that may be registered now and were not before, or the other way round.
+    pub(super) fn review(
+        &mut self,
+        key: &NetworkKey,
+        is_unbound: bool,
+        has_registration: bool,
+    ) -> BTreeSet<NetworkKey> {
+        let mut moved = BTreeSet::new();
+        if !is_unbound && !self.group(key).is_some_and(|group| group.contains(key)) {
+            return moved;
+        }
+        let group = self.projects.entry(Arc::clone(&key.project)).or_default();
+        if is_unbound {
+            group.put(key, has_registration, &mut moved);
+        } else {
+            moved.extend(group.is_outside(key).then(|| key.clone()));
+            group.take(key);
+        }
+        group.fill(MOST_OF_PROJECT, &mut moved);
+        if group.is_empty() {
+            self.projects.remove(&key.project);
+        }
+        moved
+    }
+
+    /// Whether a network waits for a place.
+    pub(super) fn waits(&self, key: &NetworkKey) -> bool {
+        self.group(key).is_some_and(|group| group.is_outside(key))
+    }
+
+    fn group(&self, key: &NetworkKey) -> Option<&LimitGroup<NetworkKey>> {
+        self.projects.get(&key.project)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> NetworkKey {
+        NetworkKey::new("p", format!("n{number:03}").as_str())
+    }
+
+    #[test]
+    fn places_go_to_those_that_are_registered_and_then_by_name() {
+        let mut unbound = Unbound::default();
+        for number in 1..=MOST_OF_PROJECT {
+            assert!(unbound.review(&key(number), true, false).is_empty());
+        }
+        assert_eq!(unbound.review(&key(900), true, false), BTreeSet::from([key(900)]));
+        assert!(unbound.waits(&key(900)) && !unbound.waits(&key(MOST_OF_PROJECT)));
+        // Once the first one is bound, the next one has its place, and so has whatever is bound.
+        assert_eq!(unbound.review(&key(1), false, true), BTreeSet::from([key(900)]));
+        assert!(!unbound.waits(&key(900)));
+        // What is registered keeps its place.
+        for number in 2..=MOST_OF_PROJECT {
+            assert!(unbound.review(&key(number), true, true).is_empty());
+        }
+        assert_eq!(unbound.review(&key(0), true, false), BTreeSet::from([key(900)]), "by name");
+        assert!(unbound.waits(&key(900)) && !unbound.waits(&key(0)));
+        // What waits and is bound may be registered.
+        assert_eq!(unbound.review(&key(900), false, false), BTreeSet::from([key(900)]));
+        assert!(!unbound.waits(&key(900)));
+    }
+}

@@ -1,0 +1,129 @@
+//! What other hosts declare, read from their entries of a registration, and put back for them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::declare::{
+    ByHost, Changed, Declarations, FileId, Giver, Half, HalfKey, Host, Network, NetworkKey, Others,
+    RejectionKey,
+};
+use crate::ovsdb::ValueRef;
+
+use super::declared::{
+    Entry, bound, entries, half, half_entry, host_entry, rejection, rejection_entry,
+};
+
+/// Notes what another host's entry says now; one that is gone or cannot be read says nothing. This
+/// host's own entries are its files'. Whether one was read is returned.
+pub fn note_entry(
+    declarations: &mut Declarations,
+    network: &NetworkKey,
+    key: &str,
+    external_ids: ValueRef<'_>,
+    changed: &mut Changed,
+) -> bool {
+    let Some(entry) = Entry::parse(key).filter(|entry| *entry.host() != **declarations.host())
+    else {
+        return false;
+    };
+    let host: Host = Arc::from(entry.host());
+    let text = external_ids.get(key);
+    let text = text.as_deref();
+    match entry {
+        Entry::Host(_) => {
+            let by_host = text.and_then(|text| binding_by(&host, network, text));
+            if declarations.set_network(network, &host, by_host) {
+                changed.networks.insert(network.clone());
+            }
+        }
+        Entry::Half(_, name) => {
+            let by_host = text.and_then(|text| half_by(&host, network, name, text));
+            let key = HalfKey::new(network.clone(), name);
+            if declarations.set_half(&key, &host, by_host) {
+                changed.halves.insert(key);
+            }
+        }
+        Entry::Rejection(_, from) => {
+            let key = RejectionKey { network: network.clone(), from: from.clone() };
+            let by_host = text.and_then(|text| rejection_by(&host, network, from, text));
+            if declarations.set_rejection(&key, &host, by_host) {
+                changed.rejections.insert(key);
+            }
+        }
+    }
+    text.is_some()
+}
+
+/// What all hosts but one declare of a network, and how many entries were read.
+#[must_use]
+pub fn declared_by_others(
+    host: &str,
+    network: &NetworkKey,
+    external_ids: ValueRef<'_>,
+) -> (Others, u64) {
+    let (mut others, mut read) = (Others::default(), 0);
+    for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() != host) {
+        let from: Host = Arc::from(entry.host());
+        read += 1;
+        match entry {
+            Entry::Host(_) => others.networks.extend(binding_by(&from, network, &text)),
+            Entry::Half(_, name) => {
+                if let Some(by_host) = half_by(&from, network, name, &text) {
+                    others.halves.entry(by_host.value.key.clone()).or_default().push(by_host);
+                }
+            }
+            Entry::Rejection(_, by) => {
+                let key = RejectionKey { network: network.clone(), from: by.clone() };
+                if let Some(by_host) = rejection_by(&from, network, by, &text) {
+                    others.rejections.entry(key).or_default().push(by_host);
+                }
+            }
+        }
+    }
+    others.sort();
+    (others, read)
+}
+
+fn binding_by(host: &Host, network: &NetworkKey, text: &str) -> Option<ByHost<Arc<Network>>> {
+    let (file, value) = bound(network, text)?;
+    let giver = Giver { file, owner: None };
+    Some(ByHost { host: Arc::clone(host), giver, value: Arc::new(value) })
+}
+
+fn half_by(host: &Host, network: &NetworkKey, name: &str, text: &str) -> Option<ByHost<Half>> {
+    let (giver, value) = half(network, name, text)?;
+    Some(ByHost { host: Arc::clone(host), giver, value })
+}
+
+fn rejection_by(
+    host: &Host,
+    network: &NetworkKey,
+    from: NetworkKey,
+    text: &str,
+) -> Option<ByHost<()>> {
+    let (giver, _) = rejection(network, from, text)?;
+    Some(ByHost { host: Arc::clone(host), giver, value: () })
+}
+
+/// What other hosts have declared, as they wrote it; for a registration that somebody deleted.
+#[must_use]
+pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, String)> {
+    let mut entries = Vec::new();
+    let mut hosts: BTreeMap<&Host, Option<(&Network, &FileId)>> = BTreeMap::new();
+    for ByHost { host, giver, value } in others.halves.values().flatten() {
+        hosts.entry(host).or_default();
+        entries.push(half_entry(host, value, giver));
+    }
+    for (key, rejecting) in &others.rejections {
+        for ByHost { host, giver, .. } in rejecting {
+            hosts.entry(host).or_default();
+            entries.push(rejection_entry(host, key, giver));
+        }
+    }
+    let bindings = others.networks.iter();
+    hosts.extend(
+        bindings.map(|by_host| (&by_host.host, Some((&*by_host.value, &by_host.giver.file)))),
+    );
+    entries.extend(hosts.into_iter().map(|(host, binding)| host_entry(host, network, binding)));
+    entries
+}
