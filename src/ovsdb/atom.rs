@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use uuid::Uuid;
 
-/// One atom (RFC 7047 section 5.1, `<atom>`); its text is its own, or borrowed.
+/// One atom (RFC 7047 section 5.1, `<atom>`); it owns its text or borrows it.
 #[derive(Clone, Copy, Debug)]
 pub enum Atom<S = Box<str>> {
     /// A 64-bit signed integer.
@@ -34,7 +34,7 @@ impl<S> Atom<S> {
         if let Self::Uuid(uuid) = self { Some(*uuid) } else { None }
     }
 
-    /// Orders the kinds among each other, so that the order is total whatever a set holds.
+    /// Orders the kinds among each other, so that the order is total even in a set of mixed kinds.
     fn kind(&self) -> u8 {
         match self {
             Self::Integer(_) => 0,
@@ -47,7 +47,7 @@ impl<S> Atom<S> {
 }
 
 impl<S: AsRef<str>> Atom<S> {
-    /// The same with borrowed text.
+    /// The same atom with borrowed text.
     pub fn borrowed(&self) -> Atom<&str> {
         match self {
             Self::Integer(integer) => Atom::Integer(*integer),
@@ -65,7 +65,7 @@ impl<S: Into<Box<str>>> Atom<S> {
         if let Self::String(string) = self { Some(string) } else { None }
     }
 
-    /// The same with text of its own.
+    /// The same atom with owned text.
     pub fn owned(self) -> Atom {
         match self {
             Self::Integer(integer) => Atom::Integer(integer),
@@ -105,7 +105,7 @@ impl<S: Ord> PartialEq for Atom<S> {
 impl<S: Ord> Eq for Atom<S> {}
 
 impl<'a> Atom<&'a str> {
-    /// The same where others may have text of their own.
+    /// The same atom in the type that may own its text.
     pub(super) fn cow(self) -> Atom<Cow<'a, str>> {
         match self {
             Self::Integer(integer) => Atom::Integer(integer),

@@ -1,8 +1,8 @@
 //! Typed decoding of updates, straight from bytes into rows.
 //!
-//! Owns the serde seeds of rows and updates, led by a `Layout`. May not touch the replica; builds no
-//! intermediate JSON tree, since this is where nearly all of a client's CPU time goes. Tables, columns
-//! and members that were not asked for are skipped.
+//! Owns the serde seeds of rows and updates; a `Layout` guides them. May not touch the replica.
+//! Builds no intermediate JSON tree, because a client spends nearly all of its CPU time here. It
+//! skips tables, columns and members that the client did not ask for.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -31,8 +31,8 @@ pub(super) fn whole<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-/// One member of an object, decoded by a seed while the others are skipped: the large part of a message
-/// is read once, out of the message itself.
+/// Decodes one member of an object by a seed and skips the others. So the large part of a message
+/// is read once, from the message itself.
 struct MemberSeed<S>(&'static str, S);
 
 /// Decodes the member `name` of the message in `bytes` by `seed`.
@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
     }
 }
 
-/// The `params` of an update notification, of whichever monitor it is.
+/// The `params` of an update notification of any monitor.
 #[derive(Clone, Copy)]
 pub(super) struct ParamsSeed<'a> {
     /// Finds a monitor's layout by its id as JSON text.
@@ -168,13 +168,13 @@ fn end_of_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
 struct UpdatesSeed<'a> {
     layout: &'a Layout,
     method: MonitorMethod,
-    /// Whether rows may be modified or deleted, or can only be there.
+    /// Whether rows may be modified or deleted; a first dump only has rows that are there.
     partial: bool,
     scratch: &'a RefCell<Scratch>,
 }
 
-/// The cells of the row that is being read, packed, in the order in which they come: one for a whole
-/// message, so that a row costs no allocation but its own.
+/// The packed cells of the row that is being read, in the order in which they come. One buffer
+/// serves a whole message, so that a row costs no allocation but its own.
 #[derive(Default)]
 struct Scratch {
     text: String,
@@ -183,7 +183,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Reads a row's cells; those that were not asked for are skipped.
+    /// Reads a row's cells; skips those that the client did not ask for.
     fn read<'de, A: MapAccess<'de>>(
         &mut self,
         table: &TableLayout,
@@ -208,7 +208,8 @@ impl Scratch {
         Ok(())
     }
 
-    /// The whole row; what is omitted has its default, and of a column that comes twice the last counts.
+    /// The whole row. A column that the server omits has its default; if a column comes twice, the
+    /// last one counts.
     fn row(&mut self, default: &Row) -> Row {
         self.row.clear();
         for (position, default) in default.cells().enumerate() {
@@ -405,7 +406,7 @@ impl RowUpdateSeed<'_> {
     }
 }
 
-/// A whole row; what is omitted has its default.
+/// A whole row; columns that the server omits have their defaults.
 struct RowSeed<'a>(RowsSeed<'a>);
 
 impl<'de> DeserializeSeed<'de> for RowSeed<'_> {

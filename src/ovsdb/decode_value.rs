@@ -1,8 +1,8 @@
 //! Typed decoding of one cell (RFC 7047 section 5.1, `<value>`), from JSON into its packed form.
 //!
-//! Owns the serde seeds of atoms, sets, maps and of names that are looked up as they are read. May not
-//! touch rows or updates. Builds nothing between the one form and the other. What fails leaves a part of
-//! a cell behind, which is the caller's to drop.
+//! Owns the serde seeds of atoms, sets, maps and of names that are looked up as they are read. May
+//! not touch rows or updates. Builds nothing between the two forms. A failed read leaves a part of
+//! a cell behind; the caller drops it.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl Visitor<'_> for UuidText {
     }
 }
 
-/// A cell, appended to `out`; with `None` whatever the JSON says it is.
+/// A cell, appended to `out`; without a type it has the type that the JSON shows.
 pub(super) struct CellSeed<'a, 'o> {
     pub(super) type_: Option<&'a ColumnType>,
     pub(super) out: &'o mut String,
@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for CellSeed<'_, '_> {
             }
             Tag::Set => {
                 next_seed(&mut seq, AtomsSeed(self.key()))?;
-                // The empty set is written for an empty map too, by some servers.
+                // Some servers write an empty map as the empty set.
                 if self.out.len() > start {
                     self.check::<A::Error>(false)?;
                 }
@@ -183,7 +183,7 @@ fn end<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<(), A::Error> {
     }
 }
 
-/// One atom of this kind; with `None` whatever the JSON says it is.
+/// One atom of this kind; without a kind it has the kind that the JSON shows.
 struct AtomSeed<'o> {
     kind: Option<AtomicType>,
     out: &'o mut String,
@@ -251,7 +251,8 @@ impl<'de> Visitor<'de> for AtomSeed<'_> {
         if self.takes(AtomicType::Integer) {
             push_atom(self.out, Atom::Integer(integer));
         } else if self.kind == Some(AtomicType::Real) {
-            // A whole real is written without a point. Beyond 2^53 the server's own is as inexact.
+            // Servers write a whole real without a point. Beyond 2^53 their own reals are as
+            // inexact.
             #[allow(clippy::cast_precision_loss, reason = "as inexact as the server's own")]
             push_atom(self.out, Atom::real(integer as f64));
         } else {

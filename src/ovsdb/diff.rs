@@ -1,13 +1,14 @@
 //! The difference semantics of `modify` in update2 and update3 (ovsdb-server(7) section 4.1.13).
 //!
-//! Owns how a difference is applied to a value. May not touch JSON or the replica. Invariant:
-//! differences are their own inverse for sets: applying one twice gives the value back.
+//! Owns how a difference is applied to a value. May not touch JSON or the replica. Invariant: a
+//! difference of sets is its own inverse: applied twice, it gives the value back.
 
 use super::schema::ColumnType;
 use super::value::{Value, ValueRef};
 
-/// `current` with `diff` applied: a column of at most one atom or pair is replaced; of a set the
-/// symmetric difference is taken; in a map a pair that is there deletes, any other sets.
+/// Applies `diff` to `current`. A column of at most one atom or pair is replaced. In a set, each
+/// atom of `diff` is removed if it is there, and added if not. In a map, a pair that is there with
+/// the same value is removed, and any other pair is set.
 pub fn apply_diff(current: ValueRef<'_>, diff: ValueRef<'_>, type_: &ColumnType) -> Value {
     if type_.is_replaced_by_modify() {
         return diff.into();

@@ -1,7 +1,7 @@
 //! Numbers and identities, written in ASCII.
 //!
-//! Owns these forms, which cells are made of. Invariant: each number has one form; identities stand in the order
-//! of their forms.
+//! Owns these forms, which cells are made of. Invariants: each number has one form; identities sort
+//! as their forms do.
 
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ fn spread(bits: u64) -> u64 {
     ((x & 0x3F80_3F80_3F80_3F80) << 1) | (x & 0x007F_007F_007F_007F)
 }
 
-/// What was spread.
+/// The inverse of `spread`.
 fn gather(x: u64) -> u64 {
     let x = ((x & 0x7F00_7F00_7F00_7F00) >> 1) | (x & 0x007F_007F_007F_007F);
     let x = ((x & 0x3FFF_0000_3FFF_0000) >> 2) | (x & 0x0000_3FFF_0000_3FFF);
@@ -62,7 +62,7 @@ pub(super) fn take_number(text: &mut &str) -> Option<u64> {
     }
 }
 
-/// Takes so many bytes off the front of a text.
+/// Takes this many bytes off the front of a text.
 #[inline]
 pub(super) fn take<'a>(text: &mut &'a str, bytes: usize) -> Option<&'a str> {
     let (taken, rest) = text.split_at_checked(bytes)?;

@@ -1,9 +1,9 @@
 //! Which tables and columns are wanted, and where each one sits in a row of the replica.
 //!
-//! Owns the mapping between names and positions, resolved against the schema of the server at hand, and
-//! the monitor requests that follow from it. May not touch sockets. Invariants: a position is the same
-//! for every schema (users hold them as constants); whatever the schema lacks keeps its position and
-//! reads as the empty set.
+//! Owns the mapping between names and positions, resolved against the schema of the connected
+//! server, and the monitor requests that follow from it. May not touch sockets. Invariants: a
+//! position is the same for every schema (users hold them as constants); a table or column that the
+//! schema lacks keeps its position and reads as the empty set.
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -120,14 +120,16 @@ impl Layout {
         })
     }
 
-    /// The `<monitor-cond-requests>` (ovsdb-server(7) section 4.1.12), or with `conditions` false the
-    /// `<monitor-requests>` (RFC 7047 section 4.1.5), for whatever the schema has.
+    /// The `<monitor-cond-requests>` (ovsdb-server(7) section 4.1.12), or with `conditions` false
+    /// the `<monitor-requests>` (RFC 7047 section 4.1.5), for all wanted tables and columns that
+    /// the schema has.
     pub fn monitor_requests(&self, conditions: bool) -> MonitorRequests<'_> {
         let rows = if conditions { Rows::Wanted } else { Rows::All };
         MonitorRequests { layout: self, rows }
     }
 
-    /// The same without any row: it is to be [widened](Self::widenings) to what is wanted.
+    /// The same requests with conditions that no row meets; [`widenings`](Self::widenings) then
+    /// asks for the rows.
     pub(super) fn closed_requests(&self) -> MonitorRequests<'_> {
         MonitorRequests { layout: self, rows: Rows::None }
     }
@@ -156,7 +158,7 @@ impl TableLayout {
             .map(|column| Some(table?.columns.get(*column)?.type_.clone()))
             .collect();
         let default = columns.iter().map(|type_| default_value(type_.as_ref())).collect();
-        // A condition on a column that is not there would be refused by the server as a whole.
+        // The server would refuse a request with a condition on an unknown column as a whole.
         let is_known = |condition: &Condition| {
             condition.0.iter().all(|clause| {
                 clause.column == "_uuid"
@@ -172,8 +174,8 @@ impl TableLayout {
         self.columns.get(usize::from(column.0))?.as_ref()
     }
 
-    /// The column of this name, looked for from position `hint` on: a server sends the columns of every
-    /// row in the same order, so the hint is mostly right.
+    /// The column of this name, searched from position `hint` on. A server sends the columns of
+    /// every row in the same order, so the hint is mostly right.
     pub(super) fn column_id(&self, name: &str, hint: usize) -> Option<ColumnId> {
         let names = self.wanted.columns;
         let from_hint = names.iter().enumerate().skip(hint);
@@ -183,7 +185,7 @@ impl TableLayout {
         u16::try_from(position).ok().map(ColumnId)
     }
 
-    /// A row as the server understands one of which it omits every column.
+    /// The row that the server means when it omits every column.
     pub(super) fn default_row(&self) -> &Row {
         &self.default
     }
@@ -214,7 +216,7 @@ pub struct MonitorRequests<'a> {
 /// Which rows are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rows {
-    /// All, of a server that knows no conditions.
+    /// All rows; for a server that knows no conditions.
     All,
     /// Those that meet the tables' conditions.
     Wanted,
@@ -252,7 +254,7 @@ impl Serialize for MonitorRequest<'_> {
             (Rows::Wanted, Some(condition)) => map.serialize_entry("where", condition.0)?,
             (Rows::None, _) => {
                 map.serialize_entry("where", &[false])?;
-                // Else the server copies every row before it finds that none is wanted.
+                // Without this the server copies every row before it finds that none is wanted.
                 map.serialize_entry("select", &Select { initial: false })?;
             }
             (Rows::Wanted, None) | (Rows::All, _) => {}

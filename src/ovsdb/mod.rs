@@ -1,8 +1,8 @@
-//! OVSDB (RFC 7047): values, schema, updates, the replica and operations, all of them pure; below them
-//! the [`client`], which has all IO.
+//! OVSDB (RFC 7047): values, schema, updates, the replica and operations, all of them pure. The
+//! [`client`] below them does all IO.
 //!
-//! Owns the protocol's data. May not touch any table's name nor any word of peering: what is wanted
-//! comes in as a list of names ([`Wanted`]), and rows are read by positions in it.
+//! Owns the protocol's data. May not touch any table's name nor any word of peering: the user
+//! passes a list of names ([`Wanted`]), and reads rows by positions in it.
 
 pub mod atom;
 pub mod client;

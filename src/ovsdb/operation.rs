@@ -1,7 +1,7 @@
 //! The operations of a transaction (RFC 7047 section 5.2), as sent.
 //!
-//! Owns their typed form and its JSON. May not touch sockets or any table's name. Invariant: a `wait`
-//! always has a timeout, 0: one without would hold the connection forever.
+//! Owns their typed form and its JSON. May not touch sockets or any table's name. Invariant: each
+//! `wait` has the timeout 0, because a `wait` without a timeout would hold the connection forever.
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -136,7 +136,8 @@ pub enum Mutator {
     Modulo,
     /// Adds atoms to a set, or pairs to a map whose keys are not there.
     Insert,
-    /// Removes atoms from a set; from a map pairs, or given a set of keys whatever they hold.
+    /// Removes atoms from a set, or pairs from a map; a set of keys removes these keys with any
+    /// value.
     Delete,
 }
 
@@ -210,7 +211,7 @@ pub enum Operation {
         selection: Where,
         /// The columns to compare.
         columns: Vec<&'static str>,
-        /// Whether they must be the given rows or must not.
+        /// Whether the selected rows must equal the given rows, or must differ from them.
         until: Until,
         /// The rows to compare with.
         rows: Vec<Columns>,
@@ -224,12 +225,13 @@ pub enum Operation {
         /// The columns.
         columns: Vec<&'static str>,
     },
-    /// RFC 7047 section 5.2.10: this session holds the lock, or the transaction fails with "not owner".
+    /// RFC 7047 section 5.2.10: this session holds the lock, or the transaction fails with "not
+    /// owner".
     Assert {
         /// The lock's name.
         lock: String,
     },
-    /// RFC 7047 section 5.2.9: goes to the database's log.
+    /// RFC 7047 section 5.2.9: a comment for the database's log.
     Comment(String),
 }
 
@@ -263,7 +265,8 @@ impl Operation {
 }
 
 impl Operation {
-    /// Whether a NUL is in any string: the server would close the connection rather than answer.
+    /// Whether any string contains a NUL: the server would close the connection instead of
+    /// answering.
     pub fn contains_nul(&self) -> bool {
         let columns = |row: &Columns| row.iter().any(|(_, datum)| datum.contains_nul());
         let chosen = |selection: &Where| match selection {

@@ -1,8 +1,8 @@
-//! What became of a transaction (RFC 7047 section 4.1.3).
+//! The outcome of a transaction (RFC 7047 section 4.1.3).
 //!
-//! Owns the typed form of `transact`'s result. May not touch sockets. Invariant: every element of the
-//! array is looked at; an error in any of them, or in the one that a failing commit appends, makes the
-//! whole a failure.
+//! Owns the typed form of `transact`'s result. May not touch sockets. Invariant: every element of
+//! the array is checked; an error in any of them, or in the one that a failing commit appends,
+//! makes the whole a failure.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,11 +25,11 @@ pub enum OperationResult {
     Inserted(Uuid),
     /// The rows selected.
     Rows(Vec<BTreeMap<Box<str>, Value>>),
-    /// Done, with nothing to tell: wait, assert, comment.
+    /// Done; the result has no members: wait, assert, comment.
     Empty,
 }
 
-/// The server refused a transaction; nothing of it was done.
+/// The server refused a transaction and did nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionError {
     /// Which operation failed, from 0; `None` if it was the commit, after all operations.
@@ -56,19 +56,19 @@ impl fmt::Display for TransactionError {
 impl std::error::Error for TransactionError {}
 
 impl TransactionError {
-    /// Whether the server lets this client write nothing of the kind, whatever it is about (ovsdb-server(7)
+    /// Whether the server forbids this client such writes, independent of the rows (ovsdb-server(7)
     /// 4.1.3 and "Role-Based Access Control").
     pub fn is_forbidden(&self) -> bool {
         matches!(self.error.as_str(), "not allowed" | "permission error")
     }
 
-    /// Whether the server lets this client write nothing at all: the remote is read-only, or the server is a backup
-    /// (ovsdb-server(7) 4.1.3).
+    /// Whether the server forbids this client all writes: the remote is read-only, or the server is
+    /// a backup (ovsdb-server(7) 4.1.3).
     pub fn is_read_only(&self) -> bool {
         self.error == "not allowed"
     }
 
-    /// What the operator of the server is to do about it, where the server's own words do not say.
+    /// What the operator of the server can do about it, where the server's own words do not say.
     fn remedy(&self) -> Option<&'static str> {
         match self.error.as_str() {
             "not allowed" => Some(
@@ -85,8 +85,9 @@ impl TransactionError {
         }
     }
 
-    /// Whether a transaction made afresh from the present rows may succeed: a guard did not hold, a row
-    /// referred to has gone, the lock has moved on, or the server was not able to at the moment.
+    /// Whether a transaction made afresh from the present rows may succeed: a guard did not hold, a
+    /// referenced row is gone, another client has the lock, or the server had a problem of the
+    /// moment.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.error.as_str(),
@@ -102,7 +103,7 @@ impl TransactionError {
         )
     }
 
-    /// Whether it is no trouble of the server's, but an answer to rows or a lock that have changed meanwhile.
+    /// Whether the server works well, and only rows or the lock have changed meanwhile.
     pub fn is_outrun(&self) -> bool {
         matches!(
             self.error.as_str(),
@@ -110,7 +111,7 @@ impl TransactionError {
         )
     }
 
-    /// Whether it failed because a `wait` found other rows than it was told.
+    /// Whether it failed because a `wait` found other rows than the transaction expects.
     pub fn is_wait_failure(&self) -> bool {
         self.error == "timed out"
     }
@@ -127,7 +128,7 @@ pub enum OutcomeError {
     Malformed {
         /// What is wrong with it.
         what: String,
-        /// Where the JSON is wrong, if it is that.
+        /// Where the JSON is wrong, if it is wrong.
         #[source]
         source: Option<serde_json::Error>,
     },
@@ -145,8 +146,8 @@ impl From<serde_json::Error> for OutcomeError {
     }
 }
 
-/// What the operations of a transaction must yield; kept while the transaction is under way, when the
-/// operations themselves have been sent.
+/// What the operations of a transaction must yield; kept while the transaction is under way, after
+/// the operations themselves are sent and dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected(Box<[Form]>);
 

@@ -1,8 +1,9 @@
-//! How cells are kept: one after the other in a text, with nothing between them.
+//! The packed form of cells: one after the other in a text, with nothing between them.
 //!
-//! Owns the form and both ways through it. May not touch JSON, the schema or names. Invariants: every
-//! value has exactly one form, so that equal contents are equal texts; what is no text is written in
-//! ASCII, so that the whole is valid UTF-8 and strings are lent out of it without a second look.
+//! Owns the form and both ways through it. May not touch JSON, the schema or names. Invariants:
+//! every value has exactly one form, so that equal contents are equal texts; all but strings is
+//! written in ASCII, so that the whole is valid UTF-8 and strings are borrowed from it without
+//! another check.
 //!
 //! ```text
 //! number = as in `digits`
@@ -12,9 +13,9 @@
 //!        | (STRING + bytes) text
 //! ```
 //!
-//! Names and lengths are numbers; `length` is that of what follows, in bytes. A set holds two atoms and more, ascending; a
-//! map one pair and more, ascending by key. A map of more than [`SCANNED`] pairs begins with where each pair is, from the
-//! first on, in five digits of 7 bits.
+//! Names and lengths are numbers; `length` is that of what follows, in bytes. A set holds two atoms
+//! and more, ascending; a map one pair and more, ascending by key. A map of more than [`SCANNED`]
+//! pairs begins with where each pair is, from the first on, in five digits of 7 bits.
 
 use std::cmp::Ordering;
 
@@ -30,14 +31,14 @@ const TRUE: u64 = 5;
 const INTEGER: u64 = 6;
 const REAL: u64 = 7;
 const UUID: u64 = 8;
-/// And all above: a string of so many bytes more.
+/// This value and all above: a string; its length in bytes is the difference.
 const STRING: u64 = 9;
 
 /// The cell that holds nothing.
 pub(super) const NOTHING: &str = "\0";
 /// The cell that holds the empty string.
 pub(super) const BLANK: &str = "\t";
-/// Pairs of a map that are looked through from the first on; larger ones are halved.
+/// A map of at most this many pairs is searched from the first pair on; a larger one by bisection.
 const SCANNED: usize = 16;
 /// Digits of an offset: 35 bits, more than any message has.
 const OFFSET: usize = 5;
@@ -66,7 +67,7 @@ pub(super) fn push_atom(out: &mut String, atom: Atom<&str>) {
     }
 }
 
-/// Makes one cell of the atoms that stand from `start` on, in any order and with duplicates.
+/// Makes one cell of the atoms from `start` on; they may be in any order and have duplicates.
 pub(super) fn close_set(out: &mut String, start: usize) {
     let body = out.get(start..).unwrap_or_default();
     let atoms = || Reader(body).atoms();
@@ -86,8 +87,8 @@ pub(super) fn close_set(out: &mut String, start: usize) {
     }
 }
 
-/// Makes one cell of the pairs that stand from `start` on, in any order; of those with the same key
-/// the last counts.
+/// Makes one cell of the pairs from `start` on, in any order; if a key comes twice, the last pair
+/// counts.
 pub(super) fn close_map(out: &mut String, start: usize) {
     let body = out.get(start..).unwrap_or_default();
     if !Reader(body).keys().is_sorted_by(|a, b| a < b) {
@@ -131,7 +132,7 @@ fn offsets(body: &str) -> String {
     out
 }
 
-/// Puts a head before what stands from `start` on.
+/// Puts a head before the text from `start` on.
 fn enclose(out: &mut String, start: usize, kind: u64, head: &str) {
     let mut name = String::with_capacity(8 + head.len());
     push_number(&mut name, kind);
@@ -151,7 +152,7 @@ pub(super) enum Content<'a> {
     Map(Pairs<'a>),
 }
 
-/// Looks at a cell; what is no cell holds nothing.
+/// Reads a cell; a text that is no cell reads as the empty set.
 pub(super) fn content(cell: &str) -> Content<'_> {
     let mut reader = Reader(cell);
     let kind = reader.number();
@@ -215,7 +216,7 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    /// The pairs from the last one on whose key is not above this one.
+    /// The pairs from the last one whose key is not above this one.
     fn near(self, key: &str) -> Option<&'a str> {
         let (mut low, mut high) = (0, self.offsets.len() / OFFSET);
         while high - low > 1 {
@@ -240,7 +241,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Goes through a text of cells or atoms.
+/// Iterates over a text of cells or atoms.
 #[derive(Clone, Debug)]
 pub(super) struct Reader<'a>(pub(super) &'a str);
 
@@ -340,7 +341,7 @@ mod tests {
         ]
     }
 
-    /// What a cell is to hold, kept plainly.
+    /// The content of a cell in plain types.
     #[derive(Clone, Debug, PartialEq, Eq)]
     enum Plain {
         Set(BTreeSet<Atom>),
@@ -421,7 +422,7 @@ mod tests {
             prop_assert_eq!(value.view().len(), map.len());
         }
 
-        /// Whatever a text holds, reading it as a cell or as a row comes to an end.
+        /// Reading any text as a cell or as a row comes to an end.
         #[test]
         fn what_is_no_cell_does_no_harm(text in "[\0-\t]{0,9}|\\PC{0,9}") {
             let _ = unpacked(ValueRef::of_cell(&text));

@@ -1,8 +1,8 @@
 //! The replica: the wanted rows of a database, as of the last update applied.
 //!
 //! Owns the rows and how updates are applied to them. May not touch JSON, sockets or any table's
-//! name. Invariants: every row is as wide as its table's layout; `apply` applies all of its updates or
-//! none; both entries report a row only if it differs from what it was.
+//! name. Invariants: every row is as wide as its table's layout; `apply` applies all of its updates
+//! or none; `apply` and `adopt` report a row only if it has changed.
 
 use std::sync::Arc;
 
@@ -25,21 +25,21 @@ pub struct Replica {
     tables: Box<[Table]>,
 }
 
-/// A row that is not as it was.
+/// A row that has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowChange {
     /// Its table.
     pub table: TableId,
     /// Its identity.
     pub uuid: Uuid,
-    /// What it was; `None`: it was not there.
+    /// The row before; `None` if it was not there.
     pub old: Option<Row>,
     /// Whether it is there now.
     pub present: bool,
 }
 
-/// An update that does not follow from what the replica holds: some update was lost or is not ours.
-/// The remedy is a full resynchronisation.
+/// An update that contradicts the replica: an update was lost or belongs to another monitor. The
+/// remedy is a full resynchronisation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server {what} row {uuid} of table {table}, {but}: the replica must be read afresh")]
 pub struct Inconsistent {
@@ -90,7 +90,7 @@ impl Replica {
         self.tables.iter().all(Table::is_empty)
     }
 
-    /// Applies an incremental update: all of it, or on an error none of it.
+    /// Applies an incremental update: all of it, or on an error nothing of it.
     ///
     /// # Errors
     /// If the server inserts a row that is there, or modifies or deletes one that is not.
@@ -112,8 +112,8 @@ impl Replica {
         Ok(changes)
     }
 
-    /// Replaces everything by a first dump that was built aside. Only true differences are reported, so
-    /// that a resynchronisation goes unnoticed where nothing has changed.
+    /// Replaces everything by a first dump that was built separately. Reports only rows that
+    /// differ, so that a resynchronisation without changes has no effect.
     pub fn adopt(&mut self, fresh: Self) -> Vec<RowChange> {
         let old = std::mem::replace(self, fresh);
         let mut changes = Vec::new();
@@ -126,7 +126,7 @@ impl Replica {
     /// Adds a part of a first dump.
     ///
     /// # Errors
-    /// If it does not follow from the parts before it; what is there by then is good for nothing.
+    /// If it contradicts the parts before it; the replica must then be dropped.
     pub fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
         for updates in &part.tables {
             if let Some(table) = self.table_mut(updates.table) {
@@ -183,7 +183,7 @@ impl Replica {
         }
     }
 
-    /// Takes back what was done, last first.
+    /// Reverts the changes, the last one first.
     fn undo(&mut self, changes: Vec<RowChange>) {
         for change in changes.into_iter().rev() {
             if let Some(table) = self.table_mut(change.table) {
@@ -216,7 +216,7 @@ fn modified(
     new.filter(|new| new != row)
 }
 
-/// Reports what differs between two states of a table, in order; takes the old one apart for it.
+/// Reports the rows that differ between two states of a table, in order; consumes the old one.
 fn differences(id: TableId, before: Table, after: Option<&Table>, changes: &mut Vec<RowChange>) {
     let new = after.into_iter().flat_map(HashMap::keys).filter(|uuid| !before.contains_key(*uuid));
     let change = |uuid, old, present| RowChange { table: id, uuid, old, present };

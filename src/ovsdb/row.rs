@@ -1,7 +1,7 @@
 //! Rows of the replica.
 //!
-//! Owns a row whole, in one allocation. May not touch JSON or the schema. Invariant: equal contents
-//! are equal rows, compared as texts.
+//! Owns a whole row, in one allocation. May not touch JSON or the schema. Invariant: equal contents
+//! are equal rows, which are compared as texts.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The database schema, as `get_schema` returns it (RFC 7047 section 3.2).
 //!
-//! Owns the typed form of a schema. May not touch sockets or any table's name. Members that this
-//! client has no use for (constraints, indexes, comments) are skipped, so that a newer server's schema
-//! is read as well.
+//! Owns the typed form of a schema. May not touch sockets or any table's name. Skips the members
+//! that this client does not need (constraints, indexes, comments), so that it can read a newer
+//! server's schema.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde::de::{self, Deserializer, Visitor};
 pub struct DatabaseSchema {
     /// The database's name.
     pub name: Box<str>,
-    /// `x.y.z`; informative only: what is there is read from `tables`.
+    /// `x.y.z`; informative only: `tables` says what is there.
     #[serde(default)]
     pub version: Box<str>,
     /// Tables by name.
@@ -27,7 +27,7 @@ pub struct DatabaseSchema {
 pub struct TableSchema {
     /// Columns by name, without `_uuid` and `_version`.
     pub columns: BTreeMap<Box<str>, ColumnSchema>,
-    /// Whether rows live without being referred to.
+    /// Whether rows exist without a reference to them.
     #[serde(default, rename = "isRoot")]
     pub is_root: bool,
 }
@@ -66,8 +66,8 @@ impl ColumnType {
         Self { key: BaseType::plain(key), value: None, min: 1, max: Some(1) }
     }
 
-    /// Whether an update2/update3 `modify` replaces the cell as a whole: with at most one atom or pair
-    /// there is nothing to take a difference of.
+    /// Whether an update2/update3 `modify` replaces the cell as a whole: a cell of at most one atom
+    /// or pair has no difference.
     pub fn is_replaced_by_modify(&self) -> bool {
         self.max == Some(1)
     }
@@ -78,9 +78,9 @@ impl ColumnType {
 pub struct BaseType {
     /// Kind of atom.
     pub atomic: AtomicType,
-    /// For UUIDs: the table that is referred to.
+    /// For UUIDs: the table that they refer to.
     pub ref_table: Option<Box<str>>,
-    /// For references: whether the target may vanish, which then removes the reference.
+    /// For references: whether the target may be deleted, which also removes the reference.
     pub is_weak: bool,
 }
 
@@ -106,7 +106,7 @@ pub enum AtomicType {
     Uuid,
 }
 
-/// A type is written as the name of an atomic type, or as an object with more to say.
+/// A type is written as the name of an atomic type, or as an object with further members.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Either<T> {

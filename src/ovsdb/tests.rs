@@ -286,7 +286,7 @@ fn dump(model: &Model) -> Updates {
 }
 
 proptest! {
-    /// Incremental updates lead to what a fresh dump says, by the old form as by the new one.
+    /// Incremental updates give the same rows as a fresh dump, in the old form and in the new one.
     #[test]
     fn folding_updates_equals_reading_afresh(
         steps in proptest::collection::vec((0u128..4, proptest::option::of(cells())), 1..24),

@@ -1,8 +1,8 @@
-//! What a server says about rows: replies to the three monitor methods and the updates after them.
+//! What a server sends about rows: replies to the three monitor methods and the updates after them.
 //!
-//! Owns the typed form of updates and the entry points that decode them from bytes (the work is done in
-//! `decode`). May not touch the replica. Invariants: nothing here borrows from the bytes it was decoded
-//! from; a decoded row is always as wide as its table's layout.
+//! Owns the typed form of updates and the entry points that decode them from bytes (`decode` does
+//! the work). May not touch the replica. Invariants: nothing here borrows from the bytes it was
+//! decoded from; a decoded row is always as wide as its table's layout.
 
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::layout::{ColumnId, Layout, TableId};
 use super::row::Row;
 use super::value::Value;
 
-/// How rows were asked for; each server knows the older ones as well.
+/// How a client asks for rows; each server knows the older methods as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MonitorMethod {
     /// `monitor`, RFC 7047 section 4.1.5; updates come as `update`.
@@ -68,14 +68,14 @@ pub struct TableUpdates {
     pub rows: Vec<(Uuid, RowUpdate)>,
 }
 
-/// What became of a row.
+/// How a row changed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowUpdate {
     /// It was there when the monitor began.
     Initial(Row),
     /// It was inserted, or began to meet the condition.
     Insert(Row),
-    /// Differences of the columns that changed, to be applied by `apply_diff`.
+    /// Differences of the columns that changed, for `apply_diff`.
     Modify(Box<[(ColumnId, Value)]>),
     /// It changed; this is all of it afterwards (only after [`MonitorMethod::Monitor`]).
     Replace(Row),
@@ -84,12 +84,12 @@ pub enum RowUpdate {
 }
 
 impl Updates {
-    /// How many rows are concerned.
+    /// How many rows it concerns.
     pub fn len(&self) -> usize {
         self.tables.iter().map(|table| table.rows.len()).sum()
     }
 
-    /// Whether no row is concerned.
+    /// Whether it concerns no row.
     pub fn is_empty(&self) -> bool {
         self.tables.iter().all(|table| table.rows.is_empty())
     }
@@ -98,7 +98,8 @@ impl Updates {
 /// The reply to a monitor request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MonitorReply {
-    /// Whether `updates` continue from the transaction that was asked for. If not, they are everything.
+    /// Whether `updates` continue from the transaction that the client named. If not, they are all
+    /// rows.
     pub found: bool,
     /// The last transaction contained; nil from a server that keeps no history.
     pub last_id: Uuid,
@@ -117,7 +118,7 @@ pub struct UpdateParams {
     pub updates: Updates,
 }
 
-/// A reply or update that is not as RFC 7047 has it.
+/// A reply or update that does not conform to RFC 7047.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the server's {what} could not be understood (is this an OVSDB server, and does its schema \
@@ -135,8 +136,8 @@ impl MonitorReply {
     /// Decodes the `result` of a reply to `method`.
     ///
     /// # Errors
-    /// If it does not have the form that the method's specification gives, or a cell is not of the type
-    /// that the schema gives.
+    /// If it does not have the form that the method's specification gives, or a cell is not of the
+    /// type that the schema gives.
     pub fn decode(
         layout: &Layout,
         method: MonitorMethod,

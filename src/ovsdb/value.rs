@@ -1,9 +1,9 @@
 //! Values of RFC 7047 section 5.1, and how they are read.
 //!
-//! Owns a column's cell by itself ([`Value`]) and where it stands in a row ([`ValueRef`]). May not
-//! touch JSON, the schema or the wire. Invariants: a set is sorted, without duplicates, and never holds
-//! exactly one atom (that is a bare [`Atom`], as on the wire); a map is sorted by key and never empty (an
-//! empty map is the empty set), so that equal contents are equal values.
+//! Owns a column's cell by itself ([`Value`]) and inside a row ([`ValueRef`]). May not touch JSON,
+//! the schema or the wire. Invariants: a set is sorted, without duplicates, and never holds exactly
+//! one atom (that is a bare [`Atom`], as on the wire); a map is sorted by key and never empty (an
+//! empty map is the empty set). So equal contents are equal values.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -18,7 +18,7 @@ use super::packed::{self, Content, Pair, close_map, close_set, content, push_ato
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value(Box<str>);
 
-/// One value, read where it is.
+/// One value, read in place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ValueRef<'a>(&'a str);
 
@@ -33,12 +33,12 @@ impl Value {
         Self::of_atoms(atoms.iter().map(Atom::borrowed))
     }
 
-    /// A map of these pairs in any order; of pairs with the same key the last counts.
+    /// A map of these pairs in any order; if a key comes twice, the last pair counts.
     pub fn map(pairs: Vec<(Atom, Atom)>) -> Self {
         Self::of_pairs(pairs.iter().map(|(key, value)| (key.borrowed(), value.borrowed())))
     }
 
-    /// As [`Value::set`], of texts that are elsewhere.
+    /// As [`Value::set`], of borrowed texts.
     pub fn of_atoms<S: AsRef<str>>(atoms: impl IntoIterator<Item = Atom<S>>) -> Self {
         let mut cell = String::new();
         atoms.into_iter().for_each(|atom| push_atom(&mut cell, atom.borrowed()));
@@ -46,7 +46,7 @@ impl Value {
         Self(cell.into())
     }
 
-    /// As [`Value::map`], of texts that are elsewhere.
+    /// As [`Value::map`], of borrowed texts.
     pub fn of_pairs<K: AsRef<str>, V: AsRef<str>>(
         pairs: impl IntoIterator<Item = (Atom<K>, Atom<V>)>,
     ) -> Self {
@@ -201,7 +201,7 @@ impl<'a> ValueRef<'a> {
         self == Self::EMPTY
     }
 
-    /// Whether there is nothing, or the empty string alone.
+    /// Whether there is nothing, or only the empty string.
     pub fn is_blank(self) -> bool {
         self.is_empty() || self.0 == packed::BLANK
     }

@@ -1,6 +1,7 @@
-//! What is asked of a server: tables, columns, and conditions on rows.
+//! What the client asks for: tables, columns, and conditions on rows.
 //!
-//! Owns how conditions are written (RFC 7047 section 5.1). May not touch a schema: what of it is there is for the layout to say.
+//! Owns how conditions are written (RFC 7047 section 5.1). May not touch a schema: the layout says
+//! which of it a server has.
 
 use serde::{Serialize, Serializer};
 
@@ -11,23 +12,23 @@ pub struct Wanted {
     pub table: &'static str,
     /// The columns' names; their order gives the [`ColumnId`](super::layout::ColumnId)s.
     pub columns: &'static [&'static str],
-    /// Rows wanted; `None` for all. It only lightens the load: a server that knows no conditions
-    /// (before OVS 2.6) or a schema that lacks a column of it gives all rows.
+    /// Rows wanted; `None` for all. It only reduces the load: a server without conditions (before
+    /// OVS 2.6), or with a schema that lacks a column of the condition, sends all rows.
     pub condition: Option<Condition>,
 }
 
-/// Rows that meet one clause at least (ovsdb-server(7) section 4.1.12, `where` of `monitor_cond`).
+/// Rows that meet at least one clause (ovsdb-server(7) section 4.1.12, `where` of `monitor_cond`).
 #[derive(Clone, Copy, Debug)]
 pub struct Condition(pub &'static [Clause]);
 
 /// One clause of a condition (RFC 7047 section 5.1, `<condition>`).
 #[derive(Clone, Copy, Debug)]
 pub struct Clause {
-    /// The column that is looked at.
+    /// The column to compare.
     pub column: &'static str,
     /// How.
     pub function: Function,
-    /// What it is compared with.
+    /// The constant to compare it with.
     pub value: Constant,
 }
 
@@ -68,7 +69,7 @@ impl Function {
     }
 }
 
-/// A value that can stand in a constant [`Clause`].
+/// The constant of a [`Clause`].
 #[derive(Clone, Copy, Debug)]
 pub enum Constant {
     /// An integer.

@@ -1,30 +1,32 @@
-//! How much of what the server has sent may wait for the user.
+//! Bounds how many bytes of received messages wait for the user.
 //!
-//! Messages are counted from the moment they are read until the user has their event. Where that is too
-//! much, nothing more is read. So the server has to wait, and joins the changes that it has yet to send
-//! (ovsdb-server(7), monitors); one that gets no answer to its probes meanwhile ends the session, and the
-//! next one continues where that one ended. Nothing is lost, and no memory fills.
+//! A message counts from the moment it is read until the user has its event. At the bound the
+//! client stops reading. The server then waits, and joins the changes that it has yet to send
+//! (ovsdb-server(7), monitors). If its probes get no answer meanwhile, it ends the session, and the
+//! next session continues where this one ended. So nothing is lost, and memory is bounded.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a message counts for at least, in bytes: what is kept of it beside its text.
+/// The least that a message counts for, in bytes: the memory that it needs besides its text.
 const LEAST: usize = 256;
 
-/// What waits for the user, of all sessions of a client.
+/// Counts what waits for the user, of all sessions of a client.
 #[derive(Clone, Debug)]
 pub(super) struct Backlog {
     free: Arc<Semaphore>,
     most: u32,
 }
 
-/// The place of a message in the backlog; given back when it is dropped.
+/// The share of a message in the backlog; dropping it releases the share.
 #[derive(Debug)]
-pub(super) struct Place(#[expect(dead_code, reason = "its end counts")] OwnedSemaphorePermit);
+pub(super) struct Share(
+    #[expect(dead_code, reason = "dropping it releases the share")] OwnedSemaphorePermit,
+);
 
 impl Backlog {
-    /// For so many bytes at the most.
+    /// A backlog of at most this many bytes.
     pub(super) fn new(most: usize) -> Self {
         let most = most.clamp(LEAST, Semaphore::MAX_PERMITS);
         let most = u32::try_from(most).unwrap_or(u32::MAX);
@@ -32,20 +34,21 @@ impl Backlog {
         Self { free: Arc::new(Semaphore::new(permits)), most }
     }
 
-    /// A place for a message of so many bytes, once there is one. One that is larger than all that may wait has it to itself.
-    pub(super) async fn place(&self, bytes: usize) -> Option<Place> {
+    /// Waits for the share of a message of this many bytes. A message that is larger than the whole
+    /// backlog takes all of it.
+    pub(super) async fn share(&self, bytes: usize) -> Option<Share> {
         let size = u32::try_from(bytes.max(LEAST)).unwrap_or(u32::MAX).min(self.most);
         self.acquire(size).await
     }
 
-    /// Waits until the user has taken everything.
-    pub(super) async fn taken(&self) {
+    /// Waits until the user has received everything.
+    pub(super) async fn emptied(&self) {
         drop(self.acquire(self.most).await);
     }
 
-    async fn acquire(&self, size: u32) -> Option<Place> {
+    async fn acquire(&self, size: u32) -> Option<Share> {
         // It is never closed.
-        Arc::clone(&self.free).acquire_many_owned(size).await.ok().map(Place)
+        Arc::clone(&self.free).acquire_many_owned(size).await.ok().map(Share)
     }
 }
 
@@ -62,16 +65,16 @@ mod tests {
     #[tokio::test]
     async fn what_is_full_has_no_place_until_one_is_given_back() {
         let backlog = Backlog::new(1000);
-        let (small, large) = (backlog.place(1).await, backlog.place(700).await);
-        assert!(waits(backlog.place(45)).await && waits(backlog.taken()).await);
+        let (small, large) = (backlog.share(1).await, backlog.share(700).await);
+        assert!(waits(backlog.share(45)).await && waits(backlog.emptied()).await);
         drop(small);
-        assert!(!waits(backlog.place(45)).await);
+        assert!(!waits(backlog.share(45)).await);
         drop(large);
-        assert!(!waits(backlog.taken()).await);
+        assert!(!waits(backlog.emptied()).await);
         // It would never fit.
-        let huge = backlog.place(1 << 40).await;
-        assert!(waits(backlog.place(1)).await);
+        let huge = backlog.share(1 << 40).await;
+        assert!(waits(backlog.share(1)).await);
         drop(huge);
-        assert!(!waits(backlog.taken()).await);
+        assert!(!waits(backlog.emptied()).await);
     }
 }

@@ -1,19 +1,19 @@
 //! How long to wait before the next attempt to connect.
 //!
-//! Owns the rule. May not touch the clock or randomness: both come in. The rule: after a healthy
-//! session the first attempt follows at once; then each round through all remotes waits twice as long
-//! as the one before, from 1 to 8 s; within a round the next remote follows at once (as OVS's
-//! "backoff-free tries" do).
+//! Owns the rule. May not touch the clock or randomness: both are parameters. The rule: after a
+//! healthy session the first attempt follows at once; then each round through all remotes waits
+//! twice as long as the one before, from 1 to 8 s; within a round the next remote follows at once
+//! (as OVS's "backoff-free tries" do).
 
 use std::time::Duration;
 
-/// Longest wait for an attempt that follows "at once": spreads many clients of one server a little.
+/// Longest wait for an attempt that follows "at once": it spreads the many clients of one server.
 const AT_ONCE: Duration = Duration::from_millis(100);
 /// Wait after the first failed round.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Longest wait, without what chance adds.
+/// Longest wait, without the random part.
 const LONGEST: Duration = Duration::from_secs(8);
-/// A session of at least this length was healthy, if it stood for as long as it took to open.
+/// A session of at least this length was healthy, if it lasted as long as its opening took.
 const HEALTHY: Duration = Duration::from_millis(200);
 
 /// Counts attempts since the last healthy session.
@@ -29,9 +29,10 @@ impl Backoff {
         Self { remotes: u32::try_from(remotes).unwrap_or(u32::MAX).max(1), attempts: 0 }
     }
 
-    /// Notes that a session has ended which took `opening` to begin, first dump included, and then
-    /// `stood`. One that ends as soon as it has begun does not count as healthy: to retry it at once would
-    /// have the server compose dumps and do nothing else. Tells whether it was healthy.
+    /// Notes the end of a session that took `opening` to begin, first dump included, and then
+    /// lasted `stood`; returns whether it was healthy. A session that ends right after its
+    /// beginning is not healthy: if the client retried at once, the server would do nothing but
+    /// compose dumps.
     pub(super) fn session_ended(&mut self, opening: Duration, stood: Duration) -> bool {
         let healthy = stood >= HEALTHY.max(opening);
         if healthy {
@@ -44,8 +45,8 @@ impl Backoff {
         self.attempts.is_multiple_of(self.remotes)
     }
 
-    /// The wait before the next attempt; `chance` is spread evenly over all of `u64`. At most a quarter
-    /// is added to the 1 to 8 s, so that clients that lost one server do not return in step.
+    /// The wait before the next attempt; `chance` is uniform over all of `u64`. It adds at most a
+    /// quarter to the 1 to 8 s, so that clients that lost one server do not return in step.
     pub(super) fn next(&mut self, chance: u64) -> Duration {
         let round = self.attempts / self.remotes;
         let at_once = round == 0 || !self.begins_round();

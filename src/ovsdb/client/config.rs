@@ -1,4 +1,4 @@
-//! What a client is told, with the defaults and why they are what they are.
+//! The configuration of a client, with the defaults and their reasons.
 
 use std::time::Duration;
 
@@ -6,59 +6,62 @@ use super::remote::Remote;
 use super::tls::TlsFiles;
 use crate::ovsdb::wanted::Wanted;
 
-/// After twice this much silence a server is given up, though it was asked for a sign of life. Long, because a server that
-/// composes a large dump for somebody says nothing for seconds; and where there is no other, to leave it
-/// gains nothing unless the connection is dead.
+/// After twice this much silence, and unanswered probes, the client gives a server up. Long,
+/// because a server that composes a large dump for somebody sends nothing for seconds. Without
+/// another server, leaving gains nothing unless the connection is dead.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The same where there is another server to go to: as OVS's own clients do.
+/// The same where there is another server: the value of OVS's own clients.
 pub const CLUSTER_PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A server that is silent may only be busy: of many clients that read everything at once the last one waits for all the
-/// others. So with each session in a row that it does not begin it is given twice as long, up to so much silence. Bounded,
-/// because a connection may be dead, and because meanwhile no other server is looked at; that much is
-/// given only to one that has been waited for as long before.
+/// A silent server may only be busy: if many clients read everything at once, the last one waits
+/// for all the others. So each failed attempt in a row doubles the patience, up to this much
+/// silence. It is bounded, because a connection may be dead, and because the client tries no other
+/// server meanwhile.
 pub const MOST_PATIENCE: Duration = Duration::from_secs(240);
 
-/// Time for connecting. It never grows: to be accepted takes a server that is busy no time.
+/// Time for connecting. It never grows: the system of a busy server accepts at once.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same where there is another server to go to.
+/// The same where there is another server.
 pub const CLUSTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time for the TLS handshake, and again for each short request until the first dump, where there is another
-/// server to go to: a member that hangs still accepts connections. Doubled up to [`MOST_PATIENCE`]. Where there is no
-/// other, only silence ends the wait.
+/// Time for the TLS handshake, and for each short request until the first dump, where there is
+/// another server: a member that hangs still accepts connections. Doubles up to [`MOST_PATIENCE`].
+/// Without another server, only silence ends the wait.
 pub const CLUSTER_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time for all that is asked before the first dump, however lively the server is: its replies are small, and one that trickles
-/// for ever is no sign of life. It never grows; a server that is only busy is silent, for which there is patience.
+/// Time for all requests before the first dump, even while the server sends: the replies are small,
+/// and a server that trickles bytes forever makes no progress. It never grows: a server that is
+/// only busy is silent, and the patience covers that.
 pub const HANDSHAKE_TIMEOUT: Duration = MOST_PATIENCE;
 
-/// Time for the reply to a transaction; then its outcome is unknown, and the session is given up. A
-/// RAFT cluster that has just lost its leader answers within its election timer of some seconds. Where there is
-/// no other server to go to, it is given up only if what was asked after it is answered before it.
+/// Time for the reply to a transaction; then its outcome is unknown, and the client ends the
+/// session. A RAFT cluster that has just lost its leader answers within its election timer of some
+/// seconds. Without another server, the client ends the session only if the server answers a later
+/// request first.
 pub const TRANSACT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The same where there is another server to go to: a member may lose a transaction in an election, and go on answering
-/// whatever else it is asked. Doubled up to [`MOST_PATIENCE`].
+/// The same where there is another server: a member may lose a transaction in an election, and
+/// still answer all other requests. Doubles up to [`MOST_PATIENCE`].
 pub const CLUSTER_TRANSACT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A server that has said nothing for so long is asked for a sign of life, again and again: so it is known when it was
-/// last heard, long before it is given up.
+/// The interval of probes while the server sends nothing: so the client knows when it last heard
+/// from the server, long before it gives the server up.
 pub const ASK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Largest message, in bytes: ten times the dump of a northbound of 10,000 routers.
 pub const LARGEST_FRAME: usize = 512 << 20;
 
-/// How much of what the server has sent may wait for the user, in bytes. A user that is busy with everything for seconds is
-/// sent less by far; beyond it the server has to wait, which joins the changes that it has yet to send.
+/// How many bytes of received messages may wait for the user. A user that is busy for seconds
+/// receives far less meanwhile. Beyond it the server waits, and joins the changes that it has yet
+/// to send.
 pub const BACKLOG: usize = 64 << 20;
 
-/// Events that wait for the user; what is behind them waits as it came.
+/// Events that wait for the user; messages behind them wait undecoded.
 pub const EVENT_QUEUE: usize = 256;
 
-/// Transactions that wait to be sent; beyond that [`submit`](super::Client::submit) refuses.
+/// Transactions that wait to be sent; beyond that [`submit`](super::Client::submit) fails.
 pub const COMMAND_QUEUE: usize = 1024;
 
 /// What a client is told.
@@ -68,8 +71,8 @@ pub struct Config {
     pub remotes: Vec<Remote>,
     /// The files for `ssl:` remotes; see [`Client::renew`](super::Client::renew).
     pub tls: Option<TlsFiles>,
-    /// Whether only a cluster's leader will do: a follower may lag behind. A standalone server always
-    /// does.
+    /// Whether to use only a cluster's leader: a follower may lag behind. A standalone server
+    /// always qualifies.
     pub leader_only: bool,
     /// The database's name.
     pub database: &'static str,
@@ -78,14 +81,15 @@ pub struct Config {
     /// A lock to hold or wait for in every session (RFC 7047 section 4.1.8). Its
     /// name is an `<id>`: letters, digits and underscores, not beginning with a digit.
     pub lock: Option<String>,
-    /// A lock that says who this client is, held or waited for likewise. While another session holds it, `lock` is not
-    /// asked for; see [`Client::claim`](super::Client::claim).
+    /// A lock that identifies this client; each session holds it or waits for it, too. While
+    /// another session holds it, the client does not ask for `lock`; see
+    /// [`Client::claim`](super::Client::claim).
     pub identity: Option<String>,
     /// See [`PROBE_INTERVAL`] and [`CLUSTER_PROBE_INTERVAL`].
     pub probe_interval: Duration,
     /// See [`CONNECT_TIMEOUT`] and [`CLUSTER_CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
-    /// See [`CLUSTER_ANSWER_TIMEOUT`]; none where only silence ends the wait.
+    /// See [`CLUSTER_ANSWER_TIMEOUT`]; `None` where only silence ends the wait.
     pub answer_timeout: Option<Duration>,
     /// See [`HANDSHAKE_TIMEOUT`].
     pub handshake_timeout: Duration,
@@ -128,17 +132,18 @@ impl Config {
         }
     }
 
-    /// Whether there is no other server to go to.
+    /// Whether there is no other server.
     pub(super) fn is_alone(&self) -> bool {
         self.remotes.len() < 2
     }
 
-    /// After so much silence a server is given up.
+    /// After this much silence the client gives a server up.
     pub(super) fn silence(&self) -> Duration {
         self.probe_interval * 2
     }
 
-    /// For a server that was silent so many times in a row: it may only be busy, so it is given more time.
+    /// The same limits with more patience, for a server that was silent this many times in a row:
+    /// it may only be busy.
     pub(super) fn patient(&self, silences: u32) -> Self {
         let factor = 1_u32.checked_shl(silences).unwrap_or(u32::MAX);
         let longer =

@@ -1,8 +1,8 @@
-//! Messages of JSON-RPC 1.0, which OVSDB speaks (RFC 7047 section 4).
+//! Messages of JSON-RPC 1.0, the form that OVSDB uses (RFC 7047 section 4).
 //!
-//! Owns what kind of message a frame is, and the replies to what the server asks. May not touch
-//! sockets, nor what results and parameters mean. Invariant: nothing is parsed beyond the members of
-//! the outermost object.
+//! Owns the kinds of messages, and the replies to the server's requests. May not touch sockets, nor
+//! the meaning of results and parameters. Invariant: parses nothing below the members of the
+//! outermost object.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(super) const PROBE_ID: &str = "\"probe\"";
 /// A probe (RFC 7047 section 4.1.11).
 pub(super) const PROBE: &str = r#"{"method":"echo","params":[],"id":"probe"}"#;
 
-/// Frames smaller than this are always parsed: that costs less than it is worth thinking about. Bytes.
+/// Frames of fewer bytes are always parsed: a shortcut would save nothing.
 const SMALL: usize = 4096;
 
 /// What a frame is.
@@ -37,7 +37,8 @@ pub(super) enum Inbound<'a> {
     },
     /// The reply to a probe.
     Probe,
-    /// A reply with a result; `None` if the frame was too large to look for where it ends.
+    /// A reply with a result; the result is `None` if the frame was too large to search for its
+    /// end.
     Success {
         /// The request that it replies to.
         id: u64,
@@ -81,8 +82,8 @@ pub(super) fn classify(frame: &[u8]) -> Result<Inbound<'_>, serde_json::Error> {
     parse(frame)
 }
 
-/// Large messages begin as ovsdb-server has always written them: what they are is said before the large
-/// part. `None` for anything else, which is parsed as a whole.
+/// Recognises a large message by its beginning: ovsdb-server has always written the kind before the
+/// large part. `None` for anything else, which is parsed as a whole.
 fn by_its_head(frame: &[u8]) -> Option<Inbound<'_>> {
     let rest = frame.strip_prefix(b"{\"id\":")?;
     if let Some(rest) = rest.strip_prefix(b"null,\"method\":\"") {
@@ -109,8 +110,9 @@ fn parse(frame: &[u8]) -> Result<Inbound<'_>, serde_json::Error> {
         }
         (None, Some(PROBE_ID)) => Ok(Inbound::Probe),
         (None, Some(id)) => {
-            let id =
-                id.parse().map_err(|_| wrong(format!("a reply to {id}, which nobody sent")))?;
+            let id = id.parse().map_err(|_| {
+                wrong(format!("a reply to request {id}, which this client did not send"))
+            })?;
             Ok(match envelope.error {
                 Some(error) => Inbound::Failure { id, error: error.get() },
                 None => Inbound::Success {
@@ -123,7 +125,7 @@ fn parse(frame: &[u8]) -> Result<Inbound<'_>, serde_json::Error> {
     }
 }
 
-/// The `result` of a reply that was too large for [`classify`] to look at as a whole.
+/// The `result` of a reply that was too large for [`classify`] to parse as a whole.
 ///
 /// # Errors
 /// If the frame is not JSON.
@@ -191,7 +193,7 @@ mod tests {
             classify(update.as_bytes()).unwrap(),
             Inbound::Notification { method: "update3".into() }
         );
-        // Any other order is as good, only slower.
+        // Any other order works as well, only slower.
         let reply = format!(r#"{{"error":null,"result":{long},"id":12}}"#);
         assert_eq!(
             classify(reply.as_bytes()).unwrap(),

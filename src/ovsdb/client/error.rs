@@ -1,6 +1,6 @@
 //! Why a session ends, or cannot be begun.
 //!
-//! Owns the errors of a session and how a chain of causes is written in one line.
+//! Owns the errors of a session, and writes a chain of causes in one line.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::ovsdb::outcome::TransactionError;
 use crate::ovsdb::replica::Inconsistent;
 use crate::ovsdb::update::DecodeError;
 
-/// What was not answered, if it is one.
+/// The transaction without an answer, if it was one.
 pub(super) const TRANSACTION: &str = "a transaction";
 
 /// Why a session ends, or cannot be begun.
@@ -37,7 +37,7 @@ pub(super) enum SessionError {
     /// The connection has ended.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The engine has ended for a reason of its own, mostly a reply to nothing.
+    /// The JSON-RPC engine has ended for a reason of its own, mostly a reply to no request.
     #[error("the server does not keep to JSON-RPC")]
     Engine(#[source] EngineError),
     /// The server refused a request.
@@ -48,7 +48,7 @@ pub(super) enum SessionError {
         /// Why.
         failure: Failure,
     },
-    /// The server lets this client write nothing, whatever it is about.
+    /// No server lets this client write at all.
     #[error(transparent)]
     ReadOnly(TransactionError),
     /// All of them do.
@@ -59,7 +59,7 @@ pub(super) enum SessionError {
         /// What one of them says.
         refusal: TransactionError,
     },
-    /// A reply is not as specified.
+    /// A reply does not conform to its specification.
     #[error("the server's reply to {method} could not be understood")]
     Reply {
         /// To which request.
@@ -90,14 +90,14 @@ pub(super) enum SessionError {
         "the server cancelled the monitor: the database's schema was converted, or it was removed"
     )]
     MonitorCanceled,
-    /// Other certificates are to be used.
+    /// The next session is to use other certificates.
     #[error("the certificates were replaced; the next session is begun with the new ones")]
     Renewed,
     /// Rows contradict each other.
     #[error(transparent)]
     Inconsistent(#[from] Inconsistent),
     /// The user asked for it.
-    #[error("all rows are read afresh, as an update did not follow from them")]
+    #[error("an update contradicts the rows so far: all rows are read again")]
     Resync,
     /// Nobody listens any more.
     #[error("the client is no longer used")]
@@ -105,23 +105,24 @@ pub(super) enum SessionError {
 }
 
 impl SessionError {
-    /// The reply to a transaction is not as specified.
+    /// The reply to a transaction does not conform to its specification.
     pub(super) fn malformed(what: String, source: Option<serde_json::Error>) -> Self {
         let source = source.unwrap_or_else(|| serde::de::Error::custom(what));
         Self::Reply { method: "transact", source }
     }
 
-    /// Whether what was read so far may be incomplete, so that the next session must not continue it.
+    /// Whether the rows so far may be incomplete, so that the next session must not continue from
+    /// them.
     pub(super) fn spoils_replica(&self) -> bool {
         matches!(self, Self::Decode(_)) || self.is_inconsistent()
     }
 
-    /// Whether what came did not follow from what was there.
+    /// Whether an update contradicted the rows.
     pub(super) fn is_inconsistent(&self) -> bool {
         matches!(self, Self::Inconsistent(_) | Self::Resync)
     }
 
-    /// Whether other certificates might have done.
+    /// Whether other certificates might have succeeded.
     pub(super) fn may_be_the_certificates(&self) -> bool {
         matches!(
             self,
@@ -129,12 +130,13 @@ impl SessionError {
         )
     }
 
-    /// Whether a transaction was not answered: the server hangs, has lost it, or needs longer for so much.
+    /// Whether a transaction got no answer: the server hangs, has lost it, or needs more time for
+    /// its size.
     pub(super) fn is_slow_transaction(&self) -> bool {
         matches!(self, Self::Timeout { what: TRANSACTION, .. })
     }
 
-    /// Whether the server said nothing for too long: it hangs, or is only busy.
+    /// Whether the server was silent for too long: it hangs, or is only busy.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Transport(TransportError::Silent(_)))
     }
@@ -145,7 +147,7 @@ impl SessionError {
 pub(super) struct Failure {
     /// The error's name.
     pub(super) error: String,
-    /// What the server says beyond that.
+    /// The server's `details`.
     pub(super) details: Option<String>,
 }
 
@@ -173,7 +175,7 @@ impl Failure {
     }
 }
 
-/// An error and all its causes in one line. A cause that only repeats what was said is left out.
+/// An error and all its causes in one line, without a cause that only repeats the text before it.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,21 +1,21 @@
-//! What a client tells its user, in the order in which it became true.
+//! What a client reports to its user, in the order of the events.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::backlog::Place;
+use super::backlog::Share;
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::outcome::{OperationResult, TransactionError};
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::Updates;
 
-/// What a client tells its user.
+/// What a client reports to its user.
 ///
-/// A session is `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is configured, then any
-/// number of `Update`, `Lock` and `Transacted`, then `Disconnected`. An attempt that comes to nothing is
+/// A session is `Connected`, then `Snapshot` or `Resumed`, then `Lock` if one is configured, then
+/// any number of `Update`, `Lock` and `Transacted`, then `Disconnected`. A failed attempt is
 /// `Disconnected` alone.
 #[derive(Debug)]
 pub enum Event {
@@ -25,17 +25,17 @@ pub enum Event {
         remote: String,
         /// The database's schema; it may differ from the last session's.
         schema: Arc<DatabaseSchema>,
-        /// The wanted list resolved against it; the same `Arc` as before where nothing has changed.
+        /// The wanted list resolved against it; the same `Arc` as before if nothing has changed.
         layout: Arc<Layout>,
     },
-    /// All rows, which replace those of before ([`Replica::adopt`]).
+    /// All rows; they replace the previous ones ([`Replica::adopt`]).
     Snapshot {
         /// The rows.
         replica: Replica,
         /// The last transaction contained.
         last_id: Uuid,
     },
-    /// The server continues where the last session ended; what was missed follows as `Update`.
+    /// The server continues where the last session ended; the missed changes follow as `Update`.
     Resumed,
     /// Incremental ([`Replica::apply`]).
     Update {
@@ -44,99 +44,99 @@ pub enum Event {
         /// The last transaction contained.
         last_id: Uuid,
     },
-    /// The configured lock is held, or is not (queued for, or stolen). A session that has ended holds
-    /// no lock.
+    /// This client holds the configured lock, or does not (it waits for the lock, or another client
+    /// stole it). A session that has ended holds no lock.
     Lock {
         /// Whether it is held.
         held: bool,
     },
-    /// The lock that says who this client is (`Config::identity`) came or went, likewise; told before the other one.
+    /// The same for the lock that identifies this client (`Config::identity`); comes before `Lock`.
     Identity {
         /// Whether it is held.
         held: bool,
     },
-    /// A transaction submitted has ended. Its own changes to wanted rows came before.
+    /// A submitted transaction has ended. The updates with its own changes came before.
     Transacted {
         /// As submitted.
         id: u64,
         /// A result for each operation, or why not.
         result: Result<Vec<OperationResult>, TransactError>,
     },
-    /// Of an `ssl:` remote: after each `Connected`, and when something of it has changed.
+    /// Of an `ssl:` remote: after each `Connected`, and whenever something of it changes.
     Certificates(Certificates),
-    /// There is no session: it has ended, or could not be begun. What was submitted and has not ended
-    /// has an unknown outcome, and was reported so before this.
+    /// There is no session: it has ended, or could not begin. Submitted transactions without an
+    /// answer have an unknown outcome; their events came before this one.
     Disconnected {
-        /// Why, with all causes, and what to do about it.
+        /// Why, with all causes, and what an operator can do about it.
         error: String,
         /// When the next attempt follows.
         retry_in: Duration,
     },
 }
 
-/// An event on its way to the user, and the place of its message in the backlog.
+/// An event on its way to the user, with the backlog share of its message.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) event: Event,
-    pub(super) place: Option<Place>,
+    pub(super) share: Option<Share>,
 }
 
 impl Delivery {
     /// The user has it.
-    pub(super) fn taken(self) -> Event {
-        drop(self.place);
+    pub(super) fn emptied(self) -> Event {
+        drop(self.share);
         self.event
     }
 }
 
 impl From<Event> for Delivery {
     fn from(event: Event) -> Self {
-        Self { event, place: None }
+        Self { event, share: None }
     }
 }
 
-/// What is known of the certificates of a session.
+/// The certificates of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificates {
     /// Until when this client's is valid.
     pub expires: Option<jiff::Timestamp>,
     /// Until when the server's is valid.
     pub server_expires: Option<jiff::Timestamp>,
-    /// Why those that are in the files now are not used.
+    /// Why the client does not use the certificates that the files contain now.
     pub problem: Option<String>,
 }
 
 /// Why a transaction has no results.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransactError {
-    /// The server refused it; nothing of it was done.
+    /// The server refused it and did nothing of it.
     #[error(transparent)]
     Rejected(#[from] TransactionError),
-    /// It was sent and not answered: done or not, the rows of the next session will tell.
+    /// It was sent and has no answer; the rows of the next session will show whether it was done.
     #[error("whether the transaction was done is not known: {0}")]
     Unknown(String),
-    /// It was not sent, as there is no session; nothing of it was done.
+    /// It was not sent, because there is no session.
     #[error("the transaction was not sent: there is no connection to the database")]
     NotConnected,
-    /// It was done, and has changed nothing, though something was to change: to do it again would help nothing.
+    /// The server committed it, but no row changed although one should have: a repetition would not
+    /// help.
     #[error(
         "the server has committed the transaction, and nothing has changed by it: please report it with the rows in question"
     )]
     WithoutEffect,
-    /// It was not sent, as the server would have closed the connection; nothing of it was done.
+    /// It was not sent, because the server would have closed the connection.
     #[error("the transaction was not sent: a string in it contains a NUL, which OVSDB cannot hold")]
     Nul,
 }
 
 impl TransactError {
-    /// Whether the server lets this client write nothing of the kind
-    /// ([`TransactionError::is_forbidden`]).
+    /// Whether the server forbids this client such writes ([`TransactionError::is_forbidden`]).
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Rejected(error) if error.is_forbidden())
     }
 
-    /// Whether the server is not to be blamed: rows or the lock have changed meanwhile
-    /// ([`TransactionError::is_outrun`]), or the connection has.
+    /// Whether the server is not at fault: rows or the lock have changed meanwhile
+    /// ([`TransactionError::is_outrun`]), or the connection was lost.
     pub fn is_outrun(&self) -> bool {
         match self {
             Self::Rejected(error) => error.is_outrun(),

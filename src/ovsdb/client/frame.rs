@@ -1,23 +1,24 @@
-//! Framing: where one JSON object ends and the next begins (RFC 7047 section 4 has no delimiter).
+//! Framing: finds the end of each JSON object (RFC 7047 section 4 has no delimiter).
 //!
-//! Owns the scanner and its limits. May not touch sockets, nor what the objects mean. Invariants: no
-//! byte is looked at twice, however small the reads; a frame has as many brackets and braces that open
-//! as close outside strings, and nothing more is promised of it.
+//! Owns the scanner and its limits. May not touch sockets, nor the meaning of the objects.
+//! Invariants: it scans no byte twice, even if the reads are small; outside of strings a frame has
+//! as many closing brackets and braces as opening ones, and it guarantees nothing else of a frame.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 use tokio_util::codec::Decoder;
 
-/// A message beyond this size gets a buffer of its own, which goes with it, so that one first dump does not keep its memory
-/// for as long as the connection lives. In bytes.
+/// A message of more bytes gets a buffer of its own, which is freed with it, so that the connection
+/// does not keep the memory of a first dump for its whole life.
 const LARGE: usize = 128 << 10;
-/// As large as that buffer is made, and grows by, in bytes: memory that is not written to costs nothing. No allocator
-/// makes this much room among other things, where it would leave holes (mallopt(3), `M_MMAP_THRESHOLD`).
+/// The initial size of that buffer, and the step by which it grows, in bytes: memory that nobody
+/// writes to costs nothing. Allocators map blocks of this size separately, so they leave no holes
+/// (mallopt(3), `M_MMAP_THRESHOLD`).
 const ROOMY: usize = 33 << 20;
 
 /// How deep a message may nest. A row's cell in an update is ten deep.
 const DEEPEST: usize = 64;
-/// The longest string of a message, in bytes: a thousand times what anybody keeps in a cell of a northbound.
+/// The longest string of a message, in bytes: a thousand times the longest cell of any northbound.
 const LONGEST: usize = 16 << 20;
 
 /// What is not a frame.
@@ -40,12 +41,12 @@ pub enum FrameError {
         /// The limit.
         limit: usize,
     },
-    /// It never ends, or would not be understood.
+    /// It never ends, or serde_json could not parse it.
     #[error(
         "the server sent a message that nests more than {DEEPEST} deep: it is not an OVSDB server, or is broken"
     )]
     TooDeep,
-    /// It never ends, or is no cell of anybody's.
+    /// It never ends, or is too long for any cell.
     #[error(
         "the server sent a string of more than {LONGEST} bytes: it is not an OVSDB server, or somebody has \
          written such a cell, which must be removed"
@@ -60,16 +61,16 @@ pub enum FrameError {
 #[derive(Debug)]
 pub struct FrameDecoder {
     largest: usize,
-    /// How far the buffer has been looked at.
+    /// How far the buffer has been scanned.
     scanned: usize,
     depth: usize,
-    state: State,
-    /// Where the string begins that the scanner is in.
+    scan: Scan,
+    /// Where the current string begins.
     string: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Scan {
     /// Outside strings.
     Structure,
     String,
@@ -78,13 +79,13 @@ enum State {
 }
 
 impl FrameDecoder {
-    /// A decoder that refuses frames beyond `largest` bytes.
+    /// A decoder that fails at frames of more than `largest` bytes.
     pub fn new(largest: usize) -> Self {
-        Self { largest, scanned: 0, depth: 0, state: State::Structure, string: 0 }
+        Self { largest, scanned: 0, depth: 0, scan: Scan::Structure, string: 0 }
     }
 
-    /// Makes room for `least` bytes in the buffer, if there is less: growing with what waits there, so that a large frame is
-    /// copied a constant number of times.
+    /// Makes room for `least` bytes in the buffer, if there is less. The buffer grows in proportion
+    /// to its content, so that a large frame is copied a constant number of times.
     pub fn make_room(buffer: &mut BytesMut, least: usize) {
         let waiting = buffer.len();
         if buffer.capacity() - waiting < least {
@@ -100,7 +101,7 @@ impl FrameDecoder {
         match buffer.first() {
             None => Ok(false),
             Some(b'{') => {
-                (self.scanned, self.depth, self.state) = (1, 1, State::Structure);
+                (self.scanned, self.depth, self.scan) = (1, 1, Scan::Structure);
                 Ok(true)
             }
             Some(first) => {
@@ -109,17 +110,18 @@ impl FrameDecoder {
         }
     }
 
-    /// Looks at what has not been looked at; true once the object has ended.
+    /// Scans the bytes that are new; true once the object has ended.
     fn scan(&mut self, buffer: &[u8]) -> Result<bool, FrameError> {
         while let Some(rest) = buffer.get(self.scanned..) {
-            let found = match self.state {
-                // Between two strings are a few bytes, where a search by vectors costs more than it saves.
-                State::Structure => rest.iter().position(|byte| is_structure(*byte)),
-                State::String => memchr2(b'"', b'\\', rest),
-                State::Escape => (!rest.is_empty()).then_some(0),
+            let found = match self.scan {
+                // Between two strings are a few bytes; a vectorised search would cost more than it
+                // saves.
+                Scan::Structure => rest.iter().position(|byte| is_structure(*byte)),
+                Scan::String => memchr2(b'"', b'\\', rest),
+                Scan::Escape => (!rest.is_empty()).then_some(0),
             };
             self.scanned += found.map_or(rest.len(), |offset| offset + 1);
-            if self.state != State::Structure && self.scanned - self.string > LONGEST {
+            if self.scan != Scan::Structure && self.scanned - self.string > LONGEST {
                 return Err(FrameError::TooLong);
             }
             let Some(byte) = found.and_then(|offset| rest.get(offset)) else { return Ok(false) };
@@ -130,23 +132,23 @@ impl FrameDecoder {
         Ok(false)
     }
 
-    /// Takes a byte that the scanner has stopped at; true if the object has ended with it.
+    /// Handles the byte at which the scan stopped; true if the object ends with it.
     fn step(&mut self, byte: u8) -> Result<bool, FrameError> {
-        match (self.state, byte) {
-            (State::Structure, b'"') => (self.state, self.string) = (State::String, self.scanned),
-            (State::Structure, b'{' | b'[') => {
+        match (self.scan, byte) {
+            (Scan::Structure, b'"') => (self.scan, self.string) = (Scan::String, self.scanned),
+            (Scan::Structure, b'{' | b'[') => {
                 self.depth += 1;
                 if self.depth > DEEPEST {
                     return Err(FrameError::TooDeep);
                 }
             }
-            (State::Structure, _) => {
+            (Scan::Structure, _) => {
                 self.depth -= 1;
                 return Ok(self.depth == 0);
             }
-            (State::String, b'\\') => self.state = State::Escape,
-            (State::String, _) => self.state = State::Structure,
-            (State::Escape, _) => self.state = State::String,
+            (Scan::String, b'\\') => self.scan = Scan::Escape,
+            (Scan::String, _) => self.scan = Scan::Structure,
+            (Scan::Escape, _) => self.scan = Scan::String,
         }
         Ok(false)
     }
@@ -165,7 +167,7 @@ impl Decoder for FrameDecoder {
         if self.depth == 0 && !self.begin(buffer)? {
             return Ok(None);
         }
-        // No further, so that which limit is met first does not depend on how much was read at once.
+        // No further, so that the size of the reads does not decide which limit fails first.
         let within = buffer.len().min(self.largest.saturating_add(1));
         let complete = self.scan(buffer.get(..within).unwrap_or_default())?;
         if self.scanned > self.largest {
@@ -176,7 +178,7 @@ impl Decoder for FrameDecoder {
         }
         let frame = buffer.split_to(self.scanned).freeze();
         self.scanned = 0;
-        // What follows is copied then: never more than was taken, or little.
+        // Then the rest is copied: never more than the frame itself, or little.
         let is_roomy = frame.len() + buffer.capacity() > 2 * LARGE;
         if is_roomy && buffer.len() <= frame.len().max(LARGE) {
             *buffer = BytesMut::from(&buffer[..]);

@@ -1,7 +1,8 @@
-//! Certificates that are replaced while they are in use.
+//! Replacing certificates while they are in use.
 //!
-//! Owns which ones the next connection is made with: those on disk if they can be used, else those that were last. Before
-//! those on disk take the place of those in use they are tried on a connection of their own; until then the session goes on.
+//! Owns which certificates the next connection uses: those on disk if they are usable, else the
+//! last usable ones. A connection of its own tries certificates from disk before they replace those
+//! in use; until then the session continues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +14,20 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::backlog::Backlog;
 use super::config::Config;
+use super::connection::Connection;
 use super::error::{SessionError, chain};
 use super::event::Certificates;
-use super::link::Link;
 use super::opening;
 use super::remote::Remote;
 use super::tls::{self, TlsError, TlsFiles};
 use super::transport::Heard;
 
-/// Files that do not go together may be about to: so long they are looked at again before it is told.
+/// Files that do not match may be in the middle of a replacement: for this long they are read again
+/// before the client reports them.
 const HALF_WRITTEN: Duration = Duration::from_secs(2);
-/// How often they are looked at meanwhile.
+/// How often they are read meanwhile.
 const GLANCE: Duration = Duration::from_millis(250);
-/// How often those that the server refuses are tried again: it may get its own later.
+/// How often certificates that the server refuses are tried again: it may be updated later.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Certificate, key and authorities as they were read at one time.
@@ -42,27 +44,27 @@ pub(super) struct Keys {
     files: TlsFiles,
     /// Those of the last session.
     used: Option<Material>,
-    /// On disk, and refused by the server while those in use are not.
+    /// The certificates on disk, if the server refuses them and accepts those in use.
     refused: Option<[u8; 32]>,
-    told: Certificates,
+    reported: Certificates,
 }
 
-/// What became of a look at the files.
+/// The result of reading the files.
 #[derive(Debug)]
 pub(super) enum Look {
     /// They are those in use.
     Same,
-    /// They were tried, and shall be used.
+    /// A trial accepted them; they are to be used.
     Good,
-    /// They cannot be read, or do not go together, or are out of date.
+    /// They cannot be read, do not match, or are not valid now.
     Bad(String),
-    /// The server does not take them.
+    /// The server refuses them.
     Refused([u8; 32], String),
 }
 
 impl Keys {
     pub(super) fn new(files: TlsFiles) -> Self {
-        Self { files, used: None, refused: None, told: Certificates::default() }
+        Self { files, used: None, refused: None, reported: Certificates::default() }
     }
 
     /// For the next connection.
@@ -75,18 +77,19 @@ impl Keys {
         }
     }
 
-    /// A session has begun with these; tells what is to be told.
+    /// Notes that a session has begun with these; returns what to report.
     pub(super) fn begun(&mut self, material: Material, server: Option<Timestamp>) -> Certificates {
-        self.told.expires = material.validity.map(|(_, until)| until);
-        self.told.server_expires = server;
+        self.reported.expires = material.validity.map(|(_, until)| until);
+        self.reported.server_expires = server;
         if Material::read(&self.files).is_ok_and(|found| found.digest == material.digest) {
-            (self.told.problem, self.refused) = (None, None);
+            (self.reported.problem, self.refused) = (None, None);
         }
         self.used = Some(material);
-        self.told.clone()
+        self.reported.clone()
     }
 
-    /// No session could be begun: where there are two kinds to choose from, the other one comes next.
+    /// Notes that no session could begin: if there are two sets of certificates, the next attempt
+    /// uses the other one.
     pub(super) fn failed(&mut self) {
         let found = Material::read(&self.files).map(|found| found.digest).ok();
         let other =
@@ -94,7 +97,7 @@ impl Keys {
         self.refused = if self.refused.is_some() { None } else { other };
     }
 
-    /// Notes what a look has shown; tells what is to be told now.
+    /// Notes the result of a reading; returns what to report now.
     pub(super) fn looked(&mut self, look: &Look, since: Duration) -> Option<Certificates> {
         let problem = match look {
             Look::Same | Look::Good => None,
@@ -108,14 +111,14 @@ impl Keys {
         if problem.is_none() {
             self.refused = None;
         }
-        if self.told.problem == problem {
+        if self.reported.problem == problem {
             return None;
         }
-        self.told.problem = problem;
-        Some(self.told.clone())
+        self.reported.problem = problem;
+        Some(self.reported.clone())
     }
 
-    /// Looks at the files, and tries them where they are others than those in use.
+    /// Reads the files, and tries them if they differ from those in use.
     pub(super) fn look(
         &self,
         config: &Config,
@@ -141,7 +144,7 @@ impl Keys {
 }
 
 impl Look {
-    /// When to look again, after nobody said that the files changed.
+    /// When to read the files again without a notice of a change.
     pub(super) fn again(&self, since: Duration) -> Option<Duration> {
         match self {
             Self::Same | Self::Good => None,
@@ -176,11 +179,12 @@ impl Material {
     }
 }
 
-/// A whole round trip: with TLS 1.3 a client's certificate is refused only after the handshake.
+/// A whole round trip: with TLS 1.3 a server refuses a client's certificate only after the
+/// handshake.
 async fn tried(config: &Config, remote: &Remote, material: &Material) -> Result<(), SessionError> {
     let opened = opening::connected(config, remote, Some(material)).await?;
     let backlog = Backlog::new(config.backlog);
-    let mut link = Link::new(opened.halves, config, &Heard::new(), &backlog);
+    let mut connection = Connection::new(opened.streams, config, &Heard::new(), &backlog);
     let none: [&str; 0] = [];
-    link.call::<IgnoredAny>("list_dbs", none, config.answer_timeout).await.map(drop)
+    connection.call::<IgnoredAny>("list_dbs", none, config.answer_timeout).await.map(drop)
 }

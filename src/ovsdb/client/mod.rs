@@ -1,20 +1,22 @@
-//! The client: sessions with a database server, whichever remote it is at, for as long as it is used.
+//! The client: one session after another with a database server, at any of its remotes.
 //!
-//! Owns all IO of this room, and a thread of its own: there it reads, decodes and answers the server's probes, however busy its
-//! user is. From below: `remote` and `tls` name and secure a server, `socket` opens it, `frame` and `envelope` (pure) cut and
-//! classify messages, `transport` reads and writes them, `rpc` is the JSON-RPC engine, `backlog` bounds what waits, `keys` has the certificates in
-//! use, `x509` (pure) their dates, `link` is one connection, `opening`, `session` and `transaction` one session, `supervisor`
-//! session after session with `backoff` (pure) between them. May not touch any table's name.
+//! Owns all IO of this room, and a thread of its own: there it reads, decodes and answers the
+//! server's probes, even while its user is busy. From below: `remote` and `tls` name and secure a
+//! server, `socket` opens it, `frame` and `envelope` (pure) split and classify messages,
+//! `transport` reads and writes them, `rpc` is the JSON-RPC engine, `backlog` bounds what waits,
+//! `keys` has the certificates in use, `x509` (pure) reads their dates, `connection` is one
+//! connection, `opening`, `session` and `transaction` are one session, `supervisor` runs session
+//! after session with `backoff` (pure) between them. May not touch any table's name.
 
 mod backlog;
 mod backoff;
 mod config;
+mod connection;
 mod envelope;
 mod error;
 mod event;
 pub mod frame;
 mod keys;
-mod link;
 mod opening;
 mod remote;
 mod rpc;
@@ -48,7 +50,7 @@ use event::Delivery;
 use session::Submission;
 use transport::Heard;
 
-/// The handle to a client. Dropping it ends the client, in its own time.
+/// The handle to a client. Dropping it ends the client, without waiting for the end.
 #[derive(Debug)]
 pub struct Client {
     submissions: mpsc::Sender<Submission>,
@@ -58,10 +60,10 @@ pub struct Client {
     thread: JoinHandle<()>,
 }
 
-/// What a user asks of the session besides transactions, and what it is told besides events.
+/// What a user requests of the session besides transactions, and reads of it besides events.
 #[derive(Debug, Default)]
 struct Wishes {
-    /// Whether the configured lock is not wanted, and that this has changed.
+    /// Whether the user has given the configured lock up, and a notice when this changes.
     shuns: AtomicBool,
     contend: Notify,
     resync: Notify,
@@ -71,19 +73,20 @@ struct Wishes {
 }
 
 impl Wishes {
-    /// Whether the configured lock is wanted.
+    /// Whether the user wants the configured lock.
     fn contends(&self) -> bool {
         !self.shuns.load(Ordering::Relaxed)
     }
 }
 
-/// More transactions wait than any user has reason to submit, or the client has ended.
+/// Too many transactions wait, or the client has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {COMMAND_QUEUE} transactions wait to be sent: wait for some to end")]
 pub struct QueueFull;
 
 impl Client {
-    /// The next event; none once the client has ended, which it never does by itself. Cancel-safe.
+    /// The next event; `None` once the client has ended, which it never does by itself.
+    /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
         self.deliveries.recv().await.map(Delivery::taken)
     }
@@ -93,76 +96,80 @@ impl Client {
         self.deliveries.try_recv().ok().map(Delivery::taken)
     }
 
-    /// Submits a transaction (RFC 7047 section 4.1.3). It is sent at once, in the order of submission,
-    /// and ends with exactly one [`Event::Transacted`] of the same `id`. It must be idempotent or guarded
-    /// by [`Operation::Wait`]: after [`TransactError::Unknown`] it may have been done.
+    /// Submits a transaction (RFC 7047 section 4.1.3). The client sends it at once, in the order of
+    /// submission. It ends with exactly one [`Event::Transacted`] of the same `id`. It must be
+    /// idempotent or guarded by [`Operation::Wait`]: after [`TransactError::Unknown`] it may have
+    /// been done.
     ///
     /// # Errors
-    /// If too many wait; there will be no event.
+    /// If too many wait; then no event follows.
     pub fn submit(&self, id: u64, operations: Vec<Operation>) -> Result<(), QueueFull> {
         self.submissions.try_send(Submission { id, operations }).map_err(|_| QueueFull)
     }
 
-    /// Reads everything afresh, in a new session: an update did not follow from the replica. Updates
-    /// that were under way may still come before that [`Event::Snapshot`]; they are to be ignored.
+    /// Reads everything again, in a new session, because an update contradicts the replica. Updates
+    /// that were under way may still come before that [`Event::Snapshot`]; ignore them.
     pub fn resync(&self) {
         self.wishes.resync.notify_one();
     }
 
-    /// Takes the configured lock from whoever holds it (RFC 7047 section 4.1.8): for a holder that is
-    /// silent, though the server does not know it. [`Event::Lock`] reports when it is held. Without a
-    /// session it is done in the next one, which asks for the lock anyway.
+    /// Steals the configured lock from its holder (RFC 7047 section 4.1.8): for a holder that is
+    /// dead while the server still keeps its session. [`Event::Lock`] reports when this client
+    /// holds it. Without a session, the next one does it after it has asked for the lock as always.
     pub fn steal(&self) {
         self.wishes.steal.notify_one();
     }
 
-    /// Whether this client is to hold the configured lock or to wait for it, from now on and in all later sessions. It is,
-    /// unless told otherwise.
+    /// Sets whether this client holds the configured lock or waits for it, from now on and in all
+    /// later sessions. By default it does.
     pub fn contend(&self, contends: bool) {
         if self.wishes.shuns.swap(!contends, Ordering::Relaxed) == contends {
             self.wishes.contend.notify_one();
         }
     }
 
-    /// Takes the lock that says who this client is from whoever holds it; [`Event::Identity`] tells when it is held.
+    /// Steals the lock that identifies this client from its holder; [`Event::Identity`] reports
+    /// when this client holds it.
     pub fn claim(&self) {
         self.wishes.claim.notify_one();
     }
 
-    /// Looks at the certificates on disk: they may have been replaced. Those that a trial shows to be good are taken into
-    /// use by another session, which goes on where the last one ended; else the session goes on, and
-    /// [`Event::Certificates`] tells why.
+    /// Reads the certificates on disk again: they may have been replaced. If a trial accepts them,
+    /// a new session uses them and continues where this one ended. Otherwise this session
+    /// continues, and [`Event::Certificates`] says why.
     pub fn renew(&self) {
         self.wishes.renew.notify_one();
     }
 
-    /// How long ago the server of the last connection was heard; it is asked every [`ASK_INTERVAL`] when it says nothing
-    /// by itself.
+    /// How long ago the server of the last connection sent something; the client probes it every
+    /// [`ASK_INTERVAL`] while it sends nothing.
     pub fn heard_ago(&self) -> Duration {
         self.heard.ago()
     }
 
-    /// Ends the client: its connection is closed, and what was not sent is not sent any more. Whether it has ended within this
-    /// time: else its thread is left to itself, as it may hang in a file system.
+    /// Ends the client: closes its connection and drops what was not sent. Returns whether it has
+    /// ended within this time; if not, its thread is left behind, because it may hang in a file
+    /// system.
     pub async fn close(self, limit: Duration) -> bool {
         let Self { submissions, mut deliveries, thread, .. } = self;
         drop(submissions);
-        // What it still has to tell does not keep it.
+        // Events that nobody reads must not block it.
         deliveries.close();
         let ended = async { while deliveries.recv().await.is_some() {} };
         let in_time = tokio::time::timeout(limit, ended).await.is_ok();
         if in_time {
-            // It has nothing left to do. If it panicked, that was told.
+            // The thread has nothing left to do. A panic was printed already.
             let _ = thread.join();
         }
         in_time
     }
 }
 
-/// Starts a client, on a thread of its own. Its events must be taken: else the server has to wait at [`BACKLOG`].
+/// Starts a client, on a thread of its own. The user must read its events: beyond [`BACKLOG`] the
+/// client stops reading.
 ///
 /// # Errors
-/// If the system gives no thread, or nothing to wait for sockets with.
+/// If the system gives no thread, or no means to wait for sockets.
 pub fn connect(config: Config) -> io::Result<Client> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
@@ -171,7 +178,7 @@ pub fn connect(config: Config) -> io::Result<Client> {
     let run = supervisor::supervise(config, events, queue, Arc::clone(&wishes), heard.clone());
     let thread = std::thread::Builder::new().name("ovsdb".to_owned()).spawn(move || {
         runtime.block_on(run);
-        // A look at a name or a file that hangs does not keep it.
+        // A name look-up or a file that hangs must not block the end.
         runtime.shutdown_background();
     })?;
     Ok(Client { submissions, deliveries, wishes, heard, thread })

@@ -1,9 +1,10 @@
 //! How a session begins: from an address to the first dump, in the order of OVS's own client.
 //!
-//! Owns the requests before the first dump: is this server the one to speak to, what is its schema, what
-//! rows are there, may this client write, is the lock held. The first dump is asked for table by table, as one monitor,
-//! so that what others write meanwhile is told in order; a table is decoded while the server composes the next one.
-//! May not touch any table's name but those of `_Server`, the protocol's own database (ovsdb-server(5)).
+//! Owns the requests up to the first dump: whether this is the right server, what its schema is,
+//! whether this client may write, which rows there are, and whether this client holds the locks. It
+//! asks for the first dump table by table, as one monitor, so that changes of others come in order
+//! meanwhile; it decodes a table while the server composes the next one. May not touch any table's
+//! name but those of `_Server`, the protocol's own database (ovsdb-server(5)).
 
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ use uuid::Uuid;
 use super::Wishes;
 use super::backlog::Backlog;
 use super::config::Config;
+use super::connection::Connection;
 use super::error::SessionError;
 use super::keys::Material;
-use super::link::Link;
 use super::remote::Remote;
 use super::rpc::Wire;
 use super::socket::{self, Opened};
@@ -44,13 +45,13 @@ const LEADER: ColumnId = ColumnId(2);
 pub(super) struct Resume {
     pub(super) layout: Option<Arc<Layout>>,
     pub(super) last_id: Uuid,
-    /// Whether everything is to be read in one piece: something did not fit before.
+    /// Whether to read everything in one piece, because an update contradicted the rows before.
     pub(super) whole: bool,
 }
 
 /// A session that can begin.
 pub(super) struct Opening {
-    pub(super) link: Link,
+    pub(super) connection: Connection,
     /// `None` with a server that has no `_Server` database (before OVS 2.9).
     pub(super) server: Option<Replica>,
     pub(super) schema: Arc<DatabaseSchema>,
@@ -62,10 +63,10 @@ pub(super) struct Opening {
     pub(super) server_until: Option<jiff::Timestamp>,
 }
 
-/// Which of the configured locks are held; none of one that was not asked for.
+/// Which of the configured locks this client holds; `None` for a lock that it did not ask for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Locks {
-    /// The one that says who this client is.
+    /// The lock that identifies this client.
     pub(super) identity: Option<bool>,
     /// The other one.
     pub(super) lock: Option<bool>,
@@ -73,7 +74,7 @@ pub(super) struct Locks {
 
 /// The rows that a session begins with.
 pub(super) enum First {
-    /// What came after the last transaction of the last session.
+    /// The changes after the last transaction of the last session.
     Missed(MonitorReply),
     /// Everything.
     Everything { replica: Replica, last_id: Uuid },
@@ -84,10 +85,10 @@ pub(super) fn monitor_id(database: &str) -> String {
     serde_json::Value::from(database).to_string()
 }
 
-/// Connects and asks all that is asked once.
+/// Connects and sends the requests that each session sends once.
 ///
 /// # Errors
-/// If the server is not there, does not answer, is not the one to speak to, or has not what is wanted.
+/// If the server is not there, does not answer, is not the right one, or lacks the database.
 pub(super) async fn open(
     config: &Config,
     remote: &Remote,
@@ -98,43 +99,46 @@ pub(super) async fn open(
 ) -> Result<Opening, SessionError> {
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
-    let mut link = Link::new(opened.halves, config, heard, backlog);
+    let mut connection = Connection::new(opened.streams, config, heard, backlog);
     let limit = config.handshake_timeout;
     let (server, schema, layout) =
-        tokio::time::timeout(limit, handshake(&mut link, config, resume, wishes)).await.map_err(
-            |_| SessionError::Timeout { what: "all that is asked before the first dump", limit },
-        )??;
+        tokio::time::timeout(limit, handshake(&mut connection, config, resume, wishes))
+            .await
+            .map_err(|_| SessionError::Timeout {
+                what: "the requests before the first dump",
+                limit,
+            })??;
     let since = if resume.layout.as_ref() == Some(&layout) { resume.last_id } else { Uuid::nil() };
-    let first = monitor(&mut link, &layout, since, resume.whole).await?;
-    // Last, so that of many clients one that can write at once becomes the one that does.
-    let locks = locks(&mut link, config, wishes.contends()).await?;
-    Ok(Opening { link, server, schema, layout, first, locks, server_until })
+    let first = monitor(&mut connection, &layout, since, resume.whole).await?;
+    // Last, so that of many clients one that is ready to write gets the lock.
+    let locks = locks(&mut connection, config, wishes.contends()).await?;
+    Ok(Opening { connection, server, schema, layout, first, locks, server_until })
 }
 
-/// What is asked before the first dump: replies are small, and there is an end to waiting for them.
+/// The requests before the first dump: their replies are small, so the wait for them has a limit.
 async fn handshake(
-    link: &mut Link,
+    connection: &mut Connection,
     config: &Config,
     resume: &Resume,
     wishes: &Wishes,
 ) -> Result<(Option<Replica>, Arc<DatabaseSchema>, Arc<Layout>), SessionError> {
-    let server = server_monitor(link, config).await?;
+    let server = server_monitor(connection, config).await?;
     if let Some(server) = &server {
         check_server(server, config)?;
     }
-    change_aware(link, config).await?;
-    let schema = Arc::new(schema(link, config, config.database).await?);
+    change_aware(connection, config).await?;
+    let schema = Arc::new(schema(connection, config, config.database).await?);
     let layout = layout(&schema, config, resume);
     if wishes.contends() {
-        check_writable(link, config, &layout).await?;
+        check_writable(connection, config, &layout).await?;
     }
     Ok((server, schema, layout))
 }
 
-/// A connection, secured if it shall be.
+/// A connection, with TLS if the remote says so.
 ///
 /// # Errors
-/// If there is nobody, TLS cannot be agreed on, or either takes too long.
+/// If nobody listens, the TLS handshake fails, or either takes too long.
 pub(super) async fn connected(
     config: &Config,
     remote: &Remote,
@@ -144,7 +148,7 @@ pub(super) async fn connected(
     let stream = tokio::time::timeout(limit, socket::connect(remote))
         .await
         .map_err(|_| SessionError::Timeout { what: "the attempt to connect", limit })??;
-    // The system accepts a connection; the server itself, which may be busy, has to answer.
+    // The system accepts a connection; the handshake needs the server itself, which may be busy.
     let limit = config.answer_timeout.unwrap_or(config.silence());
     tokio::time::timeout(limit, socket::secure(stream, remote, material))
         .await
@@ -152,7 +156,8 @@ pub(super) async fn connected(
         .map_err(SessionError::from)
 }
 
-/// The layout for this schema; the last session's own where it is the same, so that users can tell.
+/// The layout for this schema; the last session's own `Arc` if they are equal, so that users see
+/// that nothing has changed.
 fn layout(schema: &DatabaseSchema, config: &Config, resume: &Resume) -> Arc<Layout> {
     let layout = Layout::new(config.wanted, schema);
     match &resume.layout {
@@ -162,15 +167,18 @@ fn layout(schema: &DatabaseSchema, config: &Config, resume: &Resume) -> Arc<Layo
 }
 
 async fn schema(
-    link: &mut Link,
+    connection: &mut Connection,
     config: &Config,
     database: &'static str,
 ) -> Result<DatabaseSchema, SessionError> {
-    link.call("get_schema", [database], config.answer_timeout).await
+    connection.call("get_schema", [database], config.answer_timeout).await
 }
 
-async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Replica>, SessionError> {
-    let schema = match schema(link, config, SERVER).await {
+async fn server_monitor(
+    connection: &mut Connection,
+    config: &Config,
+) -> Result<Option<Replica>, SessionError> {
+    let schema = match schema(connection, config, SERVER).await {
         Ok(schema) => schema,
         Err(SessionError::Refused { .. }) => return Ok(None),
         Err(error) => return Err(error),
@@ -179,17 +187,18 @@ async fn server_monitor(link: &mut Link, config: &Config) -> Result<Option<Repli
     // A server that has this database knows this method.
     let method = MonitorMethod::MonitorCond;
     let params = (SERVER, SERVER, layout.monitor_requests(false));
-    let message = link.monitor(method.as_str(), params, config.answer_timeout).await?;
+    let message = connection.monitor(method.as_str(), params, config.answer_timeout).await?;
     let reply = MonitorReply::decode_message(&layout, method, &message.frame)?;
     let mut server = Replica::new(layout);
     server.extend(reply.updates)?;
     Ok(Some(server))
 }
 
-/// Whether this is the server to speak to, by what it says of itself.
+/// Checks by the server's `_Server` database whether it is the right one.
 ///
 /// # Errors
-/// If it lacks the database, has lost its cluster, or does not lead it and only the leader will do.
+/// If it lacks the database, has lost its cluster, or is not the leader where only the leader may
+/// be used.
 pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), SessionError> {
     let mut present = Vec::new();
     for (_, row) in server.rows(DATABASE) {
@@ -211,21 +220,23 @@ pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), Sess
     Err(SessionError::NoDatabase { database: config.database, present: present.join(", ") })
 }
 
-/// Without this a server drops its clients when a schema is converted (ovsdb-server(7) section 4.1.18).
-async fn change_aware(link: &mut Link, config: &Config) -> Result<(), SessionError> {
+/// Without this a server drops its clients when a schema is converted (ovsdb-server(7) section
+/// 4.1.18).
+async fn change_aware(connection: &mut Connection, config: &Config) -> Result<(), SessionError> {
     let limit = config.answer_timeout;
-    match link.call::<Box<RawValue>>("set_db_change_aware", [true], limit).await {
-        // An older server does not know it.
+    match connection.call::<Box<RawValue>>("set_db_change_aware", [true], limit).await {
+        // An older server does not know this method.
         Ok(_) | Err(SessionError::Refused { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether a client that means to write (it wants a lock) may. The lock does not tell: from OVS 3.3 on a backup server grants
-/// it, and refuses each transaction (ovsdb(7), "Active-Backup Database Service Model"). So it is asked to delete a row that
-/// there cannot be, before it has to compose a dump.
+/// Checks that a client with a lock may write. The lock does not show it: from OVS 3.3 on a backup
+/// server grants it, and refuses each transaction (ovsdb(7), "Active-Backup Database Service
+/// Model"). So the client asks to delete a row that cannot exist, before the server composes a
+/// dump.
 async fn check_writable(
-    link: &mut Link,
+    connection: &mut Connection,
     config: &Config,
     layout: &Layout,
 ) -> Result<(), SessionError> {
@@ -237,20 +248,20 @@ async fn check_writable(
     };
     let nothing = [Operation::Delete { table, row_uuid: Uuid::nil() }];
     let params = (config.database, &nothing[0]);
-    let reply: Box<RawValue> = link.call("transact", params, config.answer_timeout).await?;
+    let reply: Box<RawValue> = connection.call("transact", params, config.answer_timeout).await?;
     match Expected::of(&nothing).decode(reply.get().as_bytes()) {
         Err(OutcomeError::Refused(refusal)) if refusal.is_read_only() => {
             Err(SessionError::ReadOnly(refusal))
         }
-        // Whatever else it refuses may be about this table alone: a role's grants, say.
+        // Any other refusal may concern only this table: the grants of a role, for example.
         Ok(_) | Err(OutcomeError::Refused(_)) => Ok(()),
         Err(OutcomeError::Malformed { what, source }) => Err(SessionError::malformed(what, source)),
     }
 }
 
-/// The first dump, or what came after `since`; by the newest method that the server knows.
+/// The first dump, or the changes after `since`; by the newest method that the server knows.
 async fn monitor(
-    link: &mut Link,
+    connection: &mut Connection,
     layout: &Arc<Layout>,
     since: Uuid,
     whole: bool,
@@ -264,11 +275,11 @@ async fn monitor(
             layout.monitor_requests(method != MonitorMethod::Monitor)
         };
         let (database, id) = (layout.database(), layout.database());
-        // A server may take many seconds for a large dump. That it lives is seen to by probes.
+        // A server may take many seconds for a large dump. Probes check that it lives.
         let reply = if method == MonitorMethod::MonitorCondSince {
-            link.monitor(method.as_str(), (database, id, requests, since), None).await
+            connection.monitor(method.as_str(), (database, id, requests, since), None).await
         } else {
-            link.monitor(method.as_str(), (database, id, requests), None).await
+            connection.monitor(method.as_str(), (database, id, requests), None).await
         };
         let reply = match (reply, method.older()) {
             (Ok(message), _) => MonitorReply::decode_message(layout, method, &message.frame)?,
@@ -286,17 +297,17 @@ async fn monitor(
         let (mut replica, mut last_id) = (Replica::new(Arc::clone(layout)), reply.last_id);
         replica.extend(reply.updates)?;
         if staged {
-            last_id = widen(link, &mut replica, last_id).await?;
+            last_id = widen(connection, &mut replica, last_id).await?;
         }
         return Ok(First::Everything { replica, last_id });
     }
 }
 
-/// Asks for the rows of one table after the other: the server composes the next ones while the last
-/// are decoded, and only their text is there at any time. All of them are one monitor, so
-/// what others write meanwhile comes as changes to the rows that are there already.
+/// Asks for the rows of one table after the other: the server composes the next table while the
+/// client decodes the last one, so that only the text of one table is in memory. All tables are one
+/// monitor, so writes of others come meanwhile as changes to the rows that are there already.
 async fn widen(
-    link: &mut Link,
+    connection: &mut Connection,
     replica: &mut Replica,
     mut last_id: Uuid,
 ) -> Result<Uuid, SessionError> {
@@ -305,33 +316,39 @@ async fn widen(
     let id = layout.database();
     let requests = layout.widenings().map(|rows| (id, id, rows));
     let layout_of = |_: &str| Some(&*layout);
-    link.calls("monitor_cond_change", requests, |wire| match wire {
-        // The only monitor by this method; that of `_Server` is of another.
-        Wire::Notification { method: name, message }
-            if MonitorMethod::of_notification(&name) == Some(method) =>
-        {
-            let params = UpdateParams::decode_message(&layout_of, method, &message.frame)?;
-            last_id = params.last_id;
-            drop(message);
-            replica.extend(params.updates)?;
-            Ok(None)
-        }
-        Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Some(wire)),
-    })
-    .await?;
+    connection
+        .calls("monitor_cond_change", requests, |wire| match wire {
+            // No other monitor has this method; the one of `_Server` has another.
+            Wire::Notification { method: name, message }
+                if MonitorMethod::of_notification(&name) == Some(method) =>
+            {
+                let params = UpdateParams::decode_message(&layout_of, method, &message.frame)?;
+                last_id = params.last_id;
+                drop(message);
+                replica.extend(params.updates)?;
+                Ok(None)
+            }
+            Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Some(wire)),
+        })
+        .await?;
     Ok(last_id)
 }
 
-/// Asks for the configured locks: for the second one only with the first.
-async fn locks(link: &mut Link, config: &Config, contends: bool) -> Result<Locks, SessionError> {
-    let identity = lock(link, config.identity.as_ref(), "lock").await?;
+/// Asks for the configured locks; for the second one only if it holds the first.
+async fn locks(
+    connection: &mut Connection,
+    config: &Config,
+    contends: bool,
+) -> Result<Locks, SessionError> {
+    let identity = lock(connection, config.identity.as_ref(), "lock").await?;
     let wanted = config.lock.as_ref().filter(|_| contends && identity != Some(false));
-    Ok(Locks { identity, lock: lock(link, wanted, "lock").await? })
+    Ok(Locks { identity, lock: lock(connection, wanted, "lock").await? })
 }
 
-/// Asks for a lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); whether it is held now.
+/// Asks for a lock, if there is one, by `lock` or `steal` (RFC 7047 section 4.1.8); returns whether
+/// this client holds it now.
 pub(super) async fn lock(
-    link: &mut Link,
+    connection: &mut Connection,
     name: Option<&String>,
     method: &'static str,
 ) -> Result<Option<bool>, SessionError> {
@@ -340,6 +357,6 @@ pub(super) async fn lock(
         locked: bool,
     }
     let Some(name) = name else { return Ok(None) };
-    // To give up now would have the server compose a dump once more; probes see whether it lives.
-    link.call(method, [name], None).await.map(|Reply { locked }| Some(locked))
+    // Giving up now would make the server compose a dump again; probes check whether it lives.
+    connection.call(method, [name], None).await.map(|Reply { locked }| Some(locked))
 }

@@ -1,16 +1,20 @@
-//! The JSON-RPC engine, which is jsonrpsee's, and all that is there only to work around it.
+//! The JSON-RPC engine (jsonrpsee), and all code that exists only to work around it.
 //!
-//! It matches replies to requests. Owns what that takes here; no other file names it:
+//! The engine matches replies to requests. This file owns what it needs for that, and no other file
+//! names it:
 //!
-//! - It speaks JSON-RPC 2.0, OVSDB 1.0: messages are spliced from one form to the other. One that is sent never has a `jsonrpc`
-//!   member and always has `params`: with the one, or without the other, the server closes the connection.
-//! - It drops notifications when their reader lags, and takes some for replies to subscriptions. So they go around it, as the
-//!   bytes that came; so do the replies to monitor requests, which it would copy.
-//! - By that the order of both ways would be lost. So each reply has a stamp: how many messages went around before it.
-//! - Its middleware serialises each message for its log, whatever is logged: it is left out.
-//! - It has one time limit for all requests, which runs before a request is sent: it is put out of reach, and each request here
-//!   has its own ([`Limit`](super::link::Limit)).
-//! - Its errors do not have the server's words, but in their `data`.
+//! - It speaks JSON-RPC 2.0, and OVSDB is 1.0: this file rewrites each message from one form to the
+//!   other. A message to the server never has a `jsonrpc` member and always has `params`; otherwise
+//!   the server closes the connection.
+//! - It drops notifications when their reader lags, and takes some for replies to subscriptions. So
+//!   notifications bypass it as raw bytes, and so do the replies to monitor requests, because the
+//!   engine would copy them.
+//! - The bypass would lose the order between the two ways. So each reply carries a stamp: how many
+//!   messages bypassed the engine before it.
+//! - Its middleware serialises each message for its log, even if nothing is logged: it is left out.
+//! - It has one time limit for all requests, which starts before a request is sent: it is set out
+//!   of reach, and each request here has its own ([`Limit`](super::connection::Limit)).
+//! - Its errors have the server's words only in their `data`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -28,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::backlog::{Backlog, Place};
+use super::backlog::{Backlog, Share};
 use super::envelope::{self, Inbound};
 use super::error::Failure;
 use super::transport::{Reader, TransportError};
@@ -36,7 +40,7 @@ use super::transport::{Reader, TransportError};
 /// More than any request takes.
 const OUT_OF_REACH: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What goes around the engine, in the order in which it came.
+/// What bypasses the engine, in the order in which it came.
 #[derive(Debug)]
 pub(super) enum Wire {
     /// The successful reply to a monitor request.
@@ -47,17 +51,18 @@ pub(super) enum Wire {
     Ended(TransportError),
 }
 
-/// A message as it came, and its place in the backlog.
+/// A message as it came, with its share of the backlog.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) frame: Bytes,
-    pub(super) place: Option<Place>,
+    pub(super) share: Option<Share>,
 }
 
 impl Wire {
-    /// It counts no more in the backlog: else a message behind it could wait for it for ever.
+    /// Releases the share of the backlog: otherwise a message behind this one could wait for it
+    /// forever.
     pub(super) fn set_aside(self) -> Self {
-        let uncounted = |message: Message| Message { place: None, ..message };
+        let uncounted = |message: Message| Message { share: None, ..message };
         match self {
             Self::MonitorReply(message) => Self::MonitorReply(uncounted(message)),
             Self::Notification { method, message } => {
@@ -71,7 +76,7 @@ impl Wire {
 /// The engine of one connection.
 pub(super) struct Rpc(Client<RpcService>);
 
-/// A result with the number of messages that went around the engine before it.
+/// A result with the number of messages that bypassed the engine before it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Stamped {
     pub(super) stamp: u64,
@@ -85,14 +90,14 @@ pub(super) enum RequestError {
     Refused(Failure),
     /// The reply is none.
     Malformed(serde_json::Error),
-    /// The engine has ended; what went around it says why, if the connection has ended.
+    /// The engine has ended; if the connection has ended, [`Wire::Ended`] says why.
     Ended(EngineError),
 }
 
 impl RequestError {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "a foreign and open enum; all others say that the engine has ended"
+        reason = "a foreign and open enum; all others mean that the engine has ended"
     )]
     fn of(error: Error) -> Self {
         match error {
@@ -111,7 +116,7 @@ impl RequestError {
 pub(super) struct EngineError(Error);
 
 impl Rpc {
-    /// An engine on a connection, and what goes around it.
+    /// An engine on a connection, and what bypasses it.
     pub(super) fn new(
         reader: Reader,
         requests: mpsc::Sender<String>,
@@ -129,7 +134,7 @@ impl Rpc {
         (Self(client), wire)
     }
 
-    /// Sends a request and waits for its reply, for as long as that takes.
+    /// Sends a request and waits for its reply without a limit.
     pub(super) async fn request(
         &self,
         method: &'static str,
@@ -156,7 +161,7 @@ impl<P: Serialize> ToRpcParams for Params<P> {
 /// Ids of monitor requests under way.
 type Monitors = Arc<Mutex<BTreeSet<u64>>>;
 
-/// A lock with which nobody panics; if somebody does, what is behind it is whole all the same.
+/// Nobody panics while holding this lock, and even then the data behind it would be whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -184,7 +189,7 @@ struct Receiver {
     reader: Reader,
     around: mpsc::UnboundedSender<Wire>,
     monitors: Monitors,
-    /// How many messages have gone around the engine.
+    /// How many messages have bypassed the engine.
     stamp: u64,
     backlog: Backlog,
 }
@@ -196,7 +201,8 @@ impl TransportReceiverT for Receiver {
         match self.next().await {
             Ok(message) => Ok(ReceivedMessage::Bytes(message)),
             Err(error) => {
-                // The session hears of it after all that came before; if it has ended, nobody asks.
+                // The session gets it after all earlier messages; if the session has ended, nobody
+                // reads it.
                 let _ = self.around.send(Wire::Ended(error));
                 Err(TransportError::Session)
             }
@@ -215,7 +221,7 @@ impl Receiver {
         }
     }
 
-    /// Sends a frame where it belongs; returns what is for the engine.
+    /// Routes a frame; returns what is for the engine.
     async fn sort(&mut self, frame: Bytes) -> Result<Option<Vec<u8>>, TransportError> {
         match envelope::classify(&frame)? {
             Inbound::Request { id, method, params } => {
@@ -252,22 +258,22 @@ impl Receiver {
         Ok(None)
     }
 
-    /// Passes a message to the session, around the engine.
+    /// Passes a message to the session, bypassing the engine.
     fn pass(&mut self, wire: Wire) -> Result<(), TransportError> {
         self.stamp += 1;
         self.around.send(wire).map_err(|_| TransportError::Session)
     }
 
-    /// Whether this replies to a monitor request; asked once for each reply.
+    /// Whether this replies to a monitor request; forgets the request.
     fn is_monitor(&self, id: u64) -> bool {
         lock(&self.monitors).remove(&id)
     }
 }
 
-/// A message with a place in the backlog; nothing more is read until there is one.
+/// A message with a share of the backlog; the reader waits until there is room.
 async fn placed(backlog: &Backlog, frame: Bytes) -> Message {
-    let place = backlog.place(frame.len()).await;
-    Message { frame, place }
+    let share = backlog.share(frame.len()).await;
+    Message { frame, share }
 }
 
 /// A result for the engine, stamped with the number of notifications that preceded it.
@@ -276,7 +282,7 @@ fn success(id: u64, stamp: u64, result: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// An error for the engine, which wants a number and a text of it.
+/// An error for the engine, which needs a number and a text.
 fn failure(id: u64, error: &str) -> Vec<u8> {
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"","data":{error}}}}}"#
@@ -289,7 +295,7 @@ fn failure(id: u64, error: &str) -> Vec<u8> {
 struct Outbound {
     /// The id, unless it is a notification.
     id: Option<u64>,
-    /// Whether the reply is to go around the engine.
+    /// Whether the reply bypasses the engine.
     is_monitor: bool,
     /// What to send.
     text: String,

@@ -1,7 +1,7 @@
 //! A session: from the first dump to the end of the connection.
 //!
-//! Owns the order of what the user is told. Invariants: a transaction's end is told after every update
-//! that the server sent before it; each transaction submitted ends exactly once.
+//! Owns the order of the user's events. Invariants: a transaction's end follows every update that
+//! the server sent before it; each submitted transaction ends exactly once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Wishes;
-use super::backlog::Place;
+use super::backlog::Share;
 use super::config::Config;
+use super::connection::{Connection, Limit};
 use super::error::{SessionError, chain};
 use super::event::{Certificates, Delivery, Event, TransactError};
 use super::keys::{Keys, Look};
-use super::link::{Limit, Link};
 use super::opening::{self, First, Locks, Opening, Resume};
 use super::remote::Remote;
 use super::rpc::{Message, Wire};
@@ -33,8 +33,8 @@ use crate::ovsdb::outcome::TransactionError;
 use crate::ovsdb::replica::Replica;
 use crate::ovsdb::update::{MonitorMethod, UpdateParams};
 
-/// A server that took long to begin with is given as much time as that took for so many times as long: it is still busy with
-/// others then.
+/// A server that was slow at the opening keeps the longer limits for this many times the length of
+/// the opening: until then it is still busy with other clients.
 const CALM: u32 = 4;
 
 /// Time for replies that had arrived when the connection ended.
@@ -52,11 +52,11 @@ type Pending = Pin<Box<dyn Future<Output = Finished> + Send>>;
 /// A session.
 pub(super) struct Session<'a> {
     config: &'a Config,
-    /// What it is to be told once the server has shown that it has time, and when that is.
+    /// The configuration without extra patience, and when it applies again.
     calm: Option<(&'a Config, Instant)>,
     events: &'a mpsc::Sender<Delivery>,
     resume: &'a mut Resume,
-    link: Link,
+    connection: Connection,
     server: Option<Replica>,
     layout: Arc<Layout>,
     data_id: String,
@@ -64,31 +64,31 @@ pub(super) struct Session<'a> {
     pending: FuturesUnordered<Pending>,
     /// Ids of transactions that have not ended.
     unfinished: Vec<u64>,
-    /// Ended, but told only once the updates before them are.
+    /// Ended, but not reported yet: updates before them are still to come.
     finished: Vec<Finished>,
     answered: bool,
     remote: &'a Remote,
-    /// Whether the configured lock was asked for, and is held or waited for.
+    /// Whether this session has asked for the configured lock: it holds the lock or waits for it.
     contends: bool,
     /// Of an `ssl:` remote.
     keys: Option<&'a mut Keys>,
-    /// A look at the certificates on disk that is under way.
+    /// A reading of the certificates on disk that is under way.
     look: Option<Pin<Box<dyn Future<Output = Look> + Send>>>,
-    /// When to look again, and since when what is there is no good.
+    /// When to read them again, and since when they are unusable.
     look_at: Option<Instant>,
     looking_since: Option<Instant>,
 }
 
 /// With whom a session is.
 pub(super) struct Setting<'a> {
-    /// What it is told of limits once the server is not as busy as it was: without the patience that it took to get here.
+    /// The configuration without the extra patience that the opening needed.
     pub(super) calm: &'a Config,
     /// How long the opening took.
     pub(super) opening: Duration,
     pub(super) remote: &'a Remote,
     /// Of an `ssl:` remote.
     pub(super) keys: Option<&'a mut Keys>,
-    /// What is to be told of its certificates.
+    /// What to report of its certificates.
     pub(super) certificates: Option<Certificates>,
 }
 
@@ -100,7 +100,7 @@ pub(super) struct Ended {
     pub(super) answered: bool,
 }
 
-/// Runs a session to its end, which is always for a reason.
+/// Runs a session to its end, and returns the reason.
 pub(super) async fn run(
     config: &Config,
     opening: Opening,
@@ -116,7 +116,7 @@ pub(super) async fn run(
         calm: Some((calm, Instant::now() + opened_in * CALM)),
         events,
         resume,
-        link: opening.link,
+        connection: opening.connection,
         server: opening.server,
         layout: Arc::clone(&opening.layout),
         data_id: opening::monitor_id(config.database),
@@ -150,27 +150,27 @@ impl Session<'_> {
         first: First,
         locks: Locks,
     ) -> Result<(), SessionError> {
-        self.tell(connected).await?;
+        self.report(connected).await?;
         if let Some(certificates) = certificates {
             self.look_at = certificates.problem.is_some().then(Instant::now);
-            self.tell(Event::Certificates(certificates)).await?;
+            self.report(Event::Certificates(certificates)).await?;
         }
         self.resume.layout = Some(Arc::clone(&self.layout));
         match first {
             First::Missed(reply) => {
-                self.tell(Event::Resumed).await?;
+                self.report(Event::Resumed).await?;
                 self.update(reply.updates, reply.last_id, None).await?;
             }
             First::Everything { replica, last_id } => {
                 self.resume.last_id = last_id;
-                self.tell(Event::Snapshot { replica, last_id }).await?;
+                self.report(Event::Snapshot { replica, last_id }).await?;
             }
         }
         if let Some(held) = locks.identity {
-            self.tell(Event::Identity { held }).await?;
+            self.report(Event::Identity { held }).await?;
         }
         match locks.lock {
-            Some(held) => self.tell(Event::Lock { held }).await,
+            Some(held) => self.report(Event::Lock { held }).await,
             None => Ok(()),
         }
     }
@@ -182,7 +182,7 @@ impl Session<'_> {
     ) -> SessionError {
         loop {
             let step = tokio::select! {
-                wire = self.link.next() => match wire {
+                wire = self.connection.next() => match wire {
                     Ok(wire) => self.wire(wire).await,
                     Err(error) => Err(error),
                 },
@@ -211,7 +211,7 @@ impl Session<'_> {
                 () = until(self.calm.map(|(_, at)| at)) => {
                     if let Some((calm, _)) = self.calm.take() {
                         self.config = calm;
-                        self.link.silence.set(calm);
+                        self.connection.silence.set(calm);
                     }
                     Ok(())
                 }
@@ -220,62 +220,62 @@ impl Session<'_> {
             if let Err(error) = step {
                 return error;
             }
-            if let Err(error) = self.tell_finished().await {
+            if let Err(error) = self.report_finished().await {
                 return error;
             }
         }
     }
 
-    /// Ends every transaction that has not.
+    /// Ends every transaction that has not ended.
     async fn end(&mut self, error: &SessionError) {
         if matches!(error, SessionError::Transport(_) | SessionError::Engine(_)) {
-            // Their replies may have come before the end; the engine wakes all of them.
+            // Their replies may have come before the end; the engine wakes all waiting requests.
             while let Ok(Some(finished)) =
                 tokio::time::timeout(LAST_REPLIES, self.pending.next()).await
             {
                 self.finished.push(finished);
             }
         }
-        let seen = self.link.seen;
+        let seen = self.connection.seen;
         for Finished { id, stamp, end } in std::mem::take(&mut self.finished) {
-            // An answer whose own update was not read is as good as none.
+            // A reply without its own update is useless.
             if let (End::Answered(outcome), true) = (end, stamp <= seen) {
-                let _ = self.told(id, outcome).await;
+                let _ = self.transacted(id, outcome).await;
             }
         }
         let why = chain(error);
         for id in std::mem::take(&mut self.unfinished) {
-            // Nobody may be listening any more, which the supervisor finds out as well.
-            let _ = self.told(id, Err(TransactError::Unknown(why.clone()))).await;
+            // The user may be gone; the supervisor finds that out as well.
+            let _ = self.transacted(id, Err(TransactError::Unknown(why.clone()))).await;
         }
     }
 
-    async fn tell(&mut self, event: impl Into<Delivery>) -> Result<(), SessionError> {
+    async fn report(&mut self, event: impl Into<Delivery>) -> Result<(), SessionError> {
         self.events.send(event.into()).await.map_err(|_| SessionError::Abandoned)
     }
 
-    async fn told(&mut self, id: u64, result: Outcome) -> Result<(), SessionError> {
+    async fn transacted(&mut self, id: u64, result: Outcome) -> Result<(), SessionError> {
         self.unfinished.retain(|unfinished| *unfinished != id);
-        self.tell(Event::Transacted { id, result }).await
+        self.report(Event::Transacted { id, result }).await
     }
 
     async fn update(
         &mut self,
         updates: crate::ovsdb::Updates,
         last_id: uuid::Uuid,
-        place: Option<Place>,
+        share: Option<Share>,
     ) -> Result<(), SessionError> {
         self.resume.last_id = last_id;
         if updates.is_empty() {
             return Ok(());
         }
-        self.tell(Delivery { event: Event::Update { updates, last_id }, place }).await
+        self.report(Delivery { event: Event::Update { updates, last_id }, share }).await
     }
 
     async fn wire(&mut self, wire: Wire) -> Result<(), SessionError> {
         match wire {
             Wire::Ended(error) => Err(error.into()),
-            // Nothing is monitored beyond what the opening has seen the reply to.
+            // The opening has handled the replies to all monitor requests.
             Wire::MonitorReply(_) => Ok(()),
             Wire::Notification { method, message } => {
                 match MonitorMethod::of_notification(&method) {
@@ -291,7 +291,7 @@ impl Session<'_> {
         method: MonitorMethod,
         message: Message,
     ) -> Result<(), SessionError> {
-        let Message { frame, place } = message;
+        let Message { frame, share } = message;
         let server_layout = self.server.as_ref().map(|server| &**server.layout());
         let layout_of = |id: &str| {
             if id == self.data_id {
@@ -301,13 +301,14 @@ impl Session<'_> {
             }
         };
         let params = UpdateParams::decode_message(&layout_of, method, &frame)?;
-        // Only what was understood waits for the user.
+        // Only the decoded updates wait for the user.
         drop(frame);
         if *params.monitor_id == *self.data_id {
-            return self.update(params.updates, params.last_id, place).await;
+            return self.update(params.updates, params.last_id, share).await;
         }
         let Some(server) = &mut self.server else { return Ok(()) };
-        // The server's own rows are few: whatever does not follow is cured by another session.
+        // The server's own rows are few: if an update contradicts them, another session reads them
+        // again.
         server.apply(params.updates)?;
         opening::check_server(server, self.config)
     }
@@ -334,12 +335,12 @@ impl Session<'_> {
         if let Some(identity) = &self.config.identity
             && subject == opening::monitor_id(identity)
         {
-            return self.tell(Event::Identity { held }).await;
+            return self.report(Event::Identity { held }).await;
         }
         match &self.config.lock {
-            // What was on its way when the lock was given away says nothing.
+            // A notification that was under way when this client gave the lock up is stale.
             Some(lock) if self.contends && subject == opening::monitor_id(lock) => {
-                self.tell(Event::Lock { held }).await
+                self.report(Event::Lock { held }).await
             }
             _ => Ok(()),
         }
@@ -348,17 +349,17 @@ impl Session<'_> {
     async fn submit(&mut self, submission: Submission) -> Result<(), SessionError> {
         let Submission { id, operations } = submission;
         if operations.iter().any(Operation::contains_nul) {
-            return self.told(id, Err(TransactError::Nul)).await;
+            return self.transacted(id, Err(TransactError::Nul)).await;
         }
         self.unfinished.push(id);
-        let rpc = Arc::clone(&self.link.rpc);
+        let rpc = Arc::clone(&self.connection.rpc);
         let kind = if self.config.is_alone() { Limit::Overtaken } else { Limit::Fixed };
         let limit = kind(self.config.transact_timeout);
         self.pending.push(Box::pin(transact(rpc, self.config.database, limit, id, operations)));
         Ok(())
     }
 
-    /// Looks at the certificates on disk; at what may have changed meanwhile another time.
+    /// Starts to read the certificates on disk, in place of a reading under way.
     fn begin_look(&mut self) {
         self.look_at = None;
         if let Some(keys) = &self.keys {
@@ -376,7 +377,7 @@ impl Session<'_> {
         }
         let news = self.keys.as_mut().and_then(|keys| keys.looked(&look, since));
         if let Some(news) = news {
-            self.tell(Event::Certificates(news)).await?;
+            self.report(Event::Certificates(news)).await?;
         }
         match look {
             Look::Good => Err(SessionError::Renewed),
@@ -384,31 +385,32 @@ impl Session<'_> {
         }
     }
 
-    /// The server takes a request for a lock only from a session that does not wait for it already.
+    /// A server accepts a request for a lock only from a session that does not wait for it already,
+    /// so `unlock` comes first.
     async fn steal(&mut self) -> Result<(), SessionError> {
         let Some(name) = self.config.lock.as_ref().filter(|_| self.contends) else { return Ok(()) };
         match self.take(name).await? {
-            Some(held) => self.tell(Event::Lock { held }).await,
+            Some(held) => self.report(Event::Lock { held }).await,
             None => Ok(()),
         }
     }
 
-    /// The same for the lock that says who this client is.
+    /// The same for the lock that identifies this client.
     async fn claim(&mut self) -> Result<(), SessionError> {
         let Some(name) = &self.config.identity else { return Ok(()) };
         match self.take(name).await? {
-            Some(held) => self.tell(Event::Identity { held }).await,
+            Some(held) => self.report(Event::Identity { held }).await,
             None => Ok(()),
         }
     }
 
     async fn take(&mut self, name: &String) -> Result<Option<bool>, SessionError> {
-        // A server that is busy with somebody's dump may take its time; probes see whether it lives.
-        let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
-        opening::lock(&mut self.link, Some(name), "steal").await
+        // A server that is busy with somebody's dump may need time; probes check whether it lives.
+        let _: IgnoredAny = self.connection.call("unlock", [name], None).await?;
+        opening::lock(&mut self.connection, Some(name), "steal").await
     }
 
-    /// Asks for the lock, or gives it away.
+    /// Asks for the lock, or gives it up.
     async fn contend(&mut self, contends: bool) -> Result<(), SessionError> {
         let Some(name) = &self.config.lock else { return Ok(()) };
         if contends == self.contends {
@@ -416,20 +418,20 @@ impl Session<'_> {
         }
         self.contends = contends;
         let held = if contends {
-            opening::lock(&mut self.link, Some(name), "lock").await?
+            opening::lock(&mut self.connection, Some(name), "lock").await?
         } else {
-            let _: IgnoredAny = self.link.call("unlock", [name], None).await?;
+            let _: IgnoredAny = self.connection.call("unlock", [name], None).await?;
             Some(false)
         };
         match held {
-            Some(held) => self.tell(Event::Lock { held }).await,
+            Some(held) => self.report(Event::Lock { held }).await,
             None => Ok(()),
         }
     }
 
-    /// Tells of the transactions whose updates have been told.
-    async fn tell_finished(&mut self) -> Result<(), SessionError> {
-        let seen = self.link.seen;
+    /// Reports the transactions whose updates have been reported.
+    async fn report_finished(&mut self) -> Result<(), SessionError> {
+        let seen = self.connection.seen;
         let (ready, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.finished).into_iter().partition(|end| end.stamp <= seen);
         self.finished = waiting;
@@ -438,7 +440,7 @@ impl Session<'_> {
                 End::Answered(outcome) => {
                     self.answered = true;
                     let read_only = refused_as_read_only(&outcome);
-                    self.told(id, outcome).await?;
+                    self.transacted(id, outcome).await?;
                     // A server that was made a backup keeps its sessions (OVS 3.3 and later).
                     read_only.map_or(Ok(()), |refusal| Err(SessionError::ReadOnly(refusal)))?;
                 }
@@ -450,7 +452,7 @@ impl Session<'_> {
     }
 }
 
-/// The server's words, where it refuses whatever would write.
+/// The server's words, if it refuses all writes.
 fn refused_as_read_only(outcome: &Outcome) -> Option<TransactionError> {
     match outcome {
         Err(TransactError::Rejected(refusal)) if refusal.is_read_only() => Some(refusal.clone()),
@@ -458,7 +460,7 @@ fn refused_as_read_only(outcome: &Outcome) -> Option<TransactionError> {
     }
 }
 
-/// Waits until a moment; for ever if there is none.
+/// Waits until a moment; forever if there is none.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
@@ -466,7 +468,7 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// Waits for what is under way; for ever if nothing is.
+/// Waits for the future; forever if there is none.
 async fn under_way<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
     match future {
         Some(future) => future.await,

@@ -1,7 +1,7 @@
-//! Opening a remote: a stream of bytes, whatever lies below.
+//! Opening a remote: a stream of bytes over any kind of socket.
 //!
-//! Owns connecting and the TLS handshake. May not touch the protocol above. Invariant: the two halves are
-//! independent, so that writing never waits for reading.
+//! Owns connecting and the TLS handshake. May not touch the protocol above. Invariant: the two
+//! streams are independent, so that writing never waits for reading.
 
 use std::io;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use super::x509::validity;
 
 /// A connection.
 pub(super) struct Opened {
-    pub(super) halves: Halves,
-    /// Until when the server's certificate is valid, if it has shown one.
+    pub(super) streams: Streams,
+    /// Until when the server's certificate is valid, if it has sent one.
     pub(super) server_until: Option<Timestamp>,
 }
 
-/// The two halves of a connection.
-pub(super) struct Halves {
+/// The two streams of a connection.
+pub(super) struct Streams {
     pub(super) read: Box<dyn AsyncRead + Send + Unpin>,
     pub(super) write: Box<dyn AsyncWrite + Send + Unpin>,
 }
@@ -67,7 +67,7 @@ pub(super) enum Stream {
 /// Connects to `remote`.
 ///
 /// # Errors
-/// If there is nobody. Takes as long as the system lets it: the caller has the clock.
+/// If nobody listens. Has no time limit: the caller has the clock.
 pub(super) async fn connect(remote: &Remote) -> Result<Stream, OpenError> {
     match remote {
         Remote::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix).map_err(nobody),
@@ -75,24 +75,24 @@ pub(super) async fn connect(remote: &Remote) -> Result<Stream, OpenError> {
     }
 }
 
-/// Makes a connection of `stream`, by TLS where `remote` says so.
+/// Makes a connection of `stream`, with TLS if `remote` says so.
 ///
 /// # Errors
-/// If TLS cannot be agreed on. Takes as long as the server lets it.
+/// If the TLS handshake fails. Has no time limit: the caller has the clock.
 pub(super) async fn secure(
     stream: Stream,
     remote: &Remote,
     material: Option<&Material>,
 ) -> Result<Opened, OpenError> {
-    let plain = |halves| Opened { halves, server_until: None };
+    let plain = |streams| Opened { streams, server_until: None };
     match (stream, remote) {
         (Stream::Unix(stream), _) => {
             let (read, write) = stream.into_split();
-            Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
+            Ok(plain(Streams { read: Box::new(read), write: Box::new(write) }))
         }
         (Stream::Tcp(stream), Remote::Tcp(_) | Remote::Unix(_)) => {
             let (read, write) = stream.into_split();
-            Ok(plain(Halves { read: Box::new(read), write: Box::new(write) }))
+            Ok(plain(Streams { read: Box::new(read), write: Box::new(write) }))
         }
         (Stream::Tcp(stream), Remote::Ssl(address)) => {
             let material = material.ok_or(OpenError::NoTlsFiles)?;
@@ -103,15 +103,15 @@ pub(super) async fn secure(
             let leaf = shown.and_then(|certificates| certificates.first());
             let server_until = leaf.and_then(|leaf| validity(leaf)).map(|(_, until)| until);
             let (read, write) = tokio::io::split(stream);
-            let halves = Halves { read: Box::new(read), write: Box::new(write) };
-            Ok(Opened { halves, server_until })
+            let streams = Streams { read: Box::new(read), write: Box::new(write) };
+            Ok(Opened { streams, server_until })
         }
     }
 }
 
 async fn tcp(address: &HostPort) -> Result<TcpStream, OpenError> {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(nobody)?;
-    // Requests are written whole; waiting to fill a segment only delays them.
+    // Requests are written whole; Nagle's algorithm would only delay them.
     stream.set_nodelay(true).map_err(nobody)?;
     Ok(stream)
 }

@@ -1,7 +1,8 @@
-//! Session after session, for as long as anybody listens.
+//! Session after session, until the user drops the client.
 //!
-//! Owns the choice of the remote, the patience with it, the wait between attempts, and the answers to
-//! transactions while there is no session. Invariant: a transaction submitted while there is none ends at once.
+//! Owns the choice of the remote, the patience with it, the wait between attempts, and the answers
+//! to transactions while there is no session. Invariant: a transaction that is submitted without a
+//! session ends at once.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +40,8 @@ pub(super) async fn supervise(
     let mut backoff = Backoff::new(config.remotes.len());
     let mut round: Vec<Remote> = Vec::new();
     loop {
-        // Else each session could fill the memory anew.
-        if refusing(backlog.taken(), &events, &mut submissions).await.is_none() {
+        // Otherwise each session could fill a backlog of its own.
+        if disconnected_while(backlog.emptied(), &events, &mut submissions).await.is_none() {
             return;
         }
         if round.is_empty() {
@@ -58,7 +59,9 @@ pub(super) async fn supervise(
             let opening = opening::open(&config, remote, &resume, material_of, signs, wishes);
             opening.await.map(|opening| (opening, material))
         };
-        let Some(opened) = refusing(attempt, &events, &mut submissions).await else { return };
+        let Some(opened) = disconnected_while(attempt, &events, &mut submissions).await else {
+            return;
+        };
         let (mut healthy, mut answered) = (false, false);
         let error = match opened {
             Err(error) => {
@@ -96,17 +99,20 @@ pub(super) async fn supervise(
         if matches!(error, SessionError::Abandoned) {
             return;
         }
-        // It holds one transaction up, and is there: it has lost it, or needs longer for so much.
+        // The server lives but does not answer one transaction: it has lost it, or needs more time
+        // for its size.
         let slow = error.is_slow_transaction() && heard.ago() < ASK_INTERVAL * 3 / 2;
         if answered || (healthy && !slow) {
             silences.end();
         }
         if error.is_silence() {
-            // One that had served us for a while hangs; one that never did may be busy with our dump.
+            // A server that has served us for a while hangs; one that never did may be busy with
+            // our dump.
             if !healthy || slow {
                 silences.note(&name);
             }
-            // All others first: one that hangs accepts connections and costs its time again.
+            // All others first: a server that hangs accepts connections, and the next attempt would
+            // wait again.
             round = silences.round(&config.remotes);
             round.sort_by_key(|other| Some(other) != remote.as_ref());
         }
@@ -124,8 +130,8 @@ pub(super) async fn supervise(
         if events.send(Event::Disconnected { error, retry_in }.into()).await.is_err() {
             return;
         }
-        let wait = refusing(tokio::time::sleep(retry_in), &events, &mut submissions);
-        // Asked for while there is no session: the next one must read everything.
+        let wait = disconnected_while(tokio::time::sleep(retry_in), &events, &mut submissions);
+        // A resync without a session: the next session must read everything.
         tokio::select! {
             ended = wait => if ended.is_none() { return },
             () = wishes.resync.notified() => resume = Resume { last_id: uuid::Uuid::nil(), ..resume },
@@ -133,12 +139,13 @@ pub(super) async fn supervise(
     }
 }
 
-/// The remotes that take no transactions, since any of them did otherwise.
+/// The remotes that were read-only in a row; a remote leaves the set when an attempt at it ends for
+/// another reason.
 #[derive(Debug, Default)]
 struct ReadOnly(BTreeSet<String>);
 
 impl ReadOnly {
-    /// What the end of a session, or of an attempt, means beside those of the others.
+    /// Turns the error of a remote into [`SessionError::AllReadOnly`] if all remotes are read-only.
     fn judge(&mut self, remote: &str, error: SessionError, remotes: usize) -> SessionError {
         let SessionError::ReadOnly(refusal) = error else {
             self.0.remove(remote);
@@ -152,8 +159,8 @@ impl ReadOnly {
     }
 }
 
-/// How often in a row each server was silent since any of them has served us. A server that hangs is so waited for no longer
-/// than has been waited before, and one that is busy in the end as long as it needs.
+/// How often in a row each server was silent since any of them has served us. So a server that
+/// hangs costs no more time than before, and a busy one gets in the end as much time as it needs.
 #[derive(Debug, Default)]
 struct Silences(BTreeMap<String, u32>);
 
@@ -167,12 +174,13 @@ impl Silences {
         *silences = silences.saturating_add(1);
     }
 
-    /// Of one that hung long ago nothing is to be concluded: the next search begins with all alike.
+    /// Forgets all silences: an old one means nothing, so the next search treats all servers alike.
     fn end(&mut self) {
         self.0.clear();
     }
 
-    /// All remotes, from the last to be tried to the first, in an order of chance: the silent ones last.
+    /// All remotes in random order, the silent ones last. The list is reversed: the last entry is
+    /// tried first.
     fn round(&self, remotes: &[Remote]) -> Vec<Remote> {
         let mut round = shuffled(remotes);
         round.sort_by_key(|remote| Reverse(self.of(&remote.to_string())));
@@ -180,7 +188,7 @@ impl Silences {
     }
 }
 
-/// The certificates for a connection, where there are such.
+/// The certificates for a connection, if it needs any.
 fn material(remote: &Remote, keys: Option<&Keys>) -> Result<Option<Material>, SessionError> {
     match (remote, keys) {
         (Remote::Ssl(_), Some(keys)) => Ok(Some(keys.for_connection().map_err(OpenError::from)?)),
@@ -188,8 +196,9 @@ fn material(remote: &Remote, keys: Option<&Keys>) -> Result<Option<Material>, Se
     }
 }
 
-/// Awaits `future`; answers meanwhile that there is no session. `None` once nobody listens.
-async fn refusing<F: Future>(
+/// Awaits `future`; meanwhile ends each submitted transaction as not connected. `None` once the
+/// user is gone.
+async fn disconnected_while<F: Future>(
     future: F,
     events: &mpsc::Sender<Delivery>,
     submissions: &mut mpsc::Receiver<Submission>,
@@ -207,12 +216,12 @@ async fn refusing<F: Future>(
     }
 }
 
-/// An even spread over all of `u64`: the standard library seeds its hashers at random.
+/// A uniform value of `u64`: the standard library seeds its hashers at random.
 fn chance() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// In an order of chance, so that the clients of a cluster spread over its members.
+/// In random order, so that the clients of a cluster spread over its members.
 fn shuffled(remotes: &[Remote]) -> Vec<Remote> {
     let mut keyed: Vec<_> = remotes.iter().map(|remote| (chance(), remote.clone())).collect();
     keyed.sort_by_key(|(key, _)| *key);

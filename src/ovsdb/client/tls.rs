@@ -1,6 +1,7 @@
-//! TLS for `ssl:` remotes, as OVS does it: the chain is verified, the name only on request.
+//! TLS for `ssl:` remotes, as OVS does it: verifies the chain always, and the name only on request.
 //!
-//! Owns the TLS configuration and what its failures mean to an operator. Which files are read when is `keys`'s business. May not touch the protocol above.
+//! Owns the TLS configuration and the advice for its failures. `keys` decides which files are read
+//! and when. May not touch the protocol above.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ use tokio_rustls::rustls::{
 /// The files of an `ssl:` remote, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Certificates of the authorities that may have signed the server's (OVS: `--ca-cert`). One of
-    /// ovs-pki's servers are signed by `switchca/cacert.pem`.
+    /// Certificates of the authorities that may have signed the server's (OVS: `--ca-cert`). For
+    /// servers of ovs-pki that is `switchca/cacert.pem`.
     pub ca_cert: PathBuf,
     /// This client's certificate, with intermediates after it (OVS: `--certificate`).
     pub certificate: PathBuf,
@@ -50,7 +51,7 @@ pub(super) enum TlsError {
         #[source]
         source: io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file does not have the expected content.
     #[error("there is no usable {what} in {}: {reason}; it must be in PEM", .path.display())]
     Content {
         /// Which file it is.
@@ -60,7 +61,7 @@ pub(super) enum TlsError {
         /// Why.
         reason: String,
     },
-    /// Certificate and key do not go together.
+    /// Certificate and key do not match.
     #[error(
         "the certificate in {} and the private key in {} cannot be used together: name the key that the \
          certificate was made for", .certificate.display(), .private_key.display()
@@ -74,7 +75,7 @@ pub(super) enum TlsError {
         #[source]
         source: rustls::Error,
     },
-    /// The certificate is older than extensions are.
+    /// The certificate is of X.509 version 1, which has no extensions.
     #[error(
         "the certificate in {} is of X.509 version 1, which cannot be used: issue one of version 3 \
          (openssl x509 -req with -extfile, or ovs-pki)", .path.display()
@@ -83,15 +84,16 @@ pub(super) enum TlsError {
         /// The certificate's path.
         path: PathBuf,
     },
-    /// No protocol version could be agreed with the library.
+    /// The TLS library supports none of the protocol versions.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
 }
 
-/// Reads the files; gives this client's certificate in DER as well.
+/// Reads the files; returns this client's certificate in DER as well.
 ///
 /// # Errors
-/// If one cannot be read or does not hold what it should, or certificate and key differ.
+/// If a file cannot be read or does not have the expected content, or certificate and key do not
+/// match.
 pub(super) fn client_config(files: &TlsFiles) -> Result<(ClientConfig, Vec<u8>), TlsError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = ChainVerifier {
@@ -113,7 +115,7 @@ pub(super) fn client_config(files: &TlsFiles) -> Result<(ClientConfig, Vec<u8>),
     Ok((config, leaf))
 }
 
-/// Why this client's certificate and key are not taken.
+/// Why this client's certificate and key are not accepted.
 fn unusable(files: &TlsFiles, source: rustls::Error) -> TlsError {
     let certificate = files.certificate.clone();
     if let rustls::Error::InvalidCertificate(reason) = &source
@@ -124,12 +126,13 @@ fn unusable(files: &TlsFiles, source: rustls::Error) -> TlsError {
     TlsError::Pair { certificate, private_key: files.private_key.clone(), source }
 }
 
-/// It has no variant of its own; its text is all that is told.
+/// It has no variant of its own; only its text identifies it.
 fn is_version_1(reason: &CertificateError) -> bool {
     format!("{reason:?}").contains("UnsupportedCertVersion")
 }
 
-/// The same failure without the present moment in its words: tried again, it is the same again.
+/// The same failure without the current time in its text, so that a repeated failure has the same
+/// text.
 pub(super) fn timeless(error: io::Error) -> io::Error {
     let moment = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -176,13 +179,13 @@ fn pem_error(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
     let path = path.to_owned();
     match error {
         pem::Error::Io(source) => TlsError::Read { what, path, source },
-        // The enum is open, and its words are good enough.
+        // The enum is open, and its own words suffice.
         other => TlsError::Content { what, path, reason: other.to_string() },
     }
 }
 
-/// The name of `host` in a TLS handshake. A host that cannot be one (an address with a zone) gets a name
-/// that matches no certificate.
+/// The name of `host` in a TLS handshake. A host that is not valid there (an address with a zone)
+/// gets a name that matches no certificate.
 pub(super) fn server_name(host: &str) -> ServerName<'static> {
     let address = host.split('%').next().unwrap_or(host).parse::<std::net::IpAddr>();
     match (address, ServerName::try_from(host.to_owned())) {
@@ -192,7 +195,7 @@ pub(super) fn server_name(host: &str) -> ServerName<'static> {
     }
 }
 
-/// Verifies the chain to the configured authorities, and the name if asked.
+/// Verifies the chain to the configured authorities, and the name on request.
 #[derive(Debug)]
 struct ChainVerifier {
     roots: RootCertStore,
@@ -246,8 +249,8 @@ impl ServerCertVerifier for ChainVerifier {
     }
 }
 
-/// What an operator should do about a TLS failure. With TLS 1.3 a refused client certificate shows only
-/// when the first bytes are read, so every read error is asked for its remedy.
+/// What an operator should do about a TLS failure. With TLS 1.3 a refused client certificate shows
+/// only at the first read, so every read error gets its remedy here.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "a foreign and open enum; only some have a word"
@@ -275,7 +278,7 @@ fn certificate_remedy(reason: &CertificateError) -> &'static str {
         return "the server's certificate, or one that has signed it, is of X.509 version 1: issue one of \
                 version 3 (openssl x509 -req with -extfile, or ovs-pki)";
     }
-    // It has no variant of its own either.
+    // It has no variant of its own, either.
     if format!("{reason:?}").contains("CaUsedAsEndEntity") {
         return "the server uses a self-signed or CA certificate as its own: make a CA, and sign a \
                 server certificate with it (CA:FALSE, as `ovs-pki req+sign` does)";

@@ -1,14 +1,14 @@
-//! One transaction: how it is sent, how long it is waited for, and what its reply says.
+//! One transaction: sending it, the limit for its reply, and the meaning of the reply.
 //!
-//! May not touch the order in which the user is told: that is the session's.
+//! May not touch the order of the user's events: the session owns it.
 
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
+use super::connection::Limit;
 use super::error::{SessionError, TRANSACTION};
 use super::event::TransactError;
-use super::link::Limit;
 use super::rpc::{RequestError, Rpc};
 use crate::ovsdb::OperationResult;
 use crate::ovsdb::operation::Operation;
@@ -24,9 +24,9 @@ pub(super) struct Finished {
 pub(super) enum End {
     /// The server has answered.
     Answered(Outcome),
-    /// The engine has ended before the answer; the wire will say why.
+    /// The engine has ended before the reply; the wire will say why.
     Lost,
-    /// The server has not answered as it must.
+    /// The server has not answered in time, or not as specified.
     Fatal(SessionError),
 }
 
@@ -49,7 +49,7 @@ impl Serialize for Transact {
     }
 }
 
-/// Sends a transaction and awaits its end.
+/// Sends a transaction and waits for its end.
 pub(super) async fn transact(
     rpc: Arc<Rpc>,
     database: &'static str,

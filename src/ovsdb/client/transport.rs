@@ -1,8 +1,9 @@
-//! Both ways of a connection: messages that come, and messages that go.
+//! Both directions of a connection: messages from the server, and messages to it.
 //!
-//! Owns the writer, this side's own probes and the signs of life. May not touch what messages mean. Invariants: only the writer
-//! writes, and the reader never waits for it (the server stops reading while it has much to send, so that would be a deadlock);
-//! any byte received is a sign of life.
+//! Owns the writer, this side's own probes and the signs of life. May not touch the meaning of
+//! messages. Invariants: only the writer writes, and the reader never waits for it (the server
+//! stops reading while it has much to send, so a wait would be a deadlock); any received byte is a
+//! sign of life.
 
 use std::io;
 use std::sync::Arc;
@@ -19,15 +20,15 @@ use tokio_util::codec::Decoder;
 use super::config::{ASK_INTERVAL, Config};
 use super::envelope;
 use super::frame::{FrameDecoder, FrameError};
-use super::socket::Halves;
+use super::socket::Streams;
 use super::tls;
 
-/// Requests that wait for the writer. Small: the engine's own queue is before it.
+/// Requests that wait for the writer. Small, because the engine has a queue before it.
 const REQUEST_QUEUE: usize = 64;
-/// Replies to echo requests that wait for the writer. A server sends the next one only once it has the
-/// last one's reply, so this is never reached by an honest one.
+/// Replies to echo requests that wait for the writer. A server sends the next request only after
+/// the reply to the last one, so an honest server never fills it.
 const ECHO_QUEUE: usize = 64;
-/// A read is offered at least this much room. In bytes.
+/// The least room for a read, in bytes.
 const LEAST_ROOM: usize = 4096;
 
 /// Why a connection ended.
@@ -63,7 +64,7 @@ pub(super) enum TransportError {
     /// The server asks without reading the answers.
     #[error("the server sends echo requests and does not read the replies")]
     EchoFlood,
-    /// The writer has ended; reading tells why.
+    /// The writer has ended; the reader reports why.
     #[error("the connection no longer takes requests")]
     Writer,
     /// The session has ended.
@@ -71,7 +72,8 @@ pub(super) enum TransportError {
     Session,
 }
 
-/// After so much silence the server is given up: less once it has shown that it has time.
+/// After this much silence the client gives the server up; [`set`](Self::set) shortens it once the
+/// server is less busy.
 #[derive(Clone, Debug)]
 pub(super) struct Silence(Arc<AtomicU64>);
 
@@ -92,7 +94,7 @@ impl Silence {
     }
 }
 
-/// When a server was heard last; shared by the connections and the client's handle.
+/// When a server last sent something; the connections and the client's handle share it.
 #[derive(Clone, Debug)]
 pub(super) struct Heard {
     since: Instant,
@@ -105,7 +107,7 @@ impl Heard {
         Self { since: Instant::now(), at: Arc::default() }
     }
 
-    /// Something came, or there is a connection.
+    /// Notes a received byte, or a new connection.
     fn note(&self) {
         let milliseconds = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.at.store(milliseconds, Ordering::Relaxed);
@@ -123,20 +125,20 @@ pub(super) struct Transport {
     pub(super) reader: Reader,
     /// What is to be sent.
     pub(super) requests: mpsc::Sender<String>,
-    /// Ends the writer, even when the server does not read.
+    /// Ends the writer, even if the server does not read.
     pub(super) writer: AbortHandle,
     pub(super) silence: Silence,
 }
 
 /// Sets up both ways and spawns the writer.
-pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transport {
+pub(super) fn transport(streams: Streams, config: &Config, heard: Heard) -> Transport {
     heard.note();
     let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
     let (replies, reply_queue) = mpsc::channel(ECHO_QUEUE);
     let silence = Silence::of(config);
-    let writer = tokio::spawn(write(halves.write, request_queue, reply_queue)).abort_handle();
+    let writer = tokio::spawn(write(streams.write, request_queue, reply_queue)).abort_handle();
     let reader = Reader {
-        read: halves.read,
+        read: streams.read,
         buffer: BytesMut::new(),
         decoder: FrameDecoder::new(config.largest_frame),
         ask: ASK_INTERVAL.min(config.probe_interval),
@@ -147,7 +149,7 @@ pub(super) fn transport(halves: Halves, config: &Config, heard: Heard) -> Transp
     Transport { reader, requests, writer, silence }
 }
 
-/// The only task that writes. Whatever waits is written together.
+/// The only task that writes. It writes all waiting messages together.
 async fn write(
     mut write: Box<dyn AsyncWrite + Send + Unpin>,
     mut requests: mpsc::Receiver<String>,
@@ -165,11 +167,11 @@ async fn write(
             batch.extend_from_slice(next.as_bytes());
         }
         if write.write_all(&batch).await.is_err() || write.flush().await.is_err() {
-            // The reader learns the reason; here the queues close, which stops the engine.
+            // The reader reports the reason; this closes the queues and so stops the engine.
             return;
         }
     }
-    // Nobody is left to be told.
+    // No reader is left.
     let _ = write.shutdown().await;
 }
 
@@ -178,7 +180,7 @@ pub(super) struct Reader {
     read: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
     decoder: FrameDecoder,
-    /// When the server is asked, and when it is given up.
+    /// When the client probes the server, and when it gives it up.
     ask: Duration,
     silence: Silence,
     replies: mpsc::Sender<String>,
@@ -186,7 +188,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Replies to what the server asks.
+    /// Replies to the server's requests.
     pub(super) fn reply(&self, text: String) -> Result<(), TransportError> {
         self.replies.try_send(text).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => TransportError::EchoFlood,
@@ -194,7 +196,7 @@ impl Reader {
         })
     }
 
-    /// The next frame, read if it is not there yet.
+    /// The next frame; reads more bytes if it is not complete.
     pub(super) async fn frame(&mut self) -> Result<Bytes, TransportError> {
         loop {
             if let Some(frame) = self.decoder.decode(&mut self.buffer)? {
@@ -208,8 +210,8 @@ impl Reader {
         }
     }
 
-    /// Reads some bytes. When nothing comes for a while the server is asked, and when nothing comes for much longer it is
-    /// given up.
+    /// Reads some bytes. Probes the server when nothing comes for a while, and gives it up when
+    /// nothing comes for much longer.
     async fn read(&mut self) -> Result<usize, TransportError> {
         let ask = self.ask;
         let mut silent = Duration::ZERO;
@@ -223,7 +225,8 @@ impl Reader {
                     if silent >= limit {
                         return Err(TransportError::Silent(limit));
                     }
-                    // One that does not read any more is asked no more.
+                    // A full queue means that the server does not read; another probe would not
+                    // help.
                     let _ = self.replies.try_send(envelope::PROBE.to_owned());
                 }
             }

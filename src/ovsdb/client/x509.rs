@@ -1,4 +1,4 @@
-//! Until when a certificate is valid, and nothing else of it (RFC 5280 section 4.1). Pure.
+//! The validity of a certificate, and nothing else of it (RFC 5280 section 4.1). Pure.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -9,7 +9,8 @@ const EXPLICIT_VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// From when and until when a certificate in DER is valid; none where it is not as specified.
+/// From when and until when a certificate in DER is valid; `None` if it does not conform to the
+/// specification.
 pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (certificate, _) = element(der, SEQUENCE)?;
     let (mut fields, _) = element(certificate, SEQUENCE)?;
@@ -26,13 +27,13 @@ pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     Some((moment(tag, from)?, moment(until_tag, until)?))
 }
 
-/// The content of an element that must have this tag, and what follows it.
+/// The content of an element that must have this tag, and the rest after it.
 fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (found, content, rest) = any(bytes)?;
     (found == tag).then_some((content, rest))
 }
 
-/// Tag and content of the first element, and what follows it (X.690 section 8.1).
+/// Tag and content of the first element, and the rest after it (X.690 section 8.1).
 fn any(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = bytes.split_first_chunk()?;
     let (length, rest) = if first < 0x80 {

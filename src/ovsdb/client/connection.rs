@@ -1,9 +1,9 @@
-//! A connection with its JSON-RPC engine: requests one at a time, and what goes around the engine in the
-//! order of the wire.
+//! A connection with its JSON-RPC engine: one request at a time, and the messages that bypass the
+//! engine, in the order of the wire.
 //!
-//! Owns the counting of what came around the engine. May not touch what requests and updates mean.
-//! Invariant: while a reply is waited for, the wire is drained, so that a full queue never holds up
-//! the reply behind it.
+//! Owns the count of the messages that bypassed the engine. May not touch the meaning of requests
+//! and updates. Invariant: while it waits for a reply it drains the wire, so that a full queue
+//! never blocks the reply behind it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,19 +19,20 @@ use super::backlog::Backlog;
 use super::config::Config;
 use super::error::SessionError;
 use super::rpc::{EngineError, Message, RequestError, Rpc, Stamped, Wire};
-use super::socket::Halves;
+use super::socket::Streams;
 use super::transport::{Heard, Silence, Transport, transport};
 
-/// Time for the wire to end after the engine has.
+/// Time for the wire to end after the engine has ended.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// How long a reply is waited for.
+/// How long to wait for a reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Limit {
-    /// So long, whatever the server does meanwhile.
+    /// This long, even while the server sends.
     Fixed(Duration),
-    /// So long, and then until it has answered what was asked after it. A server answers in order: one that is busy has not
-    /// answered that either, one that has lost the request has. Probes see whether it lives.
+    /// This long, and then until the server answers a later request. A server answers in order: a
+    /// busy one has answered neither; one that has lost the request has answered the later one.
+    /// Probes check whether it lives.
     Overtaken(Duration),
 }
 
@@ -39,7 +40,7 @@ impl Limit {
     /// Awaits the reply to a request.
     ///
     /// # Errors
-    /// If there is none; how long it was waited for at least.
+    /// If there is none; the error has the time that it waited at least.
     pub(super) async fn within<T>(
         self,
         rpc: &Rpc,
@@ -62,29 +63,29 @@ impl Limit {
 }
 
 /// A connection with its engine.
-pub(super) struct Link {
+pub(super) struct Connection {
     pub(super) rpc: Arc<Rpc>,
     wire: mpsc::UnboundedReceiver<Wire>,
-    /// Taken from the wire while a reply was waited for.
+    /// Messages taken from the wire during the wait for a reply.
     waiting: VecDeque<Wire>,
-    /// How many messages have been handed out.
+    /// How many messages the user has received.
     pub(super) seen: u64,
     writer: AbortHandle,
     pub(super) silence: Silence,
-    /// After so long a request may have been lost.
+    /// After this long the server may have lost the request.
     patience: Duration,
 }
 
-impl Drop for Link {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.writer.abort();
     }
 }
 
-impl Link {
-    pub(super) fn new(halves: Halves, config: &Config, heard: &Heard, backlog: &Backlog) -> Self {
+impl Connection {
+    pub(super) fn new(streams: Streams, config: &Config, heard: &Heard, backlog: &Backlog) -> Self {
         let Transport { reader, requests, writer, silence } =
-            transport(halves, config, heard.clone());
+            transport(streams, config, heard.clone());
         let (rpc, wire) = Rpc::new(reader, requests, backlog.clone());
         Self {
             rpc: Arc::new(rpc),
@@ -97,7 +98,7 @@ impl Link {
         }
     }
 
-    /// The next message that came around the engine. Cancel-safe.
+    /// The next message that bypassed the engine. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Wire, SessionError> {
         let wire = match self.waiting.pop_front() {
             Some(wire) => wire,
@@ -115,8 +116,8 @@ impl Link {
         }
     }
 
-    /// Sends a request and decodes its reply. With a limit of `None` it is waited for as long as the
-    /// server may still answer it.
+    /// Sends a request and decodes its reply. With a limit of `None` it waits for as long as the
+    /// server may still answer.
     pub(super) async fn call<T: DeserializeOwned>(
         &mut self,
         method: &'static str,
@@ -138,7 +139,7 @@ impl Link {
         self.request(method, params, limit).await?;
         let is_reply = |wire: &Wire| matches!(wire, Wire::MonitorReply(_));
         loop {
-            // Only one monitor request is under way at any time: it is this one's reply.
+            // Only one monitor request is under way at any time, so this is its reply.
             if let Some(position) = self.waiting.iter().position(is_reply)
                 && let Some(Wire::MonitorReply(message)) = self.waiting.remove(position)
             {
@@ -150,9 +151,9 @@ impl Link {
         }
     }
 
-    /// Sends several requests at once, so that the server has the next one while what it sent for the last one is decoded, and
-    /// waits for all of them. `each` is handed what comes around the engine, and gives back what is not for it. Only
-    /// probes limit the wait.
+    /// Sends several requests at once and waits for all of them, so that the server has the next
+    /// request while the client decodes the last reply. `each` gets every message that bypasses the
+    /// engine, and returns those that it does not handle. Only probes limit the wait.
     pub(super) async fn calls<P: Serialize + Send>(
         &mut self,
         method: &'static str,
@@ -178,8 +179,8 @@ impl Link {
         Ok(())
     }
 
-    /// How many messages have come around the engine so far.
-    fn taken(&self) -> u64 {
+    /// How many messages have bypassed the engine so far.
+    fn emptied(&self) -> u64 {
         self.seen + self.waiting.len() as u64
     }
 
@@ -213,7 +214,7 @@ impl Link {
         }
     }
 
-    /// What a failed request means. When the engine has ended, the wire knows why.
+    /// The session error of a failed request. If the engine has ended, the wire has the reason.
     async fn failed(&mut self, method: &'static str, error: RequestError) -> SessionError {
         match error {
             RequestError::Refused(failure) => SessionError::Refused { method, failure },
