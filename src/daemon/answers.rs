@@ -1,4 +1,4 @@
-//! Answers to what clients of the control socket ask: views of the engine, and nothing else.
+//! Answers to clients of the control socket: views of the engine, and nothing else.
 
 use crate::control::{Actor, Confirmation, Confirmed, Question, Refusal};
 use crate::engine::{Change, HeldElse, NotForgotten};
@@ -43,13 +43,13 @@ impl Shell {
         }
     }
 
-    /// The engine's state, and what only the connection knows.
+    /// The engine's state, with the state of the connection.
     fn status(&mut self) -> StatusView {
         let mut status = self.engine.status();
         let ago = self.client.heard_ago();
         let northbound = &mut status.northbound;
         northbound.heard_seconds_ago = northbound.synced.then_some(ago.as_secs());
-        // What ended the last session says more, as long as there is no other.
+        // While there is no session, the error of the last one says more.
         let open = northbound.synced || northbound.error.is_none();
         if open && ago >= ASK_INTERVAL * 2 {
             let seconds = ago.as_secs();
@@ -60,7 +60,7 @@ impl Shell {
         status
     }
 
-    /// What a plan is to be made of was read.
+    /// Handles the files of a plan once they are read.
     pub(super) fn plan(&mut self, fresh: FreshReading) {
         if self.engine.is_synced() {
             self.plans.decide(self.engine.plan_basis(self.now()), fresh);
@@ -69,7 +69,7 @@ impl Shell {
         }
     }
 
-    /// What was asked for and what came of it is for the log, whoever asked.
+    /// Logs an operator's command, who gave it, and its result.
     pub(super) fn written(&mut self, actor: &Actor, what: String, result: Result<String, String>) {
         self.engine.report(Change::Written { actor: actor.0.to_string(), what, result });
     }

@@ -1,9 +1,9 @@
-//! A candidate's files as if they had been read, and files that were read as a candidate.
+//! Converts a candidate to a reading, and a reading to a candidate.
 
 use crate::control::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 use crate::declare::{Directory, FileId, Owner, Reading, SourceFile};
 
-/// What arrived over the control socket, as a complete reading.
+/// A candidate from the control socket, as a complete reading.
 #[must_use]
 pub fn reading_of(candidate: Candidate) -> Reading {
     let mut reading = Reading { complete: true, ..Reading::default() };
@@ -24,7 +24,7 @@ pub fn reading_of(candidate: Candidate) -> Reading {
     reading
 }
 
-/// A complete reading, to be sent over the control socket.
+/// A complete reading, as a candidate for the control socket.
 #[must_use]
 pub fn candidate_of(reading: Reading) -> Candidate {
     let mut candidate = Candidate::default();

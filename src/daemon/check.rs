@@ -1,4 +1,4 @@
-//! `ovn-peerd check`: a configuration judged offline.
+//! `ovn-peerd check`: checks a configuration offline.
 
 use std::path::Path;
 
@@ -8,20 +8,20 @@ use serde::Serialize;
 use super::files::{Files, read_settings};
 use crate::declare::{Diagnostic, OperatorEntry, Settings, Severity, check};
 
-/// What is wrong with a configuration.
+/// The result of a check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Whether the daemon would take all of it: no errors; warnings do not count.
+    /// Whether the daemon would accept all of it: no errors; warnings do not count.
     pub ok: bool,
     /// How many diagnostics are errors.
     pub errors: usize,
     /// How many are warnings.
     pub warnings: usize,
-    /// Networks bound by the files that are good.
+    /// Networks bound by the files without errors.
     pub networks: usize,
-    /// Halves declared by the files that are good.
+    /// Halves declared by the files without errors.
     pub halves: usize,
-    /// The settings' first, then by file, line and column.
+    /// Sorted: the settings' diagnostics first, then by file, line and column.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -45,7 +45,8 @@ pub fn check_config(path: &Path) -> Report {
     }
 }
 
-/// Accounts that the settings name and nobody knows here. A directory service may be away, so this is no error.
+/// Warns of accounts that the settings name and this host does not know. A directory service may be
+/// away, so this is no error.
 fn unknown_accounts(path: &Path, settings: &Settings) -> Vec<Diagnostic> {
     let is_number = |name: &str| name.parse::<u32>().is_ok();
     let is_user = |name: &str| is_number(name) || matches!(User::from_name(name), Ok(Some(_)));
@@ -72,7 +73,7 @@ fn unknown_accounts(path: &Path, settings: &Settings) -> Vec<Diagnostic> {
 }
 
 impl Report {
-    /// For people: the diagnostics and a summary, each on a line of its own.
+    /// For people: the diagnostics and a summary, one per line.
     #[must_use]
     pub fn to_text(&self) -> String {
         let diagnostics: String = self.diagnostics.iter().map(|it| format!("{it}\n")).collect();
@@ -86,7 +87,7 @@ impl Report {
         format!("{diagnostics}{verdict}: {}\n", found.join(", "))
     }
 
-    /// For programs: one object, on lines of its own.
+    /// For programs: one object on several lines.
     ///
     /// # Errors
     /// Never, unless memory runs out: every field has a JSON form.

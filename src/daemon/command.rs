@@ -24,7 +24,8 @@ struct Arguments {
     /// The operator's settings.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
-    /// What to log: error, warning, info or debug, or TARGET=LEVEL,... RUST_LOG is used if not given.
+    /// What to log: error, warning, info or debug, or TARGET=LEVEL,... RUST_LOG is used if not
+    /// given.
     #[arg(long, value_name = "FILTER")]
     log_level: Option<String>,
     #[command(subcommand)]
@@ -55,7 +56,7 @@ enum Format {
 /// Where the package puts it.
 const DEFAULT_CONFIG: &str = "/etc/ovn-peerd/ovn-peerd.toml";
 
-/// Why the daemon cannot start, or cannot go on.
+/// Why the daemon cannot start, or must stop.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DaemonError {
     /// The settings have errors.
@@ -69,10 +70,10 @@ pub(super) enum DaemonError {
     /// A remote cannot be understood.
     #[error("a remote in the settings cannot be understood")]
     Remote(#[from] RemoteError),
-    /// Another daemon is there, or the path is not usable.
+    /// Another daemon uses the path, or the path is not usable.
     #[error("the control socket cannot be served")]
     Socket(#[from] SocketError),
-    /// Nothing says what this host is called.
+    /// This host has no usable name.
     #[error(
         "this host has no name of its own, by which the northbound could tell what it declares: set `host` in [daemon] of {path}"
     )]
@@ -80,7 +81,7 @@ pub(super) enum DaemonError {
         /// The settings.
         path: String,
     },
-    /// Another instance declares by this host's name.
+    /// Another instance uses this host's name.
     #[error(
         "host-name-in-use: another ovn-peerd declares as host {host:?}: give each host a name of its own (`host` in [daemon]), or end the other one"
     )]
@@ -88,7 +89,7 @@ pub(super) enum DaemonError {
         /// The name.
         host: String,
     },
-    /// A part of the daemon that never ends has ended.
+    /// A part of the daemon has ended that must never end.
     #[error("{0} has ended, which it never does: please report it with the log")]
     Ended(&'static str),
     /// The operating system refuses something.
@@ -127,7 +128,7 @@ fn check(config: &Path, format: Format) -> ExitCode {
         Format::Json => report.to_json().map_err(io::Error::from),
     };
     match text.and_then(|text| io::stdout().lock().write_all(text.as_bytes())) {
-        // A reader that has seen enough, such as `head`, changes no verdict.
+        // A reader that closes early, such as `head`, does not change the verdict.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             refuse(&format!("the report cannot be written: {error}"))
         }
@@ -136,7 +137,7 @@ fn check(config: &Path, format: Format) -> ExitCode {
 }
 
 fn refuse(why: &str) -> ExitCode {
-    // Where stderr is closed, the exit code has to do.
+    // If stderr is closed, the exit code must suffice.
     let _ = writeln!(io::stderr().lock(), "ovn-peerd: {why}");
     ExitCode::FAILURE
 }
@@ -151,13 +152,13 @@ fn serve(config: &Path) -> Result<(), DaemonError> {
         let socket = Socket::bind(&settings.control.socket).await?;
         Shell::start(config.to_owned(), (settings, warnings), socket)?.run().await
     });
-    // A thread that hangs in a file system or a user database does not keep the process.
+    // A thread that hangs in a file system or a user database must not keep the process alive.
     runtime.shutdown_background();
     served
 }
 
-/// Reads the settings, with what is to be warned of. Any error in them is fatal at a start, since
-/// half of an operator's policy is none.
+/// Reads the settings and their warnings. Any error in them is fatal at a start: half of an
+/// operator's policy is none.
 fn load(config: &Path) -> Result<(Settings, Vec<Diagnostic>), DaemonError> {
     let (settings, diagnostics) = read_settings(config);
     let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error);

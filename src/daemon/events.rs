@@ -1,4 +1,4 @@
-//! The event loop: everything that happens comes through here, one thing at a time.
+//! The event loop: every event comes through here, one at a time.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -26,17 +26,18 @@ use super::service::Service;
 use super::signals::{Request, Signals};
 use super::watch::{Pace, Watch};
 
-/// Northbound events taken in a row before a transaction is considered: bursts become one batch.
+/// Northbound events handled in a row before the loop considers a transaction: bursts become one
+/// batch.
 const MOST_DRAINED: usize = 1024;
-/// How long leaving waits for the transaction under way.
+/// How long the exit waits for the transaction under way.
 const LAST_REPLY: Duration = Duration::from_secs(1);
-/// How long leaving waits for the northbound client's thread.
+/// How long the exit waits for the northbound client's thread.
 const LAST_WORK: Duration = Duration::from_secs(1);
-/// How often the status line is made anew while things change.
+/// How often the status line is renewed while things change.
 const STATUS_PACE: Duration = Duration::from_millis(500);
 
 /// Everything that wakes the loop.
-enum Happening {
+enum LoopEvent {
     Signal(Request),
     Watchdog,
     Reading(Option<Reading<ParsedFile>>),
@@ -45,7 +46,7 @@ enum Happening {
     Northbound(Option<ovsdb::Event>),
     Question(Option<Question>),
     Deadline,
-    /// The log has lines that were counted for long enough.
+    /// The log has counted lines whose window has ended.
     CatchUp,
     Status,
 }
@@ -75,7 +76,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// Starts everything that the loop listens to.
+    /// Starts all sources of events.
     pub(super) fn start(
         config: PathBuf,
         (settings, warnings): (Settings, Vec<Diagnostic>),
@@ -86,13 +87,14 @@ impl Shell {
         let host = settings.daemon.host.clone().or_else(host_name);
         let host =
             host.ok_or_else(|| DaemonError::NoHost { path: config.display().to_string() })?;
-        // The server composes its rows while the files are read.
+        // First, so that the server composes its rows while this host reads the files.
         let client = ovsdb::connect(client_config(&settings, &host)?)
             .map_err(system("start the northbound client"))?;
         let mut engine = Engine::new(&settings, host);
         engine.note_settings(warnings);
-        let watch = Watch::start_beside(&settings.paths, &tls_files(&settings), Pace::default())
-            .map_err(system("watch the declarations"))?;
+        let watch =
+            Watch::start_with_extra(&settings.paths, &tls_files(&settings), Pace::default())
+                .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
         let (access, current) = watch::channel(Access::of(&settings));
         let server = tokio::spawn(control::serve(socket, ask, current));
@@ -126,31 +128,31 @@ impl Shell {
         info!(version = env!("CARGO_PKG_VERSION"), config = %self.config.display(), "starting");
         loop {
             match self.next().await {
-                Happening::Signal(Request::Leave) => break,
-                Happening::Signal(Request::Reload) => self.reload(&Actor("SIGHUP".into()), None),
-                Happening::Watchdog => self.feed(),
-                Happening::Reading(reading) => self.read(
+                LoopEvent::Signal(Request::Leave) => break,
+                LoopEvent::Signal(Request::Reload) => self.reload(&Actor("SIGHUP".into()), None),
+                LoopEvent::Watchdog => self.feed(),
+                LoopEvent::Reading(reading) => self.read(
                     reading
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
-                Happening::Certificates => self.client.renew(),
-                Happening::FreshReading(fresh) => self.plan(fresh),
-                Happening::Northbound(event) => {
+                LoopEvent::Certificates => self.client.renew(),
+                LoopEvent::FreshReading(fresh) => self.plan(fresh),
+                LoopEvent::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
                 }
-                Happening::Question(question) => {
+                LoopEvent::Question(question) => {
                     self.answer(question.ok_or(DaemonError::Ended("the control socket's server"))?)
                 }
-                // It is looked after below, as after everything.
-                Happening::CatchUp => {}
-                Happening::Deadline => self.handle(Event::Tick),
-                Happening::Status => self.report(),
+                // The code after every event handles it, below.
+                LoopEvent::CatchUp => {}
+                LoopEvent::Deadline => self.handle(Event::Tick),
+                LoopEvent::Status => self.report(),
             }
             self.drain();
             self.submit();
             self.finish_readings();
             self.publish();
-            // Nobody who started it by hand would look at its status.
+            // A person who started it by hand would not look at its status.
             if self.engine.is_host_taken() && !self.service.is_managed() {
                 let host = self.engine.status().host;
                 self.leave().await;
@@ -161,35 +163,35 @@ impl Shell {
         Ok(())
     }
 
-    /// Signals and the watchdog come first; the rest take turns by chance, so that a busy
-    /// northbound keeps neither files nor questions waiting.
-    async fn next(&mut self) -> Happening {
+    /// Waits for the next event. Signals and the watchdog come first; the others take turns at
+    /// random, so that a busy northbound delays neither files nor questions.
+    async fn next(&mut self) -> LoopEvent {
         let at = |moment| time::Instant::from_std(self.started + moment);
         let deadline = self.engine.deadline().map(|deadline| at(deadline.at));
         let catch_up = self.log.deadline().map(at);
         let decided = !self.engine.is_deciding();
         let others = async {
             tokio::select! {
-                event = self.client.next() => Happening::Northbound(event),
+                event = self.client.next() => LoopEvent::Northbound(event),
                 happening = watched(&mut self.watch) => happening,
-                fresh = self.plans.next() => Happening::FreshReading(fresh),
-                question = self.questions.recv(), if decided => Happening::Question(question),
-                () = until(deadline) => Happening::Deadline,
-                () = until(catch_up) => Happening::CatchUp,
-                () = until(self.status_at) => Happening::Status,
+                fresh = self.plans.next() => LoopEvent::FreshReading(fresh),
+                question = self.questions.recv(), if decided => LoopEvent::Question(question),
+                () = until(deadline) => LoopEvent::Deadline,
+                () = until(catch_up) => LoopEvent::CatchUp,
+                () = until(self.status_at) => LoopEvent::Status,
             }
         };
         tokio::select! {
             biased;
-            request = self.signals.next() => Happening::Signal(request),
-            () = until(self.feed_at) => Happening::Watchdog,
+            request = self.signals.next() => LoopEvent::Signal(request),
+            () = until(self.feed_at) => LoopEvent::Watchdog,
             happening = others => happening,
         }
     }
 
     /// The programme's only clock.
     pub(super) fn now(&self) -> Now {
-        // Milliseconds are what people read and what records need.
+        // People and records need no more than milliseconds.
         let wall = Timestamp::now();
         let wall = Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall);
         Now { wall, since_start: self.started.elapsed() }
@@ -212,7 +214,7 @@ impl Shell {
         self.handle(Event::Reading(reading));
     }
 
-    /// Reports what was read, once all of it is decided.
+    /// Reports a reading once the engine has decided all of it.
     fn finish_readings(&mut self) {
         if self.engine.is_deciding() {
             return;
@@ -234,7 +236,7 @@ impl Shell {
         self.service.status(&self.engine.status());
     }
 
-    /// Takes what has come meanwhile, so that a burst becomes one batch.
+    /// Handles the events that have come meanwhile, so that a burst becomes one batch.
     fn drain(&mut self) {
         for _ in 0..MOST_DRAINED {
             if self.engine.is_deciding() {
@@ -255,7 +257,8 @@ impl Shell {
         }
     }
 
-    /// Sends all that the engine wants sent now: the client sends the first while the second is made.
+    /// Sends all transactions that the engine has now: the client sends the first while the engine
+    /// composes the second.
     fn submit(&mut self) {
         while let Some(submission) = self.engine.poll(self.now()) {
             let id = submission.id;
@@ -267,7 +270,7 @@ impl Shell {
         }
     }
 
-    /// Hands what has changed to all who subscribe to it.
+    /// Passes the changes to all subscribers.
     fn publish(&mut self) {
         let changes = self.engine.changes();
         let now = self.started.elapsed();
@@ -280,7 +283,7 @@ impl Shell {
         }
     }
 
-    /// The data plane stays as it is; only transactions under way are waited for.
+    /// The data plane stays as it is; the exit waits only for transactions under way.
     async fn leave(mut self) {
         self.service.stopping();
         info!("leaving; the data plane stays as it is");
@@ -290,7 +293,7 @@ impl Shell {
                 self.northbound_event(event);
             }
         };
-        // Whether it ended in time or not: the rows will tell the next instance.
+        // The next instance sees from the rows whether the server did it.
         let _ = time::timeout(LAST_REPLY, last).await;
         if !self.client.close(LAST_WORK).await {
             warn!("the northbound client did not end in time; leaving without it");
@@ -301,16 +304,16 @@ impl Shell {
     }
 }
 
-/// The next that the watching thread has to tell.
-async fn watched(watch: &mut Watch) -> Happening {
-    let beside = watch.beside_notify();
+/// The next report of the watcher.
+async fn watched(watch: &mut Watch) -> LoopEvent {
+    let extra = watch.extra_notify();
     tokio::select! {
-        reading = watch.next() => Happening::Reading(reading),
-        () = beside.notified() => Happening::Certificates,
+        reading = watch.next() => LoopEvent::Reading(reading),
+        () = extra.notified() => LoopEvent::Certificates,
     }
 }
 
-/// Waits until a moment; for ever if there is none.
+/// Waits until a moment; forever if there is none.
 async fn until(moment: Option<time::Instant>) {
     match moment {
         Some(moment) => time::sleep_until(moment).await,
@@ -318,7 +321,7 @@ async fn until(moment: Option<time::Instant>) {
     }
 }
 
-/// The system's name; none where that is what every system is called.
+/// The system's name; `None` if it is a name that every system has.
 fn host_name() -> Option<String> {
     let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
     let is_nameless = ["", "localhost", "localhost.localdomain", "(none)"].contains(&name.as_str());

@@ -1,13 +1,13 @@
 //! The configuration on disk: the settings file and the two drop-in directories.
 //!
-//! Owns reading, and nothing of what a text means. A file counts by its name: `*.toml`, unless it
-//! begins with a dot or `#`. That leaves out what editors and package managers put beside it
-//! (`.x.toml.swp`, `.#x.toml`, `#x.toml#`, `x.toml~`, `x.toml.tmp`, `x.toml.dpkg-new`,
+//! Owns reading; may not touch the meaning of a text. Reads the files named `*.toml` that do not
+//! begin with a dot or `#`. That leaves out the files that editors and package managers put beside
+//! them (`.x.toml.swp`, `.#x.toml`, `#x.toml#`, `x.toml~`, `x.toml.tmp`, `x.toml.dpkg-new`,
 //! `x.toml.rpmnew`, and the `..data` of symlink farms).
 //!
-//! Invariants: a listing that broke off is an error, never a shorter listing; the owner of a
-//! file is that of the very inode whose text was read; a link is believed only from those who may
-//! have that file read (`links`).
+//! Invariants: an interrupted listing is an error, never a shorter listing; the owner of a file is
+//! the owner of the inode whose text was read; a link counts only if its maker may have that file
+//! read (`links`).
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -45,7 +45,7 @@ pub fn read_settings(path: &Path) -> (Settings, Vec<Diagnostic>) {
     }
 }
 
-/// The two drop-in directories as files are read from them.
+/// Reads files from the two drop-in directories.
 #[derive(Debug)]
 pub struct Files {
     directories: BTreeMap<Directory, PathBuf>,
@@ -53,25 +53,25 @@ pub struct Files {
     accounts: BTreeMap<u32, Option<String>>,
 }
 
-/// What tells two versions of a file apart without reading it.
+/// Distinguishes two versions of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature {
     inode: (u64, u64),
     size: u64,
     /// Seconds and nanoseconds.
     modified: (i64, i64),
-    /// Of the inode: its owner may have changed.
+    /// The inode's change time: its owner may have changed.
     changed: (i64, i64),
 }
 
-/// One file as it was found.
+/// One file as it was read.
 #[derive(Debug)]
 pub struct Found {
     /// Its text, or why it has none.
     pub source: SourceFile,
-    /// Of the inode that was read; `None` if it could not be opened.
+    /// The signature of the inode that was read; `None` if it could not be opened.
     pub signature: Option<Signature>,
-    /// Whether it was written to while it was read.
+    /// Whether somebody wrote to it during the reading.
     pub in_flux: bool,
 }
 
@@ -100,7 +100,8 @@ impl Files {
         self.directory(id.directory).join(&*id.name)
     }
 
-    /// Reads everything. Of each file what `each` makes of it is kept: one text is held at a time.
+    /// Reads everything. Keeps of each file the result of `each`, so that only one text is in
+    /// memory at a time.
     pub fn read_all<F>(&mut self, mut each: impl FnMut(Found) -> F) -> Reading<F> {
         let mut reading = Reading { complete: true, ..Reading::default() };
         self.forget_accounts();
@@ -151,7 +152,7 @@ impl Files {
         Some(Found { source, signature, in_flux })
     }
 
-    /// Why a file cannot be read; nothing if there is none.
+    /// Why a file cannot be read; `None` if there is no such file.
     fn explain(&mut self, Closed { why, .. }: Closed, id: &FileId) -> Option<String> {
         Some(match why {
             Why::NoEntry if id.name.contains(char::REPLACEMENT_CHARACTER) => {
@@ -189,7 +190,7 @@ impl Files {
         Signature::read(&self.path(id))
     }
 
-    /// Looks account names up anew from here on.
+    /// Forgets account names, so that they are looked up again.
     pub fn forget_accounts(&mut self) {
         self.accounts.clear();
     }
@@ -203,7 +204,7 @@ impl Files {
 }
 
 impl Signature {
-    /// When the file was last written to.
+    /// When somebody last wrote to the file.
     #[must_use]
     pub fn modified(&self) -> SystemTime {
         let (seconds, nanoseconds) = self.modified;
@@ -211,7 +212,7 @@ impl Signature {
         UNIX_EPOCH + whole + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
     }
 
-    /// Of the file that is at a path now, following links.
+    /// The signature of the file at a path now, following links.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().as_ref().map(Self::of)
@@ -227,10 +228,11 @@ impl Signature {
     }
 }
 
-/// The file that a directory entry of this name is, if its name counts.
+/// The file of a directory entry with this name, if its name counts.
 #[must_use]
 pub fn file_id(directory: Directory, name: &OsStr) -> Option<FileId> {
-    // What is not UTF-8 gets replacement characters, cannot be opened and is reported as such.
+    // A name that is not UTF-8 gets replacement characters; its file cannot be opened, and the
+    // error says so.
     let name = name.to_string_lossy();
     is_declaration(&name).then(|| FileId { directory, name: name.as_ref().into() })
 }
@@ -240,7 +242,7 @@ struct Opened {
     in_flux: bool,
 }
 
-/// The text of a file of the operator's own.
+/// The text of one of the operator's own files.
 fn read_text(path: &Path) -> io::Result<String> {
     // A FIFO must not block the daemon.
     let options = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).to_owned();

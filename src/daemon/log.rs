@@ -7,7 +7,7 @@
 //! | info | notice | nobody, until asked what happened: a peering or the connection changed state |
 //! | debug, trace | info, debug | somebody who looks for something |
 //!
-//! Which change has which level, `engine::notice` says. Each change is one line; in the journal its
+//! `engine::notice` gives each change its level. Each change is one line; in the journal its
 //! subject is in fields of its own (`journalctl -u ovn-peerd OVN_PEERD_PROJECT=blue`) and, because
 //! `journalctl` shows no fields, in the message. Lines that repeat are counted ([`repeats`]).
 
@@ -30,7 +30,8 @@ use crate::engine::{Change, Field, Level, Notice};
 
 use repeats::Repeats;
 
-/// Of the daemon's own fields in the journal, so that they are told from the journal's.
+/// The prefix of the daemon's own fields in the journal, which distinguishes them from the
+/// journal's.
 const FIELD_PREFIX: &str = "OVN_PEERD";
 const IDENTIFIER: &str = "ovn-peerd";
 
@@ -40,7 +41,7 @@ static IN_JOURNAL: OnceLock<bool> = OnceLock::new();
 /// Starts logging, at `level` where one is given, else as RUST_LOG says, else at info.
 ///
 /// # Errors
-/// When either makes no sense; says which.
+/// When either is not understood; says which.
 pub(super) fn start(level: Option<&str>) -> Result<(), String> {
     let from_environment = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let (name, text) = match level {
@@ -85,7 +86,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Writes the line of a change, unless it is one of many like it: those are counted.
+    /// Writes the line of a change, or only counts it if there are many like it.
     pub(super) fn take(&mut self, change: &Change, now: Duration) {
         let level = change.level();
         // Fields are made only for a line that is written: at a start all halves change at once.
@@ -94,7 +95,7 @@ impl Log {
         }
     }
 
-    /// Writes what was counted for long enough.
+    /// Writes the counts whose windows have ended.
     pub(super) fn catch_up(&mut self, now: Duration) {
         for (last, count) in self.repeats.ended(now) {
             let mut notice = last.notice();
@@ -104,7 +105,7 @@ impl Log {
         }
     }
 
-    /// When there may be something to catch up with.
+    /// When the next window ends.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.repeats.deadline()
     }
@@ -123,7 +124,7 @@ fn is_written(level: Level) -> bool {
 fn write(notice: &Notice) {
     let in_journal = IN_JOURNAL.get().is_some_and(|journal| *journal);
     let field = |field| notice.field(field);
-    // Text shows its fields, and the half says it all there.
+    // Text output shows the fields; the half has all of them.
     let part = |name| field(name).filter(|_| in_journal);
     let message = || if in_journal { sentence(notice) } else { notice.message.clone() };
     macro_rules! emit {
@@ -166,7 +167,7 @@ fn write(notice: &Notice) {
     }
 }
 
-/// The message with what it is about and why, for a reader who sees no fields.
+/// The message with its subject and reason, for a reader who sees no fields.
 fn sentence(notice: &Notice) -> String {
     let mut text = match notice.field(Field::Half) {
         Some(half) => format!("{half}: {}", notice.message),

@@ -1,4 +1,4 @@
-//! How the settings name the northbound, as the OVSDB client wants to hear it.
+//! Converts the settings of the northbound to the OVSDB client's configuration.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::northbound::tables::{DATABASE, LOCK, WANTED};
 use crate::ovsdb::client::RemoteError;
 use crate::ovsdb::{Config, Remote, TlsFiles};
 
-/// The client's configuration; every instance waits for the one lock that the writer holds.
+/// The client's configuration; every instance waits for the one lock, and the writer holds it.
 pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, RemoteError> {
     let northbound = &settings.northbound;
     let remotes: Vec<Remote> =
@@ -21,7 +21,7 @@ pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, R
             private_key: private_key.clone(),
             verify_name: northbound.verify_name,
         }),
-        // The settings are refused where only some of them are given.
+        // The settings require all of these files or none.
         _ => None,
     };
     let (lock, identity) = (Some(LOCK.to_owned()), Some(host_lock(host)));
@@ -29,7 +29,7 @@ pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, R
     Ok(Config { tls, lock, identity, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
 }
 
-/// The files that certificates and keys are in.
+/// The files of certificates and keys.
 pub(super) fn tls_files(settings: &Settings) -> Vec<PathBuf> {
     let northbound = &settings.northbound;
     let files = [&northbound.ca_cert, &northbound.certificate, &northbound.private_key];

@@ -1,5 +1,5 @@
-//! Plans for those who ask for one: read, decided and compared on threads of their own, so that
-//! nobody else waits for them.
+//! Plans on request: threads of their own read, decide and compare, so that nobody else waits for
+//! them.
 
 use std::future::pending;
 
@@ -11,7 +11,7 @@ use crate::declare::{ParsedFile, Reading};
 use crate::engine::PlanBasis;
 use crate::view::PlanView;
 
-/// Plans under way at one time. Each is a thread, which a file system that hangs may hold, and the
+/// Plans under way at one time. Each needs a thread, which may hang in a file system, and the
 /// memory of a recompute.
 const MOST_PLANS: usize = 4;
 
@@ -24,7 +24,8 @@ pub(super) struct FreshReading {
     pub(super) reply: PlanReply,
 }
 
-/// Plans under way: those that were read are handed back once, to be decided.
+/// Plans under way. Each comes back to the loop once, after its files are read and before it is
+/// decided.
 #[derive(Debug)]
 pub(super) struct Plans(JoinSet<Option<FreshReading>>);
 
@@ -33,8 +34,8 @@ impl Plans {
         Self(JoinSet::new())
     }
 
-    /// The next that was read. One that failed leaves its client without an answer, which is
-    /// answered as such.
+    /// The next plan with its files. If a thread fails, its client's answer channel closes, and the
+    /// client gets an error.
     pub(super) async fn next(&mut self) -> FreshReading {
         loop {
             match self.0.join_next().await {
@@ -52,7 +53,7 @@ impl Plans {
         reply: PlanReply,
     ) {
         if self.0.len() >= MOST_PLANS {
-            // A client that has left meanwhile is no error, here and below.
+            // It is no error if the client has left meanwhile, here and below.
             return drop(reply.send(Err(Refusal::Busy)));
         }
         self.0.spawn_blocking(move || Some(FreshReading { reading: read(), reply }));

@@ -1,6 +1,6 @@
 //! Reading everything again, on SIGHUP and on an operator's request.
 //!
-//! Invariant: a reload is over once a reading that began after it was asked for is applied.
+//! Invariant: a reload ends once a reading that began after the request is applied.
 
 use tokio::sync::oneshot;
 
@@ -14,15 +14,15 @@ use super::files::read_settings;
 /// Reloads under way. Bounded: the control socket bounds its questions, and signals coalesce.
 #[derive(Debug, Default)]
 pub(super) struct Reloads {
-    /// The last one asked of the watch.
+    /// The number of the last request to the watch.
     last: Option<u64>,
-    /// The sections of the settings with changes that take effect with a restart.
+    /// The sections of the settings whose changes need a restart.
     restart: Vec<&'static str>,
     waiting: Vec<(u64, oneshot::Sender<Reloaded>)>,
 }
 
 impl Shell {
-    /// Reads everything again: the policy now, the files as soon as they come.
+    /// Reads everything again: applies the policy now, and the files once they are read.
     pub(super) fn reload(&mut self, actor: &Actor, reply: Option<oneshot::Sender<Reloaded>>) {
         self.service.reloading();
         let result = self.reload_settings();
@@ -78,13 +78,13 @@ impl Shell {
             more_held: status.more_held,
         };
         for (_, reply) in done {
-            // Whoever has left meanwhile does not want to know.
+            // A client that has left meanwhile needs no answer.
             let _ = reply.send(reloaded.clone());
         }
     }
 }
 
-/// The sections with changes that a reload does not apply.
+/// The sections whose changes a reload does not apply.
 fn awaiting_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let sections = [
         ("[northbound]", old.northbound == new.northbound),

@@ -1,4 +1,4 @@
-//! What the service manager is told (sd_notify(3)).
+//! Notifications to the service manager (sd_notify(3)).
 
 use std::env;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::view::{State, StatusView};
 #[derive(Debug)]
 pub(super) struct Service {
     status: String,
-    /// Whether somebody may look who is not to know what others have: every user of the host can
-    /// read the unit's status.
+    /// Whether there are tenants. Every user of the host can read the unit's status, and tenants
+    /// must not see each other's halves.
     tenants: bool,
     /// Whether there is a service manager that shows the status.
     managed: bool,
-    /// How often the watchdog is to be fed; none where nobody watches.
+    /// How often to feed the watchdog; `None` without a watchdog.
     pub(super) watchdog: Option<Duration>,
 }
 
 impl Service {
     pub(super) fn new() -> Self {
-        // At half of the time that it allows, as sd_watchdog_enabled(3) recommends.
+        // At half of its timeout, as sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
         let managed = env::var_os("NOTIFY_SOCKET").is_some();
         Self { status: String::new(), tenants: false, managed, watchdog }
@@ -35,7 +35,7 @@ impl Service {
         self.managed
     }
 
-    /// Takes over whether there are tenants, from the next status on.
+    /// Sets whether there are tenants, from the next status on.
     pub(super) fn configure(&mut self, settings: &Settings) {
         self.tenants = !settings.projects.is_empty();
     }
@@ -43,42 +43,42 @@ impl Service {
     /// READY=1: started, or done reloading.
     pub(super) fn ready(&mut self, status: &StatusView) {
         self.status = sentence(status, self.tenants);
-        tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
+        notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
     }
 
     /// RELOADING=1 with the moment it began; READY=1 ends it.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(_) => notify(&[NotifyState::Reloading]),
         }
     }
 
     pub(super) fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+        notify(&[NotifyState::Stopping]);
     }
 
     pub(super) fn alive(&self) {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
     }
 
-    /// Tells a status that differs from the last one.
+    /// Sends a status if it differs from the last one.
     pub(super) fn status(&mut self, status: &StatusView) {
         let text = sentence(status, self.tenants);
         if text != self.status {
-            tell(&[NotifyState::Status(&text)]);
+            notify(&[NotifyState::Status(&text)]);
             self.status = text;
         }
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         debug!(%error, "the service manager cannot be told");
     }
 }
 
-/// `active: 12 active, 1 failed; northbound unix:/run/ovn/ovnnb_db.sock`; where tenants may look,
+/// `active: 12 active, 1 failed; northbound unix:/run/ovn/ovnnb_db.sock`; if there are tenants,
 /// only the role.
 fn sentence(status: &StatusView, tenants: bool) -> String {
     let count = |(state, count): (&State, &usize)| format!("{count} {state}");

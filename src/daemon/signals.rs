@@ -1,4 +1,4 @@
-//! Signals, as what they ask for.
+//! Signals, as requests.
 
 use std::io;
 
@@ -14,13 +14,13 @@ pub(super) enum Request {
     Reload,
 }
 
-/// The signals that are listened to from here on; they no longer end the process by themselves.
+/// The signals that the daemon handles; they no longer end the process by themselves.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// They mean nothing here, and must not end the process either, as they do by default.
+    /// The daemon does not use these signals; by default they would end the process.
     without_meaning: [Signal; 2],
 }
 

@@ -1,18 +1,18 @@
-//! Watches the drop-in directories and delivers what changed in them.
+//! Watches the drop-in directories and delivers their changes.
 //!
-//! Owns one thread, which reads files, has `declare` parse them and waits for the kernel's notices;
-//! to it belong all questions of when. What a text means is `declare`'s. As one thread parses and
-//! delivers, what is parsed comes in the order in which it was read, and nobody else waits for it.
+//! Owns one thread that waits for the kernel's notices, reads files and calls `declare` to parse
+//! them. The thread decides when to read; `declare` owns the meaning of a text. Because one thread
+//! parses and delivers, readings come in their order, and nobody else waits for them.
 //!
 //! Invariants:
-//! - what a reading leaves out is either unchanged or will come in a later reading;
-//! - a file that is half written is not read before its writer closes it or falls silent;
+//! - a file that a reading leaves out is unchanged or comes in a later reading;
+//! - a half-written file is not read before its writer closes it or stops writing;
 //! - a directory that is missing never shows as the removal of its files;
-//! - every queue is bounded; where one overflows, everything is read instead.
+//! - every queue is bounded; if one overflows, everything is read instead.
 
 mod dependencies;
 mod dirty;
-mod happening;
+mod file_events;
 mod watcher;
 mod watches;
 
@@ -27,16 +27,16 @@ use notify::{INotifyWatcher, Watcher};
 use tokio::sync::{Notify, mpsc};
 
 pub use self::dirty::Pace;
-use self::happening::{Line, Message};
+use self::file_events::{Line, Message};
 use self::watcher::FileWatcher;
 use self::watches::Watches;
 use super::files::Files;
 use crate::declare::{ParsedFile, PathSettings, Reading};
 
-/// Notices that may wait for the thread. More of them become one reading of everything.
+/// Notices that may wait for the thread. If there are more, everything is read instead.
 const MAX_NOTICES: usize = 4096;
 
-/// Readings that may wait for the receiver. Meanwhile notices gather.
+/// Readings that may wait for the receiver. Meanwhile notices collect.
 const MAX_READINGS: usize = 4;
 
 /// The watched drop-in directories. Dropping it ends the thread.
@@ -49,8 +49,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts watching. The first reading is complete and comes at once; directories that are
-    /// not there are watched for.
+    /// Starts watching. The first reading is complete and comes at once. Directories that are
+    /// missing are read when they appear.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -58,16 +58,21 @@ impl Watch {
         Self::start_with(paths, &[], pace, true)
     }
 
-    /// The same, and watches files beside the directories, of which only is told that they have changed.
+    /// The same, and also watches single files outside of the directories; for these it only
+    /// reports that they have changed.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start_beside(paths: &PathSettings, beside: &[PathBuf], pace: Pace) -> io::Result<Self> {
-        Self::start_with(paths, beside, pace, true)
+    pub fn start_with_extra(
+        paths: &PathSettings,
+        extra: &[PathBuf],
+        pace: Pace,
+    ) -> io::Result<Self> {
+        Self::start_with(paths, extra, pace, true)
     }
 
-    /// As [`Watch::start`], without the kernel's notices: changes are found by comparing
-    /// signatures every [`Pace::blind`].
+    /// As [`Watch::start`], without the kernel's notices: it finds changes by comparing signatures
+    /// every [`Pace::blind`].
     ///
     /// # Errors
     /// When no thread can be started.
@@ -77,7 +82,7 @@ impl Watch {
 
     fn start_with(
         paths: &PathSettings,
-        beside: &[PathBuf],
+        extra: &[PathBuf],
         pace: Pace,
         notices: bool,
     ) -> io::Result<Self> {
@@ -88,10 +93,10 @@ impl Watch {
             lost: Arc::new(AtomicBool::new(false)),
             stop: Arc::new(AtomicBool::new(false)),
             asked: Arc::new(AtomicU64::new(0)),
-            beside: Arc::default(),
+            extra: Arc::default(),
         };
         let kernel = notices.then(|| kernel(&line)).flatten();
-        let watches = Watches::new(kernel, beside.to_vec());
+        let watches = Watches::new(kernel, extra.to_vec());
         let watcher = FileWatcher::new(Files::new(paths), watches, pace, line.clone(), deliver);
         let thread = std::thread::Builder::new()
             .name("declarations".to_owned())
@@ -106,21 +111,22 @@ impl Watch {
         Some(reading)
     }
 
-    /// Notified when files beside the directories have changed, and nobody writes to them any more.
+    /// Notified when the files outside of the directories have changed and nobody writes to them
+    /// any more.
     #[must_use]
-    pub fn beside_notify(&self) -> Arc<Notify> {
-        Arc::clone(&self.line.beside)
+    pub fn extra_notify(&self) -> Arc<Notify> {
+        Arc::clone(&self.line.extra)
     }
 
-    /// Asks for a reading of everything, as SIGHUP does. Returns the request's number.
+    /// Requests a reading of everything, as SIGHUP does. Returns the request's number.
     pub fn reread(&self) -> u64 {
         let number = self.line.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        self.line.tell(Message::Reread);
+        self.line.send(Message::Reread);
         number
     }
 
-    /// The last request whose reading, begun after it was made, [`next`](Self::next) has
-    /// returned; it answers all before it too.
+    /// The last request that a reading from [`next`](Self::next) satisfies: the reading began after
+    /// the request. It satisfies all earlier requests, too.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.answered
@@ -130,12 +136,12 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.line.stop.store(true, Ordering::Release);
-        self.line.tell(Message::Wake);
-        // A thread that waits for room to deliver learns from this that there is nobody left.
+        self.line.send(Message::Wake);
+        // This wakes a thread that waits for room in the queue.
         self.readings.close();
         while self.readings.try_recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
-            // It cannot have panicked with anything that matters to whoever drops this.
+            // A panic of the thread does not matter to the caller that drops this.
             let _ = thread.join();
         }
     }

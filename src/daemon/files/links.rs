@@ -1,12 +1,13 @@
 //! Opens a file of a drop-in directory through symbolic links, hop by hop.
 //!
-//! Whoever makes a link chooses whose file is read. So a link is believed only if root, the daemon's own user or the owner of
-//! the file at its end made it; and a file that links lead to must lie in a directory of one of these, as a hard link is made
-//! by whoever may write there.
+//! The maker of a link chooses whose file the daemon reads. So a link counts only if root, the
+//! daemon's own user or the owner of the file at its end made it. The file at its end must also lie
+//! in a directory of one of these, because anybody who may write to a directory can make a hard
+//! link there.
 //!
-//! Invariants: each entry is opened in the directory that was opened before it, and no link is followed by the kernel, so
-//! that nothing can be exchanged between the look and the reading; the report on a link that is not believed is the same
-//! whatever it leads to, and whether it leads anywhere.
+//! Invariants: opens each entry in the directory that it opened before, and never lets the kernel
+//! follow a link, so that nobody can exchange anything between the check and the reading; the
+//! report on a link that does not count is the same for every target, and for none.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -28,20 +29,20 @@ pub(in crate::daemon) const MAX_LINKS: usize = 40;
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) why: Why,
-    /// Who is to answer for that, if it is known.
+    /// The account that is responsible, if it is known.
     pub(super) owner: Option<u32>,
 }
 
-/// What is wrong, as far as it may be said.
+/// What is wrong, as far as the report may reveal it.
 #[derive(Debug)]
 pub(super) enum Why {
     /// Nothing is of this name.
     NoEntry,
     /// A link leads to nothing.
     Dangling,
-    /// A link of this account leads to what is not this account's, or to nothing that can be read.
+    /// A link of this account leads to somebody else's file, or to nothing that can be read.
     Foreign(u32),
-    /// The file of one account lies in a directory of another one.
+    /// The file of one account lies in a directory of another account.
     Misplaced(u32),
     /// What the system says.
     System(io::Error),
@@ -55,9 +56,9 @@ struct Trail {
     makers: Vec<u32>,
 }
 
-/// Opens the file of this name in a directory, which is the operator's to choose.
+/// Opens the file of this name in a directory that the operator has chosen.
 pub(super) fn open(directory: &Path, name: &OsStr) -> Result<(File, Metadata), Closed> {
-    // What a directory that cannot be entered lacks is for its listing to say.
+    // The listing reports a directory that cannot be entered.
     let here = enter(directory).map_err(|_| Closed { why: Why::NoEntry, owner: None })?;
     let mut trail = Trail { here, ahead: VecDeque::from([name.to_owned()]), makers: Vec::new() };
     trail.follow().map_err(|closed| trail.judge(closed))
@@ -82,7 +83,7 @@ impl Trail {
                 let owner = Some(found.uid());
                 let file = at(&self.here, &name, read)
                     .map_err(|error| Closed { why: Why::System(error), owner })?;
-                // It may be another one by now: what counts is what was opened.
+                // The path may lead to another file by now: the opened one counts.
                 let found = file.metadata()?;
                 self.check(&found)?;
                 return Ok((file, found));
@@ -109,7 +110,7 @@ impl Trail {
         Ok(())
     }
 
-    /// Whether this is a file that whoever led here may have read.
+    /// Whether the makers of the links may have this file read.
     fn check(&self, found: &Metadata) -> Result<(), Closed> {
         if !found.is_file() {
             return Err(Closed { why: Why::System(irregular()), owner: Some(found.uid()) });
@@ -123,7 +124,7 @@ impl Trail {
         Ok(())
     }
 
-    /// What is said of a trail that ended early.
+    /// The report on a trail that ended early.
     fn judge(&self, closed: Closed) -> Closed {
         let maker = self.makers.iter().find(|uid| !is_operator(**uid));
         if let Some(maker) = maker {
@@ -146,7 +147,7 @@ impl From<io::Error> for Closed {
     }
 }
 
-/// Root and the daemon's own user may have anything read.
+/// Root and the daemon's own user may have any file read.
 fn is_operator(uid: u32) -> bool {
     uid == 0 || uid == geteuid().as_raw()
 }
@@ -155,13 +156,13 @@ fn irregular() -> io::Error {
     io::Error::other("it is not a regular file")
 }
 
-/// A directory, to open what is in it.
+/// A directory, to open its entries.
 fn enter(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
-/// An entry of a directory that is open, itself if it is a link.
+/// An entry of an open directory; a link itself, not its target.
 fn at(directory: &File, name: &OsStr, flags: OFlag) -> io::Result<File> {
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(openat(directory.as_fd(), name, flags, Mode::empty())?.into())

@@ -1,11 +1,11 @@
-//! What `--log-level` and RUST_LOG say: levels in the words that people use, and an error for a word
-//! that means nothing, so that a slip of the pen never silences the log.
+//! Parses `--log-level` and RUST_LOG: levels in the words that people use, and an error for an
+//! unknown word, so that a typing error never silences the log.
 
 use tracing_subscriber::filter::EnvFilter;
 
-/// What is logged where nothing is said.
+/// The level where none is given.
 const DEFAULT: &str = "info";
-/// Levels by the words that are accepted for them.
+/// Levels by the accepted words.
 const LEVELS: [(&str, &str); 9] = [
     ("off", "off"),
     ("error", "error"),
@@ -18,8 +18,8 @@ const LEVELS: [(&str, &str); 9] = [
     ("trace", "trace"),
 ];
 
-/// Reads a level, or directives of tracing-subscriber's `EnvFilter`, separated by commas. Where only
-/// targets have a level, all else keeps the default.
+/// Reads a level, or directives of tracing-subscriber's `EnvFilter`, separated by commas. If only
+/// targets have a level, all others keep the default.
 pub(super) fn parse(text: &str) -> Result<EnvFilter, String> {
     let mut directives = Vec::new();
     let mut has_default = false;

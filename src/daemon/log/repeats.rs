@@ -1,10 +1,9 @@
-//! Lines that repeat: the first few of a kind about one subject are written, the rest are counted.
+//! Repeated lines: the log writes the first few of a kind about one subject, and counts the rest.
 //!
-//! What was counted ends in one line, the last of them, with their number: so the log always says
-//! how something ended. Invariants: whatever a party does, one project makes at most
-//! [`MOST_OF_PROJECT`] lines in a [`WINDOW`], and one half at most [`MOST_OF_SUBJECT`] of a kind;
-//! where the log says that something is wrong, the line that says that it is over is never held
-//! back; memory is bounded by [`MOST_SUBJECTS`].
+//! Counted lines end in one line, the last of them, with their number: so the log always shows the
+//! final state. Invariants: a project causes at most [`MOST_OF_PROJECT`] lines in a [`WINDOW`], and
+//! a half at most [`MOST_OF_SUBJECT`] of a kind; if the log reports a problem, it also writes the
+//! line that reports its end; memory is bounded by [`MOST_SUBJECTS`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,18 +12,18 @@ use crate::engine::Change;
 
 /// How long lines are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Lines of one kind about one subject that are written in that time.
+/// Lines of one kind about one subject that the log writes in that time.
 const MOST_OF_SUBJECT: u64 = 10;
-/// Lines about the connection, and as many about the lock, that are written in that time. No tenant
-/// causes them, and who looks for the cause of an outage needs each one.
+/// Lines about the connection, and as many about the lock, that the log writes in that time. No
+/// tenant causes them, and a search for the cause of an outage needs each one.
 const MOST_OF_CONNECTION: u64 = 60;
-/// Lines about the halves of one project that are written in that time: enough for every change
-/// that a person makes, of all halves that a project has by default.
+/// Lines about the halves of one project that the log writes in that time: enough for one change of
+/// all halves that a project may have by default.
 const MOST_OF_PROJECT: u64 = 2000;
-/// Subjects that are counted apart; more of them are counted as one.
+/// Subjects that have a count of their own; all others share one.
 const MOST_SUBJECTS: usize = 8192;
 
-/// What has been written and counted lately.
+/// The lines that were written and counted lately.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     windows: BTreeMap<Subject, Window>,
@@ -39,7 +38,7 @@ enum Subject {
     Of(&'static str, String),
     /// About the halves of one project.
     Project(String),
-    /// About whatever else, as there is too much.
+    /// All subjects beyond [`MOST_SUBJECTS`].
     Rest,
 }
 
@@ -48,19 +47,19 @@ struct Window {
     written: u64,
     counted: u64,
     last: Option<Change>,
-    /// The last line was written, and says that something is wrong.
+    /// Whether the last line was written and reports a problem.
     open: bool,
 }
 
 impl Repeats {
-    /// Whether a change is to be written now; else it is counted.
+    /// Whether to write a change now; otherwise counts it.
     pub(super) fn admits(&mut self, change: &Change, now: Duration) -> bool {
         let Some((kind, subject)) = change.subject() else { return true };
         let project = change.half().map(|half| half.network.project.to_string());
         let of_project = project.map(|project| (Subject::Project(project), MOST_OF_PROJECT));
         let of_subject = (Subject::Of(kind, subject), most_of(change));
         let limits = [Some(of_subject), of_project];
-        // Each one that is used up counts alone, so that a line is counted once.
+        // The first exhausted subject counts the line, so that it is counted once.
         for (subject, most) in limits.into_iter().flatten() {
             let window = self.window(subject, now);
             let ends = change.ends_trouble();
@@ -86,8 +85,7 @@ impl Repeats {
         self.windows.entry(subject).or_default()
     }
 
-    /// What was counted in the windows that have ended: the last change of each, and how many
-    /// there were.
+    /// The counts of the windows that have ended: the last change of each, and the number.
     pub(super) fn ended(&mut self, now: Duration) -> Vec<(Change, u64)> {
         let mut ended = Vec::new();
         while self.ends.front().is_some_and(|(end, _)| *end <= now) {

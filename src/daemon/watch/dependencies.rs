@@ -1,8 +1,8 @@
-//! The directory entries that a path depends on: they decide what it leads to.
+//! What a path depends on: the directory entries that decide where it leads.
 //!
-//! A path through symbolic links changes its meaning when any of the links is replaced, not only
-//! when its last entry is. Configuration management works that way: `blue.toml -> ..data/blue.toml`
-//! and `..data -> ..2024_05_01`, of which only `..data` is ever renamed over.
+//! A path through symbolic links leads elsewhere when any of the links is replaced, not only its
+//! last entry. Configuration management works that way: `blue.toml -> ..data/blue.toml` and `..data
+//! -> ..2024_05_01`, where only `..data` is ever replaced.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -18,12 +18,12 @@ pub(super) struct Dependency {
     pub(super) name: OsString,
 }
 
-/// What a path leads to now.
+/// Where a path leads now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resolved {
-    /// Its links, and its last entry; or the first entry that is missing.
+    /// Its links and its last entry, or the first missing entry.
     pub(super) dependencies: Vec<Dependency>,
-    /// Without links; `None` if something on the way is missing.
+    /// The path without links; `None` if an entry on the way is missing.
     pub(super) physical: Option<PathBuf>,
 }
 

@@ -1,33 +1,33 @@
-//! What has to be read again, and when.
+//! Which files to read again, and when.
 //!
-//! Owns the waiting: bursts are gathered, a file that is being written is left alone until it is
-//! closed or quiet, and a removal is believed only after a while, because many editors and tools
-//! replace a file by removing it first. Reads no clock: instants come in.
+//! Owns the waiting: it collects bursts, leaves a file alone until its writer closes it or stops
+//! writing, and believes a removal only after a while, because many editors and tools remove a file
+//! to replace it. Reads no clock: instants are parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::declare::FileId;
 
-/// How long to wait for what.
+/// How long to wait for each kind of change.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// A burst of changes ends when nothing came for this long.
+    /// A burst of changes ends after this long without a change.
     pub gap: Duration,
-    /// A burst that does not end is read after this long.
+    /// The longest wait for a burst that does not end.
     pub burst: Duration,
-    /// A file that is written to but not closed is read when nothing came for this long. The
-    /// same calm is waited for in a directory that has just appeared.
+    /// A file that is written to but not closed is read after this long without a write. A
+    /// directory that has just appeared is read after the same time without a change.
     pub settle: Duration,
-    /// A removal counts when the file did not return, and no other went, for this long. This
-    /// makes one reading of a mass removal, so that the guard against it sees all of it.
+    /// A removal counts after this long without the file's return and without another removal. This
+    /// makes one reading of a mass removal, so that the withdrawal guard sees all of it.
     pub removal: Duration,
-    /// Removals that do not end, or a directory that does not calm down, are read after this long.
+    /// The longest wait for removals that do not end, or for a directory that keeps changing.
     pub patience: Duration,
-    /// All files are compared with what was read (by signature: nothing is read that did not
-    /// change) at this interval, for file systems that tell the kernel nothing.
+    /// The interval at which the signatures of all files are compared with the last reading, for
+    /// file systems that send no notices. Only changed files are read.
     pub safety: Duration,
-    /// The same where the kernel cannot watch at all.
+    /// The same if the kernel cannot watch at all.
     pub blind: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Default for Pace {
 pub(super) enum Due {
     /// Read every directory.
     Everything,
-    /// Read these; some may be gone.
+    /// Read these files; some may be gone.
     Files(BTreeSet<FileId>),
 }
 
@@ -59,7 +59,7 @@ pub(super) enum Due {
 pub(super) struct Dirty {
     ready: Burst,
     gone: Burst,
-    /// Being written to, with the time of the last write.
+    /// It is being written to; with the time of the last write.
     writing: BTreeMap<FileId, Instant>,
     everything: Option<Everything>,
 }
@@ -67,7 +67,7 @@ pub(super) struct Dirty {
 #[derive(Debug, Default)]
 struct Burst {
     files: BTreeSet<FileId>,
-    /// Of the first and the last change.
+    /// The times of the first and the last change.
     span: Option<(Instant, Instant)>,
 }
 
@@ -79,7 +79,7 @@ struct Everything {
 }
 
 impl Dirty {
-    /// A file is whole and has changed.
+    /// A file is complete and has changed.
     pub(super) fn ready(&mut self, id: FileId, now: Instant) {
         self.forget(&id);
         self.ready.add(id, now);
@@ -93,21 +93,21 @@ impl Dirty {
         self.stir(now);
     }
 
-    /// A file went away, perhaps to be replaced.
+    /// A file was removed, perhaps to be replaced.
     pub(super) fn gone(&mut self, id: FileId, now: Instant) {
         self.forget(&id);
         self.gone.add(id, now);
         self.stir(now);
     }
 
-    /// A file's owner or mode changed; if it is in the middle of something else, that goes on.
+    /// A file's owner or mode changed; another wait for the file continues.
     pub(super) fn touched(&mut self, id: FileId, now: Instant) {
         if !self.writing.contains_key(&id) && !self.gone.files.contains(&id) {
             self.ready(id, now);
         }
     }
 
-    /// Whether a change of this file is being waited for already.
+    /// Whether a change of this file waits already.
     pub(super) fn awaits(&self, id: &FileId) -> bool {
         self.everything.is_some()
             || self.writing.contains_key(id)
@@ -115,21 +115,21 @@ impl Dirty {
             || self.gone.files.contains(id)
     }
 
-    /// Whether a reading of everything is being waited for already.
+    /// Whether a reading of everything waits already.
     pub(super) fn awaits_everything(&self) -> bool {
         self.everything.is_some()
     }
 
-    /// Everything has to be read, once nothing happened for `calm`.
+    /// Everything must be read, after `calm` without an event.
     pub(super) fn everything(&mut self, calm: Duration, now: Instant) {
         let everything = self.everything.get_or_insert(Everything { first: now, last: now, calm });
         everything.last = now;
         everything.calm = everything.calm.max(calm);
     }
 
-    /// When [`Dirty::take`] will next give something.
+    /// When [`Dirty::take`] next returns something.
     pub(super) fn next(&self, pace: &Pace) -> Option<Instant> {
-        // What is whole is read at once, whatever else is waited for.
+        // Complete files are read at once, even if others wait.
         self.ready.due(pace.gap, pace.burst).into_iter().chain(self.next_unsure(pace)).min()
     }
 
@@ -137,7 +137,7 @@ impl Dirty {
         let written = self.writing.values().map(|last| *last + pace.settle);
         let waiting = written.chain(self.gone.due(pace.removal, pace.patience));
         let Some(everything) = &self.everything else { return waiting.min() };
-        // What a file or a removal waits for, a reading of everything waits for too.
+        // A reading of everything also waits for files and removals that wait.
         let due = waiting.max().into_iter().chain([everything.last + everything.calm]).max();
         due.map(|due| due.min(everything.first + pace.patience))
     }
@@ -151,7 +151,7 @@ impl Dirty {
         if unsure && self.everything.take().is_some() {
             self.ready = Burst::default();
             self.gone = Burst::default();
-            // Those that are still being written are read again when they are whole.
+            // Files that are still being written are read again when they are complete.
             self.writing.retain(|_, last| *last + pace.settle > now);
             return Some(Due::Everything);
         }

@@ -1,4 +1,4 @@
-//! The watching thread: notices in, readings out.
+//! The watcher's thread: it gets notices and sends readings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,31 +10,32 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc::Sender;
 
 use super::dirty::{Dirty, Due, Pace};
-use super::happening::{Happening, Line, Message};
-use super::watches::{Subject, Watches};
+use super::file_events::{FileEvent, Line, Message};
+use super::watches::{Dependent, Watches};
 use crate::daemon::files::{Files, Found, Signature};
 use crate::declare::{Directory, FileId, ParsedFile, Reading};
 
-/// All that the thread knows.
+/// The state of the watcher's thread.
 pub(super) struct FileWatcher {
     files: Files,
     watches: Watches,
     dirty: Dirty,
     pace: Pace,
-    /// What was read of each file, as far as it could be.
+    /// The signature of each file at its last reading, if it could be opened.
     known: BTreeMap<FileId, Option<Signature>>,
     /// Directories that could not be listed last time.
     faulty: BTreeSet<Directory>,
     line: Line,
-    /// The last request for a reading of everything that what is delivered now satisfies.
+    /// The last request for a reading of everything that the next delivery satisfies.
     answered: u64,
     deliver: Sender<(Reading<ParsedFile>, u64)>,
-    /// The files beside as they were told of last, and when to look at them again.
-    beside: Vec<Option<Signature>>,
-    beside_at: Option<Instant>,
+    /// The signatures of the files outside of the directories at the last report, and when to
+    /// compare them again.
+    extra: Vec<Option<Signature>>,
+    extra_at: Option<Instant>,
 }
 
-/// The receiver is gone, or asked to stop.
+/// The receiver is gone, or requested a stop.
 struct Stopped;
 
 impl FileWatcher {
@@ -55,25 +56,25 @@ impl FileWatcher {
             line,
             answered: 0,
             deliver,
-            beside: Vec::new(),
-            beside_at: None,
+            extra: Vec::new(),
+            extra_at: None,
         }
     }
 
-    /// Runs until told to stop.
+    /// Runs until it is requested to stop.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let first = self.read_everything();
-        self.beside = self.watches.beside();
+        self.extra = self.watches.extra();
         let mut running = self.send(first);
         let mut compare_at = Instant::now() + self.interval();
         while running.is_ok() {
-            let next = self.dirty.next(&self.pace).into_iter().chain(self.beside_at);
+            let next = self.dirty.next(&self.pace).into_iter().chain(self.extra_at);
             let next = next.chain([compare_at]).min().unwrap_or(compare_at);
             match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(message) => {
-                    self.hear(message);
+                    self.receive(message);
                     while let Ok(message) = messages.try_recv() {
-                        self.hear(message);
+                        self.receive(message);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -87,22 +88,23 @@ impl FileWatcher {
                 self.compare();
                 compare_at = Instant::now() + self.interval();
             }
-            if self.beside_at.is_some_and(|at| Instant::now() >= at) {
-                self.look_beside();
+            if self.extra_at.is_some_and(|at| Instant::now() >= at) {
+                self.check_extra();
             }
             running = self.deliver_due();
         }
     }
 
-    /// Tells that files beside have changed, once nobody writes to them any more.
-    fn look_beside(&mut self) {
-        self.beside_at = None;
-        let found = self.watches.beside();
-        if found != self.beside {
-            self.beside = found;
+    /// Reports that files outside of the directories have changed, once nobody writes to them any
+    /// more.
+    fn check_extra(&mut self) {
+        self.extra_at = None;
+        let found = self.watches.extra();
+        if found != self.extra {
+            self.extra = found;
             // A link may lead elsewhere now.
             self.watches.arm(&self.files);
-            self.line.beside.notify_one();
+            self.line.extra.notify_one();
         }
     }
 
@@ -110,66 +112,66 @@ impl FileWatcher {
         if self.watches.is_blind() { self.pace.blind } else { self.pace.safety }
     }
 
-    fn hear(&mut self, message: Message) {
+    fn receive(&mut self, message: Message) {
         let now = Instant::now();
         match message {
-            Message::Happened(Happening::Renamed(from, to)) => self.renamed(&from, &to, now),
-            Message::Happened(happening) => self.happened(&happening, now),
+            Message::FileEvent(FileEvent::Renamed(from, to)) => self.renamed(&from, &to, now),
+            Message::FileEvent(event) => self.file_event(&event, now),
             Message::Reread => self.dirty.everything(self.pace.gap, now),
             Message::Wake => {}
         }
     }
 
-    fn happened(&mut self, happening: &Happening, now: Instant) {
-        let (Happening::Whole(path)
-        | Happening::Created(path)
-        | Happening::Written(path)
-        | Happening::Gone(path)
-        | Happening::Touched(path)
-        | Happening::Renamed(path, _)) = happening;
-        let gone = matches!(happening, Happening::Gone(_));
+    fn file_event(&mut self, event: &FileEvent, now: Instant) {
+        let (FileEvent::Whole(path)
+        | FileEvent::Created(path)
+        | FileEvent::Written(path)
+        | FileEvent::Gone(path)
+        | FileEvent::Touched(path)
+        | FileEvent::Renamed(path, _)) = event;
+        let gone = matches!(event, FileEvent::Gone(_));
         if gone && self.watches.lose(path) {
             self.dirty.everything(self.pace.settle, now);
         }
-        for subject in self.watches.subjects(path) {
-            let id = match subject {
-                Subject::Directory => {
+        for dependent in self.watches.dependents(path) {
+            let id = match dependent {
+                Dependent::Directory => {
                     self.dirty.everything(self.pace.settle, now);
                     continue;
                 }
-                Subject::Beside => {
-                    self.beside_at = Some(now + self.pace.settle);
+                Dependent::Extra => {
+                    self.extra_at = Some(now + self.pace.settle);
                     continue;
                 }
-                Subject::File(id) => id,
+                Dependent::File(id) => id,
             };
-            match happening {
-                Happening::Whole(_) => self.dirty.ready(id, now),
-                Happening::Created(_) if is_whole(path) => self.dirty.ready(id, now),
-                Happening::Created(_) | Happening::Written(_) => self.dirty.writing(id, now),
-                Happening::Gone(_) => self.dirty.gone(id, now),
-                Happening::Touched(_) => self.dirty.touched(id, now),
+            match event {
+                FileEvent::Whole(_) => self.dirty.ready(id, now),
+                FileEvent::Created(_) if is_whole(path) => self.dirty.ready(id, now),
+                FileEvent::Created(_) | FileEvent::Written(_) => self.dirty.writing(id, now),
+                FileEvent::Gone(_) => self.dirty.gone(id, now),
+                FileEvent::Touched(_) => self.dirty.touched(id, now),
                 // Both names were noticed before.
-                Happening::Renamed(..) => {}
+                FileEvent::Renamed(..) => {}
             }
         }
     }
 
-    /// A file renamed to another name that counts did not go away to be replaced, as it does when
-    /// an editor makes a backup of it: its old name is gone for good.
+    /// A file that is renamed to another name that counts will not be replaced, unlike one that an
+    /// editor renames to a backup: its old name is gone for good.
     fn renamed(&mut self, from: &Path, to: &Path, now: Instant) {
-        let counts = self.watches.subjects(to).iter().any(|it| matches!(it, Subject::File(_)));
-        for subject in self.watches.subjects(from) {
-            if let (Subject::File(id), true) = (subject, counts) {
+        let counts = self.watches.dependents(to).iter().any(|it| matches!(it, Dependent::File(_)));
+        for dependent in self.watches.dependents(from) {
+            if let (Dependent::File(id), true) = (dependent, counts) {
                 self.dirty.ready(id, now);
             }
         }
     }
 
-    /// Looks for changes that nobody told of.
+    /// Searches for changes without a notice.
     fn compare(&mut self) {
-        if self.watches.beside() != self.beside {
-            self.beside_at.get_or_insert(Instant::now() + self.pace.settle);
+        if self.watches.extra() != self.extra {
+            self.extra_at.get_or_insert(Instant::now() + self.pace.settle);
         }
         if self.dirty.awaits_everything() {
             return;
@@ -191,7 +193,7 @@ impl FileWatcher {
         for id in &listed {
             let same = self.known.get(id) == Some(&self.files.signature(id));
             if !same && !self.dirty.awaits(id) {
-                // Nobody told, so nobody will tell when it is whole either.
+                // There was no notice, so there will be none when the file is complete, either.
                 self.dirty.writing(id.clone(), now);
             }
         }
@@ -227,7 +229,7 @@ impl FileWatcher {
     }
 
     fn read_everything(&mut self) -> Reading<ParsedFile> {
-        // Before the first file is read: a request that comes meanwhile wants another reading.
+        // Before the first file is read: a request that comes during the reading needs another one.
         self.answered = self.line.asked.load(Ordering::Acquire);
         self.watches.arm(&self.files);
         self.known.clear();
@@ -245,14 +247,14 @@ impl FileWatcher {
         reading
     }
 
-    /// Whether a file may still be being written, where only its times can tell.
+    /// Whether a file may still be being written, judged by its times.
     fn is_fresh(&self, found: &Found) -> bool {
         let modified = found.signature.map(|signature| signature.modified());
         let age = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
         self.watches.is_blind() && age.is_some_and(|age| age < self.pace.settle)
     }
 
-    /// Reads these files. `None` if there is nothing to tell.
+    /// Reads these files. `None` if there is nothing to report.
     fn read_some(&mut self, ids: BTreeSet<FileId>) -> Option<Reading<ParsedFile>> {
         let mut reading = Reading::default();
         for id in ids {
@@ -269,8 +271,7 @@ impl FileWatcher {
                 None => {}
             }
         }
-        // Checked after the files were found missing: what is missing from a missing directory
-        // was not removed.
+        // Checked after a file was found missing: a missing directory is no removal of its files.
         let missing: BTreeSet<Directory> = reading
             .removed
             .iter()
@@ -288,7 +289,7 @@ impl FileWatcher {
     }
 }
 
-/// Whether an entry that was just made is not going to be written: a link of either kind.
+/// Whether a new entry is complete at once: a link of either kind.
 fn is_whole(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() || found.nlink() > 1)

@@ -1,6 +1,6 @@
-//! Which directories the kernel watches for us, and what an entry of them stands for.
+//! Which directories the kernel watches, and what each of their entries decides.
 //!
-//! Invariant: whatever can change what a drop-in directory or a linked file in it leads to is
+//! Invariant: all entries that decide where a drop-in directory or a linked file in it leads are
 //! watched before that directory or file is read.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,62 +14,62 @@ use super::dependencies::{Dependency, resolve};
 use crate::daemon::files::{Files, Signature, file_id};
 use crate::declare::{Directory, FileId};
 
-/// What changes when a directory entry does.
+/// What depends on a directory entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Subject {
-    /// A drop-in directory itself: it came, went or was exchanged.
+pub(super) enum Dependent {
+    /// A drop-in directory itself: it appeared, disappeared or was exchanged.
     Directory,
     /// A file of one.
     File(FileId),
-    /// A file beside them.
-    Beside,
+    /// A file outside of the directories.
+    Extra,
 }
 
 /// The watched directories.
 pub(super) struct Watches {
-    /// `None` if the kernel gives us no instance.
+    /// `None` if the kernel has no instance for this process.
     kernel: Option<INotifyWatcher>,
-    /// Files beside the drop-in directories.
-    beside: Vec<PathBuf>,
+    /// Watched files outside of the drop-in directories: those of certificates and keys.
+    extra: Vec<PathBuf>,
     watched: BTreeMap<PathBuf, Watched>,
     /// The drop-in directories by physical path.
-    places: BTreeMap<PathBuf, Directory>,
-    /// Who depends on an entry: directories, and files that are links.
-    dependencies: BTreeMap<Dependency, BTreeSet<Subject>>,
+    directories: BTreeMap<PathBuf, Directory>,
+    /// The directories and the linked files that depend on an entry.
+    dependencies: BTreeMap<Dependency, BTreeSet<Dependent>>,
     links: BTreeMap<FileId, Vec<Dependency>>,
 }
 
 #[derive(Debug)]
 struct Watched {
-    /// Device and inode: another one under this name is not watched.
+    /// Device and inode: another directory under this name is not watched yet.
     inode: Option<(u64, u64)>,
-    /// How many places and dependencies need it.
+    /// How many dependents need it.
     users: usize,
     /// Whether the kernel watches it.
     armed: bool,
 }
 
 impl Watches {
-    pub(super) fn new(kernel: Option<INotifyWatcher>, beside: Vec<PathBuf>) -> Self {
+    pub(super) fn new(kernel: Option<INotifyWatcher>, extra: Vec<PathBuf>) -> Self {
         Self {
             kernel,
-            beside,
+            extra,
             watched: BTreeMap::new(),
-            places: BTreeMap::new(),
+            directories: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             links: BTreeMap::new(),
         }
     }
 
-    /// Whether changes can be missed: then they have to be looked for often.
+    /// Whether notices can be missing, so that signatures must be compared often.
     pub(super) fn is_blind(&self) -> bool {
         self.kernel.is_none() || self.watched.values().any(|watched| !watched.armed)
     }
 
-    /// Finds out anew what has to be watched, and watches it. Directories that are still the same
-    /// go on being watched without a break.
+    /// Determines again which directories must be watched, and watches them. Directories that are
+    /// still the same stay watched without a gap.
     pub(super) fn arm(&mut self, files: &Files) {
-        self.places.clear();
+        self.directories.clear();
         self.dependencies.clear();
         self.links.clear();
         for watched in self.watched.values_mut() {
@@ -79,16 +79,16 @@ impl Watches {
             let Ok(path) = absolute(files.directory(directory)) else { continue };
             let resolved = resolve(&path);
             for dependency in resolved.dependencies {
-                self.depend(dependency, Subject::Directory);
+                self.depend(dependency, Dependent::Directory);
             }
             if let Some(physical) = resolved.physical {
                 self.need(&physical);
-                self.places.insert(physical, directory);
+                self.directories.insert(physical, directory);
             }
         }
-        let beside = self.beside.iter().filter_map(|path| absolute(path).ok());
-        for dependency in beside.flat_map(|path| resolve(&path).dependencies).collect::<Vec<_>>() {
-            self.depend(dependency, Subject::Beside);
+        let extra = self.extra.iter().filter_map(|path| absolute(path).ok());
+        for dependency in extra.flat_map(|path| resolve(&path).dependencies).collect::<Vec<_>>() {
+            self.depend(dependency, Dependent::Extra);
         }
         for id in Directory::ALL.into_iter().filter_map(|at| files.list(at).ok()).flatten() {
             self.follow(files, &id);
@@ -100,7 +100,8 @@ impl Watches {
         }
     }
 
-    /// Watches whatever a file's link leads through; to be called before the file is read.
+    /// Watches all entries that a file's link leads through; must be called before the file is
+    /// read.
     pub(super) fn follow(&mut self, files: &Files, id: &FileId) {
         let path = files.path(id);
         let dependencies = match absolute(&path) {
@@ -109,7 +110,7 @@ impl Watches {
         };
         let former = self.links.remove(id).unwrap_or_default();
         for dependency in &dependencies {
-            self.depend(dependency.clone(), Subject::File(id.clone()));
+            self.depend(dependency.clone(), Dependent::File(id.clone()));
         }
         for dependency in &former {
             self.release(dependency, id, dependencies.contains(dependency));
@@ -119,24 +120,24 @@ impl Watches {
         }
     }
 
-    /// What tells the versions of the files beside apart.
-    pub(super) fn beside(&self) -> Vec<Option<Signature>> {
-        self.beside.iter().map(|path| Signature::read(path)).collect()
+    /// The signatures of the files outside of the directories.
+    pub(super) fn extra(&self) -> Vec<Option<Signature>> {
+        self.extra.iter().map(|path| Signature::read(path)).collect()
     }
 
     /// What an entry stands for.
-    pub(super) fn subjects(&self, path: &Path) -> BTreeSet<Subject> {
+    pub(super) fn dependents(&self, path: &Path) -> BTreeSet<Dependent> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return BTreeSet::new();
         };
         let dependency = Dependency { directory: directory.to_owned(), name: name.to_owned() };
-        let mut subjects = self.dependencies.get(&dependency).cloned().unwrap_or_default();
-        let place = self.places.get(directory).and_then(|at| file_id(*at, name));
-        subjects.extend(place.map(Subject::File));
-        subjects
+        let mut dependents = self.dependencies.get(&dependency).cloned().unwrap_or_default();
+        let file = self.directories.get(directory).and_then(|at| file_id(*at, name));
+        dependents.extend(file.map(Dependent::File));
+        dependents
     }
 
-    /// Notes that a directory went away; returns whether it was watched.
+    /// Notes that a directory was removed; returns whether it was watched.
     pub(super) fn lose(&mut self, path: &Path) -> bool {
         match self.watched.get_mut(path) {
             Some(watched) => {
@@ -147,27 +148,27 @@ impl Watches {
         }
     }
 
-    /// Notes that notices were lost: no watch is trusted any more.
+    /// Notes that notices were lost: no watch counts any more.
     pub(super) fn lose_all(&mut self) {
         for watched in self.watched.values_mut() {
             watched.armed = false;
         }
     }
 
-    /// Whether a watched directory is not what it was, though nothing was heard.
+    /// Whether a watched directory was exchanged without a notice.
     pub(super) fn is_stale(&self) -> bool {
         self.watched.iter().any(|(path, watched)| watched.inode != inode(path))
     }
 
-    fn depend(&mut self, dependency: Dependency, subject: Subject) {
+    fn depend(&mut self, dependency: Dependency, dependent: Dependent) {
         self.need(&dependency.directory);
-        self.dependencies.entry(dependency).or_default().insert(subject);
+        self.dependencies.entry(dependency).or_default().insert(dependent);
     }
 
     fn release(&mut self, dependency: &Dependency, id: &FileId, still_needed: bool) {
-        if !still_needed && let Some(subjects) = self.dependencies.get_mut(dependency) {
-            subjects.remove(&Subject::File(id.clone()));
-            if subjects.is_empty() {
+        if !still_needed && let Some(dependents) = self.dependencies.get_mut(dependency) {
+            dependents.remove(&Dependent::File(id.clone()));
+            if dependents.is_empty() {
                 self.dependencies.remove(dependency);
             }
         }
@@ -184,7 +185,7 @@ impl Watches {
         self.watch(path);
     }
 
-    /// Has the kernel watch a directory, unless it already watches this very one.
+    /// Makes the kernel watch a directory, unless it watches this one already.
     fn watch(&mut self, path: &Path) {
         let Some(watched) = self.watched.get_mut(path) else { return };
         let former = std::mem::replace(&mut watched.inode, inode(path));
