@@ -1,7 +1,7 @@
-//! Who may ask what: the kernel says who the client is, the settings say what that makes of it.
+//! Who may ask what: the kernel says who the client is, the settings give it its rights.
 //!
-//! Everybody can connect; each request is judged by the settings of its moment, so that a reload
-//! gives and takes rights at once.
+//! Everybody can connect; the settings of the moment decide on each request, so that a reload
+//! grants and revokes rights at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -18,12 +18,12 @@ use super::Refusal;
 use crate::declare::{OperatorEntry, Owner, ProjectPin, Settings};
 use crate::view::Viewer;
 
-/// How long what the user database says is believed.
+/// How long an answer of the user database stays valid.
 const KNOWN_TIME: Duration = Duration::from_secs(2);
-/// How long it may take to answer.
+/// How long the user database may take to answer.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
-/// Who counts as an operator, and who owns which projects, as the settings say.
+/// Who is an operator, and who owns which projects, by the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     operators: Vec<OperatorEntry>,
@@ -31,7 +31,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// What `[control] operators` and `[[project]]` say.
+    /// The rights by `[control] operators` and `[[project]]`.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Self { operators: settings.control.operators.clone(), projects: settings.projects.clone() }
@@ -41,8 +41,8 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Stranger`]: it is neither an operator nor the owner of a project.
-    pub(super) fn admit(&self, client: &Client) -> Result<Viewer, Refusal> {
+    /// [`Refusal::Stranger`], if it is neither an operator nor the owner of a project.
+    pub(super) fn admit(&self, client: &Caller) -> Result<Viewer, Refusal> {
         if client.privileged || self.operators.iter().any(|entry| client.is(entry)) {
             return Ok(Viewer::Operator);
         }
@@ -55,7 +55,7 @@ impl Access {
     }
 }
 
-/// Root, the daemon's own user and the members of the socket's group: operators in any case.
+/// Root, the daemon's own user and the members of the socket's group: they are always operators.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Privileged {
     daemon: Uid,
@@ -67,7 +67,7 @@ impl Privileged {
         Self { daemon: Uid::effective(), group: Gid::from_raw(group) }
     }
 
-    /// Whether the credentials alone say so, without a look into the user database.
+    /// Whether the credentials alone show it, without the user database.
     pub(super) fn includes(self, peer: UCred) -> bool {
         let uid = Uid::from_raw(peer.uid());
         uid.is_root() || uid == self.daemon || Gid::from_raw(peer.gid()) == self.group
@@ -76,7 +76,7 @@ impl Privileged {
 
 /// The account at the other end of a connection, as it was when it connected.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(super) struct Caller {
     account: Owner,
     groups: Vec<UnixGroup>,
     privileged: bool,
@@ -88,16 +88,16 @@ struct UnixGroup {
     name: Option<String>,
 }
 
-/// What the user database says of clients, for a moment: a user that connects all the time costs no
-/// look-up each time, and one whose look-up takes long keeps nobody else waiting.
+/// A short-lived cache of the user database: a user that connects again and again does not cost a
+/// look-up each time, and a slow look-up delays only its own user.
 ///
-/// Further groups are those of the user database, not of the process. The kernel knows the latter
-/// (`SO_PEERGROUPS`), but no maintained crate asks it without unsafe code of ours; and /proc names
-/// a process by a number that another one may have by then.
+/// Further groups come from the user database, not from the process. The kernel knows those of the
+/// process (`SO_PEERGROUPS`), but no maintained crate reads them without unsafe code of ours; and
+/// another process may have the number in /proc by then.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accounts(Arc<Mutex<BTreeMap<(u32, u32), Known>>>);
 
-/// One account, as it was looked up or is being looked up.
+/// One account, looked up or being looked up.
 #[derive(Clone, Debug)]
 struct Known {
     since: Instant,
@@ -105,16 +105,17 @@ struct Known {
 }
 
 impl Accounts {
-    /// The process at the other end (unix(7), `SO_PEERCRED`) as the user database knows it. Where
-    /// that does not answer in time, its name and its further groups count as unknown.
-    pub(super) async fn identify(&self, peer: UCred, privileged: Privileged) -> Client {
+    /// The process at the other end (unix(7), `SO_PEERCRED`) with the user database's entry. If the
+    /// user database does not answer in time, the name and further groups count as unknown.
+    pub(super) async fn identify(&self, peer: UCred, privileged: Privileged) -> Caller {
         if privileged.includes(peer) {
             let account = Owner { uid: peer.uid(), name: None };
-            return Client { account, groups: Vec::new(), privileged: true };
+            return Caller { account, groups: Vec::new(), privileged: true };
         }
         let (uid, gid) = (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid()));
         let cell = self.cell(peer);
-        // The user database may be a directory server: off the event loop, and once at a time.
+        // The user database may be a directory server: so look it up off the event loop, and once
+        // at a time.
         let found = cell.get_or_init(|| async move {
             let found = task::spawn_blocking(move || look_up(uid, gid)).await;
             found.unwrap_or((None, Vec::new()))
@@ -122,7 +123,7 @@ impl Accounts {
         let found = time::timeout(LOOK_UP_TIME, found).await.ok().cloned();
         let (name, groups) = found.unwrap_or((None, Vec::new()));
         let privileged = groups.iter().any(|group| group.gid == privileged.group.as_raw());
-        Client { account: Owner { uid: peer.uid(), name }, groups, privileged }
+        Caller { account: Owner { uid: peer.uid(), name }, groups, privileged }
     }
 
     fn cell(&self, peer: UCred) -> Arc<OnceCell<(Option<String>, Vec<UnixGroup>)>> {
@@ -134,12 +135,12 @@ impl Accounts {
     }
 }
 
-/// Who asks, in a word for the log.
+/// Who asks, in one word for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(pub Arc<str>);
 
-impl Client {
-    /// Its account's name, where that is known.
+impl Caller {
+    /// Its account's name, if it is known.
     pub(super) fn actor(&self) -> Actor {
         let Owner { uid, name } = &self.account;
         Actor(match name {
@@ -181,7 +182,7 @@ fn look_up(uid: Uid, gid: Gid) -> (Option<String>, Vec<UnixGroup>) {
 mod tests {
     use std::path::Path;
 
-    use super::{Access, Client, UnixGroup};
+    use super::{Access, Caller, UnixGroup};
     use crate::declare::{Owner, Settings};
     use crate::view::Viewer;
 
@@ -190,13 +191,13 @@ mod tests {
         [[project]]\nname = \"teal\"\nowner = \"alice\"\n\
         [[project]]\nname = \"green\"\nowner = \"20002\"\n";
 
-    fn client(uid: u32, name: Option<&str>, groups: &[(u32, &str)]) -> Client {
+    fn client(uid: u32, name: Option<&str>, groups: &[(u32, &str)]) -> Caller {
         let account = Owner { uid, name: name.map(str::to_owned) };
         let group = |(gid, name): &(u32, &str)| UnixGroup { gid: *gid, name: Some((*name).into()) };
-        Client { account, groups: groups.iter().map(group).collect(), privileged: false }
+        Caller { account, groups: groups.iter().map(group).collect(), privileged: false }
     }
 
-    fn seen_by(client: &Client) -> String {
+    fn seen_by(client: &Caller) -> String {
         let (settings, wrong) = Settings::parse(Path::new("/etc/ovn-peerd.toml"), SETTINGS);
         assert!(wrong.is_empty(), "{wrong:?}");
         match Access::of(&settings).admit(client) {
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_privileged_see_all_whatever_the_settings_say() {
-        let root = Client { privileged: true, ..client(0, None, &[]) };
+        let root = Caller { privileged: true, ..client(0, None, &[]) };
         assert_eq!(seen_by(&root), "all");
         assert_eq!(Access::default().admit(&root).unwrap(), Viewer::Operator);
     }

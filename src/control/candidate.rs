@@ -1,12 +1,12 @@
 //! A candidate for `POST /v1/plan`: declaration files that are not in place, as JSON.
 //!
-//! A wire type of its own, so that the declarations' types may change while the wire stays.
-//! A public interface: fields are added, never renamed.
+//! A wire type of its own, so that the declarations' types may change without the wire. A public
+//! interface: fields may be added, never renamed.
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that the daemon would read in place of its own drop-in directories. Its policy
-/// stays: settings take effect by a restart.
+/// All files that the daemon is to read in place of its own drop-in directories. Its policy stays
+/// in effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
@@ -23,7 +23,7 @@ pub struct CandidateDirectory {
     /// Its files, in any order.
     #[serde(default)]
     pub files: Vec<CandidateFile>,
-    /// Why it cannot be read; its files then count as unknown, not as gone.
+    /// Why it cannot be read; then its files count as unknown, not as removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -33,7 +33,7 @@ pub struct CandidateDirectory {
 pub struct CandidateFile {
     /// Its name in the directory, with the suffix.
     pub name: String,
-    /// As diagnostics should show it.
+    /// The path that diagnostics show.
     pub path: String,
     /// Its text, or why it cannot be read.
     #[serde(flatten)]
@@ -46,7 +46,7 @@ pub struct CandidateFile {
     pub owner_name: Option<String>,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CandidateContent {

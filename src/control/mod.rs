@@ -1,9 +1,9 @@
 //! The control socket: HTTP/1.1 and JSON over a Unix socket.
 //!
-//! Owns the routes under `/v1`, the answers' JSON on the wire, who may ask, and every limit on
-//! what a client can make the daemon hold. Tells nothing of itself: a [`Question`] goes over a
+//! Owns the routes under `/v1`, the JSON on the wire, who may ask, and every limit on the daemon's
+//! resources that a client can use. Answers nothing by itself: it sends a [`Question`] over a
 //! bounded queue to the event loop, which answers with views. May not touch the engine's inside,
-//! declarations' rules, or any OVN table.
+//! the rules of declarations, or any OVN table.
 //!
 //! | route | answer |
 //! |---|---|
@@ -19,19 +19,19 @@
 //!
 //! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status.
 //!
-//! Who asks is what the kernel says of the other end (`SO_PEERCRED`). *Operators* (root, the
-//! daemon's own user, the socket's group, `[control] operators`) see and do all of this. A *tenant*
-//! (the Unix account that a `[[project]]` names as its owner) has the first three routes, for the
-//! halves of its projects and the files of its own. A half of somebody else's is, to it, no half.
+//! The kernel says who is at the other end (`SO_PEERCRED`). *Operators* (root, the daemon's own
+//! user, the socket's group, `[control] operators`) may use all routes. A *tenant* (the Unix
+//! account that a `[[project]]` names as its owner) may use the first three, for the halves of its
+//! projects and for its own files. For a tenant, somebody else's half does not exist.
 //!
-//! Invariants: whoever is neither gets a 403 and reaches no handler; a tenant reaches the handlers
-//! of the first three routes alone; what it is answered depends on its own halves and files alone; no client
-//! holds a connection, a queue place or memory beyond the limits below, and neither a tenant nor a
-//! stranger keeps an operator out; a live daemon's socket is never taken over.
+//! Invariants: all others get a 403 and reach no handler; a tenant reaches only the handlers of the
+//! first three routes; its answers depend only on its own halves and files; no client uses
+//! connections, queue slots or memory beyond the limits below; neither a tenant nor a stranger can
+//! lock an operator out; a live daemon's socket is never replaced.
 
 mod access;
 mod candidate;
-mod crowd;
+mod connection_limits;
 mod question;
 mod refusal;
 mod routes;
@@ -51,10 +51,11 @@ pub use wire::{
     Confirmation, Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded,
 };
 
-/// Connections served at once: so many of operators, of whom more wait, and so many of tenants, of
-/// whom more are refused. Strangers have no place among them: they are refused as soon as they ask.
+/// Connections served at once: this many of operators, whose further connections wait, and this
+/// many of tenants, whose further connections are refused. Strangers have no share: they are
+/// refused at once.
 pub const MAX_CONNECTIONS: usize = 64;
-/// Of the tenants', so many of one user.
+/// The share of one user in the tenants' connections.
 pub const MAX_CONNECTIONS_PER_USER: usize = 16;
 /// Questions waiting for the event loop; each connection has at most one.
 pub const MAX_QUESTIONS: usize = 2 * MAX_CONNECTIONS;
@@ -62,7 +63,7 @@ pub const MAX_QUESTIONS: usize = 2 * MAX_CONNECTIONS;
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// How long a client may take to send a request's head, and to stay idle between requests.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long one request may take, from its head to its answer; a plan of a whole deployment is
-/// the longest. A connection is closed once it has lived for as long and answers nothing, and when
-/// it has lived for twice as long.
+/// How long one request may take, from its head to its answer; a plan of a whole deployment takes
+/// longest. A connection closes after this time once no request is under way, and after twice this
+/// time in any case.
 pub const REQUEST_TIME: Duration = Duration::from_secs(60);

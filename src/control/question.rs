@@ -1,4 +1,4 @@
-//! What a client asks of the event loop, and how the answer travels back.
+//! Questions of clients to the event loop, and the way of the answer back.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -8,27 +8,27 @@ use crate::view::{
     DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer,
 };
 
-/// One request, on its way to the event loop. The answer goes into the sender; a client that has
-/// left meanwhile is no error.
+/// One request, on its way to the event loop. The event loop sends the answer through the sender;
+/// it is no error if the client has left meanwhile.
 #[derive(Debug)]
 pub enum Question {
     /// Every half that the viewer sees.
     List(Viewer, oneshot::Sender<Vec<HalfView>>),
-    /// One half in full; none where the viewer does not see it.
+    /// One half in full; `None` if the viewer may not see it.
     Show(Viewer, HalfKey, oneshot::Sender<Option<HalfDetail>>),
-    /// What is wrong with the files: with the viewer's own, or with all.
+    /// The problems of the files: of the viewer's own, or of all.
     Diagnostics(Viewer, oneshot::Sender<DiagnosticsView>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
-    /// What would be written: for the daemon's own files, or for a candidate's.
+    /// What the daemon would write: for its own files, or for a candidate's.
     Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
-    /// The withdrawals that are held: all, or those that are released with a project's.
+    /// The held withdrawals: all, or those that are released together with a project's.
     Held(Option<String>, oneshot::Sender<HeldView>),
-    /// Release the withdrawals that were seen; who asks is kept in the log, here and below.
+    /// Releases the withdrawals that the operator saw; the log records who asks, here and below.
     Confirm(Actor, Confirmation, oneshot::Sender<Result<Confirmed, Refusal>>),
-    /// The hosts that declare something.
+    /// The hosts with declarations.
     Hosts(oneshot::Sender<Vec<HostView>>),
-    /// Drop what a host that is gone has declared.
+    /// Drops the declarations of a host that is gone.
     Forget(Actor, String, oneshot::Sender<Result<HostView, Refusal>>),
     /// Read every file again.
     Reload(Actor, oneshot::Sender<Reloaded>),
@@ -36,14 +36,14 @@ pub enum Question {
 
 /// The way from a request's task to the event loop.
 #[derive(Clone, Debug)]
-pub(super) struct Door(mpsc::Sender<Question>);
+pub(super) struct QuestionSender(mpsc::Sender<Question>);
 
-impl Door {
+impl QuestionSender {
     pub(super) fn new(questions: mpsc::Sender<Question>) -> Self {
         Self(questions)
     }
 
-    /// Puts a question and waits for its answer. The caller's deadline bounds the wait.
+    /// Sends a question and waits for its answer. The caller's deadline bounds the wait.
     pub(super) async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,

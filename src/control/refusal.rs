@@ -1,4 +1,5 @@
-//! Why a request is refused: a status, a code for programs, a sentence and a next step for people.
+//! Why the daemon refuses a request: a status, a code for programs, a sentence and a next step for
+//! people.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -8,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
 use crate::declare::{HalfKey, Owner};
 
-/// A request that gets no answer.
+/// The reason for a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The client is neither an operator nor a tenant.
     #[error(
         "{} may not ask: the control socket answers operators, and the owners of projects",
-        told(.0)
+        shown(.0)
     )]
     Stranger(Owner),
     /// The client is a tenant, and this is for operators.
@@ -23,19 +24,19 @@ pub enum Refusal {
         /// The request's path.
         path: String,
     },
-    /// No half of that name.
+    /// There is no half of that name.
     #[error("there is no half {0}")]
     NoSuchHalf(HalfKey),
     /// No host of this name declares anything.
     #[error("no host {0} declares anything")]
     NoSuchHost(String),
-    /// What this host declares are its files.
+    /// This host's declarations are its own files.
     #[error("{0} is the host that was asked")]
     OwnHost(String),
-    /// What is held is not what was confirmed.
+    /// The held withdrawals are not the confirmed ones.
     #[error("what is held is not what was seen: nothing is released")]
     HeldElse,
-    /// While a newer version writes, this one does not.
+    /// A newer version writes, so this one does not.
     #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
     NewerVersion,
     /// No such route.
@@ -46,7 +47,7 @@ pub enum Refusal {
         /// The request's path.
         path: String,
     },
-    /// The route is there, but not for this method.
+    /// The route exists, but not for this method.
     #[error("{path} does not take {method}")]
     WrongMethod {
         /// The request's method.
@@ -54,7 +55,7 @@ pub enum Refusal {
         /// The request's path.
         path: String,
     },
-    /// The request cannot be understood.
+    /// The request is malformed.
     #[error("the request cannot be understood: {0}")]
     BadRequest(String),
     /// The body is over [`MAX_BODY_BYTES`].
@@ -65,14 +66,14 @@ pub enum Refusal {
     TooLate,
     /// Too many connections at once.
     #[error("too many connections at once")]
-    Crowded,
-    /// Too many of the kind at once.
+    TooManyConnections,
+    /// Too many plans at once.
     #[error("too many plans are being made at once")]
     Busy,
     /// The northbound has not been read yet.
     #[error("the northbound has not been read yet, so nothing can be compared with it")]
     NotSynced,
-    /// The daemon is going down.
+    /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Leaving,
 }
@@ -91,13 +92,13 @@ impl Refusal {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
-            Self::Crowded | Self::Busy | Self::NotSynced | Self::Leaving => {
+            Self::TooManyConnections | Self::Busy | Self::NotSynced | Self::Leaving => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
     }
 
-    /// One word that a program can match; never renamed.
+    /// One word that a program can match; it is never renamed.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -113,7 +114,7 @@ impl Refusal {
             Self::BadRequest(_) => "bad-request",
             Self::TooLarge => "too-large",
             Self::TooLate => "too-late",
-            Self::Crowded => "crowded",
+            Self::TooManyConnections => "crowded",
             Self::Busy => "busy",
             Self::NotSynced => "northbound-not-read",
             Self::Leaving => "stopping",
@@ -150,7 +151,7 @@ impl Refusal {
             Self::TooLate => {
                 "the daemon is busy: look at `systemctl status ovn-peerd`, then ask again"
             }
-            Self::Crowded => "ask again in a moment, on fewer connections",
+            Self::TooManyConnections => "ask again in a moment, on fewer connections",
             Self::Busy => "ask again in a moment; if that does not help, look at the file system",
             Self::NotSynced => {
                 "`ovn-peerctl status` shows what keeps the northbound away; ask again once it is read"
@@ -161,7 +162,7 @@ impl Refusal {
 }
 
 /// An account in words.
-fn told(account: &Owner) -> String {
+fn shown(account: &Owner) -> String {
     match &account.name {
         Some(name) => format!("{name} (uid {})", account.uid),
         None => format!("uid {}", account.uid),

@@ -1,4 +1,4 @@
-//! The routes under `/v1`: each turns a request into one question, and the answer into JSON.
+//! The routes under `/v1`: each converts a request to one question, and the answer to JSON.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use axum::{Extension, Json, Router};
 use tokio::sync::watch;
 use tokio::time;
 
-use super::access::{Access, Client};
-use super::question::Door;
+use super::access::{Access, Caller};
+use super::question::QuestionSender;
 use super::{
     Actor, Candidate, Confirmation, Confirmed, ERRORS_HEADER, Filter, HeldFilter, MAX_BODY_BYTES,
     Question, REQUEST_TIME, Refusal, Reloaded,
@@ -22,8 +22,8 @@ use crate::view::{HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
-/// Everything that can be asked. What is not made for tenants belongs to `operators`.
-pub(super) fn router(door: Door) -> Router {
+/// All routes. Those that tenants may not use belong to `operators`.
+pub(super) fn router(questions: QuestionSender) -> Router {
     let everybody = Router::new()
         .route("/v1/halves", get(list))
         .route("/v1/halves/{project}/{network}/{name}", get(show))
@@ -43,13 +43,13 @@ pub(super) fn router(door: Door) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(within_request_time))
-        .with_state(door)
+        .with_state(questions)
 }
 
-/// The routes as one client may use them. Strangers are refused whatever they ask.
+/// The routes of one client. A stranger gets a refusal on every route.
 pub(super) fn for_client(
     router: Router,
-    client: Arc<Client>,
+    client: Arc<Caller>,
     access: watch::Receiver<Access>,
 ) -> Router {
     router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
@@ -68,7 +68,7 @@ pub(super) fn for_client(
     }))
 }
 
-/// What a client gets for whom there is no place.
+/// The answer to a client beyond the connection limits.
 pub(super) fn refuse_all(refusal: Refusal) -> Router {
     Router::new().fallback(move || async move { refusal })
 }
@@ -86,83 +86,86 @@ async fn operators_only(
 }
 
 async fn list(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     Extension(viewer): Extension<Viewer>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Answer<Vec<HalfView>> {
     let Query(filter) = filter?;
-    let mut halves = door.ask(|answer| Question::List(viewer, answer)).await?;
+    let mut halves = questions.ask(|answer| Question::List(viewer, answer)).await?;
     halves.retain(|half| filter.admits(half));
     Ok(Json(halves))
 }
 
 async fn show(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     Extension(viewer): Extension<Viewer>,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Answer<HalfDetail> {
     let Path((project, network, name)) = path?;
     let key = HalfKey::new(NetworkKey::new(project, network), name);
-    let half = door.ask(|answer| Question::Show(viewer, key.clone(), answer)).await?;
+    let half = questions.ask(|answer| Question::Show(viewer, key.clone(), answer)).await?;
     half.map(Json).ok_or(Refusal::NoSuchHalf(key))
 }
 
 async fn diagnostics(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     Extension(viewer): Extension<Viewer>,
 ) -> Result<Response, Refusal> {
-    let found = door.ask(|answer| Question::Diagnostics(viewer, answer)).await?;
+    let found = questions.ask(|answer| Question::Diagnostics(viewer, answer)).await?;
     Ok(([(ERRORS_HEADER, found.errors.to_string())], Json(found.texts)).into_response())
 }
 
-async fn status(State(door): State<Door>) -> Answer<StatusView> {
-    door.ask(Question::Status).await.map(Json)
+async fn status(State(questions): State<QuestionSender>) -> Answer<StatusView> {
+    questions.ask(Question::Status).await.map(Json)
 }
 
-async fn plan(State(door): State<Door>) -> Answer<PlanView> {
-    door.ask(|answer| Question::Plan(None, answer)).await?.map(Json)
+async fn plan(State(questions): State<QuestionSender>) -> Answer<PlanView> {
+    questions.ask(|answer| Question::Plan(None, answer)).await?.map(Json)
 }
 
 async fn plan_candidate(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     candidate: Result<Json<Candidate>, JsonRejection>,
 ) -> Answer<PlanView> {
     let Json(candidate) = candidate?;
-    door.ask(|answer| Question::Plan(Some(candidate), answer)).await?.map(Json)
+    questions.ask(|answer| Question::Plan(Some(candidate), answer)).await?.map(Json)
 }
 
 async fn held(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     filter: Result<Query<HeldFilter>, QueryRejection>,
 ) -> Answer<HeldView> {
     let Query(filter) = filter?;
-    door.ask(|answer| Question::Held(filter.project, answer)).await.map(Json)
+    questions.ask(|answer| Question::Held(filter.project, answer)).await.map(Json)
 }
 
 async fn confirm(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     Extension(actor): Extension<Actor>,
     confirmation: Result<Json<Confirmation>, JsonRejection>,
 ) -> Answer<Confirmed> {
     let Json(confirmation) = confirmation?;
-    door.ask(|answer| Question::Confirm(actor, confirmation, answer)).await?.map(Json)
+    questions.ask(|answer| Question::Confirm(actor, confirmation, answer)).await?.map(Json)
 }
 
-async fn reload(State(door): State<Door>, Extension(actor): Extension<Actor>) -> Answer<Reloaded> {
-    door.ask(|answer| Question::Reload(actor, answer)).await.map(Json)
+async fn reload(
+    State(questions): State<QuestionSender>,
+    Extension(actor): Extension<Actor>,
+) -> Answer<Reloaded> {
+    questions.ask(|answer| Question::Reload(actor, answer)).await.map(Json)
 }
 
-async fn hosts(State(door): State<Door>) -> Answer<Vec<HostView>> {
-    door.ask(Question::Hosts).await.map(Json)
+async fn hosts(State(questions): State<QuestionSender>) -> Answer<Vec<HostView>> {
+    questions.ask(Question::Hosts).await.map(Json)
 }
 
 async fn forget(
-    State(door): State<Door>,
+    State(questions): State<QuestionSender>,
     Extension(actor): Extension<Actor>,
     path: Result<Path<String>, PathRejection>,
 ) -> Answer<HostView> {
     let Path(name) = path?;
-    door.ask(|answer| Question::Forget(actor, name, answer)).await?.map(Json)
+    questions.ask(|answer| Question::Forget(actor, name, answer)).await?.map(Json)
 }
 
 async fn no_such_route(request: Request) -> Refusal {

@@ -1,4 +1,4 @@
-//! The server: accepts connections, finds each a place, serves HTTP/1.1 on it within the limits.
+//! The server: accepts connections, checks the connection limits, and serves HTTP/1.1.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,46 +16,46 @@ use tokio::time;
 use tracing::{debug, warn};
 
 use super::access::{Access, Accounts, Privileged};
-use super::crowd::{Crowd, Place, Strangers};
-use super::question::Door;
+use super::connection_limits::{ConnectionLimits, Permit, Strangers};
+use super::question::QuestionSender;
 use super::{HEAD_TIME, MAX_CONNECTIONS, Question, REQUEST_TIME, Refusal, Socket, routes};
 use crate::view::Viewer;
 
-/// Pause after `accept` failed, as it does while the process is out of file descriptors.
+/// The pause after `accept` has failed, as it does while the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Read buffer of one connection, in bytes; bodies are read through it piece by piece.
+/// Read buffer of one connection, in bytes; bodies pass through it piece by piece.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Clients being identified at one time, of all users and of each: the user database answers within
-/// milliseconds, and where it does not, nobody waits for it but who needs it.
+/// Clients being identified at one time, of all users and of each. The user database answers within
+/// milliseconds; if it does not, only the clients that need it wait.
 const MOST_IDENTIFIED: usize = 256;
 const MOST_IDENTIFIED_OF_USER: usize = 32;
-/// Strangers and clients without a place that are told so at one time, of all users and of each; more
-/// are closed without a word.
+/// Connections that get a refusal at one time, of all users and of each; further ones are closed
+/// without an answer.
 const MOST_TURNED_AWAY: usize = 64;
 const MOST_TURNED_AWAY_OF_USER: usize = 8;
-/// How long telling them may take, and half of how long one that does not listen is borne.
+/// How long such an answer may take; the connection is closed after twice this time.
 const TURNING_AWAY_TIME: Duration = Duration::from_millis(500);
-/// Operators that wait for a place; they wait for nobody but one another.
+/// Operators that wait for a connection; they wait only for each other.
 const MOST_WAITING: usize = 64;
 
-/// Serves until it is dropped, which also drops every connection. `access` is read anew for each
+/// Serves until it is dropped; this drops every connection, too. Reads `access` again for each
 /// request.
 pub async fn serve(
     socket: Socket,
     questions: mpsc::Sender<Question>,
     access: watch::Receiver<Access>,
 ) {
-    let reception = Reception {
-        router: routes::router(Door::new(questions)),
+    let server = Server {
+        router: routes::router(QuestionSender::new(questions)),
         privileged: socket.privileged(),
         access,
         accounts: Accounts::default(),
         strangers: Strangers::default(),
         operators: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         waiting: Arc::new(Semaphore::new(MOST_WAITING)),
-        tenants: Crowd::new(),
-        identified: Crowd::of(MOST_IDENTIFIED, MOST_IDENTIFIED_OF_USER),
-        turned_away: Crowd::of(MOST_TURNED_AWAY, MOST_TURNED_AWAY_OF_USER),
+        tenants: ConnectionLimits::new(),
+        identified: ConnectionLimits::of(MOST_IDENTIFIED, MOST_IDENTIFIED_OF_USER),
+        turned_away: ConnectionLimits::of(MOST_TURNED_AWAY, MOST_TURNED_AWAY_OF_USER),
     };
     let mut connections = JoinSet::new();
     loop {
@@ -69,18 +69,18 @@ pub async fn serve(
             }
         };
         while connections.try_join_next().is_some() {}
-        let lobby = reception.identified.enter(peer.uid());
-        if lobby.is_some() || reception.privileged.includes(peer) {
-            connections.spawn(reception.clone().receive(stream, peer, lobby));
-        } else if let Some(place) = reception.turned_away.enter(peer.uid()) {
-            connections.spawn(turn_away(stream, Refusal::Crowded, place));
+        let identifying = server.identified.acquire(peer.uid());
+        if identifying.is_some() || server.privileged.includes(peer) {
+            connections.spawn(server.clone().serve_client(stream, peer, identifying));
+        } else if let Some(permit) = server.turned_away.acquire(peer.uid()) {
+            connections.spawn(turn_away(stream, Refusal::TooManyConnections, permit));
         }
     }
 }
 
-/// What each connection is received with.
+/// The state that all connections share.
 #[derive(Clone)]
-struct Reception {
+struct Server {
     router: Router,
     privileged: Privileged,
     access: watch::Receiver<Access>,
@@ -88,63 +88,66 @@ struct Reception {
     strangers: Strangers,
     operators: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    tenants: Crowd,
-    identified: Crowd,
-    turned_away: Crowd,
+    tenants: ConnectionLimits,
+    identified: ConnectionLimits,
+    turned_away: ConnectionLimits,
 }
 
-/// What a connection holds while it is served.
+/// The permits that a connection holds while it is served.
 enum Served {
-    Operator { _place: OwnedSemaphorePermit },
-    Tenant { _place: Place },
+    Operator { _permit: OwnedSemaphorePermit },
+    Tenant { _permit: Permit },
 }
 
-impl Reception {
-    /// Finds out who it is, and only then which place it gets.
-    async fn receive(self, stream: UnixStream, peer: UCred, lobby: Option<Place>) {
+impl Server {
+    /// Identifies the client, and only then applies the limit of its kind.
+    async fn serve_client(self, stream: UnixStream, peer: UCred, identifying: Option<Permit>) {
         let client = Arc::new(self.accounts.identify(peer, self.privileged).await);
-        drop(lobby);
+        drop(identifying);
         let viewer = self.access.borrow().admit(&client);
-        let refusal = match self.place(viewer, peer.uid()).await {
-            Ok(place) => {
+        let refusal = match self.permit(viewer, peer.uid()).await {
+            Ok(permit) => {
                 let router = routes::for_client(self.router, client, self.access);
-                converse(stream, router, REQUEST_TIME).await;
-                return drop(place);
+                serve_http(stream, router, REQUEST_TIME).await;
+                return drop(permit);
             }
             Err(refusal) => refusal,
         };
         if matches!(refusal, Refusal::Stranger(_)) && self.strangers.is_new(peer.uid()) {
             warn!("refused on the control socket: {refusal}");
         }
-        if let Some(place) = self.turned_away.enter(peer.uid()) {
-            turn_away(stream, refusal, place).await;
+        if let Some(permit) = self.turned_away.acquire(peer.uid()) {
+            turn_away(stream, refusal, permit).await;
         }
     }
 
-    async fn place(&self, viewer: Result<Viewer, Refusal>, uid: u32) -> Result<Served, Refusal> {
+    async fn permit(&self, viewer: Result<Viewer, Refusal>, uid: u32) -> Result<Served, Refusal> {
         match viewer? {
             Viewer::Operator => {
-                let _waiting = self.waiting.try_acquire().map_err(|_| Refusal::Crowded)?;
-                let place = Arc::clone(&self.operators).acquire_owned().await;
-                place.map(|place| Served::Operator { _place: place }).map_err(|_| Refusal::Leaving)
+                let _waiting =
+                    self.waiting.try_acquire().map_err(|_| Refusal::TooManyConnections)?;
+                let permit = Arc::clone(&self.operators).acquire_owned().await;
+                permit
+                    .map(|permit| Served::Operator { _permit: permit })
+                    .map_err(|_| Refusal::Leaving)
             }
             Viewer::Tenant(_) => {
-                let place = self.tenants.enter(uid).ok_or(Refusal::Crowded)?;
-                Ok(Served::Tenant { _place: place })
+                let permit = self.tenants.acquire(uid).ok_or(Refusal::TooManyConnections)?;
+                Ok(Served::Tenant { _permit: permit })
             }
         }
     }
 }
 
-/// Says no to whatever is asked. Whoever does not listen in time is not told.
-async fn turn_away(stream: UnixStream, refusal: Refusal, place: Place) {
-    converse(stream, routes::refuse_all(refusal), TURNING_AWAY_TIME).await;
-    drop(place);
+/// Answers any request with a refusal, within a time limit.
+async fn turn_away(stream: UnixStream, refusal: Refusal, permit: Permit) {
+    serve_http(stream, routes::refuse_all(refusal), TURNING_AWAY_TIME).await;
+    drop(permit);
 }
 
-/// Serves a connection to its end, which comes when `most` has passed and the request of that
-/// moment is answered; and when twice that has passed, as with a client that does not read.
-async fn converse(stream: UnixStream, router: Router, most: Duration) {
+/// Serves a connection to its end: after `most` once the current request is answered, and after
+/// twice `most` in any case, for a client that does not read.
+async fn serve_http(stream: UnixStream, router: Router, most: Duration) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -174,20 +177,20 @@ mod tests {
     use tokio::runtime::Builder;
     use tokio::time;
 
-    use super::converse;
+    use super::serve_http;
 
-    /// What a client reads of an answer beyond any buffer, after it asked and did so much.
+    /// How much a client reads of an answer that is larger than any buffer.
     fn read_of(most: Duration, client: impl AsyncFnOnce(&mut UnixStream)) -> usize {
         const ANSWER: usize = 8 << 20;
         let router = Router::new().route("/", get(|| async { vec![b'x'; ANSWER] }));
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (mut stream, served) = UnixStream::pair().unwrap();
-            let serving = tokio::spawn(converse(served, router, most));
+            let serving = tokio::spawn(serve_http(served, router, most));
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             client(&mut stream).await;
             let mut answer = Vec::new();
-            // Cut off or closed, it ends.
+            // The connection ends, with an error or without.
             let _ = stream.read_to_end(&mut answer).await;
             time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
             answer.len().min(ANSWER)
@@ -203,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_request_that_is_being_answered_is_answered() {
-        // Nothing more is asked on it, so that it ends when its time is over.
+        // No further request comes, so the connection ends when its time is over.
         assert_eq!(read_of(Duration::from_secs(1), async |_| ()), 8 << 20);
     }
 }

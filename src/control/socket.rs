@@ -1,4 +1,5 @@
-//! The control socket's file: made without ever taking a live daemon's place, removed on leaving.
+//! The control socket's file: created without ever replacing a live daemon's socket, and removed at
+//! the exit.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -14,17 +15,18 @@ use tokio::time;
 
 use super::access::Privileged;
 
-/// Everybody may connect; who is answered, the client's credentials say, see [`super::Access`].
+/// Everybody may connect; the client's credentials decide on the answer, see [`super::Access`].
 const SOCKET_MODE: u32 = 0o666;
-/// Everybody may look for the socket.
+/// Everybody may reach the socket.
 const DIRECTORY_MODE: u32 = 0o755;
-/// Only the daemon's user may open the lock: whoever can, can take it and keep a daemon from starting.
+/// Only the daemon's user may open the lock file: whoever opens it can lock it and so prevent the
+/// daemon's start.
 const LOCK_MODE: u32 = 0o600;
-/// How long a lock is waited for: a daemon that is leaving keeps it for a second or two.
+/// How long to wait for the lock: a stopping daemon keeps it for a second or two.
 const LOCK_TIME: Duration = Duration::from_secs(3);
-/// Between attempts to take it.
+/// The pause between attempts to lock it.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-/// A live daemon accepts at once; one whose backlog is full is alive too.
+/// How long to wait for a live daemon: it accepts at once. A full backlog also shows a live daemon.
 const PROBE_TIME: Duration = Duration::from_secs(1);
 
 /// Why there is no control socket.
@@ -41,7 +43,7 @@ pub enum SocketError {
         /// Its process, where known.
         pid: Option<String>,
     },
-    /// The path is something else.
+    /// The path is not a socket.
     #[error("{0} is there and is not a socket: move it away, or choose another `[control] socket`")]
     NotASocket(PathBuf),
     /// The system refused.
@@ -63,12 +65,14 @@ pub struct Socket {
     path: PathBuf,
     inode: u64,
     privileged: Privileged,
-    // Held for as long as the socket is: what tells a live daemon from a dead one's remains.
+    // Locked as long as the socket exists: the lock distinguishes a live daemon from a dead one's
+    // leftovers.
     _lock: Flock<File>,
 }
 
 impl Socket {
-    /// Binds `path`: makes its directory, replaces what a dead daemon left, refuses a live one's.
+    /// Binds `path`: creates its directory, replaces a dead daemon's socket, and fails at a live
+    /// daemon's.
     ///
     /// # Errors
     ///
@@ -100,7 +104,7 @@ impl Socket {
         })
     }
 
-    /// Who may ask everything here, whatever the settings say.
+    /// The accounts that are operators by the system, independent of the settings.
     pub(super) fn privileged(&self) -> Privileged {
         self.privileged
     }
@@ -112,15 +116,15 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Only our own: somebody may have replaced the file meanwhile.
+        // Only this daemon's own: somebody may have replaced the file meanwhile.
         if fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
             drop(fs::remove_file(&self.path));
         }
     }
 }
 
-/// Takes the lock beside the socket, so that two daemons that start at once do not both believe
-/// that the socket is a dead one's. The kernel drops it with its process.
+/// Locks the file next to the socket, so that two daemons that start at once do not both take the
+/// socket for a dead one's. The kernel releases the lock with the process.
 async fn lock(socket: &Path) -> Result<Flock<File>, SocketError> {
     let mut path = socket.as_os_str().to_owned();
     path.push(".lock");
@@ -147,8 +151,9 @@ async fn lock(socket: &Path) -> Result<Flock<File>, SocketError> {
     Ok(lock)
 }
 
-/// Opens the lock's file. One that others may open was left by an older version, and somebody may
-/// hold it: another one takes its place. A live daemon that holds the old one is found by its socket.
+/// Opens the lock file. A file that others may open is from an older version, and anybody may have
+/// locked it: so a new file replaces it. A live daemon that has locked the old file is found by its
+/// socket.
 fn open_lock(path: &Path) -> io::Result<File> {
     let open = || {
         let mut options = OpenOptions::new();
@@ -162,8 +167,8 @@ fn open_lock(path: &Path) -> io::Result<File> {
     open()
 }
 
-/// Removes a socket that nobody listens on. The lock does not replace the probe: the path may
-/// belong to a program that knows nothing of our lock.
+/// Removes a socket without a listener. The lock does not replace the probe: the path may belong to
+/// a program that does not use the lock.
 async fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let io_error = |action| move |source| SocketError::Io { action, path: path.to_owned(), source };
     match fs::symlink_metadata(path) {

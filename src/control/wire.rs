@@ -1,12 +1,12 @@
-//! What travels over the control socket beside the views: filters, acknowledgements, errors.
+//! What the control socket transports besides the views: filters, acknowledgements, errors.
 //!
-//! A public interface: fields are added, never renamed.
+//! A public interface: fields may be added, never renamed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::view::{HalfView, State};
 
-/// Which halves to list; what is left out matches everything.
+/// Which halves to list; a missing member matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -22,7 +22,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a half is wanted.
+    /// Whether the list includes a half.
     #[must_use]
     pub fn admits(&self, half: &HalfView) -> bool {
         self.project.as_ref().is_none_or(|project| *project == half.project)
@@ -34,7 +34,7 @@ impl Filter {
 /// The header of `GET /v1/diagnostics` that says how many of the texts are errors.
 pub const ERRORS_HEADER: &str = "ovn-peerd-errors";
 
-/// What is asked about held withdrawals: of one project, or all.
+/// A query of held withdrawals: of one project, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeldFilter {
@@ -50,14 +50,14 @@ pub struct Confirmation {
     /// Only what is released with this project's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// The word that names what was seen. If something else is held, nothing is released.
+    /// The word that names what the operator saw. If something else is held, nothing is released.
     pub seen: String,
 }
 
 /// What a confirmation released.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
-    /// The halves whose withdrawal was held and now goes on, `project/network/name` each.
+    /// The halves whose withdrawal was held and is now released, each as `project/network/name`.
     pub released: Vec<String>,
 }
 
@@ -66,13 +66,13 @@ pub struct Confirmed {
 pub struct Reloaded {
     /// Halves declared after it.
     pub halves: usize,
-    /// How many of the diagnostics are errors: what they are about is not in effect as written.
+    /// How many of the diagnostics are errors: their subjects are not in effect as written.
     #[serde(default)]
     pub errors: usize,
-    /// The sections of the settings with changes that take effect with a restart.
+    /// The sections of the settings whose changes need a restart.
     #[serde(default)]
     pub restart: Vec<String>,
-    /// What is wrong with the settings and the files.
+    /// The problems of the settings and the files.
     pub diagnostics: Vec<String>,
     /// How many more diagnostics there are.
     #[serde(default)]

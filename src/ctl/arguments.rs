@@ -9,7 +9,7 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::view::State;
 
-/// Where the packaged daemon listens.
+/// The socket of the packaged daemon.
 const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
 
 const EXIT_CODES: &str = "\
@@ -85,14 +85,14 @@ pub(super) enum Command {
     /// List the hosts that declare something, or forget one that is gone for good.
     #[command(subcommand)]
     Host(HostCommand),
-    /// Read every declaration file again, and wait until that is applied.
+    /// Read every declaration file again, and wait until the changes are applied.
     Reload,
     /// List the withdrawals that the daemon holds because they are so many, or release those seen.
     ///
-    /// Without a word: lists them, with the word that names them. With it: releases exactly these.
-    /// If more is held meanwhile, or something else, nothing is released.
+    /// Without a word, it lists them with the word that names them. With the word, it releases
+    /// exactly these. If more or other withdrawals are held meanwhile, it releases nothing.
     Confirm {
-        /// The word that names what was seen.
+        /// The word that names the withdrawals seen.
         seen: Option<String>,
         /// Only what concerns this project.
         #[arg(long)]
@@ -105,7 +105,7 @@ pub(super) enum Command {
 pub(super) enum HostCommand {
     /// List the hosts that declare something.
     List,
-    /// Drop what a host has declared. One that lives declares it anew: remove its files first.
+    /// Drop what a host has declared. A live host declares it again: remove its files first.
     Forget {
         /// The host.
         name: String,

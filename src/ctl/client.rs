@@ -21,32 +21,32 @@ use crate::control::{ERRORS_HEADER, ErrorBody, REQUEST_TIME};
 
 /// Largest answer, in bytes: a list of some 500,000 halves.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
-/// How long the daemon may take to answer, but for what takes it long. It answers within
-/// milliseconds, so that who waits longer waits for a process that is stopped or hangs.
+/// How long the daemon may take for a short request. It answers within milliseconds; a longer
+/// silence means that the process is stopped or hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take to plan, and to read every file again: beyond what it allows itself, so that
-/// its own answer about that arrives.
+/// How long it may take to plan, and to read every file again: longer than the daemon's own limit,
+/// so that its refusal still arrives.
 const LONG_PATIENCE: Duration = REQUEST_TIME.saturating_add(Duration::from_secs(5));
-/// Between attempts to connect while the daemon's backlog is full.
+/// The pause between attempts to connect while the daemon's backlog is full.
 const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 /// Unreserved characters stay readable (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The daemon at the other end of the socket.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ControlClient {
     socket: PathBuf,
 }
 
 /// What came back.
 struct Answer {
     status: StatusCode,
-    /// How many of the diagnostics in it are errors, where it says so.
+    /// How many of the diagnostics in it are errors, if it says so.
     errors: usize,
     body: Bytes,
 }
 
-impl Client {
+impl ControlClient {
     pub(super) fn new(socket: PathBuf) -> Self {
         Self { socket }
     }
@@ -55,7 +55,7 @@ impl Client {
         self.ask(Method::GET, path, Bytes::new(), PATIENCE).await
     }
 
-    /// What is wrong with files, and how much of it is errors.
+    /// The problems of files, and how many of them are errors.
     pub(super) async fn diagnostics(&self) -> Result<(Vec<String>, usize), CtlError> {
         let answer = self.exchange(Method::GET, "/v1/diagnostics", Bytes::new(), PATIENCE).await?;
         let errors = answer.errors;
@@ -85,7 +85,8 @@ impl Client {
         self.ask_long(Method::POST, path, body.into()).await
     }
 
-    /// Looks first whether anybody answers at all: who asks a process that is stopped learns it soon.
+    /// First checks with a short request that the daemon answers at all, so that a stopped process
+    /// is reported soon.
     async fn ask_long<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -135,7 +136,7 @@ pub(super) fn path(segments: &[&str]) -> String {
     segments.iter().map(|segment| format!("/{}", utf8_percent_encode(segment, RESERVED))).collect()
 }
 
-/// A query of the keys that have a value, with its question mark; empty where none has.
+/// A query of the keys with a value, with its question mark; empty if no key has one.
 pub(super) fn query(keys: &[(&str, Option<String>)]) -> String {
     let pairs: Vec<String> = keys
         .iter()
@@ -147,7 +148,7 @@ pub(super) fn query(keys: &[(&str, Option<String>)]) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// Connects, and waits for a place in the backlog while it is full (unix(7), EAGAIN).
+/// Connects, and waits while the backlog is full (unix(7), EAGAIN).
 async fn connect(socket: &Path) -> Result<UnixStream, CtlError> {
     loop {
         match UnixStream::connect(socket).await {
@@ -168,7 +169,7 @@ async fn exchange(
     let stream = connect(socket).await?;
     let broken = |source| CtlError::Broken { socket: socket.to_owned(), source };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // Ends by itself with the connection; its error is also the request's.
+    // The task ends with the connection; its error is also the request's error.
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to the daemon and back, and what to do about it.
+//! Errors between this command and the daemon, and what to do about them.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ const NOT_FOUND: u8 = 3;
 /// No daemon answers at the socket.
 const NO_DAEMON: u8 = 4;
 
-/// Why a command did not do what it says.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CtlError {
     #[error("there is no {socket}")]
@@ -46,7 +46,7 @@ pub(super) enum CtlError {
 }
 
 impl CtlError {
-    /// Sorts a failed connect by what its reader can do about it.
+    /// Classifies a failed connect by what the reader can do about it.
     pub(super) fn connect(socket: PathBuf, source: io::Error) -> Self {
         if source.kind() == ErrorKind::NotFound {
             Self::NoSocket { socket }

@@ -1,15 +1,16 @@
-//! `ovn-peerctl`: the operator's commands, as a client of the control socket.
+//! `ovn-peerctl`: the commands of operators and tenants, as a client of the control socket.
 //!
-//! Owns the command line, its tables and its exit codes. What it shows is what the daemon's views
-//! say; it decides nothing, writes to no northbound and reads no declaration but those that
-//! `plan --config` names. May not touch the engine.
+//! Owns the command line, its tables and its exit codes. Shows the daemon's views; decides nothing,
+//! writes to no northbound, and reads no declarations but those that `plan --config` names. May not
+//! touch the engine.
 //!
-//! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`, `diagnostics`
-//! and `reload` one in the settings or in a file, for `confirm` without a word that something is held; 2 `plan`: something would
-//! change; 3 there is no such half; 4 no daemon answers at the socket.
+//! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
+//! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
+//! something is held; 2 `plan`: something would change; 3 no such half; 4 no daemon answers at the
+//! socket.
 //!
-//! Invariants: what tenants wrote reaches a terminal with its control characters escaped; JSON on
-//! standard output is the daemon's own; errors go to standard error and say what to do.
+//! Invariants: control characters in tenants' texts are escaped for the terminal; JSON on standard
+//! output is the daemon's own; errors appear on standard error and say what to do.
 
 mod arguments;
 mod client;
@@ -36,12 +37,12 @@ use crate::declare::Severity;
 use crate::view::{HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView};
 
 use arguments::{Arguments, Command, Format, HostCommand};
-use client::Client;
+use client::ControlClient;
 use error::CtlError;
 
 /// `plan`: something would change.
 const CHANGES: u8 = 2;
-/// Something is wrong; also a wrong command line, where clap's own 2 would read as "changes".
+/// An error; also a wrong command line, because clap's own 2 would mean "changes".
 const FAILURE: u8 = 1;
 
 /// Runs one command line, the program's name included.
@@ -71,7 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
     let Arguments { socket, format, command } = arguments;
-    let client = Client::new(socket);
+    let client = ControlClient::new(socket);
     let now = Timestamp::now();
     match command {
         Command::List { project, network, state } => {
@@ -134,7 +135,8 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
     Ok(0)
 }
 
-/// Whether all is well with the settings and the files, or with what is held, as `ovn-peerd check` says it.
+/// The exit code: whether the settings and the files have errors, or withdrawals are held; as of
+/// `ovn-peerd check`.
 fn verdict(errors: usize) -> u8 {
     if errors == 0 { 0 } else { FAILURE }
 }
@@ -151,7 +153,7 @@ fn candidate(config: &Path) -> Result<Candidate, CtlError> {
     }
 }
 
-/// Writes an answer in the format asked for.
+/// Writes an answer in the requested format.
 fn show<T: Serialize>(
     format: Format,
     answer: &T,
@@ -165,7 +167,7 @@ fn show<T: Serialize>(
         text.push('\n');
     }
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // A reader that has seen enough, such as `head`, is no failure.
+        // A reader that closes early, such as `head`, is no failure.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(CtlError::Output),
     }

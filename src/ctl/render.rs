@@ -75,7 +75,7 @@ pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
     text
 }
 
-/// What is not as usual of what crosses the peering.
+/// Terms and limits of the prefixes that cross the peering, if any.
 fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
     for (title, value) in Terms::unusual(&detail.terms) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -104,7 +104,7 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
     sheet.several("Manual routes", &routes);
 }
 
-/// Which guests must ask again to know what they are to know.
+/// Which guests must renew to get the present routes.
 fn guests(sheet: &mut Sheet, detail: &HalfDetail, now: Timestamp) {
     let Some(guests) = &detail.guests else { return };
     let count = |means: &str, prefixes: &[ipnet::IpNet]| match prefixes.len() {
@@ -245,7 +245,7 @@ pub(super) fn plan(plan: &PlanView) -> String {
     text
 }
 
-/// That there is more, if there is.
+/// A line for further entries, if there are any.
 fn more_of(more: usize) -> Option<String> {
     (more > 0).then(|| format!("and {more} more"))
 }
@@ -289,14 +289,14 @@ pub(super) fn reloaded(reloaded: &Reloaded) -> String {
     text
 }
 
-/// `confirm` with the word of what was seen.
+/// `confirm` with the word.
 pub(super) fn confirmed(confirmed: &Confirmed) -> String {
     let mut text = String::new();
     listing(&mut text, "Released:", &confirmed.released);
     text
 }
 
-/// How many prefixes the other side takes, and this side of it.
+/// How many prefixes the other side routes, and how many this side routes.
 fn exchanged(half: &HalfView) -> String {
     match (half.exported, half.imported) {
         (0, 0) => "-".to_owned(),
@@ -330,7 +330,7 @@ fn listing(text: &mut String, title: &str, entries: &[impl Display]) {
     text.push_str(title);
     text.push('\n');
     for entry in entries {
-        // Entries may be of several lines, as diagnostics are.
+        // Entries may have several lines, as diagnostics do.
         let entry = plain(&entry.to_string()).replace('\n', "\n  ");
         text.push_str(&format!("  {}\n", entry.trim_end()));
     }
@@ -343,7 +343,7 @@ fn table() -> Table {
 }
 
 fn cells<const N: usize>(cells: [String; N]) -> [String; N] {
-    // One line each: a row of a list is one line, so that it can be searched by line.
+    // One line each, so that a list can be searched by line.
     cells.map(|cell| plain(&cell).replace('\n', " "))
 }
 
@@ -374,7 +374,7 @@ impl Sheet {
         }
     }
 
-    /// One line each; the label stands at the first.
+    /// One line each; the label is on the first.
     fn several(&mut self, label: &'static str, values: &[impl Display]) {
         for (index, value) in values.iter().enumerate() {
             self.line(if index == 0 { label } else { "" }, value);

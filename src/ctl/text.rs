@@ -1,8 +1,8 @@
-//! Words for people: ages, and what tenants wrote made safe for a terminal.
+//! Texts for people: ages, and tenants' texts made safe for a terminal.
 
 use jiff::Timestamp;
 
-/// An age in its largest unit, as `5s`, `3m`, `2h`, `4d`; `-` where nothing is known.
+/// An age in its largest unit, as `5s`, `3m`, `2h`, `4d`; `-` if it is not known.
 ///
 /// A moment in the future (another host's clock) counts as now.
 pub(super) fn age(since: Option<Timestamp>, now: Timestamp) -> String {
@@ -16,7 +16,7 @@ pub(super) fn age(since: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// A moment as age and RFC 3339 instant.
+/// A moment, as an age and an RFC 3339 instant.
 pub(super) fn moment(since: Option<Timestamp>, now: Timestamp) -> String {
     match since {
         Some(instant) => format!("{} ago ({instant:.0})", age(since, now)),
@@ -24,8 +24,8 @@ pub(super) fn moment(since: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// Escapes control characters other than a line feed, and characters that nobody sees: a name must
-/// neither steer the operator's terminal nor look like another one.
+/// Escapes control characters other than a line feed, and invisible characters: a name must neither
+/// control the operator's terminal nor look like another one.
 pub(super) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
