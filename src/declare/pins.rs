@@ -72,7 +72,7 @@ impl Pins {
             (Some(own), _) => Some((
                 format!(
                     "this file is {}, who owns project {own} and so may not speak for {project}",
-                    told(owner)
+                    shown(owner)
                 ),
                 format!(
                     "the operator says who speaks for {project}, by a [[project]] in ovn-peerd.toml"
@@ -81,7 +81,7 @@ impl Pins {
             (None, Some(pinned)) => Some((
                 format!(
                     "only files of {pinned} may speak for project {project}, and this one is {}",
-                    told(owner)
+                    shown(owner)
                 ),
                 format!(
                     "let {pinned} write the file, or change the project's owner in ovn-peerd.toml"
@@ -111,7 +111,7 @@ impl Pins {
     }
 }
 
-fn told(owner: Option<&Owner>) -> String {
+fn shown(owner: Option<&Owner>) -> String {
     match owner {
         Some(Owner { name: Some(name), .. }) => format!("{name}'s"),
         Some(Owner { uid, name: None }) => format!("of uid {uid}"),
