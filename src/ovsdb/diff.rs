@@ -13,10 +13,10 @@ pub fn apply_diff(current: ValueRef<'_>, diff: ValueRef<'_>, type_: &ColumnType)
     if type_.is_replaced_by_modify() {
         return diff.into();
     }
-    if type_.value.is_some() { fold_map(current, diff) } else { fold_set(current, diff) }
+    if type_.value.is_some() { diff_map(current, diff) } else { diff_set(current, diff) }
 }
 
-fn fold_set(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
+fn diff_set(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
     let (mut applied, mut toggled) = (Vec::new(), diff.atoms().peekable());
     for atom in current.atoms() {
         while let Some(added) = toggled.next_if(|next| *next < atom) {
@@ -29,7 +29,7 @@ fn fold_set(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
     Value::of_atoms(applied.into_iter().chain(toggled))
 }
 
-fn fold_map(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
+fn diff_map(current: ValueRef<'_>, diff: ValueRef<'_>) -> Value {
     let (mut applied, mut changes) = (Vec::new(), diff.pairs().peekable());
     for pair in current.pairs() {
         while let Some(added) = changes.next_if(|next| next.0 < pair.0) {

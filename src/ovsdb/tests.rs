@@ -288,7 +288,7 @@ fn dump(model: &Model) -> Updates {
 proptest! {
     /// Incremental updates give the same rows as a fresh dump, in the old form and in the new one.
     #[test]
-    fn folding_updates_equals_reading_afresh(
+    fn applying_updates_equals_reading_afresh(
         steps in proptest::collection::vec((0u128..4, proptest::option::of(cells())), 1..24),
     ) {
         let (mut model, mut second) = (Model::new(), Replica::new(layout()));

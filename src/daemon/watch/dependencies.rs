@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_farm_hinges_on_each_link() {
+    fn a_link_farm_depends_on_each_link() {
         let root = tempfile::tempdir().unwrap();
         let at = root.path().canonicalize().unwrap();
         fs::create_dir(at.join("..v1")).unwrap();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_a_hinge() {
+    fn a_missing_entry_is_a_dependency() {
         let root = tempfile::tempdir().unwrap();
         let at = root.path().canonicalize().unwrap();
         symlink("../no/such", at.join("a")).unwrap();
