@@ -1,4 +1,4 @@
-//! The offline check: everything that can be said about a configuration without OVN.
+//! The offline check: all checks of a configuration that need no OVN.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::source::{ParsedFile, Reading};
 use super::toml_reader::nearest;
 
-/// What a configuration says and what is wrong with it.
+/// The declarations and the faults of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// In the order of files, lines and columns.
@@ -20,7 +20,7 @@ pub struct Checked {
     pub halves: usize,
 }
 
-/// Checks one complete reading by itself, as a daemon that remembers nothing would see it.
+/// Checks one complete reading by itself, as a daemon without records would.
 #[must_use]
 pub fn check(settings: &Settings, reading: impl Into<Reading<ParsedFile>>) -> Checked {
     let mut local = LocalDeclarations::new(settings);
@@ -34,13 +34,13 @@ pub fn check(settings: &Settings, reading: impl Into<Reading<ParsedFile>>) -> Ch
     Checked { diagnostics, networks: local.networks().count(), halves: local.halves().count() }
 }
 
-/// Halves that announce nothing: their peering carries nothing either.
+/// Halves that announce nothing, so that nothing crosses their peering.
 fn mute(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
     let mute = local
         .halves()
         .filter(|half| half.terms().export.filter.rules().is_some_and(<[_]>::is_empty));
     mute.filter_map(|half| {
-        let (file, position) = local.place_of_half(&half.key)?;
+        let (file, position) = local.position_of_half(&half.key)?;
         Some(Diagnostic {
             file: Arc::clone(file),
             position,
@@ -54,12 +54,12 @@ fn mute(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
     })
 }
 
-/// Networks whose router is another network's, too: neither peers.
+/// Networks that share a router with another network: neither of them peers.
 fn shared(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
     let mut first = BTreeMap::new();
     local.networks().filter_map(move |network| {
         let other = first.insert(network.router.clone(), &network.key)?;
-        let (file, position) = local.place_of_network(&network.key)?;
+        let (file, position) = local.position_of_network(&network.key)?;
         Some(Diagnostic {
             file: Arc::clone(file),
             position,
@@ -73,12 +73,12 @@ fn shared(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
     })
 }
 
-/// Halves whose own network no file binds. Their targets are not looked at: whether those exist
-/// is for their owners to know.
+/// Halves whose own network no file binds. Does not check their targets: only the owners of these
+/// may know whether they exist.
 fn unbound(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
     let unbound = local.halves().filter(|half| local.network(&half.key.network).is_none());
     unbound.filter_map(|half| {
-        let (file, position) = local.place_of_half(&half.key)?;
+        let (file, position) = local.position_of_half(&half.key)?;
         let network = &half.key.network;
         let bound = local.networks().filter(|other| other.key.project == network.project);
         let hint = match nearest(&network.name, bound.map(|other| &*other.key.name)) {

@@ -1,21 +1,21 @@
-//! Who declares what: for each key, the files that claim it, in drop-in order.
+//! Which files declare which keys: for each key, the claims of files, in drop-in order.
 //!
-//! The first file in drop-in order stands; each other one is a diagnostic that names both places,
-//! and takes over as soon as those before it are gone.
+//! The first claim in drop-in order is in effect. Each other one is a diagnostic that names both
+//! positions, and takes effect as soon as those before it are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Place, Position, Severity};
+use super::diagnostic::{Diagnostic, Location, Position, Severity};
 use super::local::Clashes;
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::source::{FileId, Giver};
 
-/// A declaration that files compete for.
+/// A declaration that several files may claim.
 pub(super) trait Declared: Clone + PartialEq {
     type Key: Clone + Ord + fmt::Display;
-    /// What it is called in diagnostics.
+    /// Its name in diagnostics.
     const KIND: &'static str;
     /// What to do about a duplicate.
     const HINT: &'static str;
@@ -49,7 +49,7 @@ impl Declared for Rejection {
     }
 }
 
-/// Where claims come from: one for all of a file.
+/// The origin of claims: one for all claims of a file.
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) giver: Giver,
@@ -61,20 +61,20 @@ pub(super) struct Origin {
 #[derive(Clone, Debug)]
 pub(super) struct Claim<T> {
     pub(super) origin: Arc<Origin>,
-    /// `None` for one that the northbound remembered.
+    /// `None` for a claim from the northbound's records.
     pub(super) position: Option<Position>,
     pub(super) value: T,
 }
 
-/// The claims that stood before a change, for each key that it touches.
-pub(super) type Touched<T> = BTreeMap<<T as Declared>::Key, Option<Claim<T>>>;
+/// The claims in effect before a change, for each key that it touches.
+pub(super) type Before<T> = BTreeMap<<T as Declared>::Key, Option<Claim<T>>>;
 
 /// All claims to one kind of declaration.
 #[derive(Clone, Debug)]
 pub(super) struct Claims<T: Declared> {
     /// Never empty inside; sorted by file.
     by_key: BTreeMap<T::Key, Vec<Claim<T>>>,
-    /// Of the keys that more than one file claims.
+    /// The diagnostics of keys that more than one file claims.
     duplicates: BTreeMap<T::Key, Vec<(FileId, Diagnostic)>>,
 }
 
@@ -85,32 +85,32 @@ impl<T: Declared> Default for Claims<T> {
 }
 
 impl<T: Declared> Claims<T> {
-    /// The claim that stands.
+    /// The claim in effect.
     pub(super) fn standing(&self, key: &T::Key) -> Option<&Claim<T>> {
         self.by_key.get(key)?.first()
     }
 
-    /// The one copy of a key that is claimed: other copies of it need not be kept.
+    /// The stored copy of a claimed key; callers share it to save memory.
     pub(super) fn known(&self, key: &T::Key) -> Option<&T::Key> {
         self.by_key.get_key_value(key).map(|(known, _)| known)
     }
 
-    /// All that stand, by key.
+    /// All claims in effect, by key.
     pub(super) fn all(&self) -> impl Iterator<Item = &Claim<T>> {
         self.by_key.values().filter_map(|claims| claims.first())
     }
 
-    /// Those that stand from `start` on, by key.
+    /// The claims in effect from `start` on, by key.
     pub(super) fn from(&self, start: T::Key) -> impl Iterator<Item = &Claim<T>> {
         self.by_key.range(start..).filter_map(|(_, claims)| claims.first())
     }
 
-    /// How many stand.
+    /// How many claims are in effect.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Takes all claims out, and their duplicates out of `clashes`.
+    /// Removes and returns all claims, and removes their duplicates from `clashes`.
     pub(super) fn take(&mut self, clashes: &mut Clashes) -> impl Iterator<Item = Claim<T>> {
         for (file, stale) in std::mem::take(&mut self.duplicates).into_values().flatten() {
             clashes.remove(&file, &stale);
@@ -119,48 +119,44 @@ impl<T: Declared> Claims<T> {
     }
 
     /// Whether a file outside `files` claims the key.
-    pub(super) fn is_claimed_beside<V>(&self, key: &T::Key, files: &BTreeMap<FileId, V>) -> bool {
+    pub(super) fn is_claimed_outside<V>(&self, key: &T::Key, files: &BTreeMap<FileId, V>) -> bool {
         let claims = self.by_key.get(key).into_iter().flatten();
         claims.into_iter().any(|claim| !files.contains_key(&claim.origin.giver.file))
     }
 
-    /// Puts a file's new claims in the place of its `old` ones and returns their keys. What stood
-    /// before is kept in `touched` for each key where anything differs.
+    /// Replaces a file's `old` claims by new ones and returns their keys. Adds to `before` the
+    /// claim that was in effect, for each key where anything changes.
     pub(super) fn replace(
         &mut self,
         origin: &Arc<Origin>,
         old: &[T::Key],
         new: impl Iterator<Item = (Option<Position>, T)>,
-        touched: &mut Touched<T>,
+        before: &mut Before<T>,
     ) -> Vec<T::Key> {
         let new: BTreeMap<T::Key, (Option<Position>, T)> =
             new.map(|(position, value)| (value.key().clone(), (position, value))).collect();
         for key in old.iter().filter(|key| !new.contains_key(key)) {
-            self.remember(key, touched);
+            self.remember(key, before);
             self.remove(key, &origin.giver.file);
         }
         let mut keys = Vec::with_capacity(new.len());
         for (key, (position, value)) in new {
             if !self.refresh(&key, origin, position, &value) {
-                self.remember(&key, touched);
+                self.remember(&key, before);
                 self.insert(&key, Claim { origin: Arc::clone(origin), position, value });
             } else if self.duplicates.contains_key(&key) {
-                self.remember(&key, touched);
+                self.remember(&key, before);
             }
             keys.push(self.known(&key).cloned().unwrap_or(key));
         }
         keys
     }
 
-    /// Ends a change: brings the duplicates of the touched keys up to date in `clashes`, and
-    /// returns the keys whose standing declaration, or who gives it, differs.
-    pub(super) fn settle(
-        &mut self,
-        touched: Touched<T>,
-        clashes: &mut Clashes,
-    ) -> BTreeSet<T::Key> {
+    /// Ends a change: updates the duplicates of its keys in `clashes`, and returns the keys whose
+    /// declaration in effect, or its giver, has changed.
+    pub(super) fn finish(&mut self, before: Before<T>, clashes: &mut Clashes) -> BTreeSet<T::Key> {
         let mut changed = BTreeSet::new();
-        for (key, before) in touched {
+        for (key, before) in before {
             for (file, stale) in self.duplicates.remove(&key).into_iter().flatten() {
                 clashes.remove(&file, &stale);
             }
@@ -186,14 +182,14 @@ impl<T: Declared> Claims<T> {
         changed
     }
 
-    fn remember(&self, key: &T::Key, touched: &mut Touched<T>) {
-        if !touched.contains_key(key) {
-            touched.insert(key.clone(), self.standing(key).cloned());
+    fn remember(&self, key: &T::Key, before: &mut Before<T>) {
+        if !before.contains_key(key) {
+            before.insert(key.clone(), self.standing(key).cloned());
         }
     }
 
-    /// If the file already claims the key with this value, and is still the same owner's, only its place is brought up
-    /// to date.
+    /// If the file already claims the key with this value, and has the same owner, updates only its
+    /// position.
     fn refresh(
         &mut self,
         key: &T::Key,
@@ -216,7 +212,7 @@ impl<T: Declared> Claims<T> {
         let claims = self.by_key.entry(key.clone()).or_default();
         claims.retain(|other| other.origin.giver.file != claim.origin.giver.file);
         let at = claims.partition_point(|other| other.origin.giver.file < claim.origin.giver.file);
-        // One claim for a key is the rule.
+        // Usually there is one claim for a key.
         claims.reserve_exact(1);
         claims.insert(at, claim);
     }
@@ -233,7 +229,7 @@ impl<T: Declared> Claims<T> {
     fn duplicates_of(&self, key: &T::Key) -> Vec<(FileId, Diagnostic)> {
         let claims = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
         let Some((first, others)) = claims.split_first() else { return Vec::new() };
-        let stands = Place { file: &first.origin.path, position: first.position };
+        let stands = Location { file: &first.origin.path, position: first.position };
         let duplicate = |other: &Claim<T>| Diagnostic {
             file: Arc::clone(&other.origin.path),
             position: other.position,

@@ -1,4 +1,4 @@
-//! What one file gives to the whole.
+//! The contribution of one file.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, Network, Rejection};
 use super::toml_reader::TomlReader;
 
-/// The declarations of one file that is free of errors, with their places.
+/// The declarations of one file without errors, with their positions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contribution {
-    /// The uid of whoever owned the file then.
+    /// The uid of the file's owner then.
     pub(super) owner: Option<u32>,
     pub(super) networks: Vec<(Option<Position>, Arc<Network>)>,
     pub(super) halves: Vec<(Option<Position>, Half)>,
@@ -17,12 +17,12 @@ pub(super) struct Contribution {
 }
 
 impl Contribution {
-    /// Nothing, from a file of this owner.
+    /// An empty contribution, from a file of this owner.
     pub(super) fn of(owner: Option<u32>) -> Self {
         Self { owner, ..Self::default() }
     }
 
-    /// Adds what the same file gave besides.
+    /// Adds another contribution of the same file.
     pub(super) fn join(&mut self, other: Self) {
         self.networks.extend(other.networks);
         self.halves.extend(other.halves);
@@ -30,12 +30,12 @@ impl Contribution {
     }
 }
 
-/// What reading one file gave.
+/// The result of parsing one file.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed {
-    /// `None` when anything is wrong: a file counts as a whole or not at all.
+    /// `None` if the file has an error: a file counts as a whole or not at all.
     pub(super) contribution: Option<Contribution>,
-    /// The project that a file of `peerings.d` speaks for, and where it says so.
+    /// The project of a file of `peerings.d`, and where the file names it.
     pub(super) project: Option<(Arc<str>, Position)>,
     /// In the order of the text.
     pub(super) diagnostics: Vec<Diagnostic>,

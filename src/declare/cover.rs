@@ -1,19 +1,18 @@
-//! The addresses of prefixes, whatever the prefixes are: what contains what, in the logarithm of
-//! their number.
+//! The set of addresses of some prefixes, with look-ups in logarithmic time.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The addresses of some prefixes, as ranges that neither overlap nor touch, in order.
+/// The addresses of some prefixes, as sorted ranges that neither overlap nor touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cover {
-    /// Of IPv4, of IPv6; both ends belong to a range.
+    /// Ranges of IPv4, and of IPv6; a range includes both ends.
     ranges: [Vec<(u128, u128)>; 2],
 }
 
 impl Cover {
-    /// Of these prefixes, in any order.
+    /// The cover of these prefixes, in any order.
     #[must_use]
     pub fn of(prefixes: &[IpNet]) -> Self {
         let mut cover = Self::default();
@@ -37,7 +36,7 @@ impl Cover {
         cover
     }
 
-    /// Whether every address of a prefix is among them.
+    /// Whether it contains every address of a prefix.
     #[must_use]
     pub fn contains(&self, prefix: &IpNet) -> bool {
         self.around(prefix).is_some_and(|(last, wanted)| wanted.1 <= last)
@@ -52,7 +51,7 @@ impl Cover {
         Some((*last, wanted))
     }
 
-    /// Whether some address of a prefix is among them.
+    /// Whether it contains any address of a prefix.
     #[must_use]
     pub fn overlaps(&self, prefix: &IpNet) -> bool {
         let (at, (first, last)) = range(prefix);
@@ -79,8 +78,8 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Prefixes of a small space, so that parts, aggregates and neighbours are common: the last 4
-    /// bits of IPv4, and of IPv6.
+    /// Prefixes of a small space (the last 4 bits of IPv4, and of IPv6), so that parts, aggregates
+    /// and neighbours are common.
     pub(crate) fn prefix() -> impl Strategy<Value = IpNet> {
         (any::<bool>(), 0_u8..16, 0_u8..=4).prop_map(|(six, bits, length)| {
             let (address, length) = if six {

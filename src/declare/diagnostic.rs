@@ -1,7 +1,7 @@
-//! What is wrong with a declaration, where, and what to do about it.
+//! Diagnostics: what is wrong with a declaration, where, and what to do about it.
 //!
-//! Owns the one shape in which every fault of every file is told. A diagnostic is plain data:
-//! its order is the order in which a reader wants to see it.
+//! Owns the form in which every fault of every file is reported. A diagnostic is plain data;
+//! diagnostics sort in the order in which readers need them.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,9 +13,9 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The file, or the entry named, is not in effect as written.
+    /// The file or the entry is not in effect as written.
     Error,
-    /// In effect, but probably not what its author wants.
+    /// It is in effect, but probably not as its author intends.
     Warning,
 }
 
@@ -39,20 +39,20 @@ pub struct Position {
 
 /// One fault of one file or directory.
 ///
-/// Ordered by path, then place (a fault of the whole file first), then severity.
+/// Ordered by path, then position (a fault of the whole file first), then severity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Diagnostic {
-    /// The file or directory, as the reader of it named it.
+    /// The path of the file or directory, as shown.
     #[serde(serialize_with = "as_str")]
     pub file: Arc<str>,
-    /// Where in the file; `None` when the whole file or directory is meant.
+    /// Where in the file; `None` for the whole file or directory.
     #[serde(flatten)]
     pub position: Option<Position>,
     /// Error or warning.
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
-    /// What to do, where it is known.
+    /// What to do, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -73,7 +73,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Place { file: &self.file, position: self.position })?;
+        write!(f, "{}", Location { file: &self.file, position: self.position })?;
         write!(f, ": {}: {}", self.severity, self.message)?;
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),
@@ -87,12 +87,12 @@ fn as_str<S: Serializer>(file: &Arc<str>, serializer: S) -> Result<S::Ok, S::Err
 }
 
 /// `path:line:column`, or the path alone.
-pub(super) struct Place<'a> {
+pub(super) struct Location<'a> {
     pub(super) file: &'a str,
     pub(super) position: Option<Position>,
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.position {
             Some(Position { line, column }) => write!(f, "{}:{line}:{column}", self.file),
@@ -101,7 +101,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Turns byte offsets of one text into lines and columns.
+/// Converts byte offsets of one text to lines and columns.
 pub(super) struct Lines<'t> {
     text: &'t str,
     /// Offset of the first byte of each line.
@@ -110,7 +110,7 @@ pub(super) struct Lines<'t> {
     before: Vec<usize>,
 }
 
-/// So many bytes are counted anew for a column.
+/// The size of a block: at most this many bytes are counted for a column.
 const BLOCK_BYTES: usize = 1024;
 
 impl<'t> Lines<'t> {
@@ -127,7 +127,7 @@ impl<'t> Lines<'t> {
         Self { text, starts, before }
     }
 
-    /// The position of a byte; one that lies beyond the text or inside a character is moved back.
+    /// The position of a byte. An offset beyond the text or inside a character moves back.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = (0..=offset.min(self.text.len()))
             .rev()
@@ -139,9 +139,9 @@ impl<'t> Lines<'t> {
         Position { line: one_based(line), column: one_based(column) }
     }
 
-    /// The lines, from 1, that are spoiled by a syntax error at `offset`: the line itself, or for
-    /// a broken table header all lines up to the next header, because the keys below belong to a
-    /// table that is unknown.
+    /// The lines, from 1, that a syntax error at `offset` makes unreliable: the line itself, or for
+    /// a broken table header all lines up to the next header, because the keys below belong to an
+    /// unknown table.
     pub(super) fn spoiled(&self, offset: usize) -> Range<u32> {
         let first = self.index(offset);
         let header = |line: &usize| self.line(*line).trim_start().starts_with('[');
@@ -156,7 +156,7 @@ impl<'t> Lines<'t> {
     fn characters_before(&self, offset: usize) -> usize {
         let block = offset / BLOCK_BYTES;
         let known = self.before.get(block).copied();
-        // The end of a text that fills its last block.
+        // The offset is the end of a text that fills its last block.
         let (block, known) = match known {
             Some(known) => (block, known),
             None => (block.saturating_sub(1), self.before.last().copied().unwrap_or_default()),

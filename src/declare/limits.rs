@@ -1,36 +1,40 @@
-//! How much one file may say.
+//! The limits of one file.
 //!
-//! A tenant writes its file as it likes. These bounds keep what that costs all others (time to parse, memory, lines in the
-//! log) the same whatever is in it. Whoever needs more writes a second file.
+//! A tenant may write anything to its file. These limits bound the cost to all others (time to
+//! parse, memory, lines in the log) for any content. A tenant that needs more writes a second file.
 
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-/// Largest file that is read, in bytes. All that a file may say fits into a fraction of it; the rest is room for comments.
+/// Largest file that the daemon reads, in bytes. All declarations that a file may have fit into a
+/// fraction of it; the rest is room for comments.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// Most halves of one file: with each of them the event loop is busy for some microseconds, in one go, as a file counts as a
-/// whole.
+/// Most halves of one file: each of them takes the event loop some microseconds, without a pause,
+/// because a file counts as a whole.
 pub const MAX_HALVES: usize = 1000;
 
 /// Most rejections of one file, for the same reason.
 pub const MAX_REJECTIONS: usize = 1000;
 
-/// Most faults of one file that are reported one by one; of the others their number is. More of them nobody reads.
+/// Most faults of one file that are reported one by one; for the others there is a count. Nobody
+/// reads more.
 pub const MAX_FAULTS: usize = 100;
 
-/// Longest message or hint, in characters: what a file says in a wrong place may be as long as the file.
+/// Longest message or hint, in characters: a misplaced text that it quotes may be as long as the
+/// file.
 pub(super) const MAX_MESSAGE_CHARS: usize = 400;
 
-/// Most tokens (keys, values, signs, ends of lines) of one file. The parser keeps all of them, and each may become a fault:
-/// that is up to 200 bytes a token. A file of as many halves and rejections as may be has half as many.
+/// Most tokens (keys, values, signs, ends of lines) of one file. The parser keeps all of them, and
+/// each may become a fault: up to 200 bytes per token. A file with the maximum of halves and
+/// rejections has half as many.
 const MAX_TOKENS: usize = 150_000;
 
-/// Most parts of a dotted key. The parser makes a table of each, inside the one before, and goes down into them by
-/// recursion, for which the stack has to suffice.
+/// Most parts of a dotted key. The parser makes nested tables of them and visits these by
+/// recursion, which needs stack.
 const MAX_KEY_PARTS: usize = 32;
 
-/// Why a text is not parsed at all, and what to do.
+/// Why the daemon does not parse a text at all, and what to do.
 pub(super) fn excess(text: &str) -> Option<(String, &'static str)> {
     let (mut tokens, mut parts) = (0, 0);
     for token in Source::new(text).lex() {
@@ -55,7 +59,7 @@ pub(super) fn excess(text: &str) -> Option<(String, &'static str)> {
     None
 }
 
-/// A text of a message, cut where it is too long.
+/// A text of a message, shortened if it is too long.
 pub(super) fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE_CHARS) {
         text.truncate(end);

@@ -1,18 +1,21 @@
-//! Everything declared on this host: what every file last gave, joined in drop-in order.
+//! Everything declared on this host: the last good contribution of every file, joined in drop-in
+//! order.
 //!
 //! Invariants:
-//! - what is in effect depends on what each file last gave, not on the order in which files came;
+//! - the declarations in effect depend on each file's last contribution, not on the order in which
+//!   files came;
 //! - the work of an `apply` follows the files in the reading, not the files known;
-//! - a file that is bad, and a directory that cannot be read, withdraw nothing;
-//! - what a file last gave is its owner's of then: where the file has become another account's, it
-//!   stands only if that account gives it anew. Root's it may become: that is an operator's slip;
-//! - what would withdraw more than the policy allows changes nothing until confirmed, and nothing
-//!   else waits for that.
+//! - a file with errors, and a directory that cannot be read, withdraw nothing;
+//! - a contribution belongs to the owner that the file had then: if the file gets another owner,
+//!   the contribution ends unless the new owner declares it again. A change to root is the
+//!   exception: it is an operator's slip;
+//! - a change that would withdraw more than the policy allows waits for confirmation, and nothing
+//!   else waits for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::claims::{Claims, Origin, Touched};
+use super::claims::{Before, Claims, Origin};
 use super::contribution::Contribution;
 use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
@@ -22,15 +25,15 @@ use super::source::{Directory, FileId, Giver, Owner, ParsedFile, Reading};
 
 mod faults;
 mod guard;
-mod intake;
 mod memory;
+mod reading;
 
 pub(super) use faults::Clashes;
 use guard::Holding;
 pub use guard::{Held, HeldPart};
 pub use memory::{LastGood, Remembered};
 
-/// The declarations in effect, and what is wrong with those that are not.
+/// The declarations in effect, and the faults of those that are not.
 #[derive(Clone, Debug)]
 pub struct LocalDeclarations {
     /// The directories, as diagnostics show them.
@@ -45,29 +48,29 @@ pub struct LocalDeclarations {
     directory_faults: BTreeMap<Directory, Diagnostic>,
     /// Directories that were listed at least once.
     listed: BTreeSet<Directory>,
-    /// What waits for the operator, each by itself.
+    /// The changes that wait for the operator, each by itself.
     holdings: Vec<Holding>,
     /// All of it, in words.
     held: Option<Held>,
 }
 
-/// What is known of one file.
+/// The state of one file.
 #[derive(Clone, Debug)]
 struct FileEntry {
     path: Arc<str>,
-    /// Of its latest text, where it is known.
+    /// The owner of its latest text, if it is known.
     owner: Option<Owner>,
-    /// The uid of whoever owned it when it last gave something, where that is known.
+    /// The uid of its owner at its last contribution, if it is known.
     giver: Option<u32>,
-    /// What its last good text, once accepted, declares.
+    /// The keys that its last accepted text declares.
     networks: Vec<NetworkKey>,
     halves: Vec<HalfKey>,
     rejections: Vec<RejectionKey>,
-    /// Whether any text of it was accepted; one that declares nothing is a declaration too.
+    /// Whether any text of it was accepted; a text without declarations counts, too.
     accepted: bool,
     /// Of its latest text.
     faults: Vec<Diagnostic>,
-    /// What is reported of these, and of what other files declare as well.
+    /// The faults to report: some of these, and duplicates of other files' declarations.
     shown: Vec<Diagnostic>,
 }
 
@@ -101,7 +104,7 @@ impl Changed {
 }
 
 impl LocalDeclarations {
-    /// Nothing declared, under the operator's policy and pins.
+    /// No declarations yet, with the operator's policy and pins.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -123,7 +126,7 @@ impl LocalDeclarations {
         }
     }
 
-    /// Takes in what was read. The work follows the files in the reading.
+    /// Applies a reading. The work follows the files in the reading.
     pub fn apply(&mut self, reading: impl Into<Reading<ParsedFile>>) -> Changed {
         let changed = self.judge(reading.into());
         self.show_faults();
@@ -131,7 +134,7 @@ impl LocalDeclarations {
     }
 
     fn judge(&mut self, reading: Reading<ParsedFile>) -> Changed {
-        let mut fresh = self.take_in(reading);
+        let mut fresh = self.check_reading(reading);
         for holding in &mut self.holdings {
             holding.renew(&mut fresh);
         }
@@ -140,8 +143,7 @@ impl LocalDeclarations {
         changed
     }
 
-    /// Lets what is held take effect, all of it or what concerns a project: the operator says that
-    /// it is meant.
+    /// Applies the held changes, all or those of a project: the operator has confirmed them.
     pub fn confirm(&mut self, project: Option<&str>) -> Changed {
         let confirmed = self.take_held(project);
         let mut changed = self.put(confirmed);
@@ -150,8 +152,8 @@ impl LocalDeclarations {
         changed
     }
 
-    /// Takes over another policy and other pins. They hold from the next reading on: follow up
-    /// with a complete one.
+    /// Sets another policy and other pins. They apply from the next reading on; a complete one must
+    /// follow.
     pub fn configure(&mut self, settings: &Settings) {
         self.pins = Pins::new(&settings.projects);
         self.limit = settings.policy.max_withdrawals;
@@ -207,7 +209,7 @@ impl LocalDeclarations {
         self.rejections.standing(key).map(|claim| &claim.value)
     }
 
-    /// The rejections in effect of one network, by who is rejected.
+    /// The rejections in effect of one network, by the rejected network.
     pub fn rejections_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Rejection> {
         let from = NetworkKey::new("", "");
         self.rejections
@@ -239,29 +241,29 @@ impl LocalDeclarations {
         self.halves.standing(key).map(|claim| &claim.origin.giver)
     }
 
-    /// What waits for [`LocalDeclarations::confirm`], if anything does.
+    /// The changes that wait for [`LocalDeclarations::confirm`], if there are any.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
     }
 
     /// Where a network is bound: its file as shown, line and column.
-    pub(super) fn place_of_network(
+    pub(super) fn position_of_network(
         &self,
         key: &NetworkKey,
     ) -> Option<(&Arc<str>, Option<Position>)> {
         self.networks.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
-    /// Where a half is written: its file as shown, line and column.
-    pub(super) fn place_of_half(&self, key: &HalfKey) -> Option<(&Arc<str>, Option<Position>)> {
+    /// Where a half is declared: its file as shown, line and column.
+    pub(super) fn position_of_half(&self, key: &HalfKey) -> Option<(&Arc<str>, Option<Position>)> {
         self.halves.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
     fn put(&mut self, outcomes: Outcomes) -> Changed {
-        let mut networks = Touched::<Arc<Network>>::new();
-        let mut halves = Touched::<Half>::new();
-        let mut rejections = Touched::<Rejection>::new();
+        let mut networks = Before::<Arc<Network>>::new();
+        let mut halves = Before::<Half>::new();
+        let mut rejections = Before::<Rejection>::new();
         for (id, outcome) in outcomes {
             let Some(entry) = self.files.get_mut(&id) else { continue };
             let gone = outcome.is_none();
@@ -272,7 +274,7 @@ impl LocalDeclarations {
             let old = &entry.networks;
             entry.networks =
                 self.networks.replace(&origin, old, new.networks.into_iter(), &mut networks);
-            // Files of networks come first: halves name networks that are known by now.
+            // Files of networks come first, so that halves can share the keys of networks.
             let known = |key: &NetworkKey| self.networks.known(key).unwrap_or(key).clone();
             let sharing = new.halves.into_iter().map(|(position, mut half)| {
                 half.key = HalfKey::new(known(&half.key.network), Arc::clone(&half.key.name));
@@ -289,9 +291,9 @@ impl LocalDeclarations {
             }
         }
         Changed {
-            networks: self.networks.settle(networks, &mut self.clashes),
-            halves: self.halves.settle(halves, &mut self.clashes),
-            rejections: self.rejections.settle(rejections, &mut self.clashes),
+            networks: self.networks.finish(networks, &mut self.clashes),
+            halves: self.halves.finish(halves, &mut self.clashes),
+            rejections: self.rejections.finish(rejections, &mut self.clashes),
         }
     }
 }
@@ -311,13 +313,13 @@ impl FileEntry {
         }
     }
 
-    /// Whether what it last gave was another account's than that whose it is now. Root may own it for a while: no tenant
-    /// makes it root's, and what an operator's slip would take down stays.
-    fn is_passed_on(&self, owner: Option<&Owner>, pins: &Pins) -> bool {
+    /// Whether its owner is another account than at its last contribution. Root does not count: no
+    /// tenant can give a file to root, and an operator's slip must not withdraw anything.
+    fn has_new_owner(&self, owner: Option<&Owner>, pins: &Pins) -> bool {
         let Some(owner) = owner.filter(|owner| owner.uid != 0) else { return false };
         match self.giver {
             Some(giver) => giver != owner.uid,
-            // An older version did not record it: then it was the account that the project has.
+            // An older version did not record it: then it was the account that owns the project.
             None => {
                 let halves = self.halves.iter().map(|half| &half.network);
                 let mut projects = halves.chain(self.rejections.iter().map(|it| &it.network));

@@ -1,12 +1,12 @@
-//! Declarations: TOML text becomes settings, networks and halves.
+//! Declarations: converts TOML text to settings, networks and halves.
 //!
-//! Owns the file formats, the diagnostics (every error of every file at once, with
-//! file:line:column and a hint), drop-in order, and the last good version of each file.
-//! May not touch the file system, the clock, or any OVN table: text comes in, values go out.
+//! Owns the file formats, the diagnostics (every error of every file at once, with file:line:column
+//! and a hint), drop-in order, and the last good version of each file. May not touch the file
+//! system, the clock, or any OVN table: its input is text, its output is values.
 //!
 //! A [`Reading`] says what the shell found in the directories; it is parsed wherever there is time
-//! for that, within fixed limits. The [`LocalDeclarations`] applies parsed readings and holds what is
-//! in effect. [`Settings`] are the operator's own file.
+//! for that, within fixed limits. The [`LocalDeclarations`] applies parsed readings and holds what
+//! is in effect. [`Settings`] are the operator's own file.
 
 mod check;
 mod claims;

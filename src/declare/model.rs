@@ -1,4 +1,4 @@
-//! What a declaration says, parsed once into types that cannot be wrong.
+//! Declarations, parsed once into types that cannot hold invalid values.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::terms::{DEFAULT, Terms};
 
-/// A network's identity: unique in one deployment. One pointer, for every pair, claim and index
-/// holds some. In records it is the two names.
+/// A network's identity: unique in one deployment. It is one pointer, because every pair, claim and
+/// index holds some. Records have the two names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "(String, String)", into = "(String, String)")]
 pub struct NetworkKey(Arc<NetworkName>);
@@ -22,7 +22,8 @@ pub struct NetworkKey(Arc<NetworkName>);
 /// What a [`NetworkKey`] says.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkName {
-    /// How the two begin, as a number: in the same order, and it tells nearly all apart.
+    /// The beginning of both names as a number: it sorts as the names do, and distinguishes nearly
+    /// all keys.
     head: u128,
     /// The project (tenant) that owns the network.
     pub project: Arc<str>,
@@ -51,8 +52,8 @@ impl From<NetworkKey> for (String, String) {
     }
 }
 
-/// The first bytes of both, with a NUL, which neither has, between them: so that one of two projects that begins
-/// like the other comes first, as it does among strings.
+/// The first bytes of both names, with a NUL between them, which no name contains. So a project
+/// whose name is the beginning of another one sorts first, as among strings.
 fn head(project: &str, name: &str) -> u128 {
     let mut head = [0; size_of::<u128>()];
     let bytes = project.bytes().chain([0]).chain(name.bytes());
@@ -72,7 +73,7 @@ impl Deref for NetworkKey {
 
 impl Ord for NetworkKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Most comparisons in an index are with a copy of the same key.
+        // Most comparisons in an index are with the same pointer.
         if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
     }
 }
@@ -89,8 +90,7 @@ impl fmt::Display for NetworkKey {
     }
 }
 
-/// A half's identity: its network and the name its owner chose. One pointer, as that of
-/// a network.
+/// A half's identity: its network and the name its owner chose. It is one pointer, as a network's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HalfKey(Arc<HalfName>);
 
@@ -181,11 +181,11 @@ pub struct Network {
     pub may_export: Vec<IpNet>,
     /// The MTU of its guests' interfaces, in bytes.
     pub mtu: Option<u16>,
-    /// How its guests are told of the routes to its peers.
+    /// How its guests learn the routes to its peers.
     pub tell_guests: TellGuests,
 }
 
-/// How a network's guests are told of the routes to its peers. By nothing is the default.
+/// How a network's guests learn the routes to its peers; by default they do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TellGuests {
     /// By DHCP: options 121 and 249 (RFC 3442).
@@ -195,14 +195,14 @@ pub struct TellGuests {
 }
 
 impl TellGuests {
-    /// The words that declarations have for these, in order.
+    /// The words for these in declarations, in order.
     #[must_use]
     pub fn words(self) -> Vec<&'static str> {
         let words = [(self.dhcp, Self::DHCP), (self.ra, Self::RA)];
         words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect()
     }
 
-    /// Adds what a word says; none if it is no such word.
+    /// Adds the one of this word; `None` if the word is unknown.
     #[must_use]
     pub fn and(mut self, word: &str) -> Option<Self> {
         match word {
@@ -229,7 +229,7 @@ pub enum ConfiguredStatus {
     Disabled,
 }
 
-/// A rejection's identity: who says no to whom.
+/// A rejection's identity: who rejects whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RejectionKey {
     /// The local network, whose owner does not want the peering.
@@ -244,11 +244,11 @@ impl fmt::Display for RejectionKey {
     }
 }
 
-/// "No" to a request, without a half of one's own. A half towards the same network
-/// outweighs it.
+/// The rejection of a request, without a half of one's own. A half towards the same network
+/// overrides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// Who rejects whom: all that it says.
+    /// Who rejects whom; it has nothing else.
     pub key: RejectionKey,
 }
 
@@ -265,10 +265,10 @@ pub struct Half {
     pub configured_status: ConfiguredStatus,
     /// `user.*` keys.
     pub config: BTreeMap<String, String>,
-    /// When it was asked for (again): renews a request that expired, and an address space that
-    /// is frozen. One that lies in the future counts from then on.
+    /// When it was requested (again): renews an expired request and a frozen address space. A time
+    /// in the future counts from then on.
     pub requested: Option<Timestamp>,
-    /// What crosses it; none where that is the default: everything, with routes of their own.
+    /// Its terms; `None` for the default: all prefixes cross, and routes are automatic.
     pub terms: Option<Arc<Terms>>,
 }
 
@@ -285,7 +285,7 @@ impl Half {
         self.terms().routes.is_manual()
     }
 
-    /// Whether its owner wants it up.
+    /// Whether its owner has enabled it.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.configured_status == ConfiguredStatus::Active

@@ -1,4 +1,4 @@
-//! The format of `networks.d/*.toml`: which network is which Logical_Router.
+//! The format of `networks.d/*.toml`: which network is bound to which Logical_Router.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ const FILE_KEYS: &[&str] = &["network"];
 const NETWORK_KEYS: &[&str] =
     &["project", "name", "router", "zone", "region", "type", "may_export", "mtu", "tell_guests"];
 
-/// The least that a link must carry whole (RFC 8200 section 5), in bytes.
+/// The least MTU of IPv6 (RFC 8200 section 5), in bytes.
 const MIN_MTU: u16 = 1280;
 
-/// Most prefixes that `may_export` may list: the network's record in the northbound carries them.
+/// Most prefixes that `may_export` may list: the network's record in the northbound contains them.
 const MAX_PREFIXES: usize = 256;
 
 /// Reads one file of `networks.d`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::NetworkKey;
 
-/// Two different networks, in order; at most one peering stands between them.
+/// Two different networks, in order; there is at most one peering between them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeeringKey {
     a: NetworkKey,
@@ -12,7 +12,7 @@ pub struct PeeringKey {
 }
 
 impl PeeringKey {
-    /// The pair, whichever side is given first; none for a network with itself.
+    /// The pair, independent of the order of the arguments; `None` for a network with itself.
     #[must_use]
     pub fn new(one: NetworkKey, other: NetworkKey) -> Option<Self> {
         match one.cmp(&other) {

@@ -1,4 +1,5 @@
-//! A file's text becomes what it declares. All that grows with the text is done here, without a look at anything else.
+//! Parses a file's text into its declarations. All work that grows with the text happens here, and
+//! depends on nothing else.
 
 use super::contribution::Parsed;
 use super::diagnostic::Diagnostic;
@@ -6,7 +7,7 @@ use super::limits::excess;
 use super::source::{Directory, SourceFile};
 use super::{networks, peerings};
 
-/// Parses one file. A text that says too much is not looked at.
+/// Parses one file. Does not parse a text beyond the limits.
 pub(super) fn parse(file: &SourceFile) -> Parsed {
     let fault = |message: String, hint: &str| Parsed {
         contribution: None,
@@ -20,7 +21,7 @@ pub(super) fn parse(file: &SourceFile) -> Parsed {
                 "what it last declared stays in effect; remove it to withdraw that",
             );
         }
-        // As a crash or a full disk leaves behind: nobody withdraws by truncating.
+        // A crash or a full disk leaves an empty file behind; truncation is no withdrawal.
         Ok(text) if text.trim().is_empty() => {
             return fault(
                 "the file is empty".to_owned(),

@@ -30,7 +30,7 @@ const OWN_KEYS: [&str; 8] = [
 static PEERING_KEYS: LazyLock<Vec<&str>> =
     LazyLock::new(|| OWN_KEYS.into_iter().chain(Terms::keys()).collect());
 
-/// Longest description, in characters. A half's record in the northbound carries it.
+/// Longest description, in characters. A half's record in the northbound contains it.
 const MAX_DESCRIPTION_CHARS: usize = 1024;
 /// Most `config` of one half, keys and values together, in bytes, for the same reason.
 const MAX_CONFIG_BYTES: usize = 4096;
@@ -73,7 +73,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     let (mut reader, table) = TomlReader::open(file, text);
     reader.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, &[]);
     if table.get_ref().is_empty() {
-        // Nothing but comments: its author took everything out on purpose.
+        // Nothing but comments: its author has removed everything on purpose.
         return Parsed::new(reader, Contribution::default(), None);
     }
     let top = Found { value: table.get_ref(), span: 0..0 };

@@ -1,4 +1,4 @@
-//! Which Unix owner's files may speak for a project.
+//! Which Unix accounts' files may speak for a project.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::settings::ProjectPin;
 use super::source::{Owner, ParsedFile};
 
-/// What the operator says of projects.
+/// The operator's `[[project]]` entries.
 #[derive(Clone, Debug)]
 pub(super) struct Pins {
     projects: BTreeMap<String, Pin>,
@@ -18,7 +18,7 @@ pub(super) struct Pins {
 #[derive(Clone, Debug)]
 struct Pin {
     owner: String,
-    /// Whether only files that are named for it may speak.
+    /// Whether only files assigned to it may speak for it.
     named: bool,
 }
 
@@ -32,7 +32,7 @@ impl Pins {
         }
     }
 
-    /// Why the file may not speak for its project, if it may not.
+    /// Why the file may not speak for its project; `None` if it may.
     pub(super) fn refusal(&self, file: &ParsedFile) -> Option<Diagnostic> {
         let (project, position) = file.parsed.project.as_ref()?;
         let (message, hint) = self
@@ -47,8 +47,9 @@ impl Pins {
         })
     }
 
-    /// A file that is named for a project speaks for no other, and a project that has such files by no other. What it
-    /// says of either depends on projects of the file's owner alone, who passed the other test.
+    /// A file that is assigned to a project may speak only for it, and only assigned files may
+    /// speak for a project that has any. Both messages depend only on projects of the file's owner,
+    /// because the other check comes first.
     fn refusal_of_name(&self, name: &str, project: &str) -> Option<(String, String)> {
         let hint = "the operator says so, by `files` of a [[project]] in ovn-peerd.toml".to_owned();
         match self.files.get(name) {
@@ -61,8 +62,9 @@ impl Pins {
         }
     }
 
-    /// Whoever owns a project speaks for no other: else the project line would tell a tenant which projects have an owner,
-    /// and let it consent for those that have none. What it is told of either is the same.
+    /// The owner of a project may not speak for others. Otherwise the `project` line would reveal
+    /// to a tenant which projects have an owner, and let it consent for those without one. The
+    /// message is the same for both.
     fn refusal_of_owner(&self, owner: Option<&Owner>, project: &str) -> Option<(String, String)> {
         let pinned = self.owner(project);
         if pinned.is_some_and(|pinned| owner.is_some_and(|owner| owner.is(pinned))) {
@@ -96,12 +98,12 @@ impl Pins {
         self.projects.get(project).map(|pin| pin.owner.as_str())
     }
 
-    /// Whether a file's owner is one of those that these projects are pinned to.
+    /// Whether a file's owner is one of the accounts that these projects are pinned to.
     pub(super) fn is_owner_of_any(&self, projects: &BTreeSet<Arc<str>>, owner: &Owner) -> bool {
         projects.iter().filter_map(|project| self.owner(project)).any(|pinned| owner.is(pinned))
     }
 
-    /// A project that a tenant owns; root is none.
+    /// A project that a tenant owns; root is no tenant.
     fn owned_by(&self, owner: &Owner) -> Option<&str> {
         if owner.uid == 0 {
             return None;

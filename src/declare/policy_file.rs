@@ -18,12 +18,12 @@ const KEYS: &[&str] = &[
     "max_halves_per_project",
 ];
 const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
-/// ovn-controller follows so many datapaths and no more.
+/// ovn-controller follows at most this many datapaths.
 const DEEPEST_MESH: u32 = 100;
-/// "Not any" for a length of time.
+/// The word for no time limit.
 const NEVER: &str = "never";
 
-/// Reads the section, if it is there. A key that is wrong keeps its default.
+/// Reads the section, if it is there. A key with a fault keeps its default.
 pub(super) fn read(reader: &mut TomlReader<'_>, top: &DeTable<'_>, policy: &mut PolicySettings) {
     let Some(found) = reader.section(top, "policy", "[policy] on a line of its own") else {
         return;
@@ -64,7 +64,7 @@ fn max_withdrawals(reader: &mut TomlReader<'_>, table: &DeTable<'_>, policy: &mu
     };
 }
 
-/// `None` for never; 0 says the same, as a request that expires at once would be of no use.
+/// `None` for never; 0 means the same, because a request that expires at once would be useless.
 fn request_expiry(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,

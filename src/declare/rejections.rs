@@ -1,4 +1,4 @@
-//! `[[rejection]]` of `peerings.d/*.toml`: "no" to a request.
+//! `[[rejection]]` of `peerings.d/*.toml`: the rejection of a request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ const REFUSED: &[Refused] = &[
     },
 ];
 
-/// Reads a file's rejections. To answer the same network with yes and no is an error here; across
-/// files the half outweighs the rejection.
+/// Reads a file's rejections. A half and a rejection for the same network are an error in one file;
+/// across files, the half overrides the rejection.
 pub(super) fn read(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,

@@ -32,17 +32,17 @@ const REFUSED: &[Refused] = &[
     },
 ];
 
-/// Most routes over one half: its record in the northbound carries them.
+/// Most routes over one half: its record in the northbound contains them.
 const MAX_ROUTES: usize = 256;
 
-/// A manual route, and where it names its half.
+/// A manual route, and the position of its half's name.
 pub(super) struct RouteEntry {
     half: HalfKey,
     place: Range<usize>,
     route: ManualRoute,
 }
 
-/// Reads `[[route]]` of a file; `network` makes a key of a name.
+/// Reads `[[route]]` of a file; `network` makes the key of a network's name.
 pub(super) fn read(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
@@ -102,7 +102,7 @@ fn table_of(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<TableOf>
     }
 }
 
-/// Hands each route to its half, which must be declared in the same file with manual routes.
+/// Adds each route to its half, which the same file must declare with manual routes.
 pub(super) fn place(
     reader: &mut TomlReader<'_>,
     entries: Vec<RouteEntry>,

@@ -1,10 +1,10 @@
-//! What the operator sets in `ovn-peerd.toml`. Every key has a default.
+//! The operator's settings in `ovn-peerd.toml`. Every key has a default.
 
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
-/// The operator's settings, with paths resolved against the file that they stand in.
+/// The operator's settings, with paths resolved against the file's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[northbound]`
@@ -27,16 +27,16 @@ pub struct NorthboundSettings {
     /// `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT` (ovsdb(7), "Active Remote Connection
     /// Methods"), at least one, tried in turn.
     pub remotes: Vec<String>,
-    /// Whether only the leader of a RAFT cluster will do.
+    /// Whether to use only the leader of a RAFT cluster.
     pub leader_only: bool,
     /// PEM: the authority that signed the server's certificate; required by `ssl:`.
     pub ca_cert: Option<PathBuf>,
-    /// PEM: the certificate shown to the server; goes with `private_key`.
+    /// PEM: this client's certificate; requires `private_key`.
     pub certificate: Option<PathBuf>,
     /// PEM: its key.
     pub private_key: Option<PathBuf>,
-    /// Whether the server's certificate must also carry the remote's host name. Off by default,
-    /// as in OVS: `ovs-pki` writes certificates without addresses.
+    /// Whether the server's certificate must also name the remote's host. Off by default, as in
+    /// OVS: `ovs-pki` writes certificates without addresses.
     pub verify_name: bool,
 }
 
@@ -49,17 +49,16 @@ pub struct PathSettings {
     pub peerings: PathBuf,
 }
 
-/// `[control]`: the socket that `ovn-peerctl` talks to.
+/// `[control]`: the socket for `ovn-peerctl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlSettings {
     /// A unix socket's path.
     pub socket: PathBuf,
-    /// Who counts as an operator besides root, the daemon's own user and the members of the
-    /// socket's group.
+    /// The operators besides root, the daemon's own user and the members of the socket's group.
     pub operators: Vec<OperatorEntry>,
 }
 
-/// One of `[control] operators`, as sudoers(5) tells users from groups.
+/// One of `[control] operators`, in the notation of sudoers(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorEntry {
     /// A Unix account: its name, or a uid in digits.
@@ -71,24 +70,24 @@ pub enum OperatorEntry {
 /// `[daemon]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonSettings {
-    /// The mark on what this host declares; `None`: the host's name.
+    /// The name under which this host declares; `None` for the system's name.
     pub host: Option<String>,
 }
 
 /// `[policy]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicySettings {
-    /// What one reload may withdraw before it is held.
+    /// How much one reload may withdraw without a confirmation.
     pub max_withdrawals: MaxWithdrawals,
-    /// Whether one half may stand for both.
+    /// When one half is enough for a peering.
     pub auto_accept: AutoAccept,
-    /// How long a request stays pending before it expires; `None`: for ever.
+    /// How long a request stays pending before it expires; `None` for never.
     pub request_expiry: Option<SignedDuration>,
-    /// How long a half that is gone is still shown; zero: not at all.
+    /// How long a deleted half is still shown; zero for not at all.
     pub history: SignedDuration,
-    /// What becomes of a change of subnets while peered.
+    /// How a change of subnets affects a peering.
     pub address_space: AddressSpace,
-    /// Whether a network needs a VM's port before it may peer.
+    /// Whether a network must have a port of a VM before it may peer.
     pub require_workload: bool,
     /// Most datapaths that a path over linked routers may have; OVN follows 100.
     pub max_mesh_depth: u32,
@@ -111,7 +110,7 @@ impl Default for PolicySettings {
     }
 }
 
-/// `auto_accept`: whether one half may stand for both.
+/// `auto_accept`: when one half is enough for a peering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoAccept {
     /// Both sides declare, always (LXD).
@@ -120,16 +119,16 @@ pub enum AutoAccept {
     SameProject,
 }
 
-/// `address_space`: what becomes of a change of subnets while peered.
+/// `address_space`: how a change of subnets affects a peering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressSpace {
-    /// It is carried to the other side.
+    /// The other side gets it at once.
     Follow,
-    /// The address space of the moment of activation stands until the peering is renewed.
+    /// The address space of the activation stays in effect until the peering is renewed.
     Freeze,
 }
 
-/// `max_halves_per_network`, `max_halves_per_project`: how many halves count; `None`: all.
+/// `max_halves_per_network`, `max_halves_per_project`: how many halves count; `None` for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
     /// Of one network.
@@ -144,7 +143,7 @@ impl Quotas {
 }
 
 impl Default for Quotas {
-    /// More than anybody writes by hand, and no more than the northbound takes without harm to others.
+    /// More than anybody writes by hand, and few enough for the northbound to serve others well.
     fn default() -> Self {
         Self { per_network: None, per_project: Some(1000) }
     }
@@ -155,13 +154,14 @@ impl Default for Quotas {
 pub struct MaxWithdrawals {
     /// A number of halves.
     pub halves: u32,
-    /// A share of all halves that stand, 0 to 100. With 0 the number alone decides; with 100
-    /// nothing is ever held.
+    /// A share of all halves in effect, 0 to 100. With 0 only the number decides; with 100 nothing
+    /// is ever held.
     pub percent: u32,
 }
 
 impl Default for MaxWithdrawals {
-    /// "More than 10 and more than half": a small site may be emptied, a large one not by accident.
+    /// "More than 10 and more than half": a small site can be emptied, and a large one cannot by
+    /// accident.
     fn default() -> Self {
         Self { halves: 10, percent: 50 }
     }
@@ -183,7 +183,8 @@ pub struct ProjectPin {
     pub name: String,
     /// An account's name, or a uid in digits.
     pub owner: String,
-    /// The files of `peerings.d` that may speak for it, and for nothing else; none: any may.
+    /// The files of `peerings.d` that may speak for it, and for no other project; if empty, any
+    /// file may.
     pub files: Vec<String>,
 }
 

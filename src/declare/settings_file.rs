@@ -1,6 +1,6 @@
 //! The format of `ovn-peerd.toml`.
 //!
-//! A key is known only if something honours it: an option that silently does nothing is a lie.
+//! A key is known only if it has an effect: an option must not be ignored silently.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ const PROJECT_KEYS: &[&str] = &["name", "owner", "files"];
 const MAX_SOCKET_BYTES: usize = 107;
 
 impl Settings {
-    /// Reads `ovn-peerd.toml`. `path` is where the text stands: relative paths in it are relative
-    /// to its directory, and diagnostics name it. A key that is wrong has its default here.
+    /// Reads `ovn-peerd.toml`. `path` is the file of the text: relative paths in it are relative to
+    /// its directory, and diagnostics name it. A key with a fault has its default in the result.
     #[must_use]
     pub fn parse(path: &Path, text: &str) -> (Self, Vec<Diagnostic>) {
         let file: Arc<str> = path.display().to_string().into();
@@ -94,7 +94,7 @@ fn northbound(
     northbound.private_key = path(reader, found.value, "private_key", directory);
     let has = |key: &str| found.value.contains_key(key);
     if northbound.remotes.iter().any(|remote| remote.starts_with("ssl:")) {
-        // Both ends show a certificate: OVN's servers refuse a client without one.
+        // Both ends need a certificate: OVN's servers refuse a client without one.
         let files = [
             ("ca_cert", "\"cacert.pem\""),
             ("certificate", "\"cert.pem\""),
@@ -143,7 +143,7 @@ fn remote(reader: &mut TomlReader<'_>, found: &Found<&str>, directory: &Path) ->
     good.then(|| found.value.to_owned())
 }
 
-/// A user, or a group with a `%` before it.
+/// A user, or a group with the prefix `%`.
 fn operator(reader: &mut TomlReader<'_>, found: &Found<&str>) -> Option<OperatorEntry> {
     let group = found.value.strip_prefix('%');
     let name = group.unwrap_or(found.value);
@@ -204,7 +204,7 @@ fn projects(reader: &mut TomlReader<'_>, top: &DeTable<'_>, settings: &mut Setti
     }
 }
 
-/// A file of `peerings.d` by its name, which one project may have.
+/// The name of a file of `peerings.d`; only one project may name it.
 fn file_name(
     reader: &mut TomlReader<'_>,
     found: &Found<&str>,

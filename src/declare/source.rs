@@ -1,4 +1,4 @@
-//! What the shell hands in: texts of files, and which of them came or went.
+//! The input from the shell: texts of files, and which files appeared or were removed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -50,21 +50,21 @@ pub fn is_declaration(name: &str) -> bool {
     name.ends_with(".toml") && !name.starts_with(['.', '#'])
 }
 
-/// Who gave a declaration: a file, as long as it was somebody's.
+/// The giver of a declaration: a file with its owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Giver {
     /// Which file.
     pub file: FileId,
-    /// The uid of its owner then; `None` where nobody knows.
+    /// The uid of its owner then; `None` if it is not known.
     pub owner: Option<u32>,
 }
 
-/// A Unix account: a file's owner, or who asks.
+/// A Unix account: a file's owner, or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Numeric.
     pub uid: u32,
-    /// The account's name, where the uid has one.
+    /// The account's name, if the uid has one.
     pub name: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Owner {
 }
 
 impl Owner {
-    /// Whether an account is meant that the operator wrote as a name, or as a uid in digits.
+    /// Whether this is the account that the operator wrote as a name, or as a uid in digits.
     #[must_use]
     pub fn is(&self, account: &str) -> bool {
         match account.parse::<u32>() {
@@ -102,7 +102,7 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// Parses its text: the part of the work that grows with the text.
+    /// Parses its text: all work that grows with the text.
     #[must_use]
     pub fn parse(self) -> ParsedFile {
         let parsed = parse(&self);
@@ -122,24 +122,25 @@ pub struct ParsedFile {
 }
 
 impl ParsedFile {
-    /// What is wrong with its text.
+    /// The faults of its text.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.parsed.diagnostics
     }
 }
 
-/// What was found in the directories at one moment: files as they were read, or parsed.
+/// The content of the directories at one moment: files as read, or as parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading<F = SourceFile> {
-    /// A full listing of every directory that `directories` says was read: whatever file of it
-    /// is not in `files` is gone. Otherwise only what is named here has changed.
+    /// Whether it is complete: a full listing of every directory that `directories` names as read,
+    /// so that each file that is not in `files` is gone. Otherwise only the files named here have
+    /// changed.
     pub complete: bool,
     /// Read now.
     pub files: Vec<F>,
-    /// Gone, in a directory that is still there.
+    /// Removed files, in directories that are still there.
     pub removed: Vec<FileId>,
-    /// Directories read, or why one cannot be (vanished, not readable).
+    /// The directories that were read, or why one was not (missing, not readable).
     pub directories: Vec<(Directory, Result<(), String>)>,
 }
 

@@ -1,8 +1,8 @@
-//! One TOML text being read: values with their places, and all that is wrong with them.
+//! Reads one TOML text: values with their positions, and all their faults.
 //!
-//! Owns the walk over `toml`'s spanned tree. The parser recovers after a syntax error, so what it
-//! returns then is partly invented: semantic faults on lines that a syntax error spoiled are
-//! dropped, and so are complaints of missing keys, which may well stand on those lines.
+//! Owns the walk over `toml`'s spanned tree. The parser recovers after a syntax error, so its
+//! result is partly invented then. So this drops semantic faults on lines with a syntax error, and
+//! faults of missing keys, because those lines may contain the keys.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,26 +18,26 @@ use super::limits::{MAX_FAULTS, shortened};
 mod fields;
 mod times;
 
-/// Longest name for which a likeness is looked for, in bytes: that takes time for each of them.
+/// Longest name, in bytes, for which a similar one is searched: each search takes time.
 const MAX_LIKENED_BYTES: usize = 1024;
 
-/// Below this likeness a known key is not worth suggesting.
+/// The least similarity for a suggestion.
 const MIN_LIKENESS: f64 = 0.7;
 
-/// A key that exists elsewhere or later, refused with an explanation of its own.
+/// A key that is likely to be written by mistake; its error has an explanation of its own.
 pub(super) struct Refused {
     pub(super) key: &'static str,
     pub(super) message: &'static str,
     pub(super) hint: &'static str,
 }
 
-/// A value and where it stands, as byte offsets.
+/// A value and its position, as byte offsets.
 pub(super) struct Found<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
 }
 
-/// The text being read and what was found wrong with it.
+/// The text and its faults so far.
 pub(super) struct TomlReader<'t> {
     file: Arc<str>,
     lines: Lines<'t>,
@@ -64,7 +64,8 @@ impl<'t> TomlReader<'t> {
         (reader, table)
     }
 
-    /// Notes the first syntax error of each line; what follows on it is the parser's guessing.
+    /// Notes the first syntax error of each line; further ones on the line are guesses of the
+    /// parser.
     fn note_syntax(&mut self, errors: Vec<toml::de::Error>) {
         let mut first = BTreeMap::new();
         for error in errors {
@@ -92,7 +93,8 @@ impl<'t> TomlReader<'t> {
         }
     }
 
-    /// Everything found, in the order of the text; before that how much it is, where that is too much to report.
+    /// All faults, in the order of the text; if they are too many, the first diagnostic has their
+    /// number.
     pub(super) fn close(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort();
         self.diagnostics.dedup();
@@ -102,12 +104,12 @@ impl<'t> TomlReader<'t> {
         self.diagnostics
     }
 
-    /// Whether anything is wrong so far.
+    /// Whether there are faults so far.
     pub(super) fn is_bad(&self) -> bool {
         self.faults > 0
     }
 
-    /// Whether further faults are only counted: what is costly to say of them need not be found out.
+    /// Whether further faults are only counted, so that callers can skip costly messages.
     pub(super) fn is_full(&self) -> bool {
         self.faults >= MAX_FAULTS
     }
@@ -134,7 +136,7 @@ impl<'t> TomlReader<'t> {
         }
     }
 
-    /// Counts a fault; its place, if it is one to report.
+    /// Counts a fault; returns its position if it is to be reported.
     fn count(&mut self, span: &Range<usize>) -> Option<Position> {
         let position = self.position(span);
         if self.is_spoiled(position.line) {
@@ -162,7 +164,7 @@ impl<'t> TomlReader<'t> {
         }
     }
 
-    /// Refuses every key of `table` that is not `known`.
+    /// Reports every key of `table` that is not `known`.
     pub(super) fn refuse_unknown(
         &mut self,
         table: &DeTable<'_>,
@@ -190,13 +192,13 @@ impl<'t> TomlReader<'t> {
     }
 }
 
-/// That a file has more faults than are reported.
+/// The diagnostic of a file with more faults than are reported.
 pub(super) fn more(file: &Arc<str>, faults: usize) -> Diagnostic {
     let message = format!("{faults} errors, of which {MAX_FAULTS} are reported");
     Diagnostic::whole(file, message, "correct these first, then look again")
 }
 
-/// What to do about the commonest of the parser's messages.
+/// What to do about the most frequent messages of the parser.
 fn syntax_hint(message: &str) -> Option<String> {
     let hints = [
         ("string values must be quoted", "write the value in quotes, such as \"web\""),
@@ -211,7 +213,7 @@ fn syntax_hint(message: &str) -> Option<String> {
     hint.map(|(_, hint)| (*hint).to_owned())
 }
 
-/// The candidate most like `name`, if any is like it at all.
+/// The candidate that is most similar to `name`, if any is similar enough.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,

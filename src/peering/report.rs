@@ -86,7 +86,7 @@ impl Report {
 
     fn remote(&mut self, half: &Half, remote: &LinkEnd, announced: Prefixes) {
         let taken = Cover::of(&remote.prefixes);
-        let permitted = Cover::of(&half.terms().taken(Prefixes::clone(&announced)));
+        let permitted = Cover::of(&half.terms().accepted(Prefixes::clone(&announced)));
         let refused = announced.iter().filter(|prefix| !taken.contains(prefix));
         self.refused = refused
             .map(|prefix| {

@@ -33,7 +33,7 @@ pub(super) fn offered(pair: &PairFacts, end: End, ready: &Ready) -> Space {
         space.prefixes = terms.announced(space.prefixes);
     }
     if let Some(terms) = pair.end(end.other()).terms() {
-        space.prefixes = terms.taken(space.prefixes);
+        space.prefixes = terms.accepted(space.prefixes);
     }
     space
 }

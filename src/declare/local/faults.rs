@@ -1,4 +1,4 @@
-//! What is wrong with the files as they are now: of each file so much.
+//! The present faults of the files, at most so many for each file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use crate::declare::limits::MAX_FAULTS;
 use crate::declare::source::{Directory, FileId};
 use crate::declare::toml_reader::more;
 
-/// Keys that several files declare: a fault of each file but the first.
+/// Keys that several files declare: each file but the first has a fault.
 #[derive(Clone, Debug, Default)]
 pub(in crate::declare) struct Clashes {
     by_file: BTreeMap<FileId, BTreeSet<Diagnostic>>,
-    /// Files of which these have changed.
+    /// The files whose clashes have changed.
     changed: BTreeSet<FileId>,
 }
 
@@ -35,7 +35,7 @@ impl Clashes {
 }
 
 impl LocalDeclarations {
-    /// Puts a file's own faults in the place of its former ones.
+    /// Replaces a file's own faults.
     pub(super) fn note(&mut self, id: &FileId, faults: Vec<Diagnostic>) {
         if let Some(entry) = self.files.get_mut(id) {
             entry.faults = faults;
@@ -43,7 +43,7 @@ impl LocalDeclarations {
         }
     }
 
-    /// Brings what is shown of files up to date with what was noted of them.
+    /// Updates the shown faults of the files that have changed.
     pub(super) fn show_faults(&mut self) {
         for id in std::mem::take(&mut self.clashes.changed) {
             let Some(entry) = self.files.get_mut(&id) else { continue };
@@ -52,7 +52,7 @@ impl LocalDeclarations {
         }
     }
 
-    /// Puts the fault of a directory, if it has one, in the place of its former one.
+    /// Replaces the fault of a directory; it may have none.
     pub(super) fn note_directory(&mut self, directory: Directory, found: Result<(), String>) {
         self.directory_faults.remove(&directory);
         let (Err(why), Some(path)) = (found, self.paths.get(&directory)) else { return };
@@ -65,8 +65,8 @@ impl LocalDeclarations {
         self.directory_faults.insert(directory, fault);
     }
 
-    /// Everything wrong with the files as they are now, in the order of files, lines and columns; of each file as much as
-    /// is reported of one.
+    /// All present faults of the files, sorted by file, line and column; of each file at most as
+    /// many as are reported.
     pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
         Directory::ALL.into_iter().flat_map(|directory| {
             let files = self.files.range(FileId { directory, name: "".into() }..);
@@ -76,8 +76,8 @@ impl LocalDeclarations {
         })
     }
 
-    /// What is wrong with the `peerings.d` files, as they are now, of the accounts that these projects are pinned to: what
-    /// it says is what such an account has written, or knows.
+    /// The present faults of those `peerings.d` files that belong to the accounts of these
+    /// projects. They reveal only what such an account has written or knows.
     pub fn diagnostics_of<'a>(
         &'a self,
         projects: &'a BTreeSet<Arc<str>>,
@@ -90,7 +90,7 @@ impl LocalDeclarations {
     }
 }
 
-/// What is shown of a file: its own faults first, as the others may follow from them.
+/// The shown faults of a file: its own ones first, because the others may follow from them.
 fn shown(
     path: &Arc<str>,
     faults: &[Diagnostic],

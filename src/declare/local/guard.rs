@@ -1,11 +1,13 @@
-//! The guard against mass withdrawals: what a reading would take away.
+//! The withdrawal guard: holds a reading that would withdraw too much.
 //!
-//! Whether something is held must not tell a tenant how much others have. So what concerns the projects of one account
-//! alone, as whatever that account may do, is judged against those projects, each by itself; what concerns several accounts,
-//! or a project without one, is the operator's doing, and is judged against everything as well.
+//! A hold must not reveal to a tenant how much others have. So the guard compares a change that
+//! concerns only the projects of one account with each of those projects alone; it may be that
+//! account's. A change that concerns several accounts, or a project without an account, is an
+//! operator's; the guard compares it with all projects together as well.
 //!
-//! What is judged together waits together, in a [`Holding`]: the whole of an operator's doing, else the files that change
-//! the keys of one project. Nothing else waits for it, and confirming one releases no other.
+//! Changes that were compared together wait together, in a [`Holding`]: all of an operator's
+//! changes, or the files that change the keys of one project. Nothing else waits for them, and a
+//! confirmation of one holding releases no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,44 +19,46 @@ use crate::declare::contribution::Contribution;
 use crate::declare::model::{HalfKey, NetworkKey};
 use crate::declare::source::FileId;
 
-/// Bytes of a digest that name what is held: no tenant finds halves whose digest is another's.
+/// Bytes of the digest that names held withdrawals: enough that no tenant can find other halves
+/// with the same digest.
 const SEEN_BYTES: usize = 10;
 
-/// What waits for the operator, because it would withdraw too much.
+/// The withdrawals that wait for the operator, because they are too many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The halves that would be lost, because their own declaration goes or their network's.
+    /// The halves that would be withdrawn, because their own declaration or their network's is
+    /// removed.
     pub withdrawals: Vec<HalfKey>,
     /// How many halves stand now.
     pub of: usize,
     /// Names these withdrawals, and no others.
     pub seen: String,
-    /// What of it concerns each project, and can be confirmed by itself.
+    /// The part of each project, which can be confirmed by itself.
     pub parts: Vec<HeldPart>,
 }
 
-/// What is released together, if a project's is.
+/// The withdrawals that are released together with a project's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldPart {
     /// The project.
     pub project: Arc<str>,
-    /// The halves that would be lost. Where one file has the networks of several projects, there
-    /// may be halves of others among them.
+    /// The halves that would be withdrawn. If one file has networks of several projects, halves of
+    /// other projects may be among them.
     pub withdrawals: Vec<HalfKey>,
     /// Names these withdrawals, and no others.
     pub seen: String,
 }
 
-/// Outcomes that were judged together, and wait together.
+/// Outcomes that were compared together, and wait together.
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
     outcomes: Outcomes,
-    /// A part of it was confirmed. The rest is not released by being less than it was.
+    /// A part of it was confirmed. The rest stays held, even if it is now below the limit.
     is_rest: bool,
 }
 
 impl Holding {
-    /// Takes what its files give now out of `fresh`.
+    /// Moves the new outcomes of its files out of `fresh`.
     pub(super) fn renew(&mut self, fresh: &mut Outcomes) {
         for (id, outcome) in &mut self.outcomes {
             if let Some(new) = fresh.remove(id) {
@@ -63,7 +67,7 @@ impl Holding {
         }
     }
 
-    /// A file that was gone is there again.
+    /// Notes that a removed file is there again.
     pub(super) fn returned(&mut self, id: &FileId) {
         if self.outcomes.get(id).is_some_and(Option::is_none) {
             self.outcomes.remove(id);
@@ -72,7 +76,7 @@ impl Holding {
 }
 
 impl LocalDeclarations {
-    /// Applies what may take effect at once, and holds what is too much.
+    /// Applies outcomes within the limit, and holds the others.
     pub(super) fn admit(&mut self, outcomes: Outcomes) -> Changed {
         if !self.is_too_much(&outcomes) {
             return self.put(outcomes);
@@ -92,8 +96,8 @@ impl LocalDeclarations {
         changed
     }
 
-    /// Holds outcomes, together with what is held already of the same projects: what one takes a
-    /// project the other may give it.
+    /// Holds outcomes, together with the held ones of the same projects: one may withdraw what the
+    /// other declares.
     fn hold(&mut self, outcomes: Outcomes) {
         let projects = self.projects_of(&outcomes);
         let mut joined = Holding { outcomes, is_rest: false };
@@ -108,7 +112,7 @@ impl LocalDeclarations {
         self.holdings.push(joined);
     }
 
-    /// Applies what is held and is too much no more.
+    /// Applies held outcomes that are within the limit now.
     pub(super) fn release(&mut self) -> Changed {
         let mut changed = Changed::default();
         for holding in std::mem::take(&mut self.holdings) {
@@ -126,7 +130,7 @@ impl LocalDeclarations {
         changed
     }
 
-    /// Takes out what is held of a project, or all.
+    /// Removes and returns the held outcomes of a project, or all.
     pub(super) fn take_held(&mut self, project: Option<&str>) -> Outcomes {
         let mut taken = Outcomes::new();
         for mut holding in std::mem::take(&mut self.holdings) {
@@ -187,7 +191,7 @@ impl LocalDeclarations {
         by_project(&lost).into_iter().any(of_project) || self.is_too_much_of_all(&lost)
     }
 
-    /// The same of what is the operator's doing.
+    /// The same for an operator's changes.
     fn is_too_much_of_all(&self, lost: &BTreeSet<HalfKey>) -> bool {
         let projects = by_project(lost);
         let accounts: BTreeSet<_> = projects.keys().map(|it| self.pins.owner(it)).collect();
@@ -195,7 +199,7 @@ impl LocalDeclarations {
         !of_one && self.limit.is_exceeded(lost.len(), self.halves.len())
     }
 
-    /// The outcomes apart, but those together that change keys of the same project.
+    /// Separates the outcomes; those that change keys of the same project stay together.
     fn separate(&self, outcomes: Outcomes) -> Vec<Outcomes> {
         let mut groups: Vec<(Vec<Arc<str>>, Outcomes)> = Vec::new();
         let mut group_of: BTreeMap<Arc<str>, usize> = BTreeMap::new();
@@ -207,7 +211,7 @@ impl LocalDeclarations {
             for index in known {
                 let Some(group) = groups.get_mut(index) else { continue };
                 let (mut more, mut less) = (std::mem::take(group), joined);
-                // The smaller one moves.
+                // The smaller group moves.
                 if more.1.len() < less.1.len() {
                     std::mem::swap(&mut more, &mut less);
                 }
@@ -230,7 +234,7 @@ impl LocalDeclarations {
         outcomes.iter().flat_map(projects).collect()
     }
 
-    /// The projects of which the file gives other networks, halves or rejections than before.
+    /// The projects of which the file declares other networks, halves or rejections than before.
     fn changed_projects(&self, id: &FileId, new: Option<&Contribution>) -> BTreeSet<Arc<str>> {
         let old = self.files.get(id);
         let networks = |key: &NetworkKey| Arc::clone(&key.project);
@@ -248,8 +252,8 @@ impl LocalDeclarations {
         changed
     }
 
-    /// The halves in effect that would not be afterwards, because no file declares them or their
-    /// network any more. One that only moves between files is not lost.
+    /// The halves that would no longer be in effect, because no file declares them or their network
+    /// any more. A half that only moves between files is not among them.
     fn lost(&self, outcomes: &Outcomes) -> BTreeSet<HalfKey> {
         let given = || outcomes.values().flatten();
         let kept: BTreeSet<&HalfKey> =
@@ -259,11 +263,11 @@ impl LocalDeclarations {
         let entries = || outcomes.keys().filter_map(|id| self.files.get(id));
         let mut lost: BTreeSet<HalfKey> = entries()
             .flat_map(|entry| &entry.halves)
-            .filter(|key| !kept.contains(key) && !self.halves.is_claimed_beside(key, outcomes))
+            .filter(|key| !kept.contains(key) && !self.halves.is_claimed_outside(key, outcomes))
             .cloned()
             .collect();
         let networks = entries().flat_map(|entry| &entry.networks).filter(|key| {
-            !kept_networks.contains(key) && !self.networks.is_claimed_beside(key, outcomes)
+            !kept_networks.contains(key) && !self.networks.is_claimed_outside(key, outcomes)
         });
         for network in networks {
             lost.extend(self.halves_of(network).map(|half| half.key.clone()));

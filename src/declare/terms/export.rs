@@ -11,7 +11,7 @@ use super::Term;
 use super::filter::PrefixFilter;
 use super::filter_reader;
 
-/// What of its network a half announces.
+/// The prefixes of its network that a half announces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// What passes.

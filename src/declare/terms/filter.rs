@@ -1,10 +1,10 @@
-//! Which prefixes a half announces and takes: an ordered list of entries, as in a prefix-list of
-//! FRR or a filter of BIRD.
+//! Filters of prefixes, for announcing and accepting: an ordered list of entries, as in a
+//! prefix-list of FRR or a filter of BIRD.
 //!
-//! The first entry that matches a prefix decides; one that no entry matches is denied. An entry
-//! matches what lies in its prefix and is as long as `ge` and `le` allow; without either, only the
-//! prefix itself. Finding the first match costs a look-up per prefix length that the list uses, not
-//! a walk over its entries.
+//! The first entry that matches a prefix decides; a prefix without a match is denied. An entry
+//! matches the prefixes inside its own with a length that `ge` and `le` allow; without both, only
+//! the prefix itself. Finding the first match costs a look-up per prefix length in the list, not a
+//! walk over its entries.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,7 @@ use super::super::cover::Cover;
 /// What becomes of a prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
-    /// It is announced, or taken.
+    /// It is announced, or accepted.
     #[default]
     Permit,
     /// It is not.
@@ -29,13 +29,13 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rule {
-    /// What becomes of what it matches.
+    /// Whether it permits or denies its matches.
     pub action: Action,
     /// Without host bits.
     pub prefix: IpNet,
-    /// The least length that it matches, if it was written: at least the prefix's own.
+    /// The least length that it matches, if the file has one: at least the prefix's own.
     pub ge: Option<u8>,
-    /// The greatest length that it matches, if it was written.
+    /// The greatest length that it matches, if the file has one.
     pub le: Option<u8>,
 }
 
@@ -50,7 +50,7 @@ impl Rule {
         }
     }
 
-    /// Whether it permits one prefix and says which: such a one is announced as it is written.
+    /// Whether it permits exactly one prefix: that one is announced as written.
     #[must_use]
     pub fn names(&self) -> Option<IpNet> {
         let exact = self.ge.is_none() && self.le.is_none() && self.action == Action::Permit;
@@ -58,7 +58,7 @@ impl Rule {
     }
 }
 
-/// As it is kept in the northbound, and shown: `deny 10.2.0.0/16 ge 20 le 24`.
+/// Its form in the northbound, and for users: `deny 10.2.0.0/16 ge 20 le 24`.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.action == Action::Deny {
@@ -70,7 +70,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A rule in words that cannot be read.
+/// A text that is no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an entry of a filter: write [deny] PREFIX [ge LENGTH] [le LENGTH]")]
 pub struct UnreadableRule;
@@ -117,7 +117,7 @@ impl From<Rule> for String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<Vec<Rule>>", into = "Option<Vec<Rule>>")]
 pub enum PrefixFilter {
-    /// Everything: the default, which costs nothing.
+    /// All prefixes: the default, which costs nothing.
     #[default]
     All,
     /// What the list permits.
@@ -134,7 +134,7 @@ impl PrefixFilter {
         }
     }
 
-    /// The entries, in order; none where everything passes.
+    /// The entries, in order; `None` if all prefixes pass.
     #[must_use]
     pub fn rules(&self) -> Option<&[Rule]> {
         match self {
@@ -143,13 +143,13 @@ impl PrefixFilter {
         }
     }
 
-    /// What of the prefixes on offer passes, sorted; none where that is all of them. Of a list,
-    /// none inside another one that passes.
+    /// The offered prefixes that pass, sorted; `None` if all of them pass. With a list of entries,
+    /// the result has no prefix inside another one.
     ///
-    /// A prefix on offer passes as the list says. An entry that names one prefix lets that pass as
-    /// it is written if what is on offer covers it: a part of a subnet, or several subnets as one.
-    /// Costs the logarithm of what is on offer for each entry, and of the entries for each prefix
-    /// on offer.
+    /// The list decides on each offered prefix. An entry that names one prefix also lets that
+    /// prefix pass as written if the offered prefixes cover it: a part of a subnet, or several
+    /// subnets as one. Costs the logarithm of the offered prefixes for each entry, and of the
+    /// entries for each offered prefix.
     #[must_use]
     pub fn select(&self, offered: &[IpNet]) -> Option<Vec<IpNet>> {
         let Self::List(list) = self else { return None };
@@ -159,7 +159,7 @@ impl PrefixFilter {
         let mut passed: Vec<IpNet> = permitted.chain(named).collect();
         passed.sort_unstable();
         let mut last: Option<IpNet> = None;
-        // Sorted, what a prefix contains stands behind it.
+        // In sorted order, a prefix comes before those that it contains.
         passed.retain(|prefix| {
             let inside = last.is_some_and(|last| last.contains(prefix));
             if !inside {
@@ -196,13 +196,13 @@ impl fmt::Display for PrefixFilter {
     }
 }
 
-/// Entries in order, and where each prefix stands among them.
+/// Entries in order, with an index by prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrefixList {
     rules: Box<[Rule]>,
     /// Positions of the rules, in order of their prefixes and then of themselves.
     by_prefix: Box<[usize]>,
-    /// Lengths in use: of IPv4, of IPv6; in order.
+    /// Prefix lengths in use, of IPv4 and of IPv6, in order.
     lengths: [Box<[u8]>; 2],
 }
 
@@ -229,7 +229,7 @@ impl PrefixList {
         &self.rules
     }
 
-    /// Prefixes that it names and permits, whether they are on offer or not.
+    /// Prefixes that it names and permits, offered or not.
     pub(super) fn named(&self) -> impl Iterator<Item = IpNet> {
         self.rules.iter().filter_map(Rule::names).filter(|prefix| self.permits(prefix))
     }
@@ -290,7 +290,7 @@ mod tests {
             })
     }
 
-    /// In the words of the page.
+    /// The definition, as the module's documentation has it.
     fn naive<'a>(rules: &'a [Rule], prefix: &IpNet) -> Option<&'a Rule> {
         rules.iter().find(|rule| {
             let length = prefix.prefix_len();
@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// What passes on a small space, where parts, aggregates and neighbours are common.
+    /// Filters on a small space, where parts, aggregates and neighbours are common.
     mod select {
         use super::super::super::Term as _;
         use super::super::super::export::Export;
@@ -350,7 +350,7 @@ mod tests {
             prop_oneof![1 => Just(PrefixFilter::All), 6 => list.prop_map(PrefixFilter::List)]
         }
 
-        /// The same by walking over all and everything.
+        /// The same by walking over all entries and prefixes.
         fn naive(offered: &[IpNet], filter: &PrefixFilter) -> Vec<IpNet> {
             let Some(rules) = filter.rules() else { return offered.to_vec() };
             let matches = |rule: &Rule, prefix: &IpNet| match rule.le {

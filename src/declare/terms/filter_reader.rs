@@ -8,10 +8,10 @@ use super::filter::{Action, PrefixFilter, PrefixList, Rule};
 
 const RULE_KEYS: &[&str] = &["prefix", "ge", "le", "action"];
 
-/// Most entries of one filter: a half's record in the northbound carries them.
+/// Most entries of one filter: a half's record in the northbound contains them.
 const MAX_RULES: usize = 256;
 
-/// The filter under this key; all where there is none.
+/// The filter under this key; all prefixes if there is none.
 pub(super) fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) -> PrefixFilter {
     let Some(value) = table.get(key) else { return PrefixFilter::All };
     if let Some(word) = value.get_ref().as_str() {
@@ -74,7 +74,7 @@ fn rule(reader: &mut TomlReader<'_>, key: &str, entry: &Spanned<DeValue<'_>>) ->
     specific(reader, entry, Rule { action, prefix, ge, le })
 }
 
-/// Refuses to name a default route: a peering leads to two networks, not through them.
+/// Rejects a default route: a peering leads to two networks, not through them.
 fn specific(reader: &mut TomlReader<'_>, entry: &Spanned<DeValue<'_>>, rule: Rule) -> Option<Rule> {
     if rule.names().is_some_and(|prefix| prefix.prefix_len() == 0) {
         reader.error(

@@ -1,4 +1,4 @@
-//! `import`: which prefixes of the other side a half takes.
+//! `import`: which prefixes of the other side a half accepts.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::Term;
 use super::filter::PrefixFilter;
 use super::filter_reader;
 
-/// What of the other side a half takes.
+/// The prefixes of the other side that a half accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// What passes.
@@ -35,7 +35,7 @@ impl Term for Import {
         self.filter.to_string().len()
     }
 
-    fn taken(&self, offered: &[IpNet]) -> Option<Vec<IpNet>> {
+    fn accepted(&self, offered: &[IpNet]) -> Option<Vec<IpNet>> {
         self.filter.select(offered)
     }
 

@@ -1,4 +1,4 @@
-//! `max_prefixes`: how many prefixes of the other side a half takes at the most.
+//! `max_prefixes`: how many prefixes of the other side a half accepts at most.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::super::toml_reader::TomlReader;
 use super::Term;
 
-/// Most prefixes that a half takes.
+/// Most prefixes that a half accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaxPrefixes {
     /// The limit, if there is one.

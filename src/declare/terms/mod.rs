@@ -1,11 +1,12 @@
-//! The terms of a half: what crosses its peering, and which routes it wants, beyond the default.
+//! The terms of a half: which prefixes cross its peering, and which routes it requests, where they
+//! differ from the default.
 //!
-//! A term is one file here. It says which keys of `[[peering]]` it reads, how the northbound keeps
-//! it (its `serde` form, inside the half's declaration), what it does to what crosses the link, and
-//! how it is shown. A further term is a further file, and a line in the list below. Terms compare
-//! and select; what follows from them is for the rules.
+//! A term is one file here. It says which keys of `[[peering]]` it reads, how the northbound
+//! records it (its `serde` form, inside the half's declaration), how it changes what crosses the
+//! link, and how it is shown. A further term is a further file, and a line in the list below. Terms
+//! compare and select; the rules in `peering` decide on the consequences.
 //!
-//! What is kept that cannot be read makes the whole half unreadable: to take it for the default
+//! A recorded term that cannot be read makes the whole half unreadable: reading it as the default
 //! would open the half.
 
 mod export;
@@ -34,17 +35,17 @@ pub use max_prefixes::MaxPrefixes;
 pub(super) use routes::table_name;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 
-/// Most bytes of a half's terms together, as they are shown: its record in the northbound carries
+/// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
 /// them.
 pub(super) const MAX_BYTES: usize = 16 << 10;
 
-/// A term of a half. Its default changes nothing, and is neither kept nor shown to people.
+/// A term of a half. Its default changes nothing, and is neither recorded nor shown to people.
 trait Term: Default + PartialEq {
     /// The keys of `[[peering]]` that it reads.
     const KEYS: &'static [&'static str];
     /// The key under which it is shown.
     const KEY: &'static str;
-    /// The same as a heading, for people.
+    /// The heading for people.
     const TITLE: &'static str;
 
     /// Reads it from a `[[peering]]`.
@@ -53,32 +54,32 @@ trait Term: Default + PartialEq {
     /// It as users read it.
     fn shown(&self) -> Value;
 
-    /// How many bytes of the half's record it takes.
+    /// How many bytes of the half's record it uses.
     fn weight(&self) -> usize {
         0
     }
 
-    /// What of its own network's prefixes the half announces; none where that is all of them.
+    /// Which of its own network's prefixes the half announces; `None` for all of them.
     fn announced(&self, _own: &[IpNet]) -> Option<Vec<IpNet>> {
         None
     }
 
-    /// What of the prefixes that the other side announces it takes; none where that is all of them.
-    fn taken(&self, _offered: &[IpNet]) -> Option<Vec<IpNet>> {
+    /// Which of the other side's announced prefixes it accepts; `None` for all of them.
+    fn accepted(&self, _offered: &[IpNet]) -> Option<Vec<IpNet>> {
         None
     }
 
-    /// Whether it may hold back a part of what is on offer.
+    /// Whether it may drop some of the offered prefixes.
     fn narrows(&self) -> bool {
         false
     }
 
-    /// Prefixes that it names although they are in none of these: what the network owns.
+    /// Prefixes that it names outside of `owned`, the prefixes of the network.
     fn not_owned(&self, _owned: &[&[IpNet]]) -> Vec<IpNet> {
         Vec::new()
     }
 
-    /// Most prefixes that it lets in.
+    /// The most prefixes that it accepts.
     fn most(&self) -> Option<u32> {
         None
     }
@@ -87,7 +88,7 @@ trait Term: Default + PartialEq {
 /// Lists the terms: each a field of [`Terms`].
 macro_rules! terms {
     ($($(#[$doc:meta])* $field:ident: $term:ty,)+) => {
-        /// The terms of a half, as it is declared. The `serde` form is that of its record.
+        /// The terms of a half, as declared. The `serde` form is that of its record.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Terms {
             $($(#[$doc])* #[serde(flatten)] pub $field: $term,)+
@@ -109,8 +110,8 @@ macro_rules! terms {
                 [$((<$term as Term>::KEY.to_owned(), self.$field.shown()),)+].into()
             }
 
-            /// Of those the ones that are not the default, each with its heading, in the order of
-            /// the list.
+            /// The terms among those that are not the default, each with its heading, in the order
+            /// of the list.
             #[must_use]
             pub fn unusual(shown: &BTreeMap<String, Value>) -> Vec<(&'static str, &Value)> {
                 let mut unusual = Vec::new();
@@ -126,7 +127,7 @@ macro_rules! terms {
                 [$(self.$field.weight(),)+].into_iter().sum()
             }
 
-            /// What of its own network's prefixes the half announces.
+            /// Which of its own network's prefixes the half announces.
             #[must_use]
             pub fn announced(&self, own: Arc<[IpNet]>) -> Arc<[IpNet]> {
                 let mut passed = own;
@@ -134,27 +135,27 @@ macro_rules! terms {
                 passed
             }
 
-            /// What of the prefixes that the other side announces it takes.
+            /// Which of the other side's announced prefixes the half accepts.
             #[must_use]
-            pub fn taken(&self, offered: Arc<[IpNet]>) -> Arc<[IpNet]> {
+            pub fn accepted(&self, offered: Arc<[IpNet]>) -> Arc<[IpNet]> {
                 let mut passed = offered;
-                $(if let Some(left) = self.$field.taken(&passed) { passed = left.into(); })+
+                $(if let Some(left) = self.$field.accepted(&passed) { passed = left.into(); })+
                 passed
             }
 
-            /// Whether some term may hold back a part of what is on offer.
+            /// Whether any term may drop some of the offered prefixes.
             #[must_use]
             pub fn narrow(&self) -> bool {
                 [$(self.$field.narrows(),)+].contains(&true)
             }
 
-            /// Prefixes that terms name although they are in none of these: what the network owns.
+            /// Prefixes that terms name outside of `owned`, the prefixes of the network.
             #[must_use]
             pub fn not_owned(&self, owned: &[&[IpNet]]) -> Vec<IpNet> {
                 [$(self.$field.not_owned(owned),)+].concat()
             }
 
-            /// Most prefixes that the half takes.
+            /// The most prefixes that the half accepts.
             #[must_use]
             pub fn most(&self) -> Option<usize> {
                 let most = [$(self.$field.most(),)+].into_iter().flatten().min()?;
@@ -165,21 +166,21 @@ macro_rules! terms {
 }
 
 terms! {
-    /// What of its network it announces.
+    /// The filter of announced prefixes.
     export: Export,
-    /// What of the other side it takes.
+    /// The filter of accepted prefixes.
     import: Import,
-    /// Most prefixes that it takes.
+    /// The most prefixes that it accepts.
     max_prefixes: MaxPrefixes,
     /// Who makes the routes, and in which tables.
     routes: Routes,
 }
 
-/// The terms of nearly every half.
+/// The default, which nearly every half has.
 pub(super) static DEFAULT: LazyLock<Terms> = LazyLock::new(Terms::default);
 
 impl Terms {
-    /// Reads those of one half; none where they are the default.
+    /// Reads the terms of one half; `None` for the default.
     pub(super) fn read(
         reader: &mut TomlReader<'_>,
         entry: &Found<&DeTable<'_>>,
@@ -194,7 +195,7 @@ impl Terms {
         Some(Arc::new(terms))
     }
 
-    /// A few bytes by which terms differ from others.
+    /// A short digest that distinguishes these terms from others.
     #[must_use]
     pub fn mark(&self) -> u32 {
         let hash = Sha256::digest(serde_json::to_string(self).unwrap_or_default());

@@ -1,5 +1,4 @@
-//! `routes` and `route_tables`: who makes the routes over a peering, and in which tables they
-//! stand.
+//! `routes` and `route_tables`: who makes the routes over a peering, and in which tables they are.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +21,9 @@ const MAIN_TABLE: &str = "<main>";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Record", into = "Record")]
 pub enum Routes {
-    /// One for each prefix that is taken, in these tables.
+    /// The daemon: one for each accepted prefix, in these tables.
     Automatic(Tables),
-    /// The owner, each by an entry of its own.
+    /// The owner: one for each `[[route]]`.
     Manual(Vec<ManualRoute>),
 }
 
@@ -37,50 +36,50 @@ impl Default for Routes {
 /// Route tables of a router.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tables {
-    /// The main one, and all that its subnets look up.
+    /// The main table, and all tables that its subnets look up.
     #[default]
     All,
-    /// Those of them that are named; the main one's name is empty.
+    /// Only the named ones of these; the main table's name is empty.
     Only(Vec<Arc<str>>),
 }
 
 /// A route that names a peering as its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManualRoute {
-    /// Where it leads: within what the other side announces.
+    /// Its destination, within the prefixes that the other side announces.
     pub destination: IpNet,
     /// For whom.
     pub table: TableOf,
 }
 
-/// Which table a manual route stands in.
+/// The table of a manual route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableOf {
-    /// The one of this name; the main one's is empty.
+    /// The table of this name; the main table's name is empty.
     Name(Arc<str>),
-    /// The one that this subnet of the network looks up.
+    /// The table that this subnet of the network looks up.
     Subnet(IpNet),
 }
 
-/// A route over a link: its table, whose name is empty for the main one, and its destination.
+/// A route over a link: its table (an empty name for the main table), and its destination.
 pub type PlacedRoute = (Arc<str>, IpNet);
 
-/// What routes need to know of a router.
+/// The facts of a router that routes need.
 pub trait RouteTables {
-    /// The tables that its subnets look up, and the main one.
+    /// The tables that its subnets look up, and the main table.
     fn all(&self) -> &Arc<SortedSet<Arc<str>>>;
-    /// The table that a subnet looks up; none where there is no such subnet.
+    /// The table that a subnet looks up; `None` if there is no such subnet.
     fn of_subnet(&self, subnet: &IpNet) -> Option<Arc<str>>;
 }
 
 impl Routes {
-    /// Whether the half's owner makes them.
+    /// Whether the half's owner makes the routes.
     #[must_use]
     pub fn is_manual(&self) -> bool {
         self.manual().is_some()
     }
 
-    /// Those that the owner makes; none where they are automatic.
+    /// The owner's routes; none if they are automatic.
     #[must_use]
     pub fn manual(&self) -> Option<&[ManualRoute]> {
         match self {
@@ -89,7 +88,7 @@ impl Routes {
         }
     }
 
-    /// The tables of a router in which routes may stand.
+    /// The tables of a router that may get routes.
     #[must_use]
     pub fn tables(&self, router: &impl RouteTables) -> Arc<SortedSet<Arc<str>>> {
         let all = router.all();
@@ -105,7 +104,7 @@ impl Routes {
         }
     }
 
-    /// The tables that are named and that no subnet looks up: each in a sentence.
+    /// The named tables that no subnet looks up, one sentence for each.
     pub fn absent_tables(&self, router: &impl RouteTables) -> impl Iterator<Item = String> {
         let names = match self {
             Self::Automatic(Tables::Only(names)) => names.as_slice(),
@@ -116,7 +115,7 @@ impl Routes {
 }
 
 impl ManualRoute {
-    /// The table that it names; none if no subnet looks it up.
+    /// The table that it names; `None` if no subnet looks it up.
     fn table(&self, router: &impl RouteTables) -> Option<Arc<str>> {
         match &self.table {
             TableOf::Name(name) => router.all().contains(name).then(|| Arc::clone(name)),
@@ -124,10 +123,10 @@ impl ManualRoute {
         }
     }
 
-    /// Where it stands on a router.
+    /// Its route on a router.
     ///
     /// # Errors
-    /// Why it cannot, in a sentence.
+    /// Why there can be none, in a sentence.
     pub fn place(&self, router: &impl RouteTables) -> Result<PlacedRoute, String> {
         let table = self.table(router).ok_or_else(|| match &self.table {
             TableOf::Name(name) => no_such_table(name),
@@ -237,7 +236,7 @@ pub(in crate::declare) fn table_name(
 struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tables: Option<Vec<String>>,
-    /// There for manual routes, also if there is none.
+    /// Present for manual routes, even if the list is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     routes: Option<Vec<RouteRecord>>,
 }

@@ -1,4 +1,4 @@
-//! Typed values of a table. Each reader notes what is wrong and gives nothing then.
+//! Typed values of a table. On a fault, each of these notes it and returns nothing.
 
 use std::ops::RangeInclusive;
 
@@ -8,11 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Found, TomlReader};
 
-/// Longest name of a project, network or half, in characters (as LXD and Outscale).
+/// Longest name of a project, network or half, in characters (as LXD and Outscale have it).
 const MAX_NAME_CHARS: usize = 255;
 
 impl TomlReader<'_> {
-    /// A string free of NUL, which no C program behind OVN would carry whole.
+    /// A string without NUL: the C programs of OVN would cut it there.
     pub(in crate::declare) fn string<'d>(
         &mut self,
         table: &'d DeTable<'_>,
@@ -66,7 +66,7 @@ impl TomlReader<'_> {
         Some(found)
     }
 
-    /// A required name of 1 to 255 characters, all of which are seen where the name is printed.
+    /// A required name of 1 to 255 characters, all of them visible.
     pub(in crate::declare) fn name<'d>(
         &mut self,
         table: &Found<&'d DeTable<'_>>,
@@ -139,7 +139,7 @@ impl TomlReader<'_> {
         self.number_in(table, key, 0..=max, None)
     }
 
-    /// A whole number of a range; the hint is for one that is outside.
+    /// A whole number of a range, with a hint for numbers outside of it.
     pub(in crate::declare) fn number_in(
         &mut self,
         table: &DeTable<'_>,
@@ -162,7 +162,7 @@ impl TomlReader<'_> {
         found
     }
 
-    /// A prefix without host bits, from a text that was read already.
+    /// A prefix without host bits, from a string of the file.
     pub(in crate::declare) fn prefix(&mut self, found: &Found<&str>) -> Option<IpNet> {
         match found.value.parse::<IpNet>() {
             Ok(prefix) if has_leading_zeros(found.value) => self.error(
@@ -236,7 +236,7 @@ impl TomlReader<'_> {
         entries
     }
 
-    /// As [`TomlReader::entries`], of which there may be so many in one file; none beyond is looked at.
+    /// As [`TomlReader::entries`], at most this many in one file; it ignores all beyond.
     pub(in crate::declare) fn limited<'d, 'i>(
         &mut self,
         table: &'d DeTable<'i>,
@@ -281,8 +281,8 @@ impl TomlReader<'_> {
     }
 }
 
-/// Whether a prefix is written so that it may be read in another way: `010.0.0.0/8` or `10.0.0.0/08`. In the groups of IPv6
-/// leading zeros mean nothing.
+/// Whether a prefix has an ambiguous form: `010.0.0.0/8` or `10.0.0.0/08`. In the groups of IPv6,
+/// leading zeros are harmless.
 fn has_leading_zeros(text: &str) -> bool {
     let starts_so = |number: &str| number.len() > 1 && number.starts_with('0');
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
@@ -290,8 +290,8 @@ fn has_leading_zeros(text: &str) -> bool {
     starts_so(length) || dotted.is_some_and(|dotted| dotted.split('.').any(starts_so))
 }
 
-/// Whether a character takes no room, or alters how others are shown: what formats text, separates lines, or fills a place
-/// (Unicode, `Default_Ignorable_Code_Point`, `Zl` and `Zp`).
+/// Whether a character is invisible or changes how others are shown: format characters, line
+/// separators, fillers (Unicode, `Default_Ignorable_Code_Point`, `Zl` and `Zp`).
 fn is_unseen(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

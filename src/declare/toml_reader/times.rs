@@ -5,12 +5,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Found, TomlReader};
 
-/// The longest duration that a policy may name: 100 years of 365 days. Any sum with an instant of
-/// our time is an instant still.
+/// The longest duration that a policy may name: 100 years of 365 days. The sum with any present
+/// instant is a valid instant.
 const LONGEST: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
 impl TomlReader<'_> {
-    /// A TOML datetime with an offset: a moment, the same wherever the file is read.
+    /// A TOML datetime with an offset: the same instant on every host.
     pub(in crate::declare) fn instant(
         &mut self,
         table: &DeTable<'_>,
@@ -77,7 +77,7 @@ impl TomlReader<'_> {
     }
 }
 
-/// Months and years have no length of their own, and give none.
+/// `None` for months and years, which have no fixed length.
 fn counted(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()

@@ -1,4 +1,4 @@
-//! A reading comes in: its files are judged, one by one.
+//! Checks a reading, file by file.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::declare::diagnostic::Diagnostic;
 use crate::declare::source::{Directory, FileId, Owner, ParsedFile, Reading};
 
 impl LocalDeclarations {
-    /// Notes what is wrong with the reading; what is good comes back.
-    pub(super) fn take_in(&mut self, reading: Reading<ParsedFile>) -> Outcomes {
+    /// Notes the faults of the reading, and returns the good contributions.
+    pub(super) fn check_reading(&mut self, reading: Reading<ParsedFile>) -> Outcomes {
         let mut outcomes: Outcomes = reading.removed.into_iter().map(|id| (id, None)).collect();
         if reading.complete {
             let listed = |id: &FileId| {
@@ -30,7 +30,7 @@ impl LocalDeclarations {
             if let Some(contribution) = self.read(file) {
                 outcomes.insert(id, Some(contribution));
             } else {
-                // It was gone and is back, if broken: that withdraws nothing.
+                // The file was removed and is back with errors: that withdraws nothing.
                 self.holdings.iter_mut().for_each(|holding| holding.returned(&id));
             }
         }
@@ -55,10 +55,10 @@ impl LocalDeclarations {
         }
         let entry = self.files.entry(id.clone());
         let entry = entry.or_insert_with(|| FileEntry::new(Arc::clone(&path)));
-        // What is in networks.d is the operators', whoever of them owns it.
+        // The files of networks.d belong to the operators, whichever operator owns one.
         let owned = owner.as_ref().filter(|_| id.directory == Directory::Peerings);
-        let passed_on = entry.is_passed_on(owned, &self.pins);
-        if contribution.is_none() && passed_on {
+        let new_owner = entry.has_new_owner(owned, &self.pins);
+        if contribution.is_none() && new_owner {
             faults.push(withdrawn(&path, owner.as_ref()));
             contribution = Some(Contribution::default());
         }
@@ -71,7 +71,8 @@ impl LocalDeclarations {
     }
 }
 
-/// A file that has another owner, whose text does not count, gives nothing any more.
+/// The diagnostic of a file whose contribution ends, because it has another owner and its new text
+/// does not count.
 pub(super) fn withdrawn(path: &Arc<str>, owner: Option<&Owner>) -> Diagnostic {
     let now = owner.map_or_else(|| "somebody".to_owned(), Owner::to_string);
     Diagnostic::whole(
