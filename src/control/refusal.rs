@@ -34,7 +34,7 @@ pub enum Refusal {
     #[error("{0} is the host that was asked")]
     OwnHost(String),
     /// The held withdrawals are not the confirmed ones.
-    #[error("what is held is not what was seen: nothing is released")]
+    #[error("other withdrawals are held than those seen: nothing is released")]
     HeldElse,
     /// A newer version writes, so this one does not.
     #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
@@ -135,7 +135,7 @@ impl Refusal {
                 "`ovn-peerctl list` shows every half of yours by project, network and name"
             }
             Self::NoSuchHost(_) => "`ovn-peerctl host list` shows the hosts that declare something",
-            Self::OwnHost(_) => "remove its files: what this host declares is what they say",
+            Self::OwnHost(_) => "remove its files: this host declares what they contain",
             Self::HeldElse => {
                 "`ovn-peerctl confirm` lists what is held now, with the word that names it"
             }
@@ -154,7 +154,7 @@ impl Refusal {
             Self::TooManyConnections => "ask again in a moment, on fewer connections",
             Self::Busy => "ask again in a moment; if that does not help, look at the file system",
             Self::NotSynced => {
-                "`ovn-peerctl status` shows what keeps the northbound away; ask again once it is read"
+                "`ovn-peerctl status` shows why the northbound is out of reach; ask again once it is read"
             }
             Self::Leaving => "ask again once it has started",
         }

@@ -23,7 +23,7 @@ pub(super) enum CtlError {
     NotPermitted { socket: PathBuf },
     #[error("cannot connect to {socket}")]
     Connect { socket: PathBuf, source: io::Error },
-    #[error("the conversation on {socket} broke off")]
+    #[error("the connection to {socket} was lost")]
     Broken { socket: PathBuf, source: hyper::Error },
     #[error("the answer on {socket} was cut off")]
     Cut { socket: PathBuf, source: Box<dyn Error + Send + Sync> },
@@ -33,7 +33,7 @@ pub(super) enum CtlError {
     Foreign { socket: PathBuf, source: serde_json::Error },
     #[error("{}", .0.message)]
     Refused(ErrorDetail),
-    #[error("the settings are not good:\n{diagnostics}")]
+    #[error("the settings have errors:\n{diagnostics}")]
     Settings { diagnostics: String },
     #[error("cannot compose the request")]
     Request(#[source] hyper::http::Error),

@@ -171,8 +171,8 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     let mut text = sheet.into_text();
     if let Some(seen) = &status.held_seen {
         text.push_str(&format!(
-            "\n`ovn-peerctl confirm {}` lets exactly these withdrawals go on;\n\
-             `ovn-peerctl confirm` lists them, and what can go on project by project.\n",
+            "\n`ovn-peerctl confirm {}` releases exactly these withdrawals;\n\
+             `ovn-peerctl confirm` lists them, and how to release them by project.\n",
             plain(seen)
         ));
     }
@@ -225,7 +225,11 @@ pub(super) fn plan(plan: &PlanView) -> String {
     text.push_str(&lines(&changes));
     prefixes(&mut text, "Prefixes gained:", "+", &plan.gained);
     prefixes(&mut text, "Prefixes lost:", "-", &plan.lost);
-    listing(&mut text, "Held until `ovn-peerctl confirm`, because they are so many:", &plan.held);
+    listing(
+        &mut text,
+        "Held until `ovn-peerctl confirm`, because they are too many at once:",
+        &plan.held,
+    );
     listing(&mut text, "Wrong with the declarations:", &plan.diagnostics);
     let count = |action| plan.rows.iter().filter(|row| row.action == action).count();
     let (inserted, updated, deleted) =
@@ -260,9 +264,9 @@ pub(super) fn held(held: &HeldView) -> String {
         return "No withdrawal is held.".to_owned();
     }
     let mut text = String::new();
-    listing(&mut text, "Held, because they are so many:", &held.withdrawals);
+    listing(&mut text, "Held, because they are too many at once:", &held.withdrawals);
     let mut table = table();
-    table.set_header(["PROJECT", "WITHDRAWALS", "TO LET THEM GO ON"]);
+    table.set_header(["PROJECT", "WITHDRAWALS", "TO RELEASE THEM"]);
     for part in &held.projects {
         let command = format!("ovn-peerctl confirm --project {} {}", part.project, part.seen);
         table.add_row(cells([part.project.clone(), part.halves.to_string(), command]));
@@ -283,7 +287,11 @@ pub(super) fn reloaded(reloaded: &Reloaded) -> String {
         &reloaded.restart,
     );
     let held = with_more(&reloaded.held, reloaded.more_held);
-    listing(&mut text, "Held until `ovn-peerctl confirm`, because they are so many:", &held);
+    listing(
+        &mut text,
+        "Held until `ovn-peerctl confirm`, because they are too many at once:",
+        &held,
+    );
     let diagnostics = with_more(&reloaded.diagnostics, reloaded.more_diagnostics);
     listing(&mut text, "Wrong with the settings and the declarations:", &diagnostics);
     text

@@ -53,9 +53,8 @@ impl Shell {
         let open = northbound.synced || northbound.error.is_none();
         if open && ago >= ASK_INTERVAL * 2 {
             let seconds = ago.as_secs();
-            northbound.error = Some(format!(
-                "the server has not answered for {seconds} s: it is busy with much, or hangs"
-            ));
+            northbound.error =
+                Some(format!("the server has not answered for {seconds} s: it is busy, or hangs"));
         }
         status
     }

@@ -52,14 +52,17 @@ fn unknown_accounts(path: &Path, settings: &Settings) -> Vec<Diagnostic> {
     let is_user = |name: &str| is_number(name) || matches!(User::from_name(name), Ok(Some(_)));
     let is_group = |name: &str| is_number(name) || matches!(Group::from_name(name), Ok(Some(_)));
     let owners = settings.projects.iter().filter(|pin| !is_user(&pin.owner)).map(|pin| {
-        format!("no account is called {}, which is to own project {}", pin.owner, pin.name)
+        format!(
+            "project {} has the owner {}, and there is no such account here",
+            pin.name, pin.owner
+        )
     });
     let operators = settings.control.operators.iter().filter_map(|entry| match entry {
         OperatorEntry::User(name) if !is_user(name) => {
-            Some(format!("no account is called {name}, which is to be an operator"))
+            Some(format!("`operators` has {name}, and there is no such account here"))
         }
         OperatorEntry::Group(name) if !is_group(name) => {
-            Some(format!("no group is called {name}, whose members are to be operators"))
+            Some(format!("`operators` has %{name}, and there is no such group here"))
         }
         OperatorEntry::User(_) | OperatorEntry::Group(_) => None,
     });

@@ -60,7 +60,7 @@ const DEFAULT_CONFIG: &str = "/etc/ovn-peerd/ovn-peerd.toml";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DaemonError {
     /// The settings have errors.
-    #[error("the settings in {path} are not good:\n{diagnostics}")]
+    #[error("the settings in {path} have errors:\n{diagnostics}")]
     Settings {
         /// The file.
         path: String,
@@ -75,7 +75,7 @@ pub(super) enum DaemonError {
     Socket(#[from] SocketError),
     /// This host has no usable name.
     #[error(
-        "this host has no name of its own, by which the northbound could tell what it declares: set `host` in [daemon] of {path}"
+        "this host has no name of its own under which it could declare: set `host` in [daemon] of {path}"
     )]
     NoHost {
         /// The settings.
@@ -90,7 +90,7 @@ pub(super) enum DaemonError {
         host: String,
     },
     /// A part of the daemon has ended that must never end.
-    #[error("{0} has ended, which it never does: please report it with the log")]
+    #[error("{0} has ended, which must not happen: please report it with the log")]
     Ended(&'static str),
     /// The operating system refuses something.
     #[error("cannot {what}")]

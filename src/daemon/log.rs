@@ -176,9 +176,9 @@ fn sentence(notice: &Notice) -> String {
     for (field, label) in [
         (Field::Cause, ""),
         (Field::ExportedGained, "exported since: "),
-        (Field::ExportedLost, "exported no more: "),
+        (Field::ExportedLost, "no longer exported: "),
         (Field::ImportedGained, "imported since: "),
-        (Field::ImportedLost, "imported no more: "),
+        (Field::ImportedLost, "no longer imported: "),
         (Field::Unit, ""),
         (Field::Remote, ""),
         (Field::Version, "version "),

@@ -74,7 +74,7 @@ impl Service {
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        debug!(%error, "the service manager cannot be told");
+        debug!(%error, "cannot notify the service manager");
     }
 }
 
@@ -95,7 +95,7 @@ fn sentence(status: &StatusView, tenants: bool) -> String {
         return "host-name-in-use: another ovn-peerd declares by this host's name; nothing is written".to_owned();
     }
     if tenants {
-        return format!("{role}; ovn-peerctl status tells operators more");
+        return format!("{role}; ovn-peerctl status shows operators more");
     }
     let remote = northbound.remote.as_deref().unwrap_or("not reached yet");
     let held =

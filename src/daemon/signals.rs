@@ -46,8 +46,8 @@ impl Signals {
                 _ = self.terminate.recv() => return Request::Leave,
                 _ = self.interrupt.recv() => return Request::Leave,
                 _ = self.hangup.recv() => return Request::Reload,
-                _ = first.recv() => info!("SIGUSR1 means nothing to ovn-peerd"),
-                _ = second.recv() => info!("SIGUSR2 means nothing to ovn-peerd"),
+                _ = first.recv() => info!("ovn-peerd ignores SIGUSR1"),
+                _ = second.recv() => info!("ovn-peerd ignores SIGUSR2"),
             }
         }
     }

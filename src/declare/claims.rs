@@ -235,7 +235,7 @@ impl<T: Declared> Claims<T> {
             position: other.position,
             severity: Severity::Error,
             message: format!(
-                "{} {key} is already declared at {stands}, which stands (files count in the byte \
+                "{} {key} is already declared at {stands}, which is in effect (files count in the byte \
                  order of their names)",
                 T::KIND
             ),

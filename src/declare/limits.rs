@@ -41,7 +41,7 @@ pub(super) fn excess(text: &str) -> Option<(String, &'static str)> {
         tokens += 1;
         if tokens > MAX_TOKENS {
             let message = format!(
-                "the file has more than {MAX_TOKENS} words and signs, which is all that is read of one"
+                "the file has more than {MAX_TOKENS} words and signs, the most that one file may have"
             );
             return Some((message, "move some of its halves to a file of their own"));
         }

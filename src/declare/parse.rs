@@ -18,14 +18,14 @@ pub(super) fn parse(file: &SourceFile) -> Parsed {
         Err(why) => {
             return fault(
                 format!("the file cannot be read: {why}"),
-                "what it last declared stays in effect; remove it to withdraw that",
+                "its last good declarations stay in effect; remove the file to withdraw them",
             );
         }
         // A crash or a full disk leaves an empty file behind; truncation is no withdrawal.
         Ok(text) if text.trim().is_empty() => {
             return fault(
                 "the file is empty".to_owned(),
-                "what it last declared stays in effect; remove it to withdraw that",
+                "its last good declarations stay in effect; remove the file to withdraw them",
             );
         }
         Ok(text) => text,

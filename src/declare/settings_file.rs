@@ -214,7 +214,7 @@ fn file_name(
     if !is_declaration(name) || name.contains('/') {
         reader.error(
             &found.span,
-            format!("\"{}\" is no name of a file that is read", name.escape_debug()),
+            format!("\"{}\" is not the name of a file that the daemon reads", name.escape_debug()),
             Some("write a name in peerings.d, such as \"blue.toml\"".to_owned()),
         );
         return None;

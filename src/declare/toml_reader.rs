@@ -194,7 +194,7 @@ impl<'t> TomlReader<'t> {
 
 /// The diagnostic of a file with more faults than are reported.
 pub(super) fn more(file: &Arc<str>, faults: usize) -> Diagnostic {
-    let message = format!("{faults} errors, of which {MAX_FAULTS} are reported");
+    let message = format!("{faults} errors; the first {MAX_FAULTS} are reported");
     Diagnostic::whole(file, message, "correct these first, then look again")
 }
 

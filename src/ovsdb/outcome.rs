@@ -78,7 +78,7 @@ impl TransactionError {
             ),
             "permission error" => Some(
                 "grant this client's role that table in RBAC_Permission (insert_delete, and the columns in \
-                 update; who has no certificate is granted nothing), or name a remote without a role",
+                 update; a client without a certificate gets no grant), or name a remote without a role",
             ),
             "I/O error" => Some("look at the disk and the log of the server: is the disk full?"),
             _ => None,

@@ -14,12 +14,12 @@ fn of_one_file_so_much_is_reported() {
     local
         .apply(all([peerings("a.toml", &format!("project = \"blue\"\n{}", "x\n".repeat(50_000)))]));
     assert_eq!(count(&local), MAX_FAULTS + 1);
-    assert!(told(&local).starts_with("peerings.d/a.toml: error: 50000 errors, of which 100 are"));
+    assert!(told(&local).starts_with("peerings.d/a.toml: error: 50000 errors; the first 100 are"));
     let all_halves = many("blue", "p", MAX_HALVES);
     local.apply(all([peerings("a.toml", &all_halves), peerings("b.toml", &all_halves)]));
     assert_eq!(local.halves().count(), MAX_HALVES);
     assert_eq!(count(&local), MAX_FAULTS + 1);
-    assert!(told(&local).starts_with("peerings.d/b.toml: error: 1000 errors, of which 100 are"));
+    assert!(told(&local).starts_with("peerings.d/b.toml: error: 1000 errors; the first 100 are"));
     local.apply(without([FileId::peerings("a.toml")]));
     assert_eq!((count(&local), local.halves().count()), (0, MAX_HALVES));
     local.apply(some([peerings("b.toml", &many("blue", "p", MAX_HALVES + 1))]));

@@ -61,7 +61,7 @@ fn where_tenants_may_look_the_status_tells_nothing_of_their_neighbours() {
     let pin = "[[project]]\nname = \"blue\"\nowner = \"root\"\n";
     let (_northbound, running) = peered(&Start { settings: pin, ..Start::default() });
     let told = running.notified.next("status", |message| message.contains("STATUS=active"));
-    assert!(told.contains("STATUS=active; ovn-peerctl status tells operators more"), "{told}");
+    assert!(told.contains("STATUS=active; ovn-peerctl status shows operators more"), "{told}");
     // No pins, no tenants.
     let settings = running.path().join("ovn-peerd.toml");
     let text = fs::read_to_string(&settings).unwrap();
@@ -207,7 +207,7 @@ fn what_operators_do_is_in_the_log() {
     running.daemon.signal("HUP");
     for words in [
         "root: reload: the settings are applied",
-        "root: confirm 00000000000000000000: refused: what is held is not what was seen",
+        "root: confirm 00000000000000000000: refused: other withdrawals are held than those seen",
         "root: host forget nowhere: refused: ",
         "SIGHUP: reload: ",
     ] {

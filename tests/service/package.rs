@@ -14,7 +14,7 @@ use crate::running::{BLUE, GREEN, NETWORKS, wait_for};
 const UNIT: &str = "ovn-peerd.service";
 const ACTIVE: &str = "active: 2 active; northbound unix:/run/ovn/ovnnb_db.sock";
 /// Where tenants may look.
-const PRIVATE: &str = "active; ovn-peerctl status tells operators more";
+const PRIVATE: &str = "active; ovn-peerctl status shows operators more";
 
 fn halves(machine: &Machine) -> Vec<HalfView> {
     serde_json::from_str(&machine.run(&["ovn-peerctl", "list", "--format", "json"])).unwrap()

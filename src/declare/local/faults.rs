@@ -1,4 +1,4 @@
-//! The present faults of the files, at most so many for each file.
+//! The present faults of the files, at most [`MAX_FAULTS`] for each file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl LocalDeclarations {
         let fault = Diagnostic::whole(
             path,
             format!("the directory cannot be read: {why}"),
-            "what its files last declared stays in effect; bring the directory back, or leave it \
+            "the last good declarations of its files stay in effect; bring the directory back, or leave it \
              there empty to withdraw everything",
         );
         self.directory_faults.insert(directory, fault);

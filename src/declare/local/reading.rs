@@ -77,7 +77,7 @@ pub(super) fn withdrawn(path: &Arc<str>, owner: Option<&Owner>) -> Diagnostic {
     let now = owner.map_or_else(|| "somebody".to_owned(), Owner::to_string);
     Diagnostic::whole(
         path,
-        format!("the file is {now}'s now: what it declared as another account's is withdrawn"),
-        "a consent is its owner's alone: have that account declare it in a file of its own",
+        format!("the file now belongs to {now}: its former owner's declarations are withdrawn"),
+        "only its owner may consent: let that account declare it in a file of its own",
     )
 }

@@ -42,7 +42,7 @@ impl TomlReader<'_> {
             return None;
         };
         if text.contains('\0') {
-            let hint = "remove it: nothing behind OVN carries one".to_owned();
+            let hint = "remove it: OVN cannot store one".to_owned();
             self.error(&value.span(), format!("`{key}` contains a NUL character"), Some(hint));
             return None;
         }
@@ -103,7 +103,7 @@ impl TomlReader<'_> {
         }
         if let Some(unseen) = found.value.chars().find(|letter| is_unseen(*letter)) {
             let message = format!(
-                "`{key}` contains the character U+{:04X}, which is not seen where it is printed",
+                "`{key}` contains the character U+{:04X}, which is invisible",
                 u32::from(unseen)
             );
             self.error(&found.span, message, Some("write the name without it".to_owned()));
@@ -112,7 +112,7 @@ impl TomlReader<'_> {
         let trimmed = found.value.trim();
         if trimmed.len() != found.value.len() {
             let what = if trimmed.is_empty() { "is blank" } else { "begins or ends with a space" };
-            let hint = "write a name that can be told from others where it is printed".to_owned();
+            let hint = "write a name that readers can distinguish from others".to_owned();
             self.error(&found.span, format!("`{key}` {what}"), Some(hint));
             return None;
         }

@@ -28,9 +28,9 @@ impl TomlReader<'_> {
             Ok(instant) => Some(Found { value: instant, span: value.span() }),
             Err(_) => {
                 let what = if datetime.offset.is_none() {
-                    "names no moment: it has no date, no time or no offset from UTC"
+                    "is not an instant: it has no date, no time or no offset from UTC"
                 } else {
-                    "is no moment that can be counted with"
+                    "is out of range"
                 };
                 self.error(&value.span(), format!("`{key}` is {written}, which {what}"), hint());
                 None
