@@ -2,10 +2,10 @@
 //!
 //! | level | journal priority | who is to notice |
 //! |---|---|---|
-//! | error | err | somebody, now: the daemon cannot mend it by itself |
+//! | error | err | somebody, now: the daemon cannot repair it by itself |
 //! | warn | warning | the operator or a tenant, today: refused, drifted, held, or declared wrongly |
-//! | info | notice | nobody, until asked what happened: a peering or the connection changed state |
-//! | debug, trace | info, debug | somebody who looks for something |
+//! | info | notice | nobody, until somebody asks what happened: a peering or the connection changed state |
+//! | debug, trace | info, debug | somebody who investigates |
 //!
 //! `engine::notice` gives each change its level. Each change is one line; in the journal its
 //! subject is in fields of its own (`journalctl -u ovn-peerd OVN_PEERD_PROJECT=blue`) and, because
