@@ -1,12 +1,14 @@
-//! Where linked routers make a path too deep for OVN: which peerings are not accepted for that, and
-//! which report it.
+//! Paths over linked routers that are too deep for OVN: which peerings are refused because of them,
+//! and which report them.
 //!
-//! A new peering is refused if, with those that come before it, it makes a path of more datapaths
-//! than the policy allows; one that stands never is. What is refused is looked at again when a link
-//! before it goes, what was admitted and does not stand yet when one before it comes: more links
-//! never make a mesh less deep. Between the ends of a path are networks with more than one link:
-//! where few of them are linked with each other nothing else is looked at, however many spokes they
-//! have; else the work follows the linked routers around, not all of them.
+//! A new peering is refused if it makes, together with the peerings that rank before it, a path of
+//! more datapaths than the policy allows. A linked one is never refused. More links never make a
+//! mesh less deep. So a refused peering is decided again only when a link before it ends, and an
+//! accepted one that is not linked yet only when a link before it begins.
+//!
+//! Between the ends of a path are networks with more than one link. If few of these are linked with
+//! each other, no path is searched, even if they have many spokes. Otherwise the work follows the
+//! linked routers around the change, not all routers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,37 +19,38 @@ use super::inputs::Rank;
 use super::mesh::Mesh;
 use super::network::{Networks, Node};
 
-/// From so many datapaths on a path, all that are part of it report it.
+/// From this many datapaths on a path, all peerings on it report it.
 const DEEP_FROM: usize = 50;
-/// Leaves of a router that can make a path longer.
+/// How many leaves of a router can make a path longer.
 const LEAVES: usize = 2;
 
-/// What is kept between two passes.
+/// The state between two passes.
 #[derive(Debug, Default)]
 pub(super) struct Depths {
-    /// Those that are refused for it.
+    /// Peerings that are refused because of a deep path.
     refused: BTreeSet<Rank>,
-    /// Those that are linked and do not stand yet.
+    /// Peerings that are accepted and not up yet.
     tentative: BTreeSet<Rank>,
     joining: Joining,
-    /// Of all links that went in this pass the first one's rank; none below for whichever.
+    /// The first rank among the links that ended in this pass; `Some(None)` stands before all
+    /// ranks.
     gone: Option<Option<Rank>>,
-    /// The same of those that came.
+    /// The same for links that began.
     come: Option<Option<Rank>>,
-    /// Networks of which a link came or went in this pass.
+    /// Networks with a link that began or ended in this pass.
     touched: BTreeSet<NetworkKey>,
-    /// Networks on deep paths, with what was found.
+    /// Networks on deep paths, with the depth.
     deep: BTreeMap<NetworkKey, usize>,
 }
 
-/// What counts of a pair for others: whether it is linked, and who comes first.
+/// The facts of a pair that matter for others: its rank, and whether it is linked.
 pub(super) struct PairStatus {
     pub(super) rank: Rank,
     pub(super) linked: bool,
 }
 
 impl Depths {
-    /// Whether a path would be deeper than is allowed with this pair linked.
+    /// Whether the link of this pair would make a path that is deeper than allowed.
     pub(super) fn too_deep<'a>(
         &self,
         key: &PeeringKey,
@@ -66,7 +69,7 @@ impl Depths {
         around.mesh(key.a()).0.depth() > most
     }
 
-    /// Notes what a pair was and is: others may be refused now, or not any more.
+    /// Notes how a pair changed: others may be refused now, or no longer.
     pub(super) fn review(
         &mut self,
         key: &PeeringKey,
@@ -94,7 +97,8 @@ impl Depths {
         }
     }
 
-    /// Routers became gateway routers, or ceased to be: paths are longer or shorter everywhere.
+    /// Notes that routers became gateway routers, or ceased to be: paths may be longer or shorter
+    /// everywhere.
     pub(super) fn review_kinds(&mut self, changed: &[NetworkKey], networks: &Networks) {
         if !changed.is_empty() {
             self.touched.extend(changed.iter().cloned());
@@ -105,9 +109,9 @@ impl Depths {
         }
     }
 
-    /// The pairs that may be decided otherwise for what came and went. They are asked for each time
-    /// all that was dirty has been decided, until nothing is: a pair depends only on those before
-    /// it.
+    /// Removes and returns the pairs whose decision may change because of links that began or
+    /// ended. The resolver calls this whenever all dirty pairs are decided, until it returns none:
+    /// a pair depends only on those before it.
     pub(super) fn take_marked(&mut self, most: u32, networks: &Networks) -> Vec<PeeringKey> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let come = self.come.take().filter(|_| self.joining.may_exceed(most, [], networks));
@@ -120,7 +124,7 @@ impl Depths {
         [later(&self.refused, gone), later(&self.tentative, come)].concat()
     }
 
-    /// Looks how deep it is around networks whose links changed.
+    /// Computes the depth around networks whose links have changed.
     pub(super) fn survey(&mut self, networks: &Networks) {
         let mut touched = std::mem::take(&mut self.touched);
         while let Some(network) = touched.pop_first() {
@@ -142,24 +146,24 @@ impl Depths {
         }
     }
 
-    /// How many datapaths the paths that a network's links are part of may have, if that is many.
-    /// They lead past others' networks: the number is for operators alone.
+    /// The depth of the paths over a network's links, if it is large. Such paths depend on others'
+    /// networks, so only operators may see the number.
     pub(super) fn around(&self, network: &NetworkKey) -> Option<usize> {
         self.deep.get(network).copied()
     }
 }
 
-/// Networks with more than one link, each with those that it is linked with: what is between the
-/// ends of a path.
+/// The graph of the networks with more than one link: a path has only such networks between its
+/// ends.
 #[derive(Debug, Default)]
 struct Joining {
     links: BTreeMap<NetworkKey, BTreeSet<NetworkKey>>,
-    /// Those of them whose links have a switch.
+    /// The gateway routers among them: each link of one has a switch.
     gateways: BTreeSet<NetworkKey>,
 }
 
 impl Joining {
-    /// A link came or went.
+    /// Notes that a link began or ended.
     fn relink(&mut self, pair: &PeeringKey, linked: bool, networks: &Networks) {
         for key in [pair.a(), pair.b()] {
             let links = networks.node(key).map(Node::linked).unwrap_or_default();
@@ -183,7 +187,7 @@ impl Joining {
         self.join(pair, linked);
     }
 
-    /// A router became a gateway router, or ceased to be one.
+    /// Notes that a router became a gateway router, or ceased to be one.
     fn review_kind(&mut self, key: &NetworkKey, networks: &Networks) {
         if self.links.contains_key(key) && is_gateway(networks, key) {
             self.gateways.insert(key.clone());
@@ -207,8 +211,9 @@ impl Joining {
         }
     }
 
-    /// Whether a path past these, which may have their second link now, can have more datapaths
-    /// than so many; past any, if none are named. Costs as many steps as routers make it so long.
+    /// Whether a path over these networks can have more than `most` datapaths; or any path, if
+    /// `ends` is empty. Each of the networks counts as if it had two links. Stops as soon as it has
+    /// found enough routers for such a path.
     fn may_exceed<'a>(
         &'a self,
         most: usize,
@@ -221,7 +226,7 @@ impl Joining {
         if ends.is_empty() || !exceeds(self.links.len() + ends.len(), self.gateways.len()) {
             return exceeds(self.links.len() + ends.len(), self.gateways.len());
         }
-        // What an end with one link is linked with.
+        // The other end of the only link of a network.
         let others = next.iter().filter(|end| !self.links.contains_key(**end));
         let links = others.filter_map(|end| Some((*end, networks.node(end)?.linked().first()?)));
         let links = links.map(|(end, link)| if link.a() == end { link.b() } else { link.a() });
@@ -241,8 +246,8 @@ impl Joining {
     }
 }
 
-/// Most datapaths of a path past so many networks with more than one link, and so many gateway
-/// routers among them: it ends at two more, of either kind, or at a switch.
+/// The most datapaths of a path over this many networks with more than one link, with this many
+/// gateway routers among them. The path has two more networks of any kind at its ends, or a switch.
 fn most_datapaths(joining: usize, gateways: usize) -> usize {
     let (routers, links) = (joining + 2, joining + 1);
     routers + (2 * gateways + 4).min(links) + 2
@@ -257,18 +262,18 @@ fn note(set: &mut BTreeSet<Rank>, before: &PairStatus, after: &PairStatus, is: b
     }
 }
 
-/// The linked routers around a network.
+/// Collects the linked routers around a network.
 struct Around<'a> {
     networks: &'a Networks,
-    /// A pair that counts as linked, whether it is or not.
+    /// A pair that counts as linked, even if it is not.
     with: Option<&'a PeeringKey>,
     /// Which links count.
     before: &'a dyn Fn(&PeeringKey) -> bool,
 }
 
 impl Around<'_> {
-    /// As a mesh, and who is part of it. Of the leaves of a router it holds those alone that can
-    /// matter.
+    /// The mesh of these routers, and its networks. It contains only those leaves of a router that
+    /// can matter.
     fn mesh(&self, start: &NetworkKey) -> (Mesh, Vec<NetworkKey>) {
         let mut mesh = Mesh::default();
         let mut numbers: BTreeMap<NetworkKey, usize> = BTreeMap::new();
@@ -281,7 +286,7 @@ impl Around<'_> {
             let mut leaves = Vec::new();
             for other in self.linked_with(&network) {
                 match numbers.get(&other).copied() {
-                    // A link is seen from both of its ends: it is made at the second one.
+                    // The walk meets a link at both of its ends, and adds it at the second one.
                     Some(there) if walked.contains(&there) => mesh.link(at, there),
                     Some(_) => {}
                     None if self.is_leaf(&other) => leaves.push(other),

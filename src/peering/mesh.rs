@@ -1,38 +1,39 @@
-//! How deep a path over linked routers can be.
+//! An upper bound for the depth of paths over linked routers.
 //!
-//! ovn-controller walks from one datapath to the next, depth first, each once, and stops at a depth
-//! of 100: what is beyond is cut off (`add_local_datapath__` in its `local_data.c`; "datapaths
-//! nested too deep"). In which order it walks nobody knows, so the longest path without a repeated
-//! datapath counts. To find that is not feasible in general; what is computed here is never less,
-//! and the same for chains, stars, trees, meshes in which each is linked with each, and all
-//! mixtures of at most five distributed routers:
+//! ovn-controller walks from datapath to datapath, depth first, visits each once, and stops at a
+//! depth of 100: it ignores the datapaths beyond (`add_local_datapath__` in its `local_data.c`;
+//! "datapaths nested too deep"). The order of its walk is not defined, so the longest path without
+//! a repeated datapath counts. Finding that path is not feasible in general. The bound here is
+//! never less, and it is exact for chains, stars, trees, full meshes, and all meshes of at most
+//! five distributed routers:
 //!
-//! - A path leaves a part of the mesh that one router alone holds together (a *block*) but once, so
-//!   that the longest chain of blocks, each counted whole, is a bound: exact for trees and cliques.
-//! - Of the links of a path every other one belongs to a matching, so that twice a maximum
-//!   (fractional) matching is a bound: some hubs with however many spokes between them are not deep.
+//! - A *block* is a part of the mesh that stays connected without any one of its routers (a
+//!   biconnected component). A path leaves a block only once, so the longest chain of blocks, each
+//!   counted as a whole, is a bound: exact for trees and cliques.
+//! - Every other link of a path belongs to a matching, so twice a maximum (fractional) matching is
+//!   a bound: some hubs with any number of common spokes are not deep.
 //!
-//! Both only grow with more links. A link of a gateway router has a switch of ours in it, which is
-//! a datapath of its own: a path has at most two of them beside a gateway router.
+//! Both bounds only grow with more links. A link of a gateway router contains a switch of ours,
+//! which is a datapath of its own: a path has at most two of them next to a gateway router.
 
 /// Routers and their links.
 #[derive(Clone, Debug, Default)]
 pub struct Mesh {
-    /// Whether a router's links have a switch in them.
+    /// Whether a router is a gateway router, so that its links contain a switch.
     gateways: Vec<bool>,
-    /// Of each router, those that it is linked with; no two links between the same two.
+    /// The linked routers of each router; there is at most one link between two routers.
     neighbours: Vec<Vec<usize>>,
 }
 
 impl Mesh {
-    /// Adds a router; they are numbered as they come.
+    /// Adds a router; returns its number.
     pub fn add(&mut self, gateway: bool) -> usize {
         self.gateways.push(gateway);
         self.neighbours.push(Vec::new());
         self.gateways.len() - 1
     }
 
-    /// Links two different routers that are not linked yet.
+    /// Links two different routers, which must not be linked yet.
     pub fn link(&mut self, one: usize, other: usize) {
         for (from, to) in [(one, other), (other, one)] {
             if let Some(neighbours) = self.neighbours.get_mut(from) {
@@ -41,8 +42,7 @@ impl Mesh {
         }
     }
 
-    /// At least as many datapaths as the longest path has among the first router and all that can
-    /// be reached from it.
+    /// The bound for paths among the first router and all routers that can be reached from it.
     #[must_use]
     pub fn depth(&self) -> usize {
         let datapaths = self.datapaths();
@@ -50,7 +50,7 @@ impl Mesh {
         Matching::new(self).bound(chain).min(chain)
     }
 
-    /// What leads where among routers and the switches between them.
+    /// The neighbours of routers and of the switches between them.
     fn datapaths(&self) -> Vec<Vec<usize>> {
         let mut datapaths = self.neighbours.clone();
         for (one, neighbours) in self.neighbours.iter().enumerate() {
@@ -78,12 +78,12 @@ impl Mesh {
     }
 }
 
-/// What the walk knows of a datapath.
+/// The state of a datapath in the walk.
 #[derive(Clone, Copy, Debug, Default)]
 struct Visit {
-    /// When it was met, from 1 on; 0: not yet.
+    /// Its number in the order of the walk, from 1; 0 if it was not visited yet.
     order: usize,
-    /// The earliest that is reached from it and what came after it, by a link that the walk did not
+    /// The lowest number that it, or a datapath below it, reaches by a link that the walk did not
     /// take.
     low: usize,
     /// The longest chain of blocks below it.
@@ -94,7 +94,7 @@ struct Visit {
 struct Chains<'m> {
     datapaths: &'m [Vec<usize>],
     visits: Vec<Visit>,
-    /// Those met whose block is not closed.
+    /// Visited datapaths whose block is not complete.
     open: Vec<usize>,
     longest: usize,
 }
@@ -110,8 +110,8 @@ impl<'m> Chains<'m> {
             return 0;
         }
         let mut met = 0;
-        // Where the walk is: each datapath, where it came from, and how many ways on it has
-        // followed.
+        // The stack of the walk: a datapath, its predecessor, and how many of its links the walk
+        // has followed.
         let mut walk = vec![(0, 0, 0)];
         while let Some((datapath, from, followed)) = walk.last_mut() {
             let (at, came_from) = (*datapath, *from);
@@ -144,8 +144,7 @@ impl<'m> Chains<'m> {
         self.longest + 1
     }
 
-    /// A block hangs on `top`, and all that was met since `first`, it included, is in it or below
-    /// it.
+    /// Completes a block at `top`: it contains all open datapaths from `first` on.
     fn close(&mut self, top: usize, first: usize) {
         let (mut length, mut most, mut second) = (0, 0, 0);
         while let Some(member) = self.open.pop() {
@@ -172,13 +171,13 @@ impl<'m> Chains<'m> {
     }
 }
 
-/// A maximum matching of the mesh with its mirror image, of which each link has two: as large as
-/// twice a fractional one.
+/// A maximum matching between the routers and a copy of them, where each link counts in both
+/// directions: it is twice as large as a maximum fractional matching.
 struct Matching<'m> {
     mesh: &'m Mesh,
-    /// Of each image, the router that it is matched with.
+    /// For each copy, the router that it is matched with.
     matched: Vec<Option<usize>>,
-    /// Images that cannot be had, since the last one was matched.
+    /// Copies that are known to be unavailable, since the last match.
     tried: Vec<bool>,
 }
 
@@ -188,7 +187,8 @@ impl<'m> Matching<'m> {
         Self { mesh, matched: vec![None; count], tried: vec![false; count] }
     }
 
-    /// The bound; or anything that is not below `enough`, as soon as it is known to be that much.
+    /// The bound; or any number that is not below `enough`, once the bound is known to be at least
+    /// `enough`.
     fn bound(mut self, enough: usize) -> usize {
         let count = |leaf: bool, gateway: bool| {
             let all = 0..self.mesh.gateways.len();
@@ -198,12 +198,12 @@ impl<'m> Matching<'m> {
             };
             all.filter(such).count()
         };
-        // At most two that have no more than one link are on a path: at its ends.
+        // At most two routers with only one link are on a path: its ends.
         let gateways = count(false, true) + count(true, true).min(2);
         let most = (count(false, false) + 1).min(self.mesh.gateways.len().saturating_sub(1));
         let datapaths = |links: usize| {
             let links = links.min(most);
-            // One may be before the first router, and one behind the last.
+            // One switch may be before the first router, and one after the last.
             let dangling = if gateways == 0 { 0 } else { 2 };
             1 + links + links.min(2 * gateways) + dangling
         };
@@ -222,7 +222,7 @@ impl<'m> Matching<'m> {
 
     /// Matches one more router, by an augmenting path.
     fn augment(&mut self, router: usize) -> bool {
-        // Each step: a router, how many of its links were followed, the image that it asks for.
+        // Each step: a router, how many of its links were followed, and the copy that it requests.
         let mut path = vec![(router, 0, None)];
         while let Some((at, followed, asked)) = path.last_mut() {
             let Some(image) = self.mesh.of(*at).get(*followed).copied() else {
@@ -270,7 +270,7 @@ mod tests {
         mesh
     }
 
-    /// The datapaths of the longest path from anywhere that the first router reaches.
+    /// The number of datapaths of the longest path in the component of the first router.
     fn naive(mesh: &Mesh) -> usize {
         fn from(ways: &[Vec<usize>], at: usize, seen: &mut Vec<usize>) -> usize {
             seen.push(at);
@@ -324,7 +324,7 @@ mod tests {
         // Two hubs for each of a thousand spokes: spoke, hub, spoke, hub, spoke.
         let both: Vec<_> = (2..1002).flat_map(|spoke| [(0, spoke), (1, spoke)]).collect();
         assert_eq!(depth(1002, &both), 5);
-        // A tree of hubs: as deep as it is, whatever its breadth.
+        // A tree of hubs: only its depth matters, not its breadth.
         let tree: Vec<_> = (1..1023).map(|at| ((at - 1) / 2, at)).collect();
         assert_eq!(depth(1023, &tree), 19);
         // Two gateway routers as hubs: a switch in each link.

@@ -1,12 +1,12 @@
-//! Borrowed fields: set, set again when the owner rewrites the row, and put back as they were once
-//! nothing needs them.
+//! Borrowed fields: fields in rows of others that we set, set again when the owner rewrites the
+//! row, and restore once nothing needs them.
 //!
-//! The only place where a row of somebody else's changes, and then in one field. A reference is
-//! borrowed only if it is empty, and refers to an Address_Set of ours as long as it is borrowed. A
-//! key of a map holds what its owner has there as well, and that is put back byte by byte. Every
-//! change waits, in its own transaction, for the column to be what was read, and is recorded there
-//! too. Who sets a value of his own meanwhile keeps it. A further kind of field is a further
-//! [`Kind`], and what it holds here.
+//! The only place that changes rows of others, and only single fields. A reference is borrowed only
+//! if it is empty; while borrowed it refers to an Address_Set of ours. A borrowed key of a map
+//! contains its owner's value, too, and that is restored byte by byte. The transaction of a change
+//! has a `wait` for the column to be as it was read, and writes the record, too. So an owner that
+//! sets another value meanwhile keeps it. A further kind of field is a further [`Kind`], and its
+//! value here.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,16 +26,16 @@ use super::registration::Entries;
 pub struct BorrowedField {
     /// The field.
     pub field: Field,
-    /// What it shall hold: of a reference, the name of an Address_Set of ours; of a key, its text.
+    /// The desired value: for a reference, the name of an Address_Set of ours; for a key, its text.
     pub ours: String,
-    /// What its owner has there, which `ours` holds as well.
+    /// The owner's value, which `ours` contains.
     pub before: Option<String>,
 }
 
-/// What is written to a field.
+/// The value to write to a field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Written {
-    /// A reference to a row that is there.
+    /// A reference to an existing row.
     Row(Uuid),
     /// A reference to an Address_Set that the same transaction inserts, by its name.
     Set(String),
@@ -43,19 +43,19 @@ pub enum Written {
     Text(String),
 }
 
-/// A field that is not as it shall be.
+/// A field that differs from its desired value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BorrowedDiff {
     /// The field.
     pub field: Field,
     /// Its column as it was read.
     pub found: Datum,
-    /// What it shall hold; none: nothing.
+    /// Its desired value; `None` to clear it.
     pub value: Option<Written>,
 }
 
-/// Compares what a network needs with what there is, and with what is recorded of fields that it
-/// has: the fields to be changed, and the records.
+/// Compares the fields that a network needs with the present ones and with the records of borrowed
+/// fields. Returns the fields to change, and the records.
 #[must_use]
 pub fn borrowed_changes(
     network: Id,
@@ -65,7 +65,7 @@ pub fn borrowed_changes(
 ) -> (Vec<BorrowedDiff>, Entries) {
     let mut wanted: BTreeMap<Field, Option<BorrowedField>> =
         wanted.into_iter().map(|it| (it.field.clone(), Some(it))).collect();
-    // An older OVN has no such column: there is nothing to borrow.
+    // An older OVN may lack the column; then there is nothing to borrow.
     let layout = northbound.replica().layout();
     wanted.retain(|field, _| layout.has_column(field.table, field.column));
     let past = records.keys().cloned().chain(referring(network, northbound));
@@ -77,7 +77,7 @@ pub fn borrowed_changes(
         let record = records.remove(&field);
         let key = field.record_key();
         let Some(present) = Present::read(&field, network, northbound) else {
-            // The row is gone, and with it what is to be put back.
+            // The row is gone, so there is nothing to restore.
             entries.insert(key, None);
             continue;
         };
@@ -97,14 +97,13 @@ pub fn borrowed_changes(
     (diffs, entries)
 }
 
-/// What a field holds now.
+/// The present value of a field.
 struct Present {
     /// The whole column.
     column: Datum,
-    /// The text of a key. Of a reference, what it refers to: a set of ours by its name, else the
-    /// row's identity.
+    /// For a key, its text. For a reference, the name of a set of ours, or the UUID of another row.
     text: Option<String>,
-    /// Whether it is ours whatever is recorded: it refers to a set of this network.
+    /// Whether it refers to a set of this network: then it is ours even without a record.
     own: bool,
 }
 
@@ -125,8 +124,7 @@ impl Present {
         Some(Self { column: Datum::Set(vec![Datum::Uuid(uuid)]), text: Some(text), own })
     }
 
-    /// What it shall refer to, and what is recorded of it. What its owner has put there is
-    /// never replaced.
+    /// The desired reference, and its record. Never replaces the owner's value.
     fn reference(
         &self,
         wanted: Option<BorrowedField>,
@@ -140,7 +138,7 @@ impl Present {
         (value.clone(), value.map(|ours| BorrowedRecord { ours, before: None }))
     }
 
-    /// What a key shall hold, and what is recorded of it: its owner's again if nothing needs it.
+    /// The desired text of a key, and its record: the owner's text again if nothing needs the key.
     fn key(
         &self,
         key: &str,
@@ -157,13 +155,14 @@ impl Present {
     }
 }
 
-/// Address_Sets of ours that serve a network, whatever their names.
+/// The Address_Sets of ours that serve a network, with any name.
 fn own_sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = Uuid> {
     let rows = northbound.rows_of(UnitId::Network(network));
     rows.filter(|(table, ..)| *table == ADDRESS_SET).map(|(_, uuid, _)| uuid)
 }
 
-/// Fields that refer to a set of this network, recorded or not: no set could go before them.
+/// The fields that refer to a set of this network, recorded or not: they must be cleared before the
+/// set can be deleted.
 fn referring(network: Id, northbound: &Northbound) -> impl Iterator<Item = Field> {
     own_sets(network, northbound).flat_map(|set| references_to(set, northbound))
 }
@@ -176,7 +175,7 @@ fn written(name: String, network: Id, northbound: &Northbound) -> Written {
     }
 }
 
-/// The name of an Address_Set of ours: others are not read.
+/// The name of an Address_Set of ours; the client does not read other sets.
 fn set_name(set: Uuid, northbound: &Northbound) -> Option<Cow<'_, str>> {
     let row = northbound.replica().row(ADDRESS_SET, set)?;
     Some(row.get(address_set::NAME).string())
