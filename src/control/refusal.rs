@@ -39,7 +39,7 @@ pub enum Refusal {
     /// A newer version writes, so this one does not.
     #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
     NewerVersion,
-    /// No such route.
+    /// There is no such route.
     #[error("there is no {method} {path} here")]
     NoSuchRoute {
         /// The request's method.

@@ -49,11 +49,11 @@ pub enum SocketError {
     /// The system refused.
     #[error("cannot {action} {path}; check the directory's owner, mode and space")]
     Io {
-        /// What was tried.
+        /// What the daemon tried.
         action: &'static str,
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// Why it failed.
         source: io::Error,
     },
 }

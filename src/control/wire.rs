@@ -54,14 +54,14 @@ pub struct Confirmation {
     pub seen: String,
 }
 
-/// What a confirmation released.
+/// The result of a confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
     /// The halves whose withdrawal was held and is now released, each as `project/network/name`.
     pub released: Vec<String>,
 }
 
-/// What a reload found.
+/// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// Halves declared after it.

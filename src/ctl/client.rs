@@ -38,7 +38,7 @@ pub(super) struct ControlClient {
     socket: PathBuf,
 }
 
-/// What came back.
+/// The daemon's answer.
 struct Answer {
     status: StatusCode,
     /// How many of the diagnostics in it are errors, if it says so.

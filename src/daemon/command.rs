@@ -39,7 +39,7 @@ enum Command {
         /// The operator's settings.
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
-        /// How to tell.
+        /// How to print the result.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
@@ -53,7 +53,7 @@ enum Format {
     Json,
 }
 
-/// Where the package puts it.
+/// The path in the package.
 const DEFAULT_CONFIG: &str = "/etc/ovn-peerd/ovn-peerd.toml";
 
 /// Why the daemon cannot start, or must stop.
@@ -67,7 +67,7 @@ pub(super) enum DaemonError {
         /// One per line.
         diagnostics: String,
     },
-    /// A remote cannot be understood.
+    /// A remote in the settings is malformed.
     #[error("a remote in the settings cannot be understood")]
     Remote(#[from] RemoteError),
     /// Another daemon uses the path, or the path is not usable.
@@ -92,12 +92,12 @@ pub(super) enum DaemonError {
     /// A part of the daemon has ended that must never end.
     #[error("{0} has ended, which must not happen: please report it with the log")]
     Ended(&'static str),
-    /// The operating system refuses something.
+    /// The operating system refused something.
     #[error("cannot {what}")]
     System {
-        /// What.
+        /// What the daemon tried.
         what: &'static str,
-        /// Why.
+        /// Why it failed.
         #[source]
         source: std::io::Error,
     },

@@ -36,7 +36,7 @@ const LAST_WORK: Duration = Duration::from_secs(1);
 /// How often the status line is renewed while things change.
 const STATUS_PACE: Duration = Duration::from_millis(500);
 
-/// Everything that wakes the loop.
+/// An event that wakes the loop.
 enum LoopEvent {
     Signal(Request),
     Watchdog,
@@ -123,7 +123,7 @@ impl Shell {
         })
     }
 
-    /// Runs until told to leave.
+    /// Runs until a signal ends it.
     pub(super) async fn run(mut self) -> Result<(), DaemonError> {
         info!(version = env!("CARGO_PKG_VERSION"), config = %self.config.display(), "starting");
         loop {
@@ -189,7 +189,7 @@ impl Shell {
         }
     }
 
-    /// The programme's only clock.
+    /// The program's only clock.
     pub(super) fn now(&self) -> Now {
         // People and records need no more than milliseconds.
         let wall = Timestamp::now();

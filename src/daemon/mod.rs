@@ -1,9 +1,9 @@
 //! The shell: one event loop around the pure engine.
 //!
-//! Owns the command line, the programme's only clock, files and their watching, signals, the
-//! service manager's notifications and the log. Decides nothing: passes every event to the engine,
-//! and the engine's transactions to the northbound client. Invariants: one loop, one closed event
-//! type; only that loop feeds the watchdog; an exit leaves the data plane as it is.
+//! Owns the command line, the program's only clock, files and their watching, signals, the service
+//! manager's notifications and the log. Decides nothing: passes every event to the engine, and the
+//! engine's transactions to the northbound client. Invariants: one loop, one closed event type;
+//! only that loop feeds the watchdog; an exit leaves the data plane as it is.
 
 mod answers;
 pub mod candidate;

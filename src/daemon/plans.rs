@@ -59,7 +59,7 @@ impl Plans {
         self.0.spawn_blocking(move || Some(FreshReading { reading: read(), reply }));
     }
 
-    /// Goes on with it.
+    /// Decides a plan whose files are read.
     pub(super) fn decide(&mut self, basis: PlanBasis, fresh: FreshReading) {
         let FreshReading { reading, reply } = fresh;
         self.0.spawn_blocking(move || {

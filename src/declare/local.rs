@@ -223,7 +223,7 @@ impl LocalDeclarations {
         self.rejections.all().map(|claim| &claim.value)
     }
 
-    /// Who gives a rejection.
+    /// The giver of a rejection.
     #[must_use]
     pub fn origin_of_rejection(&self, key: &RejectionKey) -> Option<&Giver> {
         self.rejections.standing(key).map(|claim| &claim.origin.giver)
@@ -235,7 +235,7 @@ impl LocalDeclarations {
         self.networks.standing(key).map(|claim| &claim.origin.giver.file)
     }
 
-    /// Who gives a half.
+    /// The giver of a half.
     #[must_use]
     pub fn origin_of_half(&self, key: &HalfKey) -> Option<&Giver> {
         self.halves.standing(key).map(|claim| &claim.origin.giver)

@@ -19,7 +19,7 @@ use super::terms::{DEFAULT, Terms};
 #[serde(from = "(String, String)", into = "(String, String)")]
 pub struct NetworkKey(Arc<NetworkName>);
 
-/// What a [`NetworkKey`] says.
+/// The content of a [`NetworkKey`].
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkName {
     /// The beginning of both names as a number: it sorts as the names do, and distinguishes nearly
@@ -94,7 +94,7 @@ impl fmt::Display for NetworkKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HalfKey(Arc<HalfName>);
 
-/// What a [`HalfKey`] says.
+/// The content of a [`HalfKey`].
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HalfName {
     /// The local network.
@@ -273,7 +273,7 @@ pub struct Half {
 }
 
 impl Half {
-    /// What crosses it.
+    /// The terms: what crosses the peering.
     #[must_use]
     pub fn terms(&self) -> &Terms {
         self.terms.as_deref().unwrap_or(&DEFAULT)

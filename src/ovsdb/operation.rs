@@ -156,7 +156,7 @@ impl Mutator {
     }
 }
 
-/// What a `wait` compares rows for.
+/// The comparison of a `wait`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// `==`
@@ -193,7 +193,7 @@ pub enum Operation {
         table: &'static str,
         /// The rows.
         selection: Where,
-        /// What is done to which column.
+        /// The mutations: column, mutator and value.
         mutations: Vec<(&'static str, Mutator, Datum)>,
     },
     /// RFC 7047 section 5.2.5, of one row.

@@ -36,7 +36,7 @@ pub struct TransactionError {
     pub index: Option<usize>,
     /// The error's name (RFC 7047 section 3.1, `<error>`).
     pub error: String,
-    /// What the server says beyond that.
+    /// The server's `details`.
     pub details: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl TransactionError {
         }
     }
 
-    /// Whether a transaction made afresh from the present rows may succeed: a guard did not hold, a
+    /// Whether a new transaction from the present rows may succeed: a guard did not hold, a
     /// referenced row is gone, another client has the lock, or the server had a problem of the
     /// moment.
     pub fn is_retryable(&self) -> bool {

@@ -141,7 +141,7 @@ fn enclose(out: &mut String, start: usize, kind: u64, head: &str) {
     out.insert_str(start, &name);
 }
 
-/// What a cell holds.
+/// The content of a cell.
 #[derive(Clone, Debug)]
 pub(super) enum Content<'a> {
     /// Exactly one atom.
@@ -204,7 +204,7 @@ impl<'a> Pairs<'a> {
         self.value(key).is_some()
     }
 
-    /// What follows a key.
+    /// The value after a key.
     fn value(self, key: &str) -> Option<Reader<'a>> {
         let mut reader = Reader(self.near(key)?);
         loop {

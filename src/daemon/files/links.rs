@@ -36,15 +36,15 @@ pub(super) struct Closed {
 /// What is wrong, as far as the report may reveal it.
 #[derive(Debug)]
 pub(super) enum Why {
-    /// Nothing is of this name.
+    /// There is no entry of this name.
     NoEntry,
-    /// A link leads to nothing.
+    /// A link has no target.
     Dangling,
     /// A link of this account leads to somebody else's file, or to nothing that can be read.
     Foreign(u32),
     /// The file of one account lies in a directory of another account.
     Misplaced(u32),
-    /// What the system says.
+    /// The system's error.
     System(io::Error),
 }
 
@@ -65,7 +65,7 @@ pub(super) fn open(directory: &Path, name: &OsStr) -> Result<(File, Metadata), C
 }
 
 impl Trail {
-    /// Goes on to the end.
+    /// Follows the path to its end.
     fn follow(&mut self) -> Result<(File, Metadata), Closed> {
         while let Some(name) = self.ahead.pop_front() {
             let entry = at(&self.here, &name, OFlag::O_PATH)?;
@@ -94,7 +94,7 @@ impl Trail {
         Err(irregular().into())
     }
 
-    /// Goes where a link leads.
+    /// Follows a link.
     fn turn(&mut self, target: &Path) -> io::Result<()> {
         if target.is_absolute() {
             self.here = enter(Path::new("/"))?;

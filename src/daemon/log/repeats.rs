@@ -31,7 +31,7 @@ pub(super) struct Repeats {
     ends: VecDeque<(Duration, Subject)>,
 }
 
-/// What lines are counted together.
+/// The lines that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
     /// Of one kind, about one thing.

@@ -45,7 +45,7 @@ impl Default for Pace {
     }
 }
 
-/// What is due.
+/// The reading that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// Read every directory.
@@ -54,7 +54,7 @@ pub(super) enum Due {
     Files(BTreeSet<FileId>),
 }
 
-/// What has to be read.
+/// The files that must be read.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     ready: Burst,
@@ -142,7 +142,7 @@ impl Dirty {
         due.map(|due| due.min(everything.first + pace.patience))
     }
 
-    /// What is due now.
+    /// The reading that is due now.
     pub(super) fn take(&mut self, pace: &Pace, now: Instant) -> Option<Due> {
         if self.next(pace).is_none_or(|due| due > now) {
             return None;

@@ -32,7 +32,7 @@ pub(super) enum Message {
     FileEvent(FileEvent),
     /// Read everything: the operator asks, see [`Line::asked`].
     Reread,
-    /// Look at the flags.
+    /// Check the flags.
     Wake,
 }
 

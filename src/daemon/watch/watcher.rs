@@ -151,7 +151,7 @@ impl FileWatcher {
                 FileEvent::Created(_) | FileEvent::Written(_) => self.dirty.writing(id, now),
                 FileEvent::Gone(_) => self.dirty.gone(id, now),
                 FileEvent::Touched(_) => self.dirty.touched(id, now),
-                // Both names were noticed before.
+                // There were notices of both names before.
                 FileEvent::Renamed(..) => {}
             }
         }

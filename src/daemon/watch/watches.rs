@@ -19,7 +19,7 @@ use crate::declare::{Directory, FileId};
 pub(super) enum Dependent {
     /// A drop-in directory itself: it appeared, disappeared or was exchanged.
     Directory,
-    /// A file of one.
+    /// A file in one of them.
     File(FileId),
     /// A file outside of the directories.
     Extra,
@@ -125,7 +125,7 @@ impl Watches {
         self.extra.iter().map(|path| Signature::read(path)).collect()
     }
 
-    /// What an entry stands for.
+    /// The dependents of an entry.
     pub(super) fn dependents(&self, path: &Path) -> BTreeSet<Dependent> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return BTreeSet::new();

@@ -14,7 +14,7 @@ use super::filter_reader;
 /// The prefixes of its network that a half announces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
-    /// What passes.
+    /// The filter.
     #[serde(default, rename = "export", skip_serializing_if = "PrefixFilter::is_all")]
     pub filter: PrefixFilter,
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::cover::Cover;
 
-/// What becomes of a prefix.
+/// The decision on a prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
     /// It is announced, or accepted.
@@ -113,14 +113,14 @@ impl From<Rule> for String {
     }
 }
 
-/// What one side lets through.
+/// A filter of one side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<Vec<Rule>>", into = "Option<Vec<Rule>>")]
 pub enum PrefixFilter {
     /// All prefixes: the default, which costs nothing.
     #[default]
     All,
-    /// What the list permits.
+    /// The prefixes that the list permits.
     List(PrefixList),
 }
 

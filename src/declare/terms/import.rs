@@ -13,7 +13,7 @@ use super::filter_reader;
 /// The prefixes of the other side that a half accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
-    /// What passes.
+    /// The filter.
     #[serde(default, rename = "import", skip_serializing_if = "PrefixFilter::is_all")]
     pub filter: PrefixFilter,
 }

@@ -64,7 +64,7 @@ pub const EVENT_QUEUE: usize = 256;
 /// Transactions that wait to be sent; beyond that [`submit`](super::Client::submit) fails.
 pub const COMMAND_QUEUE: usize = 1024;
 
-/// What a client is told.
+/// The configuration of a client.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where the servers of one database listen: one, or the members of a cluster.

@@ -18,7 +18,7 @@ pub(super) const PROBE: &str = r#"{"method":"echo","params":[],"id":"probe"}"#;
 /// Frames of fewer bytes are always parsed: a shortcut would save nothing.
 const SMALL: usize = 4096;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Inbound<'a> {
     /// A request of the server's.

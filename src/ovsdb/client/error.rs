@@ -29,7 +29,7 @@ pub(super) enum SessionError {
     /// Something took too long.
     #[error("no answer to {what} within {} s: the server hangs, is paused, or is no OVSDB server", .limit.as_secs_f32())]
     Timeout {
-        /// What was not answered.
+        /// The request without an answer.
         what: &'static str,
         /// How long it was waited for.
         limit: Duration,
@@ -48,15 +48,15 @@ pub(super) enum SessionError {
         /// Why.
         failure: Failure,
     },
-    /// No server lets this client write at all.
+    /// The server lets this client write nothing.
     #[error(transparent)]
     ReadOnly(TransactionError),
-    /// All of them do.
+    /// All servers let this client write nothing.
     #[error("none of the {remotes} remotes takes a transaction; the last one: {refusal}")]
     AllReadOnly {
         /// How many there are.
         remotes: usize,
-        /// What one of them says.
+        /// The answer of the last one.
         refusal: TransactionError,
     },
     /// A reply does not conform to its specification.
@@ -76,7 +76,7 @@ pub(super) enum SessionError {
     NoDatabase {
         /// The database.
         database: &'static str,
-        /// What it has.
+        /// The databases that it has.
         present: String,
     },
     /// The server is a cluster's member, not its leader.

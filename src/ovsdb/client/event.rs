@@ -145,7 +145,7 @@ impl TransactError {
         }
     }
 
-    /// Whether a transaction made afresh from the rows of that time may succeed.
+    /// Whether a new transaction from the rows of that time may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Rejected(error) => error.is_retryable(),

@@ -21,7 +21,7 @@ const DEEPEST: usize = 64;
 /// The longest string of a message, in bytes: a thousand times the longest cell of any northbound.
 const LONGEST: usize = 16 << 20;
 
-/// What is not a frame.
+/// Input that is not a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The server speaks another protocol.
@@ -29,7 +29,7 @@ pub enum FrameError {
     NotJson {
         /// The first bytes, printable.
         found: String,
-        /// What may be the cause.
+        /// A possible cause.
         hint: &'static str,
     },
     /// The limit is exceeded.

@@ -38,7 +38,7 @@ pub(super) struct Material {
     validity: Option<(Timestamp, Timestamp)>,
 }
 
-/// What connections are made with.
+/// The certificates for connections.
 #[derive(Debug)]
 pub(super) struct Keys {
     files: TlsFiles,
@@ -52,7 +52,7 @@ pub(super) struct Keys {
 /// The result of reading the files.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// They are those in use.
+    /// The files contain the certificates in use.
     Same,
     /// A trial accepted them; they are to be used.
     Good,

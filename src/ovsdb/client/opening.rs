@@ -30,7 +30,7 @@ use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams};
 use crate::ovsdb::wanted::Wanted;
 
-/// The database about databases (ovsdb-server(5)).
+/// The database that describes the server's databases (ovsdb-server(5)).
 pub(super) const SERVER: &str = "_Server";
 /// Without `index`, which changes with every transaction.
 const SERVER_WANTED: &[Wanted] =

@@ -79,7 +79,7 @@ pub(super) struct Session<'a> {
     looking_since: Option<Instant>,
 }
 
-/// With whom a session is.
+/// The surroundings of a session.
 pub(super) struct Setting<'a> {
     /// The configuration without the extra patience that the opening needed.
     pub(super) calm: &'a Config,

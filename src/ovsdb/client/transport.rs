@@ -58,7 +58,7 @@ pub(super) enum TransportError {
     /// What came is not a JSON object.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// What came is not a message.
+    /// A frame is not a message.
     #[error("the server sent a message that is neither request, notification nor reply")]
     Message(#[from] serde_json::Error),
     /// The server asks without reading the answers.
@@ -123,7 +123,7 @@ impl Heard {
 /// Both ways of a connection.
 pub(super) struct Transport {
     pub(super) reader: Reader,
-    /// What is to be sent.
+    /// Requests to send.
     pub(super) requests: mpsc::Sender<String>,
     /// Ends the writer, even if the server does not read.
     pub(super) writer: AbortHandle,
@@ -175,7 +175,7 @@ async fn write(
     let _ = write.shutdown().await;
 }
 
-/// What comes from the server.
+/// Messages from the server.
 pub(super) struct Reader {
     read: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
