@@ -68,7 +68,7 @@ pub(super) struct Connection {
     wire: mpsc::UnboundedReceiver<Wire>,
     /// Messages taken from the wire during the wait for a reply.
     waiting: VecDeque<Wire>,
-    /// How many messages the user has received.
+    /// How many messages the session has received.
     pub(super) seen: u64,
     writer: AbortHandle,
     pub(super) silence: Silence,
@@ -164,7 +164,7 @@ impl Connection {
         let requests = params.into_iter().map(|params| rpc.request(method, params));
         let mut requests: FuturesUnordered<_> = requests.collect();
         let mut stamp = 0;
-        while !requests.is_empty() || self.taken() < stamp {
+        while !requests.is_empty() || self.bypassed() < stamp {
             tokio::select! {
                 Some(reply) = requests.next() => match reply {
                     Ok(stamped) => stamp = stamp.max(stamped.stamp),
@@ -180,7 +180,7 @@ impl Connection {
     }
 
     /// How many messages have bypassed the engine so far.
-    fn emptied(&self) -> u64 {
+    fn bypassed(&self) -> u64 {
         self.seen + self.waiting.len() as u64
     }
 

@@ -82,8 +82,8 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// The user has it.
-    pub(super) fn emptied(self) -> Event {
+    /// The event for the user; releases the share of its message.
+    pub(super) fn into_event(self) -> Event {
         drop(self.share);
         self.event
     }

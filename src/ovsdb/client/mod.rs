@@ -88,12 +88,12 @@ impl Client {
     /// The next event; `None` once the client has ended, which it never does by itself.
     /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
-        self.deliveries.recv().await.map(Delivery::taken)
+        self.deliveries.recv().await.map(Delivery::into_event)
     }
 
     /// The next event, if it is there.
     pub fn try_next(&mut self) -> Option<Event> {
-        self.deliveries.try_recv().ok().map(Delivery::taken)
+        self.deliveries.try_recv().ok().map(Delivery::into_event)
     }
 
     /// Submits a transaction (RFC 7047 section 4.1.3). The client sends it at once, in the order of
