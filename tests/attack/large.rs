@@ -113,7 +113,10 @@ fn ten_thousand_faults_are_a_few_lines() {
     assert!((1..=4).contains(&lines), "{lines} lines: {}", ground.site.log());
     let told = ground.site.json(ATTACKER.uid, &["diagnostics"]);
     let first = told[0].as_str().unwrap();
-    assert!(first.contains("blue.toml: error: 10000 errors; the first 100 are reported"), "{first}");
+    assert!(
+        first.contains("blue.toml: error: 10000 errors; the first 100 are reported"),
+        "{first}"
+    );
     assert_eq!(told.as_array().map(Vec::len), Some(101));
     // Asked again and again, it is the same, and nothing is kept of it.
     let ask = || ground.site.json(ATTACKER.uid, &["diagnostics"]);
