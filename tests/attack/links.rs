@@ -111,7 +111,7 @@ fn a_place_that_is_another_tenants_now_keeps_nothing() {
     move_to(BYSTANDER, "bad.toml");
     site.wait_gone("green/db/to-lab");
     let told = ground.told(BYSTANDER).to_string();
-    assert!(told.contains("uid 20004's now"), "{told}");
+    assert!(told.contains("now belongs to uid 20004"), "{told}");
     // A typo of its own owner, and a slip of the operator's, withdraw nothing.
     move_to(VICTIM, "halves.toml");
     site.wait_state("green/db/to-lab", "active");

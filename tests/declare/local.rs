@@ -438,7 +438,7 @@ fn a_pinned_project_is_spoken_for_by_its_owner_only() {
     let text = told(&local);
     assert!(text.contains("00.toml:1:11: error: only files of alice may speak for project blue"));
     assert!(text.contains("mallory's"), "{text}");
-    assert!(text.contains("a.toml: error: the file is mallory's now"), "{text}");
+    assert!(text.contains("a.toml: error: the file now belongs to mallory"), "{text}");
     assert_eq!(local.diagnostics().count(), 4);
 
     local.configure(&settings("[[project]]\nname = \"blue\"\nowner = \"1000\"\n"));
