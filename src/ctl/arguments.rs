@@ -87,7 +87,7 @@ pub(super) enum Command {
     Host(HostCommand),
     /// Read every declaration file again, and wait until the changes are applied.
     Reload,
-    /// List the withdrawals that the daemon holds because they are too many at once, or release those seen.
+    /// List held withdrawals, or release those that you have seen.
     ///
     /// Without a word, it lists them with the word that names them. With the word, it releases
     /// exactly these. If more or other withdrawals are held meanwhile, it releases nothing.

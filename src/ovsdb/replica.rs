@@ -41,7 +41,7 @@ pub struct RowChange {
 /// An update that contradicts the replica: an update was lost or belongs to another monitor. The
 /// remedy is a full resynchronisation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server {what} row {uuid} of table {table}, {but}: the replica must be read afresh")]
+#[error("the server {what} row {uuid} of table {table}, {but}: the replica must be read again")]
 pub struct Inconsistent {
     /// What the server did.
     what: &'static str,

@@ -25,8 +25,8 @@ use super::outcome::LinkEnd;
 /// check: with more, guests get no lease at all.
 const OPTION_ROOM: usize = 255;
 /// As much of it stands once more in option 249: with the usual others both fit into the 312 bytes
-/// of options that every client takes (RFC 2131 section 2). With 253 bytes in each, busybox's udhcpc
-/// 1.35 takes no offer at all. Windows knows 121 since Vista.
+/// of options that every client takes (RFC 2131 section 2). With 253 bytes in each, busybox's
+/// udhcpc 1.35 takes no offer at all. Windows knows 121 since Vista.
 const MS_ROOM: usize = 120;
 /// What the routes of a router advertisement may take, in bytes: with the rest it fits into 1280,
 /// which any IPv6 link carries; it may not be fragmented (RFC 6980).

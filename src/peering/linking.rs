@@ -214,7 +214,8 @@ fn link_end(
     }
 }
 
-/// Families in which both ends can be reached from the other: each by what the other one takes of it.
+/// Families in which both ends can be reached from the other: each by what the other one takes of
+/// it.
 fn linked_families(
     pair: &PairFacts,
     (a, of_a): (&Ready, &[IpNet]),

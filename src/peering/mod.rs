@@ -2,8 +2,8 @@
 //!
 //! Owns identity, pairing, consent, conflicts and reasons: declarations, the northbound's facts and
 //! what is recorded there become one [`Resolution`] per pair of networks. May not touch row shapes,
-//! operations or the clock. Invariants: each pair's [`Verdict`]s are made in `decide` and in the two
-//! that it calls, `alone` and `linking`; until both sides have declared, nothing of the other
+//! operations or the clock. Invariants: each pair's [`Verdict`]s are made in `decide` and in the
+//! two that it calls, `alone` and `linking`; until both sides have declared, nothing of the other
 //! network is looked at; what comes out does not depend on the order in which things came in.
 
 mod alone;

@@ -1,4 +1,5 @@
-//! What the rules decide: a verdict per half, and the link that shall stand, if any; and of which pairs.
+//! What the rules decide: a verdict per half, and the link that shall stand, if any; and of which
+//! pairs.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -120,7 +120,8 @@ impl Places {
 }
 
 impl<K: Ord + Clone> LimitGroup<K> {
-    /// Adds a member, or notes whether one stands; those that gain or lose a place are added to `moved`.
+    /// Adds a member, or notes whether one stands; those that gain or lose a place are added to
+    /// `moved`.
     pub fn put(&mut self, member: &K, stands: bool, moved: &mut BTreeSet<K>) {
         if stands {
             self.inside.remove(member);

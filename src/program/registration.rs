@@ -132,7 +132,8 @@ fn surplus(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
         .collect()
 }
 
-/// What the set of one family is to say: the network itself, if `base` is given, and in the IPv4 one the records.
+/// What the set of one family is to say: the network itself, if `base` is given, and in the IPv4
+/// one the records.
 fn wanted_entries<'a>(
     unit: &'a str,
     family: Family,

@@ -82,7 +82,7 @@ async fn a_resync_reads_everything_and_changes_nothing() {
     let mut follower = Follower::start(config(server.remote())).await;
     follower.client.resync();
     let reason = follower.reason().await;
-    assert!(reason.contains("read afresh"), "{reason}");
+    assert!(reason.contains("read again"), "{reason}");
     follower.reconnected().await;
     assert_eq!(follower.seen.last(), Some(&Seen::Snapshot));
     assert_eq!(follower.changes, []);
