@@ -21,7 +21,7 @@ Exit codes:
   3  there is no such half
   4  no daemon answers at the socket";
 
-/// Shows and steers the peerings that this host's ovn-peerd keeps.
+/// Show and control the peerings of this host's ovn-peerd.
 #[derive(Debug, Parser)]
 #[command(name = "ovn-peerctl", version, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
@@ -41,26 +41,26 @@ pub(super) struct Arguments {
 pub(super) enum Format {
     /// For people.
     Table,
-    /// For programs; fields are added, never renamed.
+    /// For programs; fields may be added, but are never renamed.
     Json,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the halves that are declared here.
+    /// List the halves that the files declare.
     List {
-        /// Only this project's.
+        /// Only halves of this project.
         #[arg(long)]
         project: Option<String>,
-        /// Only those of networks of this name.
+        /// Only halves of networks of this name.
         #[arg(long)]
         network: Option<String>,
-        /// Only those in this state.
+        /// Only halves in this state.
         #[arg(long, value_parser = parse_state)]
         state: Option<State>,
     },
-    /// Show one half in full: its prefixes, its rows, what to do about it.
+    /// Show one half in full: its prefixes, its rows, its next step.
     Show {
         /// The project that owns it.
         project: String,
@@ -69,20 +69,20 @@ pub(super) enum Command {
         /// Its name.
         name: String,
     },
-    /// List what is wrong with the files: with one's own, or as an operator with all.
+    /// List the errors and warnings of the files: your own, or all for an operator.
     Diagnostics,
-    /// Show the daemon: its northbound, its counts, what is wrong with its files.
+    /// Show the daemon: its northbound, its counts, the errors of its files.
     Status,
-    /// Show what would be written to the northbound: rows, and prefixes gained and lost.
+    /// Show the rows that would be written, and the prefixes gained and lost.
     ///
-    /// Without --config: for the daemon's own files as they are on disk now.
+    /// Without --config, it plans for the daemon's own files as they are on disk now.
     Plan {
-        /// Plan for the files that these settings name instead. Of the settings only `[paths]`
-        /// counts; the daemon's policy stays as it is.
+        /// Plan for the files that these settings name. Only `[paths]` counts; the daemon's own
+        /// policy stays in effect.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// List the hosts that declare something, or forget one that is gone for good.
+    /// List the hosts with declarations, or forget a host that is gone for good.
     #[command(subcommand)]
     Host(HostCommand),
     /// Read every declaration file again, and wait until the changes are applied.
@@ -94,7 +94,7 @@ pub(super) enum Command {
     Confirm {
         /// The word that names the withdrawals seen.
         seen: Option<String>,
-        /// Only what concerns this project.
+        /// Only the withdrawals of this project.
         #[arg(long)]
         project: Option<String>,
     },
@@ -103,9 +103,9 @@ pub(super) enum Command {
 /// What to do about hosts.
 #[derive(Debug, Subcommand)]
 pub(super) enum HostCommand {
-    /// List the hosts that declare something.
+    /// List the hosts with declarations.
     List,
-    /// Drop what a host has declared. A live host declares it again: remove its files first.
+    /// Drop the declarations of a host. A live host declares again: remove its files.
     Forget {
         /// The host.
         name: String,

@@ -182,7 +182,7 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
 /// `diagnostics`.
 pub(super) fn diagnostics(diagnostics: &[String]) -> String {
     let mut text = String::new();
-    listing(&mut text, "Wrong with the settings and the declarations:", diagnostics);
+    listing(&mut text, "Problems in the settings and the declarations:", diagnostics);
     if text.is_empty() { plain("Nothing is wrong with the files.") } else { text }
 }
 
@@ -230,7 +230,7 @@ pub(super) fn plan(plan: &PlanView) -> String {
         "Held until `ovn-peerctl confirm`, because they are too many at once:",
         &plan.held,
     );
-    listing(&mut text, "Wrong with the declarations:", &plan.diagnostics);
+    listing(&mut text, "Problems in the declarations:", &plan.diagnostics);
     let count = |action| plan.rows.iter().filter(|row| row.action == action).count();
     let (inserted, updated, deleted) =
         (count(PlannedAction::Insert), count(PlannedAction::Update), count(PlannedAction::Delete));
@@ -293,7 +293,7 @@ pub(super) fn reloaded(reloaded: &Reloaded) -> String {
         &held,
     );
     let diagnostics = with_more(&reloaded.diagnostics, reloaded.more_diagnostics);
-    listing(&mut text, "Wrong with the settings and the declarations:", &diagnostics);
+    listing(&mut text, "Problems in the settings and the declarations:", &diagnostics);
     text
 }
 

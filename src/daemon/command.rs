@@ -17,15 +17,14 @@ use super::events::Shell;
 use super::files::read_settings;
 use super::log;
 
-/// Peers two tenants' OVN networks directly, privately and by the consent of both.
+/// Peer the OVN networks of two tenants directly, privately, with the consent of both.
 #[derive(Debug, Parser)]
 #[command(name = "ovn-peerd", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The operator's settings.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
-    /// What to log: error, warning, info or debug, or TARGET=LEVEL,... RUST_LOG is used if not
-    /// given.
+    /// The level: error, warning, info or debug, or TARGET=LEVEL,... [default: RUST_LOG, or info].
     #[arg(long, value_name = "FILTER")]
     log_level: Option<String>,
     #[command(subcommand)]
@@ -34,7 +33,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Judge a configuration offline: exit code 0 if all is well, 1 if not.
+    /// Check a configuration offline: exit code 0 without errors, else 1.
     Check {
         /// The operator's settings.
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
