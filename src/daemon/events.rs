@@ -173,7 +173,7 @@ impl Shell {
         let others = async {
             tokio::select! {
                 event = self.client.next() => LoopEvent::Northbound(event),
-                happening = watched(&mut self.watch) => happening,
+                event = watched(&mut self.watch) => event,
                 fresh = self.plans.next() => LoopEvent::FreshReading(fresh),
                 question = self.questions.recv(), if decided => LoopEvent::Question(question),
                 () = until(deadline) => LoopEvent::Deadline,
@@ -185,7 +185,7 @@ impl Shell {
             biased;
             request = self.signals.next() => LoopEvent::Signal(request),
             () = until(self.feed_at) => LoopEvent::Watchdog,
-            happening = others => happening,
+            event = others => event,
         }
     }
 

@@ -83,21 +83,21 @@ impl Dirty {
     pub(super) fn ready(&mut self, id: FileId, now: Instant) {
         self.forget(&id);
         self.ready.add(id, now);
-        self.stir(now);
+        self.postpone_everything(now);
     }
 
     /// A file is being written to.
     pub(super) fn writing(&mut self, id: FileId, now: Instant) {
         self.forget(&id);
         self.writing.insert(id, now);
-        self.stir(now);
+        self.postpone_everything(now);
     }
 
     /// A file was removed, perhaps to be replaced.
     pub(super) fn gone(&mut self, id: FileId, now: Instant) {
         self.forget(&id);
         self.gone.add(id, now);
-        self.stir(now);
+        self.postpone_everything(now);
     }
 
     /// A file's owner or mode changed; another wait for the file continues.
@@ -171,7 +171,7 @@ impl Dirty {
         self.writing.remove(id);
     }
 
-    fn stir(&mut self, now: Instant) {
+    fn postpone_everything(&mut self, now: Instant) {
         if let Some(everything) = &mut self.everything {
             everything.last = now;
         }

@@ -59,8 +59,8 @@ impl LocalDeclarations {
         let fault = Diagnostic::whole(
             path,
             format!("the directory cannot be read: {why}"),
-            "the last good declarations of its files stay in effect; bring the directory back, or leave it \
-             there empty to withdraw everything",
+            "the last good declarations of its files stay in effect; bring the directory back, or \
+             leave it there empty to withdraw everything",
         );
         self.directory_faults.insert(directory, fault);
     }

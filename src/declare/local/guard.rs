@@ -1,9 +1,9 @@
 //! The withdrawal guard: holds a reading that would withdraw too much.
 //!
 //! A hold must not reveal to a tenant how much others have. So the guard compares a change that
-//! concerns only the projects of one account with each of those projects alone; it may be that
-//! account's. A change that concerns several accounts, or a project without an account, is an
-//! operator's; the guard compares it with all projects together as well.
+//! concerns only the projects of one account with each of those projects alone, because that
+//! account may have made it. A change that concerns several accounts, or a project without an
+//! account, is an operator's; the guard compares it with all projects together as well.
 //!
 //! Changes that were compared together wait together, in a [`Holding`]: all of an operator's
 //! changes, or the files that change the keys of one project. Nothing else waits for them, and a
