@@ -1,7 +1,7 @@
-//! What the engine shows of itself: plain data for the control socket and the operator's tool.
+//! Views of the engine: plain data for the control socket and `ovn-peerctl`.
 //!
-//! Owns the shape of every answer. Decides nothing and reads nothing: states and reasons are those
-//! of the rules ([`State`], [`Reason`]). The JSON of these types is a public interface: fields are
+//! Owns the form of every answer. Decides nothing and reads nothing: the rules give states and
+//! reasons ([`State`], [`Reason`]). The JSON of these types is a public interface: fields may be
 //! added, never renamed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +18,13 @@ pub use crate::peering::{Reason, State};
 pub enum Viewer {
     /// Sees all.
     Operator,
-    /// Sees the halves of these projects, and of other networks only what their owners have agreed
-    /// to show: the prefixes of a peering that stands.
+    /// Sees the halves of these projects. Of other networks it sees only what their owners' consent
+    /// reveals: the prefixes of a peering that is up.
     Tenant(Arc<BTreeSet<Arc<str>>>),
 }
 
 impl Viewer {
-    /// Whether the halves of a project are shown at all.
+    /// Whether the viewer may see the halves of a project.
     #[must_use]
     pub fn sees(&self, project: &str) -> bool {
         match self {
@@ -33,7 +33,7 @@ impl Viewer {
         }
     }
 
-    /// Whether rows, remotes and the words of OVN's servers are shown.
+    /// Whether the viewer may see rows, remotes and the messages of OVN's servers.
     #[must_use]
     pub fn is_operator(&self) -> bool {
         match self {
@@ -58,30 +58,30 @@ pub struct HalfView {
     pub target_network: String,
     /// Where it stands.
     pub state: State,
-    /// Why it is not active; none when it is, unless a newer version writes.
+    /// Why it is not active; `None` if it is, unless a newer version writes.
     pub reason: Option<Reason>,
-    /// The reason as a sentence, with what and where; none when active.
+    /// The reason as a sentence, with its details; `None` if active.
     pub explanation: Option<String>,
     /// Since when the half is in this state; for `provisioning` and `active`, since the rows were
-    /// written. None until the northbound has been read.
+    /// written. `None` until the northbound has been read.
     pub since: Option<Timestamp>,
-    /// What to do about it; none when nothing is to be done.
+    /// What to do about it; `None` if there is nothing to do.
     pub next_step: Option<String>,
-    /// What is not as it should be although the peering is up; empty when all is well.
+    /// The problems of a peering that is up; empty if there are none.
     pub degraded: Vec<String>,
     /// Free text.
     pub description: String,
     /// The hosts that declare it.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// How many prefixes the other side takes from this one; none while there is no link.
+    /// How many prefixes of this side the other side accepts; `None` while there is no link.
     #[serde(default)]
     pub exported: usize,
-    /// How many prefixes this side takes from the other one; none while there is no link.
+    /// How many prefixes of the other side this side accepts; `None` while there is no link.
     #[serde(default)]
     pub imported: usize,
-    /// Since when the guests of the local network get the routes that they get now: who has asked
-    /// before, must ask again. None where they never got any.
+    /// Since when the guests of the local network get their present routes: guests that renewed
+    /// before must renew again. `None` if they never got any.
     #[serde(default)]
     pub guests_since: Option<Timestamp>,
 }
@@ -89,9 +89,9 @@ pub struct HalfView {
 /// The routes to its peers that a network's guests get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestsView {
-    /// Since when; who has asked before, must ask again.
+    /// Since when; guests that renewed before must renew again.
     pub since: Timestamp,
-    /// By DHCP, as few prefixes as say it.
+    /// By DHCP, aggregated to as few prefixes as possible.
     pub dhcp: Vec<IpNet>,
     /// By router advertisements, likewise.
     pub ra: Vec<IpNet>,
@@ -118,28 +118,28 @@ pub struct HalfDetail {
     /// The terms as declared, each under its key: `export`, `import`, `max_prefixes`, `routes`.
     #[serde(flatten)]
     pub terms: BTreeMap<String, serde_json::Value>,
-    /// Prefixes that are not exchanged, and why.
+    /// Prefixes that do not cross, and why.
     #[serde(default)]
     pub filtered: Vec<FilteredView>,
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,
-    /// The routes to all its peers that the guests of the local network get; none where they never
+    /// The routes to all its peers that the guests of the local network get; `None` if they never
     /// got any.
     #[serde(default)]
     pub guests: Option<GuestsView>,
     /// The Address_Sets that hold this network's prefixes, for use in ACLs as `$name`.
     pub address_sets: Vec<String>,
-    /// The rows in the northbound that make up this side of the peering; to operators only.
+    /// The northbound rows of this side of the peering; only for operators.
     pub rows: Vec<RowView>,
 }
 
-/// A prefix that is not exchanged.
+/// A prefix that does not cross.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilteredView {
     /// The prefix.
     pub prefix: IpNet,
-    /// Whose it is: `local` or `remote`.
+    /// The side that has it: `local` or `remote`.
     pub side: String,
     /// Why, in a sentence.
     pub explanation: String,
@@ -150,24 +150,24 @@ pub struct FilteredView {
 pub struct RouteView {
     /// Its destination.
     pub destination: IpNet,
-    /// The table or subnet that it is for, as declared; none for the main table.
+    /// The table or subnet that it is for, as declared; `None` for the main table.
     pub for_table: Option<String>,
-    /// Whether it is part of the peering; one that is not waits.
+    /// Whether it is installed; otherwise it waits.
     pub installed: bool,
     /// Why it waits.
     pub explanation: Option<String>,
 }
 
-/// A host that declares something.
+/// A host with declarations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
-    /// Its name, as its settings or its system give it.
+    /// Its name, from its settings or its system.
     pub name: String,
-    /// Whether it is the one that was asked.
+    /// Whether it is the host of this daemon.
     pub own: bool,
     /// Halves that it declares.
     pub halves: usize,
-    /// Networks that it binds and that are registered; of the own host, all.
+    /// Registered networks that it binds; for this host, all that it binds.
     pub networks: usize,
 }
 
@@ -176,22 +176,22 @@ pub struct HostView {
 pub struct RowView {
     /// The OVN table.
     pub table: String,
-    /// The row's UUID; none while it is only planned.
+    /// The row's UUID; `None` while it is only planned.
     pub uuid: Option<String>,
-    /// What it says, in one line.
+    /// A summary in one line.
     pub summary: String,
 }
 
 /// What the daemon would write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanView {
-    /// Rows that would appear, change or go.
+    /// Rows that would be inserted, updated or deleted.
     pub rows: Vec<PlannedRow>,
-    /// Routes that would appear: which network gains which prefix.
+    /// Routes that would be added: which network gains which prefix.
     pub gained: Vec<PlannedPrefix>,
-    /// Routes that would go.
+    /// Routes that would be removed.
     pub lost: Vec<PlannedPrefix>,
-    /// What is wrong with the declarations that were planned.
+    /// The faults of the planned declarations.
     pub diagnostics: Vec<String>,
     /// Halves that the mass-withdrawal guard would hold, `project/network/name` each.
     pub held: Vec<String>,
@@ -205,7 +205,7 @@ impl PlanView {
     }
 }
 
-/// What happens to a row.
+/// The change of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlannedAction {
@@ -220,7 +220,7 @@ pub enum PlannedAction {
 /// One row of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlannedRow {
-    /// What would happen to it.
+    /// The change that would be made.
     pub action: PlannedAction,
     /// The row.
     #[serde(flatten)]
@@ -241,19 +241,19 @@ pub struct PlannedPrefix {
 pub struct StatusView {
     /// The daemon's version.
     pub version: String,
-    /// The mark on what this host declares.
+    /// The name under which this host declares.
     pub host: String,
-    /// Whether another instance declares by that name: this one writes nothing.
+    /// Whether another instance uses that name: then this one writes nothing.
     #[serde(default)]
     pub host_name_in_use: bool,
     /// The northbound connection.
     pub northbound: NorthboundView,
     /// How many halves are in each state.
     pub halves: BTreeMap<State, usize>,
-    /// How many of the diagnostics are errors: what they are about is not in effect as written.
+    /// How many of the diagnostics are errors: their subjects are not in effect as written.
     #[serde(default)]
     pub errors: usize,
-    /// What is wrong with the settings and the declaration files.
+    /// The problems of the settings and the declaration files.
     pub diagnostics: Vec<String>,
     /// How many more diagnostics there are.
     #[serde(default)]
@@ -263,17 +263,17 @@ pub struct StatusView {
     /// How many more wait.
     #[serde(default)]
     pub more_held: usize,
-    /// The word that names all that is held, and nothing else; none where nothing is.
+    /// The word that names exactly the held withdrawals; `None` if there are none.
     #[serde(default)]
     pub held_seen: Option<String>,
     /// The version of a newer daemon that has written to the northbound: this one writes nothing
     /// then.
     #[serde(default)]
     pub newer_version: Option<u32>,
-    /// What is written again and again, and so waits: which peering or network, and why.
+    /// Peerings and networks that wait because they were written again and again, and why.
     #[serde(default)]
     pub damped: Vec<String>,
-    /// What has been done since the start.
+    /// The work since the start.
     pub counters: Counters,
 }
 
@@ -282,31 +282,31 @@ pub struct StatusView {
 pub struct HeldView {
     /// How many halves.
     pub halves: usize,
-    /// The word that names these withdrawals, and no others; empty where nothing is held.
+    /// The word that names exactly these withdrawals; empty if there are none.
     pub seen: String,
-    /// What concerns each project, and can be confirmed by itself.
+    /// The part of each project, which can be confirmed by itself.
     pub projects: Vec<HeldProject>,
     /// The halves, `project/network/name` each.
     pub withdrawals: Vec<String>,
 }
 
-/// Withdrawals that are released together, if a project's are.
+/// The withdrawals that are released together with a project's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldProject {
     /// The project.
     pub project: String,
-    /// How many halves; where one file withdraws networks of several projects, of those as well.
+    /// How many halves; if one file withdraws networks of several projects, it includes theirs.
     pub halves: usize,
     /// The word that names them.
     pub seen: String,
 }
 
-/// What is wrong with files.
+/// The problems of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiagnosticsView {
     /// How many are errors.
     pub errors: usize,
-    /// Each in words, with its place.
+    /// Each as a text, with its position.
     pub texts: Vec<String>,
 }
 
@@ -326,11 +326,11 @@ pub struct NorthboundView {
     /// Of an `ssl:` remote.
     #[serde(default)]
     pub certificates: Option<CertificatesView>,
-    /// What the server says to what is written, as long as it takes it not.
+    /// The server's refusal of writes, as long as it lasts.
     #[serde(default)]
     pub refusal: Option<RefusalView>,
-    /// How long ago the server was heard, in seconds; it is asked when it has said nothing for 5 s.
-    /// None while not connected.
+    /// How long ago the server sent something, in seconds; the client probes it after 5 s of
+    /// silence. `None` while not connected.
     #[serde(default)]
     pub heard_seconds_ago: Option<u64>,
     /// `NB_Global.nb_cfg`: the sequence number of the last write.
@@ -346,24 +346,24 @@ pub struct CertificatesView {
     pub expires: Option<Timestamp>,
     /// Until when the server's is valid.
     pub server_expires: Option<Timestamp>,
-    /// Why those in the files are not used; those in use go on.
+    /// Why the certificates in the files are not used; those in use stay in use.
     pub problem: Option<String>,
-    /// What expires within the next 14 days, or has expired.
+    /// Certificates that expire within 14 days, or have expired.
     pub warnings: Vec<String>,
 }
 
-/// What the server does not take.
+/// The server's refusal of writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalView {
-    /// Its words, and what to do about it.
+    /// Its message, and what to do about it.
     pub error: String,
-    /// Since when it says so.
+    /// Since when it refuses them.
     pub since: Timestamp,
-    /// How often it has said so since.
+    /// How often it has refused since.
     pub times: u64,
 }
 
-/// Work done since the start; what "nothing changed, nothing done" is proved by.
+/// Work since the start; it shows that the daemon does nothing when nothing changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Transactions submitted.
@@ -379,6 +379,6 @@ pub struct Counters {
     pub peerings_resolved: u64,
     /// Peerings compared with the northbound.
     pub peerings_compared: u64,
-    /// Rows of ours found altered or missing and put back.
+    /// Rows of ours that were changed or missing, and were repaired.
     pub drift_repaired: u64,
 }

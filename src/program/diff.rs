@@ -1,4 +1,4 @@
-//! Desired rows against those that are there: what to insert, to update and to delete.
+//! Compares desired rows with the present ones: which to insert, to update and to delete.
 
 use std::borrow::Cow;
 
@@ -13,45 +13,45 @@ use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef}
 
 use super::row::{DesiredRow, Parent};
 
-/// One row that is not as it shall be.
+/// One row that differs from its desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowDiff {
     /// It is missing.
     Insert(DesiredRow),
     /// It differs.
     Update {
-        /// As it shall be.
+        /// The desired row.
         row: DesiredRow,
         /// The row.
         uuid: Uuid,
-        /// The columns that differ, as they shall be.
+        /// The columns that differ, with their desired values.
         columns: Vec<(ColumnId, Datum)>,
         /// The keys of the tags that differ.
         tags: Vec<&'static str>,
     },
-    /// It is too much.
+    /// The row is not desired.
     Delete {
         /// The table.
         table: TableId,
         /// The row.
         uuid: Uuid,
-        /// The row that refers to it.
+        /// The row that refers to this one.
         parent: Option<Uuid>,
     },
 }
 
-/// A row of a unit that is there, with one of the rows that refer to it.
+/// A present row of a unit, with one of the rows that refer to it.
 struct Present<'a> {
     place: Place<'a>,
     uuid: Uuid,
     row: &'a Row,
 }
 
-/// The table, the parent and what the identifying columns hold: read once, as a row is looked for
-/// among many.
+/// The table, the parent and the identifying columns: read once, because a row is searched among
+/// many.
 type Place<'a> = (TableId, Option<Uuid>, [Key<'a>; 2]);
 
-/// What an identifying column holds, which is a text or a number.
+/// The value of an identifying column: a text or a number.
 type Key<'a> = (Cow<'a, str>, Option<i64>);
 
 fn ours(table: TableId) -> Option<&'static Ours> {
@@ -76,7 +76,7 @@ fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
     }
 }
 
-/// Compares a unit's rows, but for its registration, with those that are there. Equal rows give
+/// Compares a unit's desired rows, except its registration, with the present ones. Equal rows give
 /// nothing.
 #[must_use]
 pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
@@ -99,7 +99,7 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     diffs
 }
 
-/// What identifies a row that is there among those of its unit with the same parent.
+/// The identity of a present row among the rows of its unit with the same parent.
 #[must_use]
 pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<String> {
     let Some(row) = northbound.replica().row(table, uuid) else { return Vec::new() };
@@ -110,7 +110,7 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
     identity(table).iter().map(|column| text(row.get(*column))).collect()
 }
 
-/// In order of tables, parents and what identifies them.
+/// Sorted by table, parent and identity.
 fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
         *table != ADDRESS_SET || is_remotes_set(&row.get(address_set::NAME).string())
@@ -119,8 +119,8 @@ fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>
         let key = |value: ValueRef<'a>| (value.string(), value.integer());
         let key = move |column| key(row.get(column));
         let mut parents = northbound.parents_of(uuid);
-        // Of several parents all but ours are to lose it: what refers to a row of ours is ours as
-        // well.
+        // A row with several parents is here once for each: all references but the desired one are
+        // to be removed, because we own every reference to a row of ours.
         let first = std::iter::once(parents.next());
         let all = first.chain(parents.map(Some));
         all.map(move |parent| Present { place: place(table, parent, key), uuid, row })
@@ -130,7 +130,8 @@ fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>
     rows
 }
 
-/// Takes out the row that has the same table, parent and identifying columns; of several the last.
+/// Removes and returns the row with the same table, parent and identifying columns; the last one if
+/// there are several.
 fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Present<'a>> {
     let parent = desired.parent.as_ref().and_then(Parent::row);
     let place = place(desired.table, parent, |column| key_to_be(desired.column(column)));
@@ -157,7 +158,7 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
         }
         let desired = row.column(column);
         if is(value, desired)
-            // It changes as children come and leave: it is not the row's own to say.
+            // References to children change with the children's rows, not with this one.
             || children_of(table).any(|(refers, _)| refers == column)
             || !layout.has_column(table, column)
         {
@@ -171,9 +172,9 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
     Some(RowDiff::Update { row, uuid, columns, tags })
 }
 
-/// Whether a cell holds what it shall. An empty string, the default of a mandatory column, and an
-/// absent optional mean the same here: the main route table's name is empty, which as a column is
-/// the empty string.
+/// Whether a cell has its desired value. The empty string (the default of a mandatory column) and
+/// an absent optional are equal here: for example, the name of the main route table is the empty
+/// string in its column.
 fn is(found: ValueRef<'_>, desired: Option<&Datum>) -> bool {
     match desired {
         None => found.is_blank(),
@@ -187,7 +188,7 @@ fn is(found: ValueRef<'_>, desired: Option<&Datum>) -> bool {
     }
 }
 
-/// An empty value in the form that the column's type asks for.
+/// An empty value in the form that the column's type requires.
 fn empty(table: TableId, column: ColumnId, layout: &Layout) -> Datum {
     match layout.column_type(table, column) {
         Some(kind) if kind.value.is_some() => Datum::Map(Vec::new()),
@@ -196,7 +197,7 @@ fn empty(table: TableId, column: ColumnId, layout: &Layout) -> Datum {
     }
 }
 
-/// A value as the replica would hold it once written.
+/// A value in the form in which the replica would have it once written.
 pub(super) fn value_of(datum: &Datum) -> Value {
     match datum {
         Datum::Set(members) => Value::of_atoms(members.iter().filter_map(atom_of)),

@@ -1,7 +1,8 @@
 //! Matches of router policies, built from typed parts only.
 //!
-//! A match that does not parse is silently absent in OVN and so fails open: no text of a tenant
-//! comes near one, port names are quoted, and `!=` is never used, which costs a flow per bit.
+//! OVN silently ignores a policy with a match that it cannot parse, so such a match fails open.
+//! Therefore a match contains no text of a tenant, and port names are quoted. A match never uses
+//! `!=`, which costs a flow per bit.
 
 use ipnet::IpNet;
 
@@ -9,12 +10,12 @@ use crate::northbound::Family;
 use crate::northbound::owner::address_set_name;
 use crate::peering::LinkEnd;
 
-/// Something that addresses are compared with.
+/// The prefixes to compare an address with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Addresses {
-    /// All prefixes of a network: its registration's set, which follows them.
+    /// All prefixes of a network: its registration's Address_Set, which follows them.
     Set(String),
-    /// Some of them, written out.
+    /// Some prefixes, written out.
     Prefixes(Vec<IpNet>),
 }
 
@@ -27,9 +28,9 @@ impl Addresses {
         Self::Set(address_set_name(end.network_id, family))
     }
 
-    /// The same as the sources that the other end sees: what the router itself has to say, such as
-    /// that a packet is too large, comes from the link's own address, which need not be among the
-    /// prefixes that are announced.
+    /// The same for the sources that the other end sees. It adds the link's own address, because
+    /// messages of the router itself (such as "packet too big") come from that address, and it may
+    /// be outside of the announced prefixes.
     pub(super) fn from(end: &LinkEnd, family: Family) -> Self {
         match (Self::of(end, family), end.address(family)) {
             (Self::Prefixes(mut prefixes), Some(address))
@@ -42,13 +43,13 @@ impl Addresses {
         }
     }
 
-    /// The same without a set.
+    /// The same without an Address_Set.
     fn written_out(end: &LinkEnd, family: Family) -> Self {
         let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
         Self::Prefixes(prefixes.copied().collect())
     }
 
-    /// As it stands in a match.
+    /// Its form in a match.
     fn text(&self) -> String {
         match self {
             Self::Set(name) => ["$", name].concat(),
@@ -89,7 +90,7 @@ pub(super) fn any(terms: &[String]) -> String {
     terms.join(" || ")
 }
 
-/// A string of OVN's expression language: as in JSON (ovn-sb(5), Logical_Flow).
+/// A string of OVN's expression language, which is as in JSON (ovn-sb(5), Logical_Flow).
 fn quote(name: &str) -> String {
     serde_json::Value::from(name).to_string()
 }

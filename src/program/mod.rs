@@ -1,9 +1,9 @@
-//! From what shall stand to what is sent: desired rows, the difference, one guarded transaction.
+//! From decisions to a transaction: desired rows, the difference, one guarded transaction.
 //!
 //! Owns row shapes, a file per kind of row (`contributors`), and the assembly of operations.
-//! Decides nothing: a link or a network says everything. Invariants: a row enters a transaction
-//! only here; only rows of ours are changed, and of others single fields (`borrowed`); desired
-//! equal to present gives no operation at all.
+//! Decides nothing: a link or a network contains all decisions. Invariants: only this room adds
+//! rows to a transaction; it changes only rows of ours, and single fields of others (`borrowed`);
+//! it gives no operation if desired and present rows are equal.
 
 mod borrowed;
 mod contributors;

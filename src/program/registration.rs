@@ -1,4 +1,4 @@
-//! A network's registration: its two Address_Sets, and the records that the IPv4 one carries.
+//! A network's registration: its two Address_Sets, and the records in the IPv4 one.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::ovsdb::{Datum, Row};
 
 use super::diff::value_of;
 
-/// Entries of `external_ids`: to be set to a value, or to be removed.
+/// Entries of `external_ids` to set to a value, or to remove.
 pub type Entries = BTreeMap<String, Option<String>>;
 
-/// What a registration shall say of the network itself.
+/// The part of a registration about the network itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
     /// The network in words.
@@ -29,7 +29,7 @@ pub struct Base {
     pub record: String,
 }
 
-/// One Address_Set that is not as it shall be.
+/// One Address_Set that differs from its desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrationDiff {
     /// It is missing.
@@ -47,22 +47,22 @@ pub enum RegistrationDiff {
         uuid: Uuid,
         /// Its name.
         name: String,
-        /// The addresses, where they differ.
+        /// The addresses, if they differ.
         addresses: Option<Datum>,
         /// The entries that differ.
         entries: Entries,
     },
-    /// It is too much.
+    /// It is not desired.
     Delete {
         /// The row.
         uuid: Uuid,
-        /// Its `external_ids`, where it may only go if they are still these.
+        /// Its `external_ids`, if it may be deleted only while they are unchanged.
         unless_changed: Option<Vec<(String, String)>>,
     },
 }
 
 impl RegistrationDiff {
-    /// Whether OVN has to act on it: records alone concern nobody but us.
+    /// Whether OVN must act on it: only this daemon reads the records.
     #[must_use]
     pub fn is_visible(&self) -> bool {
         match self {
@@ -72,8 +72,8 @@ impl RegistrationDiff {
     }
 }
 
-/// Compares a registration with what is there: the network itself, if `base` is given, and the
-/// records named in `entries`.
+/// Compares a registration with the present rows: the part of the network itself, if `base` is
+/// given, and the records named in `entries`.
 #[must_use]
 pub fn registration_diff(
     network: Id,
@@ -102,7 +102,7 @@ pub fn registration_diff(
     sets.chain(base.into_iter().flat_map(|_| surplus(network, northbound))).collect()
 }
 
-/// Removes a registration whole.
+/// Removes a whole registration.
 #[must_use]
 pub fn registration_removal(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let tags = |row: &Row| {
@@ -132,8 +132,8 @@ fn surplus(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
         .collect()
 }
 
-/// What the set of one family is to say: the network itself, if `base` is given, and in the IPv4
-/// one the records.
+/// The desired entries of the set of one family: the part of the network itself, if `base` is
+/// given, and in the IPv4 set the records.
 fn wanted_entries<'a>(
     unit: &'a str,
     family: Family,

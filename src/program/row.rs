@@ -1,4 +1,4 @@
-//! A row as it shall be, whatever its table.
+//! A desired row of any table.
 
 use std::sync::Arc;
 
@@ -8,33 +8,33 @@ use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
 use crate::northbound::tables::{router_policy, spec};
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
-/// A row of ours as it shall be. Columns that are not named shall be empty: whatever somebody
-/// else sets on a row of ours is drift.
+/// A desired row of ours. Columns that it does not name must be empty: a value that somebody else
+/// sets there is drift.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DesiredRow {
     /// The table.
     pub table: TableId,
-    /// The row that refers to it; none for root tables.
+    /// The row that refers to it; `None` for root tables.
     pub parent: Option<Parent>,
-    /// The columns that are not empty, but for `external_ids`; in order.
+    /// The columns that are not empty, except `external_ids`, in order.
     pub columns: Vec<(ColumnId, Datum)>,
     /// The tag of the unit that it serves.
     pub unit: Arc<str>,
-    /// In words what it serves, if it says so.
+    /// The label: what it serves, in words, if the row has one.
     pub label: Option<String>,
 }
 
-/// What refers to a row.
+/// The parent of a row: the row that refers to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Parent {
-    /// A router of somebody's.
+    /// Somebody's router.
     Router(RouterRow),
-    /// The link switch of the row's own unit; where that is there already, this row.
+    /// The link switch of the row's own unit; with its UUID if it exists already.
     LinkSwitch(Option<Uuid>),
 }
 
 impl Parent {
-    /// The row, if it is there.
+    /// The parent row, if it exists.
     pub(super) fn row(&self) -> Option<Uuid> {
         match self {
             Self::Router(router) => Some(router.uuid),
@@ -43,7 +43,8 @@ impl Parent {
     }
 }
 
-/// A router that a transaction changes; the name guards that it is still the one that was read.
+/// A router that a transaction changes; the transaction checks by the name that it is still the
+/// router that was read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouterRow {
     /// The row.
@@ -58,14 +59,14 @@ impl DesiredRow {
         Self { table, parent, columns: Vec::new(), unit, label: None }
     }
 
-    /// Says in words what the row serves. One row of a unit does: each label is read at every
-    /// start, and the others name the same unit.
+    /// Adds a label. Only one row of a unit has one: every start reads all labels, and the other
+    /// rows name the same unit.
     pub(super) fn labelled(mut self, label: String) -> Self {
         self.label = Some(label);
         self
     }
 
-    /// The router that refers to it, if one does.
+    /// The router that refers to it, if its parent is a router.
     #[must_use]
     pub fn router(&self) -> Option<&RouterRow> {
         match &self.parent {
@@ -74,7 +75,7 @@ impl DesiredRow {
         }
     }
 
-    /// What a router policy says.
+    /// The columns of a router policy.
     pub(super) fn policy(self, priority: i64, text: String, action: &str) -> Self {
         self.set(router_policy::PRIORITY, priority)
             .set(router_policy::MATCH, text)
@@ -87,12 +88,12 @@ impl DesiredRow {
         self
     }
 
-    /// What a column shall hold; none if nothing.
+    /// The desired value of a column; `None` for an empty one.
     pub(super) fn column(&self, column: ColumnId) -> Option<&Datum> {
         self.columns.iter().find(|(of, _)| *of == column).map(|(_, datum)| datum)
     }
 
-    /// What `external_ids` shall hold; what else is there is left alone.
+    /// The desired entries of `external_ids`; other entries stay as they are.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let label = self.label.as_deref().map(|label| (LABEL_KEY, label));
         let asked_for = spec(self.table).filter(|spec| spec.is_asked_for_by_tag());

@@ -1,4 +1,4 @@
-//! Rows in a line each, for people: what stands, and what would change.
+//! One line for each row, for people: present rows, and rows that would change.
 
 use std::borrow::Cow;
 
@@ -18,13 +18,13 @@ use super::diff::{RowDiff, value_of};
 use super::registration::RegistrationDiff;
 use super::row::DesiredRow;
 
-/// A row that is there.
+/// A present row.
 #[must_use]
 pub fn summarise(table: TableId, uuid: Option<Uuid>, row: &Row) -> RowView {
     view(table, uuid, summary(table, row))
 }
 
-/// A row that would change, and the route that it is, if it is one.
+/// A row that would change, with its route if it is a static route.
 #[must_use]
 pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Option<PlannedPrefix>) {
     match diff {
@@ -54,7 +54,7 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
     }
 }
 
-/// Somebody else's row of which one field would change.
+/// Somebody else's row with one field that would change.
 #[must_use]
 pub fn planned_borrowed(diff: &BorrowedDiff) -> PlannedRow {
     let Field { table, row, column, .. } = &diff.field;

@@ -1,8 +1,9 @@
-//! One transaction: everything that takes some peerings from one consistent state to the next.
+//! One transaction: it takes some peerings from one consistent state to the next.
 //!
-//! Guards first: the lock is ours, the routers are those that were read. Then all inserts, updates
-//! and deletes, which OVSDB commits together: OVN never sees a part of it. Last, if somebody waits
-//! for OVN to act on it, `nb_cfg` moves, so that `sb_cfg` will tell when it has.
+//! First come the guards: this instance has the lock, and the routers are those that were read.
+//! Then come all inserts, updates and deletes; OVSDB commits them together, so OVN never sees a
+//! part of them. Last, if somebody waits for OVN to act on them, `nb_cfg` is raised, so that
+//! `sb_cfg` will show when OVN has acted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,19 +24,19 @@ use super::diff::RowDiff;
 use super::registration::{Entries, RegistrationDiff};
 use super::row::{DesiredRow, Parent, RouterRow};
 
-/// What is to be written.
+/// The differences to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
     /// Rows of peerings and networks.
     pub rows: Vec<RowDiff>,
-    /// Borrowed fields of other people's rows.
+    /// Borrowed fields in rows of others.
     pub borrowed: Vec<BorrowedDiff>,
     /// Registrations.
     pub registrations: Vec<RegistrationDiff>,
-    /// Whether it says only what this host declares, which takes no lock.
+    /// Whether it contains only declarations of this host, which need no lock.
     pub declares_only: bool,
-    /// Whether somebody waits until OVN has acted on it. Each such transaction costs ovn-northd and
-    /// every ovn-controller a write of their own.
+    /// Whether somebody waits until OVN has acted on it. Each such transaction makes ovn-northd and
+    /// every ovn-controller write, too.
     pub awaited: bool,
 }
 
@@ -64,7 +65,7 @@ impl Transaction {
     }
 }
 
-/// Puts our tag back on registrations that are there by name.
+/// Restores our tag on registrations, which it finds by name.
 #[must_use]
 pub fn tag_registrations(networks: impl Iterator<Item = Id>) -> Vec<Operation> {
     let table = table_name(ADDRESS_SET);
@@ -85,8 +86,9 @@ pub fn tag_registrations(networks: impl Iterator<Item = Id>) -> Vec<Operation> {
     operations
 }
 
-/// Puts other records of networks into registrations, where they still say what was read: by row,
-/// what that was, and the new one. It needs no lock: whoever comes second changes nothing.
+/// Replaces the network records of registrations: for each row the record that was read, and the
+/// new one. It needs no lock: a row whose record has changed meanwhile stays as it is, so the
+/// second of two instances changes nothing.
 #[must_use]
 pub fn raise_versions(
     registrations: impl Iterator<Item = (Uuid, String, String)>,
@@ -104,7 +106,7 @@ pub fn raise_versions(
         .collect()
 }
 
-/// Takes entries out of registrations: what a host that is gone has declared.
+/// Removes entries from registrations: the declarations of a host that is gone.
 #[must_use]
 pub fn drop_entries(registrations: impl Iterator<Item = (Uuid, Vec<String>)>) -> Vec<Operation> {
     let column = column_name(ADDRESS_SET, address_set::EXTERNAL_IDS);
@@ -121,20 +123,20 @@ pub fn drop_entries(registrations: impl Iterator<Item = (Uuid, Vec<String>)>) ->
 /// A row whose references change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Referrer {
-    /// One that is there.
+    /// A present row.
     Row(Uuid),
-    /// One that this transaction inserts, by its `uuid_name`.
+    /// A row that this transaction inserts, by its `uuid_name`.
     New(String),
 }
 
-/// What a row's references gain and lose.
+/// References that a row gains and loses.
 #[derive(Debug, Default)]
 struct References {
     gained: BTreeMap<&'static str, Vec<Datum>>,
     lost: BTreeMap<&'static str, Vec<Datum>>,
 }
 
-/// The table and the name of its column that refer to rows of this one; none for root tables.
+/// The table and the column that refer to rows of this table; `None` for root tables.
 fn reference_to(table: TableId) -> Option<(TableId, &'static str)> {
     let (parent, column) = spec(table)?.parent?;
     Some((parent, column_name(parent, column)))
@@ -142,10 +144,10 @@ fn reference_to(table: TableId) -> Option<(TableId, &'static str)> {
 
 #[derive(Debug, Default)]
 struct Assembly {
-    /// Whether only the holder of the lock may do it.
+    /// Whether only the holder of the lock may send it.
     locked: bool,
     guards: BTreeSet<RouterRow>,
-    /// Columns of others that are to be as they were read.
+    /// Guards for columns of others: they must still be as they were read.
     read: Vec<Operation>,
     /// By the table of the row that refers.
     references: BTreeMap<(TableId, Referrer), References>,
@@ -175,7 +177,8 @@ impl Assembly {
                 self.entries(row.table, uuid, entries.collect());
             }
             RowDiff::Delete { table, uuid, parent } => match reference_to(table) {
-                // Without a reference the row goes by itself; no parent, nothing to do.
+                // Without a reference OVSDB removes the row by itself; without a parent there is
+                // nothing to do.
                 Some((of, column)) => {
                     let Some(parent) = parent else { return };
                     let referrer = (of, Referrer::Row(parent));
@@ -231,7 +234,7 @@ impl Assembly {
         self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
     }
 
-    /// Somebody else's row: only if the field's column is as it was read.
+    /// Changes somebody else's row, only if the field's column is still as it was read.
     fn borrowed(&mut self, diff: BorrowedDiff) {
         let BorrowedDiff { field, found, value } = diff;
         let (table, column) = (table_name(field.table), column_name(field.table, field.column));
@@ -242,7 +245,7 @@ impl Assembly {
             until: Until::Equal,
             rows: vec![vec![(column, found)]],
         };
-        // Once for a column of which several keys change, and before any of them does.
+        // Once for a column with several changed keys, and before any of the changes.
         if self.read.last() != Some(&read) {
             self.read.push(read);
         }
@@ -260,7 +263,7 @@ impl Assembly {
             Some(Written::Row(row)) => Datum::Uuid(row),
             Some(Written::Set(name)) => match self.sets.get(&name) {
                 Some(inserted) => Datum::NamedUuid(inserted.clone()),
-                // Not without the set: the next comparison finds it.
+                // The set is missing: the next comparison finds it.
                 None => return,
             },
         };
@@ -290,7 +293,7 @@ impl Assembly {
                 self.entries(ADDRESS_SET, uuid, entries);
             }
             RegistrationDiff::Delete { uuid, unless_changed } => {
-                // Meanwhile a host may have declared something there.
+                // A host may have added a declaration there meanwhile.
                 self.operations.extend(unless_changed.map(|tags| Operation::Wait {
                     table,
                     selection: Where::Uuid(uuid),
@@ -303,7 +306,7 @@ impl Assembly {
         }
     }
 
-    /// Sets and removes entries of `external_ids`; the others are left alone.
+    /// Sets and removes entries of `external_ids`; other entries stay.
     fn entries(&mut self, table: TableId, row: Uuid, entries: Entries) {
         let Some(column) = tags_of(table).map(|column| column_name(table, column)) else {
             return;
@@ -311,7 +314,7 @@ impl Assembly {
         if entries.is_empty() {
             return;
         }
-        // An insert does not replace what is there: the old entries go first.
+        // An insert does not replace an existing key, so the old entries are deleted first.
         let keys = Datum::strings(entries.keys().cloned());
         let set: Vec<(String, String)> = entries
             .into_iter()

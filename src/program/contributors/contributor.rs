@@ -1,4 +1,5 @@
-//! The shape of a contributor: it wants some rows, and fields of others to borrow, for a unit.
+//! The shape of a contributor: for a unit, it gives desired rows, and fields in rows of others to
+//! borrow.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,10 +13,10 @@ use crate::peering::{GuestRoutes, Link, Ready};
 use super::super::borrowed::BorrowedField;
 use super::super::row::{DesiredRow, Parent};
 
-/// Adds what it wants for a unit, if that is one of those that it is for.
+/// Adds the rows and fields for a unit, if the contributor is for this kind of unit.
 pub(super) type Contributor = fn(&Unit<'_>, &mut Wants);
 
-/// Something that rows stand for, and all that they are made from.
+/// A unit, with all facts that its rows are made from.
 pub enum Unit<'a> {
     /// A link.
     Link(&'a Link),
@@ -23,25 +24,26 @@ pub enum Unit<'a> {
     Network(Network<'a>),
 }
 
-/// A network, as far as rows are made from it.
+/// The facts of a network that rows are made from.
 pub struct Network<'a> {
     /// Its identity.
     pub id: Id,
-    /// Its router and prefixes, if a link of it shall stand.
+    /// Its router and prefixes, if it has a desired link.
     pub linked: Option<&'a Ready>,
-    /// The prefixes that its router reaches over links. A hub has many: asked only where needed.
+    /// The prefixes that its router reaches over links. A hub has many, so they are computed only
+    /// on demand.
     pub remote: &'a dyn Fn() -> BTreeSet<IpNet>,
-    /// The routes that its guests shall get.
+    /// The routes for its guests.
     pub guests: &'a GuestRoutes,
 }
 
-/// What is wanted for a unit.
+/// The desired rows and fields of a unit.
 #[derive(Debug)]
 pub struct Wants {
     unit: Arc<str>,
     /// Rows of ours.
     pub rows: Vec<DesiredRow>,
-    /// Fields of rows of others.
+    /// Fields in rows of others.
     pub borrowed: Vec<BorrowedField>,
 }
 

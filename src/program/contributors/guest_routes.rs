@@ -1,4 +1,4 @@
-//! The routes that guests learn, as texts in keys of maps that are borrowed.
+//! The routes that guests learn, as texts in borrowed keys of maps.
 
 use super::super::borrowed::BorrowedField;
 use super::contributor::{Unit, Wants};

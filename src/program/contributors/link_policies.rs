@@ -1,4 +1,4 @@
-//! The router policies of a link: they make the peering non-transitive, and its sources believable.
+//! The router policies of a link: they make the peering non-transitive, and drop forged sources.
 
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Sources, priority};
@@ -15,9 +15,9 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
         };
         let port = [side.port.as_str()];
         let mut rows = vec![policy(priority::ALLOW, exchanged(&side, &port), "allow")];
-        // What the two say to each other over links of other tools: where these have routes of
-        // their own, OVN shares the traffic out, and what comes over their ports is no forgery. No
-        // more than that is let pass.
+        // Traffic between the two networks over links of other tools: if these links have routes,
+        // too, OVN balances over both, so packets at their ports are not forged. Only this traffic
+        // is allowed there.
         let beside: Vec<&str> = side.local.beside.iter().map(AsRef::as_ref).collect();
         if !beside.is_empty() {
             rows.push(policy(priority::PASS, exchanged(&side, &beside), "allow"));
@@ -29,13 +29,13 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
     }
 }
 
-/// What the two networks say to each other, as it comes in at ports of the router.
+/// Traffic between the two networks, as it enters at ports of the router.
 fn exchanged(side: &LinkSide<'_>, ports: &[&str]) -> String {
     let way = |family, from, to| {
         between(family, &Addresses::from(from, family), &Addresses::of(to, family))
     };
-    // The way back is for the router's own replies: they leave as if they had come in where the
-    // request did.
+    // The reverse direction is for the router's own replies: in OVN they have the inport of the
+    // request.
     let both_ways =
         |family| [way(family, side.remote, side.local), way(family, side.local, side.remote)];
     let allowed: Vec<String> = side.families().flat_map(both_ways).collect();

@@ -1,4 +1,4 @@
-//! The two router ports of a link, which name each other, or meet on a switch.
+//! The two router ports of a link, which are each other's `peer`, or are on one switch.
 
 use ipnet::IpNet;
 
@@ -11,10 +11,10 @@ use super::super::row::DesiredRow;
 use super::contributor::{Unit, Wants};
 use super::link_side::LinkSide;
 
-/// What a port says where its router speaks with others by a routing protocol (`dynamic-routing`,
-/// OVN 25.03 and later; older releases ignore it). Neither the peer's prefixes nor the link's
-/// addresses are advertised, and no route is learned there: else outside traffic would reach the
-/// peer, or the peer's traffic leave elsewhere.
+/// Options of a port for a router with dynamic routing (`dynamic-routing`, OVN 25.03 and later;
+/// older releases ignore them). OVN then advertises neither the peer's prefixes nor the link's
+/// addresses, and learns no route there. Otherwise outside traffic could reach the peer, or the
+/// peer's traffic could leave over another port.
 const NO_DYNAMIC_ROUTING: [(&str, &str); 2] =
     [("dynamic-routing-no-learning", "true"), ("dynamic-routing-redistribute", "")];
 
@@ -26,8 +26,8 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
 }
 
 fn port(side: &LinkSide<'_>, wants: &Wants) -> DesiredRow {
-    // Host routes to the router's own addresses: no link subnet is needed, and traceroute shows the
-    // gateways that guests know.
+    // Host routes to the router's own addresses, so that no link subnet is needed, and traceroute
+    // shows the gateways that guests know.
     let networks = side.local.addresses.iter().map(|address| IpNet::from(*address).to_string());
     let mtu = side.local.mtu.map(|mtu| (GATEWAY_MTU, mtu.to_string()));
     let options = NO_DYNAMIC_ROUTING.map(|(key, value)| (key, value.to_owned()));

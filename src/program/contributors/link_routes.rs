@@ -25,7 +25,7 @@ fn route(side: &LinkSide<'_>, table: &str, prefix: &IpNet, wants: &Wants) -> Opt
         .row(STATIC_ROUTE, wants)
         .set(static_route::IP_PREFIX, prefix.to_string())
         .set(static_route::NEXTHOP, nexthop.to_string())
-        // Without it OVN finds no way to a next hop outside connected networks.
+        // Without it OVN cannot resolve a next hop outside of connected networks.
         .set(static_route::OUTPUT_PORT, side.port.as_str());
     Some(if table.is_empty() { row } else { row.set(static_route::ROUTE_TABLE, table) })
 }

@@ -1,5 +1,5 @@
-//! The switch of ours between two routers that cannot be linked port to port, as one of them is a
-//! gateway router. The ports meet there, with the same addresses and routes.
+//! The switch of ours between two routers that cannot be linked port to port, because one of them
+//! is a gateway router. It connects the two ports; addresses and routes are the same as without it.
 
 use crate::northbound::End;
 use crate::northbound::owner::{link_port_name, link_switch_name, link_switch_port_name};

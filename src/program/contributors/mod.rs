@@ -1,4 +1,4 @@
-//! What shall stand for a unit, by all contributors.
+//! All contributors: the desired rows of a unit.
 //!
 //! Each is a file of its own, with the same shape. A further kind of row is a further file, named
 //! here, and a line in [`CONTRIBUTORS`].
@@ -16,7 +16,7 @@ mod uplink_anti_spoof;
 use contributor::Contributor;
 pub use contributor::{Network, Unit, Wants};
 
-/// Rows whose parent is a row of the same unit come after it.
+/// A row comes after its parent if that is a row of the same unit.
 const CONTRIBUTORS: &[Contributor] = &[
     link_switch::contribute,
     link_ports::contribute,
@@ -27,7 +27,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     guest_routes::contribute,
 ];
 
-/// What all contributors want for a unit.
+/// The rows and fields of all contributors for a unit.
 #[must_use]
 pub fn wants(unit: &Unit<'_>) -> Wants {
     let mut wants = Wants::of(unit);

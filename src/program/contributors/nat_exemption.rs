@@ -1,5 +1,5 @@
-//! What a gateway router must not translate: a set per family of all prefixes that it reaches over
-//! links of ours, to which its NAT rows refer by `exempted_ext_ips`.
+//! NAT exemptions of a gateway router: an Address_Set per family with all prefixes that it reaches
+//! over links of ours. Its NAT rows refer to the set by `exempted_ext_ips`.
 
 use crate::northbound::Family;
 use crate::northbound::borrowed::{Field, Kind};
@@ -10,8 +10,8 @@ use crate::ovsdb::Datum;
 use super::super::borrowed::BorrowedField;
 use super::contributor::{Unit, Wants};
 
-/// A set that no NAT row needs is not there. A row whose owner has chosen the destinations is left
-/// alone.
+/// There is a set only if a NAT row needs it. If the owner of a row has set the destinations, the
+/// row stays as it is.
 pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
     let Unit::Network(network) = unit else { return };
     let translations = network.linked.map(|ready| &ready.router.translations);

@@ -1,7 +1,7 @@
-//! A network's own prefixes are not believed when they come from outside.
+//! Drops packets from outside with a source in the network's own prefixes.
 //!
-//! Prefixes are written out, not named by the registration's set: if somebody deletes that set, a
-//! match that names it is silently absent, and a drop that is absent fails open.
+//! The match lists the prefixes instead of the registration's Address_Set: if somebody deleted that
+//! set, OVN would silently ignore a policy that names it, and a missing drop fails open.
 
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Sources, priority};
@@ -10,8 +10,8 @@ use super::super::matches::{inport, outport};
 use super::super::row::{Parent, RouterRow};
 use super::contributor::{Unit, Wants};
 
-/// How northd marks what it turned around there (REGBIT_EGRESS_LOOPBACK); nobody outside can set
-/// it.
+/// How ovn-northd marks packets that it looped back at the port (REGBIT_EGRESS_LOOPBACK); nobody
+/// outside can set it.
 const TURNED_AROUND: &str = "reg9[0] == 1";
 
 pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
@@ -28,9 +28,9 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
         wants.row(ROUTER_POLICY, Some(Parent::Router(on))).policy(priority, text, action)
     };
     let rows = [
-        // What has an own source at an uplink for a good reason: answers of the router itself,
-        // which leave as if they had come in where the request did, so out of an uplink again; and
-        // what OVN turns around at the gateway port on its way to a floating IP of the same router.
+        // Legitimate packets with an own source at an uplink: replies of the router itself, which
+        // have the inport of the request and leave by the same uplink; and packets to a floating IP
+        // of the same router, which OVN loops back at the gateway port.
         policy(
             priority::PASS,
             format!("{inward} && ({outward} || {TURNED_AROUND}) && ({own})"),
