@@ -52,11 +52,11 @@ fn read_by_client(socket: &Path) -> Replica {
     let remote: Remote = format!("unix:{}", socket.display()).parse().expect("a remote");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(async {
-        let client = ovsdb::connect(Config::new(vec![remote], DATABASE, WANTED));
+        let client = ovsdb::connect::<Replica>(Config::new(vec![remote], DATABASE, WANTED));
         let mut client = client.expect("a thread can be had");
         loop {
             match client.next().await.expect("the client lives") {
-                Event::Snapshot { replica, .. } => return replica,
+                Event::Snapshot { rows, .. } => return *rows,
                 Event::Disconnected { error, .. } => panic!("{error}"),
                 Event::Connected { .. }
                 | Event::Certificates(_)

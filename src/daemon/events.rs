@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::control::{self, Access, Actor, MAX_QUESTIONS, Question, Socket};
 use crate::declare::{Diagnostic, ParsedFile, Reading, Settings};
 use crate::engine::{Engine, Event};
+use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
 
@@ -43,7 +44,7 @@ enum LoopEvent {
     Reading(Option<Reading<ParsedFile>>),
     Certificates,
     FreshReading(FreshReading),
-    Northbound(Option<ovsdb::Event>),
+    Northbound(Option<ovsdb::Event<Northbound>>),
     Question(Option<Question>),
     Deadline,
     /// The log has counted lines whose window has ended.
@@ -62,7 +63,7 @@ pub(super) struct Shell {
     pub(super) service: Service,
     log: Log,
     started: Instant,
-    pub(super) client: Client,
+    pub(super) client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
     pub(super) access: watch::Sender<Access>,
     server: JoinHandle<()>,
@@ -202,7 +203,7 @@ impl Shell {
         self.engine.handle(event, now);
     }
 
-    fn northbound_event(&mut self, event: ovsdb::Event) {
+    fn northbound_event(&mut self, event: ovsdb::Event<Northbound>) {
         if let ovsdb::Event::Transacted { id, .. } = &event {
             self.under_way.remove(id);
         }

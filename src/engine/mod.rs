@@ -50,7 +50,7 @@ use crate::declare::{Changed, Diagnostic, NetworkKey, ParsedFile, Reading, Setti
 use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
-use crate::ovsdb::{self, Inconsistent, Replica};
+use crate::ovsdb::{self, Inconsistent};
 use crate::peering::Node;
 use crate::view::{Counters, NorthboundView};
 
@@ -72,7 +72,7 @@ pub enum Event {
     /// Declaration files were read.
     Reading(Reading<ParsedFile>),
     /// The northbound client has something to tell.
-    Northbound(ovsdb::Event),
+    Northbound(ovsdb::Event<Northbound>),
     /// The operator confirms what is held of this project, or all.
     Confirm(Option<String>),
     /// A deadline has passed.
@@ -320,7 +320,7 @@ impl Engine {
         self.changes.declared(changed, &self.state.declarations);
     }
 
-    fn northbound_event(&mut self, event: ovsdb::Event, now: Now) {
+    fn northbound_event(&mut self, event: ovsdb::Event<Northbound>, now: Now) {
         match event {
             ovsdb::Event::Connected { remote, schema, .. } => {
                 self.writer.role = None;
@@ -331,7 +331,7 @@ impl Engine {
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }
-            ovsdb::Event::Snapshot { replica, .. } => self.snapshot(replica),
+            ovsdb::Event::Snapshot { rows, .. } => self.snapshot(*rows),
             ovsdb::Event::Certificates(certificates) => {
                 if self.expiry.note(certificates) {
                     self.changes.certificates(self.expiry.problem());
@@ -380,18 +380,17 @@ impl Engine {
     }
 
     /// All rows are there: the first time everything is decided by them, later what differs.
-    fn snapshot(&mut self, replica: Replica) {
+    fn snapshot(&mut self, fresh: Northbound) {
         let northbound = match self.northbound.take() {
             None => {
-                let northbound = Northbound::new(replica);
-                self.review_version(northbound.newer());
-                self.state.begin(&northbound);
+                self.review_version(fresh.newer());
+                self.state.begin(&fresh);
                 self.changes.local_replaced(&self.state.declarations);
-                Arc::new(northbound)
+                Arc::new(fresh)
             }
             Some(mut northbound) => {
-                let same_schema = northbound.replica().layout() == replica.layout();
-                let touched = Arc::make_mut(&mut northbound).adopt(replica);
+                let same_schema = northbound.replica().layout() == fresh.replica().layout();
+                let touched = Arc::make_mut(&mut northbound).adopt(fresh);
                 self.touched(&touched, &northbound);
                 if !same_schema {
                     self.state.resolver.mark_all(&northbound);

@@ -189,8 +189,9 @@ impl State {
     ) {
         for key in networks {
             let id = Id::of_network(key);
-            let is_unbound = self.is_declared(id, key) && !self.declarations.is_bound(key);
-            let has_registration = northbound.is_some_and(|it| it.registration(id).is_some());
+            let is_unbound = !self.declarations.is_bound(key) && self.is_declared(id, key);
+            let has_registration =
+                is_unbound && northbound.is_some_and(|it| it.registration(id).is_some());
             for moved in self.unbound.review(key, is_unbound, has_registration) {
                 let node = self.resolver.networks().node(&moved);
                 let pairs = node.map(Node::pairs).unwrap_or_default();

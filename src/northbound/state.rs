@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use crate::declare::RouterRef;
-use crate::ovsdb::{Inconsistent, Replica, Row, RowChange, TableId, Updates, ValueRef};
+use crate::ovsdb::{
+    Inconsistent, Layout, Replica, Row, RowChange, Store, TableId, Updates, ValueRef,
+};
 
 use super::index::Inventory;
 use super::index::change::Touched;
@@ -42,21 +45,22 @@ pub struct Northbound {
     row_changes: u64,
 }
 
-impl Northbound {
-    /// A northbound of these rows.
-    #[must_use]
-    pub fn new(replica: Replica) -> Self {
-        let mut northbound = Self { replica, inventory: Inventory::default(), row_changes: 0 };
-        // A table at a time: what is to be noted of all rows at once is as much again as the rows.
-        for table in northbound.replica.layout().table_ids() {
-            let rows = northbound.replica.rows(table);
-            let inserted = |uuid| RowChange { table, uuid, old: None, present: true };
-            let changes: Vec<RowChange> = rows.map(|(uuid, _)| inserted(uuid)).collect();
-            northbound.index(&changes);
-        }
-        northbound
+impl Store for Northbound {
+    fn empty(layout: Arc<Layout>) -> Self {
+        let (replica, inventory) = (Replica::new(layout), Inventory::default());
+        Self { replica, inventory, row_changes: 0 }
     }
 
+    /// Whom these rows concern is not asked: everything is decided once all of them are there.
+    fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
+        let rows = self.replica.extend(part)?;
+        self.row_changes += rows.len() as u64;
+        self.inventory.begin(&self.replica, &rows);
+        Ok(())
+    }
+}
+
+impl Northbound {
     /// Applies an incremental update.
     ///
     /// # Errors
@@ -66,9 +70,9 @@ impl Northbound {
         Ok(self.index(&changes))
     }
 
-    /// Replaces everything; only true differences are reported.
-    pub fn adopt(&mut self, replica: Replica) -> Touched {
-        let changes = self.replica.adopt(replica);
+    /// Replaces everything by a first dump; only true differences are reported.
+    pub fn adopt(&mut self, fresh: Self) -> Touched {
+        let changes = self.replica.adopt(fresh.replica);
         self.index(&changes)
     }
 

@@ -26,7 +26,7 @@ pub use client::{Client, Config, Event, Remote, TlsFiles, TransactError, connect
 pub use layout::{ColumnId, Layout, MonitorRequests, TableId};
 pub use operation::{Columns, Datum, Mutator, Operation, Until, Where};
 pub use outcome::{Expected, OperationResult, OutcomeError, TransactionError};
-pub use replica::{Inconsistent, Replica, RowChange};
+pub use replica::{Inconsistent, Replica, RowChange, Store};
 pub use row::Row;
 pub use schema::{AtomicType, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema};
 pub use update::{

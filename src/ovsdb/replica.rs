@@ -53,6 +53,29 @@ pub struct Inconsistent {
     but: &'static str,
 }
 
+/// What holds the rows: the replica alone, or with what its user derives from it. At a first dump it
+/// grows part by part, on the client's thread, while the server composes the next part.
+pub trait Store: std::fmt::Debug + Send + Sized + 'static {
+    /// Without rows.
+    fn empty(layout: Arc<Layout>) -> Self;
+
+    /// Adds a part of a first dump.
+    ///
+    /// # Errors
+    /// If it contradicts the parts before it; the store must then be dropped.
+    fn extend(&mut self, part: Updates) -> Result<(), Inconsistent>;
+}
+
+impl Store for Replica {
+    fn empty(layout: Arc<Layout>) -> Self {
+        Self::new(layout)
+    }
+
+    fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
+        Self::extend(self, part).map(drop)
+    }
+}
+
 impl Replica {
     /// A replica without rows.
     pub fn new(layout: Arc<Layout>) -> Self {
@@ -123,17 +146,17 @@ impl Replica {
         changes
     }
 
-    /// Adds a part of a first dump.
+    /// Adds a part of a first dump, and returns its rows.
     ///
     /// # Errors
     /// If it contradicts the parts before it; the replica must then be dropped.
-    pub fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
+    pub fn extend(&mut self, part: Updates) -> Result<Vec<RowChange>, Inconsistent> {
         for updates in &part.tables {
             if let Some(table) = self.table_mut(updates.table) {
                 table.reserve(updates.rows.len());
             }
         }
-        self.apply(part).map(drop)
+        self.apply(part)
     }
 
     fn table(&self, table: TableId) -> Option<&Table> {

@@ -11,11 +11,11 @@ use ovn_peerd::northbound::tables::{
     STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch, nat, nb_global,
     router_port, switch_port,
 };
-use ovn_peerd::northbound::tags_of;
+use ovn_peerd::northbound::{Northbound, tags_of};
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
 use ovn_peerd::ovsdb::{
-    Atom, ColumnId, DatabaseSchema, Datum, Layout, Mutator, Operation, Replica, Row, TableId,
-    Until, Updates, Value, ValueRef, Where,
+    Atom, ColumnId, DatabaseSchema, Datum, Layout, Mutator, Operation, Row, Store, TableId, Until,
+    Updates, Value, ValueRef, Where,
 };
 use uuid::Uuid;
 
@@ -183,11 +183,13 @@ impl Database {
         Updates { tables: tables.collect() }
     }
 
-    /// All of `told` as a first dump.
-    pub fn dump(&self, told: &Rows) -> Replica {
-        let mut replica = Replica::new(Arc::clone(&self.layout));
-        replica.extend(Self::updates(&Rows::new(), told)).expect("each row comes once");
-        replica
+    /// All of `told` as a first dump: as the client reads it, a table at a time.
+    pub fn dump(&self, told: &Rows) -> Northbound {
+        let mut northbound = Northbound::empty(Arc::clone(&self.layout));
+        for table in Self::updates(&Rows::new(), told).tables {
+            northbound.extend(Updates { tables: vec![table] }).expect("each row comes once");
+        }
+        northbound
     }
 
     /// Removes what nothing refers to, as strong references of non-root tables demand.

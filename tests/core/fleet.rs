@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
 use ovn_peerd::engine::{Engine, Event};
+use ovn_peerd::northbound::Northbound;
 use ovn_peerd::northbound::tables::ROUTER_PORT;
 use ovn_peerd::now::Now;
 use ovn_peerd::ovsdb::{self, Operation, TransactError, TransactionError};
@@ -108,7 +109,7 @@ impl Fleet {
         }
     }
 
-    fn client(&mut self, host: usize, event: ovsdb::Event) {
+    fn client(&mut self, host: usize, event: ovsdb::Event<Northbound>) {
         self.handle(host, Event::Northbound(event));
     }
 
@@ -176,9 +177,9 @@ impl Fleet {
         );
         let remote = "unix:test".to_owned();
         self.hosts[host].told = self.world.database.monitored();
-        let replica = self.world.database.dump(&self.hosts[host].told);
+        let rows = self.world.database.dump(&self.hosts[host].told);
         self.client(host, ovsdb::Event::Connected { remote, schema, layout });
-        self.client(host, ovsdb::Event::Snapshot { replica, last_id: Uuid::nil() });
+        self.client(host, ovsdb::Event::Snapshot { rows: Box::new(rows), last_id: Uuid::nil() });
         self.queue.push(host);
         let held = self.queue[0] == host;
         self.client(host, ovsdb::Event::Lock { held });

@@ -14,7 +14,7 @@ use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_PORT, address_set,
     logical_router, logical_switch, nb_global, router_port,
 };
-use ovn_peerd::northbound::tags_of;
+use ovn_peerd::northbound::{Northbound, tags_of};
 use ovn_peerd::now::Now;
 use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Value};
 use uuid::Uuid;
@@ -188,7 +188,7 @@ impl World {
         self.read_all();
     }
 
-    pub fn client(&mut self, event: ovsdb::Event) {
+    pub fn client(&mut self, event: ovsdb::Event<Northbound>) {
         self.handle(Event::Northbound(event));
     }
 
@@ -221,9 +221,9 @@ impl World {
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
             self.client(ovsdb::Event::Disconnected { error, retry_in });
         }
-        let replica = self.database.dump(&self.told);
+        let rows = self.database.dump(&self.told);
         self.greet();
-        self.client(ovsdb::Event::Snapshot { replica, last_id: Uuid::nil() });
+        self.client(ovsdb::Event::Snapshot { rows: Box::new(rows), last_id: Uuid::nil() });
         self.client(ovsdb::Event::Lock { held: true });
         if let Some(late) = &mut self.late {
             late.heard.clone_from(&self.told);

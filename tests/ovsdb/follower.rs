@@ -165,11 +165,11 @@ impl Follower {
                 self.layout = Some(layout);
                 self.seen.push(Seen::Connected(remote));
             }
-            Event::Snapshot { replica: fresh, .. } => {
+            Event::Snapshot { rows: fresh, .. } => {
                 assert!(self.connected && Some(fresh.layout()) == self.layout.as_ref());
                 let layout = Arc::clone(fresh.layout());
                 let replica = self.replica.get_or_insert_with(|| Replica::new(layout));
-                self.changes = replica.adopt(fresh);
+                self.changes = replica.adopt(*fresh);
                 self.seen.push(Seen::Snapshot);
             }
             Event::Certificates(_) => assert!(self.connected),

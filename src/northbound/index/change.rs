@@ -70,6 +70,8 @@ pub(in crate::northbound) struct Effects<'a> {
     pub(super) touched: Touched,
     /// Routers that are found by other indexes, once these have taken the change, too.
     pub(super) concerned: Vec<Concerned<'a>>,
+    /// Whether all rows are new: then nobody asks what they touch, and it need not be found out.
+    pub(super) is_first: bool,
 }
 
 /// The routers that a change concerns, as the index knows them that has found it.

@@ -69,17 +69,30 @@ pub(super) struct Inventory {
 impl Inventory {
     /// Applies changes that the replica has taken.
     pub(super) fn apply(&mut self, replica: &Replica, changes: &[RowChange]) -> Touched {
+        self.apply_all(replica, changes, Effects::default())
+    }
+
+    /// Applies rows that are the first ones: what they touch is not asked.
+    pub(super) fn begin(&mut self, replica: &Replica, rows: &[RowChange]) {
+        self.apply_all(replica, rows, Effects { is_first: true, ..Effects::default() });
+    }
+
+    fn apply_all<'a>(
+        &'a mut self,
+        replica: &'a Replica,
+        changes: &'a [RowChange],
+        mut effects: Effects<'a>,
+    ) -> Touched {
         // References first: a change concerns the router that a row is on now.
         for change in changes {
             self.parents.apply(replica, change);
         }
         let rows = Rows { replica, parents: &self.parents };
-        let mut effects = Effects::default();
         for RowChange { table, uuid, old, .. } in changes {
             let (table, uuid, old) = (*table, *uuid, old.as_ref());
             let change = Change { table, uuid, old, new: replica.row(table, uuid), rows };
             self.indexes.apply(&change, &mut effects);
-            for concerned in effects.concerned.drain(..) {
+            for concerned in effects.concerned.drain(..).filter(|_| !effects.is_first) {
                 self.indexes.find(&concerned, rows, &mut effects.touched.routers);
             }
         }

@@ -49,6 +49,9 @@ impl Index for RouterIndex {
             let names = change.map(|row| row.get(router_port::NAME).string());
             self.ports.update(change.uuid, names.each_ref().map(Option::as_deref));
         }
+        if effects.is_first {
+            return;
+        }
         let parent = spec(change.table).and_then(|spec| spec.parent);
         let foreign = |row| unit_of(change.table, row).is_none();
         if parent.is_some_and(|(table, _)| table == LOGICAL_ROUTER)
@@ -61,10 +64,14 @@ impl Index for RouterIndex {
 
 impl RouterIndex {
     fn router(&mut self, change: &Change<'_>, effects: &mut Effects<'_>) {
-        let (router, touched) = (change.uuid, &mut effects.touched);
+        let router = change.uuid;
         let names = [change.old, change.new].map(|row| name_of(row, logical_router::NAME));
         let renamed = self.routers.update(router, names.each_ref().map(Option::as_deref));
+        if effects.is_first {
+            return;
+        }
         if renamed {
+            let touched = &mut effects.touched;
             touched.router_names.extend(names.into_iter().flatten().map(|name| (*name).into()));
         }
         let [before, after] = change.map(OwnFacts::of);
@@ -75,7 +82,7 @@ impl RouterIndex {
             !lost.is_empty() || !gained.into_iter().all(ours)
         };
         if renamed || before != after || change.children().any(concerned) {
-            touched.routers.insert(router);
+            effects.touched.routers.insert(router);
         }
     }
 

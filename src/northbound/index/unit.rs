@@ -36,6 +36,9 @@ impl Index for UnitIndex {
         if let Some((row, unit)) = change.new.zip(after) {
             self.add(unit, table, uuid, row);
         }
+        if effects.is_first {
+            return;
+        }
         let by_hosts = table == ADDRESS_SET && declared_alone(change, [before, after], effects);
         if !by_hosts {
             effects.touched.units.extend(before.into_iter().chain(after));

@@ -18,7 +18,7 @@ use crate::ovsdb::update::Updates;
 /// any number of `Update`, `Lock` and `Transacted`, then `Disconnected`. A failed attempt is
 /// `Disconnected` alone.
 #[derive(Debug)]
-pub enum Event {
+pub enum Event<S = Replica> {
     /// A session has begun.
     Connected {
         /// With which remote.
@@ -31,7 +31,7 @@ pub enum Event {
     /// All rows; they replace the previous ones ([`Replica::adopt`]).
     Snapshot {
         /// The rows.
-        replica: Replica,
+        rows: Box<S>,
         /// The last transaction contained.
         last_id: Uuid,
     },
@@ -76,21 +76,21 @@ pub enum Event {
 
 /// An event on its way to the user, with the backlog share of its message.
 #[derive(Debug)]
-pub(super) struct Delivery {
-    pub(super) event: Event,
+pub(super) struct Delivery<S> {
+    pub(super) event: Event<S>,
     pub(super) share: Option<Share>,
 }
 
-impl Delivery {
+impl<S> Delivery<S> {
     /// The event for the user; releases the share of its message.
-    pub(super) fn into_event(self) -> Event {
+    pub(super) fn into_event(self) -> Event<S> {
         drop(self.share);
         self.event
     }
 }
 
-impl From<Event> for Delivery {
-    fn from(event: Event) -> Self {
+impl<S> From<Event<S>> for Delivery<S> {
+    fn from(event: Event<S>) -> Self {
         Self { event, share: None }
     }
 }

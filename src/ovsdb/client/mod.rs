@@ -46,15 +46,16 @@ pub use remote::{HostPort, Remote, RemoteError};
 pub use tls::TlsFiles;
 
 use super::operation::Operation;
+use super::replica::{Replica, Store};
 use event::Delivery;
 use session::Submission;
 use transport::Heard;
 
 /// The handle to a client. Dropping it ends the client, without waiting for the end.
 #[derive(Debug)]
-pub struct Client {
+pub struct Client<S = Replica> {
     submissions: mpsc::Sender<Submission>,
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: mpsc::Receiver<Delivery<S>>,
     wishes: Arc<Wishes>,
     heard: Heard,
     thread: JoinHandle<()>,
@@ -84,15 +85,15 @@ impl Wishes {
 #[error("more than {COMMAND_QUEUE} transactions wait to be sent: wait for some to end")]
 pub struct QueueFull;
 
-impl Client {
+impl<S: Store> Client<S> {
     /// The next event; `None` once the client has ended, which it never does by itself.
     /// Cancel-safe.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<Event<S>> {
         self.deliveries.recv().await.map(Delivery::into_event)
     }
 
     /// The next event, if it is there.
-    pub fn try_next(&mut self) -> Option<Event> {
+    pub fn try_next(&mut self) -> Option<Event<S>> {
         self.deliveries.try_recv().ok().map(Delivery::into_event)
     }
 
@@ -170,7 +171,7 @@ impl Client {
 ///
 /// # Errors
 /// If the system gives no thread, or no means to wait for sockets.
-pub fn connect(config: Config) -> io::Result<Client> {
+pub fn connect<S: Store>(config: Config) -> io::Result<Client<S>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (submissions, queue) = mpsc::channel(COMMAND_QUEUE);
     let (events, deliveries) = mpsc::channel(EVENT_QUEUE);

@@ -25,7 +25,7 @@ use super::transport::Heard;
 use crate::ovsdb::layout::{ColumnId, Layout, TableId};
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::{Expected, OutcomeError};
-use crate::ovsdb::replica::Replica;
+use crate::ovsdb::replica::{Replica, Store};
 use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams};
 use crate::ovsdb::wanted::Wanted;
@@ -50,13 +50,13 @@ pub(super) struct Resume {
 }
 
 /// A session that can begin.
-pub(super) struct Opening {
+pub(super) struct Opening<S> {
     pub(super) connection: Connection,
     /// `None` with a server that has no `_Server` database (before OVS 2.9).
     pub(super) server: Option<Replica>,
     pub(super) schema: Arc<DatabaseSchema>,
     pub(super) layout: Arc<Layout>,
-    pub(super) first: First,
+    pub(super) first: First<S>,
     /// Whether the configured locks are held.
     pub(super) locks: Locks,
     /// Until when the server's certificate is valid.
@@ -73,11 +73,11 @@ pub(super) struct Locks {
 }
 
 /// The rows that a session begins with.
-pub(super) enum First {
+pub(super) enum First<S> {
     /// The changes after the last transaction of the last session.
     Missed(MonitorReply),
     /// Everything.
-    Everything { replica: Replica, last_id: Uuid },
+    Everything { rows: S, last_id: Uuid },
 }
 
 /// A monitor's id, as JSON text: the database's name.
@@ -89,14 +89,14 @@ pub(super) fn monitor_id(database: &str) -> String {
 ///
 /// # Errors
 /// If the server is not there, does not answer, is not the right one, or lacks the database.
-pub(super) async fn open(
+pub(super) async fn open<S: Store>(
     config: &Config,
     remote: &Remote,
     resume: &Resume,
     material: Option<&Material>,
     (heard, backlog): (&Heard, &Backlog),
     wishes: &Wishes,
-) -> Result<Opening, SessionError> {
+) -> Result<Opening<S>, SessionError> {
     let opened = connected(config, remote, material).await?;
     let server_until = opened.server_until;
     let mut connection = Connection::new(opened.streams, config, heard, backlog);
@@ -260,12 +260,12 @@ async fn check_writable(
 }
 
 /// The first dump, or the changes after `since`; by the newest method that the server knows.
-async fn monitor(
+async fn monitor<S: Store>(
     connection: &mut Connection,
     layout: &Arc<Layout>,
     since: Uuid,
     whole: bool,
-) -> Result<First, SessionError> {
+) -> Result<First<S>, SessionError> {
     let mut method = MonitorMethod::MonitorCondSince;
     loop {
         let staged = method == MonitorMethod::MonitorCondSince && since.is_nil() && !whole;
@@ -294,12 +294,12 @@ async fn monitor(
         if reply.found {
             return Ok(First::Missed(reply));
         }
-        let (mut replica, mut last_id) = (Replica::new(Arc::clone(layout)), reply.last_id);
-        replica.extend(reply.updates)?;
+        let (mut rows, mut last_id) = (S::empty(Arc::clone(layout)), reply.last_id);
+        rows.extend(reply.updates)?;
         if staged {
-            last_id = widen(connection, &mut replica, last_id).await?;
+            last_id = widen(connection, layout, &mut rows, last_id).await?;
         }
-        return Ok(First::Everything { replica, last_id });
+        return Ok(First::Everything { rows, last_id });
     }
 }
 
@@ -308,14 +308,14 @@ async fn monitor(
 /// monitor, so writes of others come meanwhile as changes to the rows that are there already.
 async fn widen(
     connection: &mut Connection,
-    replica: &mut Replica,
+    layout: &Layout,
+    rows: &mut impl Store,
     mut last_id: Uuid,
 ) -> Result<Uuid, SessionError> {
     let method = MonitorMethod::MonitorCondSince;
-    let layout = Arc::clone(replica.layout());
     let id = layout.database();
-    let requests = layout.widenings().map(|rows| (id, id, rows));
-    let layout_of = |_: &str| Some(&*layout);
+    let requests = layout.widenings().map(|wider| (id, id, wider));
+    let layout_of = |_: &str| Some(layout);
     connection
         .calls("monitor_cond_change", requests, |wire| match wire {
             // No other monitor has this method; the one of `_Server` has another.
@@ -325,7 +325,7 @@ async fn widen(
                 let params = UpdateParams::decode_message(&layout_of, method, &message.frame)?;
                 last_id = params.last_id;
                 drop(message);
-                replica.extend(params.updates)?;
+                rows.extend(params.updates)?;
                 Ok(None)
             }
             Wire::Notification { .. } | Wire::MonitorReply(_) | Wire::Ended(_) => Ok(Some(wire)),

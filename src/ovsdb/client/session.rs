@@ -30,7 +30,7 @@ use super::transaction::{End, Finished, Outcome, transact};
 use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::TransactionError;
-use crate::ovsdb::replica::Replica;
+use crate::ovsdb::replica::{Replica, Store};
 use crate::ovsdb::update::{MonitorMethod, UpdateParams};
 
 /// A server that was slow at the opening keeps the longer limits for this many times the length of
@@ -50,11 +50,11 @@ pub(super) struct Submission {
 type Pending = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 /// A session.
-pub(super) struct Session<'a> {
+pub(super) struct Session<'a, S> {
     config: &'a Config,
     /// The configuration without extra patience, and when it applies again.
     calm: Option<(&'a Config, Instant)>,
-    events: &'a mpsc::Sender<Delivery>,
+    events: &'a mpsc::Sender<Delivery<S>>,
     resume: &'a mut Resume,
     connection: Connection,
     server: Option<Replica>,
@@ -101,11 +101,11 @@ pub(super) struct Ended {
 }
 
 /// Runs a session to its end, and returns the reason.
-pub(super) async fn run(
+pub(super) async fn run<S: Store>(
     config: &Config,
-    opening: Opening,
+    opening: Opening<S>,
     resume: &mut Resume,
-    events: &mpsc::Sender<Delivery>,
+    events: &mpsc::Sender<Delivery<S>>,
     submissions: &mut mpsc::Receiver<Submission>,
     wishes: &Wishes,
     setting: Setting<'_>,
@@ -142,12 +142,12 @@ pub(super) async fn run(
     Ended { error, answered: session.answered }
 }
 
-impl Session<'_> {
+impl<S: Store> Session<'_, S> {
     async fn begin(
         &mut self,
-        connected: Event,
+        connected: Event<S>,
         certificates: Option<Certificates>,
-        first: First,
+        first: First<S>,
         locks: Locks,
     ) -> Result<(), SessionError> {
         self.report(connected).await?;
@@ -161,9 +161,9 @@ impl Session<'_> {
                 self.report(Event::Resumed).await?;
                 self.update(reply.updates, reply.last_id, None).await?;
             }
-            First::Everything { replica, last_id } => {
+            First::Everything { rows, last_id } => {
                 self.resume.last_id = last_id;
-                self.report(Event::Snapshot { replica, last_id }).await?;
+                self.report(Event::Snapshot { rows: Box::new(rows), last_id }).await?;
             }
         }
         if let Some(held) = locks.identity {
@@ -250,7 +250,7 @@ impl Session<'_> {
         }
     }
 
-    async fn report(&mut self, event: impl Into<Delivery>) -> Result<(), SessionError> {
+    async fn report(&mut self, event: impl Into<Delivery<S>>) -> Result<(), SessionError> {
         self.events.send(event.into()).await.map_err(|_| SessionError::Abandoned)
     }
 

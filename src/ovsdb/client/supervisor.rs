@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::super::replica::Store;
 use super::Wishes;
 use super::backlog::Backlog;
 use super::backoff::Backoff;
@@ -26,9 +27,9 @@ use super::socket::OpenError;
 use super::transport::Heard;
 
 /// Runs until the client or its events are dropped.
-pub(super) async fn supervise(
+pub(super) async fn supervise<S: Store>(
     config: Config,
-    events: mpsc::Sender<Delivery>,
+    events: mpsc::Sender<Delivery<S>>,
     mut submissions: mpsc::Receiver<Submission>,
     wishes: Arc<Wishes>,
     heard: Heard,
@@ -198,9 +199,9 @@ fn material(remote: &Remote, keys: Option<&Keys>) -> Result<Option<Material>, Se
 
 /// Awaits `future`; meanwhile ends each submitted transaction as not connected. `None` once the
 /// user is gone.
-async fn disconnected_while<F: Future>(
+async fn disconnected_while<S, F: Future>(
     future: F,
-    events: &mpsc::Sender<Delivery>,
+    events: &mpsc::Sender<Delivery<S>>,
     submissions: &mut mpsc::Receiver<Submission>,
 ) -> Option<F::Output> {
     tokio::pin!(future);
