@@ -12,6 +12,8 @@ use super::wire::Connection;
 /// Networks of one project, so that files have the size that tenants give them.
 const NETWORKS_OF_A_PROJECT: usize = 100;
 const NETWORKS_OF_A_FILE: usize = 20;
+/// With filters, a half is some 150 words and signs.
+const HUB_HALVES_OF_A_FILE: usize = 500;
 /// Networks made by one transaction.
 const BATCH: usize = 250;
 /// Guests on each switch, beside its router.
@@ -113,7 +115,8 @@ impl Plan {
         for (a, b) in &self.peerings {
             let halves = [(*a, *b), (*b, *a)].into_iter();
             for (local, remote) in halves.filter(|(local, _)| share.has(self, *local)) {
-                let text: &mut String = files.entry(file(local)).or_insert_with(|| head(local));
+                let text: &mut String =
+                    files.entry(file(local, remote)).or_insert_with(|| head(local));
                 text.push_str(&half(local, remote));
                 if self.filtered {
                     text.push_str(&filters(local, remote, true));
@@ -125,7 +128,7 @@ impl Plan {
 
     /// The file that a spoke's half is in: its name, its text before the half, and after it.
     pub(crate) fn filtered_spoke_file(&self, spoke: usize) -> (String, String, String) {
-        let name = file(spoke);
+        let name = file(spoke, 0);
         let text = &self.peering_files()[&name];
         let filters = filters(spoke, 0, true);
         let (before, after) = text.split_once(&filters).expect("the spoke's half is there");
@@ -200,10 +203,11 @@ fn half(local: usize, remote: usize) -> String {
     )
 }
 
-/// The file of a network's halves. A hub has its own, and others share one, so that none has more halves than a file may have.
-fn file(index: usize) -> String {
+/// The file of a half. A hub has its own, and others share one, so that none has more halves than a
+/// file may have, nor more words and signs.
+fn file(index: usize, remote: usize) -> String {
     match index {
-        0 => "hub.toml".to_owned(),
+        0 => format!("hub-{}.toml", remote / HUB_HALVES_OF_A_FILE),
         _ => format!("{}-{:03}.toml", project(index), index / NETWORKS_OF_A_FILE),
     }
 }
