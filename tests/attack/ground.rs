@@ -74,6 +74,16 @@ impl Ground {
         victims.map(|half| facts.map(|fact| half[fact].clone())).map(|facts| json!(facts)).collect()
     }
 
+    /// Writes one more file of the attacker's, which the operator has linked.
+    pub(crate) fn further(&self, number: usize, text: &str) {
+        let name = format!("more{number}.toml");
+        self.site.write_as(ATTACKER, &name, text);
+        let link = self.site.root().join(format!("etc/peerings.d/{name}"));
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink(self.site.own(ATTACKER).join(&name), link).unwrap();
+        }
+    }
+
     /// The daemon's memory now, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.status("VmRSS:")

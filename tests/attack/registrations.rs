@@ -47,10 +47,7 @@ fn invented_networks_make_few_rows_and_bound_ones_do() {
             text = text.replace("x9-999", "web");
         }
         bytes += text.len();
-        let name = format!("more{file}.toml");
-        site.write_as(ATTACKER, &name, &text);
-        let link = site.root().join(format!("etc/peerings.d/{name}"));
-        std::os::unix::fs::symlink(site.own(ATTACKER).join(&name), link).unwrap();
+        ground.further(file, &text);
     }
     assert!(bytes > 750 << 10, "{bytes} bytes");
     site.wait_state("blue/x9-998/a", "failed");
