@@ -1,5 +1,5 @@
-//! The verdict on a half that is not linked as things are: its own side first, then the other
-//! side's answer, then what stands between two that agree.
+//! The verdict on a half without a link. It checks the half's own side first, then the other side's
+//! answer, then what prevents a link between two sides that agree.
 
 use crate::declare::{ConfiguredStatus, Half};
 use crate::northbound::End;
@@ -19,7 +19,7 @@ pub(super) fn verdict_alone(pair: &PairFacts, half: &Half, end: End) -> Verdict 
         .unwrap_or_else(|| obstacle(pair, local, remote))
 }
 
-/// What is not in order on the half's own side.
+/// What prevents the peering on the half's own side.
 fn own_side(pair: &PairFacts, half: &Half, local: &EndFacts) -> Option<Verdict> {
     if half.configured_status == ConfiguredStatus::Disabled {
         return Some(verdict(
@@ -52,7 +52,7 @@ fn own_side(pair: &PairFacts, half: &Half, local: &EndFacts) -> Option<Verdict> 
     }
 }
 
-/// What the other side answers, unless it agrees.
+/// The other side's answer, unless it agrees.
 fn answer(half: &Half, local: &EndFacts, remote: &EndFacts) -> Option<Verdict> {
     if remote.implied {
         return None;
@@ -69,7 +69,7 @@ fn answer(half: &Half, local: &EndFacts, remote: &EndFacts) -> Option<Verdict> {
     }
 }
 
-/// What stands between two ends that both agree, seen from one whose own side is in order.
+/// What prevents a link between two ends that agree, seen from an end whose own side is ready.
 fn obstacle(pair: &PairFacts, local: &EndFacts, remote: &EndFacts) -> Verdict {
     let mended = || format!("ask the owner of {} or the operator to mend it", remote.network);
     let found = match (local.local, remote.local) {

@@ -1,7 +1,7 @@
-//! What stands between two routers whatever crosses the link: a link of somebody else's, a name of
-//! ours that is taken, a mesh that would be too deep.
+//! Blockers: what prevents a link between two routers, independent of its prefixes. These are a
+//! link of another tool, a name collision, and a mesh that would be too deep.
 //!
-//! The rules do not accept a new peering then; one that stands goes on, and reports it.
+//! A blocker prevents a new peering. A peering that is up stays up, and reports it.
 
 use crate::declare::NetworkKey;
 use crate::northbound::{End, ForeignLink, ForeignLinkTo, RouterFacts};
@@ -10,17 +10,17 @@ use super::facts::PairFacts;
 use super::local::Ready;
 use super::state::Reason;
 
-/// Something that stands between the two.
+/// A blocker between two routers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blocker {
     pub(super) reason: Reason,
-    /// For the owner of each end, with the rows named that are its own.
+    /// The text for the owner of each end; it names only the owner's rows.
     texts: [String; 2],
     pub(super) next_step: &'static str,
 }
 
 impl Blocker {
-    /// For one end's owner.
+    /// The text for one end's owner.
     pub(super) fn text(&self, end: End) -> &str {
         let [a, b] = &self.texts;
         match end {
@@ -30,8 +30,8 @@ impl Blocker {
     }
 }
 
-/// All that others have put between the two; `has_switch` says that a switch of ours is to stand
-/// there, too.
+/// All blockers from rows of others; `has_switch` says that a switch of ours is to be between the
+/// routers, too.
 pub(super) fn blockers(
     pair: &PairFacts,
     links: &[[&ForeignLink; 2]],
@@ -48,20 +48,20 @@ pub(super) fn blockers(
                     let through differs",
     };
     let mut found: Vec<Blocker> = links.iter().map(linked).collect();
-    // A router port could take the name only of a port of that switch.
+    // Only a port of that switch could have the name of a router port.
     let taken = pair.collisions.iter().filter(|port| has_switch || !port.of_switch_port);
     found.extend(taken.map(|port| name_in_use(&port.text)));
     found
 }
 
-/// The mesh that a new peering would make too deep. It is the last thing that is looked at: what is
-/// not accepted for something else is not looked at again when the mesh changes.
+/// The mesh that a new peering would make too deep. It is checked last, because a peering that is
+/// refused for another reason is not decided again when the mesh changes.
 pub(super) fn too_deep(pair: &PairFacts) -> Option<Blocker> {
     (!pair.stands && (pair.too_deep)()).then(mesh_too_deep)
 }
 
-/// Links between two routers that are somebody else's, by their ports on either: two port names
-/// that name each other, or a switch with a port of either and nothing else.
+/// Links of others between two routers, with their ports: two ports that name each other, or a
+/// switch with one port of each router and nothing else.
 pub(super) fn foreign_links<'r>(
     a: &'r RouterFacts,
     b: &'r RouterFacts,
@@ -93,8 +93,8 @@ fn linked_already(link: &ForeignLink, router: &RouterFacts, remote: &NetworkKey)
     }
 }
 
-/// No number: how deep a mesh is follows from others' peerings; and links that come later make it
-/// deeper, while what is not accepted is not looked at again then.
+/// The text has no number, because the depth depends on others' peerings. Also, later links make
+/// the mesh deeper, and the refused peering is not decided again then.
 fn mesh_too_deep() -> Blocker {
     let text = "with this peering, linked routers would make a path that is too deep for OVN \
                 (the operator's max_mesh_depth)"

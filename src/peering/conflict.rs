@@ -1,7 +1,7 @@
-//! What stands against routing a prefix of the other side on a router.
+//! Conflicts: why a router cannot route a prefix of the other side.
 //!
-//! Each conflict has two texts: one for the owner of the router, with the rows named, and one
-//! for the other side, which learns only which prefix of its own is in use there.
+//! Each conflict has two texts. The one for the owner of the router names the rows. The one for the
+//! other side only says which of its own prefixes is in use there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::local::Ready;
 use super::prefix::overlap;
 use super::shadow::may_go_to;
 
-/// A prefix of another peer of the same network, admitted there before.
+/// A prefix of another peer of the same network that was admitted there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RivalPrefix {
     /// The network it belongs to.
@@ -31,7 +31,7 @@ pub(super) struct RivalPrefix {
 pub(super) struct Conflict {
     /// The prefix of the other side.
     pub(super) prefix: IpNet,
-    /// With what, for the owner of the router.
+    /// What it conflicts with, for the owner of the router.
     pub(super) with: String,
 }
 
@@ -49,22 +49,22 @@ impl Conflict {
     }
 }
 
-/// What stands against routing prefixes on a network's router, besides other peers.
+/// The prefixes in use on a network's router, besides those of other peers.
 pub(super) struct Obstacles<'r> {
     link: Id,
     ready: &'r Ready,
     tables: &'r SortedSet<Arc<str>>,
-    /// All that is in use, and all that is routed: for the many prefixes with which nothing
-    /// clashes.
+    /// The covers of the used and of the routed prefixes: they decide quickly on the many prefixes
+    /// without a conflict.
     known: Option<(Cover, BTreeSet<IpNet>)>,
 }
 
-/// For so few prefixes nothing is prepared.
+/// For at most this many prefixes the covers are not built.
 const FEW: usize = 3;
 
 impl<'r> Obstacles<'r> {
-    /// Those to a link on this network's router, in these tables; `count` prefixes will be asked
-    /// for.
+    /// The obstacles for a link on this network's router, in these tables; the caller will check
+    /// `count` prefixes.
     pub(super) fn on(
         link: Id,
         ready: &'r Ready,
@@ -105,8 +105,8 @@ impl<'r> Obstacles<'r> {
     }
 }
 
-/// Somebody's route to the same prefix in one of these tables: OVN would share the traffic out. One
-/// that leads over the link itself leads where ours leads.
+/// Somebody's route to the same prefix in one of these tables: OVN would balance over both. A route
+/// over the link itself has the same target as ours.
 pub(super) fn twin<'a>(
     link: Id,
     prefix: &IpNet,
@@ -118,12 +118,12 @@ pub(super) fn twin<'a>(
         .find(|route| !route.by_source && route.prefix == *prefix && tables.contains(&route.table))
 }
 
-/// The routes of others that do not lead over a link.
+/// The routes of others, except those over a link.
 fn not_over(link: Id, router: &RouterFacts) -> impl Iterator<Item = &ForeignRoute> {
     router.routes.iter().filter(move |route| route.link != Some(link))
 }
 
-/// What takes traffic away from a route that stands: each as a sentence for the router's owner.
+/// What diverts traffic from an installed route: one sentence each for the router's owner.
 pub(super) fn diversions<'a>(
     link: Id,
     prefix: &'a IpNet,
@@ -154,14 +154,14 @@ pub(super) fn diversions<'a>(
     }))
 }
 
-/// What a network announces and its router leads elsewhere in part: each with somebody's route that
-/// does.
+/// Announced prefixes that the network's router routes elsewhere in part, each with somebody's
+/// route that does so.
 pub(super) fn astray<'a>(
     announced: &'a [IpNet],
     router: &'a RouterFacts,
 ) -> impl Iterator<Item = (&'a IpNet, &'a ForeignRoute)> {
-    // OVN prefers what is connected; the subnet of a router that has an address alone is discarded
-    // by a route.
+    // OVN prefers connected routes. A router with only a host address has a `discard` route for its
+    // subnet.
     let is_subnet = |prefix: &IpNet| router.inward.iter().any(|own| own.prefix == *prefix);
     let elsewhere = router.routes.iter().filter(|route| route.is_main() && !route.to_guest);
     let elsewhere = elsewhere.filter(move |route| !is_subnet(&route.prefix));
@@ -187,7 +187,7 @@ pub(super) fn strays<'a>(
     })
 }
 
-/// And for the other side, which learns only of what is announced to it.
+/// The same for the other side, which sees only prefixes that are announced to it.
 pub(super) fn strays_of_remote<'a>(
     announced: &'a [IpNet],
     remote: (&'a NetworkKey, &'a RouterFacts),
@@ -199,7 +199,7 @@ pub(super) fn strays_of_remote<'a>(
     })
 }
 
-/// What a router that is down means for a peering, for either side.
+/// What a disabled router means for a peering, for both sides.
 pub(super) fn router_down<'a>(
     own: &'a RouterFacts,
     remote: (&'a NetworkKey, &'a RouterFacts),
@@ -211,8 +211,8 @@ pub(super) fn router_down<'a>(
     here.into_iter().chain(there)
 }
 
-/// What OVN-IC advertises to other zones of a peering: on this router of the remote side's
-/// prefixes, on that one of ours.
+/// Prefixes of a peering that OVN-IC advertises to other zones: by this router those of the remote
+/// side, by the other router ours.
 pub(super) fn advertised<'a>(
     (taken, own): (&'a [IpNet], &'a RouterFacts),
     (given, remote): (&'a [IpNet], (&'a NetworkKey, &'a RouterFacts)),
@@ -235,7 +235,7 @@ pub(super) fn advertised<'a>(
     here.into_iter().chain(there)
 }
 
-/// What translates addresses between the two sides: each as a sentence for the router's owner.
+/// NAT between the two sides: one sentence each for the router's owner.
 pub(super) fn translations<'a>(
     remote: &'a [IpNet],
     own: &'a [IpNet],
@@ -266,8 +266,8 @@ pub(super) fn translations<'a>(
     })
 }
 
-/// Subnets that do not cross, or not whole, for what they are: each as a sentence for the router's
-/// owner.
+/// Subnets that do not cross, or only in part, because of their address range: one sentence each
+/// for the router's owner.
 pub(super) fn unfit_subnets(router: &RouterFacts) -> impl Iterator<Item = String> + '_ {
     let outward = router.outward.iter().filter(|net| !router.uplinks.contains(&net.port));
     let kept = outward.filter_map(|net| Some((net, special(&net.prefix)?)));

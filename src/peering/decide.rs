@@ -17,7 +17,7 @@ use super::request::Request;
 use super::space::offered;
 use super::state::Reason;
 
-/// What each end's router is to route if only conflicts can still stand between the two.
+/// The prefixes that each end's router is to route, if only conflicts can still prevent a link.
 pub(super) fn wanted(pair: &PairFacts) -> [Prefixes; 2] {
     match candidate(pair) {
         Some((a, b)) => [offered(pair, End::B, b).prefixes, offered(pair, End::A, a).prefixes],
@@ -47,7 +47,7 @@ pub(super) fn decide(pair: &PairFacts) -> Resolution {
     resolution
 }
 
-/// Both networks, if both sides agree and each is in order.
+/// Both networks, if both sides agree and are ready.
 fn candidate<'a>(pair: &PairFacts<'a>) -> Option<(&'a Ready, &'a Ready)> {
     let ready = |end: &EndFacts<'a>| match end.local {
         Some(Local::Ready(ready))
@@ -63,11 +63,12 @@ fn candidate<'a>(pair: &PairFacts<'a>) -> Option<(&'a Ready, &'a Ready)> {
     a.mismatch(b).is_none().then_some((a, b))
 }
 
-/// The moment at which time alone changes what is said of a half.
+/// The moment at which time alone changes the verdict on a half.
 fn due(end: &EndFacts, reason: Option<Reason>) -> Option<Timestamp> {
     match end.request {
         Request::Open { until } => until.filter(|_| reason == Some(Reason::AwaitingPeer)),
-        // If the clock is put back it has not expired after all: so it is looked at then.
+        // If the clock is put back, the request has not expired after all, so it is decided again
+        // then.
         Request::Expired { renewed, .. } => Some(renewed.unwrap_or(Timestamp::MAX)),
     }
 }

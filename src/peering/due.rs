@@ -1,4 +1,5 @@
-//! The moments at which time alone changes what is said of pairs, in order: nothing is scanned.
+//! The moments at which time alone changes the decision on pairs, in order, so that nothing is
+//! scanned.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::declare::PeeringKey;
 
-/// When each pair is to be decided again, although nothing changes.
+/// When each pair must be decided again without any change.
 #[derive(Debug, Default)]
 pub(super) struct DueTimes(BTreeSet<(Timestamp, PeeringKey)>);
 
@@ -21,7 +22,7 @@ impl DueTimes {
         }
     }
 
-    /// Takes a pair whose time has come, or any if the clock went back.
+    /// Removes and returns a pair whose time has come, or any pair if the clock went back.
     pub(super) fn take(&mut self, now: Timestamp, went_back: bool) -> Option<PeeringKey> {
         let (at, _) = self.0.first()?;
         if *at > now && !went_back {
@@ -30,7 +31,7 @@ impl DueTimes {
         self.0.pop_first().map(|(_, pair)| pair)
     }
 
-    /// The next moment; none where only a clock that is put back would bring one.
+    /// The next moment; `None` if only a clock that goes back could bring one.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.0.first().map(|(at, _)| *at).filter(|at| *at != Timestamp::MAX)
     }

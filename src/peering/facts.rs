@@ -1,7 +1,8 @@
-//! What the rules decide a pair from: two halves, two networks, what stands, and what comes first.
+//! The facts for the decision on a pair: two halves, two networks, the present link, and the
+//! peerings with a higher rank.
 //!
-//! Plain values, gathered before anything is decided. Until both halves stand, nothing of the other
-//! network is looked at: a verdict on one half alone is made from that half.
+//! Plain values, collected before any decision. Until both halves are declared, they contain
+//! nothing of the other network: the verdict on one half alone depends only on that half.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,7 @@ use super::mtu::MtuInput;
 use super::quota::Over;
 use super::request::Request;
 
-/// What is known of one end.
+/// The facts of one end.
 #[derive(Debug)]
 pub(super) struct EndFacts<'a> {
     /// Its network.
@@ -28,30 +29,30 @@ pub(super) struct EndFacts<'a> {
     pub(super) half: Option<&'a Half>,
     /// The network on its own; `None` while it has declared nothing at all.
     pub(super) local: Option<&'a Local>,
-    /// The half as a request.
+    /// The state of the half as a request.
     pub(super) request: Request,
-    /// The limit that leaves the half without a place.
+    /// The limit that excludes the half.
     pub(super) over: Option<Over>,
     /// Whether the end's owner rejects the other end.
     pub(super) rejects: bool,
-    /// Whether the other end's half stands for this end, too.
+    /// Whether the other end's half is enough for this end, too.
     pub(super) implied: bool,
-    /// Whether the half is recorded as having been linked to this target.
+    /// Whether the half's record says that it was linked to this target.
     pub(super) was_linked: bool,
-    /// The end's address space as it was frozen last.
+    /// The end's frozen address space.
     pub(super) frozen: Option<&'a Frozen>,
     /// The other end's prefixes that this end's router routes over the link now.
     pub(super) routed: &'a BTreeSet<IpNet>,
-    /// This end's link port as it stands.
+    /// This end's present link port.
     pub(super) port: &'a LinkFacts,
-    /// How many pairs its network is part of.
+    /// The number of its network's pairs.
     pub(super) pairs: usize,
 }
 
-/// Asks what a peering that comes first has of a prefix at one end.
+/// Finds the claim of a peering with a higher rank to a prefix at one end.
 pub(super) type RivalBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix> + 'a>;
 
-/// Asks whether a path would be too deep with the pair linked.
+/// Finds whether a path would be too deep with the pair linked.
 pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
 
 /// A pair to decide on.
@@ -64,17 +65,17 @@ pub(super) struct PairFacts<'a> {
     pub(super) a: EndFacts<'a>,
     /// Both ends.
     pub(super) b: EndFacts<'a>,
-    /// Whether both halves are recorded as linked: such a peering is kept where it can be.
+    /// Whether both halves are recorded as linked: such a peering stays up if possible.
     pub(super) stands: bool,
-    /// What becomes of a change of subnets.
+    /// How a change of subnets affects the peering.
     pub(super) address_space: AddressSpace,
-    /// Whether a network needs a VM's port before it may peer.
+    /// Whether a network must have a port of a VM before it may peer.
     pub(super) require_workload: bool,
     /// The moment.
     pub(super) now: Timestamp,
     /// Ports of others that have the name of one of its ports; nearly always none.
     pub(super) collisions: &'a [NameCollision],
-    /// The claim of a peering that comes first on what it would route at one end.
+    /// The claim of a peering with a higher rank to a prefix that this one would route at one end.
     pub(super) rival: RivalBefore<'a>,
     /// Whether a path would be too deep with it.
     pub(super) too_deep: TooDeep<'a>,
@@ -88,30 +89,31 @@ impl<'a> PairFacts<'a> {
         }
     }
 
-    /// A VM may be asked for before a peering is made; one that stands stays when the last VM goes.
+    /// The policy may require a VM before a new peering; a peering that is up stays when the last
+    /// VM is removed.
     pub(super) fn lacks_workload(&self, ready: &Ready) -> bool {
         self.require_workload && !self.stands && !ready.router.workload
     }
 
-    /// Whether a half names what its network does not own. A peering that stands goes on without
-    /// it.
+    /// Whether a half names prefixes that its network does not own. A peering that is up stays up
+    /// without them.
     pub(super) fn lacks_ownership(&self, end: &EndFacts, ready: &Ready) -> bool {
         !self.stands && !end.not_owned(ready).is_empty()
     }
 
-    /// Whether some term narrows what the two exchange.
+    /// Whether any term narrows the prefixes that cross.
     pub(super) fn is_narrowed(&self) -> bool {
         [&self.a, &self.b].into_iter().filter_map(EndFacts::terms).any(Terms::narrow)
     }
 }
 
 impl<'a> EndFacts<'a> {
-    /// The terms of its half, where they are not the default.
+    /// The terms of its half, if they are not the default.
     pub(super) fn terms(&self) -> Option<&'a Terms> {
         self.half?.terms.as_deref()
     }
 
-    /// What its half names although the network does not own it.
+    /// The prefixes that its half names and the network does not own.
     pub(super) fn not_owned(&self, ready: &Ready) -> Vec<IpNet> {
         self.terms().map(|terms| ready.not_owned(terms)).unwrap_or_default()
     }
@@ -121,7 +123,7 @@ impl<'a> EndFacts<'a> {
         MtuInput { mtu, checks: self.port.checks_size, pairs: self.pairs }
     }
 
-    /// Whether there is a half that the other side may see.
+    /// Whether the end has a half that the other side may see.
     pub(super) fn counts(&self) -> bool {
         self.half.is_some() && self.request.is_open() && self.over.is_none()
     }

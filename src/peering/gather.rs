@@ -1,5 +1,5 @@
-//! What the rules read of a pair before they decide: declarations, records, what is routed, and
-//! what comes first.
+//! Collects the facts of a pair for the decision: declarations, records, routed prefixes, and
+//! peerings with a higher rank.
 
 use ipnet::IpNet;
 
@@ -18,7 +18,7 @@ use super::quota::Places;
 use super::records::Records;
 use super::request::{Request, Waiting};
 
-/// What the rules have of all pairs and networks.
+/// The state of all pairs and networks.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) networks: &'a Networks,
@@ -93,7 +93,7 @@ impl Known<'_> {
         }
     }
 
-    /// What the rules decide a pair from.
+    /// The facts for the decision on a pair.
     pub(super) fn facts<'a>(
         &'a self,
         key: &'a PeeringKey,
@@ -144,7 +144,7 @@ impl Known<'_> {
         }
     }
 
-    /// What a peering that comes first has of what this one would route at one end.
+    /// The claim of a peering with a higher rank to a prefix that this one would route at one end.
     fn rival_before(
         &self,
         key: &PeeringKey,
@@ -173,7 +173,7 @@ impl Known<'_> {
     }
 }
 
-/// Whether one half may stand for both sides of a pair.
+/// Whether one half is enough for both sides of a pair.
 pub(super) fn is_auto(pair: &PeeringKey, policy: &PolicySettings) -> bool {
     match policy.auto_accept {
         AutoAccept::Never => false,

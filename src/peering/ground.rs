@@ -1,14 +1,14 @@
-//! What the rules are applied to, from outside of them.
+//! The input of the rules from other rooms.
 
 use jiff::Timestamp;
 
 use crate::declare::{Declarations, PolicySettings};
 use crate::northbound::Northbound;
 
-/// What the rules are applied to, and when.
+/// The input of the rules, and the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground<'a> {
-    /// What all hosts declare.
+    /// The declarations of all hosts.
     pub declarations: &'a Declarations,
     /// What is there.
     pub northbound: &'a Northbound,

@@ -1,8 +1,9 @@
-//! Which routes to its peers a network's guests get: by which cells, and what fits there.
+//! Which routes to its peers a network's guests get: in which cells, and how many fit there.
 //!
-//! Guests get what their subnet's route table routes over links, as few prefixes as say the same.
-//! Where not all of it fits, nothing is added: what they have already and is still true stays, so
-//! that no new peering takes a standing one's routes away. Owners' own routes come first.
+//! Guests get the prefixes that their subnet's route table routes over links, aggregated to as few
+//! as possible. If not all of them fit, none is added, and the guests keep their routes that are
+//! still valid. So no new peering takes routes away from an older one. Owners' own routes come
+//! first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,27 +22,27 @@ use crate::northbound::{Connected, DhcpOptions, Northbound, PORT_KEY};
 use super::local::Ready;
 use super::outcome::LinkEnd;
 
-/// What a DHCP option holds, in bytes: its length is one of them (RFC 2132 section 2). OVN does not
-/// check: with more, guests get no lease at all.
+/// The room of a DHCP option, in bytes: its length field is one byte (RFC 2132 section 2). OVN does
+/// not check it: with more, guests get no lease at all.
 const OPTION_ROOM: usize = 255;
-/// As much of it stands once more in option 249: with the usual others both fit into the 312 bytes
-/// of options that every client takes (RFC 2131 section 2). With 253 bytes in each, busybox's
-/// udhcpc 1.35 takes no offer at all. Windows knows 121 since Vista.
+/// At most this much is repeated in option 249: with the usual other options, both fit into the 312
+/// bytes of options that every client accepts (RFC 2131 section 2). With 253 bytes in each,
+/// busybox's udhcpc 1.35 accepts no offer at all. Windows reads option 121 since Vista.
 const MS_ROOM: usize = 120;
-/// What the routes of a router advertisement may take, in bytes: with the rest it fits into 1280,
-/// which any IPv6 link carries; it may not be fragmented (RFC 6980).
+/// The room for routes in a router advertisement, in bytes: with its other parts it fits into 1280
+/// bytes, the least MTU of IPv6. It must not be fragmented (RFC 6980).
 const ADVERTISEMENT_ROOM: usize = 960;
 
 /// The routes that a network's guests get, and those that they do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuestRoutes {
-    /// What is to stand where.
+    /// The desired values of cells.
     pub cells: Vec<RouteCell>,
     /// Prefixes that they get by DHCP.
     pub dhcp: BTreeSet<IpNet>,
     /// Prefixes that they get by router advertisements.
     pub ra: BTreeSet<IpNet>,
-    /// What they do not get, and why.
+    /// The routes that they do not get, and why.
     pub omitted: Vec<Omitted>,
 }
 
@@ -52,9 +53,9 @@ pub struct RouteCell {
     pub cell: Field,
     /// How it writes routes.
     pub syntax: Syntax,
-    /// What its owner has there.
+    /// The owner's value.
     pub before: Option<String>,
-    /// What is added to that.
+    /// The value that we add.
     pub routes: Vec<Entry>,
 }
 
@@ -75,7 +76,7 @@ pub fn aggregate(prefixes: &[IpNet]) -> Vec<IpNet> {
     fewest
 }
 
-/// The routes for the guests behind a router that is linked by these, its own end first.
+/// The routes for the guests of a router with these links; each has the router's own end first.
 #[must_use]
 pub fn guest_routes(
     ready: &Ready,
@@ -100,7 +101,7 @@ pub fn guest_routes(
     collector.found
 }
 
-/// What each route table routes over links, as few prefixes as say the same.
+/// The prefixes that each route table routes over links, aggregated to as few as possible.
 fn routes_by_table(links: &[[&LinkEnd; 2]]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
     let mut routes: BTreeMap<Arc<str>, Vec<IpNet>> = BTreeMap::new();
     for [local, remote] in links {
@@ -147,7 +148,8 @@ impl Collector<'_> {
                 ));
                 continue;
             }
-            // Who has routes of his own in 121 alone would get fewer by a 249 of ours alone.
+            // If the owner has routes only in option 121, an option 249 with only our routes would
+            // take them from its clients.
             if self.owners(&cell(CLASSLESS)).is_none() || self.owners(&cell(MS_CLASSLESS)).is_some()
             {
                 self.add(cell(MS_CLASSLESS), &wanted, default.as_ref(), MS_ROOM);
@@ -179,7 +181,7 @@ impl Collector<'_> {
         }
     }
 
-    /// What its owner has in a cell.
+    /// The owner's value of a cell.
     fn owners(&self, cell: &Field) -> Option<String> {
         let syntax = cell.key().and_then(Syntax::of_key)?;
         syntax.owners(
@@ -188,7 +190,7 @@ impl Collector<'_> {
         )
     }
 
-    /// What is to stand in a cell, if anything; returns how many bytes it would take, if too many.
+    /// The desired value of a cell, if any; or the number of bytes, if they are too many.
     fn add(
         &mut self,
         cell: Field,
@@ -205,7 +207,7 @@ impl Collector<'_> {
             }
             return None;
         };
-        // Who has routes there has said which is the default.
+        // An owner with routes there has also decided on the default route.
         let default = default.filter(|_| theirs.is_empty());
         let standing = record.and_then(|record| syntax.entries(&record.ours)).unwrap_or_default();
         let fitting = fit(wanted, default, &theirs, &standing, room);
@@ -234,28 +236,29 @@ impl Collector<'_> {
     }
 }
 
-/// The entries that guests are to get of these routes, by this.
+/// The entries for these routes in this kind of cell.
 fn wanted(routes: &[IpNet], family: impl Fn(&IpNet) -> bool, by: &str) -> Vec<Entry> {
     routes.iter().filter(|prefix| family(prefix)).map(|prefix| Entry::new(*prefix, by)).collect()
 }
 
-/// Clients that get classless routes pass over the default gateway (RFC 3442): it stands among
-/// them.
+/// Clients that get classless routes ignore the default gateway (RFC 3442), so it is one of these
+/// routes.
 fn default_of(options: &DhcpOptions) -> Option<Entry> {
     Some(Entry::new(Ipv4Net::default().into(), options.gateway?.to_string()))
 }
 
-/// What fits beside an owner's routes.
+/// The routes that fit together with the owner's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fitting {
-    /// All that is wanted.
+    /// All wanted routes.
     All(Vec<Entry>),
-    /// Not all: what of it stands already, and how many bytes all would take.
+    /// Not all: those of them that are present already, and the number of bytes of all.
     Standing(Vec<Entry>, usize),
 }
 
-/// What of the wanted routes, with a default route behind them, fits into so many bytes beside the
-/// owner's; to a prefix that he routes, his leads. `standing` is what is there, of whomever.
+/// Which of the wanted routes, followed by a default route, fit into this many bytes together with
+/// the owner's. For a prefix that the owner routes, the owner's route counts. `standing` has the
+/// present routes of anybody.
 #[must_use]
 pub fn fit(
     wanted: &[Entry],

@@ -1,4 +1,4 @@
-//! What is read of a pair before the rules decide, and what follows from that alone.
+//! The inputs for a pair, and what follows from these alone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::prefix::Prefixes;
 use super::quota::Over;
 use super::request::Request;
 
-/// Who comes first where two peerings want what only one can have: those that stand, the oldest
-/// first; then by name. A total order.
+/// The rank of peerings that want the same prefix: those that are up come first, the oldest of them
+/// first; then the others by name. A total order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) new: bool,
@@ -24,9 +24,9 @@ pub(super) struct Rank {
     pub(super) key: PeeringKey,
 }
 
-/// What is read of both ends before deciding.
+/// The inputs of both ends.
 pub(super) struct Inputs<'a> {
-    /// Whether one half may stand for both.
+    /// Whether one half is enough for both.
     pub(super) auto: bool,
     pub(super) collisions: Vec<NameCollision>,
     pub(super) a: EndInputs<'a>,
@@ -41,16 +41,16 @@ pub(super) struct EndInputs<'a> {
     pub(super) request: Request,
     pub(super) over: Option<Over>,
     pub(super) rejects: bool,
-    /// Whether the other end's half stands for this one, too.
+    /// Whether the other end's half is enough for this one, too.
     pub(super) implied: bool,
     pub(super) frozen: Option<Box<Frozen>>,
-    /// The other end's address space, where this end's half stood for both.
+    /// The other end's frozen address space, if this end's half was enough for both.
     pub(super) frozen_remote: Option<Box<Frozen>>,
     pub(super) routed: BTreeSet<IpNet>,
     pub(super) port: LinkFacts,
 }
 
-/// A half that may count, with what is known of it.
+/// A half that may count, with its record.
 pub(super) struct Declared<'a> {
     pub(super) half: &'a Half,
     pub(super) record: Option<Arc<HalfRecord>>,
@@ -60,8 +60,8 @@ pub(super) struct Declared<'a> {
 }
 
 impl Declared<'_> {
-    /// Of several halves with one target the least counts: the one that is linked, else the first
-    /// that can be answered.
+    /// If several halves have one target, the least in this order counts: the linked one, else the
+    /// first one that can be answered.
     pub(super) fn rank(&self) -> (bool, bool, bool, Arc<str>) {
         let linked = self.record.as_deref().is_some_and(is_linked);
         let name = Arc::clone(&self.half.key.name);
@@ -81,7 +81,7 @@ impl<'a> Inputs<'a> {
         [&self.a, &self.b].map(|side| side.half.map(|half| half.key.clone()))
     }
 
-    /// At each end, what is routed already of a link that stands.
+    /// The prefixes that a present link routes already at each end.
     pub(super) fn held(&self, rank: &Rank, wanted: &[Prefixes; 2]) -> [Prefixes; 2] {
         if rank.new {
             return Default::default();
@@ -102,7 +102,7 @@ impl<'a> Inputs<'a> {
             side.record.as_deref().filter(|record| is_linked(record)).map(|record| record.since)
         };
         let (a, b) = (linked(&self.a), linked(&self.b));
-        // One half stood for both, and may be joined by the other one at any time.
+        // One half was enough for both, and the other one may be added at any time.
         let since = if self.auto { a.max(b) } else { a.zip(b).map(|(a, b)| a.max(b)) };
         Rank { new: since.is_none(), since, key: key.clone() }
     }

@@ -1,5 +1,5 @@
-//! Two ends that agree: what each takes of the other, what stands against that, and the link that
-//! is made of it.
+//! The decision on two ends that agree: the prefixes that each end accepts, the conflicts, and the
+//! link.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ use super::space::offered;
 use super::state::Reason;
 use super::terms::{Admitted, admit, manual_routes, unmet};
 
-/// A message names so many conflicts at the most: more help nobody.
+/// A message names at most this many conflicts: more would not help.
 const MOST_CONFLICTS: usize = 8;
 
 /// Decides on two ends that agree.
@@ -34,7 +34,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     let clash = !at_a.conflicts.is_empty() || !at_b.conflicts.is_empty();
     let families = linked_families(pair, (a, &at_b.prefixes), (b, &at_a.prefixes));
     let over = at_a.over.is_some() || at_b.over.is_some();
-    // Between two gateway routers too: then neither moves it when it moves to another chassis.
+    // Also between two gateway routers: then a move to another chassis needs no change.
     let has_switch = [a, b].iter().any(|ready| ready.router.kind == RouterKind::Gateway);
     let foreign_links = foreign_links(&a.router, &b.router);
     let mut between = blockers(pair, &foreign_links, (a, b), has_switch);
@@ -90,7 +90,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     Resolution { verdicts, link: Some(Box::new(link)), due }
 }
 
-/// Policies of others that come before those of the link, as each end's owner may know them.
+/// Policies of others that come before those of the link, as each end's owner may see them.
 fn report_shadows(link: &Link, (a, b): (&Ready, &Ready), verdicts: &mut [Verdict; 2]) {
     for (end, ready) in [(End::A, a), (End::B, b)] {
         let port = link_port_name(link.id, end);
@@ -168,7 +168,7 @@ fn linked(
     Verdict { degraded, persisted, ..Verdict::linked() }
 }
 
-/// All conflicts, as this end may know them.
+/// All conflicts, as this end may see them.
 fn clashes(pair: &PairFacts, end: End, here: &Admitted, there: &Admitted) -> Vec<String> {
     let remote = pair.end(end.other()).network;
     let own = here.conflicts.iter().map(|conflict| conflict.explain(remote));
@@ -176,7 +176,7 @@ fn clashes(pair: &PairFacts, end: End, here: &Admitted, there: &Admitted) -> Vec
     own.chain(theirs).collect()
 }
 
-/// One end, with what each of the two takes of the other.
+/// One end of the link, with the prefixes that cross.
 fn link_end(
     pair: &PairFacts,
     end: End,
@@ -214,14 +214,13 @@ fn link_end(
     }
 }
 
-/// Families in which both ends can be reached from the other: each by what the other one takes of
-/// it.
+/// The families in which each end has prefixes that the other one accepts.
 fn linked_families(
     pair: &PairFacts,
     (a, of_a): (&Ready, &[IpNet]),
     (b, of_b): (&Ready, &[IpNet]),
 ) -> BTreeSet<Family> {
-    // A frozen prefix may be of a family in which its router has no address any more.
+    // A frozen prefix may have a family in which its router has no address any more.
     let present = common_families(&a.prefixes, &b.prefixes);
     let mut families = common_families(of_a, of_b);
     families.retain(|family| {
@@ -239,9 +238,9 @@ fn common_families(of_a: &[IpNet], of_b: &[IpNet]) -> BTreeSet<Family> {
     families(of_a).intersection(&families(of_b)).copied().collect()
 }
 
-/// The router's own inward address, kept as long as the router has it. Where filters hold subnets
-/// back, the other router may have the same one, and its owner need not know of it: an address that
-/// is announced comes first; else it is one that cannot be there.
+/// The router's own inward address; it stays as long as the router has it. If filters hold subnets
+/// back, the other router may have the same address, and its owner must not learn of it. So an
+/// announced address comes first; otherwise it is one that the other router cannot have.
 fn link_address(
     family: Family,
     ready: &Ready,

@@ -1,4 +1,4 @@
-//! One network on its own: whether it can peer at all, before anybody else is looked at.
+//! One network on its own: whether it can peer at all, independent of others.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::state::Reason;
 pub enum Local {
     /// It can peer.
     Ready(Arc<Ready>),
-    /// It cannot, whoever the other side is.
+    /// It cannot peer with any network.
     Fault(Fault),
 }
 
@@ -29,16 +29,17 @@ pub struct Ready {
     pub network: Arc<Network>,
     /// Its router.
     pub router: RouterFacts,
-    /// Its address space: its subnets, and what it may announce beyond; sorted, each once.
+    /// Its address space: its subnets, and further prefixes that it may announce; sorted, without
+    /// duplicates.
     pub prefixes: Prefixes,
-    /// What somebody routes to its guests; nearly always nothing.
+    /// Prefixes that somebody routes to its guests; nearly always none.
     pub guests: Option<Box<Guests>>,
 }
 
-/// What static routes of somebody else lead to a network's guests (LXD's NIC routes).
+/// Prefixes that static routes of others lead to a network's guests (LXD's NIC routes).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Guests {
-    /// Those that the operator lets the network announce: part of its address space.
+    /// Those that the operator allows the network to announce: they are part of its address space.
     pub owned: Vec<ForeignRoute>,
     /// The prefixes of the others.
     pub unowned: Vec<IpNet>,
@@ -64,7 +65,7 @@ pub enum Fault {
 }
 
 impl Local {
-    /// Reads a network's own state. `shared` says that its router is another network's already.
+    /// Reads a network's own state. `shared` says that another network has the same router.
     #[must_use]
     pub fn read(
         said: Option<&Said<'_, Arc<Network>>>,
@@ -116,8 +117,8 @@ impl Local {
 }
 
 impl Ready {
-    /// Prefixes of its guests become part of its address space where the operator lets it announce
-    /// them. One inside a subnet is announced with that.
+    /// Prefixes of its guests are part of its address space if the operator allows the network to
+    /// announce them. A prefix inside a subnet is announced with the subnet.
     fn add_guest_routes(&mut self) {
         let mut routes = self.router.routes.iter().filter(|route| route.to_guest).peekable();
         if routes.peek().is_none() {
@@ -141,13 +142,13 @@ impl Ready {
         self.guests = Some(Box::new(guests));
     }
 
-    /// What terms name that the network does not own.
+    /// Prefixes that terms name and the network does not own.
     #[must_use]
     pub fn not_owned(&self, terms: &Terms) -> Vec<IpNet> {
         terms.not_owned(&[&self.prefixes, &self.network.may_export])
     }
 
-    /// Why two networks may not peer for where they are; compared where both say it.
+    /// Why two networks may not peer because of zone or region; compared only if both have them.
     pub(super) fn mismatch(&self, other: &Self) -> Option<(Reason, String)> {
         let differ = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| match (a, b) {
             (Some(a), Some(b)) => a != b,
@@ -193,7 +194,7 @@ impl Fault {
         }
     }
 
-    /// The reason on the other side, once both have consented: no names of this side's rows.
+    /// The reason on the other side, once both have consented; without names of this side's rows.
     #[must_use]
     pub fn remote_reason(&self) -> Reason {
         match self {
@@ -231,8 +232,8 @@ impl Fault {
         }
     }
 
-    /// What is wrong and what to do, for an owner who is not the operator: where the whole would
-    /// name routers or networks that are somebody else's.
+    /// What is wrong and what to do, for an owner who is not the operator, if the full text would
+    /// name routers or networks of others.
     #[must_use]
     pub fn guarded(&self, network: &NetworkKey) -> Option<(String, &'static str)> {
         let router = match self {
@@ -263,7 +264,7 @@ impl Fault {
         }
     }
 
-    /// What is wrong, for the other side: what it must know and no more.
+    /// What is wrong, for the other side: only what it must know.
     #[must_use]
     pub fn explain_to_remote(&self, network: &NetworkKey) -> String {
         match self {

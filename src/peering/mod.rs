@@ -1,10 +1,10 @@
 //! The rules of peering: the only place that decides.
 //!
-//! Owns identity, pairing, consent, conflicts and reasons: declarations, the northbound's facts and
-//! what is recorded there become one [`Resolution`] per pair of networks. May not touch row shapes,
-//! operations or the clock. Invariants: each pair's [`Verdict`]s are made in `decide` and in the
-//! two that it calls, `alone` and `linking`; until both sides have declared, nothing of the other
-//! network is looked at; what comes out does not depend on the order in which things came in.
+//! Owns identity, pairing, consent, conflicts and reasons: from declarations, the northbound's
+//! facts and its records it decides one [`Resolution`] per pair of networks. May not touch row
+//! shapes, operations or the clock. Invariants: only `decide`, with `alone` and `linking` that it
+//! calls, makes [`Verdict`]s; until both sides have declared, the rules read nothing of the other
+//! network; the result does not depend on the order of the input.
 
 mod alone;
 mod blockers;

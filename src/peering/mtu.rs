@@ -1,24 +1,24 @@
-//! Which port of a link checks the size of packets, where the networks' MTUs differ.
+//! Which port of a link checks packet sizes, if the networks' MTUs differ.
 //!
-//! OVN checks at a port what comes in and what goes out, so that one port of a link is enough. The
-//! check costs flows for each pair of ports of that router: on a hub it would cost the square of
-//! its peers.
+//! OVN checks incoming and outgoing packets at a port, so one port of a link is enough. The check
+//! costs flows for each pair of ports of that router: on a hub it would cost the square of its
+//! peers.
 
 use crate::northbound::End;
 
-/// What is known of one end.
+/// The facts of one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MtuInput {
-    /// The network's MTU, if anybody says it.
+    /// The network's MTU, if it is known.
     pub(super) mtu: Option<u16>,
     /// Whether the end's port checks now.
     pub(super) checks: bool,
-    /// The pairs that the network is part of.
+    /// The number of the network's pairs.
     pub(super) pairs: usize,
 }
 
-/// The end whose port is to check, and for which MTU; none where the MTUs are equal or unknown.
-/// The port that checks already goes on: the numbers of peers that decided it may have changed.
+/// The end whose port is to check, and for which MTU; `None` if the MTUs are equal or unknown. A
+/// port that already checks keeps doing so, even if the numbers of pairs have changed since.
 pub(super) fn checking_end(a: MtuInput, b: MtuInput) -> Option<(End, u16)> {
     let (of_a, of_b) = (a.mtu?, b.mtu?);
     if of_a == of_b {
@@ -27,7 +27,7 @@ pub(super) fn checking_end(a: MtuInput, b: MtuInput) -> Option<(End, u16)> {
     let end = match (a.checks, b.checks) {
         (true, false) => End::A,
         (false, true) => End::B,
-        // Of equals the one whose guests send what is too large.
+        // If the numbers are equal, the end whose guests send too large packets.
         _ if (a.pairs, of_b) < (b.pairs, of_a) => End::A,
         _ => End::B,
     };

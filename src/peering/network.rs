@@ -1,4 +1,4 @@
-//! The networks that take part: their halves, their own state, and what is wanted there.
+//! The networks of peerings: their halves, their own state, and the wanted prefixes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,32 +17,32 @@ use crate::northbound::{Id, Northbound, Touched};
 use super::local::{Local, Ready};
 use super::prefix::PrefixIndex;
 
-/// A network that has halves, rejects some, or is the target of some.
+/// A network that has halves or rejections, or is the target of one.
 #[derive(Debug, Default)]
 pub struct Node {
     halves: Members<HalfKey>,
     /// Whom it rejects.
     rejects: Members<NetworkKey>,
-    /// Pairs in which one half stands for both.
+    /// Pairs in which one half is enough for both sides.
     implied: Members<PeeringKey>,
     pairs: Members<PeeringKey>,
     linked: Members<PeeringKey>,
     local: Option<Local>,
-    /// Whether hosts bind it differently; nearly always not.
+    /// Whether hosts bind it differently; nearly always false.
     dispute: Option<Box<Dispute>>,
-    /// What its router is looked for by; none unless it takes part.
+    /// The reference to its router; `None` unless it takes part in a peering.
     reference: Option<RouterRef>,
 }
 
 impl Node {
-    /// The network on its own; none unless it has declared a half, or one of its project stands for
-    /// it: until then nobody looks.
+    /// Its own state; `None` unless it has declared a half, or a half of its project is enough for
+    /// it. Until then nothing of it is read.
     #[must_use]
     pub fn local(&self) -> Option<&Local> {
         self.local.as_ref()
     }
 
-    /// What is known of it, if it can peer.
+    /// Its facts, if it can peer.
     #[must_use]
     pub fn ready(&self) -> Option<&Ready> {
         match self.local()? {
@@ -63,62 +63,62 @@ impl Node {
         &self.halves
     }
 
-    /// The pairs that it is part of, in order.
+    /// Its pairs, in order.
     #[must_use]
     pub fn pairs(&self) -> &[PeeringKey] {
         &self.pairs
     }
 
-    /// The pairs of which a link stands on it, in order.
+    /// Its pairs with a link, in order.
     #[must_use]
     pub fn linked(&self) -> &[PeeringKey] {
         &self.linked
     }
 
-    /// Whether it peers, or would.
+    /// Whether it peers, or requests a peering.
     fn takes_part(&self) -> bool {
         !self.halves.is_empty() || !self.implied.is_empty()
     }
 
-    /// Whether anything is declared of it.
+    /// Whether any declaration is about it.
     #[must_use]
     pub fn is_declared(&self) -> bool {
         !self.halves.is_empty() || !self.rejects.is_empty()
     }
 
-    /// Whether anything is declared of it, or a half of a peer stands for both sides.
+    /// Whether any declaration is about it, or a half of a peer is enough for both sides.
     #[must_use]
     pub fn is_registered(&self) -> bool {
         self.is_declared() || !self.implied.is_empty()
     }
 
-    /// Whether a link stands on it.
+    /// Whether it has a link.
     #[must_use]
     pub fn is_linked(&self) -> bool {
         !self.linked.is_empty()
     }
 }
 
-/// All networks that take part.
+/// All networks of peerings.
 #[derive(Debug, Default)]
 pub struct Networks {
-    /// Boxed: an eighth of the places at least is free.
+    /// Boxed, because at least an eighth of the map's slots is empty.
     nodes: HashMap<NetworkKey, Box<Node>>,
     keys: HashMap<Id, NetworkKey>,
-    /// Who wants what routed at which network.
+    /// Which pairs want which prefixes at which network.
     wanted: PrefixIndex<NetworkKey, PeeringKey>,
-    /// Who is bound by which reference. Before all of them would be none, which bounds ranges.
+    /// Which network is bound by which reference. `None` sorts first, as the bound of ranges.
     bound: BTreeSet<(RouterRef, Option<NetworkKey>)>,
     dirty: BTreeSet<NetworkKey>,
 }
 
 impl Networks {
-    /// Whether a link of this pair stands.
+    /// Whether this pair has a link.
     pub(super) fn is_linked(&self, pair: &PeeringKey) -> bool {
         self.nodes.get(pair.a()).is_some_and(|node| node.linked.binary_search(pair).is_ok())
     }
 
-    /// What is known of a network.
+    /// The state of a network.
     #[must_use]
     pub fn node(&self, key: &NetworkKey) -> Option<&Node> {
         self.nodes.get(key).map(Box::as_ref)
@@ -130,7 +130,7 @@ impl Networks {
         self.keys.get(&id)
     }
 
-    /// What is known of a network, if it can peer.
+    /// The facts of a network, if it can peer.
     #[must_use]
     pub fn ready(&self, key: &NetworkKey) -> Option<&Ready> {
         self.node(key)?.ready()
@@ -142,8 +142,8 @@ impl Networks {
         self.ready(key).map(|ready| ready.router.uuid)
     }
 
-    /// Whether rows of others depend on what a network's router reaches over links: it translates
-    /// what it sends to peers, unless that is exempted, or its guests get routes.
+    /// Whether rows of others depend on the prefixes that a network's router reaches over links: it
+    /// has NAT rows that need an exemption, or its guests get routes.
     pub(super) fn borrows(&self, key: &NetworkKey) -> bool {
         self.ready(key).is_some_and(|ready| {
             !ready.router.translations.is_empty()
@@ -151,7 +151,7 @@ impl Networks {
         })
     }
 
-    /// Candidates that want something routed at a network that overlaps this prefix.
+    /// Candidates that want a prefix at a network that overlaps this one.
     pub(super) fn wanting(
         &self,
         network: &NetworkKey,
@@ -182,7 +182,7 @@ impl Networks {
         self.dirty.extend(touched);
     }
 
-    /// The networks that are bound to a router, whether by its UUID or by its name.
+    /// The networks that are bound to a router, by its UUID or by its name.
     fn sharing(&self, router: Uuid, northbound: &Northbound) -> impl Iterator<Item = &NetworkKey> {
         let name = northbound.router_name(router).map(|name| RouterRef::Name(name.into()));
         let references = [RouterRef::Uuid(router)].into_iter().chain(name);
@@ -218,7 +218,7 @@ impl Networks {
         }
     }
 
-    /// Notes whether one half may stand for both sides of a pair.
+    /// Notes whether one half is enough for both sides of a pair.
     pub(super) fn imply(&mut self, pair: &PeeringKey, implied: bool) {
         for key in [pair.a(), pair.b()] {
             if implied {
@@ -237,7 +237,7 @@ impl Networks {
         }
     }
 
-    /// Forgets a network of which nothing is said any more.
+    /// Forgets a network without declarations.
     fn dismiss(&mut self, key: &NetworkKey) {
         let idle = |node: &Node| node.pairs.is_empty() && !node.is_registered();
         if self.node(key).is_some_and(idle) {
@@ -286,8 +286,8 @@ impl Networks {
         }
     }
 
-    /// Notes whether a link stands; a network's first and last one bring and take its uplink
-    /// anti-spoof.
+    /// Notes whether a pair has a link. The first link of a network adds its uplink anti-spoof, and
+    /// the last one removes it.
     pub(super) fn set_linked(
         &mut self,
         pair: &PeeringKey,
@@ -308,7 +308,7 @@ impl Networks {
         }
     }
 
-    /// Reads dirty networks anew; returns those whose own state differs.
+    /// Reads dirty networks again; returns those whose own state has changed.
     pub(super) fn refresh(
         &mut self,
         declarations: &Declarations,
@@ -316,14 +316,15 @@ impl Networks {
         changed: &mut BTreeSet<NetworkKey>,
     ) -> Vec<NetworkKey> {
         let mut dirty = std::mem::take(&mut self.dirty);
-        // Bindings first: whether a network has its router for itself depends on the others'.
+        // Bindings first, because a network's state depends on whether others have the same router.
         let mut siblings = BTreeSet::new();
         for key in &dirty {
             let declares = self.node(key).is_some_and(Node::takes_part);
             let said = said(key, declarations, northbound).filter(|_| declares);
             let new = said.map(|said| said.value.router.clone());
             let Some((old, new)) = self.bind(key, new) else { continue };
-            // Whoever shares a router that was found otherwise before is dirty by that.
+            // If a network's router changes, all networks that share the old or new router are
+            // dirty, too.
             for router in [old, new].iter().flatten().flat_map(|it| northbound.routers(it)) {
                 siblings.extend(self.sharing(router, northbound).cloned());
             }
@@ -362,7 +363,7 @@ impl Networks {
         Some(Local::read(said, shared, northbound))
     }
 
-    /// Looks for a network's router by this; returns what it was and is, if that differs.
+    /// Sets the reference to a network's router; returns the old and the new one if they differ.
     fn bind(
         &mut self,
         key: &NetworkKey,
@@ -380,7 +381,7 @@ impl Networks {
     }
 }
 
-/// A network's binding as its hosts give it; where they differ, the one in effect goes on.
+/// A network's binding by its hosts; if they differ, the one in effect stays.
 fn said<'a>(
     key: &NetworkKey,
     declarations: &'a Declarations,

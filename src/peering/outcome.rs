@@ -1,5 +1,4 @@
-//! What the rules decide: a verdict per half, and the link that shall stand, if any; and of which
-//! pairs.
+//! The results of the rules: a verdict per half, and the desired link, if any.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,20 +18,20 @@ use super::state::{Reason, State};
 /// The verdict on a half.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Why it is not linked; none where the link shall stand.
+    /// Why it is not linked; `None` if the link is desired.
     pub reason: Option<Reason>,
-    /// The same in a sentence; none when linked.
+    /// The same in a sentence; `None` if linked.
     pub explanation: Option<String>,
     /// What to do about it.
     pub next_step: Option<String>,
-    /// What is not as it should be although it is linked.
+    /// The problems of a linked half.
     pub degraded: Vec<String>,
-    /// What of it must outlast the moment.
+    /// The part to record.
     pub persisted: Persisted,
 }
 
 impl Verdict {
-    /// That the link shall stand, and nothing else is to be said.
+    /// The verdict on a half whose link is desired and has no problems.
     #[must_use]
     pub fn linked() -> Self {
         Self {
@@ -44,13 +43,13 @@ impl Verdict {
         }
     }
 
-    /// Whether the link shall stand.
+    /// Whether the link is desired.
     #[must_use]
     pub fn is_linked(&self) -> bool {
         self.reason.is_none()
     }
 
-    /// The state that is recorded with it.
+    /// The state to record.
     #[must_use]
     pub fn recorded(&self) -> RecordedState {
         let Some(reason) = self.reason else { return RecordedState::Linked };
@@ -68,14 +67,14 @@ impl Verdict {
     }
 }
 
-/// A link between two routers: everything the rows are made from.
+/// A link between two routers: all facts that its rows are made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The peering.
     pub key: PeeringKey,
     /// Its identity in names.
     pub id: Id,
-    /// Whether a switch stands between the routers: a direct link to a gateway router fails.
+    /// Whether there is a switch between the routers: a direct link to a gateway router fails.
     pub has_switch: bool,
     /// The end whose network sorts first.
     pub a: LinkEnd,
@@ -93,7 +92,7 @@ impl Link {
         }
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(super) fn end_mut(&mut self, end: End) -> &mut LinkEnd {
         match end {
             End::A => &mut self.a,
@@ -107,7 +106,7 @@ impl Link {
         if self.a.network == *network { [&self.a, &self.b] } else { [&self.b, &self.a] }
     }
 
-    /// The end that is not this network's.
+    /// The end of the other network.
     #[must_use]
     pub fn remote_of(&self, network: &NetworkKey) -> &LinkEnd {
         let [_, remote] = self.ends_from(network);
@@ -124,30 +123,30 @@ pub struct LinkEnd {
     pub network_id: Id,
     /// Its router.
     pub router: Uuid,
-    /// The router's name, which guards the transaction.
+    /// The router's name; the transaction checks it.
     pub router_name: Arc<str>,
     /// The router's own inward address of each linked family.
     pub addresses: Box<[IpAddr]>,
     /// The route tables of the router that need the other end's prefixes.
     pub tables: Arc<SortedSet<Arc<str>>>,
-    /// Where the owner makes the routes, each with its table; none where they are automatic: one
-    /// for each of the other end's prefixes in each of the tables.
+    /// The owner's manual routes, each with its table; `None` if routes are automatic: then there
+    /// is one for each of the other end's prefixes in each of the tables.
     pub routes: Option<Box<[PlacedRoute]>>,
-    /// The MTU for which its port checks; at one end at the most.
+    /// The MTU for which its port checks; only one end has it.
     pub mtu: Option<u16>,
-    /// Ports of somebody else on its router that lead to the other one's, too; nearly always none.
+    /// Ports of others on its router that also lead to the other router; nearly always none.
     pub beside: Vec<Arc<str>>,
-    /// This end's prefixes that the other end takes, of linked families.
+    /// This end's prefixes that the other end accepts, of linked families.
     pub prefixes: Prefixes,
     /// The families in which these are not all prefixes of the network; nearly always none. In the
-    /// others the registration's sets say the same, and follow it without a change of the link's
-    /// policies.
+    /// other families, policies use the registration's Address_Sets, which follow the network's
+    /// prefixes without a change of the policies.
     pub partial: Box<[Family]>,
 }
 
 impl LinkEnd {
-    /// The routes over the link on this end's router: those that its owner makes, else one for each
-    /// of the other end's prefixes in each of the tables. Each with its table.
+    /// The routes over the link on this end's router, each with its table: the manual ones, or one
+    /// for each of the other end's prefixes in each of the tables.
     pub fn routes_to<'a>(
         &'a self,
         remote: &'a Self,
@@ -159,27 +158,27 @@ impl LinkEnd {
         placed.chain(automatic)
     }
 
-    /// The address of a family, if that is linked.
+    /// The address of a family, if the family is linked.
     #[must_use]
     pub fn address(&self, family: Family) -> Option<IpAddr> {
         self.addresses.iter().copied().find(|address| Family::of(&(*address).into()) == family)
     }
 }
 
-/// What the rules say of one peering.
+/// The decision on one peering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The verdict on the half of each end that counts; none where an end has not declared, and
-    /// where it would be [`Verdict::linked`], as it is nearly always.
+    /// The verdict on each end's half; `None` if the end has not declared, or if the verdict is
+    /// [`Verdict::linked`], as it nearly always is.
     pub verdicts: [Option<Box<Verdict>>; 2],
-    /// The link that shall stand.
+    /// The desired link.
     pub link: Option<Box<Link>>,
-    /// The next moment at which the rules may say something else, although nothing changes.
+    /// The next moment at which time alone may change the decision.
     pub due: Option<Timestamp>,
 }
 
 impl Resolution {
-    /// Whether it is refused for the depth of the mesh.
+    /// Whether it is refused because of the depth of the mesh.
     pub(super) fn is_too_deep(&self) -> bool {
         let mut verdicts = self.verdicts.iter().flatten();
         verdicts.any(|verdict| verdict.reason == Some(Reason::MeshTooDeep))
@@ -197,18 +196,18 @@ impl Resolution {
     }
 }
 
-/// What a pass of the rules did.
+/// The result of a pass of the rules.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
     /// Pairs decided anew.
     pub pairs: BTreeSet<PeeringKey>,
-    /// Units of which nothing is declared any more.
+    /// Units without declarations.
     pub orphans: BTreeSet<UnitId>,
-    /// Networks whose registration or own guard may differ.
+    /// Networks whose registration or uplink anti-spoof may differ.
     pub networks: BTreeSet<NetworkKey>,
 }
 
-/// The earlier of two moments, where there are any.
+/// The earlier of two moments, if there are any.
 pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }

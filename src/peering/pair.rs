@@ -1,4 +1,4 @@
-//! What is kept of one pair of networks between two passes of the rules.
+//! The state of one pair of networks between two passes of the rules.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::inputs::Rank;
 use super::outcome::{Link, Resolution};
 use super::prefix::Prefixes;
 
-/// A pair of networks of which one at least has declared.
+/// A pair of networks of which at least one has declared a half.
 #[derive(Debug)]
 pub(super) struct PairState {
     pub(super) id: Id,
@@ -22,18 +22,18 @@ pub(super) struct PairState {
     pub(super) halves: Members<HalfKey>,
     /// The half of each end that counts.
     pub(super) counting: [Option<HalfKey>; 2],
-    /// Halves of which hosts say different things; nearly always none.
+    /// Halves that hosts declare differently; nearly always none.
     pub(super) disputes: Vec<(HalfKey, Dispute)>,
-    /// At each end, what the other end's network would have routed there.
+    /// At each end, the prefixes that the other end's network wants routed there.
     pub(super) wanted: [Prefixes; 2],
-    /// At each end, what is routed already of a link that stands: nobody else gets that.
+    /// At each end, the prefixes that a present link routes already: no other pair gets these.
     pub(super) held: [Prefixes; 2],
-    /// While the rules are applied to it: the link that was to stand when they last came to rest.
+    /// During a pass of the rules: the desired link at the end of the last pass.
     pub(super) rested: Option<Box<Link>>,
     pub(super) resolution: Resolution,
 }
 
-/// All pairs. Boxed: an eighth of the places at least is free.
+/// All pairs. Boxed, because at least an eighth of the map's slots is empty.
 pub(super) type Pairs = HashMap<PeeringKey, Box<PairState>>;
 
 /// One of a pair's two.
@@ -45,7 +45,7 @@ pub(super) fn of_end<T>([a, b]: &[T; 2], end: End) -> &T {
 }
 
 impl PairState {
-    /// At each end, what was admitted of what is wanted there.
+    /// At each end, the wanted prefixes that were admitted.
     pub(super) fn claims(&self) -> [Prefixes; 2] {
         match &self.resolution.link {
             Some(link) => [&link.b, &link.a].map(|remote| Prefixes::clone(&remote.prefixes)),
@@ -68,8 +68,8 @@ impl PairState {
     }
 }
 
-/// What one end's router routes over the link, or should: a route that somebody deleted counts, and
-/// where the owner makes the routes, all that is taken.
+/// The prefixes that one end's router routes over the link, or should: it includes routes that
+/// somebody deleted, and for manual routes all accepted prefixes.
 pub(super) fn routed(
     state: &PairState,
     end: End,

@@ -1,4 +1,4 @@
-//! Prefixes: overlap, and an index that finds who overlaps without looking at everybody.
+//! Prefixes: overlap, and an index that finds overlaps without a scan.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::northbound::Family;
 
-/// Prefixes of a network, at its own place and at those of its peers: one copy.
+/// Prefixes of a network: one copy for the network itself and for its peers.
 pub type Prefixes = Arc<[IpNet]>;
 
 /// Whether two prefixes share an address.
@@ -17,11 +17,12 @@ pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
 }
 
-/// A prefix as a sort key: addresses left-aligned, so that what a prefix contains follows it.
+/// A prefix as a sort key: addresses are left-aligned, so that a prefix is followed by those that
+/// it contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Slot {
     family: Family,
-    /// Big-endian, so that bytes sort as numbers do, without the alignment of one.
+    /// Big-endian bytes: they sort as the number does, and need no alignment.
     network: [u8; 16],
     length: u8,
 }
@@ -54,26 +55,26 @@ impl Slot {
         Self { network: network.to_be_bytes(), length: ADDRESS_BITS, ..self }
     }
 
-    /// The slot behind this one: none is between the two.
+    /// The next slot: no slot is between the two.
     fn following(self) -> Self {
         Self { length: self.length.saturating_add(1), ..self }
     }
 
-    /// In how many bits two networks begin alike.
+    /// The number of leading bits that two networks share.
     fn shared_bits(self, other: Self) -> u8 {
         let [one, other] = [self, other].map(|slot| u128::from_be_bytes(slot.network));
         u8::try_from((one ^ other).leading_zeros()).unwrap_or(ADDRESS_BITS)
     }
 }
 
-/// Which members stand behind which prefixes, in many places apart from each other.
+/// An index of members by prefix, for many places that are independent of each other.
 ///
-/// Finding the overlaps of a prefix costs a look-up per prefix found that contains it, or stands in
-/// the way to one, and one step per prefix inside. One index for all places: most of them hold one
-/// prefix with one member.
+/// Finding the overlaps of a prefix costs a look-up per prefix that contains it (or that the search
+/// meets on the way), and one step per prefix inside it. There is one index for all places, because
+/// most places have one prefix with one member.
 #[derive(Clone, Debug)]
 pub struct PrefixIndex<P, T> {
-    /// Before all members of a prefix would be none, which bounds ranges.
+    /// `None` sorts before all members of a prefix, as the bound of ranges.
     members: BTreeSet<(P, Slot, Option<T>)>,
 }
 
@@ -84,17 +85,18 @@ impl<P, T> Default for PrefixIndex<P, T> {
 }
 
 impl<P: Ord + Clone, T: Ord> PrefixIndex<P, T> {
-    /// Adds a member behind a prefix.
+    /// Adds a member to a prefix.
     pub fn insert(&mut self, place: &P, prefix: &IpNet, member: T) {
         self.members.insert((place.clone(), Slot::of(prefix), Some(member)));
     }
 
-    /// Takes a member from behind a prefix.
+    /// Removes a member from a prefix.
     pub fn remove(&mut self, place: &P, prefix: &IpNet, member: T) {
         self.members.remove(&(place.clone(), Slot::of(prefix), Some(member)));
     }
 
-    /// The members at a place behind prefixes that overlap this one; one may come more than once.
+    /// The members at a place with prefixes that overlap this one; a member may come more than
+    /// once.
     pub fn overlapping(&self, place: &P, prefix: &IpNet) -> impl Iterator<Item = &T> {
         let slot = Slot::of(prefix);
         let containing =
@@ -102,7 +104,7 @@ impl<P: Ord + Clone, T: Ord> PrefixIndex<P, T> {
         containing.chain(self.range(place, slot.following(), slot.last()))
     }
 
-    /// The members behind the prefixes from one slot to another.
+    /// The members of the prefixes from one slot to another.
     fn range(&self, place: &P, first: Slot, last: Slot) -> impl Iterator<Item = &T> {
         let from = self.members.range((place.clone(), first, None)..);
         from.take_while(move |(at, slot, _)| at == place && *slot <= last)
@@ -119,7 +121,7 @@ impl<P: Ord + Clone, T: Ord> PrefixIndex<P, T> {
                 if of != place || found.family != slot.family {
                     return None;
                 }
-                // What contains this one contains the last one before it, too.
+                // A prefix that contains this one also contains the last one before it.
                 let shared = found.shared_bits(slot);
                 if shared >= found.length {
                     next = found.length.checked_sub(1).map(|length| slot.ancestor(length));
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     fn prefix() -> impl Strategy<Value = IpNet> {
-        // Few distinct bits, so that overlaps are common.
+        // Few different bits, so that overlaps are common.
         let v4 = (0_u32..8, 0_u8..=32).prop_map(|(bits, length)| {
             IpNet::new(IpAddr::V4((bits << 29).into()), length).map(|net| net.trunc())
         });

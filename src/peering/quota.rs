@@ -1,8 +1,8 @@
 //! How many halves of a network and of a project count.
 //!
-//! Halves that stand keep their places, also when the limit is lowered below their number: a
-//! limit cuts no network. The places that are left go by name. One half that comes or goes costs
-//! the logarithm of their number; without a limit nothing is kept.
+//! Linked halves keep their places, even if the limit is lowered below their number: a limit cuts
+//! no peering. The other places are assigned by name. Adding or removing a half costs the logarithm
+//! of their number. Without a limit no state is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::declare::{HalfKey, NetworkKey, Quotas};
 /// A limit that leaves a half without a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Over {
-    /// So many halves of one network.
+    /// The limit of one network's halves.
     Network(u32),
-    /// So many halves of one project.
+    /// The limit of one project's halves.
     Project(u32),
 }
 
@@ -26,12 +26,12 @@ pub(super) struct Places {
     projects: BTreeMap<Arc<str>, LimitGroup<HalfKey>>,
 }
 
-/// What shares a limit: halves, or networks.
+/// The members that share a limit: halves, or networks.
 #[derive(Debug)]
 pub struct LimitGroup<K> {
     standing: BTreeSet<K>,
     inside: BTreeSet<K>,
-    /// All of these sort behind those inside; empty while there is room.
+    /// The members without a place: they sort after those with one; empty while there is room.
     outside: BTreeSet<K>,
 }
 
@@ -49,7 +49,7 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Takes other limits and all halves, with whether each stands.
+    /// Sets other limits and all halves, each with whether it is linked.
     pub(super) fn configure<'a>(
         &mut self,
         limits: Quotas,
@@ -70,8 +70,8 @@ impl Places {
         self.limits
     }
 
-    /// A half came, or it stands now and did not, or the other way round. Returns those, itself
-    /// among them perhaps, that gained or lost a place by it.
+    /// Notes a new half, or a change of whether it is linked. Returns the halves that gain or lose
+    /// a place, which may include this one.
     pub(super) fn place(&mut self, half: &HalfKey, stands: bool) -> BTreeSet<HalfKey> {
         self.change(half, |group, moved| group.put(half, stands, moved))
     }
@@ -120,7 +120,7 @@ impl Places {
 }
 
 impl<K: Ord + Clone> LimitGroup<K> {
-    /// Adds a member, or notes whether one stands; those that gain or lose a place are added to
+    /// Adds a member, or notes whether it is linked; adds the members that gain or lose a place to
     /// `moved`.
     pub fn put(&mut self, member: &K, stands: bool, moved: &mut BTreeSet<K>) {
         if stands {
@@ -150,7 +150,7 @@ impl<K: Ord + Clone> LimitGroup<K> {
         self.outside.remove(member);
     }
 
-    /// Fills the places that are left, in order of names.
+    /// Assigns the free places, in order of names.
     pub fn fill(&mut self, limit: u32, moved: &mut BTreeSet<K>) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let room = limit.saturating_sub(self.standing.len());
@@ -215,13 +215,13 @@ mod tests {
         assert_eq!(over(&places, &all), "bc");
         assert_eq!(places.remove(&half("n", "a")), BTreeSet::from([half("n", "b")]));
         assert_eq!(over(&places, &all), "c");
-        // What ceases to stand queues again.
+        // A half that is no longer linked waits for a place again.
         assert_eq!(
             places.place(&half("n", "d"), false),
             BTreeSet::from([half("n", "c"), half("n", "d")])
         );
         assert_eq!(over(&places, &all), "d");
-        // Other networks have places of their own, and a project's limit counts them together.
+        // Each network has places of its own, and a project's limit counts all of them.
         let limits = Quotas { per_network: None, per_project: Some(1) };
         let halves = [half("m", "x"), half("n", "a")];
         places.configure(limits, halves.iter().map(|half| (half, false)));

@@ -1,8 +1,7 @@
-//! What is known of where each half stood: as the northbound records it, and as it shall be
-//! recorded.
+//! The recorded state of each half: as the northbound has it, and as it is to be recorded.
 //!
-//! Owns one copy of each record, and which of them are to be read again. Invariant: a record that
-//! somebody deletes is not forgotten as long as the half is declared.
+//! Owns one copy of each record, and the list of those to read again. Invariant: if somebody
+//! deletes a record, its copy stays as long as the half is declared.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,20 +17,20 @@ use super::outcome::Verdict;
 use super::request::{Request, Waiting};
 use super::state::Reason;
 
-/// The records of the halves that are declared.
+/// The records of declared halves.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     known: HashMap<HalfKey, KnownHalf>,
-    /// Halves whose record is no longer what was read.
+    /// Halves whose record has changed since it was read.
     altered: BTreeSet<HalfKey>,
 }
 
-/// What is known of one half.
+/// The records of one half.
 #[derive(Debug, Default)]
 struct KnownHalf {
     /// As last read.
     read: Option<Arc<HalfRecord>>,
-    /// As it shall be: newer, where the two differ.
+    /// The record to write; if it differs from the read one, it is newer.
     noted: Option<Arc<HalfRecord>>,
 }
 
@@ -49,17 +48,17 @@ impl KnownHalf {
 }
 
 impl Records {
-    /// What was recorded of a half, whatever its target was then.
+    /// The record of a half, for any target.
     pub(super) fn get(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
         self.known.get(half)?.read.as_ref()
     }
 
-    /// The record that a half shall have.
+    /// The desired record of a half.
     pub(super) fn noted(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
         self.known.get(half)?.noted.as_ref()
     }
 
-    /// What is known of a half until now: as recorded, unless something else was noted since.
+    /// The latest record of a half: the read one, unless a newer one was noted since.
     pub(super) fn latest(&self, half: &HalfKey, target: &NetworkKey) -> Option<&HalfRecord> {
         self.known.get(half)?.latest(target).map(Arc::as_ref)
     }
@@ -85,7 +84,7 @@ impl Records {
         });
     }
 
-    /// A half as its hosts declare it; where they differ, as it is linked now.
+    /// A half as its hosts declare it; if they differ, as it is linked now.
     pub(super) fn said<'a>(
         &self,
         key: &HalfKey,
@@ -99,19 +98,19 @@ impl Records {
         declarations.half(key, is_target, is_same)
     }
 
-    /// Reads the record of a half of which none is known. The target's name is shared with it.
+    /// Reads the record of a new half. It shares the target's name with the half.
     pub(super) fn find(&mut self, half: &HalfKey, target: &NetworkKey, northbound: &Northbound) {
         if self.get(half).is_none() {
             self.read(half, target, northbound);
         }
     }
 
-    /// The record of a half is no longer what was read.
+    /// Notes that the record of a half has changed.
     pub(super) fn altered(&mut self, half: HalfKey) {
         self.altered.insert(half);
     }
 
-    /// Reads a record again that was altered.
+    /// Reads a changed record again.
     pub(super) fn read_again(
         &mut self,
         half: &HalfKey,
@@ -123,7 +122,7 @@ impl Records {
         }
     }
 
-    /// Nobody declares a half any more.
+    /// Notes that nobody declares a half any more.
     pub(super) fn forget(&mut self, half: &HalfKey) {
         self.known.remove(half);
         self.altered.remove(half);
@@ -132,7 +131,7 @@ impl Records {
     fn read(&mut self, half: &HalfKey, target: &NetworkKey, northbound: &Northbound) {
         let network = Id::of_network(&half.network);
         let record = northbound.half_record(network, &half.name);
-        // What ended does not count for what is declared anew.
+        // An ended record does not count for a new declaration.
         if let Some(record) = record.filter(|record| record.state != RecordedState::Deleted) {
             let record = Some(Arc::new(record.sharing(target)));
             self.known.entry(half.clone()).or_default().read = record;
@@ -140,7 +139,8 @@ impl Records {
     }
 }
 
-/// The record that follows from a verdict. Since when: as recorded; else as noted; else since now.
+/// The record that follows from a verdict. Its time is the recorded one, else the noted one, else
+/// now.
 fn following(
     half: &Half,
     known: &KnownHalf,
@@ -171,8 +171,8 @@ fn following(
     HalfRecord::new(target, state, past.unwrap_or(now), was_linked, persisted)
 }
 
-/// Whether another half counts in its place, or hosts differ about it: then the rules do not judge
-/// it as a request, and one that expired stays so.
+/// Whether another half counts in its place, or hosts declare it differently: then it is not
+/// checked as a request, and an expired one stays expired.
 fn is_unjudged(reason: Option<Reason>) -> bool {
     matches!(reason, Some(Reason::PeeringConflict | Reason::ConflictingDeclarations))
 }

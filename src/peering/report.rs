@@ -1,7 +1,8 @@
-//! What the owner of a half is shown of prefixes and routes: which cross the link, which do not,
-//! and why.
+//! The report to the owner of a half: which prefixes and routes cross the link, which do not, and
+//! why.
 //!
-//! Of the other side, only what it announces to this one, and only once the link stands.
+//! It shows of the other side only the prefixes that it announces to this one, and only once the
+//! link is up.
 
 use ipnet::IpNet;
 
@@ -14,16 +15,16 @@ use super::pair::{end_of, key_of_end};
 use super::prefix::Prefixes;
 use super::resolver::Resolver;
 
-/// What crosses a half's link, and what does not.
+/// The prefixes that cross a half's link, and those that do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// What this side announces.
     pub announced: Vec<IpNet>,
-    /// What it takes of the other side; nothing until the link stands.
+    /// The prefixes that it accepts from the other side; none until the link is up.
     pub taken: Vec<IpNet>,
     /// Prefixes of this side that the other one does not get, and why.
     pub held_back: Vec<(IpNet, String)>,
-    /// Prefixes that the other side announces and this one does not take, and why.
+    /// Prefixes that the other side announces and this one does not accept, and why.
     pub refused: Vec<(IpNet, String)>,
     /// Manual routes, and why each of them waits, if it does.
     pub routes: Vec<(ManualRoute, Option<String>)>,
@@ -52,7 +53,7 @@ pub fn report(resolver: &Resolver, half: &Half, declarations: &Declarations) -> 
     report
 }
 
-/// What an end of a link announces to the other one.
+/// The prefixes that an end of a link announces to the other one.
 fn announced(resolver: &Resolver, link: &Link, end: End, declarations: &Declarations) -> Prefixes {
     let network = key_of_end(&link.key, end);
     let Some(ready) = resolver.networks().ready(network) else { return Prefixes::default() };

@@ -1,28 +1,28 @@
 //! How long a request may wait for its answer.
 //!
-//! A pure function of what is declared, what is remembered and the moment that is passed in.
+//! A pure function of the declaration, the record and the time.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// So much the clocks of two hosts may differ.
+/// The most by which the clocks of two hosts may differ.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// What is remembered of a half as a request.
+/// The record of a half as a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
-    /// Since when it is pending, if that is where it stood last.
+    /// Since when it is pending, if that was its last state.
     pub(super) pending: Option<Timestamp>,
     /// When it expired, unless it was renewed since.
     pub(super) expired: Option<Timestamp>,
 }
 
 impl Waiting {
-    /// Whether it expired only by a clock that was ahead.
+    /// Whether it expired only because a clock was ahead.
     fn was_ahead(&self, now: Timestamp) -> bool {
         self.expired.is_some_and(|at| at.duration_since(now) > SKEW)
     }
 
-    /// Since when it is pending, where it expired only by a clock that was ahead.
+    /// Since when it is pending, if it expired only because a clock was ahead.
     #[must_use]
     pub(super) fn asked_before(
         &self,
@@ -37,24 +37,24 @@ impl Waiting {
 /// A half as a request, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// It can be answered, until then if it stays pending; without end if there is none.
+    /// It can be answered: until this time if it stays pending, or without an end.
     Open {
         /// When it expires.
         until: Option<Timestamp>,
     },
-    /// It waited for too long: no answer counts any more until it is renewed.
+    /// It waited too long: no answer counts until it is renewed.
     Expired {
         /// When it expired.
         at: Timestamp,
-        /// When a renewal that is dated in the future begins to count.
+        /// When a renewal with a future date begins to count.
         renewed: Option<Timestamp>,
     },
 }
 
 impl Request {
-    /// Judges a half. Time is judged before answers: a request whose time was over is expired,
-    /// also if the answer is seen in the same moment. `requested` counts once it is not in the
-    /// future, `expiry` is the policy's. What expired in the future has not: a clock was ahead.
+    /// Checks a half. Time comes before answers: a request whose time is over is expired, even if
+    /// the answer comes at the same moment. `requested` counts once it is not in the future;
+    /// `expiry` is the policy's. An expiry in the future does not count, because a clock was ahead.
     #[must_use]
     pub(super) fn judge(
         requested: Option<Timestamp>,
@@ -72,7 +72,8 @@ impl Request {
             }
         }
         let Some(expiry) = expiry else { return Self::Open { until: None } };
-        // What is not remembered as pending is so from now on, what was just renewed too.
+        // A request without a record of being pending is pending from now on; so is one that was
+        // just renewed.
         let pending = waiting.pending.filter(|_| waiting.expired.is_none());
         let renewed = requested.filter(|requested| *requested <= now);
         let since = pending.map_or(now, |pending| renewed.map_or(pending, |at| at.max(pending)));

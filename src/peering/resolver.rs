@@ -1,10 +1,10 @@
-//! The rules applied to all pairs, and kept applied as things change.
+//! Applies the rules to all pairs, and again as inputs change.
 //!
-//! Owns which halves make which pair, each network's own state, and who wants which prefix routed
-//! where. Peerings compete only where prefixes overlap at a common network: those that stand come
-//! first, the oldest first, then the others by name; each is admitted unless one that comes first
-//! has what it needs. A change makes dirty only the pairs that it can concern; a full recompute is
-//! the same code with all of them dirty.
+//! Owns which halves make which pair, each network's own state, and which pair wants which prefix
+//! at which network. Peerings compete only where prefixes overlap at a common network: those that
+//! are up come first, the oldest of them first, then the others by name. Each is admitted unless
+//! one with a higher rank has a prefix that it needs. A change marks only the pairs dirty that it
+//! can concern; a full recompute is the same code with all pairs dirty.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,18 +40,18 @@ pub struct Resolver {
     pair_of_id: HashMap<Id, PeeringKey>,
     records: Records,
     dirty: BTreeSet<Rank>,
-    /// Pairs decided since nothing was dirty: until that is so again, what was decided of them may
-    /// still change, and nothing goes on from it.
+    /// Pairs decided in this pass. Until nothing is dirty, their decisions may still change, so
+    /// nothing uses them yet.
     decided: BTreeSet<PeeringKey>,
     pending: Resolved,
-    /// When time alone changes what is said of a pair: its resolution's moment.
+    /// When time alone changes the decision on a pair: the moment of its resolution.
     due: DueTimes,
     places: Places,
     depths: Depths,
 }
 
 impl Resolver {
-    /// Takes note of declarations that were added, altered or withdrawn.
+    /// Notes declarations that were added, changed or withdrawn.
     pub fn declared(
         &mut self,
         declarations: &Declarations,
@@ -77,7 +77,7 @@ impl Resolver {
         }
     }
 
-    /// Takes over another policy: everything is to be decided anew.
+    /// Sets another policy: everything must be decided again.
     pub fn configure(&mut self, policy: &PolicySettings, northbound: &Northbound) {
         let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
         for pair in &pairs {
@@ -93,8 +93,8 @@ impl Resolver {
         self.places.configure(quotas, halves);
     }
 
-    /// Makes those pairs dirty of which time alone may have changed what is said; all that ever
-    /// will, if the clock went back.
+    /// Marks the pairs dirty whose decision time alone may have changed; if the clock went back,
+    /// all pairs whose decision depends on time.
     pub fn wake(&mut self, now: Timestamp, went_back: bool) {
         while let Some(pair) = self.due.take(now, went_back) {
             self.mark(&pair);
@@ -107,7 +107,7 @@ impl Resolver {
         self.due.next()
     }
 
-    /// Takes note of what changed in the northbound.
+    /// Notes changes of the northbound.
     pub fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.networks.touched(touched, northbound);
         for unit in &touched.units {
@@ -144,7 +144,7 @@ impl Resolver {
         }
     }
 
-    /// Makes every pair and network dirty, and every unit of which rows are there.
+    /// Marks every pair and network dirty, and every unit with rows.
     pub fn mark_all(&mut self, northbound: &Northbound) {
         self.networks.mark_all();
         let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
@@ -162,8 +162,7 @@ impl Resolver {
         }));
     }
 
-    /// Reads the networks that are dirty; the pairs of those that are not as they were are dirty by
-    /// that.
+    /// Reads dirty networks; if one has changed, its pairs are dirty, too.
     fn survey(&mut self, declarations: &Declarations, northbound: &Northbound) {
         let differing = self.networks.refresh(declarations, northbound, &mut self.pending.networks);
         for network in &differing {
@@ -174,7 +173,7 @@ impl Resolver {
         self.depths.review_kinds(&differing, &self.networks);
     }
 
-    /// Decides what is dirty, so many pairs at the most.
+    /// Decides dirty pairs, at most this many.
     pub fn resolve(&mut self, ground: &Ground, most: usize) -> Resolved {
         self.survey(ground.declarations, ground.northbound);
         let mut left = most;
@@ -208,7 +207,7 @@ impl Resolver {
         resolved
     }
 
-    /// Notes what shall be recorded of a pair's halves.
+    /// Notes the records of a pair's halves.
     fn note(&mut self, pair: &PeeringKey, ground: &Ground) {
         let halves: Vec<HalfKey> = self.halves_of(pair).cloned().collect();
         for half in &halves {
@@ -221,13 +220,13 @@ impl Resolver {
         }
     }
 
-    /// Whether pairs are left to be decided.
+    /// Whether there are pairs left to decide.
     #[must_use]
     pub fn is_deciding(&self) -> bool {
         !self.dirty.is_empty()
     }
 
-    /// The link that shall stand between two networks, if any.
+    /// The desired link between two networks, if any.
     #[must_use]
     pub fn link(&self, key: &PeeringKey) -> Option<&Link> {
         self.pairs.get(key)?.resolution.link.as_deref()
@@ -245,7 +244,7 @@ impl Resolver {
         self.pair_of_id.get(&id)
     }
 
-    /// The pair that a half belongs to.
+    /// The pair of a half.
     #[must_use]
     pub fn pair_of(&self, half: &HalfKey) -> Option<&PeeringKey> {
         self.pair_of_half.get(half)
@@ -256,8 +255,8 @@ impl Resolver {
         self.pairs.get(key).into_iter().flat_map(|pair| pair.halves.iter())
     }
 
-    /// How many datapaths the paths that a network's links are part of may have, if that is many.
-    /// They lead past others' networks: the number is for operators alone.
+    /// The depth of the paths over a network's links, if it is large. Such paths depend on others'
+    /// networks, so only operators may see the number.
     #[must_use]
     pub fn depth_around(&self, network: &NetworkKey) -> Option<usize> {
         self.depths.around(network)
@@ -268,7 +267,7 @@ impl Resolver {
         of_end(&self.pairs.get(key)?.counting, end).as_ref()
     }
 
-    /// The verdict on a half; for a surplus half of the same pair, that it conflicts.
+    /// The verdict on a half; a surplus half of the same pair conflicts.
     #[must_use]
     pub fn verdict(&self, half: &HalfKey) -> Option<Verdict> {
         let key = self.pair_of_half.get(half)?;
@@ -299,25 +298,25 @@ impl Resolver {
         state.halves.iter().filter_map(of).collect()
     }
 
-    /// What is known of the networks.
+    /// The state of the networks.
     #[must_use]
     pub fn networks(&self) -> &Networks {
         &self.networks
     }
 
-    /// What was last recorded of a half, whatever its target was then.
+    /// The last record of a half, for any target.
     #[must_use]
     pub fn record(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
         self.records.get(half)
     }
 
-    /// The record that a half shall have.
+    /// The desired record of a half.
     #[must_use]
     pub fn noted(&self, half: &HalfKey) -> Option<&Arc<HalfRecord>> {
         self.records.noted(half)
     }
 
-    /// A half as its hosts declare it; where they differ, as it is linked now.
+    /// A half as its hosts declare it; if they differ, as it is linked now.
     #[must_use]
     pub fn said<'a>(
         &self,
@@ -327,7 +326,7 @@ impl Resolver {
         self.records.said(key, declarations)
     }
 
-    /// Moves a half to the pair it belongs to now, if any.
+    /// Moves a half to its present pair, if any.
     fn place(&mut self, key: &HalfKey, declarations: &Declarations, policy: &PolicySettings) {
         let half = self.said(key, declarations).map(|said| said.value);
         let pair =
@@ -365,7 +364,7 @@ impl Resolver {
         }
     }
 
-    /// Notes whether a half stands, for the places that are left to others.
+    /// Notes for the quotas whether a half is linked.
     fn count(&mut self, half: &HalfKey, policy: &PolicySettings) {
         if self.places.limits() != policy.quotas {
             self.count_places(policy.quotas);
@@ -454,14 +453,14 @@ impl Resolver {
         self.pending.pairs.insert(key.clone());
     }
 
-    /// The routes of a pair changed: rows of others that depend on these do, too: what a router
-    /// that translates exempts, and which routes guests get.
+    /// Notes that the routes of a pair changed: NAT exemptions and guest routes, which are in rows
+    /// of others, depend on them.
     fn mark_borrowers(&mut self, key: &PeeringKey) {
         let ends = [key.a(), key.b()].into_iter().filter(|end| self.networks.borrows(end));
         self.pending.networks.extend(ends.cloned());
     }
 
-    /// Keeps the index of wanted prefixes in step.
+    /// Updates the index of wanted prefixes.
     fn set_wanted(&mut self, key: &PeeringKey, state: &mut PairState, wanted: [Prefixes; 2]) {
         if state.wanted == wanted {
             return;
@@ -472,8 +471,8 @@ impl Resolver {
         }
     }
 
-    /// What a pair has changed: those that compete with it must be looked at again; those that
-    /// come before it only if it `moved`: its rank, or what it holds.
+    /// Marks the competitors of a changed pair dirty; those with a higher rank only if it `moved`:
+    /// its rank or its prefixes changed.
     fn mark_rivals(
         &mut self,
         key: &PeeringKey,

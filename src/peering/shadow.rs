@@ -1,8 +1,8 @@
-//! Policies of others that take effect instead of a link's own.
+//! Policies of others that take effect before a link's own.
 //!
-//! Matches of others are not evaluated. One is harmless only if it is a conjunction that rules the
-//! link's packets out by its words: by a family, a port, or addresses that are written out. Any
-//! other match may concern the link.
+//! The rules do not evaluate matches of others. A match is harmless only if it is a conjunction
+//! with a term that excludes the link's packets: a family, a port, or literal addresses. Any other
+//! match may concern the link.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,11 +15,10 @@ use super::outcome::Link;
 use super::pair::key_of_end;
 use super::prefix::overlap;
 
-/// The word that programs can look for.
+/// The word that programs can search for.
 const WORD: &str = "policy-shadowed";
 
-/// What stands above the policies of a link on one end's router: each as a sentence for that end's
-/// owner.
+/// Policies before those of a link on one end's router: one sentence each for that end's owner.
 pub(super) fn shadows<'a>(
     link: &'a Link,
     end: End,
@@ -42,7 +41,7 @@ pub(super) fn shadows<'a>(
     })
 }
 
-/// The same for the other end's owner, whose row it is not.
+/// The same for the other end's owner, without names of rows.
 pub(super) fn shadowed_at(link: &Link, end: End) -> String {
     let network = key_of_end(&link.key, end);
     format!(
@@ -50,16 +49,16 @@ pub(super) fn shadowed_at(link: &Link, end: End) -> String {
     )
 }
 
-/// The ports of a router that our policies are about.
+/// The ports of a router in our policies.
 #[derive(Debug)]
 struct Ports<'a> {
     link: &'a str,
     uplinks: &'a [Arc<str>],
 }
 
-/// Whether a policy that comes before ours may change what becomes of a packet that ours are for:
-/// what comes in by the link, what claims a source of the other side, or an own one at an uplink,
-/// or what goes to the other side.
+/// Whether a policy before ours may change the treatment of a packet that ours match: a packet that
+/// enters by the link, one with a source of the other side, one with an own source at an uplink, or
+/// one to the other side.
 fn may_shadow(policy: &ForeignPolicy, ports: &Ports<'_>, own: &[IpNet], remote: &[IpNet]) -> bool {
     let families = [Family::Ip4, Family::Ip6].into_iter();
     let mut families = families.filter(|family| remote.iter().any(|it| Family::of(it) == *family));
@@ -77,16 +76,16 @@ fn may_shadow(policy: &ForeignPolicy, ports: &Ports<'_>, own: &[IpNet], remote: 
         let from = |nets: &[IpNet]| touches(terms.sources.as_deref(), nets);
         let to = |nets: &[IpNet]| touches(terms.destinations.as_deref(), nets);
         if *policy.action == *"drop" {
-            // What goes to the other side comes in by a port of guests: an own source at an uplink
-            // is forged anyway.
+            // A packet to the other side enters by a port of guests: an own source at an uplink is
+            // forged anyway.
             let outside =
                 |port: &str| port == ports.link || ports.uplinks.iter().any(|up| **up == *port);
             let by_guests =
                 terms.ports.as_ref().is_none_or(|named| !named.iter().all(|it| outside(it)));
             return by_link && from(&remote) && to(&own) || by_guests && from(&own) && to(&remote);
         }
-        // An allow, a reroute or a jump lets pass what ours would drop: whatever comes by the link,
-        // and forged sources.
+        // An allow, a reroute or a jump passes packets that ours would drop: other packets from the
+        // link, and forged sources.
         by_link || from(&remote) || ports.uplinks.iter().any(|port| by(port)) && from(&own)
     })
 }
@@ -95,7 +94,7 @@ fn touches(named: Option<&[IpNet]>, nets: &[IpNet]) -> bool {
     named.is_none_or(|named| named.iter().any(|it| nets.iter().any(|net| overlap(it, net))))
 }
 
-/// What the terms of a conjunction say of a packet of one family; what is not said is any.
+/// The terms of a conjunction for a packet of one family; a missing term matches anything.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Terms<'a> {
     other_family: bool,
@@ -105,7 +104,7 @@ struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    /// Reads a match; none if it is not one that is known in full.
+    /// Parses a match; `None` if it has an unknown part.
     fn read(text: &'a str, family: Family) -> Option<Self> {
         if text.contains(['|', '!', '$', '@', '(', '<', '>']) {
             return None;
@@ -135,7 +134,7 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// Of a field that is named twice the first one counts: it only rules less out.
+/// If a field comes twice, only the first one counts: so it excludes less.
 fn narrow<T>(known: &mut Option<Vec<T>>, named: Vec<T>) {
     known.get_or_insert(named);
 }
@@ -153,8 +152,8 @@ fn nets(values: &str) -> Option<Vec<IpNet>> {
     members(values).map(net).collect()
 }
 
-/// Whether a foreign match may concern traffic to `prefix`: only one that names destinations, none
-/// of which overlaps, is known not to.
+/// Whether somebody's match may concern traffic to `prefix`: it cannot only if it names
+/// destinations and none of them overlaps.
 pub(super) fn may_go_to(text: &str, prefix: &IpNet) -> bool {
     let Some(terms) = Terms::read(text, Family::of(prefix)) else { return true };
     !terms.other_family && touches(terms.destinations.as_deref(), &[*prefix])
@@ -191,11 +190,11 @@ mod tests {
         let (own, remote) = ([net("10.1.0.0/24")], [net("10.2.0.0/24"), net("fd02::/64")]);
         for (text, drop, allow) in [
             ("ip4.dst == 10.1.0.0/24", true, true),
-            // It lets a packet through to a third network.
+            // It passes a packet to a third network.
             ("ip4.dst == 10.3.0.0/24", false, true),
             ("ip4.dst == 10.2.0.0/24", true, true),
             ("ip4.src == 10.2.0.0/16", true, true),
-            // What the other side claims to be comes by the link.
+            // A source of the other side comes by the link.
             ("ip4.src == 10.9.0.0/16", false, true),
             ("inport == \"ours\"", true, true),
             ("inport == {\"x\", \"ours\"} && ip4", true, true),
@@ -203,7 +202,7 @@ mod tests {
             ("inport == \"x\" && ip4.src == 10.2.0.9 && ip6.src == fd09::/64", false, false),
             ("inport == \"x\" && ip4.src == 10.2.0.9", false, true),
             ("inport == \"x\" && ip4.dst == 10.2.0.9", true, true),
-            // An own source is believed where it cannot come from.
+            // An own source is accepted at a port where it cannot come from.
             ("inport == \"up\" && ip4.src == 10.1.0.9", false, true),
             ("inport == \"x\" && ip4.src == 10.1.0.9", true, false),
             ("inport == \"up\" && ip4.src == 10.9.0.0/16", false, false),

@@ -1,4 +1,4 @@
-//! A network's address space as its peer shall route it: followed, or frozen.
+//! A network's address space as its peer is to route it: followed, or frozen.
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -10,23 +10,22 @@ use super::facts::PairFacts;
 use super::local::Ready;
 use super::prefix::Prefixes;
 
-/// Most prefixes that are named of a change.
+/// The most prefixes of a change that a text names.
 const MOST_NAMED: usize = 8;
 
-/// An address space, and what is to be recorded and reported of it.
+/// An address space, and what to record and report of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Space {
     pub(super) prefixes: Prefixes,
-    /// To be remembered, where it is frozen.
+    /// The frozen prefixes to record.
     pub(super) frozen: Option<Box<Frozen>>,
-    /// When a renewal that is dated in the future begins to count.
+    /// When a renewal with a future date begins to count.
     pub(super) due: Option<Timestamp>,
     gained: Vec<IpNet>,
     lost: Vec<IpNet>,
 }
 
-/// An end's address space as the other end shall route it: what the terms of both halves let
-/// through.
+/// An end's address space as the other end is to route it, after the terms of both halves.
 pub(super) fn offered(pair: &PairFacts, end: End, ready: &Ready) -> Space {
     let mut space = whole(pair, end, ready);
     if let Some(terms) = pair.end(end).terms() {
@@ -44,19 +43,19 @@ fn whole(pair: &PairFacts, end: End, ready: &Ready) -> Space {
         return Space::follow(&ready.prefixes);
     }
     let side = pair.end(end);
-    // A half that stands for both renews both.
+    // A half that is enough for both sides renews both.
     let half = side.half.or(pair.end(end.other()).half);
     let requested = half.and_then(|half| half.requested);
     Space::freeze(&ready.prefixes, side.frozen.filter(|_| pair.stands), requested, pair.now)
 }
 
 impl Space {
-    /// The network's prefixes as they are.
+    /// The network's present prefixes.
     pub(super) fn follow(present: &Prefixes) -> Self {
         Self { prefixes: Prefixes::clone(present), ..Self::default() }
     }
 
-    /// The prefixes of the moment of activation, or of the last renewal since.
+    /// The prefixes at the activation, or at the last renewal since.
     pub(super) fn freeze(
         present: &Prefixes,
         past: Option<&Frozen>,
@@ -85,7 +84,7 @@ impl Space {
         }
     }
 
-    /// How the network's prefixes differ from those that are routed.
+    /// The difference between the network's prefixes and the routed ones.
     pub(super) fn drift(&self, network: &NetworkKey) -> Option<String> {
         if self.gained.is_empty() && self.lost.is_empty() {
             return None;

@@ -1,8 +1,8 @@
-//! What the terms of two halves make of two address spaces: what each end takes of the other, and
-//! in which route tables it stands.
+//! Applies the terms of two halves to two address spaces: which prefixes each end accepts from the
+//! other, and in which route tables.
 //!
-//! Each term says what it does (`declare::terms`); here is what follows. A half without terms of
-//! its own costs nothing.
+//! Each term says what it does (`declare::terms`); this file draws the consequences. A half without
+//! terms costs nothing.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use super::facts::{EndFacts, PairFacts};
 use super::local::Ready;
 use super::messages::unowned;
 
-/// What one end's router can route, and what stands against the rest.
+/// The prefixes that one end's router can route, and the conflicts of the others.
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) prefixes: Vec<IpNet>,
     pub(super) conflicts: Vec<Conflict>,
-    /// The tables in which it shall stand.
+    /// The tables for the routes.
     pub(super) tables: Arc<SortedSet<Arc<str>>>,
-    /// How many there are to be taken, if those are too many.
+    /// The number of accepted prefixes, if they are too many.
     pub(super) over: Option<usize>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn admit(pair: &PairFacts, end: End, ready: &Ready, offered: &[IpNet]
     let (mut prefixes, mut conflicts) = (Vec::with_capacity(offered.len()), Vec::new());
     let most = side.terms().and_then(Terms::most);
     let over = most.filter(|most| offered.len() > *most).map(|_| offered.len());
-    // A route that stands is kept: to cut what works is worse than to say that it clashes.
+    // An installed route stays: cutting it would be worse than reporting the conflict.
     let routed = |prefix: &IpNet| pair.stands && side.routed.contains(prefix);
     let mut room = match most.filter(|_| over.is_some()) {
         Some(most) => most.saturating_sub(offered.iter().filter(|it| routed(it)).count()),
@@ -63,7 +63,7 @@ pub(super) fn admit(pair: &PairFacts, end: End, ready: &Ready, offered: &[IpNet]
     Admitted { prefixes, conflicts, tables, over }
 }
 
-/// What is not as the owner of this end's half asks, although the link stands.
+/// Wishes of this end's owner that are not met, although the link is up.
 pub(super) fn unmet(pair: &PairFacts, end: End, ready: &Ready, here: &Admitted) -> Vec<String> {
     let (side, remote) = (pair.end(end), pair.end(end.other()).network);
     let mut unmet = Vec::new();
@@ -83,7 +83,7 @@ pub(super) fn unmet(pair: &PairFacts, end: End, ready: &Ready, here: &Admitted) 
     unmet
 }
 
-/// The manual routes that can stand, each with its table; none where routes are automatic.
+/// The manual routes that can be installed, each with its table; `None` if routes are automatic.
 pub(super) fn manual_routes(
     side: &EndFacts,
     link: Id,
@@ -99,7 +99,7 @@ pub(super) fn manual_routes(
     Some(placed.into())
 }
 
-/// Where a manual route stands, or why it cannot yet.
+/// The table of a manual route, or why it cannot be installed yet.
 fn place(
     side: &EndFacts,
     link: Id,
