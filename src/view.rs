@@ -246,6 +246,12 @@ pub struct StatusView {
     /// Whether another instance uses that name: then this one writes nothing.
     #[serde(default)]
     pub host_name_in_use: bool,
+    /// What is wrong with other hosts.
+    #[serde(default)]
+    pub host_problems: Vec<String>,
+    /// How much more is.
+    #[serde(default)]
+    pub more_host_problems: usize,
     /// The northbound connection.
     pub northbound: NorthboundView,
     /// How many halves are in each state.

@@ -161,6 +161,8 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
         "Host name",
         &status.host_name_in_use.then(|| in_use.to_owned()).into_iter().collect::<Vec<_>>(),
     );
+    sheet.several("Other hosts", &status.host_problems);
+    sheet.optional("", more_of(status.more_host_problems));
     let more = |more, command| {
         more_of(more).map(|text| format!("{text}; `ovn-peerctl {command}` lists them"))
     };

@@ -2,7 +2,8 @@
 //!
 //! Hosts may say the same thing: then it stands as long as one of them does. Where they differ, what
 //! stands already goes on; else nobody is believed until they agree. What comes out depends on what is
-//! said, not on which host asks.
+//! said, not on which host asks. What a host declares that may not declare for the project is not
+//! declared, for all rules; views alone show it.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,46 +12,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::local::{Changed, LocalDeclarations};
-use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey, RouterRef};
-use super::source::Giver;
+use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey, RouterRef};
+use super::registered::{ByHost, Others, Registered, set};
+use super::settings::Settings;
+use super::trust::{HostProblem, Trust, Unbelieved};
 
 /// The name of a host, as its settings or its system give it.
 pub type Host = Arc<str>;
-
-/// What another host declares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ByHost<T> {
-    /// The host.
-    pub host: Host,
-    /// Its file, and whose that is: whoever puts back a registration that was deleted puts that back, too.
-    pub giver: Giver,
-    /// What it declares.
-    pub value: T,
-}
-
-/// What the other hosts say of one network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Others {
-    /// Bindings, in the order of hosts.
-    pub networks: Vec<ByHost<Arc<Network>>>,
-    /// Halves, in the order of names and then hosts.
-    pub halves: BTreeMap<HalfKey, Vec<ByHost<Half>>>,
-    /// Rejections, in the order of who is rejected and then hosts.
-    pub rejections: BTreeMap<RejectionKey, Vec<ByHost<()>>>,
-}
-
-impl Others {
-    /// Puts what several hosts say of one thing in the order of hosts.
-    pub fn sort(&mut self) {
-        self.networks.sort_by(|one, other| one.host.cmp(&other.host));
-        for hosts in self.halves.values_mut() {
-            hosts.sort_by(|one, other| one.host.cmp(&other.host));
-        }
-        for hosts in self.rejections.values_mut() {
-            hosts.sort_by(|one, other| one.host.cmp(&other.host));
-        }
-    }
-}
 
 /// All declarations.
 #[derive(Clone, Debug)]
@@ -58,9 +26,11 @@ pub struct Declarations {
     host: Host,
     /// What this host declares.
     pub local: LocalDeclarations,
-    networks: BTreeMap<NetworkKey, Vec<ByHost<Arc<Network>>>>,
-    halves: BTreeMap<HalfKey, Vec<ByHost<Half>>>,
-    rejections: BTreeMap<RejectionKey, Vec<ByHost<()>>>,
+    /// What other hosts declare that may.
+    registered: Registered,
+    /// What they declare that may not.
+    unbelieved: Unbelieved,
+    trust: Trust,
 }
 
 /// What hosts say of one thing.
@@ -126,17 +96,65 @@ fn weightiest<'a, T: Shared>(values: impl Iterator<Item = &'a T>) -> Option<&'a 
 }
 
 impl Declarations {
-    /// Of a host with these declarations, before it knows of others.
+    /// Of a host with these settings, before it has read a file and knows of others.
     #[must_use]
-    pub fn new(local: LocalDeclarations, host: Host) -> Self {
-        let (networks, halves, rejections) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { host, local, networks, halves, rejections }
+    pub fn new(settings: &Settings, host: Host) -> Self {
+        Self {
+            host,
+            local: LocalDeclarations::new(settings),
+            registered: Registered::default(),
+            unbelieved: Unbelieved::default(),
+            trust: Trust::new(&settings.projects),
+        }
+    }
+
+    /// Takes over other settings. Which hosts count changes at once; what differs by that is returned.
+    pub fn configure(&mut self, settings: &Settings) -> Changed {
+        self.local.configure(settings);
+        let former = std::mem::replace(&mut self.trust, Trust::new(&settings.projects));
+        let mut changed = Changed::default();
+        for project in former.differing(&self.trust) {
+            let registered = self.unbelieved.of_project(&project).chain([&self.registered]);
+            let networks: BTreeSet<NetworkKey> =
+                registered.flat_map(|it| it.networks_of_project(&project)).collect();
+            for network in networks {
+                let others = self.others(&network);
+                changed.extend(self.set_others(&network, others));
+            }
+            if former.believes(&project, &self.host) != self.trust.believes(&project, &self.host) {
+                changed.extend(self.local.declared_of_project(&project));
+            }
+        }
+        changed
     }
 
     /// This host.
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// Whether this host may declare for a project.
+    fn may_declare(&self, project: &str) -> bool {
+        self.trust.believes(project, &self.host)
+    }
+
+    /// What this host says of a network, if it may.
+    #[must_use]
+    pub fn own_network(&self, key: &NetworkKey) -> Option<&Arc<Network>> {
+        self.local.network(key).filter(|_| self.may_declare(&key.project))
+    }
+
+    /// The same of a half.
+    #[must_use]
+    pub fn own_half(&self, key: &HalfKey) -> Option<&Half> {
+        self.local.half(key).filter(|_| self.may_declare(&key.network.project))
+    }
+
+    /// The same of a rejection.
+    #[must_use]
+    pub fn own_rejection(&self, key: &RejectionKey) -> Option<&Rejection> {
+        self.local.rejection(key).filter(|_| self.may_declare(&key.network.project))
     }
 
     /// The binding of a network; of several that differ, the one to the router `standing`, which is
@@ -147,14 +165,14 @@ impl Declarations {
         key: &NetworkKey,
         standing: impl FnOnce() -> Option<String>,
     ) -> Option<Said<'_, Arc<Network>>> {
-        let others = self.networks.get(key).map(Vec::as_slice).unwrap_or_default();
+        let others = self.registered.networks.get(key).map(Vec::as_slice).unwrap_or_default();
         let standing = LazyCell::new(standing);
         let stands = |network: &Arc<Network>| match (&network.router, &*standing) {
             (RouterRef::Name(name), Some(standing)) => **name == **standing,
             (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == *standing,
             (_, None) => false,
         };
-        self.choose(self.local.network(key), others, stands)
+        self.choose(self.own_network(key), others, stands)
     }
 
     /// A half; of several that differ, one with the target that is linked, if possible under the
@@ -166,12 +184,12 @@ impl Declarations {
         is_linked: impl Fn(&Half) -> bool,
         is_same: impl Fn(&Half) -> bool,
     ) -> Option<Said<'_, Half>> {
-        let others = self.halves.get(key).map(Vec::as_slice).unwrap_or_default();
+        let others = self.registered.halves.get(key).map(Vec::as_slice).unwrap_or_default();
         let stands = |half: &Half| half.is_up() && is_linked(half);
         let exactly = |half: &Half| stands(half) && is_same(half);
-        let said = self.choose(self.local.half(key), others, exactly)?;
+        let said = self.choose(self.own_half(key), others, exactly)?;
         match &said.dispute {
-            Some(dispute) if !dispute.stands => self.choose(self.local.half(key), others, stands),
+            Some(dispute) if !dispute.stands => self.choose(self.own_half(key), others, stands),
             Some(_) | None => Some(said),
         }
     }
@@ -203,9 +221,9 @@ impl Declarations {
     /// The hosts that declare a half, in order.
     #[must_use]
     pub fn hosts_of_half(&self, key: &HalfKey) -> Vec<Host> {
-        let others = self.halves.get(key).into_iter().flatten();
+        let others = self.registered.halves.get(key).into_iter().flatten();
         let others = others.map(|by_host| Arc::clone(&by_host.host));
-        let own = self.local.half(key).map(|_| Arc::clone(&self.host));
+        let own = self.own_half(key).map(|_| Arc::clone(&self.host));
         let mut hosts: Vec<Host> = others.chain(own).collect();
         hosts.sort();
         hosts
@@ -214,82 +232,123 @@ impl Declarations {
     /// All halves that any host declares.
     #[must_use]
     pub fn halves(&self) -> BTreeSet<HalfKey> {
-        let own = self.local.halves().map(|half| half.key.clone());
-        own.chain(self.halves.keys().cloned()).collect()
+        let own = self.local.halves().map(|half| &half.key);
+        let own = own.filter(|half| self.may_declare(&half.network.project));
+        own.chain(self.registered.halves.keys()).cloned().collect()
     }
 
     /// All halves of one project that any host declares.
     #[must_use]
     pub fn halves_of_project(&self, project: &str) -> BTreeSet<HalfKey> {
-        let first = HalfKey::new(NetworkKey::new(project, ""), "");
-        let others = self.halves.range(first..).map(|(key, _)| key);
-        let others = others.take_while(|key| *key.network.project == *project);
-        let own = self.local.halves_of_project(project).map(|half| half.key.clone());
-        own.chain(others.cloned()).collect()
+        let own = self.local.halves_of_project(project).map(|half| &half.key);
+        let own = own.filter(|_| self.may_declare(project));
+        own.chain(self.registered.halves_of_project(project)).cloned().collect()
+    }
+
+    /// Halves, of one project or of all, that only hosts declare that may not.
+    #[must_use]
+    pub fn unbelieved_halves(&self, project: Option<&str>) -> BTreeSet<HalfKey> {
+        let (others, own): (Vec<&Registered>, Vec<&str>) = match project {
+            Some(project) => (
+                self.unbelieved.of_project(project).collect(),
+                (!self.may_declare(project)).then_some(project).into_iter().collect(),
+            ),
+            None => (self.unbelieved.all().collect(), self.trust.forbidden(&self.host).collect()),
+        };
+        let own = own.into_iter().flat_map(|project| self.local.halves_of_project(project));
+        let others = others.into_iter().flat_map(|registered| registered.halves.keys());
+        let halves = own.map(|half| &half.key).chain(others);
+        halves.filter(|half| !self.declares(half)).cloned().collect()
+    }
+
+    /// Such a half as the first of these hosts declares it, and all of them, in order.
+    #[must_use]
+    pub fn unbelieved_half(&self, key: &HalfKey) -> Option<(&Half, Vec<Host>)> {
+        if self.declares(key) {
+            return None;
+        }
+        let others = self.unbelieved.half(key).map(|it| (&it.host, &it.value));
+        let own = self.local.half(key).map(|half| (&self.host, half));
+        let mut all: Vec<(&Host, &Half)> = others.chain(own).collect();
+        all.sort_by_key(|(host, _)| *host);
+        let (_, first) = *all.first()?;
+        Some((first, all.into_iter().map(|(host, _)| Arc::clone(host)).collect()))
+    }
+
+    /// The other hosts that are to be reported, and why.
+    pub fn host_problems(&self) -> impl Iterator<Item = HostProblem> {
+        self.unbelieved.hosts().map(|(project, host)| HostProblem::NotNamed {
+            host: Arc::clone(host),
+            project: Arc::clone(project),
+        })
+    }
+
+    /// Whether something is still to be reported.
+    #[must_use]
+    pub fn has_problem(&self, problem: &HostProblem) -> bool {
+        match problem {
+            HostProblem::NotNamed { host, project } => self.unbelieved.speaks(project, host),
+        }
     }
 
     /// All networks that any host binds.
     #[must_use]
     pub fn networks(&self) -> BTreeSet<NetworkKey> {
-        let own = self.local.networks().map(|network| network.key.clone());
-        own.chain(self.networks.keys().cloned()).collect()
+        let own = self.local.networks().map(|network| &network.key);
+        let own = own.filter(|network| self.may_declare(&network.project));
+        own.chain(self.registered.networks.keys()).cloned().collect()
     }
 
     /// Whether any host binds a network.
     #[must_use]
     pub fn is_bound(&self, key: &NetworkKey) -> bool {
-        self.local.network(key).is_some() || self.networks.contains_key(key)
+        self.own_network(key).is_some() || self.registered.networks.contains_key(key)
     }
 
     /// Whether any host declares a half.
     #[must_use]
     pub fn declares(&self, key: &HalfKey) -> bool {
-        self.local.half(key).is_some() || self.halves.contains_key(key)
+        self.own_half(key).is_some() || self.registered.halves.contains_key(key)
     }
 
     /// Whether any host declares a rejection.
     #[must_use]
     pub fn rejects(&self, key: &RejectionKey) -> bool {
-        self.local.rejection(key).is_some() || self.rejections.contains_key(key)
+        self.own_rejection(key).is_some() || self.registered.rejections.contains_key(key)
     }
 
     /// All rejections that any host declares.
     #[must_use]
     pub fn rejections(&self) -> BTreeSet<RejectionKey> {
-        let own = self.local.rejections().map(|rejection| rejection.key.clone());
-        own.chain(self.rejections.keys().cloned()).collect()
+        let own = self.local.rejections().map(|rejection| &rejection.key);
+        let own = own.filter(|rejection| self.may_declare(&rejection.network.project));
+        own.chain(self.registered.rejections.keys()).cloned().collect()
     }
 
-    /// How many halves and networks each host declares.
+    /// How many halves and networks each host declares, whether it may or not.
     #[must_use]
     pub fn hosts(&self) -> BTreeMap<Host, (usize, usize)> {
-        let mut hosts: BTreeMap<Host, (usize, usize)> = BTreeMap::new();
-        hosts.insert(Arc::clone(&self.host), (self.local.count(), self.local.networks().count()));
-        for by_host in self.halves.values().flatten() {
-            hosts.entry(Arc::clone(&by_host.host)).or_default().0 += 1;
-        }
-        for by_host in self.networks.values().flatten() {
-            hosts.entry(Arc::clone(&by_host.host)).or_default().1 += 1;
-        }
-        for by_host in self.rejections.values().flatten() {
-            hosts.entry(Arc::clone(&by_host.host)).or_default();
-        }
+        let own = (self.local.count(), self.local.networks().count());
+        let mut hosts = BTreeMap::from([(Arc::clone(&self.host), own)]);
+        self.registered.count(&mut hosts);
+        self.unbelieved.all().for_each(|registered| registered.count(&mut hosts));
         hosts
     }
 
-    /// Notes another host's binding of a network, or that it gives none. Whether that differs from before is returned.
+    /// Notes another host's binding of a network, or that it gives none. Whether that changes what
+    /// counts is returned.
     pub fn set_network(
         &mut self,
         key: &NetworkKey,
         host: &str,
         by_host: Option<ByHost<Arc<Network>>>,
     ) -> bool {
-        set(&mut self.networks, key, host, by_host)
+        self.note(&key.project, host, |all| set(&mut all.networks, key, host, by_host))
     }
 
     /// The same of a half.
     pub fn set_half(&mut self, key: &HalfKey, host: &str, by_host: Option<ByHost<Half>>) -> bool {
-        set(&mut self.halves, key, host, by_host)
+        self.note(&key.network.project, host, |all| set(&mut all.halves, key, host, by_host))
     }
 
     /// The same of a rejection.
@@ -299,84 +358,45 @@ impl Declarations {
         host: &str,
         by_host: Option<ByHost<()>>,
     ) -> bool {
-        set(&mut self.rejections, key, host, by_host)
+        self.note(&key.network.project, host, |all| set(&mut all.rejections, key, host, by_host))
     }
 
-    /// What the other hosts say of a network.
+    fn note(
+        &mut self,
+        project: &str,
+        host: &str,
+        set: impl FnOnce(&mut Registered) -> bool,
+    ) -> bool {
+        if self.trust.believes(project, host) {
+            return set(&mut self.registered);
+        }
+        self.unbelieved.change(project, host, |registered| {
+            set(registered);
+        });
+        false
+    }
+
+    /// What the other hosts say of a network, those that may and those that may not.
     #[must_use]
     pub fn others(&self, network: &NetworkKey) -> Others {
-        let first = HalfKey::new(network.clone(), "");
-        let halves = self.halves.range(first..).take_while(|(key, _)| key.network == *network);
-        let none = NetworkKey::new("", "");
-        let first = RejectionKey { network: network.clone(), from: none };
-        let rejections =
-            self.rejections.range(first..).take_while(|(key, _)| key.network == *network);
-        Others {
-            networks: self.networks.get(network).cloned().unwrap_or_default(),
-            halves: halves.map(|(key, said)| (key.clone(), said.clone())).collect(),
-            rejections: rejections.map(|(key, hosts)| (key.clone(), hosts.clone())).collect(),
+        let mut others = self.registered.of(network);
+        let mut unbelieved = self.unbelieved.of_project(&network.project).peekable();
+        if unbelieved.peek().is_some() {
+            unbelieved.for_each(|registered| others.extend(registered.of(network)));
+            others.sort();
         }
+        others
     }
 
-    /// Takes over what the other hosts say of a network now; tells what differs.
-    pub fn set_others(&mut self, network: &NetworkKey, others: Others) -> Changed {
-        let before = self.others(network);
-        let mut changed = Changed::default();
-        if before.networks != others.networks {
-            changed.networks.insert(network.clone());
-            if others.networks.is_empty() {
-                self.networks.remove(network);
-            } else {
-                self.networks.insert(network.clone(), others.networks);
-            }
-        }
-        for key in before.halves.keys().filter(|key| !others.halves.contains_key(key)) {
-            self.halves.remove(key);
-            changed.halves.insert(key.clone());
-        }
-        for key in before.rejections.keys().filter(|key| !others.rejections.contains_key(key)) {
-            self.rejections.remove(key);
-            changed.rejections.insert(key.clone());
-        }
-        for (key, hosts) in others.rejections {
-            if before.rejections.get(&key) != Some(&hosts) {
-                self.rejections.insert(key.clone(), hosts);
-                changed.rejections.insert(key);
-            }
-        }
-        for (key, said) in others.halves {
-            if before.halves.get(&key) != Some(&said) {
-                self.halves.insert(key.clone(), said);
-                changed.halves.insert(key);
-            }
-        }
-        changed
+    /// Takes over what the other hosts say of a network now; tells what differs of what counts.
+    pub fn set_others(&mut self, network: &NetworkKey, mut others: Others) -> Changed {
+        let project = &network.project;
+        let parts = if self.trust.restricts(project) {
+            others.split_off(|host| self.trust.believes(project, host))
+        } else {
+            BTreeMap::new()
+        };
+        self.unbelieved.replace(network, parts);
+        self.registered.replace(network, others)
     }
-}
-
-/// Puts what one host declares in the place of its former one, in the order of hosts.
-fn set<K: Ord + Clone, T: PartialEq>(
-    all: &mut BTreeMap<K, Vec<ByHost<T>>>,
-    key: &K,
-    host: &str,
-    by_host: Option<ByHost<T>>,
-) -> bool {
-    let Some(by_host) = by_host else {
-        let Some(hosts) = all.get_mut(key) else { return false };
-        let before = hosts.len();
-        hosts.retain(|known| *known.host != *host);
-        let differs = hosts.len() != before;
-        if hosts.is_empty() {
-            all.remove(key);
-        }
-        return differs;
-    };
-    let hosts = all.entry(key.clone()).or_default();
-    let at = hosts.partition_point(|known| *known.host < *host);
-    match hosts.get_mut(at).filter(|known| *known.host == *host) {
-        Some(known) if *known == by_host => return false,
-        Some(known) => *known = by_host,
-        None => hosts.insert(at, by_host),
-    }
-    true
 }

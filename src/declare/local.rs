@@ -203,6 +203,18 @@ impl LocalDeclarations {
             .take_while(move |half| *half.key.network.project == *project)
     }
 
+    /// All in effect of one project, as if it had changed.
+    pub(super) fn declared_of_project(&self, project: &str) -> Changed {
+        let of = |key: &NetworkKey| *key.project == *project;
+        let networks = self.networks().map(|network| &network.key).filter(|key| of(key));
+        let rejections = self.rejections().map(|it| &it.key).filter(|key| of(&key.network));
+        Changed {
+            networks: networks.cloned().collect(),
+            halves: self.halves_of_project(project).map(|half| half.key.clone()).collect(),
+            rejections: rejections.cloned().collect(),
+        }
+    }
+
     /// The rejection in effect under this key.
     #[must_use]
     pub fn rejection(&self, key: &RejectionKey) -> Option<&Rejection> {

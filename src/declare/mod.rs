@@ -23,6 +23,7 @@ mod parse;
 mod peerings;
 mod pins;
 mod policy_file;
+mod registered;
 mod rejections;
 mod routes_file;
 mod settings;
@@ -30,10 +31,11 @@ mod settings_file;
 mod source;
 mod terms;
 mod toml_reader;
+mod trust;
 
 pub use check::{Checked, check};
 pub use cover::Cover;
-pub use declarations::{ByHost, Declarations, Dispute, Host, Others, Said};
+pub use declarations::{Declarations, Dispute, Host, Said};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use local::{Changed, Held, HeldPart, LastGood, LocalDeclarations, Remembered};
@@ -42,6 +44,7 @@ pub use model::{
     RejectionKey, RouterRef, TellGuests,
 };
 pub use pair::PeeringKey;
+pub use registered::{ByHost, Others};
 pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
@@ -53,3 +56,4 @@ pub use terms::{
     Action, Export, Import, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter, PrefixList,
     RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
 };
+pub use trust::HostProblem;

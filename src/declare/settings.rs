@@ -176,7 +176,7 @@ impl MaxWithdrawals {
     }
 }
 
-/// `[[project]]`: only files of this Unix owner may speak for the project.
+/// `[[project]]`: only files of this Unix owner may speak for the project, and only on these hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectPin {
     /// The project.
@@ -186,6 +186,8 @@ pub struct ProjectPin {
     /// The files of `peerings.d` that may speak for it, and for no other project; if empty, any
     /// file may.
     pub files: Vec<String>,
+    /// The hosts that may declare for it; none: any may.
+    pub hosts: Vec<String>,
 }
 
 impl Settings {

@@ -20,7 +20,7 @@ const NORTHBOUND_KEYS: &[&str] =
 const PATHS_KEYS: &[&str] = &["networks", "peerings"];
 const CONTROL_KEYS: &[&str] = &["socket", "operators"];
 const DAEMON_KEYS: &[&str] = &["host"];
-const PROJECT_KEYS: &[&str] = &["name", "owner", "files"];
+const PROJECT_KEYS: &[&str] = &["name", "owner", "files", "hosts"];
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) without the NUL at its end.
 const MAX_SOCKET_BYTES: usize = 107;
@@ -193,6 +193,18 @@ fn projects(reader: &mut TomlReader<'_>, top: &DeTable<'_>, settings: &mut Setti
         let files: Vec<String> = (files.unwrap_or_default().iter())
             .filter_map(|found| file_name(reader, found, &mut bound))
             .collect();
+        let hosts = reader.strings(entry.value, "hosts");
+        if hosts.as_ref().is_some_and(Vec::is_empty) {
+            let hint = "name the hosts that may declare for it, as `[daemon] host` does there, or \
+                        remove `hosts`";
+            reader.error(
+                &entry.span,
+                "`hosts` is empty, so no host may declare",
+                Some(hint.to_owned()),
+            );
+        }
+        let hosts = hosts.unwrap_or_default();
+        let hosts = hosts.iter().map(|host| host.value.to_owned()).collect();
         let (Some(name), Some(owner)) = (name, owner) else { continue };
         let line = reader.position(&name.span).line;
         if let Some(first) = seen.insert(name.value, line) {
@@ -200,7 +212,7 @@ fn projects(reader: &mut TomlReader<'_>, top: &DeTable<'_>, settings: &mut Setti
             reader.error(&name.span, message, Some("a project has one owner".to_owned()));
         }
         let (name, owner) = (name.value.to_owned(), owner.value.to_owned());
-        settings.projects.push(ProjectPin { name, owner, files });
+        settings.projects.push(ProjectPin { name, owner, files, hosts });
     }
 }
 

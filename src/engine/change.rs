@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::declare::{Diagnostic, HalfKey};
+use crate::declare::{Diagnostic, HalfKey, HostProblem};
 use crate::northbound::UnitId;
 use crate::peering::{Reason, State};
 
@@ -161,6 +161,13 @@ pub enum Change {
         host: String,
         /// Whether another one has it.
         taken: bool,
+    },
+    /// Something is wrong with another host, or is not any more.
+    HostProblem {
+        /// What.
+        problem: HostProblem,
+        /// Whether it is over.
+        over: bool,
     },
     /// The lock is taken from a holder that does nothing.
     LockTakenOver,

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declare::{Changed, Declarations, Diagnostic, HalfKey, LocalDeclarations, PeeringKey};
+use crate::declare::{
+    Changed, Declarations, Diagnostic, HalfKey, HostProblem, LocalDeclarations, PeeringKey,
+};
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::peering::end_of;
 use crate::peering::prefix::Prefixes;
@@ -19,6 +21,9 @@ use super::shown::Shown;
 /// So many causes of a lost connection are reported until there is one again: of several remotes each may fail for a reason of
 /// its own, in turn.
 const MOST_CAUSES: usize = 16;
+
+/// So many problems of hosts are reported at a time: any writer of the northbound may invent hosts.
+const MOST_HOST_PROBLEMS: usize = 32;
 
 /// What has changed and was not drawn yet.
 #[derive(Debug, Default)]
@@ -41,6 +46,8 @@ pub(super) struct Changes {
     disconnects: BTreeSet<String>,
     /// Columns of the schema that this version does not know.
     unknown_columns: Vec<String>,
+    /// What was reported of other hosts and is not over.
+    host_problems: BTreeSet<HostProblem>,
 }
 
 /// A state and its reason.
@@ -102,6 +109,22 @@ impl Changes {
             self.push(Change::UnknownColumns { columns: columns.clone() });
         }
         self.unknown_columns = columns;
+    }
+
+    /// What is wrong with other hosts, when it comes and when it is over.
+    pub(super) fn hosts(&mut self, declarations: &Declarations) {
+        let before = std::mem::take(&mut self.host_problems).into_iter();
+        let (stand, over): (BTreeSet<_>, BTreeSet<_>) =
+            before.partition(|problem| declarations.has_problem(problem));
+        self.host_problems = stand;
+        let over = over.into_iter().map(|problem| Change::HostProblem { problem, over: true });
+        self.waiting.extend(over);
+        let room = MOST_HOST_PROBLEMS - self.host_problems.len();
+        let new = declarations.host_problems().filter(|it| !self.host_problems.contains(it));
+        for problem in new.take(room).collect::<Vec<_>>() {
+            self.push(Change::HostProblem { problem: problem.clone(), over: false });
+            self.host_problems.insert(problem);
+        }
     }
 
     /// Once for each cause, however often it is tried again.

@@ -176,7 +176,8 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        self.state.configure(settings, self.northbound.as_deref());
+        let changed = self.state.configure(settings, self.northbound.as_deref());
+        self.changes.declared(&changed, &self.state.declarations);
     }
 
     /// Notes what is wrong with the settings file, whether its settings are in effect or not.
@@ -292,6 +293,7 @@ impl Engine {
             return Vec::new();
         }
         self.compare_states();
+        self.changes.hosts(&self.state.declarations);
         self.changes.take()
     }
 

@@ -156,6 +156,7 @@ impl Change {
             | Self::Diagnosed { .. }
             | Self::Disconnected { .. }
             | Self::LockTakenOver
+            | Self::HostProblem { over: false, .. }
             | Self::NorthdLate { late: true }
             | Self::NewerVersion { version: Some(_) }
             | Self::UnknownColumns { .. }
@@ -176,6 +177,7 @@ impl Change {
             | Self::Connected { .. }
             | Self::LockChanged { .. }
             | Self::HostName { taken: false, .. }
+            | Self::HostProblem { over: true, .. }
             | Self::NorthdLate { late: false }
             | Self::NewerVersion { version: None }
             | Self::CertificatesApplied
@@ -209,6 +211,7 @@ impl Change {
             | Self::Disconnected { .. }
             | Self::LockChanged { .. }
             | Self::HostName { .. }
+            | Self::HostProblem { .. }
             | Self::LockTakenOver
             | Self::NorthdLate { .. }
             | Self::Inconsistent { .. }
@@ -247,6 +250,7 @@ impl Change {
             Self::HostName { .. } => Some(("host name", String::new())),
             Self::LockChanged { .. } => Some(("lock", String::new())),
             Self::LockTakenOver => Some(("takeover", String::new())),
+            Self::HostProblem { problem, .. } => Some(("host", problem.host().to_string())),
             Self::NorthdLate { .. } => Some(("northd", String::new())),
             Self::Inconsistent { .. } => Some(("updates", String::new())),
             Self::TransactionFailed { .. } => Some(("transactions", String::new())),
@@ -273,6 +277,7 @@ impl Change {
             Self::Connected { .. }
                 | Self::LockChanged { held: true }
                 | Self::HostName { taken: false, .. }
+                | Self::HostProblem { over: true, .. }
                 | Self::CertificatesApplied
                 | Self::WithdrawalsReleased
                 | Self::DampingEnded { .. }
@@ -380,6 +385,8 @@ impl Change {
             Self::HostName { host, taken: false } => {
                 line(&format!("this instance declares as host {host}"))
             }
+            Self::HostProblem { problem, over: false } => line(&problem.to_string()),
+            Self::HostProblem { problem, over: true } => line(&problem.end()),
             Self::NorthdLate { late: true } => line(
                 "ovn-northd has not acted on the northbound for 10 seconds: what stands goes on, and \
                  what changes has no effect; check that it runs and reaches both databases",

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::declare::{Half, HalfKey, PeeringKey};
+use crate::declare::{Half, HalfKey, Host, PeeringKey};
 use crate::northbound::{Id, UnitId};
 use crate::peering::{Local, Reason, State, Verdict};
 use crate::view::Viewer;
@@ -253,6 +253,26 @@ impl Shown {
             reason: Some(Reason::Withdrawn),
             explanation: Some("the half was withdrawn; it is shown for a while yet".to_owned()),
             next_step: Some("none, or declare it again".to_owned()),
+            degraded: Vec::new(),
+            in_progress: None,
+            leaves: false,
+        }
+    }
+
+    /// A half that only hosts declare that may not declare for its project.
+    pub(super) fn untrusted(half: &HalfKey, hosts: &[Host]) -> Self {
+        let hosts: Vec<&str> = hosts.iter().map(AsRef::as_ref).collect();
+        let (hosts, project) = (hosts.join(", "), &half.network.project);
+        Self {
+            state: State::Failed,
+            reason: Some(Reason::UntrustedHost),
+            explanation: Some(format!(
+                "only hosts declare it that may not declare for project {project}: {hosts}"
+            )),
+            next_step: Some(format!(
+                "declare it on a host that may, or ask the operator to add {hosts} to `hosts` of \
+                 [[project]] {project}"
+            )),
             degraded: Vec::new(),
             in_progress: None,
             leaves: false,

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{
-    Changed, Declarations, HalfKey, Host, LocalDeclarations, NetworkKey, PeeringKey,
-    PolicySettings, RejectionKey, Settings,
+    Changed, Declarations, HalfKey, Host, NetworkKey, PeeringKey, PolicySettings, RejectionKey,
+    Settings,
 };
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::others;
@@ -75,10 +75,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: &Settings, host: Host) -> Self {
-        Self::with(
-            Declarations::new(LocalDeclarations::new(settings), host),
-            settings.policy.clone(),
-        )
+        Self::with(Declarations::new(settings, host), settings.policy.clone())
     }
 
     pub(super) fn with(declarations: Declarations, policy: PolicySettings) -> Self {
@@ -102,16 +99,21 @@ impl State {
         &self.policy
     }
 
-    /// Takes over another policy.
-    pub(super) fn configure(&mut self, settings: &Settings, northbound: Option<&Northbound>) {
-        self.declarations.local.configure(settings);
-        if self.policy == settings.policy {
-            return;
+    /// Takes over another policy, and which hosts count. What differs by the latter is returned.
+    pub(super) fn configure(
+        &mut self,
+        settings: &Settings,
+        northbound: Option<&Northbound>,
+    ) -> Changed {
+        let changed = self.declarations.configure(settings);
+        self.declared(&changed, northbound);
+        if self.policy != settings.policy {
+            self.policy = settings.policy.clone();
+            if let Some(northbound) = northbound.filter(|_| self.begun) {
+                self.resolver.configure(&self.policy, northbound);
+            }
         }
-        self.policy = settings.policy.clone();
-        if let Some(northbound) = northbound.filter(|_| self.begun) {
-            self.resolver.configure(&self.policy, northbound);
-        }
+        changed
     }
 
     /// Lets time have its effect; `went_back` says that the clock was put back.
@@ -284,8 +286,8 @@ impl State {
 
     /// Where a half stands, and what this host declares of it.
     fn half_entries(&self, key: &HalfKey) -> impl Iterator<Item = (String, String)> {
-        let local = &self.declarations.local;
-        let own = local.half(key).zip(local.origin_of_half(key));
+        let own = self.declarations.own_half(key);
+        let own = own.zip(self.declarations.local.origin_of_half(key));
         let own =
             own.map(|(half, file)| declared::half_entry(self.declarations.host(), half, file));
         let record = self.resolver.noted(key).map(|record| (half_key(&key.name), record.to_text()));
@@ -342,14 +344,19 @@ impl State {
         node: Option<&Node>,
         northbound: &Northbound,
     ) -> Entries {
-        let (local, host) = (&self.declarations.local, self.declarations.host());
-        let binding = local.network(key).map(Arc::as_ref).zip(local.origin_of_network(key));
+        let declarations = &self.declarations;
+        let (local, host) = (&declarations.local, declarations.host());
+        let binding = declarations.own_network(key).map(Arc::as_ref);
+        let binding = binding.zip(local.origin_of_network(key));
         let rejections = local.rejections_of(key).filter_map(|rejection| {
+            let rejection = declarations.own_rejection(&rejection.key)?;
             let file = local.origin_of_rejection(&rejection.key)?;
             Some(declared::rejection_entry(host, &rejection.key, file))
         });
         let mut own: Vec<(String, String)> = rejections.collect();
-        let speaks = binding.is_some() || !own.is_empty() || local.halves_of(key).next().is_some();
+        let mut halves =
+            local.halves_of(key).filter(|half| declarations.own_half(&half.key).is_some());
+        let speaks = binding.is_some() || !own.is_empty() || halves.next().is_some();
         own.extend((node.is_some() && speaks).then(|| declared::host_entry(host, key, binding)));
         let mut entries: Entries =
             own.into_iter().map(|(entry, text)| (entry, Some(text))).collect();
@@ -357,15 +364,16 @@ impl State {
         let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
         entries.extend(ended);
         let Some(tags) = northbound.registration(Id::of_network(key)) else {
-            let others = others::entries_of_others(key, &self.declarations.others(key));
+            let others = others::entries_of_others(key, &declarations.others(key));
             entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
             return entries;
         };
         let half = |name: &str| HalfKey::new(key.clone(), name);
         let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
-            Some(Entry::Half(_, name)) => local.half(&half(name)).is_none(),
+            Some(Entry::Half(_, name)) => declarations.own_half(&half(name)).is_none(),
             Some(Entry::Rejection(_, from)) => {
-                local.rejection(&RejectionKey { network: key.clone(), from }).is_none()
+                let rejection = RejectionKey { network: key.clone(), from };
+                declarations.own_rejection(&rejection).is_none()
             }
             Some(Entry::Host(_)) | None => !entries.contains_key(*entry),
         });

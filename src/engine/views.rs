@@ -45,12 +45,15 @@ impl Engine {
             Viewer::Operator => {
                 let mut halves = declarations.halves();
                 halves.extend(history.halves().cloned());
+                halves.extend(declarations.unbelieved_halves(None));
                 halves
             }
             Viewer::Tenant(own) => {
                 let ended = own.iter().flat_map(|project| history.of_project(project)).cloned();
                 let halves = own.iter().flat_map(|project| declarations.halves_of_project(project));
-                halves.chain(ended).collect()
+                let unbelieved =
+                    own.iter().flat_map(|project| declarations.unbelieved_halves(Some(project)));
+                halves.chain(ended).chain(unbelieved).collect()
             }
         };
         halves.iter().filter_map(|key| self.half_view(key, viewer)).collect()
@@ -69,9 +72,10 @@ impl Engine {
             return None;
         }
         let (declarations, resolver) = (&self.state.declarations, &self.state.resolver);
-        let half = match resolver.said(key, declarations) {
-            Some(said) => Cow::Borrowed(said.value),
-            None => Cow::Owned(ended_half(key, self.state.history.get(key)?)),
+        let half = match (resolver.said(key, declarations), declarations.unbelieved_half(key)) {
+            (Some(said), _) => Cow::Borrowed(said.value),
+            (None, Some((half, _))) => Cow::Borrowed(half),
+            (None, None) => Cow::Owned(ended_half(key, self.state.history.get(key)?)),
         };
         let view = self.half_view(key, viewer)?;
         let report = report(resolver, &half, declarations);
@@ -104,8 +108,14 @@ impl Engine {
         let local = &self.state.declarations.local;
         let halves = if self.northbound.is_some() {
             let mut halves = self.states();
-            let ended = self.state.history.len();
-            halves.extend((ended != 0).then_some((State::Deleted, ended)));
+            let unbelieved = self.state.declarations.unbelieved_halves(None);
+            let history = &self.state.history;
+            let both = unbelieved.iter().filter(|half| history.get(half).is_some()).count();
+            let counts =
+                [(State::Deleted, history.len() - both), (State::Failed, unbelieved.len())];
+            for (state, count) in counts.into_iter().filter(|(_, count)| *count != 0) {
+                *halves.entry(state).or_default() += count;
+            }
             halves
         } else {
             let waiting = Some(local.count()).filter(|count| *count != 0);
@@ -115,10 +125,14 @@ impl Engine {
         let (diagnostics, more_diagnostics) = first(faults(), MOST_IN_STATUS);
         let withdrawals = local.held().map(|held| &*held.withdrawals).unwrap_or_default();
         let (held, more_held) = first(withdrawals, MOST_IN_STATUS);
+        let problems = self.state.declarations.host_problems();
+        let (host_problems, more_host_problems) = first(problems, MOST_IN_STATUS);
         StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             host: self.state.declarations.host().to_string(),
             host_name_in_use: self.identity.is_taken(),
+            host_problems,
+            more_host_problems,
             northbound: self.northbound_view(),
             halves,
             errors: errors(faults()),
@@ -209,6 +223,11 @@ impl Engine {
     pub(super) fn half_view(&self, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
         let declarations = &self.state.declarations;
         let Some(said) = self.state.resolver.said(key, declarations) else {
+            if let Some((half, hosts)) = declarations.unbelieved_half(key) {
+                let since = self.state.history.get(key).map(|record| record.since);
+                let shown = Shown::untrusted(key, &hosts);
+                return Some(view(half, hosts, shown, since, (0, 0)));
+            }
             let record = self.state.history.get(key)?;
             let half = ended_half(key, record);
             let mut shown = Shown::deleted();

@@ -127,6 +127,8 @@ pub enum Reason {
     NoWorkload,
     /// Two hosts declare the half differently.
     ConflictingDeclarations,
+    /// Only hosts declare the half that may not declare for its project.
+    UntrustedHost,
     /// The network, or the project, has more halves than the policy allows.
     Quota,
     /// A router of a kind that this version cannot link.
@@ -170,6 +172,7 @@ impl Reason {
             | Self::TooManyPrefixes
             | Self::NoWorkload
             | Self::ConflictingDeclarations
+            | Self::UntrustedHost
             | Self::Quota
             | Self::UnsupportedRouter => State::Failed,
         }
@@ -211,6 +214,7 @@ impl Reason {
             Self::TooManyPrefixes => "too-many-prefixes",
             Self::NoWorkload => "no-workload",
             Self::ConflictingDeclarations => "conflicting-declarations",
+            Self::UntrustedHost => "untrusted-host",
             Self::Quota => "quota",
             Self::UnsupportedRouter => "unsupported-router",
         }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
+use ovn_peerd::declare::{Directory, FileId, Owner, ProjectPin, Reading, Settings, SourceFile};
 use ovn_peerd::engine::{Engine, Event};
 use ovn_peerd::northbound::Northbound;
 use ovn_peerd::northbound::tables::ROUTER_PORT;
 use ovn_peerd::now::Now;
 use ovn_peerd::ovsdb::{self, Operation, TransactError, TransactionError};
-use ovn_peerd::view::{HalfView, State};
+use ovn_peerd::view::{HalfView, Reason, State};
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -62,10 +62,16 @@ pub struct Fleet {
     shares: bool,
     /// How often a host has taken the lock from another.
     pub takeovers: usize,
+    /// The hosts that may declare for a project, where they are named.
+    pub named: BTreeMap<usize, BTreeSet<usize>>,
+    /// Hosts whose settings name none.
+    pub lax: BTreeSet<usize>,
 }
 
-fn settings() -> Settings {
-    Settings::defaults(Path::new("/etc/ovn-peerd"))
+/// The account that owns a project's files.
+fn owner(project: usize) -> Owner {
+    let uid = 1000 + u32::try_from(project).unwrap();
+    Owner { uid, name: Some(format!("alice{project}")) }
 }
 
 pub fn moment(milliseconds: u64) -> Timestamp {
@@ -87,11 +93,47 @@ impl Fleet {
         }
         let hosts = (0..hosts).map(|_| Host::default()).collect();
         let queue = Vec::new();
-        let mut fleet = Self { world, hosts, queue, milliseconds: 0, shares, takeovers: 0 };
+        let (named, lax) = (BTreeMap::new(), BTreeSet::new());
+        let mut fleet =
+            Self { world, hosts, queue, milliseconds: 0, shares, takeovers: 0, named, lax };
         for host in 0..fleet.hosts.len() {
             fleet.start(host);
         }
         fleet
+    }
+
+    fn settings(&self, host: usize) -> Settings {
+        let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
+        let pins = self.named.iter().filter(|_| !self.lax.contains(&host));
+        settings.projects = pins
+            .map(|(project, hosts)| ProjectPin {
+                name: format!("p{project}"),
+                owner: owner(*project).uid.to_string(),
+                files: Vec::new(),
+                hosts: hosts.iter().map(|host| format!("hv{host}")).collect(),
+            })
+            .collect();
+        settings
+    }
+
+    /// All hosts that are awake read their settings again, and then their files.
+    pub fn configure(&mut self) {
+        for host in 0..self.hosts.len() {
+            let settings = self.settings(host);
+            if let Some(engine) = self.hosts[host].engine.as_mut() {
+                engine.configure(&settings);
+            }
+            if self.hosts[host].is_awake() {
+                self.read(host);
+            }
+        }
+    }
+
+    /// The hosts whose word on a project counts.
+    fn speakers(&self, project: usize) -> impl Iterator<Item = &Host> {
+        let named = self.named.get(&project);
+        let hosts = self.hosts.iter().enumerate();
+        hosts.filter(move |(host, _)| named.is_none_or(|hosts| hosts.contains(host))).map(|it| it.1)
     }
 
     fn now(&self) -> Now {
@@ -131,7 +173,8 @@ impl Fleet {
             // In a file of its own: across files a half outweighs a rejection.
             let name = format!("p{network}-no.toml");
             let file = source(Directory::Peerings, network, text);
-            SourceFile { id: FileId::peerings(&name), path: name.into(), ..file }
+            let owner = Some(owner(network));
+            SourceFile { id: FileId::peerings(&name), path: name.into(), owner, ..file }
         });
         let halves = (0..NETWORKS).map(|network| {
             let mut text = format!("project = \"p{network}\"\n");
@@ -145,7 +188,8 @@ impl Fleet {
                     text += &format!("requested = {}\n", moment(*at));
                 }
             }
-            source(Directory::Peerings, network, text)
+            let owner = Some(owner(network));
+            SourceFile { owner, ..source(Directory::Peerings, network, text) }
         });
         Reading {
             complete: true,
@@ -168,7 +212,8 @@ impl Fleet {
         if self.hosts[host].engine.is_some() {
             return;
         }
-        self.hosts[host].engine = Some(Engine::new(&settings(), format!("hv{host}")));
+        let settings = self.settings(host);
+        self.hosts[host].engine = Some(Engine::new(&settings, format!("hv{host}")));
         self.hosts[host].frozen = false;
         self.read(host);
         let layout = Arc::clone(&self.world.database.layout);
@@ -295,10 +340,8 @@ impl Fleet {
         let (mut linked, mut disputed) = (BTreeSet::new(), BTreeSet::new());
         for (a, b) in (0..NETWORKS).flat_map(|a| (a + 1..NETWORKS).map(move |b| (a, b))) {
             let said = |from: usize, to: usize| -> BTreeSet<bool> {
-                self.hosts
-                    .iter()
-                    .filter_map(|host| host.declared.get(&(from, to)).copied())
-                    .collect()
+                let speakers = self.speakers(from);
+                speakers.filter_map(|host| host.declared.get(&(from, to)).copied()).collect()
             };
             let (one, other) = (said(a, b), said(b, a));
             if one.len() > 1 || other.len() > 1 {
@@ -327,8 +370,17 @@ impl Fleet {
         let ports = self.linked();
         assert!(ports >= 2 * linked.len() && ports <= 2 * (linked.len() + disputed.len()));
         let awake = (0..self.hosts.len()).filter(|host| self.hosts[*host].is_awake());
-        let lists: Vec<Vec<HalfView>> =
+        let mut lists: Vec<Vec<HalfView>> =
             awake.collect::<Vec<_>>().into_iter().map(|host| self.list(host)).collect();
+        // A host that may not declare registers nothing: it alone shows what its files say, and
+        // others that it was withdrawn, if they knew of it.
+        let key = |half: &HalfView| (half.project.clone(), half.name.clone());
+        let all = lists.iter().flatten();
+        let untrusted = all.filter(|half| half.reason == Some(Reason::UntrustedHost));
+        let untrusted: BTreeSet<_> = untrusted.map(key).collect();
+        for list in &mut lists {
+            list.retain(|half| !untrusted.contains(&key(half)));
+        }
         for list in &lists {
             assert_eq!(list, &lists[0], "all hosts tell the same");
         }
@@ -342,12 +394,12 @@ impl Fleet {
                 assert_ne!(half.state, State::Active, "{half:?}");
             }
             let said = |from, to| {
-                let hosts = self.hosts.iter();
-                hosts.filter_map(|host| host.declared.get(&(from, to)).copied()).next()
+                let mut hosts = self.speakers(from);
+                hosts.find_map(|host| host.declared.get(&(from, to)).copied())
             };
             if said(a, b) == Some(true) && said(b, a).is_none() && !disputed.contains(&pair) {
                 // Whoever says no, it is no as long as one of them does.
-                let rejected = self.hosts.iter().any(|host| host.rejects.contains(&(b, a)));
+                let rejected = self.speakers(b).any(|host| host.rejects.contains(&(b, a)));
                 assert_eq!(half.state == State::Rejected, rejected, "{half:?}");
             }
         }

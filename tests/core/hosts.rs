@@ -1,6 +1,8 @@
 //! Several hosts: whoever programs, and whichever of them lives, what stands is what all of them declare.
 
 use ovn_peerd::declare::{HalfKey, NetworkKey};
+use ovn_peerd::engine::Level;
+use ovn_peerd::northbound::tables::{ADDRESS_SET, address_set};
 use ovn_peerd::view::{HalfView, Reason, State};
 use proptest::prelude::*;
 
@@ -17,6 +19,8 @@ enum Action {
     Thaw(usize),
     Delete(usize),
     Alter(usize),
+    /// Who may declare for a project: hosts by bits, at least one; none for all.
+    Name(usize, Option<usize>),
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -26,7 +30,10 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(h, a, b, on)| Action::Declare(h, a, b, on)),
         3 => (host.clone(), network.clone(), network.clone())
             .prop_map(|(h, a, b)| Action::Withdraw(h, a, b)),
-        3 => (host.clone(), network.clone(), network).prop_map(|(h, a, b)| Action::Reject(h, a, b)),
+        3 => (host.clone(), network.clone(), network.clone())
+            .prop_map(|(h, a, b)| Action::Reject(h, a, b)),
+        2 => (network, prop::option::weighted(0.7, 1..1_usize << HOSTS))
+            .prop_map(|(network, hosts)| Action::Name(network, hosts)),
         1 => host.clone().prop_map(Action::Kill),
         3 => host.clone().prop_map(Action::Start),
         1 => host.clone().prop_map(Action::Freeze),
@@ -57,6 +64,20 @@ fn act(fleet: &mut Fleet, action: &Action) {
                 rejects.insert((*from, *whom));
             }
             fleet.read(*host);
+        }
+        Action::Name(project, hosts) => {
+            // One that was not named has withdrawn what it had registered, and says it again only
+            // once it runs.
+            for host in 0..HOSTS {
+                fleet.start(host);
+                fleet.hosts[host].frozen = false;
+            }
+            fleet.settle();
+            fleet.named.remove(project);
+            fleet.named.extend(hosts.map(|hosts| {
+                (*project, (0..HOSTS).filter(|host| hosts & (1 << host) != 0).collect())
+            }));
+            fleet.configure();
         }
         Action::Kill(host) => fleet.kill(*host),
         Action::Start(host) => fleet.start(*host),
@@ -334,4 +355,108 @@ fn of_many_standbys_one_takes_the_lock() {
     act(&mut fleet, &Action::Declare((holder + 1) % 30, 1, 0, true));
     fleet.check();
     assert_eq!((fleet.takeovers, fleet.linked()), (1, 2));
+}
+
+fn problems(fleet: &Fleet, host: usize) -> Vec<String> {
+    fleet.hosts[host].engine.as_ref().unwrap().status().host_problems
+}
+
+/// What a host has registered.
+fn registered(fleet: &Fleet, host: &str) -> Vec<String> {
+    let own = fleet.world.own_rows().into_iter().filter(|(table, _)| *table == ADDRESS_SET);
+    let mut entries = Vec::new();
+    for (table, row) in own {
+        let tags = fleet.world.database.cell(table, row, address_set::EXTERNAL_IDS);
+        let of_host = tags.entries().filter(|(key, _)| key.contains(host));
+        entries.extend(of_host.map(|(key, text)| format!("{key} {text}")));
+    }
+    entries.sort();
+    entries
+}
+
+/// The lines of a host's log about other hosts since the last time.
+fn lines(fleet: &mut Fleet, host: usize) -> Vec<(Level, String)> {
+    let changes = fleet.hosts[host].engine.as_mut().unwrap().changes();
+    let notices = changes.iter().map(ovn_peerd::engine::Change::notice);
+    let of_hosts = notices.filter(|it| it.message.starts_with("host "));
+    of_hosts.map(|notice| (notice.level, notice.message)).collect()
+}
+
+#[test]
+fn what_a_host_declares_that_may_not_counts_for_nobody() {
+    let mut fleet = Fleet::new();
+    // hv2 names no hosts, and takes whatever its files say of p1 for p1's word.
+    fleet.lax.insert(2);
+    act(&mut fleet, &Action::Declare(0, 0, 1, true));
+    act(&mut fleet, &Action::Declare(2, 1, 0, true));
+    fleet.check();
+    assert_eq!((fleet.linked(), fleet.queue[0]), (2, 0));
+    lines(&mut fleet, 0);
+    fleet.kill(2);
+    // From here on hv0 and hv1 alone may declare for p1: what hv2 has registered is no consent.
+    fleet.named.insert(1, [0, 1].into());
+    fleet.configure();
+    fleet.settle();
+    assert_eq!(fleet.linked(), 0);
+    for host in [0, 1] {
+        let shown = half(&fleet.list(host), 1, 0);
+        assert_eq!((shown.state, shown.reason), (State::Failed, Some(Reason::UntrustedHost)));
+        assert_eq!(shown.hosts, ["hv2"]);
+        assert_eq!(half(&fleet.list(host), 0, 1).state, State::Disconnected);
+        let [problem] = &problems(&fleet, host)[..] else { panic!() };
+        let said = "host hv2 declares for project p1 and is not among its `hosts`";
+        assert!(problem.contains(said), "{problem}");
+        assert_eq!(lines(&mut fleet, host), [(Level::Warn, problem.clone())], "once");
+    }
+    fleet.settle();
+    assert_eq!(lines(&mut fleet, 0), []);
+    // What it disables, rejects or binds otherwise takes nothing away from what counts.
+    act(&mut fleet, &Action::Declare(1, 1, 0, true));
+    fleet.start(2);
+    fleet.settle();
+    act(&mut fleet, &Action::Declare(2, 1, 0, false));
+    act(&mut fleet, &Action::Reject(2, 1, 0));
+    fleet.settle();
+    fleet.kill(2);
+    fleet.settle();
+    assert_eq!(fleet.linked(), 2);
+    let shown = half(&fleet.list(0), 1, 0);
+    assert_eq!((shown.state, shown.degraded), (State::Active, Vec::new()));
+    // It is that host's all the same: a registration that is deleted comes back with it.
+    let entries = registered(&fleet, "hv2");
+    assert!(entries.iter().any(|it| it.contains("ovn-peerd-rejects:hv2:p0:n")), "{entries:?}");
+    for choice in 0..fleet.world.own_rows().len() {
+        fleet.world.delete_own(choice);
+        fleet.settle();
+    }
+    assert_eq!(registered(&fleet, "hv2"), entries);
+    // A host that knows that it is not named registers nothing.
+    fleet.lax.clear();
+    fleet.start(2);
+    fleet.check();
+    assert_eq!(problems(&fleet, 0), [""; 0]);
+    let entries = registered(&fleet, "hv2");
+    assert!(entries.iter().all(|it| !it.contains("\"p1\"")), "{entries:?}");
+    let [(Level::Info, over)] = &lines(&mut fleet, 0)[..] else { panic!() };
+    assert!(over.contains("host hv2 declares nothing for project p1 any more"), "{over}");
+    assert_eq!(half(&fleet.list(2), 1, 0).state, State::Active);
+    // Without the key all may again.
+    act(&mut fleet, &Action::Declare(1, 1, 0, false));
+    act(&mut fleet, &Action::Name(1, None));
+    fleet.settle();
+    assert_eq!(half(&fleet.list(0), 1, 0).hosts, ["hv1", "hv2"]);
+}
+
+#[test]
+fn a_host_that_may_not_declare_shows_its_own_halves_as_untrusted() {
+    let mut fleet = Fleet::new();
+    act(&mut fleet, &Action::Name(1, Some(0b001)));
+    act(&mut fleet, &Action::Declare(2, 1, 0, true));
+    act(&mut fleet, &Action::Declare(0, 0, 1, true));
+    fleet.check();
+    let shown = half(&fleet.list(2), 1, 0);
+    assert_eq!((shown.state, shown.reason), (State::Failed, Some(Reason::UntrustedHost)));
+    assert!(shown.next_step.unwrap().contains("`hosts` of [[project]] p1"));
+    assert_eq!(fleet.list(0).len(), 1, "nobody else knows of it");
+    assert_eq!((problems(&fleet, 0), problems(&fleet, 2)), (Vec::new(), Vec::new()));
 }

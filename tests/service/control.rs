@@ -105,6 +105,8 @@ fn answer(question: Question) {
             newer_version: None,
             damped: vec![],
             host_name_in_use: false,
+            host_problems: Vec::new(),
+            more_host_problems: 0,
             counters: Counters::default(),
         })),
         Question::Plan(candidate, answer) => {
