@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::local::{Changed, LocalDeclarations};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey, RouterRef};
 use super::registered::{ByHost, Others, Registered, set};
+use super::rules::Rules;
 use super::settings::Settings;
 use super::trust::{HostProblem, Trust, Unbelieved};
 
@@ -31,6 +32,8 @@ pub struct Declarations {
     /// What they declare that may not.
     unbelieved: Unbelieved,
     trust: Trust,
+    /// This host's rules, and those of hosts that have other ones.
+    pub rules: Rules,
 }
 
 /// What hosts say of one thing.
@@ -105,12 +108,15 @@ impl Declarations {
             registered: Registered::default(),
             unbelieved: Unbelieved::default(),
             trust: Trust::new(&settings.projects),
+            rules: Rules::new(settings),
         }
     }
 
     /// Takes over other settings. Which hosts count changes at once; what differs by that is returned.
+    /// Where the rules are other ones, all registrations are to be read again.
     pub fn configure(&mut self, settings: &Settings) -> Changed {
         self.local.configure(settings);
+        self.rules.configure(settings);
         let former = std::mem::replace(&mut self.trust, Trust::new(&settings.projects));
         let mut changed = Changed::default();
         for project in former.differing(&self.trust) {
@@ -277,16 +283,19 @@ impl Declarations {
 
     /// The other hosts that are to be reported, and why.
     pub fn host_problems(&self) -> impl Iterator<Item = HostProblem> {
-        self.unbelieved.hosts().map(|(project, host)| HostProblem::NotNamed {
+        let other = self.rules.others();
+        let other = other.map(|host| HostProblem::OtherRules { host: Arc::clone(host) });
+        other.chain(self.unbelieved.hosts().map(|(project, host)| HostProblem::NotNamed {
             host: Arc::clone(host),
             project: Arc::clone(project),
-        })
+        }))
     }
 
     /// Whether something is still to be reported.
     #[must_use]
     pub fn has_problem(&self, problem: &HostProblem) -> bool {
         match problem {
+            HostProblem::OtherRules { host } => self.rules.differ(host),
             HostProblem::NotNamed { host, project } => self.unbelieved.speaks(project, host),
         }
     }
@@ -376,10 +385,12 @@ impl Declarations {
         false
     }
 
-    /// What the other hosts say of a network, those that may and those that may not.
+    /// What the other hosts say of a network, those that may and those that may not; their rules, where
+    /// these are other ones.
     #[must_use]
     pub fn others(&self, network: &NetworkKey) -> Others {
         let mut others = self.registered.of(network);
+        others.rules = self.rules.of(network);
         let mut unbelieved = self.unbelieved.of_project(&network.project).peekable();
         if unbelieved.peek().is_some() {
             unbelieved.for_each(|registered| others.extend(registered.of(network)));
@@ -390,6 +401,7 @@ impl Declarations {
 
     /// Takes over what the other hosts say of a network now; tells what differs of what counts.
     pub fn set_others(&mut self, network: &NetworkKey, mut others: Others) -> Changed {
+        self.rules.replace(network, std::mem::take(&mut others.rules));
         let project = &network.project;
         let parts = if self.trust.restricts(project) {
             others.split_off(|host| self.trust.believes(project, host))

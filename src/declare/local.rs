@@ -203,6 +203,15 @@ impl LocalDeclarations {
             .take_while(move |half| *half.key.network.project == *project)
     }
 
+    /// The networks of which something is in effect.
+    #[must_use]
+    pub fn declared_networks(&self) -> BTreeSet<NetworkKey> {
+        let networks = self.networks().map(|network| &network.key);
+        let halves = self.halves().map(|half| &half.key.network);
+        let rejections = self.rejections().map(|rejection| &rejection.key.network);
+        networks.chain(halves).chain(rejections).cloned().collect()
+    }
+
     /// All in effect of one project, as if it had changed.
     pub(super) fn declared_of_project(&self, project: &str) -> Changed {
         let of = |key: &NetworkKey| *key.project == *project;

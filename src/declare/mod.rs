@@ -26,6 +26,7 @@ mod policy_file;
 mod registered;
 mod rejections;
 mod routes_file;
+mod rules;
 mod settings;
 mod settings_file;
 mod source;
@@ -45,6 +46,7 @@ pub use model::{
 };
 pub use pair::PeeringKey;
 pub use registered::{ByHost, Others};
+pub use rules::{Rules, RulesDigest};
 pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,

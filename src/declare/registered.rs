@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::declarations::Host;
 use super::local::Changed;
 use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey};
+use super::rules::RulesDigest;
 use super::source::Giver;
 
 /// What another host declares.
@@ -29,6 +30,8 @@ pub struct Others {
     pub halves: BTreeMap<HalfKey, Vec<ByHost<Half>>>,
     /// Rejections, in the order of who is rejected and then hosts.
     pub rejections: BTreeMap<RejectionKey, Vec<ByHost<()>>>,
+    /// What hosts say their rules are.
+    pub rules: BTreeMap<Host, RulesDigest>,
 }
 
 impl Others {
@@ -136,6 +139,7 @@ impl Registered {
             networks: self.networks.get(network).cloned().unwrap_or_default(),
             halves: halves.map(|(key, said)| (key.clone(), said.clone())).collect(),
             rejections: rejections.map(|(key, hosts)| (key.clone(), hosts.clone())).collect(),
+            rules: BTreeMap::new(),
         }
     }
 

@@ -109,6 +109,11 @@ impl Unbelieved {
 /// Why a host is reported to operators.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostProblem {
+    /// Its `[policy]`, or the hosts that it names for projects, are other ones than this host's.
+    OtherRules {
+        /// The host.
+        host: Host,
+    },
     /// It declares for this project and may not.
     NotNamed {
         /// The host.
@@ -123,7 +128,7 @@ impl HostProblem {
     #[must_use]
     pub fn host(&self) -> &Host {
         match self {
-            Self::NotNamed { host, .. } => host,
+            Self::OtherRules { host } | Self::NotNamed { host, .. } => host,
         }
     }
 
@@ -131,6 +136,9 @@ impl HostProblem {
     #[must_use]
     pub fn end(&self) -> String {
         match self {
+            Self::OtherRules { host } => {
+                format!("host {host} has no other [policy] and `hosts` than this host any more")
+            }
             Self::NotNamed { host, project } => {
                 format!("host {host} declares nothing for project {project} any more, or may do so")
             }
@@ -141,6 +149,11 @@ impl HostProblem {
 impl fmt::Display for HostProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OtherRules { host } => write!(
+                f,
+                "host {host} has another [policy], or other `hosts` of a [[project]], than this host: \
+                 those of the host that holds the lock count; make them the same on all hosts"
+            ),
             Self::NotNamed { host, project } => write!(
                 f,
                 "host {host} declares for project {project} and is not among its `hosts`: nothing of \

@@ -127,6 +127,11 @@ impl Changes {
         }
     }
 
+    /// This host's rules apply from now on: that others have other ones is reported once more.
+    pub(super) fn rules_apply(&mut self) {
+        self.host_problems.retain(|it| !matches!(it, HostProblem::OtherRules { .. }));
+    }
+
     /// Once for each cause, however often it is tried again.
     pub(super) fn disconnected(&mut self, error: &str) {
         if self.disconnects.len() < MOST_CAUSES && self.disconnects.insert(error.to_owned()) {

@@ -176,7 +176,16 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        let changed = self.state.configure(settings, self.northbound.as_deref());
+        let (northbound, rules) =
+            (self.northbound.as_deref(), self.state.declarations.rules.own().clone());
+        let mut changed = self.state.configure(settings, northbound);
+        // What a newer version says is not read; when it is gone, everything is.
+        let northbound = northbound.filter(|_| self.newer.is_none());
+        if let Some(northbound) =
+            northbound.filter(|_| rules != *self.state.declarations.rules.own())
+        {
+            changed.extend(self.state.register_all(northbound));
+        }
         self.changes.declared(&changed, &self.state.declarations);
     }
 
@@ -241,9 +250,13 @@ impl Engine {
         std::mem::take(&mut self.wants_lock)
     }
 
-    /// Notes whether the holder of the lock has something to do.
+    /// Notes whether the holder of the lock has something to do. Where hosts have other rules, it may
+    /// be right to do nothing, and both would write by turns.
     fn watch_holder(&mut self, now: Now) {
-        let idle = !self.connection.synced || self.newer.is_some() || !self.identity.may_write();
+        let idle = !self.connection.synced
+            || self.newer.is_some()
+            || !self.identity.may_write()
+            || !self.state.declarations.rules.agree();
         if self.writer.role != Some(Role::Standby) || idle {
             self.takeover.rest();
             return;
@@ -359,6 +372,9 @@ impl Engine {
                 }
                 if was {
                     self.takeover.grow(now.since_start);
+                }
+                if held && self.writer.role == Some(Role::Standby) {
+                    self.changes.rules_apply();
                 }
                 self.connection.active = held && self.newer.is_none();
                 self.writer.take_role(held, &mut self.state, self.northbound.as_deref());

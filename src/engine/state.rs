@@ -105,8 +105,15 @@ impl State {
         settings: &Settings,
         northbound: Option<&Northbound>,
     ) -> Changed {
+        let rules = self.declarations.rules.own().clone();
         let changed = self.declarations.configure(settings);
         self.declared(&changed, northbound);
+        if rules != *self.declarations.rules.own() {
+            // Each entry of this host says them.
+            let networks = self.declarations.local.declared_networks();
+            let units = networks.iter().map(|key| UnitId::Network(Id::of_network(key)));
+            self.mark_dirty(units, northbound);
+        }
         if self.policy != settings.policy {
             self.policy = settings.policy.clone();
             if let Some(northbound) = northbound.filter(|_| self.begun) {
@@ -357,14 +364,16 @@ impl State {
         let mut halves =
             local.halves_of(key).filter(|half| declarations.own_half(&half.key).is_some());
         let speaks = binding.is_some() || !own.is_empty() || halves.next().is_some();
-        own.extend((node.is_some() && speaks).then(|| declared::host_entry(host, key, binding)));
+        let rules = declarations.rules.own();
+        let host_entry = || declared::host_entry(host, key, binding, rules);
+        own.extend((node.is_some() && speaks).then(host_entry));
         let mut entries: Entries =
             own.into_iter().map(|(entry, text)| (entry, Some(text))).collect();
         let ended = self.history.of(key);
         let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
         entries.extend(ended);
         let Some(tags) = northbound.registration(Id::of_network(key)) else {
-            let others = others::entries_of_others(key, &declarations.others(key));
+            let others = others::entries_of_others(key, &declarations.others(key), rules);
             entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
             return entries;
         };

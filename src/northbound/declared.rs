@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::declare::{
     ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Network, NetworkKey, NetworkType,
-    Rejection, RejectionKey, RouterRef, TellGuests, Terms,
+    Rejection, RejectionKey, RouterRef, RulesDigest, TellGuests, Terms,
 };
 use crate::ovsdb::ValueRef;
 
@@ -36,6 +36,9 @@ pub struct HostRecord {
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     binding: Option<BindingRecord>,
+    /// What its rules are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rules: Option<String>,
 }
 
 /// A network's binding, as its file gave it.
@@ -151,11 +154,13 @@ pub fn host_entry(
     host: &str,
     key: &NetworkKey,
     binding: Option<(&Network, &FileId)>,
+    rules: &RulesDigest,
 ) -> (String, String) {
     let record = HostRecord {
         project: key.project.to_string(),
         name: key.name.to_string(),
         binding: binding.map(|(network, file)| BindingRecord::new(network, file)),
+        rules: rules.as_deref().map(str::to_owned),
     };
     (format!("{HOST_PREFIX}{}", escaped(host)), to_text(&record))
 }
@@ -222,7 +227,7 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>)
     let mut own = Own::default();
     for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() == host) {
         match entry {
-            Entry::Host(_) => own.binding = bound(network, &text),
+            Entry::Host(_) => own.binding = host_record(&text).and_then(|it| it.bound(network)),
             Entry::Half(_, name) => own.halves.extend(half(network, name, &text)),
             Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, &text)),
         }
@@ -236,26 +241,36 @@ pub(super) fn entries(
     external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
 }
 
-pub(super) fn bound(network: &NetworkKey, text: &str) -> Option<(FileId, Network)> {
-    let record: HostRecord = serde_json::from_str(text).ok()?;
-    let binding = record.binding?;
-    let text = |text: Option<String>| text.map(Into::into);
-    let bound = Network {
-        key: network.clone(),
-        router: match binding.router.parse() {
-            Ok(uuid) => RouterRef::Uuid(uuid),
-            Err(_) => RouterRef::Name(binding.router.as_str().into()),
-        },
-        zone: text(binding.zone),
-        region: text(binding.region),
-        kind: binding.r#type.map_or(NetworkType::Private, |kind| NetworkType::Other(kind.into())),
-        may_export: binding.may_export,
-        mtu: binding.mtu,
-        // A word of a newer version is none of ours to act on.
-        tell_guests: (binding.tell_guests.iter())
-            .fold(TellGuests::default(), |tell, word| tell.and(word).unwrap_or(tell)),
-    };
-    Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
+pub(super) fn host_record(text: &str) -> Option<HostRecord> {
+    serde_json::from_str(text).ok()
+}
+
+impl HostRecord {
+    pub(super) fn rules(&self) -> RulesDigest {
+        self.rules.as_deref().map(Arc::from)
+    }
+
+    pub(super) fn bound(self, network: &NetworkKey) -> Option<(FileId, Network)> {
+        let binding = self.binding?;
+        let text = |text: Option<String>| text.map(Into::into);
+        let bound = Network {
+            key: network.clone(),
+            router: match binding.router.parse() {
+                Ok(uuid) => RouterRef::Uuid(uuid),
+                Err(_) => RouterRef::Name(binding.router.as_str().into()),
+            },
+            zone: text(binding.zone),
+            region: text(binding.region),
+            kind: (binding.r#type)
+                .map_or(NetworkType::Private, |kind| NetworkType::Other(kind.into())),
+            may_export: binding.may_export,
+            mtu: binding.mtu,
+            // A word of a newer version is none of ours to act on.
+            tell_guests: (binding.tell_guests.iter())
+                .fold(TellGuests::default(), |tell, word| tell.and(word).unwrap_or(tell)),
+        };
+        Some((FileId { directory: Directory::Networks, name: binding.file.into() }, bound))
+    }
 }
 
 pub(super) fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
@@ -366,10 +381,11 @@ mod tests {
         let rejection = Rejection { key: RejectionKey { network: key.clone(), from } };
         let bound = (network, FileId::networks("blue.toml"));
         let file = Giver { file: FileId::peerings("blue.toml"), owner: Some(1000) };
+        let rules: RulesDigest = Some("5d1f0a2bc38e9f41".into());
         let entries = [
-            host_entry("hv1", &key, Some((&bound.0, &bound.1))),
+            host_entry("hv1", &key, Some((&bound.0, &bound.1)), &rules),
             half_entry("hv1", &half, &file),
-            host_entry("odd:host%", &key, None),
+            host_entry("odd:host%", &key, None, &None),
             rejection_entry("hv1", &rejection.key, &file),
         ];
         // As every release has written them: another spelling would be another declaration.
@@ -391,8 +407,9 @@ mod tests {
         assert_eq!(others.halves[&half.key], [by_host(file.clone(), half)]);
         assert_eq!(others.rejections[&rejection.key], [by_host(file, ())]);
         // Whoever puts the registration back puts back the same, but for a host that said nothing.
-        let mut back = entries_of_others(&key, &others);
-        back.push(host_entry("odd:host%", &key, None));
+        assert_eq!(others.rules, [("hv1".into(), rules), ("odd:host%".into(), None)].into());
+        let mut back = entries_of_others(&key, &others, &None);
+        back.push(host_entry("odd:host%", &key, None, &None));
         back.sort();
         let mut written = entries.to_vec();
         written.sort();
@@ -402,6 +419,8 @@ mod tests {
         let odd = entries[1].1.replace("deny 10.64.9.0/24", "allow everything");
         assert_ne!(odd, entries[1].1);
         assert_eq!(super::half(&key, "to:db", &odd), None);
-        assert_eq!(declared_by_others("hv1", &key, tags.view()), (Others::default(), 1));
+        let rules = [("odd:host%".into(), None)].into();
+        let said = Others { rules, ..Others::default() };
+        assert_eq!(declared_by_others("hv1", &key, tags.view()), (said, 1));
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::declare::{
     ByHost, Changed, Declarations, FileId, Giver, Half, HalfKey, Host, Network, NetworkKey, Others,
-    RejectionKey,
+    RejectionKey, RulesDigest,
 };
 use crate::ovsdb::ValueRef;
 
 use super::declared::{
-    Entry, bound, entries, half, half_entry, host_entry, rejection, rejection_entry,
+    Entry, HostRecord, entries, half, half_entry, host_entry, host_record, rejection,
+    rejection_entry,
 };
 
 /// Notes what another host's entry says now; one that is gone or cannot be read says nothing. This
@@ -31,7 +32,9 @@ pub fn note_entry(
     let text = text.as_deref();
     match entry {
         Entry::Host(_) => {
-            let by_host = text.and_then(|text| binding_by(&host, network, text));
+            let record = text.and_then(host_record);
+            declarations.rules.note(&host, network, record.as_ref().map(HostRecord::rules));
+            let by_host = record.and_then(|record| binding_by(&host, network, record));
             if declarations.set_network(network, &host, by_host) {
                 changed.networks.insert(network.clone());
             }
@@ -66,7 +69,11 @@ pub fn declared_by_others(
         let from: Host = Arc::from(entry.host());
         read += 1;
         match entry {
-            Entry::Host(_) => others.networks.extend(binding_by(&from, network, &text)),
+            Entry::Host(_) => {
+                let Some(record) = host_record(&text) else { continue };
+                others.rules.insert(Arc::clone(&from), record.rules());
+                others.networks.extend(binding_by(&from, network, record));
+            }
             Entry::Half(_, name) => {
                 if let Some(by_host) = half_by(&from, network, name, &text) {
                     others.halves.entry(by_host.value.key.clone()).or_default().push(by_host);
@@ -84,8 +91,12 @@ pub fn declared_by_others(
     (others, read)
 }
 
-fn binding_by(host: &Host, network: &NetworkKey, text: &str) -> Option<ByHost<Arc<Network>>> {
-    let (file, value) = bound(network, text)?;
+fn binding_by(
+    host: &Host,
+    network: &NetworkKey,
+    record: HostRecord,
+) -> Option<ByHost<Arc<Network>>> {
+    let (file, value) = record.bound(network)?;
     let giver = Giver { file, owner: None };
     Some(ByHost { host: Arc::clone(host), giver, value: Arc::new(value) })
 }
@@ -105,9 +116,14 @@ fn rejection_by(
     Some(ByHost { host: Arc::clone(host), giver, value: () })
 }
 
-/// What other hosts have declared, as they wrote it; for a registration that somebody deleted.
+/// What other hosts have declared, as they wrote it; for a registration that somebody deleted. Whose
+/// rules are not among them has these.
 #[must_use]
-pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, String)> {
+pub fn entries_of_others(
+    network: &NetworkKey,
+    others: &Others,
+    rules: &RulesDigest,
+) -> Vec<(String, String)> {
     let mut entries = Vec::new();
     let mut hosts: BTreeMap<&Host, Option<(&Network, &FileId)>> = BTreeMap::new();
     for ByHost { host, giver, value } in others.halves.values().flatten() {
@@ -124,6 +140,8 @@ pub fn entries_of_others(network: &NetworkKey, others: &Others) -> Vec<(String, 
     hosts.extend(
         bindings.map(|by_host| (&by_host.host, Some((&*by_host.value, &by_host.giver.file)))),
     );
-    entries.extend(hosts.into_iter().map(|(host, binding)| host_entry(host, network, binding)));
+    entries.extend(hosts.into_iter().map(|(host, binding)| {
+        host_entry(host, network, binding, others.rules.get(host).unwrap_or(rules))
+    }));
     entries
 }

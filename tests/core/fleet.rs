@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ovn_peerd::declare::{Directory, FileId, Owner, ProjectPin, Reading, Settings, SourceFile};
+use ovn_peerd::declare::{
+    Directory, FileId, Owner, PolicySettings, ProjectPin, Reading, Settings, SourceFile,
+};
 use ovn_peerd::engine::{Engine, Event};
 use ovn_peerd::northbound::Northbound;
 use ovn_peerd::northbound::tables::ROUTER_PORT;
@@ -66,6 +68,8 @@ pub struct Fleet {
     pub named: BTreeMap<usize, BTreeSet<usize>>,
     /// Hosts whose settings name none.
     pub lax: BTreeSet<usize>,
+    /// Hosts that have a policy of their own.
+    pub policies: BTreeMap<usize, PolicySettings>,
 }
 
 /// The account that owns a project's files.
@@ -93,9 +97,17 @@ impl Fleet {
         }
         let hosts = (0..hosts).map(|_| Host::default()).collect();
         let queue = Vec::new();
-        let (named, lax) = (BTreeMap::new(), BTreeSet::new());
-        let mut fleet =
-            Self { world, hosts, queue, milliseconds: 0, shares, takeovers: 0, named, lax };
+        let mut fleet = Self {
+            world,
+            hosts,
+            queue,
+            milliseconds: 0,
+            shares,
+            takeovers: 0,
+            named: BTreeMap::new(),
+            lax: BTreeSet::new(),
+            policies: BTreeMap::new(),
+        };
         for host in 0..fleet.hosts.len() {
             fleet.start(host);
         }
@@ -113,6 +125,7 @@ impl Fleet {
                 hosts: hosts.iter().map(|host| format!("hv{host}")).collect(),
             })
             .collect();
+        settings.policy = self.policies.get(&host).cloned().unwrap_or_default();
         settings
     }
 

@@ -17,7 +17,12 @@ const RATE: u32 = 100;
 
 /// A daemon for a host of this name, which binds blue's, green's and red's networks.
 fn start(lab: &Lab, host: &str) -> Daemon {
-    let daemon = Daemon::prepare(lab, host, "");
+    start_with(lab, host, "")
+}
+
+/// The same, with more in its settings.
+fn start_with(lab: &Lab, host: &str, more: &str) -> Daemon {
+    let daemon = Daemon::prepare(lab, host, more);
     for (project, network, router) in
         [("blue", "web", "a"), ("green", "db", "b"), ("red", "x", "c")]
     {
@@ -225,6 +230,89 @@ fn b9_rejections_and_requests_of_one_host_count_on_the_other() {
     }
     a1.assert_reaches(&b1);
     assert_same_view(&hv1, &hv2);
+}
+
+/// Green is for hv1 to declare: what hv2 registers for it, whose settings do not say so, is no
+/// consent, and hv1 names hv2.
+#[test]
+fn b9_a_host_that_may_not_declare_for_a_project_is_not_believed_and_is_named() {
+    let lab = Lab::single_chassis();
+    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
+    lab.add_network("c", &["10.3.0.0/24"]);
+    let (a1, b1) = (lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1));
+    lab.settle();
+    let green = "[[project]]\nname = \"green\"\nowner = \"root\"\nhosts = [\"hv1\"]\n";
+    let (hv1, hv2) = (start_with(&lab, "hv1", green), start(&lab, "hv2"));
+    hv1.declare("blue", &half("to-db", "web", "green/db"));
+    hv2.declare("green", &half("to-web", "db", "blue/web"));
+    let shown = hv1.wait_state("green", "db", "to-web", "failed");
+    assert_eq!((&shown["reason"], &shown["hosts"][0]), (&"untrusted-host".into(), &"hv2".into()));
+    hv1.wait_state("blue", "web", "to-db", "pending-peer");
+    let named = "host hv2 declares for project green and is not among its `hosts`";
+    let status = hv1.ctl(&["status"]);
+    let status = String::from_utf8_lossy(&status.stdout).replace(['\n', ' '], "");
+    assert!(status.contains(&named.replace(' ', "")), "{status}");
+    assert_eq!(hv1.log().matches(named).count(), 1, "{}", hv1.log());
+    lab.sync();
+    Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
+    hv1.declare("green", &half("to-web", "db", "blue/web"));
+    wait_all_active(&hv1);
+    a1.assert_reaches(&b1);
+    // Whoever is gone and may not declare is forgotten like any other.
+    hv2.kill9();
+    assert!(hv1.ctl(&["host", "forget", "hv2"]).status.success());
+    poll("nothing of it is left", LIMIT, || match hv1.log() {
+        log if log.contains("host hv2 declares nothing for project green any more") => Ok(()),
+        log => Err(log),
+    });
+    a1.assert_reaches(&b1);
+}
+
+/// By hv2's policy one half between two networks of a project is enough, by hv1's it is not: the
+/// holder's counts, both name the other one, and nothing is written by turns.
+#[test]
+fn b9_hosts_whose_policies_differ_are_named_and_do_not_write_by_turns() {
+    let lab = Lab::databases_only();
+    for (name, subnet) in [("a", BLUE), ("b", GREEN), ("c", "10.3.0.0/24")] {
+        lab.add_network(name, &[subnet]);
+    }
+    let hv1 = start(&lab, "hv1");
+    hv1.declare("blue", &half("to-db", "web", "green/db"));
+    hv1.declare("green", &half("to-web", "db", "blue/web"));
+    wait_all_active(&hv1);
+    let hv2 = start_with(&lab, "hv2", "[policy]\nauto_accept = \"same-project\"\n");
+    for daemon in [&hv1, &hv2] {
+        daemon.unbind_network("red", "x");
+        daemon.bind_network("blue", "y", "c");
+    }
+    hv2.declare("blue", &half("to-y", "web", "blue/y"));
+    hv1.wait_state("blue", "web", "to-y", "pending-peer");
+    for (daemon, other) in [(&hv1, "hv2"), (&hv2, "hv1")] {
+        let named = format!("host {other} has another [policy]");
+        poll("the other one is named", LIMIT, || {
+            let status = daemon.ctl(&["status"]);
+            let text = String::from_utf8_lossy(&status.stdout).replace(['\n', ' '], "");
+            if text.contains(&named.replace(' ', "")) { Ok(()) } else { Err(text) }
+        });
+        assert_eq!(daemon.log().matches(&named).count(), 1, "{}", daemon.log());
+    }
+    let (programs, written) = (programmed(&lab), lab.northbound_transactions());
+    // A standby loses patience after a second or two.
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(is_active(&hv1) && !is_active(&hv2), "the lock stays where it is");
+    assert_eq!(programmed(&lab), programs);
+    assert_eq!(lab.northbound_transactions(), written, "nobody writes");
+    // The lock moves with the holder's end, once: then the other policy counts, and it says so.
+    hv1.kill9();
+    hv2.wait_state("blue", "web", "to-y", "active");
+    hv1.start_again();
+    hv1.wait_state("blue", "web", "to-db", "active");
+    hv2.wait_quiet();
+    let (programs, written) = (programmed(&lab), lab.northbound_transactions());
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(is_active(&hv2) && !is_active(&hv1));
+    assert_eq!((programmed(&lab), lab.northbound_transactions()), (programs, written));
+    assert_eq!(hv2.log().matches("host hv1 has another [policy]").count(), 2, "{}", hv2.log());
 }
 
 /// Two daemons of one host's name: the second one learns of the first, declares nothing and says so; it is there at once when
