@@ -1,7 +1,7 @@
 //! The event loop: every event comes through here, one at a time.
 
 use std::collections::BTreeSet;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ enum LoopEvent {
     Deadline,
     /// The log has counted lines whose window has ended.
     CatchUp,
+    /// The last turn has left work undone.
+    Behind,
     Status,
 }
 
@@ -74,6 +76,10 @@ pub(super) struct Shell {
     complete: bool,
     ready: bool,
     under_way: BTreeSet<u64>,
+    /// Whether the next turn publishes what has changed, and sends nothing.
+    publishes: bool,
+    /// Whether another turn is to follow at once.
+    is_behind: bool,
 }
 
 impl Shell {
@@ -121,6 +127,8 @@ impl Shell {
             complete: false,
             ready: false,
             under_way: BTreeSet::new(),
+            publishes: false,
+            is_behind: false,
         })
     }
 
@@ -128,7 +136,9 @@ impl Shell {
     pub(super) async fn run(mut self) -> Result<(), DaemonError> {
         info!(version = env!("CARGO_PKG_VERSION"), config = %self.config.display(), "starting");
         loop {
-            match self.next().await {
+            let event = self.next().await;
+            let was_deciding = self.engine.is_deciding();
+            match event {
                 LoopEvent::Signal(Request::Leave) => break,
                 LoopEvent::Signal(Request::Reload) => self.reload(&Actor("SIGHUP".into()), None),
                 LoopEvent::Watchdog => self.feed(),
@@ -144,15 +154,13 @@ impl Shell {
                 LoopEvent::Question(question) => {
                     self.answer(question.ok_or(DaemonError::Ended("the control socket's server"))?)
                 }
-                // The code after every event handles it, below.
-                LoopEvent::CatchUp => {}
+                // The code after every event handles them, below.
+                LoopEvent::CatchUp | LoopEvent::Behind => {}
                 LoopEvent::Deadline => self.handle(Event::Tick),
                 LoopEvent::Status => self.report(),
             }
             self.drain();
-            self.submit();
-            self.finish_readings();
-            self.publish();
+            self.work(was_deciding);
             // A person who started it by hand would not look at its status.
             if self.engine.is_host_taken() && !self.service.is_managed() {
                 let host = self.engine.status().host;
@@ -179,6 +187,7 @@ impl Shell {
                 question = self.questions.recv(), if decided => LoopEvent::Question(question),
                 () = until(deadline) => LoopEvent::Deadline,
                 () = until(catch_up) => LoopEvent::CatchUp,
+                () = ready(()), if self.is_behind => LoopEvent::Behind,
                 () = until(self.status_at) => LoopEvent::Status,
             }
         };
@@ -258,17 +267,33 @@ impl Shell {
         }
     }
 
+    /// Deciding, sending and publishing take long where much has changed. Then each has a turn of its
+    /// own, so that the loop comes round between them.
+    fn work(&mut self, was_deciding: bool) {
+        let sends = !was_deciding && !self.publishes;
+        self.publishes = sends && self.submit();
+        self.is_behind = !sends || self.publishes;
+        if !self.publishes {
+            self.finish_readings();
+            self.publish();
+        }
+    }
+
     /// Sends all transactions that the engine has now: the client sends the first while the engine
-    /// composes the second.
-    fn submit(&mut self) {
+    /// composes the second. Returns whether there was any.
+    fn submit(&mut self) -> bool {
+        let mut sent = false;
         while let Some(submission) = self.engine.poll(self.now()) {
+            sent = true;
             let id = submission.id;
             self.under_way.insert(id);
             if self.client.submit(id, submission.operations).is_err() {
                 let result = Err(ovsdb::TransactError::NotConnected);
-                return self.northbound_event(ovsdb::Event::Transacted { id, result });
+                self.northbound_event(ovsdb::Event::Transacted { id, result });
+                break;
             }
         }
+        sent
     }
 
     /// Passes the changes to all subscribers.
