@@ -272,7 +272,8 @@ impl Shell {
     fn work(&mut self, was_deciding: bool) {
         let sends = !was_deciding && !self.publishes;
         self.publishes = sends && self.submit();
-        self.is_behind = !sends || self.publishes;
+        // While the engine decides, it asks for the next turn itself.
+        self.is_behind = self.publishes || !sends && !self.engine.is_deciding();
         if !self.publishes {
             self.finish_readings();
             self.publish();

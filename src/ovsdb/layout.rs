@@ -108,18 +108,6 @@ impl Layout {
         self.table(table).map_or(0, |table| table.columns.len())
     }
 
-    /// Names of wanted tables, and of columns as `table.column`, that the schema lacks.
-    pub fn absent(&self) -> impl Iterator<Item = String> {
-        self.tables.iter().flat_map(|table| {
-            let whole = (!table.present).then(|| table.wanted.table.to_owned());
-            let columns = table.wanted.columns.iter().zip(&table.columns);
-            let parts = columns
-                .filter(|(_, type_)| table.present && type_.is_none())
-                .map(|(name, _)| format!("{}.{name}", table.wanted.table));
-            whole.into_iter().chain(parts)
-        })
-    }
-
     /// The `<monitor-cond-requests>` (ovsdb-server(7) section 4.1.12), or with `conditions` false
     /// the `<monitor-requests>` (RFC 7047 section 4.1.5), for all wanted tables and columns that
     /// the schema has.
@@ -341,7 +329,6 @@ mod tests {
         assert_eq!(layout.column_id(port, "ids"), Some(ColumnId(3)));
         assert!(layout.has_table(port) && !layout.has_table(TableId(1)));
         assert!(layout.has_column(port, ColumnId(3)) && !layout.has_column(port, ColumnId(2)));
-        assert_eq!(layout.absent().collect::<Vec<_>>(), ["Port.vanished", "Gone"]);
         assert_eq!(layout.width(port), 4);
     }
 

@@ -110,11 +110,6 @@ impl TransactionError {
             "timed out" | "aborted" | "not owner" | "referential integrity violation"
         )
     }
-
-    /// Whether it failed because a `wait` found other rows than the transaction expects.
-    pub fn is_wait_failure(&self) -> bool {
-        self.error == "timed out"
-    }
 }
 
 /// Why a transaction has no results.
@@ -303,7 +298,7 @@ mod tests {
         let error = refused(r#"[{},{"error":"timed out","details":"d"},null,null]"#);
         assert_eq!(error.index, Some(1));
         assert_eq!(error.details.as_deref(), Some("d"));
-        assert!(error.is_retryable() && error.is_wait_failure());
+        assert!(error.is_retryable() && error.error == "timed out");
     }
 
     #[test]

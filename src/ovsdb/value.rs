@@ -124,12 +124,8 @@ impl<'a> ValueRef<'a> {
 
     /// The single string of a scalar or optional, `""` if there is none.
     pub fn string(self) -> Cow<'a, str> {
-        self.optional_string().unwrap_or_default()
-    }
-
-    /// The single string of a scalar or optional.
-    pub fn optional_string(self) -> Option<Cow<'a, str>> {
-        self.scalar()?.text().map(Cow::Borrowed)
+        let text = self.scalar().and_then(|scalar| scalar.text());
+        text.map(Cow::Borrowed).unwrap_or_default()
     }
 
     /// Whether it is this single string.
@@ -292,7 +288,7 @@ mod tests {
         let map = map.view();
         assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v".into()), None, 1));
         assert!(map.holds("k", "v") && !map.holds("k", "w") && !map.holds("l", "v"));
-        assert_eq!(map.optional_string(), None);
+        assert_eq!(map.string(), "");
         let set = Value::set(vec!["x".into(), "y".into()]);
         let set = set.view();
         assert_eq!(set.strings().collect::<Vec<_>>(), ["x", "y"]);

@@ -105,7 +105,7 @@ async fn a_guard_that_does_not_hold_undoes_everything() {
     };
     let error = rejected(follower.transact(1, vec![switch("x"), wait, switch("y")]).await);
     assert_eq!(error.index, Some(1));
-    assert!(error.is_wait_failure() && error.is_retryable(), "{error}");
+    assert!(error.error == "timed out" && error.is_retryable(), "{error}");
     server.raw().assert_same(follower.replica());
     assert_eq!(follower.names(SWITCH), ["s"]);
 }

@@ -36,16 +36,6 @@ pub struct RemoteError {
     pub reason: &'static str,
 }
 
-impl Remote {
-    /// Several remotes, separated by commas, as in `OVN_NB_DB`.
-    ///
-    /// # Errors
-    /// The first one's that is not a remote.
-    pub fn parse_list(text: &str) -> Result<Vec<Self>, RemoteError> {
-        text.split(',').map(|part| part.trim().parse()).collect()
-    }
-}
-
 impl FromStr for Remote {
     type Err = RemoteError;
 
@@ -132,8 +122,6 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Remote>().unwrap().to_string(), text);
         }
-        let list = Remote::parse_list("tcp:a:1, ssl:b:2,unix:/c").unwrap();
-        assert_eq!(list.len(), 3);
     }
 
     #[test]
