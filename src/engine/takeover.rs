@@ -1,19 +1,19 @@
 //! When a standby takes the lock from a holder that is silent.
 //!
-//! A holder that dies loses the lock with its connection. One that is stopped, or cut off, keeps it
-//! until the server finds out, which may take minutes. A standby sees it sooner: what it found to
-//! differ is not mended. While there is nothing to mend, a silent holder does no harm and is left
-//! alone. What the lock's loser still had under way fails, as every write asserts the lock.
+//! A holder that dies loses the lock with its connection. One that is stopped, or cut off from the
+//! network, keeps it until the server notices, which may take minutes. A standby notices sooner: it
+//! sees a difference that nobody repairs. Where nothing differs, a silent holder does no harm. Writes
+//! that the former holder still had under way fail, because every write asserts the lock.
 //!
-//! Of many standbys one shall do it, and none where the server is slow instead of the holder. So
-//! whoever has lost patience first asks the server for a sign of life. Its answer comes after all
-//! that the holder has done until then, and tells how long things take there at present. Where that
-//! is long, as while many hosts read a large northbound at once, patience grows; else the standbys
-//! have their turns, one after the other, in an order that all of them know. Whatever is mended
-//! meanwhile begins it all anew.
+//! One standby of many shall take the lock, and none if the server is slow and not the holder:
 //!
-//! A holder that has much to do is silent until it has decided on all of it. So what waits counts, too: a few units make no
-//! difference, hundreds some seconds.
+//! 1. A difference lasts longer than the standby's patience. Many differences lengthen the patience,
+//!    because a busy holder writes nothing until it has decided on all of them.
+//! 2. The standby asks the server for a sign of life. The answer comes after everything that the
+//!    holder has written by then, and its round trip shows how slow the server is.
+//! 3. If the round trip is long, patience doubles and step 1 begins again. Else the standby waits for
+//!    its turn, in an order of hosts that all of them compute alike.
+//! 4. In its turn it takes the lock. Any repair before that begins at step 1 again.
 
 use std::time::Duration;
 
@@ -21,36 +21,35 @@ use crate::declare::Host;
 
 use super::Deadline;
 
-/// How long something may stay to be mended while the northbound stands still.
+/// How long a difference may last while nothing in the northbound changes.
 const PATIENCE: Duration = Duration::from_millis(1000);
-/// So many units are written in no time; each one more may take so long, where the holder shares its processor, up to so many.
+/// So many units need no further patience. Each one more needs this much, up to a maximum: the
+/// holder may share its processor.
 const AT_ONCE: usize = 16;
 const EACH: Duration = Duration::from_millis(10);
 pub(super) const MOST_COUNTED: usize = AT_ONCE + 768;
-/// A turn, in which a host takes the lock and shows that it writes. It is longer where the server
-/// is slow.
+/// The time in which a host takes the lock and writes. It is longer where the server is slow.
 const TURN: Duration = Duration::from_millis(200);
-/// So many round trips to the server make a turn: two to take the lock, one to write, and as many
-/// to spare.
+/// A turn in round trips to the server: two to take the lock, one to write, and three to spare.
 const ROUND_TRIPS: u32 = 6;
-/// Patience doubles each time that the server is slow, and that the lock is taken, by this host or
-/// from it: something else may be wrong then, such as hosts that differ in their policy.
+/// Patience doubles up to this when the server is slow, and when the lock moves to or from this
+/// host: something else may be wrong then.
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
-/// Patience is short again once nothing of that was the case for so many times its length.
+/// Patience is short again after so many times its length without either.
 const CALM: u32 = 20;
 
 #[derive(Debug)]
 pub(super) struct Takeover {
     patience: Duration,
-    /// What the number of units that wait adds to it.
+    /// What the number of differing units adds to it.
     load: Duration,
-    /// Since when nothing of what is to be mended has been.
+    /// Since when the holder has repaired nothing, while something differs.
     since: Option<Duration>,
     step: Step,
     /// When patience last grew.
     grown: Option<Duration>,
-    /// Thousandths of a turn that this host is late: of hosts that have declared nothing yet none
-    /// knows, and all of them have the same turn.
+    /// By how many thousandths of a turn this host is late. Hosts that have declared nothing do not
+    /// know of each other, and would all have the same turn.
     spread: u32,
 }
 
@@ -60,7 +59,7 @@ enum Step {
     Patient,
     /// The server was asked at that moment whether it lives.
     Asked(Duration),
-    /// It lives; the turn of this host comes at that moment.
+    /// The server is fast; the turn of this host comes at that moment.
     Queued(Duration),
 }
 
@@ -77,7 +76,7 @@ impl Takeover {
         }
     }
 
-    /// How many units are to be mended by whoever holds the lock.
+    /// Notes how many units differ, which the holder should write.
     pub(super) fn watch(&mut self, waiting: usize, now: Duration) {
         let many = waiting.min(MOST_COUNTED).saturating_sub(AT_ONCE);
         self.load = EACH * u32::try_from(many).unwrap_or(u32::MAX);
@@ -98,20 +97,19 @@ impl Takeover {
         self.step = Step::Patient;
     }
 
-    /// Nobody can tell at present, or there is nothing to tell.
+    /// Nothing differs, or this host cannot know.
     pub(super) fn rest(&mut self) {
         self.since = None;
         self.step = Step::Patient;
     }
 
-    /// The lock was taken from this host, or there is another reason to be slower.
+    /// Doubles the patience.
     pub(super) fn grow(&mut self, now: Duration) {
         self.grown = Some(now);
         self.patience = (self.patience * 2).min(MOST_PATIENCE);
     }
 
-    /// When to act next. While this host waits for an answer that is a sign of life in itself,
-    /// nothing has to be asked.
+    /// When to act next. While another answer of the server is awaited, that is the sign of life.
     pub(super) fn deadline(&self, awaits_answer: bool) -> Option<Deadline> {
         let at = match self.step {
             Step::Patient => {
@@ -123,7 +121,7 @@ impl Takeover {
         Some(Deadline { at: at?, why: "the holder of the lock is silent" })
     }
 
-    /// Whether to ask the server now; it is asked then.
+    /// Whether to ask the server for a sign of life now. The caller does so then.
     pub(super) fn asks(&mut self, now: Duration) -> bool {
         let lost = |since: Duration| since + self.patience + self.load <= now;
         let asks = self.step == Step::Patient && self.since.is_some_and(lost);
@@ -133,7 +131,7 @@ impl Takeover {
         asks
     }
 
-    /// The server has answered. So many hosts have their turn before this one.
+    /// The server has answered; `before` hosts have their turn before this one.
     pub(super) fn answered(&mut self, before: usize, now: Duration) {
         let Step::Asked(asked) = self.step else { return };
         let trips = now.saturating_sub(asked) * ROUND_TRIPS;
@@ -149,8 +147,8 @@ impl Takeover {
         self.step = Step::Queued(now + trips + wait);
     }
 
-    /// Whether to take the lock now; it is taken then. A host that has missed its turn was busy itself, and what the holder
-    /// has done meanwhile may wait to be read: it asks once more.
+    /// Whether to take the lock now. The caller does so then. A host that missed its turn was busy
+    /// itself, and may not have read yet what the holder wrote meanwhile: it asks the server again.
     pub(super) fn takes(&mut self, now: Duration) -> bool {
         let takes = matches!(self.step, Step::Queued(until) if until <= now);
         if matches!(self.step, Step::Queued(until) if until + TURN < now) {
@@ -166,14 +164,14 @@ impl Takeover {
     }
 }
 
-/// How many of these hosts have their turn before `own`. The order is a scattered one: hosts of one
-/// rack, which may all be down, seldom follow one another in it.
+/// How many of these hosts have their turn before `own`. The order is scattered: hosts of one rack,
+/// which may all be down, seldom follow each other.
 pub(super) fn turns_before<'a>(hosts: impl Iterator<Item = &'a Host>, own: &Host) -> usize {
     hosts.filter(|host| (scattered(host), *host) < (scattered(own), own)).count()
 }
 
-/// A number for each host that neighbours do not share: FNV-1a, and a mixing step for names that differ
-/// in their last digit.
+/// A number for a host that differs much between similar names: FNV-1a, and a mixing step for names
+/// that differ in their last digit only.
 pub(super) fn scattered(host: &str) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = host.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);

@@ -20,7 +20,7 @@ pub(crate) const BYSTANDER: Tenant = OCHRE;
 
 /// How much time the service manager allows: the watchdog is fed twice in it. Short, so that a loop that does not come
 /// round is seen.
-const WATCHDOG: Duration = Duration::from_millis(10);
+const WATCHDOG: Duration = Duration::from_millis(2);
 
 /// The host, and who listens to its daemon.
 pub(crate) struct Ground {
