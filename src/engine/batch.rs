@@ -1,15 +1,16 @@
-//! Which units go into one transaction.
+//! Which units one transaction writes.
 //!
-//! A batch is made of groups, each of which must be committed whole: a pair with its networks
-//! where those change, a network that changes with all its pairs. Several groups share a transaction,
-//! because each one costs the server and ovn-northd something. A network that is new binds nobody, unless
-//! something is refused: its first pair brings it along, and the others may follow. What is refused
-//! waits, but not while something is to stand on it, nor while what it stands on is to go: a group
-//! is refused whole.
+//! A batch consists of groups, and each group must be committed whole: a pair with its networks
+//! where those change, a network that changes with all its pairs. Several groups share a
+//! transaction, because each transaction costs the server and ovn-northd something. A new network
+//! does not bind its pairs, unless we search for a refused unit: its first pair includes the
+//! network, and the others may follow later. A unit that the server refuses waits. But it does not
+//! wait while a unit that needs it is built, nor while a unit that it needs is removed: the server
+//! refuses a group whole.
 //!
-//! Whose group is next says the queue. A pair of which only records differ takes along the others
-//! that are recorded in the same registration: it costs the server as much to write one of these as
-//! to write all of them.
+//! The queue decides which group is next. A pair with differences in records only includes the
+//! others that the same registration records: to write one of these costs the server as much as to
+//! write all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,72 +27,74 @@ use super::damping::Trace;
 use super::state::{Patch, State, UnitChanges};
 use super::writer::Writer;
 
-/// Bytes of records that count as one.
+/// How many bytes count as one record.
 const RECORD: usize = 512;
-/// What a group with rows of a link counts for, in records.
+/// The size of a group with rows of a link, in records.
 const GROUP: usize = 64;
-/// Units that are found to wait for a transaction under way, before no more are looked at.
+/// The search for units stops when this many wait for a transaction under way.
 const MOST_POSTPONED: usize = 64;
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It holds the lock: everything of ours.
+    /// It holds the lock, and writes everything of ours.
     #[default]
     Active,
-    /// Another instance does: what this host declares, and nothing else.
+    /// Another instance holds it. This one writes what this host declares, and nothing else.
     Standby,
 }
 
-/// How much goes into one transaction.
+/// The limits of one transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     pub(super) role: Role,
-    /// So many groups at the most.
+    /// The most groups.
     pub(super) most_groups: usize,
-    /// Whether a network that is new binds its pairs, too: while what is refused is looked for.
+    /// Whether a new network binds its pairs too. It does while we search for a refused unit.
     pub(super) whole: bool,
 }
 
-/// What goes into one transaction.
+/// The content of one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Units that differ.
     pub(super) units: BTreeSet<UnitId>,
-    /// Units found to be as they shall be.
+    /// Units without differences.
     pub(super) clean: BTreeSet<UnitId>,
-    /// Units that differ, which is for the active instance to mend.
+    /// Units that differ. The active instance has to repair them.
     pub(super) deferred: BTreeSet<UnitId>,
-    /// Units that wait for a transaction under way, with all that is to be committed together with them.
+    /// Units that wait for a transaction under way, with every unit that must be committed with
+    /// them.
     pub(super) postponed: BTreeSet<UnitId>,
-    /// Units that differ, and are damped.
+    /// Units that differ and are damped.
     pub(super) held: BTreeSet<UnitId>,
-    /// What is written, by units.
+    /// What the transaction does, by unit.
     pub(super) traces: BTreeMap<UnitId, Trace>,
-    /// How many groups it is made of.
+    /// The number of its groups.
     pub(super) groups: usize,
-    /// How much these are, in records.
+    /// The size of its groups, in records.
     size: usize,
-    /// Units of a transaction under way.
+    /// Units of the transactions under way.
     under_way: BTreeSet<UnitId>,
-    /// Whether a link that nobody declares any more is among those, or among those that wait.
-    link_goes: bool,
-    /// Units that are refused or damped and wait, but for those that were taken.
+    /// Whether the units under way or the postponed ones include a link that nobody declares any
+    /// more.
+    link_leaves: bool,
+    /// Units that wait because they are refused or damped, without those in this batch.
     refused: BTreeSet<UnitId>,
-    /// Units that were refused, and have not been found to be as they shall be since.
+    /// Units that the server refused, and that still differed when we last compared them.
     refused_as_holder: BTreeSet<UnitId>,
     role: Role,
-    /// Whether a network that is new binds its pairs, too.
+    /// Whether a new network binds its pairs too.
     whole: bool,
-    /// Whether pairs of which only records differ count for less than a group.
+    /// Whether a pair with differences in records only counts for less than a group.
     together: bool,
     transaction: Transaction,
     patches: BTreeMap<Id, Patch>,
 }
 
 impl Batch {
-    /// Takes groups of dirty units, until so many of them differ. What was taken is dirty no more; what is
-    /// bound to a unit that the `writer` has under way stays so.
+    /// Takes groups of dirty units until enough of them differ. Units that were taken are no longer
+    /// dirty. Units that depend on a transaction which the `writer` has under way stay dirty.
     pub(super) fn gather(
         state: &mut State,
         northbound: &Northbound,
@@ -101,7 +104,7 @@ impl Batch {
         let Extent { role, most_groups, whole } = extent;
         let together = !whole && most_groups > 1;
         let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
-        let link_goes = under_way.iter().any(|unit| is_leaving_link(*unit, state));
+        let link_leaves = under_way.iter().any(|unit| is_leaving_link(*unit, state));
         let refused = writer.refused().chain(writer.damping.waiting()).collect();
         let refused_as_holder = writer.refused_as_holder.clone();
         let mut batch = Self {
@@ -109,14 +112,14 @@ impl Batch {
             whole,
             together,
             under_way,
-            link_goes,
+            link_leaves,
             refused,
             refused_as_holder,
             ..Self::default()
         };
         let most = most_groups.saturating_mul(GROUP);
-        // Standbys with the same files begin at different places: of two that insert the same
-        // registration one is refused, and with it all that it sent.
+        // Standbys with the same files begin at different places. If two insert the same
+        // registration, the server refuses one of the transactions whole.
         let from = (role == Role::Standby).then(|| Id::of_host(state.declarations.host()));
         while batch.size < most && batch.postponed.len() < MOST_POSTPONED {
             let Some((unit, place)) = state.dirty.pop(from) else { break };
@@ -134,7 +137,7 @@ impl Batch {
         batch
     }
 
-    /// The transaction; none if nothing differs.
+    /// The transaction; none if there are no differences.
     pub(super) fn transaction(self, northbound: &Northbound) -> Option<Transaction> {
         let mut transaction = self.transaction;
         for (network, patch) in &self.patches {
@@ -144,7 +147,8 @@ impl Batch {
         (!transaction.is_empty()).then_some(transaction)
     }
 
-    /// Whether a unit that differs has to wait as it was written again and again. Something else may take it along.
+    /// Whether a unit that differs has to wait because it is damped. A group of another unit may
+    /// still include it.
     fn holds(
         &mut self,
         unit: UnitId,
@@ -167,7 +171,8 @@ impl Batch {
         holds
     }
 
-    /// Takes a unit and all that is bound to it. Tells whether only records differ.
+    /// Takes a unit and all units that it binds. Returns whether the differences are in records
+    /// only.
     fn take_group(&mut self, first: UnitId, state: &mut State, northbound: &Northbound) -> bool {
         self.refused.remove(&first);
         let mut queue = vec![first];
@@ -186,9 +191,9 @@ impl Batch {
             let all_well = self.refused.is_empty() && self.refused_as_holder.is_empty();
             let builds = all_well || changes.builds(northbound);
             for unit in bound {
-                // What only goes does not wait for what is refused.
-                let bars = !builds && self.refused_as_holder.contains(&unit);
-                if !bars && self.claim(unit, builds, state) {
+                // A unit that only deletes rows does not wait for a refused one.
+                let blocked = !builds && self.refused_as_holder.contains(&unit);
+                if !blocked && self.claim(unit, builds, state) {
                     queue.push(unit);
                 }
             }
@@ -197,7 +202,7 @@ impl Batch {
             group.push((unit, changes, differs));
             if waits {
                 for unit in group.into_iter().map(|(unit, ..)| unit).chain(queue) {
-                    self.link_goes |= is_leaving_link(unit, state);
+                    self.link_leaves |= is_leaving_link(unit, state);
                     self.postponed.insert(unit);
                 }
                 return false;
@@ -218,7 +223,7 @@ impl Batch {
         size.is_some()
     }
 
-    /// Only a network that changes binds its pairs together: those of which a link stands, or shall.
+    /// The pairs that a network which changes binds: those with a link, or with rows of one.
     fn bound_pairs(&self, unit: UnitId, state: &State, northbound: &Northbound) -> Vec<UnitId> {
         let has_link = |unit: &UnitId| {
             let UnitId::Peering(id) = unit else { return false };
@@ -231,8 +236,8 @@ impl Batch {
         pairs
     }
 
-    /// Whether a unit is to be taken: one that is dirty, or `recalled` from those that are refused. What is
-    /// queued is neither any more: no unit is taken twice.
+    /// Whether a group takes a unit: a dirty one, or a refused one if it is `recalled`. A unit in a
+    /// group is neither any more, so no unit is taken twice.
     fn claim(&mut self, unit: UnitId, recalled: bool, state: &mut State) -> bool {
         let dirty = state.dirty.remove(unit).is_some();
         let refused = (dirty || recalled) && self.refused.remove(&unit);
@@ -244,14 +249,14 @@ impl Batch {
         self.postponed.contains(&unit) || self.under_way.contains(&unit)
     }
 
-    /// The same, of one that is to be taken. The uplink anti-spoof of a network stays until the links are gone that
-    /// nobody declares any more: whose those are is not known.
+    /// The same, for a unit of a group. The uplink anti-spoof of a network also stays until the
+    /// links that nobody declares any more are gone: their networks are not known.
     fn follows(&self, unit: UnitId) -> bool {
-        self.is_held(unit) || self.link_goes && matches!(unit, UnitId::Network(_))
+        self.is_held(unit) || self.link_leaves && matches!(unit, UnitId::Network(_))
     }
 
-    /// A unit that differs: how many records are written for it; none in place of a number where
-    /// rows are, too.
+    /// Adds a unit that differs. Returns how many records it writes: none if this instance may not
+    /// write it, and none as a number if it also writes rows.
     fn take(
         &mut self,
         unit: UnitId,
@@ -271,7 +276,7 @@ impl Batch {
         Some(size)
     }
 
-    /// What of some changes this instance may write.
+    /// The part of some changes that this instance may write.
     fn permitted(
         &self,
         changes: UnitChanges,
@@ -294,20 +299,21 @@ impl Batch {
 }
 
 impl UnitChanges {
-    /// What of this a host writes that does not hold the lock: its own declarations, and in a
-    /// registration that is gone those of all hosts.
+    /// The part of these changes that a host without the lock writes: its own declarations, and
+    /// those of all hosts in a registration that was deleted.
     pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
         self.rows.clear();
         self.borrowed.clear();
         for (network, patch) in &mut self.patches {
             patch.removed = false;
             let registration = northbound.registration(*network);
-            // One that somebody deleted is put back whole: who comes first says it for all.
+            // A deleted registration is restored whole: the first host restores the declarations of
+            // all.
             let whole = registration.is_none();
             patch.entries.retain(|key, _| {
                 Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
             });
-            // What it has said already does not make the unit its own to mend.
+            // An entry that is written already gives this host nothing to repair.
             if let Some(tags) = registration {
                 patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
             }
@@ -319,7 +325,7 @@ impl UnitChanges {
         self
     }
 
-    /// Whether anything is to be written. Records of a registration that is not there yet are.
+    /// Whether anything is to be written. A missing registration always is.
     pub(super) fn differs(&self, northbound: &Northbound) -> bool {
         let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
         !self.rows.is_empty()
@@ -329,7 +335,7 @@ impl UnitChanges {
             })
     }
 
-    /// How many records of ordinary size it sets, if it does nothing else.
+    /// How many records of ordinary size it sets; none if it does anything else.
     fn records(&self) -> Option<usize> {
         let entries = self.patches.values().flat_map(|patch| &patch.entries);
         let bytes = entries.map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len));
@@ -337,15 +343,17 @@ impl UnitChanges {
         is_all.then(|| 1 + bytes.sum::<usize>() / RECORD)
     }
 
-    /// Whether it needs what it stands on: its rows, unless they only go, and records without a registration.
+    /// Whether it needs the networks of its pair: it does if it inserts or updates rows, or sets
+    /// records in a registration that does not exist.
     fn builds(&self, northbound: &Northbound) -> bool {
-        let goes = |row: &RowDiff| matches!(row, RowDiff::Delete { .. });
+        let deletes = |row: &RowDiff| matches!(row, RowDiff::Delete { .. });
         let unregistered = |network: &Id| northbound.registration(*network).is_none();
         let records = self.rows.is_empty() && self.patches.keys().any(unregistered);
-        records || !self.rows.iter().all(goes)
+        records || !self.rows.iter().all(deletes)
     }
 
-    /// Whether what stands on it must follow at once: not for its policies and records alone.
+    /// Whether the units that depend on it must follow in the same transaction. Changes of policies
+    /// or of records alone do not require that.
     fn binds(&self, northbound: &Northbound) -> bool {
         let table = |row: &RowDiff| match row {
             RowDiff::Insert(row) | RowDiff::Update { row, .. } => row.table,
@@ -360,7 +368,7 @@ impl UnitChanges {
             || self.patches.iter().any(visible)
     }
 
-    /// The routers that lose policies, and get no others for them.
+    /// The routers that lose policies and get no others instead.
     fn losing_policies(&self) -> BTreeSet<Uuid> {
         let (mut losing_policies, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for diff in &self.rows {
@@ -384,7 +392,7 @@ fn is_leaving_link(unit: UnitId, state: &State) -> bool {
     matches!(unit, UnitId::Peering(id) if state.resolver.pair_with(id).is_none())
 }
 
-/// What goes with a unit wherever it is dirty: a pair stands on its networks.
+/// The units that a dirty unit includes: a pair depends on its networks.
 fn bound(unit: UnitId, state: &State) -> Vec<UnitId> {
     let UnitId::Peering(id) = unit else { return Vec::new() };
     let networks = state.resolver.pair_with(id).into_iter().flat_map(|key| [key.a(), key.b()]);
@@ -392,7 +400,7 @@ fn bound(unit: UnitId, state: &State) -> Vec<UnitId> {
 }
 
 impl State {
-    /// The pairs that a unit is, or that stand on it.
+    /// The pair that a unit is, and the pairs of a network.
     pub(super) fn pairs_with(&self, unit: UnitId) -> Vec<PeeringKey> {
         let pairs = pairs_of(unit, self).into_iter().chain([unit]);
         let pairs = pairs.filter_map(|unit| match unit {
@@ -412,7 +420,7 @@ fn pairs_of(unit: UnitId, state: &State) -> Vec<UnitId> {
     pairs.filter_map(|pair| state.resolver.id(pair).map(UnitId::Peering)).collect()
 }
 
-/// The links on a network that is to lose its uplink anti-spoof: as long as they stand, it stays.
+/// The links on a network that is to lose its uplink anti-spoof. It stays as long as they exist.
 fn standing(unit: UnitId, changes: &UnitChanges, northbound: &Northbound) -> Vec<UnitId> {
     if !matches!(unit, UnitId::Network(_)) {
         return Vec::new();
@@ -422,7 +430,7 @@ fn standing(unit: UnitId, changes: &UnitChanges, northbound: &Northbound) -> Vec
     links.map(UnitId::Peering).collect()
 }
 
-/// Whether it is a network without a registration: nothing stands on it yet.
+/// Whether it is a network without a registration. Then no link depends on it yet.
 fn is_new(unit: UnitId, northbound: &Northbound) -> bool {
     matches!(unit, UnitId::Network(id) if northbound.registration(id).is_none())
 }

@@ -1,8 +1,8 @@
-//! What changed, in types: the one stream that the log subscribes to, and whatever else watches.
+//! Typed changes: the one stream that the log and all other observers subscribe to.
 //!
-//! The engine adds to it in the order in which things happen; who draws it with `Engine::changes`
-//! hands it to every subscriber. States are compared when it is drawn: what went to and fro since
-//! the last time is no change.
+//! The engine adds to it in the order in which things happen. `Engine::changes` takes what is new,
+//! and its caller passes that to every subscriber. States are compared at that moment: one that
+//! changed and changed back since the last time is no change.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use crate::peering::{Reason, State};
 /// Something that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A half is in another state than before, or in it for another reason.
+    /// A half has another state than before, or the same one for another reason.
     StateChanged {
         /// The half.
         half: OfHalf,
-        /// Where it stood before; none if it was not there.
+        /// Its state before; none if the half is new.
         previous: Option<(State, Option<Reason>)>,
-        /// Where it stands.
+        /// Its state.
         state: State,
         /// Why it is not active.
         reason: Option<Reason>,
         /// The reason in a sentence.
         explanation: Option<String>,
     },
-    /// So many halves are active as they were before this daemon started.
+    /// Halves were active before this daemon started, and still are.
     FoundActive {
         /// How many.
         halves: usize,
@@ -39,46 +39,46 @@ pub enum Change {
         /// The half.
         half: HalfKey,
     },
-    /// Something is not as it should be although the half is where it is.
+    /// A half is in its state, but something about it is not as it should be.
     Degraded {
         /// The half.
         half: OfHalf,
         /// What is not as it should be.
         cause: String,
     },
-    /// What degraded a half is over.
+    /// A degradation of a half is over.
     DegradationEnded {
         /// The half.
         half: OfHalf,
         /// What was not as it should be.
         cause: String,
     },
-    /// Other prefixes cross a peering that stands.
+    /// Other prefixes cross an existing peering.
     PrefixesChanged {
         /// The half.
         half: OfHalf,
-        /// What the other side takes from this one.
+        /// Prefixes that the other side imports from this one.
         exported: PrefixChange,
-        /// What this side takes from the other one.
+        /// Prefixes that this side imports from the other one.
         imported: PrefixChange,
     },
-    /// Rows of ours on a router were deleted by another client; they are restored.
+    /// Another client deleted rows of ours on a router. They are restored.
     RouterRestored {
         /// The router's name.
         router: Arc<str>,
-        /// Which kinds of rows.
+        /// The kinds of rows.
         what: String,
         /// How many rows.
         rows: usize,
-        /// Of how many peerings.
+        /// How many peerings the rows belong to.
         peerings: usize,
     },
-    /// Rows of ours were altered by another client; they are restored.
+    /// Another client altered rows of ours. They are restored.
     DriftRepaired {
         /// Whose rows.
         unit: UnitId,
     },
-    /// A unit was written again and again: what differs of it waits from now on.
+    /// A unit was written again and again. From now on it waits before each write.
     Damped {
         /// The peering or the network, in words.
         what: String,
@@ -89,56 +89,57 @@ pub enum Change {
         /// What to do about it.
         next_step: &'static str,
     },
-    /// It has been calm for a while.
+    /// A damped unit has been calm for a while.
     DampingEnded {
         /// The peering or the network, in words.
         what: String,
-        /// What it was.
+        /// Why it was damped: `contested` or `flapping`.
         reason: Reason,
     },
-    /// Something is wrong with a declaration file that was not wrong before.
+    /// A declaration file has problems that it did not have before.
     Diagnosed {
         /// The file.
         file: String,
-        /// The first of what is new; after one of the whole file, the first with a place.
+        /// The first new ones. After a problem of the whole file, the first one with a position
+        /// follows.
         first: Vec<Diagnostic>,
-        /// How many more there are.
+        /// How many new ones follow those.
         more: usize,
     },
-    /// Nothing is wrong any more with a file that had diagnostics.
+    /// A file has no diagnostics any more.
     Mended {
         /// The file.
         file: String,
     },
-    /// A reading would withdraw so much that it waits for the operator.
+    /// A reload would withdraw so many halves that it waits for the operator.
     WithdrawalsHeld {
         /// How many halves.
         halves: usize,
     },
-    /// Nothing is held any more.
+    /// No withdrawal is held any more.
     WithdrawalsReleased,
-    /// The settings have errors: those from before stay in effect.
+    /// The settings have errors. The previous settings stay in effect.
     SettingsRejected {
         /// What is wrong with them.
         errors: Vec<Diagnostic>,
     },
-    /// Settings took effect.
+    /// The daemon applied settings.
     SettingsApplied {
-        /// The sections with changes that take effect with a restart.
+        /// The sections whose changes take effect with a restart.
         restart: Vec<&'static str>,
     },
-    /// Every file was read again.
+    /// The daemon read every file again.
     Reloaded,
-    /// Somebody asked the daemon to do something.
+    /// Somebody gave the daemon a command.
     Written {
         /// Who.
         actor: String,
-        /// What, as the command line says it.
+        /// The command, as one types it.
         what: String,
-        /// What came of it, or why it was refused.
+        /// Its result, or why it was refused.
         result: Result<String, String>,
     },
-    /// The northbound was reached.
+    /// The daemon connected to the northbound.
     Connected {
         /// The remote.
         remote: String,
@@ -150,28 +151,28 @@ pub enum Change {
         /// Why.
         error: String,
     },
-    /// The lock was taken or lost.
+    /// This instance has got or lost the lock.
     LockChanged {
         /// Whether this instance holds it.
         held: bool,
     },
-    /// Another instance that lives declares by this host's name; or this one speaks for the host now.
+    /// Another live instance declares by this host's name, or this one speaks for the host now.
     HostName {
         /// The name.
         host: String,
-        /// Whether another one has it.
+        /// Whether another instance has it.
         taken: bool,
     },
-    /// Something is wrong with another host, or is not any more.
+    /// Another host has a problem, or it has that problem no longer.
     HostProblem {
-        /// What.
+        /// The problem.
         problem: HostProblem,
         /// Whether it is over.
         over: bool,
     },
-    /// The lock is taken from a holder that does nothing.
+    /// This instance takes the lock from a holder that writes nothing.
     LockTakenOver,
-    /// ovn-northd has not acted for too long on what was written, or acts again.
+    /// ovn-northd is late to act on what was written, or it acts again.
     NorthdLate {
         /// Whether it is late.
         late: bool,
@@ -181,14 +182,15 @@ pub enum Change {
         /// How.
         error: String,
     },
-    /// OVN is newer than this version of the daemon: its schema has columns, in tables in which rows are ours, that are not read.
+    /// OVN is newer than this version of the daemon: tables with rows of ours have columns that the
+    /// daemon does not read.
     UnknownColumns {
-        /// Their names, with those of their tables.
+        /// Their names, with the names of their tables.
         columns: Vec<String>,
     },
-    /// A newer version of the daemon has written to the northbound, or is there no more.
+    /// A newer version of the daemon has written to the northbound, or none has any more.
     NewerVersion {
-        /// The newest.
+        /// The newest version.
         version: Option<u32>,
     },
     /// The certificates in the files cannot be used.
@@ -196,53 +198,53 @@ pub enum Change {
         /// Why.
         error: String,
     },
-    /// The certificates in the files are in use.
+    /// The daemon uses the certificates in the files.
     CertificatesApplied,
     /// A certificate expires soon, or has expired.
     CertificateExpires {
-        /// Which, and when.
+        /// Which certificate, and when.
         what: String,
     },
     /// The server did not accept a transaction.
     TransactionFailed {
-        /// Its words.
+        /// The server's error.
         error: String,
-        /// What becomes of it.
+        /// What happens next.
         outlook: Outlook,
     },
 }
 
-/// A half, as a change names it.
+/// A half, as a change refers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfHalf {
     /// The half.
     pub key: HalfKey,
-    /// Whether this host declares it. What others declare is reported by them.
+    /// Whether this host declares it. Another host's instance reports its own halves.
     pub own: bool,
 }
 
-/// What became of the prefixes that cross in one direction.
+/// How the prefixes that cross in one direction changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrefixChange {
-    /// Those that cross now and did not before.
+    /// Those that cross now and did not cross before.
     pub gained: Vec<IpNet>,
-    /// Those that cross no more.
+    /// Those that no longer cross.
     pub lost: Vec<IpNet>,
 }
 
-/// What becomes of a transaction that failed.
+/// What happens after a transaction failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
-    /// Somebody else was quicker; it is made anew from the rows of now.
+    /// Another client was faster. The transaction is made again from the current rows.
     Outrun,
-    /// The trouble may pass; it is tried again.
+    /// The cause may pass. The transaction is tried again.
     Passing,
     /// The server refuses it.
     Refused,
 }
 
 impl PrefixChange {
-    /// From one set of prefixes to another.
+    /// The difference between two sets of prefixes.
     #[must_use]
     pub fn between(before: &[IpNet], after: &[IpNet]) -> Self {
         let set = |of: &[IpNet]| of.iter().copied().collect::<BTreeSet<_>>();

@@ -1,10 +1,10 @@
-//! Writes that answer the same thing again and again, by unit: bounded, and named.
+//! Limits how often a unit is written again and again, and reports it.
 //!
-//! Somebody may undo our rows as fast as we put them back, and a tenant may change its half a
-//! thousand times a second. Each write of a unit that does what an earlier one did, or that its
-//! own host's files ask for, counts; from the ninth in a row on the next one waits
-//! ([`pauses`](super::pauses)). What cuts, waits for nothing as long as something was built before
-//! it: so the half that flaps rests closed, and a link that is contested stands.
+//! Another client may undo our rows as fast as we restore them, and a tenant may change its half a
+//! thousand times a second. A write of a unit counts where it repeats an earlier one, or where this
+//! host's files asked for it. From the ninth that counts on, the unit waits before the next write
+//! ([`pauses`](super::pauses)). A write that removes a link does not wait if the write before it
+//! built something. So a half that flaps ends closed, and a contested link ends in place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,15 +18,16 @@ use super::Deadline;
 use super::pauses::Pauses;
 use super::state::{State, UnitChanges};
 
-/// Writes that count before the first pause.
+/// How many writes count before the first pause.
 const AT_ONCE: u32 = 8;
-/// So many different things a unit may have to write before it comes to rest; each further one counts, whatever it is.
+/// How many different writes of a unit are remembered until it is calm. Each further one counts,
+/// whatever it does.
 const MOST_DIFFERENT: usize = 64;
 
 /// Why a unit is written again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Somebody else undoes it.
+    /// Another client undoes what we write.
     Contested,
     /// This host's files change again and again.
     Flapping,
@@ -35,35 +36,36 @@ pub(super) enum Cause {
 /// What one write of a unit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trace {
-    /// Stands for the rows and entries that it writes.
+    /// A hash of the rows and entries that it writes.
     digest: u64,
-    /// Whether it takes a link, or a declaration, away.
+    /// Whether it removes a link or a declaration.
     cuts: bool,
 }
 
-/// What a unit has written since it last was calm.
+/// What a unit has written since it was last calm.
 #[derive(Debug)]
 struct Written {
     digests: Vec<u64>,
-    /// Of the last write that counted.
+    /// The cause of the last write that counted.
     cause: Cause,
-    /// Whether the last write was a cut.
+    /// Whether the last write removed a link or a declaration.
     cut: bool,
 }
 
-/// The writes of all units that were not calm for so long.
+/// The writes of all units that are not calm yet.
 #[derive(Debug)]
 pub(super) struct Damping {
     now: Duration,
     pauses: Pauses<UnitId>,
     written: BTreeMap<UnitId, Written>,
-    /// Units of which this host's files say something else than when they were written last.
+    /// Units whose declarations in this host's files changed since their last write.
     declared: BTreeSet<UnitId>,
-    /// What is under way, by transactions; whether the files asked for it.
+    /// The units of each transaction under way. The flag says that this host's files asked for the
+    /// write.
     under_way: BTreeMap<u64, Vec<(UnitId, Trace, bool)>>,
-    /// Units that differ, and wait.
+    /// Units that differ, and wait for the end of their pause.
     waiting: BTreeSet<UnitId>,
-    /// Units that had to wait since they last were calm.
+    /// Units that had to wait since they were last calm.
     damped: BTreeMap<UnitId, Cause>,
 }
 
@@ -82,12 +84,12 @@ impl Default for Damping {
 }
 
 impl Damping {
-    /// This host's files say something else of these units.
+    /// The declarations of these units in this host's files changed.
     pub(super) fn declared(&mut self, units: impl IntoIterator<Item = UnitId>) {
         self.declared.extend(units);
     }
 
-    /// Time has passed: those that were damped, and are calm since.
+    /// Time has passed. Returns the damped units that have become calm.
     pub(super) fn pass(&mut self, now: Duration) -> Vec<(UnitId, Cause)> {
         self.now = now;
         let mut calm = Vec::new();
@@ -98,7 +100,7 @@ impl Damping {
         calm
     }
 
-    /// Units that have waited long enough.
+    /// Takes the units whose pause is over.
     pub(super) fn due(&mut self) -> Vec<UnitId> {
         let (pauses, now) = (&self.pauses, self.now);
         let mut due = Vec::new();
@@ -119,17 +121,17 @@ impl Damping {
         Some(Deadline { at, why: "a unit that was written again and again waits" })
     }
 
-    /// Whether a unit may not be written now, if it differs.
+    /// Whether a unit has to wait before its next write.
     pub(super) fn pauses(&self, unit: UnitId) -> bool {
         self.pauses.waits(&unit, self.now)
     }
 
-    /// Whether this is the first cut since something was built.
+    /// Whether this write removes something, and the one before it did not.
     pub(super) fn lets_through(&self, unit: UnitId, trace: Trace) -> bool {
         trace.cuts && self.written.get(&unit).is_some_and(|written| !written.cut)
     }
 
-    /// These units differ and wait; those that did not have to before.
+    /// These units differ and have to wait. Returns those that had not been damped before.
     pub(super) fn hold(&mut self, units: BTreeSet<UnitId>) -> Vec<(UnitId, Cause)> {
         let cause = |unit| self.written.get(unit).map_or(Cause::Contested, |it| it.cause);
         let fresh = units.iter().filter(|unit| !self.damped.contains_key(unit));
@@ -154,7 +156,7 @@ impl Damping {
         self.damped.iter().map(|(unit, cause)| (*unit, *cause))
     }
 
-    /// A unit is as it shall be.
+    /// A unit has no differences.
     pub(super) fn rest(&mut self, unit: UnitId) {
         self.waiting.remove(&unit);
         self.declared.remove(&unit);
@@ -170,7 +172,7 @@ impl Damping {
         self.under_way.insert(id, sent);
     }
 
-    /// A transaction has ended: what was not written counts for nothing.
+    /// A transaction has ended. One that failed does not count.
     pub(super) fn ended(&mut self, id: u64, committed: bool) {
         for (unit, trace, declared) in self.under_way.remove(&id).unwrap_or_default() {
             if committed {
@@ -201,8 +203,8 @@ impl Damping {
 }
 
 impl Trace {
-    /// What these changes of a unit do. Where rows and entries stand is looked at, and what our rows shall say; not
-    /// which UUIDs they have, nor what entries say: both differ each time.
+    /// What these changes of a unit do. The hash covers where rows and entries are, and the columns
+    /// of our rows. It covers neither UUIDs nor the text of entries: both differ each time.
     pub(super) fn of(
         unit: UnitId,
         changes: &UnitChanges,
@@ -234,7 +236,7 @@ impl Trace {
         Self { digest: hasher.finish(), cuts: cuts(unit, changes, state) }
     }
 
-    /// A registration gets its tag back.
+    /// A write that restores the tag of a registration.
     pub(super) fn of_tag() -> Self {
         Self { digest: 0, cuts: false }
     }
@@ -254,7 +256,7 @@ fn hash_registration(diff: &RegistrationDiff, hasher: &mut DefaultHasher) {
     }
 }
 
-/// Whether a link is to go, or what this host declares.
+/// Whether these changes remove a link, or a half that this host declares.
 fn cuts(unit: UnitId, changes: &UnitChanges, state: &State) -> bool {
     let withdraws = |(key, text): (&String, &Option<String>)| {
         text.is_none() && matches!(Entry::parse(key), Some(Entry::Half(..)))

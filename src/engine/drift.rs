@@ -1,7 +1,7 @@
 //! Rows of ours that other clients altered or deleted, until they are restored.
 //!
-//! Owns what is said of that: one line for a router, however many peerings it has and transactions it
-//! takes. LXD and Incus delete all policies of a router at each change of a network.
+//! Reports one line for a router, however many peerings it has and however many transactions the
+//! repair takes. LXD and Incus delete all policies of a router at each change of a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::program::RowDiff;
 
 use super::change::Change;
 
-/// What was deleted of a router's rows.
+/// The rows of a router that another client deleted.
 #[derive(Debug, Default)]
 pub(super) struct Deleted {
     tables: BTreeSet<TableId>,
@@ -21,7 +21,7 @@ pub(super) struct Deleted {
     peerings: BTreeSet<UnitId>,
 }
 
-/// What is being restored.
+/// The rows that are being restored.
 #[derive(Debug, Default)]
 pub(super) struct Drift {
     routers: BTreeMap<Arc<str>, Deleted>,
@@ -29,7 +29,7 @@ pub(super) struct Drift {
 }
 
 impl Drift {
-    /// Rows are sent; those of these units are restored by it.
+    /// Rows were sent. They restore those of the altered units.
     pub(super) fn sent(&mut self, rows: &[RowDiff], altered: &BTreeSet<UnitId>) {
         let mut others = altered.clone();
         for row in rows {
@@ -49,7 +49,7 @@ impl Drift {
         self.units.append(&mut others);
     }
 
-    /// All of it is restored: what is to be said of that.
+    /// Everything is restored. Returns the changes to report.
     pub(super) fn restored(&mut self) -> Vec<Change> {
         let routers = std::mem::take(&mut self.routers).into_iter().map(|(router, deleted)| {
             let Deleted { tables, rows, peerings } = deleted;

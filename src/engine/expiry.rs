@@ -5,19 +5,20 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ovsdb::client::Certificates;
 use crate::view::CertificatesView;
 
-/// So long before it is told.
+/// The daemon warns this long before a certificate expires.
 const AHEAD: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The certificates of the session, or of the last one.
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
     certificates: Option<Certificates>,
-    /// What was told in the log.
-    told: Vec<String>,
+    /// The warnings that are in the log already.
+    reported: Vec<String>,
 }
 
 impl Expiry {
-    /// Takes note of others; tells whether there is another problem with them than before.
+    /// Notes the certificates of a new session. Returns whether the problem with them is another
+    /// one than before.
     pub(super) fn note(&mut self, certificates: Certificates) -> bool {
         let problem = |of: &Option<Certificates>| of.as_ref().and_then(|of| of.problem.clone());
         let before = problem(&self.certificates);
@@ -29,15 +30,15 @@ impl Expiry {
         self.certificates.as_ref()?.problem.as_deref()
     }
 
-    /// What has not been told yet of what expires soon.
+    /// The warnings about certificates that expire soon, without those that are in the log already.
     pub(super) fn news(&mut self, now: Timestamp) -> Vec<String> {
         let warnings = self.warnings(now);
-        let news = warnings.iter().filter(|text| !self.told.contains(text)).cloned().collect();
-        self.told = warnings;
+        let news = warnings.iter().filter(|text| !self.reported.contains(text)).cloned().collect();
+        self.reported = warnings;
         news
     }
 
-    /// When something is to be told next.
+    /// When the next warning is due.
     pub(super) fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let moments = self.ends().filter_map(|(_, at)| at.checked_sub(AHEAD).ok());
         moments.filter(|at| *at > now).min()

@@ -1,8 +1,9 @@
-//! Halves that nobody declares any more, for as long as they are shown.
+//! Halves that nobody declares any more, as long as they are shown.
 //!
-//! What ended, and when, is in the registration: a record in the state `deleted`, which the rules do
-//! not read and which goes when its time is over. An ordered set says whose is over next. Of one
-//! network only the latest are kept: a half that is renamed again and again leaves no more.
+//! The registration records which half ended, and when: a record in the state `deleted`. The rules
+//! do not read it. It is removed when its time is over; an ordered set says which one is next. Only
+//! the latest of a network are kept, so a half that is renamed again and again leaves no more than
+//! these.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,10 @@ use crate::northbound::declared::network_of;
 use crate::northbound::registration::{half_names, half_record};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
 
-/// So many of one network are kept, some 40 kB of records.
+/// The most records of one network, some 40 kB.
 const MOST_OF_NETWORK: usize = 256;
 
-/// What ended a short while ago.
+/// The halves that ended a short while ago.
 #[derive(Debug, Default)]
 pub(super) struct History {
     ended: BTreeMap<HalfKey, (HalfRecord, Timestamp)>,
@@ -27,7 +28,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// What is left of a half that ended.
+    /// The record of a half that ended.
     pub(super) fn get(&self, half: &HalfKey) -> Option<&HalfRecord> {
         self.ended.get(half).map(|(record, _)| record)
     }
@@ -42,14 +43,14 @@ impl History {
         self.ended.len()
     }
 
-    /// Those of one project.
+    /// The halves of one project that ended.
     pub(super) fn of_project(&self, project: &str) -> impl Iterator<Item = &HalfKey> {
         let first = HalfKey::new(NetworkKey::new(project, ""), "");
         let halves = self.ended.range(first..).map(|(half, _)| half);
         halves.take_while(move |half| *half.network.project == *project)
     }
 
-    /// Those of one network, with their records.
+    /// The halves of one network that ended, with their records.
     pub(super) fn of(&self, network: &NetworkKey) -> impl Iterator<Item = (&HalfKey, &HalfRecord)> {
         let first = HalfKey::new(network.clone(), "");
         let halves = self.ended.range(first..).map(|(half, (record, _))| (half, record));
@@ -66,7 +67,7 @@ impl History {
         self.until.first().map(|(at, _)| *at)
     }
 
-    /// Forgets those whose time is over; returns their networks.
+    /// Removes those whose time is over. Returns their networks.
     pub(super) fn forget(&mut self, now: Timestamp) -> BTreeSet<NetworkKey> {
         let mut networks = BTreeSet::new();
         while let Some((at, half)) = self.until.first().cloned() {
@@ -79,8 +80,8 @@ impl History {
         networks
     }
 
-    /// Looks at a network's records: which of its halves nobody declares any more. Who does not know
-    /// the network's name gives its identity alone.
+    /// Reads the records of a network and notes which of its halves nobody declares any more. A
+    /// caller that does not know the name of the network gives its identity alone.
     pub(super) fn review(
         &mut self,
         id: Id,
@@ -119,7 +120,7 @@ impl History {
         });
     }
 
-    /// Keeps those of a network that ended last, as long as each is shown.
+    /// Keeps the halves of a network that ended last, each as long as it is shown.
     fn set(
         &mut self,
         id: Id,

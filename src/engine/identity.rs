@@ -1,59 +1,64 @@
-//! Whether this instance speaks for its host: of several with the same host's name, one does.
+//! Whether this instance speaks for its host. Of several instances with one host name, one does.
 //!
-//! Each entry of a host in the northbound is written by that host alone. Two instances with one name
-//! would undo each other's entries for ever. So an instance writes only while it holds the lock of its
-//! host's name. That lock costs no write, and goes with the session that holds it.
+//! Only the host itself writes its entries in the northbound. Two instances with one name would
+//! undo each other's entries for ever. So an instance writes only while it holds the lock of its
+//! host's name. That lock costs no write, and it ends with the session that holds it.
 //!
-//! A server may keep a dead session for long. So who finds the lock taken challenges: it takes it
-//! away, once. Whoever lives takes it back at once, and is left alone from then on; whoever does
-//! not has lost it. Nobody writes on trial.
+//! A server may keep a dead session for long. So an instance that finds the lock taken challenges
+//! the holder: it steals the lock, once. A live holder steals it back at once, and is not
+//! challenged for a while. A dead one has lost it. The challenger writes nothing until the trial is
+//! over.
 
 use std::time::Duration;
 
 use super::Deadline;
 
-/// How long whoever holds the lock may take to end by itself, before it is challenged.
+/// How long a holder has to release the lock by itself, before this instance challenges it.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long one that lives may take to answer a challenge.
+/// How long a live holder has to answer a challenge.
 const TRIAL: Duration = Duration::from_secs(2);
-/// So often it is taken back within the time of a trial. Others may challenge one after the other; but if one that was
-/// replaced while it was stopped wakes, both take it from each other, and the one that wakes was robbed once more.
+/// How often this instance steals the lock back within the time of one trial. Several others may
+/// challenge it one after the other. But there is one more case: an instance was stopped and
+/// replaced, and wakes. Then both steal from each other. The one that wakes loses the lock once
+/// more often than the other one, so it gives up first.
 const MOST_LOSSES: u32 = 3;
-/// How long it is left alone after it has answered.
+/// How long this instance challenges nobody after a holder has answered.
 const RESPITE: Duration = Duration::from_secs(60);
 
-/// What is known of the lock.
+/// What this instance knows of the lock.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
     state: State,
-    /// Whether it is to be taken now.
+    /// Whether the session is to steal the lock now.
     claims: bool,
-    /// How often it was lost, from that moment on.
+    /// How often this instance lost the lock, and when it did first.
     losses: (u32, Duration),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// There is no session that has asked for it.
+    /// No session has asked for the lock.
     #[default]
     Unasked,
-    /// It is held.
+    /// This instance holds it.
     Held,
-    /// It is held, and was another's: until then that one may take it back.
+    /// This instance stole it from another one. Until this moment that one may steal it back.
     Trial { until: Duration },
-    /// It was asked for by force, and the server has not answered; whether to get it back.
+    /// This instance has sent a `steal`, and the server has not answered. `back` says that it had
+    /// lost the lock before.
     Claimed { back: bool },
-    /// Another session holds it, which is challenged then; whether that is known to live.
+    /// Another session holds it. When this instance challenges that one, and whether that one is
+    /// known to live.
     Elsewhere { challenged_at: Duration, lives: bool },
 }
 
 impl Identity {
-    /// There is no session any more.
+    /// The session has ended.
     pub(super) fn rest(&mut self) {
         *self = Self::default();
     }
 
-    /// The server has said whether it is held.
+    /// The server has reported whether this session holds the lock.
     pub(super) fn told(&mut self, held: bool, now: Duration) {
         self.state = match (self.state, held) {
             (State::Claimed { back: false }, true) => State::Trial { until: now + TRIAL },
@@ -82,7 +87,7 @@ impl Identity {
         State::Elsewhere { challenged_at: now + RESPITE, lives: true }
     }
 
-    /// Time has passed; tells whether this instance speaks for its host from now on.
+    /// Time has passed. Returns whether this instance speaks for its host from now on.
     pub(super) fn pass(&mut self, now: Duration) -> bool {
         match self.state {
             State::Trial { until } if until <= now => {
@@ -111,27 +116,28 @@ impl Identity {
         Some(Deadline { at, why: "another session speaks for this host" })
     }
 
-    /// Whether the session is to take it now.
+    /// Whether the session is to steal the lock now. It answers `true` once.
     pub(super) fn claims(&mut self) -> bool {
         std::mem::take(&mut self.claims)
     }
 
-    /// Whether the writer's lock is to be held, or waited for: also while this one is taken back.
+    /// Whether this instance is to hold the writer's lock, or wait for it. It does so too while it
+    /// steals the host's lock back.
     pub(super) fn contends(&self) -> bool {
         self.may_write() || matches!(self.state, State::Claimed { back: true })
     }
 
-    /// Whether something may be written. Where nobody asked for the lock it says nothing.
+    /// Whether this instance may write. It may where no session has asked for the lock.
     pub(super) fn may_write(&self) -> bool {
         matches!(self.state, State::Unasked | State::Held)
     }
 
-    /// Whether the lock is held: then each write asserts it.
+    /// Whether this instance holds the lock. Then each write asserts it.
     pub(super) fn is_held(&self) -> bool {
         self.state == State::Held
     }
 
-    /// Whether another instance is known to live that speaks for this host.
+    /// Whether another instance speaks for this host, and is known to live.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self.state, State::Elsewhere { lives: true, .. })
     }
@@ -147,11 +153,11 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// A server with the one lock, and instances that ask it.
+    /// A server with one lock, and the instances that ask for it.
     #[derive(Default)]
     struct Server {
         instances: Vec<(Identity, Alive)>,
-        /// Who holds it, and who waits.
+        /// The holder first, then those that wait.
         queue: VecDeque<usize>,
         now: u64,
     }
@@ -159,7 +165,7 @@ mod tests {
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum Alive {
         Yes,
-        /// Its session is still there.
+        /// Its session is still open; whether it holds the lock.
         Frozen(bool),
         No,
     }
@@ -170,11 +176,11 @@ mod tests {
             self.instances.push((Identity::default(), Alive::Yes));
             self.queue.push_back(new);
             let held = self.queue[0] == new;
-            self.tell(new, held);
+            self.report(new, held);
             new
         }
 
-        fn tell(&mut self, to: usize, held: bool) {
+        fn report(&mut self, to: usize, held: bool) {
             let now = ms(self.now);
             match &mut self.instances[to] {
                 (identity, Alive::Yes) => identity.told(held, now),
@@ -188,9 +194,9 @@ mod tests {
             self.queue.retain(|waiting| *waiting != by);
             self.queue.push_front(by);
             if before != by {
-                self.tell(before, false);
+                self.report(before, false);
             }
-            self.tell(by, true);
+            self.report(by, true);
         }
 
         fn pass(&mut self, milliseconds: u64) {
@@ -224,7 +230,7 @@ mod tests {
                 let held = self.queue.front() == Some(&at);
                 self.queue.retain(|waiting| *waiting != at);
                 if let Some(next) = self.queue.front().copied().filter(|_| held) {
-                    self.tell(next, true);
+                    self.report(next, true);
                 }
             }
         }
@@ -232,7 +238,7 @@ mod tests {
         fn thaw(&mut self, at: usize) {
             if let Alive::Frozen(held) = self.instances[at].1 {
                 self.instances[at].1 = Alive::Yes;
-                self.tell(at, held);
+                self.report(at, held);
             }
         }
     }

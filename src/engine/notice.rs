@@ -1,11 +1,16 @@
-//! A change in words: its line in the log, and how much it matters.
+//! The text of a change: its line in the log, and its level.
 //!
-//! | level | who is to notice | what |
-//! |---|---|---|
-//! | error | the operator, now: the daemon cannot go on as it should | settings that are not accepted, held withdrawals, a transaction that the server refuses, updates that contradict each other |
-//! | warn | the operator or a tenant, today: it may pass, or somebody must mend it | a half that failed or was refused, a degradation and its cause, drift, diagnostics, a lost connection, certificates |
-//! | info | nobody, until asked what happened: it is as it should be | other changes of state, the end of a degradation, prefixes that cross, what an operator did, the connection, the lock |
-//! | debug | who looks for something | steps on the way to a state, and what other hosts declare: their logs have it |
+//! - `error`: for the operator, now. The daemon cannot continue as it should: settings that are not
+//!   accepted, held withdrawals, a transaction that the server refuses, updates that contradict
+//!   each other.
+//! - `warn`: for the operator or a tenant, today. It may pass, or somebody must repair it: a half
+//!   that failed or was refused, a degradation and its cause, drift, diagnostics, a lost
+//!   connection, certificates.
+//! - `info`: for nobody, until somebody asks what happened. All is well: other changes of state,
+//!   the end of a degradation, prefixes that cross, an operator's command, the connection, the
+//!   lock.
+//! - `debug`: for somebody who searches for a cause: intermediate states, and what other hosts
+//!   declare. The logs of those hosts have it.
 
 use std::fmt::Display;
 
@@ -14,23 +19,23 @@ use crate::peering::{Reason, State};
 
 use super::change::{Change, OfHalf, Outlook, PrefixChange};
 
-/// So many prefixes are named in a line, and of the rest their number.
+/// The most prefixes that a line names. It gives the number of the rest.
 const MOST_PREFIXES: usize = 16;
 
-/// Who is to notice.
+/// Who should read a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// The daemon cannot go on as it should.
+    /// The daemon cannot continue as it should.
     Error,
-    /// Something is wrong that may pass, or that somebody must mend.
+    /// Something is wrong. It may pass, or somebody must repair it.
     Warn,
     /// Something changed as it should.
     Info,
-    /// Of interest to somebody who looks for something.
+    /// For somebody who searches for a cause.
     Debug,
 }
 
-/// A field of a line: what it is about, for programs.
+/// A field of a line, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
     /// A half, `project/network/name`.
@@ -41,21 +46,21 @@ pub enum Field {
     Network,
     /// The half's name.
     Peering,
-    /// Where the half stands.
+    /// The half's state.
     State,
-    /// Why.
+    /// The reason for that state.
     Reason,
-    /// Where it stood before.
+    /// The half's state before.
     Previous,
     /// What degrades it.
     Cause,
-    /// Prefixes that cross now, from this side.
+    /// Prefixes of this side that cross now.
     ExportedGained,
-    /// Prefixes of this side that cross no more.
+    /// Prefixes of this side that no longer cross.
     ExportedLost,
-    /// Prefixes that cross now, from the other side.
+    /// Prefixes of the other side that cross now.
     ImportedGained,
-    /// Prefixes of the other side that cross no more.
+    /// Prefixes of the other side that no longer cross.
     ImportedLost,
     /// A router's name.
     Router,
@@ -65,11 +70,11 @@ pub enum Field {
     File,
     /// A number of halves, diagnostics or lines.
     Count,
-    /// Who asked for something.
+    /// Who gave a command.
     Actor,
-    /// What was asked for.
+    /// The command.
     Command,
-    /// What came of it: `done` or `refused`.
+    /// Its result: `done` or `refused`.
     Result,
     /// A northbound remote.
     Remote,
@@ -77,18 +82,18 @@ pub enum Field {
     Schema,
     /// A version of the daemon's records.
     Version,
-    /// Somebody else's words about what went wrong.
+    /// The error, in the words of whoever reported it.
     Error,
 }
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Who is to notice.
+    /// Who should read it.
     pub level: Level,
     /// What happened, in a sentence.
     pub message: String,
-    /// What it is about.
+    /// The fields, for programs.
     pub fields: Vec<(Field, String)>,
 }
 
@@ -116,7 +121,7 @@ impl Notice {
             .with(Field::Peering, &half.name)
     }
 
-    /// The value of a field, if it has it.
+    /// The value of a field, if the line has that field.
     #[must_use]
     pub fn field(&self, field: Field) -> Option<&str> {
         self.fields.iter().find(|(name, _)| *name == field).map(|(_, value)| value.as_str())
@@ -124,7 +129,7 @@ impl Notice {
 }
 
 impl Change {
-    /// How much it matters. What other hosts declare is for their logs.
+    /// Its level. Changes of other hosts' halves are for the logs of those hosts.
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
@@ -136,7 +141,8 @@ impl Change {
             {
                 Level::Debug
             }
-            // Of a newer version one line says it for all halves, when it comes and when it goes.
+            // One line reports a newer version for all halves, both when it appears and when it is
+            // gone.
             Self::StateChanged { previous, reason, .. }
                 if [*reason, previous.and_then(|(_, before)| before)]
                     .contains(&Some(Reason::NewerVersion)) =>
@@ -185,7 +191,7 @@ impl Change {
         }
     }
 
-    /// The half that it is about, if it is about one.
+    /// The half that it is about, if any.
     #[must_use]
     pub fn half(&self) -> Option<&HalfKey> {
         match self {
@@ -224,8 +230,8 @@ impl Change {
         }
     }
 
-    /// What kind of change it is, and what it is about: changes that agree in both repeat each
-    /// other. None where each counts for itself.
+    /// The kind of the change, and its subject. A change repeats another one that agrees in both.
+    /// None for a change that never repeats another one.
     #[must_use]
     pub fn subject(&self) -> Option<(&'static str, String)> {
         let half = |kind| self.half().map(|half| (kind, half.to_string()));
@@ -268,8 +274,8 @@ impl Change {
         }
     }
 
-    /// Whether it says of something that is no half that it is well again: what an earlier change
-    /// of the same subject said to be wrong is over.
+    /// Whether it ends a trouble that is not of a half. Then an earlier change of the same subject
+    /// is over.
     #[must_use]
     pub fn ends_trouble(&self) -> bool {
         matches!(
@@ -336,7 +342,8 @@ impl Change {
                 line(&text).with(Field::File, file).with(Field::Count, first.len() + more)
             }
             Self::Mended { file } => {
-                line(&format!("{file}: nothing is wrong with it any more")).with(Field::File, file)
+                line(&format!("{file}: it has no errors or warnings any more"))
+                    .with(Field::File, file)
             }
             Self::WithdrawalsHeld { halves } => line(&format!(
                 "a reload would withdraw {halves} halves; it is held until confirmed \
@@ -368,7 +375,7 @@ impl Change {
                 .with(Field::Remote, remote)
                 .with(Field::Schema, schema),
             Self::Disconnected { error } => {
-                line("no connection to the northbound; the data plane stands")
+                line("no connection to the northbound; the data plane stays as it is")
                     .with(Field::Error, error)
             }
             Self::LockChanged { held: true } => {
@@ -388,8 +395,8 @@ impl Change {
             Self::HostProblem { problem, over: false } => line(&problem.to_string()),
             Self::HostProblem { problem, over: true } => line(&problem.end()),
             Self::NorthdLate { late: true } => line(
-                "ovn-northd has not acted on the northbound for 10 seconds: what stands goes on, and \
-                 what changes has no effect; check that it runs and reaches both databases",
+                "ovn-northd has not acted on the northbound for 10 seconds: existing links stay, and a \
+                 change has no effect yet; check that it runs and reaches both databases",
             ),
             Self::NorthdLate { late: false } => line("ovn-northd acts on the northbound again"),
             Self::LockTakenOver => {
@@ -408,12 +415,13 @@ impl Change {
                 "no newer version of ovn-peerd is in the northbound any more; this one writes again",
             ),
             Self::UnknownColumns { columns } => line(&format!(
-                "the northbound has columns that this version of ovn-peerd does not know; what others set in these, on rows of \
-                 ovn-peerd, is neither seen nor repaired: look for a newer version of ovn-peerd ({})",
+                "the northbound has columns that this version of ovn-peerd does not know; what others \
+                 set in these, on rows of ovn-peerd, is neither seen nor repaired: look for a newer \
+                 version of ovn-peerd ({})",
                 columns.join(", ")
             )),
             Self::CertificatesRejected { error } => {
-                line("the certificates in the files cannot be used; those in use go on")
+                line("the certificates in the files cannot be used; the previous ones stay in use")
                     .with(Field::Error, error)
             }
             Self::CertificatesApplied => line("the certificates in the files are in use"),

@@ -1,8 +1,8 @@
-//! How long something that happens again and again has to wait: a few times at once, then after
+//! How long something that happens again and again has to wait: a few times not at all, then with
 //! pauses that double.
 //!
-//! A bucket of tokens alone would allow as much in the tenth minute as in the first. Here each
-//! further time costs a longer pause, and a calm while forgets all of them.
+//! A token bucket alone would allow as much in the tenth minute as in the first. Here each further
+//! time costs a longer pause. A calm period resets the count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause.
 pub(super) const LONGEST: Duration = Duration::from_secs(45);
-/// After so long without another time all is forgotten.
+/// The count is reset where nothing happens for this long.
 pub(super) const CALM: Duration = Duration::from_secs(90);
 
-/// What has happened, by what it happened to.
+/// How often each thing happened.
 #[derive(Debug)]
 pub(super) struct Pauses<K> {
     /// How often it may happen before the first pause.
     at_once: u32,
     counts: BTreeMap<K, Count>,
-    /// All of `counts`, by when each happened last.
+    /// All of `counts`, by the time of the last event.
     order: BTreeSet<(Duration, K)>,
 }
 
@@ -35,7 +35,7 @@ impl<K: Ord + Clone> Pauses<K> {
         Self { at_once, counts: BTreeMap::new(), order: BTreeSet::new() }
     }
 
-    /// It has happened; `again` says that it counts.
+    /// It happened. `again` says whether it counts.
     pub(super) fn note(&mut self, key: &K, again: bool, now: Duration) {
         let count = self.counts.entry(key.clone()).or_insert(Count { times: 0, last: now });
         let before = count.last;
@@ -45,7 +45,7 @@ impl<K: Ord + Clone> Pauses<K> {
         self.order.insert((now, key.clone()));
     }
 
-    /// When it may happen again, if it has to wait at all.
+    /// When it may happen again; none if it does not have to wait.
     pub(super) fn until(&self, key: &K) -> Option<Duration> {
         let count = self.counts.get(key)?;
         let over = count.times.checked_sub(self.at_once + 1)?;
@@ -58,12 +58,12 @@ impl<K: Ord + Clone> Pauses<K> {
         self.until(key).is_some_and(|until| until > now)
     }
 
-    /// When it is forgotten, unless it happens again before.
+    /// When its count is reset, unless it happens again before.
     pub(super) fn forgotten_at(&self, key: &K) -> Option<Duration> {
         self.counts.get(key).map(|count| count.last + CALM)
     }
 
-    /// Time has passed: forgets what has not happened for long, and says what that is.
+    /// Time has passed. Removes the counts of everything that has been calm, and returns it.
     pub(super) fn pass(&mut self, now: Duration) -> Vec<K> {
         let mut forgotten = Vec::new();
         while self.order.first().is_some_and(|(last, _)| *last + CALM <= now) {
@@ -87,7 +87,7 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// Somebody who tries every millisecond: when it happens.
+    /// The moments at which it happens if somebody tries every millisecond.
     fn tried_always(end: u64) -> Vec<u64> {
         let mut pauses = Pauses::new(AT_ONCE);
         let mut happened = Vec::new();
@@ -127,7 +127,7 @@ mod tests {
         assert!(pauses.counts.is_empty() && pauses.order.is_empty());
     }
 
-    /// The same by looking at all that has happened.
+    /// The same, computed from the whole history.
     fn until(history: &[(u8, bool, u64)], key: u8, now: u64) -> Option<u64> {
         let calm = u64::try_from(CALM.as_millis()).expect("a while");
         let of_key: Vec<_> = history.iter().filter(|(of, ..)| *of == key).collect();
@@ -151,7 +151,7 @@ mod tests {
         ) {
             let (mut pauses, mut history, mut now) = (Pauses::new(AT_ONCE), Vec::new(), 0);
             for (key, again, wait) in steps {
-                // Mostly in a hurry, sometimes not.
+                // Short waits mostly, long ones sometimes.
                 now += if wait < 15_000 { wait / 50 } else { (wait - 15_000) * 20 };
                 pauses.pass(ms(now));
                 for key in 0..3 {

@@ -1,4 +1,5 @@
-//! How far each link has come: committed, and acted on by OVN; and whether a later change of it has.
+//! How far each link has come: whether its rows are committed, whether OVN has acted on them, and
+//! whether OVN has acted on later changes of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +11,14 @@ use crate::northbound::{Touched, UnitId};
 /// How far a link has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its rows are not all in the northbound.
+    /// Some of its rows are not in the northbound.
     Uncommitted,
-    /// They are; ovn-northd has yet to reach this `nb_cfg`.
+    /// All of its rows are. ovn-northd has not reached this `nb_cfg` yet.
     Committed(i64),
     /// OVN has acted on them.
     Acted,
-    /// OVN has acted on them once, and has yet to act on what changed since.
+    /// OVN has acted on them once. It has not reached this `nb_cfg` yet, which covers a later
+    /// change.
     Changed(i64),
 }
 
@@ -25,10 +27,10 @@ pub(super) enum Stage {
 pub(super) struct Progress {
     stages: HashMap<PeeringKey, Stage>,
     waiting: BTreeMap<i64, BTreeSet<PeeringKey>>,
-    /// Peerings whose rows changed, until they are found to be as they shall be: the `nb_cfg` that says
-    /// of OVN that it has acted on that.
+    /// Peerings whose rows changed and that are not verified since. The value is the `nb_cfg` that
+    /// covers the change: OVN has acted on the change when it reaches that number.
     touched: BTreeMap<UnitId, i64>,
-    /// The last `nb_cfg`.
+    /// The last `nb_cfg` seen.
     nb_cfg: i64,
 }
 
@@ -37,15 +39,15 @@ impl Progress {
         self.stages.get(pair).copied().unwrap_or(Stage::Uncommitted)
     }
 
-    /// A pair was decided: one without a link has no stage.
+    /// The rules decided a pair. One without a link has no stage.
     pub(super) fn resolved(&mut self, pair: &PeeringKey, linked: bool) {
         if !linked {
             self.forget(pair);
         }
     }
 
-    /// Rows changed, by us or another host: OVN has to act on them. An `nb_cfg` that was raised with them
-    /// covers them, else the next one will.
+    /// Rows changed, by us or by another host, and OVN has to act on them. If the same update
+    /// raised `nb_cfg`, that number covers them, else the next one does.
     pub(super) fn touched(&mut self, touched: &Touched, nb_cfg: Option<i64>) {
         let nb_cfg = nb_cfg.unwrap_or_default();
         let target = if nb_cfg > self.nb_cfg { nb_cfg } else { nb_cfg.saturating_add(1) };
@@ -53,18 +55,18 @@ impl Progress {
         self.touched.extend(peerings.map(|unit| (*unit, target)));
     }
 
-    /// A unit is as it shall be; which `nb_cfg` covers what changed of it, if anything did.
+    /// A unit has no differences. Returns the `nb_cfg` that covers its last change, if it changed.
     pub(super) fn settled(&mut self, unit: UnitId) -> Option<i64> {
         self.touched.remove(&unit)
     }
 
-    /// The links of which a change waits for OVN.
+    /// The links with a change that OVN has not acted on yet.
     pub(super) fn changed(&self) -> Vec<PeeringKey> {
         let waiting = self.waiting.values().flatten();
         waiting.filter(|pair| matches!(self.stage(pair), Stage::Changed(_))).cloned().collect()
     }
 
-    /// Whether a link waits for an `nb_cfg` that nobody has raised yet.
+    /// Whether a link waits for an `nb_cfg` that nobody has set yet.
     pub(super) fn is_uncovered(&self) -> bool {
         self.waiting.last_key_value().is_some_and(|(target, _)| *target > self.nb_cfg)
     }
@@ -76,8 +78,8 @@ impl Progress {
         }
     }
 
-    /// Rows of a link changed. Repairs and followed changes do not take a peering out of service,
-    /// but wait for OVN as well.
+    /// Rows of a link changed. A repair or a later change does not take a peering out of service,
+    /// but it waits for OVN as well.
     pub(super) fn changed_until(&mut self, pair: &PeeringKey, target: i64) {
         if matches!(self.stage(pair), Stage::Acted | Stage::Changed(_)) {
             self.forget(pair);
@@ -90,7 +92,7 @@ impl Progress {
         self.waiting.entry(target).or_default().insert(pair.clone());
     }
 
-    /// The sequence numbers as they are now; returns the links that OVN has acted on since.
+    /// Notes the current sequence numbers. Returns the links that OVN has acted on since.
     pub(super) fn sequence(
         &mut self,
         nb_cfg: Option<i64>,
@@ -114,7 +116,7 @@ impl Progress {
         acted
     }
 
-    /// A northbound restored from a backup counts from an older number.
+    /// A northbound that was restored from a backup continues from an older number.
     fn restored(&mut self, nb_cfg: i64) {
         let Some(beyond) = nb_cfg.checked_add(1) else { return };
         for pair in self.waiting.split_off(&beyond).into_values().flatten() {

@@ -1,9 +1,9 @@
-//! What is dirty, and in which order it is served.
+//! The dirty units, and the order in which they are written.
 //!
-//! First whatever takes a link away; then the rest. Within each of the two, whoever has something
-//! to be written has a turn after everybody else had one: Unix accounts, and the projects of an
-//! account. So nobody waits for all that another one has declared, whatever names it has. A step
-//! costs the logarithm of what is dirty.
+//! Units that remove a link come first, then the rest. Within each of the two, everybody takes
+//! turns: first the Unix accounts, then the projects of an account. So nobody waits for everything
+//! that somebody else declares, whatever the names are. A step costs the logarithm of the number of
+//! dirty units.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -16,25 +16,25 @@ use crate::northbound::{Id, Northbound, UnitId};
 
 use super::state::State;
 
-/// For whom something is written.
+/// For whom a unit is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Party {
-    /// Nobody declares it any more.
+    /// Nobody declares the unit any more.
     Nobody,
-    /// What a Unix account's files declare.
+    /// A Unix account whose files declare it.
     Account(u32),
-    /// What a project's files declare, where no account is known or it is root's.
+    /// A project whose files declare it, where the owner of the files is not known or is root.
     Project(Arc<str>),
 }
 
-/// Where a dirty unit waits.
+/// The place in the queue where a dirty unit waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Whether it takes a link away.
+    /// Whether writing the unit removes a link.
     pub(super) cut: bool,
     pub(super) party: Party,
     pub(super) project: Arc<str>,
-    /// The network in whose registration it is recorded.
+    /// The network whose registration records it.
     pub(super) network: Id,
 }
 
@@ -56,8 +56,8 @@ struct Turns<K, V> {
 }
 
 impl Place {
-    /// Where a unit is to wait. A pair waits for the side that has less to be written. What is not
-    /// in the northbound cannot be taken away.
+    /// The place of a unit. A pair waits at the side with fewer dirty units. A unit without rows in
+    /// the northbound removes no link.
     pub(super) fn of(unit: UnitId, state: &State, northbound: Option<&Northbound>) -> Self {
         let nobody =
             |cut, network| Self { cut, party: Party::Nobody, project: Arc::default(), network };
@@ -120,7 +120,7 @@ impl Queue {
         self.places.contains_key(&unit)
     }
 
-    /// How many units wait at a place's turn.
+    /// How many units wait at the party and the project of a place.
     pub(super) fn waiting(&self, place: &Place) -> usize {
         let parties = if place.cut { &self.cuts } else { &self.others };
         let projects = parties.waiting.get(&place.party);
@@ -139,7 +139,7 @@ impl Queue {
         self.places.insert(unit, place);
     }
 
-    /// Where it waited, if it did.
+    /// Removes a unit. Returns where it waited.
     pub(super) fn remove(&mut self, unit: UnitId) -> Option<Place> {
         let place = self.places.remove(&unit)?;
         let parties = if place.cut { &mut self.cuts } else { &mut self.others };
@@ -157,14 +157,13 @@ impl Queue {
         Some(place)
     }
 
-    /// Takes the unit whose turn it is. Of a project, those of the networks from `from` on come
-    /// first.
+    /// Takes the unit whose turn it is. Within a project, the networks from `from` on come first.
     pub(super) fn pop(&mut self, from: Option<Id>) -> Option<(UnitId, Place)> {
         let unit = next(&mut self.cuts, from).or_else(|| next(&mut self.others, from))?;
         Some((unit, self.remove(unit)?))
     }
 
-    /// Takes another unit that is recorded in the same registration, and waits at the same place.
+    /// Takes another unit that the same registration records and that waits at the same place.
     pub(super) fn pop_beside(&mut self, place: &Place) -> Option<UnitId> {
         let parties = if place.cut { &self.cuts } else { &self.others };
         let units = parties.waiting.get(&place.party)?.waiting.get(&place.project)?;
@@ -180,7 +179,7 @@ fn next(parties: &mut Turns<Party, Projects>, from: Option<Id>) -> Option<UnitId
 }
 
 impl<K: Ord + Clone, V> Turns<K, V> {
-    /// What is served after what was served last.
+    /// The entry after the one that was served last.
     fn next(&mut self) -> Option<&mut V> {
         let after = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let key = self.waiting.range((after, Bound::Unbounded)).next();
@@ -228,7 +227,7 @@ mod tests {
         }
         let first: Vec<UnitId> = (0..3).filter_map(|_| queue.pop(None)).map(|(it, _)| it).collect();
         assert!(first.contains(&of("blue", 0)) && first.contains(&of("green", 0)));
-        // An account has one turn, however many projects it speaks for.
+        // An account has one turn, however many projects it declares for.
         let mut queue = Queue::default();
         for number in 0..1000 {
             let name = format!("{number}");
@@ -265,7 +264,7 @@ mod tests {
             (beside, queue.len()),
             if place.network == id("red", "a") { (3, 2) } else { (2, 3) }
         );
-        // Where another host begins elsewhere, all are served all the same.
+        // Another host begins at another network, and serves all units too.
         let from = Some(id("red", "a").max(id("red", "b")));
         assert_eq!(std::iter::from_fn(|| queue.pop(from)).count(), 5 - beside);
         assert!(queue.is_empty());

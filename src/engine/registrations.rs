@@ -1,5 +1,5 @@
-//! What registrations say: of this host's files, once, before these are believed; and of what other
-//! hosts declare.
+//! Reads the registrations: once what they remember of this host's files, before these files count;
+//! and always what other hosts declare.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::northbound::{Differing, Id, Northbound, UnitId, others};
 use super::state::State;
 
 impl State {
-    /// Notes what the northbound remembers of this host's files and what the other hosts declare;
-    /// then applies all of it to the rules. Until then these know of nothing, as there is nothing that
-    /// they could be applied to.
+    /// Notes what the northbound remembers of this host's files, and what the other hosts declare.
+    /// Then applies all of it to the rules. Before that the rules know no declarations, because
+    /// there is no northbound to apply them to.
     pub(super) fn begin(&mut self, northbound: &Northbound) {
         self.declarations.local.remember(remembered(self.declarations.host(), northbound));
         self.register_all(northbound);
@@ -20,14 +20,14 @@ impl State {
         self.resolver.mark_all(northbound);
     }
 
-    /// Notes what other hosts declare in all registrations. What differs by that is returned.
+    /// Notes what other hosts declare in all registrations. Returns the declarations that changed.
     pub(super) fn register_all(&mut self, northbound: &Northbound) -> Changed {
         let all = registered(northbound).map(|id| (id, Differing::All));
         self.register(&all.collect(), northbound)
     }
 
-    /// Notes what other hosts declare now of these networks. Only entries that differ are read. A
-    /// registration that is gone says nothing: it is put back as it was.
+    /// Notes what other hosts declare now of these networks. It reads only the entries that differ.
+    /// A registration that somebody deleted changes nothing: it is restored as it was.
     pub(super) fn register(
         &mut self,
         networks: &BTreeMap<Id, Differing>,
@@ -68,7 +68,7 @@ fn registered(northbound: &Northbound) -> impl Iterator<Item = Id> {
     })
 }
 
-/// Reads the registrations: the last good declarations of each of this host's files.
+/// Reads from the registrations the last good declarations of each of this host's files.
 fn remembered(host: &str, northbound: &Northbound) -> Remembered {
     let mut files = Remembered::new();
     for id in registered(northbound) {

@@ -1,4 +1,4 @@
-//! What the server does not take, as long as that lasts.
+//! The last error with which the server rejected a transaction, until the cause is gone.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::northbound::UnitId;
 use crate::ovsdb::TransactError;
 use crate::view::RefusalView;
 
-/// The last trouble.
+/// The last error.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     last: Option<Trouble>,
@@ -17,12 +17,13 @@ pub(super) struct Troubles {
 #[derive(Debug)]
 struct Trouble {
     view: RefusalView,
-    /// What it was about.
+    /// The units that it is about.
     units: BTreeSet<UnitId>,
 }
 
 impl Troubles {
-    /// Notes an error; tells whether it is another one than before. Rows that were outrun are no trouble.
+    /// Notes an error. Returns whether it is another one than before. A transaction that lost a
+    /// race against another client is no trouble.
     pub(super) fn note(
         &mut self,
         error: &TransactError,
@@ -43,7 +44,7 @@ impl Troubles {
         true
     }
 
-    /// Something was written: with it goes the trouble about these. What was refused about others stays.
+    /// Units were written, so the error about these is over. An error about others stays.
     pub(super) fn written(
         &mut self,
         units: &BTreeSet<UnitId>,
@@ -55,7 +56,7 @@ impl Troubles {
         });
     }
 
-    /// These are as they shall be, whoever saw to that.
+    /// These units have no differences any more, whoever wrote them.
     pub(super) fn clean(&mut self, units: &BTreeSet<UnitId>) {
         self.last.take_if(|last| {
             last.units.retain(|unit| !units.contains(unit));

@@ -1,10 +1,10 @@
-//! Which networks that nobody binds have a registration.
+//! Limits the registrations of networks that no host binds.
 //!
-//! A tenant's file may name any network, and each registration is rows in both databases. Only so
-//! many networks of a project are registered before some host binds them: as a binding may come
-//! from another host, which learns from the registration that something is declared of it. Once
-//! one is bound, the next one gets its place. A registration that stands is kept: a limit removes
-//! nothing.
+//! A tenant's file may name any network, and each registration is a row in both databases. So only
+//! a limited number of a project's unbound networks is registered. They are registered at all
+//! because the binding may come from another host: the registration shows that host that somebody
+//! declares something of the network. When a host binds one of them, the next one gets its place.
+//! An existing registration is kept: the limit removes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use std::sync::Arc;
 use crate::declare::NetworkKey;
 use crate::peering::LimitGroup;
 
-/// So many of one project: 128 rows at the most.
+/// The most networks of one project: 128 rows.
 pub(super) const MOST_OF_PROJECT: u32 = 64;
 
-/// Networks of which something is declared and that nobody binds, by project.
+/// Networks that somebody declares something of and nobody binds, by project.
 #[derive(Debug, Default)]
 pub(super) struct Unbound {
     projects: BTreeMap<Arc<str>, LimitGroup<NetworkKey>>,
 }
 
 impl Unbound {
-    /// A network's declarations or its registration changed. Returns those, itself among them
-    /// perhaps, that may be registered now and were not before, or the other way round.
+    /// A network's declarations or its registration changed. Returns the networks, perhaps itself,
+    /// whose permission to be registered changed.
     pub(super) fn review(
         &mut self,
         key: &NetworkKey,
@@ -74,16 +74,16 @@ mod tests {
         }
         assert_eq!(unbound.review(&key(900), true, false), BTreeSet::from([key(900)]));
         assert!(unbound.waits(&key(900)) && !unbound.waits(&key(MOST_OF_PROJECT)));
-        // Once the first one is bound, the next one has its place, and so has whatever is bound.
+        // When the first one is bound, the next one gets its place, and a bound one needs none.
         assert_eq!(unbound.review(&key(1), false, true), BTreeSet::from([key(900)]));
         assert!(!unbound.waits(&key(900)));
-        // What is registered keeps its place.
+        // A registered network keeps its place.
         for number in 2..=MOST_OF_PROJECT {
             assert!(unbound.review(&key(number), true, true).is_empty());
         }
         assert_eq!(unbound.review(&key(0), true, false), BTreeSet::from([key(900)]), "by name");
         assert!(unbound.waits(&key(900)) && !unbound.waits(&key(0)));
-        // What waits and is bound may be registered.
+        // A network that waits may be registered when somebody binds it.
         assert_eq!(unbound.review(&key(900), false, false), BTreeSet::from([key(900)]));
         assert!(!unbound.waits(&key(900)));
     }

@@ -1,7 +1,7 @@
-//! What is under way, what waits, and for what: the state behind `submit`.
+//! Which transactions are under way, which units wait, and for what: the state behind `submit`.
 //!
-//! One refused unit must not hold up the others: a refused batch is halved until the unit that is
-//! refused stands alone; that one waits, with the server's words as its reason.
+//! One refused unit must not delay the others. So a refused batch is halved until the refused unit
+//! is alone in its transaction. Then that unit waits, and the server's error is its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,40 +16,42 @@ use super::batch::Role;
 use super::damping::Damping;
 use super::state::State;
 
-/// Groups in one transaction at the most. ovsdb-server is quickest with some 100 kB at a time: what it makes of them stays
-/// in its processor's caches; rows of 256 groups cost it twice as much each, and it answers nobody else meanwhile. What is
-/// committed while ovn-northd recomputes it takes in together.
+/// The most groups in one transaction. ovsdb-server is fastest with some 100 kB at a time, which
+/// stay in the caches of the processor. In a transaction of 256 groups each row costs it twice as
+/// much, and it answers no other client meanwhile. ovn-northd applies together whatever is
+/// committed while it recomputes.
 const MOST_GROUPS: usize = 16;
-/// So that the server has the next transaction at hand when it is done with the last one.
+/// Two, so that the server has the next transaction at hand when it has finished the last one.
 const MOST_UNDER_WAY: usize = 2;
-/// After a transaction that failed for something that passes; doubled up to [`LONGEST_PAUSE`].
+/// The pause after a transaction that failed for a passing reason. It doubles up to
+/// [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// After repeated failures.
+/// The pause after repeated failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// How long a unit that the server refuses waits, unless something of it changes before.
+/// How long a unit that the server refuses waits, unless it changes before.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// A transaction to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// Comes back with the result.
+    /// Identifies the result.
     pub id: u64,
-    /// What to do, all or nothing.
+    /// What to do, as one transaction: all or nothing.
     pub operations: Vec<Operation>,
 }
 
-/// What a transaction under way is about.
+/// The subject of a transaction under way.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// Units, in so many groups.
+    /// Units, and the number of their groups.
     Units(BTreeSet<UnitId>, usize),
-    /// Hosts that are forgotten.
+    /// Hosts whose declarations are dropped.
     Hosts(BTreeSet<Host>),
     /// Registrations of older versions.
     Versions,
-    /// `nb_cfg` alone: ovn-northd is asked whether it has acted.
+    /// `nb_cfg` alone, to learn whether ovn-northd has acted.
     Raise,
-    /// Nothing: the server is asked whether it lives.
+    /// Nothing. It only asks whether the server answers.
     Question,
 }
 
@@ -63,37 +65,41 @@ pub(super) struct Refusal {
 /// What is under way and what waits.
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// None until the server has told who holds the lock.
+    /// None until the server has reported who holds the lock.
     pub(super) role: Option<Role>,
-    /// What a standby found to differ: for the active instance to mend, or for us once we are it.
+    /// The differences that a standby found and may not repair. They are for the active instance,
+    /// or for us once we are active.
     pub(super) deferred: BTreeSet<UnitId>,
     /// Hosts whose declarations are to be dropped.
     pub(super) forgotten: BTreeSet<Host>,
-    /// Transactions by their ids: two at the most, of units that have nothing to do with each other.
+    /// Transactions by id, two at most. Their units do not depend on each other.
     pub(super) under_way: BTreeMap<u64, Work>,
-    /// Those of them since whose begin no row has changed.
+    /// Transactions since whose start no row has changed.
     idle: BTreeSet<u64>,
-    /// Whether something that is dirty waits for the end of one of them.
+    /// Whether a dirty unit waits for the end of one of them.
     pub(super) waits: bool,
     last_id: u64,
-    /// How many groups make a transaction full: [`MOST_GROUPS`], but in tests.
+    /// The number of groups that makes a transaction full: [`MOST_GROUPS`], except in tests.
     full: usize,
-    /// Groups in the next one at the most: fewer while what is refused is looked for.
+    /// The most groups in the next transaction. There are fewer while we search for the refused
+    /// unit.
     pub(super) most_groups: usize,
     pause: Duration,
     paused_until: Option<Duration>,
     refused: BTreeMap<UnitId, Refusal>,
-    /// What was refused to this host while it held the lock: no other holder would fare better.
+    /// What the server refused while this host held the lock. It would refuse that to any other
+    /// holder too.
     pub(super) refused_as_holder: BTreeSet<UnitId>,
-    /// What was refused to this host as a standby just now, once.
+    /// What the server has just refused to this host as a standby, once.
     refused_once: Option<BTreeSet<UnitId>>,
-    /// Units of which somebody else changed a row.
+    /// Units with a row that somebody else changed.
     pub(super) suspects: BTreeSet<UnitId>,
-    /// Networks whose registration cannot be inserted, as its name is there without our tag.
+    /// Networks whose registration the server did not insert: a row with its name exists, without
+    /// our tag.
     untagged: BTreeSet<Id>,
-    /// The same, whose tag has been put back since.
+    /// Networks of that kind whose tag we have restored since.
     tagged: BTreeSet<Id>,
-    /// Units that are written again and again.
+    /// Limits the units that are written again and again.
     pub(super) damping: Damping,
 }
 
@@ -123,24 +129,24 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// Rows changed: by us, if a transaction is under way, else by somebody else.
+    /// Rows changed. Somebody else changed them, unless a transaction of ours is under way.
     pub(super) fn suspect(&mut self, touched: &Touched) {
         if self.under_way.is_empty() && self.role == Some(Role::Active) {
             self.suspects.extend(&touched.units);
         }
     }
 
-    /// Rows have changed, which may be what is under way.
+    /// Rows have changed, perhaps by a transaction under way.
     pub(super) fn rows_changed(&mut self) {
         self.idle.clear();
     }
 
-    /// A transaction has ended; tells whether rows have changed since it was sent.
+    /// A transaction has ended. Returns whether rows have changed since it was sent.
     pub(super) fn had_effect(&mut self, id: u64) -> bool {
         !self.idle.remove(&id)
     }
 
-    /// The lock came or went. What was left to its holder is ours to do now.
+    /// This instance has got or lost the lock. With the lock, the deferred units are ours to write.
     pub(super) fn take_role(
         &mut self,
         held: bool,
@@ -152,13 +158,13 @@ impl Writer {
             state.mark_dirty(std::mem::take(&mut self.deferred), northbound);
         } else {
             self.suspects.clear();
-            // That is for the new holder to find out.
+            // The new holder has to find those out by itself.
             self.untagged.clear();
         }
     }
 
-    /// How much is left to the active instance that it can mend, for all we know; more than `most` is not
-    /// counted.
+    /// How many units wait for the active instance, without those that it cannot repair as far as
+    /// we know. It counts up to `most`.
     pub(super) fn waits_for_holder(&self, most: usize) -> usize {
         if self.refused_as_holder.is_empty() {
             return self.deferred.len().min(most);
@@ -170,14 +176,14 @@ impl Writer {
             .count()
     }
 
-    /// Whether this instance may send something now, as what.
+    /// The role in which this instance may send something now; none if it may not.
     pub(super) fn free(&self) -> Option<Role> {
         let free = self.under_way.is_empty() || self.has_room();
         self.role.filter(|_| free && self.paused_until.is_none())
     }
 
-    /// Whether a second transaction may be sent, so that the server has the next one at hand: of much
-    /// that is to be done, and while nothing is refused.
+    /// Whether a second transaction may be sent, so that the server has the next one at hand. That
+    /// needs full transactions, and no search for a refused unit.
     fn has_room(&self) -> bool {
         let full = |work: &Work| matches!(work, Work::Units(_, groups) if *groups >= self.full);
         let much = self.under_way.values().all(full);
@@ -185,27 +191,28 @@ impl Writer {
         self.under_way.len() < MOST_UNDER_WAY && much && well && !self.waits
     }
 
-    /// Whether what is refused is looked for, by smaller transactions.
+    /// Whether smaller transactions search for a refused unit.
     pub(super) fn is_searching(&self) -> bool {
         self.most_groups < self.full
     }
 
-    /// A transaction of so many groups was refused: what is refused is looked for.
+    /// The server refused a transaction of this many groups. Starts the search for the refused
+    /// unit.
     pub(super) fn search(&mut self, groups: usize) {
         self.most_groups = (groups / 2).min(self.full / 2).max(1);
     }
 
-    /// A transaction is full with so many groups.
+    /// Sets how many groups make a transaction full.
     pub(super) fn fill_with(&mut self, groups: usize) {
         (self.full, self.most_groups) = (groups, groups);
     }
 
-    /// Whether a unit is left to the active instance.
+    /// Whether a unit waits for the active instance.
     pub(super) fn is_deferred(&self, unit: UnitId) -> bool {
         self.deferred.contains(&unit)
     }
 
-    /// Lets what has waited long enough be tried again.
+    /// Marks the units dirty whose pause is over.
     pub(super) fn wake(&mut self, state: &mut State, northbound: Option<&Northbound>, now: Now) {
         if self.paused_until.is_some_and(|until| until <= now.since_start) {
             self.paused_until = None;
@@ -222,7 +229,7 @@ impl Writer {
         }
     }
 
-    /// Another session: what was refused may have been granted meanwhile.
+    /// There is a new session, and the server may accept by now what it refused before.
     pub(super) fn connected(&mut self) {
         self.refused.values_mut().for_each(|refusal| refusal.until = Duration::ZERO);
     }
@@ -235,22 +242,22 @@ impl Writer {
         deadlines.min_by_key(|deadline| deadline.at)
     }
 
-    /// What the server said of a unit that it refuses.
+    /// The server's error about a unit that it refuses.
     pub(super) fn refusal(&self, unit: UnitId) -> Option<&Refusal> {
         self.refused.get(&unit)
     }
 
-    /// All units that the server refuses, and that wait for that.
+    /// All units that the server refuses and that wait for another try.
     pub(super) fn refused(&self) -> impl Iterator<Item = UnitId> {
         self.refused.keys().copied()
     }
 
-    /// Whether a unit is being written.
+    /// Whether a transaction under way writes a unit.
     pub(super) fn is_under_way(&self, unit: UnitId) -> bool {
         self.written().any(|units| units.contains(&unit))
     }
 
-    /// All units that are being written.
+    /// All units of the transactions under way.
     pub(super) fn units_under_way(&self) -> impl Iterator<Item = UnitId> {
         self.written().flatten().copied()
     }
@@ -267,7 +274,7 @@ impl Writer {
         self.refused.remove(&unit);
     }
 
-    /// A unit was found to be as it shall be.
+    /// A unit has no differences.
     pub(super) fn rest(&mut self, unit: UnitId) {
         self.refused.remove(&unit);
         self.deferred.remove(&unit);
@@ -279,8 +286,9 @@ impl Writer {
         }
     }
 
-    /// What a standby inserts another host may have inserted first; that is seen by now. Twice in a
-    /// row it is something else.
+    /// Another host may have inserted first what this standby inserts, and we see that row by now.
+    /// So the first refusal is ignored. If the server refuses the same units twice in a row, it has
+    /// another reason.
     pub(super) fn overlooks(&mut self, units: &BTreeSet<UnitId>) -> bool {
         if self.role != Some(Role::Standby) {
             return false;
@@ -291,7 +299,8 @@ impl Writer {
         fresh
     }
 
-    /// The server refuses a unit that stood alone. A standby tries again sooner: others write, too.
+    /// The server refuses a unit that was alone in its transaction. A standby tries again sooner,
+    /// because others write too.
     pub(super) fn refuse(&mut self, unit: UnitId, error: &TransactError, now: Now) {
         let until = if self.role == Some(Role::Active) {
             self.refused_as_holder.insert(unit);
@@ -303,15 +312,15 @@ impl Writer {
         self.refused.insert(unit, Refusal { error: error.to_string(), until });
     }
 
-    /// Registrations of which the tag is to be put back.
+    /// Takes the registrations whose tag is to be restored.
     pub(super) fn take_untagged(&mut self) -> BTreeSet<Id> {
         let untagged = std::mem::take(&mut self.untagged);
         self.tagged.extend(&untagged);
         untagged
     }
 
-    /// What is refused for a name that is there already may be a registration of ours that lost
-    /// its tag, and with it our sight: its name is ours, so the tag is put back. Once.
+    /// The server refuses a registration because its name exists already. It may be one of ours
+    /// that lost its tag, so that we do not see it. The name is ours, so we restore the tag, once.
     pub(super) fn suspect_names(
         &mut self,
         units: &BTreeSet<UnitId>,
@@ -339,18 +348,19 @@ impl Writer {
     }
 
     pub(super) fn pause(&mut self, now: Now) {
-        // What was under way beside it fails for the same reason.
+        // A transaction that was under way beside it fails for the same reason.
         if self.paused_until.is_none() {
             self.paused_until = Some(now.since_start + self.pause);
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// A transaction of so many groups was committed.
+    /// A transaction of this many groups was committed.
     pub(super) fn succeeded(&mut self, groups: usize) {
         self.pause = FIRST_PAUSE;
         self.refused_once = None;
-        // One that was under way beside a refused one says nothing of that.
+        // A larger transaction was under way before the search. Its success proves nothing about
+        // the refused unit.
         if groups <= self.most_groups {
             self.most_groups = (self.most_groups * 2).min(self.full);
         }
