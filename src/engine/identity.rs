@@ -255,7 +255,7 @@ mod tests {
         server.pass(200_000);
         assert_eq!(server.writers(), [first]);
         server.end(first, true);
-        assert_eq!(server.writers(), [second], "it goes on at once where the first one ends");
+        assert_eq!(server.writers(), [second], "it writes at once when the first one ends");
     }
 
     #[test]

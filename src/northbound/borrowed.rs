@@ -1,8 +1,8 @@
-//! Borrowed fields: what we set in somebody else's row, and shall put back as it was; and what is
-//! recorded of them.
+//! Borrowed fields: the parts of other owners' rows that we set and later restore, and their
+//! records.
 //!
-//! The record stands in the registration of the network for whose sake the field was set. A field
-//! holds our value as long as it is what the record says; anything else is its owner's again.
+//! The record is in the registration of the network that needs the field. A field is ours as long
+//! as it holds the recorded value. With any other value it is its owner's again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use super::owner::Id;
 use super::state::Northbound;
 use super::tables::{NAT, WANTED, column_name, nat, table_name};
 
-/// Before a field, the key of its record.
+/// The key of a field's record is this and the field.
 pub const BORROWED_PREFIX: &str = "ovn-peerd-lent:";
 
-/// What of somebody else's row we may set.
+/// The part of somebody else's row that we may set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Field {
     /// The table.
@@ -30,31 +30,32 @@ pub struct Field {
     pub row: Uuid,
     /// The column.
     pub column: ColumnId,
-    /// Which part of the cell.
+    /// The part of the cell.
     pub kind: Kind,
 }
 
-/// Which part of a cell a field is.
+/// The part of a cell that a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// All of it: a reference, empty but for ours.
+    /// The whole cell: a reference, which is empty or ours.
     Reference,
-    /// One key of a map, whose text holds what its owner has there as well.
+    /// One key of a map. Its text may also hold its owner's part.
     Key(&'static str),
 }
 
-/// What is recorded of a field. A reference to an Address_Set of ours stands for it by its name.
+/// The record of a field. The value of a reference to an Address_Set of ours is the name of that
+/// set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BorrowedRecord {
-    /// What we have set.
+    /// The value that we set.
     pub ours: String,
-    /// What was there before, byte by byte; none: nothing.
+    /// The value before, byte by byte; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
 }
 
-/// What is recorded of fields that are borrowed for a network's sake. A key or a record that cannot
-/// be read counts as none.
+/// The records of the fields that are borrowed for a network. A key or record that does not parse
+/// counts as missing.
 #[must_use]
 pub fn borrowed_records(network: Id, northbound: &Northbound) -> BTreeMap<Field, BorrowedRecord> {
     let entries = northbound.registration(network).into_iter().flat_map(ValueRef::entries);
@@ -65,7 +66,7 @@ pub fn borrowed_records(network: Id, northbound: &Northbound) -> BTreeMap<Field,
     borrowed.filter_map(read).collect()
 }
 
-/// The fields that refer to this Address_Set of ours, recorded or not.
+/// The fields that refer to an Address_Set of ours, recorded or not.
 pub fn references_to(set: Uuid, northbound: &Northbound) -> impl Iterator<Item = Field> {
     let column = nat::EXEMPTED_EXT_IPS;
     let field = move |row| Field { table: NAT, row, column, kind: Kind::Reference };
@@ -79,14 +80,14 @@ impl Field {
         format!("{BORROWED_PREFIX}{self}")
     }
 
-    /// What a key of a map holds; none of a reference.
+    /// The text under a key of a map; none for a reference.
     #[must_use]
     pub fn text<'a>(&self, northbound: &'a Northbound) -> Option<Cow<'a, str>> {
         let row = northbound.replica().row(self.table, self.row)?;
         row.get(self.column).get(self.key()?)
     }
 
-    /// The key, where it is one of a map.
+    /// The key, if the field is one of a map.
     #[must_use]
     pub fn key(&self) -> Option<&'static str> {
         match self.kind {
@@ -95,7 +96,7 @@ impl Field {
         }
     }
 
-    /// The field that a record is of; none if the key is no such record's.
+    /// The field of a record; none if the key is not one of such a record.
     #[must_use]
     pub fn of_record(key: &str) -> Option<Self> {
         let mut parts = key.strip_prefix(BORROWED_PREFIX)?.splitn(4, ':');
@@ -125,19 +126,19 @@ impl fmt::Display for Field {
 }
 
 impl BorrowedRecord {
-    /// As it stands in the registration.
+    /// As written in the registration.
     #[must_use]
     pub fn to_text(&self) -> String {
         super::registration::to_text(self)
     }
 
-    /// The same as a text knows it.
+    /// The record in the form that [`Syntax::owners`](super::guest_routes::Syntax::owners) needs.
     #[must_use]
     pub fn past(&self) -> Past<'_> {
         Past { ours: &self.ours, before: self.before.as_deref() }
     }
 
-    /// Reads it; none if it is damaged.
+    /// Parses a record; none if it is damaged.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()

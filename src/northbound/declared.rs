@@ -1,9 +1,9 @@
-//! What each host declares of a network, as its registration carries it.
+//! The declarations of each host for a network, in the registration of that network.
 //!
-//! Every host writes its own entries of `external_ids`, and nobody else's: its binding of the network
-//! under `ovn-peerd-host:HOST`, each half under `ovn-peerd-declared:HOST:NAME`, each rejection under
-//! `ovn-peerd-rejects:HOST:PROJECT:NETWORK`. A host that is down
-//! stays declared. An entry that does not parse counts as none; its host writes it anew.
+//! Each host writes its own entries of `external_ids`, and only these: its binding of the network
+//! under `ovn-peerd-host:HOST`, each half under `ovn-peerd-declared:HOST:NAME`, each rejection
+//! under `ovn-peerd-rejects:HOST:PROJECT:NETWORK`. The declarations of a host that is down stay. An
+//! entry that does not parse counts as missing, and its host writes it again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,27 +21,27 @@ use crate::ovsdb::ValueRef;
 
 use super::registration::{NETWORK_KEY, to_text};
 
-/// Before a host's name, the key of what it says of the network itself.
+/// The key of a host's entry for the network itself is this and the host's name.
 const HOST_PREFIX: &str = "ovn-peerd-host:";
-/// Before a host's name, a colon and a half's name, the key of the half.
+/// The key of a half is this, the host's name, a colon and the half's name.
 const DECLARED_PREFIX: &str = "ovn-peerd-declared:";
 
-/// Before a host's name, a colon and who is rejected, the key of a rejection.
+/// The key of a rejection is this, the host's name, a colon and the rejected network.
 const REJECTS_PREFIX: &str = "ovn-peerd-rejects:";
 
-/// A host's word on a network: who it is, and its binding if this host gives one.
+/// A host's entry for a network: the names of the network, and the binding if this host has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
     project: String,
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     binding: Option<BindingRecord>,
-    /// What its rules are.
+    /// A digest of the host's rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rules: Option<String>,
 }
 
-/// A network's binding, as its file gave it.
+/// A network's binding, as in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct BindingRecord {
     file: String,
@@ -60,7 +60,7 @@ struct BindingRecord {
     tell_guests: Vec<String>,
 }
 
-/// A half, as its file gave it.
+/// A half, as in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct DeclaredRecord {
     file: String,
@@ -80,7 +80,7 @@ struct DeclaredRecord {
     terms: Option<Terms>,
 }
 
-/// A rejection, as its file gave it.
+/// A rejection, as in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RejectionRecord {
     file: String,
@@ -88,30 +88,30 @@ struct RejectionRecord {
     owner: Option<u32>,
 }
 
-/// What one host declares of a network, and in which files.
+/// The declarations of one host for a network, with their files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
     /// Its binding.
     pub binding: Option<(FileId, Network)>,
     /// The network's halves.
     pub halves: Vec<(Giver, Half)>,
-    /// Whom the network rejects.
+    /// The networks that the network rejects.
     pub rejections: Vec<(Giver, Rejection)>,
 }
 
 /// An entry that a host writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
-    /// Of the network itself.
+    /// The host's entry for the network itself.
     Host(Cow<'a, str>),
-    /// Of a half.
+    /// A half.
     Half(Cow<'a, str>, &'a str),
-    /// Of a rejection.
+    /// A rejection.
     Rejection(Cow<'a, str>, NetworkKey),
 }
 
 impl<'a> Entry<'a> {
-    /// Reads a key of `external_ids`; none if it is no host's.
+    /// Parses a key of `external_ids`; none if it is not a host's entry.
     #[must_use]
     pub fn parse(key: &'a str) -> Option<Self> {
         if let Some(host) = key.strip_prefix(HOST_PREFIX) {
@@ -127,7 +127,7 @@ impl<'a> Entry<'a> {
         Some(Self::Half(plain(host), name))
     }
 
-    /// Whose it is.
+    /// The host that writes it.
     #[must_use]
     pub fn host(&self) -> &str {
         match self {
@@ -136,7 +136,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What ends a name in a key may not stand in it.
+/// The separators of a key may not be part of a name in it.
 fn escaped(host: &str) -> String {
     host.replace('%', "%25").replace(':', "%3A")
 }
@@ -148,7 +148,7 @@ fn plain(host: &str) -> Cow<'_, str> {
     host.into()
 }
 
-/// The entry of what a host says of a network itself.
+/// A host's entry for a network itself.
 #[must_use]
 pub fn host_entry(
     host: &str,
@@ -189,19 +189,19 @@ pub fn rejection_entry(host: &str, key: &RejectionKey, giver: &Giver) -> (String
     (format!("{REJECTS_PREFIX}{}:{project}:{network}", escaped(host)), to_text(&record))
 }
 
-/// The keys that a host has written.
+/// The keys of a host's entries.
 pub fn keys_of<'a>(external_ids: ValueRef<'a>, host: &'a str) -> impl Iterator<Item = &'a str> {
     let keys = external_ids.entries().map(|(key, _)| key);
     keys.filter(move |key| Entry::parse(key).is_some_and(|entry| entry.host() == host))
 }
 
-/// Whether any host's entry is there.
+/// Whether there is an entry of any host.
 #[must_use]
 pub fn is_declared(external_ids: ValueRef<'_>) -> bool {
     external_ids.entries().any(|(key, _)| Entry::parse(key).is_some())
 }
 
-/// Whom a registration speaks for: as its own record says, else as a host does.
+/// The network of a registration: from its own record, else from a host's entry.
 #[must_use]
 pub fn network_of(external_ids: ValueRef<'_>) -> Option<NetworkKey> {
     let of = |text: &str| {
@@ -214,14 +214,14 @@ pub fn network_of(external_ids: ValueRef<'_>) -> Option<NetworkKey> {
     })
 }
 
-/// What all records of a network itself have in common.
+/// The part that all records of a network itself have in common.
 #[derive(Deserialize)]
 struct Named {
     project: String,
     name: String,
 }
 
-/// What one host declares of a network: for itself, when it starts anew.
+/// The declarations of one host for a network. A host reads its own ones when it starts.
 #[must_use]
 pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>) -> Own {
     let mut own = Own::default();
@@ -265,7 +265,7 @@ impl HostRecord {
                 .map_or(NetworkType::Private, |kind| NetworkType::Other(kind.into())),
             may_export: binding.may_export,
             mtu: binding.mtu,
-            // A word of a newer version is none of ours to act on.
+            // An unknown word is from a newer version, and ignored.
             tell_guests: (binding.tell_guests.iter())
                 .fold(TellGuests::default(), |tell, word| tell.and(word).unwrap_or(tell)),
         };
@@ -388,7 +388,7 @@ mod tests {
             host_entry("odd:host%", &key, None, &None),
             rejection_entry("hv1", &rejection.key, &file),
         ];
-        // As every release has written them: another spelling would be another declaration.
+        // All releases have written it like this. Another spelling would be another declaration.
         let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}]}"#;
         assert!(entries[1].1.contains(terms), "{}", entries[1].1);
         let tags = value(&entries);
@@ -406,7 +406,8 @@ mod tests {
         assert_eq!(others.networks, [by_host(binding, Arc::new(bound.0))]);
         assert_eq!(others.halves[&half.key], [by_host(file.clone(), half)]);
         assert_eq!(others.rejections[&rejection.key], [by_host(file, ())]);
-        // Whoever puts the registration back puts back the same, but for a host that said nothing.
+        // A host that restores the registration writes the same, except for a host that declared
+        // nothing.
         assert_eq!(others.rules, [("hv1".into(), rules), ("odd:host%".into(), None)].into());
         let mut back = entries_of_others(&key, &others, &None);
         back.push(host_entry("odd:host%", &key, None, &None));
@@ -415,7 +416,7 @@ mod tests {
         written.sort();
         assert_eq!(back, written);
         assert_eq!(keys_of(tags.view(), "odd:host%").count(), 1);
-        // Terms that cannot be read are not taken for "all".
+        // Terms that do not parse must not count as "all".
         let odd = entries[1].1.replace("deny 10.64.9.0/24", "allow everything");
         assert_ne!(odd, entries[1].1);
         assert_eq!(super::half(&key, "to:db", &odd), None);

@@ -1,9 +1,9 @@
-//! Routes as OVN's northbound has guests told of them: the texts of DHCP's classless static routes
-//! (RFC 3442) and of the Route Information of router advertisements (RFC 4191), as ovn-nb(5) has
-//! them.
+//! The texts in OVN's northbound that give routes to guests: the classless static routes of DHCP
+//! (RFC 3442) and the Route Information of router advertisements (RFC 4191), in the syntax of
+//! ovn-nb(5).
 //!
-//! Owns how such a text is read, written and added to, how much room it takes in a packet, and what
-//! of a text that is borrowed is its owner's. Pure texts: no rows.
+//! Defines how such a text is parsed, written and extended, how many bytes it takes in a packet,
+//! and which part of a borrowed text is its owner's. It works on texts only, and reads no rows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -15,12 +15,12 @@ pub const CLASSLESS: &str = "classless_static_route";
 pub const MS_CLASSLESS: &str = "ms_classless_static_route";
 /// `ipv6_ra_configs:route_info` of Logical_Router_Port.
 pub const ROUTE_INFO: &str = "route_info";
-/// The keys that are ever borrowed.
+/// All keys that we borrow.
 pub(super) const KEYS: [&str; 3] = [CLASSLESS, MS_CLASSLESS, ROUTE_INFO];
-/// The preference with which ours are advertised: that of any route.
+/// The preference of our routes: the default of RFC 4191.
 pub const PREFERENCE: &str = "MEDIUM";
 
-/// How a text writes routes.
+/// The syntax of such a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
     /// `{10.2.0.0/24,10.1.0.1, 0.0.0.0/0,10.1.0.1}`
@@ -29,19 +29,19 @@ pub enum Syntax {
     RouteInfo,
 }
 
-/// What we wrote to a text.
+/// The text that we wrote to a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Past<'a> {
     /// The whole text.
     pub ours: &'a str,
-    /// What was there before, byte by byte.
+    /// The text before that, byte by byte.
     pub before: Option<&'a str>,
 }
 
 /// One route of such a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// Where it leads, without host bits.
+    /// The destination, without host bits.
     pub prefix: IpNet,
     /// The next hop, or the preference.
     pub by: Box<str>,
@@ -60,8 +60,8 @@ impl Entry {
         self.prefix.prefix_len() == 0
     }
 
-    /// What it takes of an option's or an advertisement's room, in bytes (RFC 3442; RFC 4191
-    /// section 2.3).
+    /// The bytes that it takes in a DHCP option or an advertisement (RFC 3442; RFC 4191 section
+    /// 2.3).
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self.prefix {
@@ -72,7 +72,7 @@ impl Entry {
 }
 
 impl Syntax {
-    /// The syntax of a key of somebody else's column; none if we borrow no such key.
+    /// The syntax of the text under a key; none if we never borrow that key.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
         match key {
@@ -82,7 +82,8 @@ impl Syntax {
         }
     }
 
-    /// Reads a text; none if OVN would not read it either, or reads more in it than we do.
+    /// Parses a text; none if OVN does not parse it either, or if OVN accepts a form that we do
+    /// not.
     #[must_use]
     pub fn entries(self, text: &str) -> Option<Vec<Entry>> {
         let text = text.trim();
@@ -137,7 +138,7 @@ impl Syntax {
         }
     }
 
-    /// Adds routes to a text that can be read; what is there stays as it is written.
+    /// Adds routes to a text that parses. The existing part of the text stays byte by byte.
     #[must_use]
     pub fn added(self, before: Option<&str>, entries: &[Entry]) -> String {
         let empty = |text: &&str| self.entries(text).is_none_or(|entries| entries.is_empty());
@@ -153,9 +154,9 @@ impl Syntax {
         }
     }
 
-    /// What its owner has in a cell that may hold ours: without a record, what is there. Where it
-    /// is what we wrote, what was there before. Where somebody has altered what we wrote, that
-    /// without our routes; else it is its owner's, as it is.
+    /// The owner's value of a cell that may hold ours. Without a record, it is the text in the
+    /// cell. If the cell holds what we wrote, it is the text before. If somebody edited what we
+    /// wrote, it is the edited text without our routes. Any other text is the owner's as it is.
     #[must_use]
     pub fn owners(self, found: Option<&str>, past: Option<Past<'_>>) -> Option<String> {
         let Some(Past { ours, before }) = past else { return found.map(str::to_owned) };
@@ -168,7 +169,7 @@ impl Syntax {
         let theirs = before.map_or_else(|| Some(Vec::new()), read).unwrap_or_default();
         let ours = read(ours).unwrap_or_default();
         let added: Vec<&Entry> = ours.iter().filter(|entry| !theirs.contains(entry)).collect();
-        // A default route says nothing of who wrote it.
+        // A default route does not show who wrote it.
         let is_ours = |entry: &Entry| !entry.is_default() && added.contains(&entry);
         let Some(there) = read(found).filter(|there| there.iter().any(is_ours)) else {
             return Some(found.to_owned());
@@ -252,12 +253,12 @@ mod tests {
             |found: &str, record: &BorrowedRecord| syntax.owners(Some(found), Some(record.past()));
         assert_eq!(owners(&fresh.ours, &fresh), None);
         assert_eq!(syntax.owners(None, Some(fresh.past())), None);
-        // One of ours is gone, or the default: still nobody's but ours.
+        // Somebody removed one of our routes, or the default: the rest is still ours alone.
         assert_eq!(owners("{10.2.0.0/24,10.1.0.1}", &fresh), None);
-        // Of somebody who knows nothing of ours, though with the same default.
+        // Somebody replaced the text without our routes, but with the same default.
         let own = "{10.9.0.0/24,10.1.0.9,0.0.0.0/0,10.1.0.1}";
         assert_eq!(owners(own, &fresh).as_deref(), Some(own));
-        // Added to what we wrote.
+        // Somebody added a route to what we wrote.
         let edited = "{10.2.0.0/24,10.1.0.1, 0.0.0.0/0,10.1.0.1, 10.9.0.0/24,10.1.0.9}";
         let left = "{0.0.0.0/0,10.1.0.1, 10.9.0.0/24,10.1.0.9}";
         assert_eq!(owners(edited, &fresh).as_deref(), Some(left));

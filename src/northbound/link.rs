@@ -1,7 +1,8 @@
-//! What stands of a link, as rows of ours say: the only place that reads these for the rules.
+//! The facts about an existing link, from rows of ours: the only code that reads these for the
+//! rules.
 //!
-//! A row is its own record. It is written in the same transaction as the record of its half, each
-//! instance reads it, and it outlives every daemon; so nothing of it is recorded a second time.
+//! The rows record themselves. They are written in the same transaction as the record of the half,
+//! every instance reads them, and they outlive every daemon. So no second record is needed.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ use super::tables::{
     router_port, static_route,
 };
 
-/// What stands of one end of a link.
+/// The facts about one end of an existing link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkFacts {
     /// The addresses of its port.
@@ -31,7 +32,7 @@ pub struct LinkFacts {
 }
 
 impl Northbound {
-    /// What a peering's port on the router of one end says.
+    /// The facts about a peering's port on the router of one end.
     #[must_use]
     pub fn link_facts(&self, peering: Id, end: End) -> LinkFacts {
         let name = link_port_name(peering, end);
@@ -47,15 +48,16 @@ impl Northbound {
         }
     }
 
-    /// The prefixes that a peering's routes on this router lead to.
+    /// The prefixes of a peering's routes on this router.
     #[must_use]
     pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
         let rows = self.link_rows_on(STATIC_ROUTE, peering, router);
         rows.filter_map(|row| row.get(static_route::IP_PREFIX).string().parse().ok()).collect()
     }
 
-    /// The prefixes whose packets a peering's policies on this router let in by its port alone: all
-    /// that the router takes of the other side, also where its owner makes the routes.
+    /// The prefixes that a peering's policies on this router accept as sources only at its link
+    /// port. These are all prefixes that the router imports from the other side, even if its owner
+    /// makes the routes.
     #[must_use]
     pub fn link_sources(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
         let rows = self.link_rows_on(ROUTER_POLICY, peering, router);
@@ -64,7 +66,7 @@ impl Northbound {
         sources.flat_map(|sources| sources.prefixes().to_vec()).collect()
     }
 
-    /// The peerings that have a port on this router.
+    /// The peerings with a port on this router.
     pub fn peerings_on(&self, router: Uuid) -> impl Iterator<Item = Id> {
         let router = self.replica().row(LOGICAL_ROUTER, router).into_iter();
         let ports = router.flat_map(|row| row.get(logical_router::PORTS).uuids());
@@ -75,7 +77,7 @@ impl Northbound {
         })
     }
 
-    /// The rows of a peering in one table that are on this router.
+    /// The rows of a peering in one table on this router.
     fn link_rows_on(
         &self,
         table: TableId,

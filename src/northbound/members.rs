@@ -1,7 +1,7 @@
-//! Maps of sets in which no set is ever empty: what the index is made of.
+//! Maps of sets without empty sets; the indexes consist of these.
 //!
-//! Owns the form of these sets: nearly all have one member, which then needs no allocation, and the
-//! others a few.
+//! Defines how such a set is stored: nearly all have one member, which needs no allocation, and the
+//! others have a few.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 pub(crate) enum Members<V> {
     /// Exactly one.
     One(V),
-    /// None, or two and more; after a removal, one as well.
+    /// None, or two and more; one after a removal.
     Many(Vec<V>),
 }
 
@@ -45,7 +45,7 @@ impl<V> Members<V> {
 }
 
 impl<V: Ord + Clone> Members<V> {
-    /// Adds a member; whether it was not there.
+    /// Adds a member. Returns whether it is new.
     pub(crate) fn insert(&mut self, member: V) -> bool {
         let Err(position) = self.binary_search(&member) else { return false };
         match self {
@@ -66,7 +66,7 @@ impl<V: Ord + Clone> Members<V> {
         true
     }
 
-    /// Takes a member out; whether it was there.
+    /// Removes a member. Returns whether there was one.
     pub(crate) fn remove(&mut self, member: &V) -> bool {
         let Ok(position) = self.binary_search(member) else { return false };
         match self {
@@ -77,14 +77,14 @@ impl<V: Ord + Clone> Members<V> {
     }
 }
 
-/// The members of the set of a key; none if there is no set.
+/// The members of a set; none without a set.
 pub(super) fn members<V>(set: Option<&Members<V>>) -> &[V] {
     set.map(Members::as_slice).unwrap_or_default()
 }
 
-/// Takes a member out of a map of sets, and the set with its last member.
+/// Removes a member from a map of sets, and the set too if it is empty then.
 pub(super) trait MapOfSets<K: ?Sized, V> {
-    /// Whether the member was there.
+    /// Returns whether there was such a member.
     fn remove_member(&mut self, key: &K, member: &V) -> bool;
 }
 

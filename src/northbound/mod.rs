@@ -1,9 +1,9 @@
 //! OVN's northbound, read: typed facts about routers, and the owner tag.
 //!
-//! Owns the tables and columns that are monitored, the index from rows to routers, what counts as
-//! an inward port or an uplink, which rows are ours, and the records that must outlive the daemon.
-//! May not touch peering rules, operations or sockets. Invariant: applying a change costs what
-//! changed, whatever else the northbound holds.
+//! Defines the tables and columns that we monitor, the index from rows to routers, which ports are
+//! inward and which are uplinks, which rows are ours, and the records that must outlive the daemon.
+//! It may not use peering rules, operations or sockets. Invariant: the cost of applying a change
+//! follows the size of the change, whatever else the northbound holds.
 
 pub mod borrowed;
 pub mod declared;

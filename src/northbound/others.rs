@@ -1,4 +1,5 @@
-//! What other hosts declare, read from their entries of a registration, and put back for them.
+//! The declarations of other hosts: read from their entries in a registration, and restored for
+//! them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use super::declared::{
     rejection_entry,
 };
 
-/// Notes what another host's entry says now; one that is gone or cannot be read says nothing. This
-/// host's own entries are its files'. Whether one was read is returned.
+/// Notes another host's entry. An entry that is gone or does not parse declares nothing. This
+/// host's own entries are skipped: its files count. Returns whether there was an entry to read.
 pub fn note_entry(
     declarations: &mut Declarations,
     network: &NetworkKey,
@@ -57,7 +58,7 @@ pub fn note_entry(
     text.is_some()
 }
 
-/// What all hosts but one declare of a network, and how many entries were read.
+/// The declarations of all hosts but one for a network, and the number of entries read.
 #[must_use]
 pub fn declared_by_others(
     host: &str,
@@ -116,8 +117,8 @@ fn rejection_by(
     Some(ByHost { host: Arc::clone(host), giver, value: () })
 }
 
-/// What other hosts have declared, as they wrote it; for a registration that somebody deleted. Whose
-/// rules are not among them has these.
+/// The entries of other hosts, as they wrote them, to restore a registration that somebody deleted.
+/// A host that is not in `others.rules` gets `rules`.
 #[must_use]
 pub fn entries_of_others(
     network: &NetworkKey,

@@ -1,8 +1,8 @@
-//! The owner tag, and the names of rows that are ours.
+//! The owner tag, and the names of our rows.
 //!
-//! Names are derived from identities by SHA-256, so that two tenants cannot make them collide and
-//! no text of a tenant ever stands in a row name or in a match. A router port of ours is known by
-//! its name as well as by its tag: names of router ports are unique in the northbound.
+//! Names are derived from identities by SHA-256. So two tenants cannot make them collide, and no
+//! text of a tenant is ever part of a row's name or of a match. We recognise a router port of ours
+//! by its name as well as by its tag: names of router ports are unique in the northbound.
 
 use std::fmt;
 
@@ -10,26 +10,25 @@ use sha2::{Digest, Sha256};
 
 use crate::declare::{NetworkKey, PeeringKey};
 
-/// The key in `external_ids` that marks a row as ours: it holds the identity of the peering or
-/// network that the row serves.
+/// The key in `external_ids` that marks a row as ours. Its value is the identity of the peering or
+/// network that the row belongs to.
 pub const UNIT_KEY: &str = "ovn-peerd-unit";
-/// The key by which the server is asked for rows of ours, in tables of which it is not asked for
-/// all.
+/// The key by which we ask the server for rows of ours, in tables that we do not read whole.
 pub const OWNER_KEY: &str = "ovn-peerd";
 /// Its value, in every version.
 pub const OWNER_VALUE: &str = "1";
-/// The key that says in words, for people, what a unit is: on its link ports, on its IPv4
-/// Address_Set.
+/// The key whose value names a unit for people: on its link ports, and on its IPv4 Address_Set.
 pub const LABEL_KEY: &str = "ovn-peerd-label";
 
-/// Every name of ours in the namespace that router and switch ports share.
+/// The prefix of our names in the namespace that router and switch ports share.
 const PORT_PREFIX: &str = "ovn-peerd-";
-/// Every name of ours among address sets: no hyphens, a match could not name it.
+/// The prefix of our address sets' names. It has no hyphen, because a match could not name such a
+/// set.
 const SET_PREFIX: &str = "ovn_peerd_";
-/// 96 bits: as many as nobody can search a collision for.
+/// 96 bits: too many to search for a collision.
 const ID_BYTES: usize = 12;
 
-/// What a row serves; each row of ours belongs to exactly one unit.
+/// A peering or a network; each row of ours belongs to exactly one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitId {
     /// A peering: its link ports, routes and policies.
@@ -39,7 +38,7 @@ pub enum UnitId {
 }
 
 impl UnitId {
-    /// No unit sorts before it.
+    /// The first unit in order.
     pub const FIRST: Self = Self::Peering(Id([0; ID_BYTES]));
 
     /// The tag's value.
@@ -51,7 +50,7 @@ impl UnitId {
         }
     }
 
-    /// Reads a tag's value; none if it is no tag of this version.
+    /// Parses a tag's value; none if this version writes no such tag.
     #[must_use]
     pub fn parse(tag: &str) -> Option<Self> {
         let (kind, id) = tag.split_once('-')?;
@@ -63,13 +62,13 @@ impl UnitId {
     }
 }
 
-/// The lock that the one instance holds that speaks for a host.
+/// The lock whose holder speaks for a host.
 #[must_use]
 pub fn host_lock(host: &str) -> String {
     ["ovn_peerd_host_", Id::digest(&["host", host]).digits().as_str()].concat()
 }
 
-/// A digest that stands for an identity in names and tags.
+/// A digest that represents an identity in names and tags.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id([u8; ID_BYTES]);
 
@@ -87,13 +86,13 @@ impl Id {
         Self::digest(&["network", &key.project, &key.name])
     }
 
-    /// Where a host begins among identities: each host somewhere else.
+    /// The position among identities at which a host starts; each host has another one.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
         Self::digest(&["host", host])
     }
 
-    /// Length-prefixed, so that no two lists of parts give the same bytes.
+    /// Each part has its length before it, so that no two lists of parts give the same bytes.
     fn digest(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -132,8 +131,8 @@ impl fmt::Display for Id {
     }
 }
 
-/// An identity in words. A start writes some hundred thousand of these: not digit by digit through
-/// a formatter, and names made of them not through one either.
+/// An identity in hexadecimal digits. A start writes some hundred thousand of these, so neither
+/// they nor the names with them use a formatter.
 struct Digits([u8; 2 * ID_BYTES]);
 
 impl Id {
@@ -192,7 +191,7 @@ pub fn link_port_name(peering: Id, end: End) -> String {
     [PORT_PREFIX, peering.digits().as_str(), "-", end].concat()
 }
 
-/// The peering whose link port has this name; none if the name is not ours.
+/// The peering of the link port with this name; none if the name is not ours.
 #[must_use]
 pub fn peering_of_link_port(name: &str) -> Option<Id> {
     let (id, end) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
@@ -215,14 +214,14 @@ pub fn link_switch_port_name(peering: Id, end: End) -> String {
     format!("{PORT_PREFIX}{peering}-{end}")
 }
 
-/// The peering whose link switch has a port of this name; none if the name is not ours.
+/// The peering of the link switch's port with this name; none if the name is not ours.
 #[must_use]
 pub fn peering_of_link_switch_port(name: &str) -> Option<Id> {
     let (id, end) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
     if matches!(end, "ta" | "tb") { Id::parse(id) } else { None }
 }
 
-/// The Ethernet address of a link port of this name: locally administered, unicast.
+/// The Ethernet address of the link port with this name: locally administered, unicast.
 #[must_use]
 pub fn link_port_mac(name: &str) -> String {
     let digest = Id::digest(&["mac", name]).0;
@@ -252,7 +251,7 @@ impl Family {
         }
     }
 
-    /// As OVN's match language names the protocol.
+    /// The protocol in OVN's match language.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -268,7 +267,7 @@ pub fn address_set_name(network: Id, family: Family) -> String {
     [SET_PREFIX, network.digits().as_str(), "_", family.as_str()].concat()
 }
 
-/// What stands in the name of the sets of [`remotes_set_name`].
+/// The part that only names of [`remotes_set_name`] have.
 const REMOTES: &str = "_remotes_";
 
 /// The name of the Address_Set that holds all prefixes of one family that a network's router
@@ -278,7 +277,7 @@ pub fn remotes_set_name(network: Id, family: Family) -> String {
     format!("{SET_PREFIX}{network}{REMOTES}{}", family.as_str())
 }
 
-/// Whether a set of ours is one of those.
+/// Whether the name is one of [`remotes_set_name`].
 #[must_use]
 pub fn is_remotes_set(name: &str) -> bool {
     name.contains(REMOTES)

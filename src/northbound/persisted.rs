@@ -1,4 +1,4 @@
-//! What of a verdict must outlast the moment at which it was made, beside the state itself.
+//! The parts of a decision, beside the state, that must outlast it.
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -13,11 +13,11 @@ pub struct Persisted {
     /// The network's address space as it was frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Box<Frozen>>,
-    /// The same of the other network, where this half stands for both.
+    /// The same of the other network, if no half is declared there and this record serves both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_remote: Option<Box<Frozen>>,
-    /// A mark of the half's terms, where they are not the default: where hosts differ, those that
-    /// stand go on.
+    /// A digest of the half's terms, unless they are the default. If hosts declare different terms,
+    /// those of the existing link stay in effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<u32>,
 }

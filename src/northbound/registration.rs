@@ -1,10 +1,10 @@
-//! What must outlive the daemon: where each half stands, in its network's registration.
+//! The state of each half that must outlive the daemon, in the registration of its network.
 //!
 //! A registration is the pair of Address_Sets that hold a network's prefixes, one per family. The
-//! IPv4 one carries, in `external_ids`, who the network is and a record per half, which the one
-//! instance that programs writes; beside them stands what each host declares
-//! ([`declared`](super::declared)). A fresh host with the same files goes on where the last one
-//! stopped. A record that does not parse counts as none: it is written anew.
+//! `external_ids` of the IPv4 one hold a record of the network and a record per half. Only the
+//! active instance writes these records. Beside them each host writes what it declares
+//! ([`declared`](super::declared)). A new host with the same files continues where the last one
+//! stopped. A record that does not parse counts as missing, and is written again.
 
 use std::collections::BTreeSet;
 
@@ -21,9 +21,9 @@ use super::persisted::Persisted;
 pub const NETWORK_KEY: &str = "ovn-peerd-network";
 /// Before the half's name, the key of its record.
 pub const HALF_PREFIX: &str = "ovn-peerd-half:";
-/// The key of the record of what the network's guests are told.
+/// The key of the record of the routes that the network's guests get.
 pub const GUESTS_KEY: &str = "ovn-peerd-guests";
-/// The version of what a registration says and of the rows of its network (`version`).
+/// The version of the format of a registration and of the rows of its network (`version`).
 ///
 /// 1: policies from priority 30090 to 30200. 2: from 32090 to 32200.
 pub const VERSION: u32 = 2;
@@ -34,7 +34,7 @@ pub fn half_key(name: &str) -> String {
     format!("{HALF_PREFIX}{name}")
 }
 
-/// Who a registration speaks for.
+/// The record of the network itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRecord {
     /// The version of the registration and of the network's rows.
@@ -43,38 +43,39 @@ pub struct NetworkRecord {
     pub project: String,
     /// The network.
     pub name: String,
-    /// The router it is bound to, as written: where hosts differ, this goes on.
+    /// The router that it is bound to, as written. If hosts bind it differently, this router stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<String>,
 }
 
 impl NetworkRecord {
-    /// The record of a network, and of the router that it is bound to.
+    /// The record of a network and of the router that it is bound to.
     #[must_use]
     pub fn new(key: &NetworkKey, router: Option<String>) -> Self {
         let (project, name) = (key.project.to_string(), key.name.to_string());
         Self { version: VERSION, project, name, router }
     }
 
-    /// Whom the registration speaks for.
+    /// The network of the registration.
     #[must_use]
     pub fn key(&self) -> NetworkKey {
         NetworkKey::new(self.project.as_str(), self.name.as_str())
     }
 }
 
-/// The part of a half's state that lasts. `provisioning` and `active` are both `linked`: which of
-/// the two holds is seen from the rows and from `sb_cfg`, so that no write is needed to tell.
+/// The state of a half, as far as it is recorded. `provisioning` and `active` are both `linked`:
+/// the rows and `sb_cfg` say which of the two it is, so that a change from one to the other needs
+/// no write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordedState {
     /// The other side has not declared.
     Pending,
-    /// The rows stand, or are written with this record.
+    /// The rows of the link exist, or the transaction with this record writes them.
     Linked,
-    /// Down on this side.
+    /// Disabled on this side.
     Disabled,
-    /// Down on the other side.
+    /// Disabled on the other side.
     PeerDisabled,
     /// It was linked, and the other side withdrew.
     Disconnected,
@@ -84,29 +85,29 @@ pub enum RecordedState {
     Expired,
     /// Nobody declares the half any more.
     Deleted,
-    /// Failed, with the reason's word.
+    /// Failed. The text is the word of the reason.
     Failed(String),
 }
 
-/// What lasts of a half: where it stands.
+/// The recorded state of a half.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HalfRecord {
     target: NetworkKey,
-    /// Where it stands.
+    /// The state.
     pub state: RecordedState,
     /// Since when.
     pub since: Timestamp,
-    /// Whether it has ever been linked to this target: a peering that was up and lost the other
-    /// side is disconnected, not pending.
+    /// Whether it has ever been linked to this target. If the other side withdraws, a half that was
+    /// linked is disconnected, and not pending.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_linked: bool,
-    /// What else must last.
+    /// The rest of the record.
     #[serde(flatten)]
     pub persisted: Persisted,
 }
 
 impl HalfRecord {
-    /// The record of a half that stands in `state` since `since`.
+    /// The record of a half that is in `state` since `since`.
     #[must_use]
     pub fn new(
         target: &NetworkKey,
@@ -139,13 +140,13 @@ impl HalfRecord {
         &self.target
     }
 
-    /// Whether the record speaks of a half with this target.
+    /// Whether the record is of a half with this target.
     #[must_use]
     pub fn targets(&self, target: &NetworkKey) -> bool {
         self.target == *target
     }
 
-    /// The same, with this copy of its target's name, if it is that: one copy is enough.
+    /// Shares this copy of the target's name, if it is the same name, to save memory.
     #[must_use]
     pub fn sharing(mut self, target: &NetworkKey) -> Self {
         if self.target == *target {
@@ -161,16 +162,16 @@ impl HalfRecord {
     }
 }
 
-/// What a network's guests are told of routes to its peers, and since when that: who has asked
-/// before, must ask again.
+/// The routes to peers that a network's guests get, and since when. A guest that asked earlier must
+/// ask again to get them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestRecord {
     /// Since when.
     pub since: Timestamp,
-    /// By DHCP, in order.
+    /// The routes by DHCP, in order.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub dhcp: BTreeSet<IpNet>,
-    /// By router advertisements, in order.
+    /// The routes by router advertisements, in order.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ra: BTreeSet<IpNet>,
 }
@@ -191,7 +192,8 @@ impl NetworkRecord {
     }
 }
 
-/// Plain structs of strings always serialise; an empty record would be repaired at the next look.
+/// Plain structs of strings always serialise. An empty record would be repaired at the next
+/// comparison.
 pub(super) fn to_text(record: &impl Serialize) -> String {
     serde_json::to_string(record).unwrap_or_default()
 }
@@ -202,7 +204,7 @@ pub fn network_record(external_ids: ValueRef<'_>) -> Option<NetworkRecord> {
     serde_json::from_str(&external_ids.get(NETWORK_KEY)?).ok()
 }
 
-/// The record of what the guests are told.
+/// The record of the routes that the guests get.
 #[must_use]
 pub fn guest_record(external_ids: ValueRef<'_>) -> Option<GuestRecord> {
     serde_json::from_str(&external_ids.get(GUESTS_KEY)?).ok()

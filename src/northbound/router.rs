@@ -1,4 +1,5 @@
-//! One router as the peering rules need to see it: kind, subnets, and what others route there.
+//! The facts about one router that the peering rules need: kind, subnets, and the routes and
+//! policies of others.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -25,19 +26,19 @@ use super::tables::{
 use super::translation::Translation;
 use super::zones::Zones;
 
-/// The option of a router port that bounds the size of what passes it (ovn-nb(5)).
+/// The option of a router port that limits the size of packets (ovn-nb(5)).
 pub const GATEWAY_MTU: &str = "gateway_mtu";
 
-/// The next hop of a static route that discards what it matches (ovn-nb(5)).
+/// The next hop of a static route that discards its packets (ovn-nb(5)).
 const DISCARD: &str = "discard";
 
-/// What a router's kind allows.
+/// A router's kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouterKind {
     /// On every chassis, with or without distributed gateway ports.
     Distributed,
-    /// `options:chassis` pins it to one chassis; a direct link to it fails silently, so that a
-    /// switch stands between.
+    /// `options:chassis` binds it to one chassis. A direct link to it passes nothing, and OVN
+    /// reports no error; so its links need a switch.
     Gateway,
 }
 
@@ -46,9 +47,9 @@ pub enum RouterKind {
 pub struct Connected {
     /// The router's own address in it.
     pub address: IpAddr,
-    /// The network, without host bits. Where the port has an address alone, it is what a discard
-    /// route says around it: LXD routes each guest of such a network by itself (`l3only`), and
-    /// discards the rest.
+    /// The network, without host bits. If the port has only a host address, it is the prefix of a
+    /// discard route around that address: LXD routes each guest of such a network by itself
+    /// (`l3only`), and discards the rest.
     pub prefix: IpNet,
     /// The router port's name.
     pub port: Arc<str>,
@@ -59,7 +60,7 @@ pub struct Connected {
 pub struct ForeignRoute {
     /// The prefix it matches, without host bits.
     pub prefix: IpNet,
-    /// The prefix as written, and where it leads: for messages.
+    /// The prefix as written, and the next hop: for messages.
     pub text: Arc<str>,
     /// Whether it matches the source instead of the destination.
     pub by_source: bool,
@@ -67,20 +68,21 @@ pub struct ForeignRoute {
     pub table: Arc<str>,
     /// Whether it discards what it matches.
     pub discards: bool,
-    /// Whether it leads to a guest on a subnet of the router itself, for traffic from anywhere:
-    /// what LXD calls a NIC route.
+    /// Whether it leads to a guest on a subnet of the router itself, for traffic from anywhere. LXD
+    /// calls that a NIC route.
     pub to_guest: bool,
-    /// The peering that it leads over: to that, a route of its own prefixes is no obstacle.
+    /// The peering whose link port it uses. A route to that peering's own prefixes does not
+    /// conflict with it.
     pub link: Option<Id>,
 }
 
-/// A policy of somebody else that may take effect instead of ours: a reroute, or one that is not
-/// below ours.
+/// A policy of somebody else that may take effect instead of ours: a reroute, or one with a
+/// priority that is not below ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignPolicy {
     /// Its priority.
     pub priority: i64,
-    /// What it does, as written.
+    /// Its action, as written.
     pub action: Arc<str>,
     /// Its match, as written.
     pub text: Arc<str>,
@@ -93,16 +95,16 @@ pub struct ForeignPolicy {
 pub struct ForeignLink {
     /// Its name.
     pub port: Arc<str>,
-    /// Where it leads.
+    /// Its other end.
     pub to: ForeignLinkTo,
 }
 
-/// How routers of others are linked.
+/// The other end of a link of somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ForeignLinkTo {
-    /// To the router port of this name, which counts only if that one names this one.
+    /// The router port of this name. It counts only if that port names this one too.
     Port(Arc<str>),
-    /// To a switch, its row and name, with one other router's port and nothing else.
+    /// A switch with only these two routers' ports: its row and its name.
     Switch(Uuid, Arc<str>),
 }
 
@@ -117,36 +119,38 @@ pub struct RouterFacts {
     pub kind: RouterKind,
     /// Networks on inward ports: the address space of the network behind it.
     pub inward: Box<[Connected]>,
-    /// Networks on all other ports of others: uplinks, links to other routers.
+    /// Networks on all other ports of others: uplinks, and links to other routers.
     pub outward: Box<[Connected]>,
-    /// Ports that lead straight to another router; nearly always none.
+    /// Ports that link it directly to another router; nearly always none.
     pub foreign_links: Box<[ForeignLink]>,
     /// Names of uplink ports.
     pub uplinks: Box<[Arc<str>]>,
-    /// The route tables that inward ports look up; always holds the main one, the empty name.
+    /// The route tables that inward ports look up. The main one, with the empty name, is always
+    /// among them.
     pub tables: Arc<SortedSet<Arc<str>>>,
     /// Inward ports with a route table other than the main one, with its name.
     pub port_tables: Box<[(Arc<str>, Arc<str>)]>,
     /// Static routes of others.
     pub routes: Box<[ForeignRoute]>,
-    /// Whether a VM's port is on a switch of an inward port.
+    /// Whether a switch of an inward port has a VM's port.
     pub workload: bool,
-    /// The least `gateway_mtu` of its inward ports, in bytes: what the network's guests take.
+    /// The least `gateway_mtu` of its inward ports, in bytes: the size that the guests of the
+    /// network accept.
     pub mtu: Option<u16>,
     /// Policies of others that may take effect instead of ours.
     pub policies: Box<[ForeignPolicy]>,
-    /// Whether it is up; one that is not passes nothing.
+    /// Whether it is enabled. A disabled router passes nothing.
     pub enabled: bool,
-    /// Networks on inward ports that are down: they are in use, but not announced.
+    /// Networks on inward ports that are disabled: in use, but not announced.
     pub disabled: Box<[Connected]>,
-    /// What OVN-IC advertises of its routes to other zones; nearly always none.
+    /// The routes that OVN-IC advertises to other zones; nearly always none.
     pub zones: Option<Zones>,
-    /// What a gateway router translates on every port. A distributed one does so on its gateway
-    /// ports only, where nothing peered passes.
+    /// The NAT rows that a gateway router applies on every port. A distributed router applies NAT
+    /// on its gateway ports only, and peered traffic does not use these.
     pub translations: Box<[Translation]>,
 }
 
-/// What is read of a router's ports.
+/// The facts about a router's ports.
 #[derive(Debug, Default)]
 struct Ports {
     inward: Vec<Connected>,
@@ -160,7 +164,7 @@ struct Ports {
     zones: Option<Zones>,
 }
 
-/// What nearly all routers look up: the main route table alone.
+/// The route tables of nearly all routers: the main one alone.
 static MAIN_TABLE: LazyLock<Arc<SortedSet<Arc<str>>>> = LazyLock::new(|| tables([].iter()));
 
 fn tables<'a>(others: impl Iterator<Item = &'a Arc<str>>) -> Arc<SortedSet<Arc<str>>> {
@@ -174,7 +178,7 @@ fn sorted<T: Ord>(facts: impl IntoIterator<Item = T>) -> Box<[T]> {
 }
 
 impl RouterFacts {
-    /// Reads a router; none if it is not there.
+    /// Reads a router; none if it does not exist.
     pub(super) fn read(uuid: Uuid, rows: Rows<'_>, switches: &SwitchIndex) -> Option<Self> {
         let replica = rows.replica;
         let router = replica.row(LOGICAL_ROUTER, uuid)?;
@@ -199,7 +203,8 @@ impl RouterFacts {
         let routes = router.get(logical_router::STATIC_ROUTES).uuids();
         let routes = routes.filter_map(|route| replica.row(STATIC_ROUTE, route));
         let routes: Vec<_> = routes.filter_map(|row| foreign_route(row, &inward)).collect();
-        // After the routes: OVN finds a next hop in what the port has, not in what is discarded.
+        // After the routes: OVN looks a next hop up in the networks of the ports, and not in those
+        // of discard routes.
         inward.iter_mut().for_each(|net| net.widen(&routes));
         let policies = router.get(logical_router::POLICIES).uuids();
         let policies =
@@ -237,7 +242,7 @@ impl RouterFacts {
         prefixes.into_iter().collect()
     }
 
-    /// The route table that a subnet of the router looks up; none if it has no such subnet.
+    /// The route table that a subnet of the router looks up; none if the router has no such subnet.
     #[must_use]
     pub fn table_of_subnet(&self, subnet: &IpNet) -> Option<Arc<str>> {
         let net = self.inward.iter().find(|net| net.prefix == *subnet)?;
@@ -247,7 +252,7 @@ impl RouterFacts {
 }
 
 impl Connected {
-    /// Makes of an address alone the subnet that the narrowest discard route around it says.
+    /// Replaces a host address by the prefix of the longest discard route around it.
     fn widen(&mut self, routes: &[ForeignRoute]) {
         let host = IpNet::from(self.address);
         if self.prefix != host {
@@ -264,8 +269,8 @@ impl Connected {
 }
 
 impl ForeignRoute {
-    /// Whether it is looked up by destination, for traffic from anywhere: what comes over a link of
-    /// ours, too.
+    /// Whether OVN looks it up by destination for traffic from anywhere, and so for traffic over a
+    /// link of ours too.
     #[must_use]
     pub fn is_main(&self) -> bool {
         !self.by_source && self.table.is_empty()
@@ -282,8 +287,8 @@ impl Ports {
         let (replica, reach) = (rows.replica, switches.reach(rows, &name));
         let gateway = has_gateway(row) || switches.leads(replica, &reach, Outlet::Physical);
         let options = row.get(router_port::OPTIONS);
-        // A chassis of another zone binds a port of a router that zones share: it leads to that
-        // zone.
+        // If zones share a router, a chassis of another zone binds its port there: that port leads
+        // to that zone.
         let between_zones = switches.leads(replica, &reach, Outlet::Zone);
         let linked = !row.get(router_port::PEER).is_empty()
             || options.get("requested-chassis").is_some()
@@ -297,7 +302,7 @@ impl Ports {
             self.disabled.extend(networks);
             self.outward.extend(self.disabled.iter().filter(|net| net.port == name).cloned());
         } else {
-            // What cannot cross is no address space, and yet in use here.
+            // A prefix that cannot cross is no address space, but it is in use here.
             let (inward, special): (Vec<_>, Vec<_>) =
                 networks.partition(|net| special(&net.prefix).is_none());
             self.inward.extend(inward);
@@ -314,7 +319,7 @@ impl Ports {
         }
     }
 
-    /// A port on a switch between zones has OVN-IC advertise what the router routes.
+    /// If a port is on a switch between zones, OVN-IC advertises the router's routes.
     fn note_zones(&mut self, row: &Row, replica: &Replica, between: bool) {
         let deployment = || {
             let (_, row) = replica.rows(NB_GLOBAL).next()?;
@@ -326,8 +331,8 @@ impl Ports {
     }
 }
 
-/// Where a port of somebody else leads, if that is another router. An uplink is none, although the
-/// uplinks of two routers may meet.
+/// The link that a port of somebody else makes to another router, if it does. An uplink makes none,
+/// although the uplinks of two routers may be on one switch.
 fn foreign_link(row: &Row, rows: Rows<'_>, switches: &SwitchIndex) -> Option<ForeignLink> {
     if has_gateway(row) {
         return None;
@@ -349,7 +354,7 @@ fn has_gateway(row: &Row) -> bool {
         || !row.get(router_port::HA_CHASSIS_GROUP).is_empty()
 }
 
-/// Parses `10.1.0.1/24`; link-local networks are nobody's address space.
+/// Parses `10.1.0.1/24`; none for a link-local network, which every router has and nobody owns.
 fn connected(text: &str, port: &Arc<str>) -> Option<Connected> {
     let net: IpNet = text.parse().ok()?;
     if is_link_local(net.addr()) {
@@ -379,9 +384,9 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
     Some(route)
 }
 
-/// Whether a route leads to a guest on an inward subnet. One that names an inward port does,
-/// whatever its next hop. Routes of other tables are for traffic of some subnets only; a default
-/// route leads beyond the network.
+/// Whether a route leads to a guest on an inward subnet. A route out of an inward port does,
+/// whatever its next hop. Routes in other tables are for traffic of some subnets only. A default
+/// route leads outside of the network.
 fn leads_to_guest(
     route: &ForeignRoute,
     nexthop: &str,
@@ -402,7 +407,7 @@ fn foreign_policy(uuid: Uuid, row: &Row) -> Option<ForeignPolicy> {
     if is_ours(row.get(router_policy::EXTERNAL_IDS)) {
         return None;
     }
-    // What is in a chain comes after the jump there, which is judged by itself.
+    // A policy in a chain takes effect only after a jump to it, and we check that jump itself.
     let chained = !row.get(router_policy::CHAIN).is_blank();
     let policy = ForeignPolicy {
         priority: row.get(router_policy::PRIORITY).integer().unwrap_or(0),
@@ -420,7 +425,8 @@ impl ForeignPolicy {
         *self.action == *"reroute"
     }
 
-    /// Whether it may come before any of ours: of two of one priority, OVN takes either.
+    /// Whether it may take effect before any of ours. Of two with one priority, OVN may apply
+    /// either.
     #[must_use]
     pub fn is_above_ours(&self) -> bool {
         self.priority >= *priority::OURS.start()

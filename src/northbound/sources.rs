@@ -1,7 +1,7 @@
-//! Source addresses in the match of a policy: the one place that writes them and reads them again.
+//! Source addresses in the match of a policy: the only code that writes and parses them.
 //!
-//! They are written out. A drop that names an `Address_Set` would let everything pass as soon as
-//! somebody deletes that set: OVN leaves out a match that does not parse.
+//! The match lists the prefixes. A drop that names an `Address_Set` would let everything pass as
+//! soon as somebody deletes that set, because OVN ignores a match that does not parse.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use super::owner::Family;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources(Vec<IpNet>);
 
-/// A match that says something else than sources.
+/// The match is not one on source addresses alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a match on source addresses alone")]
 pub struct OtherMatch;

@@ -1,23 +1,23 @@
-//! Ranges whose addresses mean something only where they are: none of them crosses a peering.
+//! Ranges of addresses that are valid only locally: none of them crosses a peering.
 //!
-//! A prefix that shares an address with one of these is no network's address space, whoever
-//! configures or routes it: so a default route (0.0.0.0/0, ::/0) never is, nor half of one. What is
-//! reserved for documentation (RFC 5737, RFC 3849), benchmarks (RFC 2544), carriers (RFC 6598),
-//! future use (240.0.0.0/4), or unique local (RFC 4193) is unicast like any other, and crosses:
-//! whether it should be in use is its owner's business.
+//! A prefix that shares an address with one of these belongs to no network's address space, even if
+//! somebody configures or routes it. So neither a default route (0.0.0.0/0, ::/0) nor half of one
+//! does. Ranges for documentation (RFC 5737, RFC 3849), benchmarks (RFC 2544), carriers (RFC 6598)
+//! and future use (240.0.0.0/4), and unique local addresses (RFC 4193), are unicast like any other,
+//! and cross. Whether to use them is up to their owner.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// The ranges of RFC 6890 and its kin that a router must not forward, and what they are.
+/// The ranges of RFC 6890 and similar ones that a router must not forward, each with its name.
 const RANGES: [(IpNet, &str); 9] = [
     (v4(0, 0, 8), "\"this network\" (RFC 791)"),
     (v4(127, 0, 8), "loopback"),
     (v4(169, 254, 16), LINK_LOCAL),
     (v4(224, 0, 4), "multicast"),
     (IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::BROADCAST, 32)), "broadcast"),
-    // With the unspecified address and loopback.
+    // This includes the unspecified address and loopback.
     (v6(0, 0, 96), "IPv4-compatible (RFC 4291)"),
     (v6(0, 0xffff, 96), "IPv4-mapped (RFC 4291)"),
     (v6(0xfe80, 0, 10), LINK_LOCAL),
@@ -29,12 +29,12 @@ const fn v4(first: u8, second: u8, length: u8) -> IpNet {
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(first, second, 0, 0), length))
 }
 
-/// By the first and the sixth group of the address.
+/// Built from the first and the sixth group of the address.
 const fn v6(first: u16, sixth: u16, length: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, sixth, 0, 0), length))
 }
 
-/// What keeps a prefix from crossing a peering; none if it is unicast.
+/// The reason why a prefix does not cross a peering; none if it is unicast.
 #[must_use]
 pub fn special(prefix: &IpNet) -> Option<&'static str> {
     if prefix.prefix_len() == 0 {
@@ -44,14 +44,15 @@ pub fn special(prefix: &IpNet) -> Option<&'static str> {
     RANGES.iter().find(|(range, _)| shares(range)).map(|(_, what)| *what)
 }
 
-/// Whether an address is link-local: every router has some, and they are nobody's address space.
+/// Whether an address is link-local. Every router has such addresses, and they are nobody's address
+/// space.
 #[must_use]
 pub(super) fn is_link_local(address: IpAddr) -> bool {
     special(&address.into()) == Some(LINK_LOCAL)
 }
 
-/// Whether the only other address of a /31 cannot be had: OVN takes an address without host bits of
-/// its own for a subnet with a broadcast address, which is the other one (RFC 3021 knows none).
+/// Whether guests cannot use the only other address of a /31. If an address has no host bits, OVN
+/// takes the other one for the subnet's broadcast address, although a /31 has none (RFC 3021).
 #[must_use]
 pub fn loses_its_neighbour(address: IpAddr, prefix: &IpNet) -> bool {
     matches!(prefix, IpNet::V4(net) if net.prefix_len() == 31 && address == net.network())

@@ -1,4 +1,4 @@
-//! The northbound as last read: the replica and its index, kept in step.
+//! The northbound as last read: the replica and its index, in step.
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -25,15 +25,15 @@ use super::tables::{
     router_port, switch_port,
 };
 
-/// Without it, a port sends no router advertisements.
+/// A router port without it sends no router advertisements.
 const ADDRESS_MODE: &str = "address_mode";
 
-/// A port of somebody else that has the name of one of a peering's ports.
+/// A port of somebody else with the name of one of a peering's ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameCollision {
     /// In words: its table, name and row.
     pub text: String,
-    /// Whether it has that of a port of the switch which some peerings need, not of a link port.
+    /// Whether it has the name of a port of the link switch, and not that of a link port.
     pub of_switch_port: bool,
 }
 
@@ -51,7 +51,8 @@ impl Store for Northbound {
         Self { replica, inventory, row_changes: 0 }
     }
 
-    /// Whom these rows concern is not asked: everything is decided once all of them are there.
+    /// The first dump: nobody needs to know which routers and units these rows touch, because
+    /// everything is decided when all rows are read.
     fn extend(&mut self, part: Updates) -> Result<(), Inconsistent> {
         let rows = self.replica.extend(part)?;
         self.row_changes += rows.len() as u64;
@@ -64,13 +65,13 @@ impl Northbound {
     /// Applies an incremental update.
     ///
     /// # Errors
-    /// The update does not fit the replica, which must then be read anew.
+    /// The update does not fit the replica, which must then be read again.
     pub fn apply(&mut self, updates: Updates) -> Result<Touched, Inconsistent> {
         let changes = self.replica.apply(updates)?;
         Ok(self.index(&changes))
     }
 
-    /// Replaces everything by a first dump; only true differences are reported.
+    /// Replaces everything by a first dump. Only real differences count as touched.
     pub fn adopt(&mut self, fresh: Self) -> Touched {
         let changes = self.replica.adopt(fresh.replica);
         self.index(&changes)
@@ -93,7 +94,7 @@ impl Northbound {
         self.row_changes
     }
 
-    /// The routers that a declaration's reference means.
+    /// The routers that a reference in a declaration names.
     pub fn routers(&self, reference: &RouterRef) -> impl Iterator<Item = Uuid> {
         let (by_name, by_uuid) = match reference {
             RouterRef::Name(name) => {
@@ -114,14 +115,14 @@ impl Northbound {
         RouterFacts::read(router, rows, &self.inventory.indexes.switches)
     }
 
-    /// A router's name; none if it is not there.
+    /// A router's name; none if the router does not exist.
     #[must_use]
     pub fn router_name(&self, router: Uuid) -> Option<Cow<'_, str>> {
         let row = self.replica.row(LOGICAL_ROUTER, router)?;
         Some(row.get(logical_router::NAME).string())
     }
 
-    /// The rows that refer to this one.
+    /// The rows that refer to a row.
     pub fn parents_of(&self, child: Uuid) -> impl Iterator<Item = Uuid> {
         self.inventory.rows(&self.replica).parents.all(child)
     }
@@ -174,7 +175,7 @@ impl Northbound {
         rows.filter_map(|(table, uuid)| self.replica.row(table, uuid).map(|row| (table, uuid, row)))
     }
 
-    /// All units of which a row is there.
+    /// All units with at least one row.
     pub fn units(&self) -> impl Iterator<Item = UnitId> {
         self.inventory.indexes.units.all()
     }
@@ -202,14 +203,14 @@ impl Northbound {
         Some(row.get(address_set::EXTERNAL_IDS))
     }
 
-    /// The highest version of a registration, if it is newer than this one.
+    /// The highest version of a registration, if it is newer than ours.
     #[must_use]
     pub fn newer(&self) -> Option<u32> {
         self.inventory.indexes.versions.newer()
     }
 
     /// The registrations of older versions: the row, and the record of its network, as written and
-    /// as read.
+    /// parsed.
     pub fn older(&self) -> impl Iterator<Item = (Uuid, Cow<'_, str>, NetworkRecord)> {
         self.inventory.indexes.versions.older().filter_map(|set| {
             let tags = self.replica.row(ADDRESS_SET, set)?.get(address_set::EXTERNAL_IDS);
@@ -217,26 +218,26 @@ impl Northbound {
         })
     }
 
-    /// What is recorded of a network itself.
+    /// The record of a network itself.
     #[must_use]
     pub fn network_record(&self, network: Id) -> Option<NetworkRecord> {
         network_record(self.registration(network)?)
     }
 
-    /// What is recorded of the routes that a network's guests get.
+    /// The record of the routes that a network's guests get.
     #[must_use]
     pub fn guest_record(&self, network: Id) -> Option<GuestRecord> {
         guest_record(self.registration(network)?)
     }
 
-    /// What is recorded of a half.
+    /// The record of a half.
     #[must_use]
     pub fn half_record(&self, network: Id, name: &str) -> Option<HalfRecord> {
         half_record(self.registration(network)?, name)
     }
 
-    /// Ports of others that have the name of one of a peering's ports. Ports of VMs are not read,
-    /// and not among them.
+    /// Ports of others with the name of one of a peering's ports. We do not read the ports of VMs,
+    /// so they are not among these.
     #[must_use]
     pub fn name_collisions(&self, peering: Id) -> Vec<NameCollision> {
         let named = |(table, uuid)| {

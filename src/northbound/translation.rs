@@ -1,4 +1,4 @@
-//! What NAT rows do to sources, and whose choice that is.
+//! The NAT rows that translate sources, and how their owners restrict them.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use crate::ovsdb::Replica;
 use super::rows::parse_prefix;
 use super::tables::{ADDRESS_SET, NAT, nat};
 
-/// A NAT row of somebody else that translates the sources of whatever leaves a gateway router.
+/// A NAT row of somebody else that translates the sources of packets that leave a gateway router.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Translation {
     /// The row.
     pub row: Uuid,
     /// The sources, without host bits.
     pub sources: IpNet,
-    /// What it does, as written: for messages.
+    /// Its effect, as written: for messages.
     pub text: Arc<str>,
-    /// What its owner chose the packets by, so that no set of ours can.
+    /// How its owner has restricted it already, so that we cannot exempt our prefixes by a set.
     pub chosen: Option<Choice>,
 }
 
-/// How the owner of a NAT row chose what is translated.
+/// How the owner of a NAT row restricts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Choice {
     /// By destinations: `allowed_ext_ips` or `exempted_ext_ips`.
@@ -33,13 +33,13 @@ pub enum Choice {
 }
 
 impl Translation {
-    /// Reads a row; none if it is not there, or names no prefix.
+    /// Reads a row; none if it does not exist or has no prefix.
     pub(super) fn read(uuid: Uuid, replica: &Replica) -> Option<Self> {
         let row = replica.row(NAT, uuid)?;
         let logical = row.get(nat::LOGICAL_IP).string();
         let [kind, external] = [nat::TYPE, nat::EXTERNAL_IP].map(|column| row.get(column).string());
         let exempted = row.get(nat::EXEMPTED_EXT_IPS).uuid();
-        // Of sets, only those of ours are read.
+        // We read only our own sets.
         let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
         Some(Self {
             row: uuid,

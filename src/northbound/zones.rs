@@ -1,6 +1,8 @@
-//! What OVN-IC advertises to other availability zones: all routes of a router with a port on a
-//! switch between zones, ours too, if the deployment wants any advertised. What is denied there is
-//! not, nor what a list of it leaves out.
+//! The prefixes that OVN-IC advertises to other availability zones.
+//!
+//! If the deployment enables advertising, OVN-IC advertises all routes of a router with a port on a
+//! switch between zones, ours too. It leaves out denied prefixes, and those that are not in a list
+//! if there is one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,22 +13,22 @@ use crate::ovsdb::{ColumnId, Row};
 
 use super::tables::nb_global;
 
-/// Which prefixes are advertised to other zones.
+/// The prefixes that OVN-IC advertises to other zones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zones {
     denied: Arc<[IpNet]>,
-    /// Only what lies in these, if there is such a list.
+    /// If there is such a list, OVN-IC advertises only prefixes inside of these.
     listed: Option<Arc<[IpNet]>>,
 }
 
 /// The option of a router or port that denies prefixes; OVN 26.03 and later.
 const DENY: &str = "ic-route-deny-adv";
-/// The option of a router or port that lists all prefixes which may be advertised; OVN 25.09 and
-/// later. Those of both count together.
+/// The option of a router or port with the list of all prefixes that OVN-IC may advertise; OVN
+/// 25.09 and later. The lists of a router and of its port count together.
 const LIST: &str = "ic-route-filter-adv";
 
 impl Zones {
-    /// What the whole deployment says; none if it advertises nothing.
+    /// The options of the whole deployment; none if it advertises nothing.
     pub(super) fn of_deployment(row: &Row) -> Option<Self> {
         let options = row.get(nb_global::OPTIONS);
         let advertises =
@@ -36,14 +38,13 @@ impl Zones {
         advertises.then(|| Self { denied: denied(), listed: None })
     }
 
-    /// The same with what a router or a port of it says by its options.
+    /// Adds the options of a router or of one of its ports.
     pub(super) fn filtered(mut self, row: &Row, options: ColumnId) -> Self {
-        let [denied, listed] = own_words(row, options);
+        let [denied, listed] = own_options(row, options);
         if let Some(text) = denied {
             self.denied = self.denied.iter().chain(&*prefixes(&text)).copied().collect();
         }
-        // OVN-IC takes an empty list for none, and one without a valid prefix for one that lists
-        // nothing.
+        // OVN-IC ignores an empty list. A list without a valid prefix allows nothing.
         if let Some(text) = listed.filter(|text| text.split(',').any(|entry| !entry.is_empty())) {
             let before = self.listed.iter().flat_map(|listed| listed.iter().copied());
             self.listed = Some(before.chain(prefixes(&text).iter().copied()).collect());
@@ -51,7 +52,7 @@ impl Zones {
         self
     }
 
-    /// Whether a route to a prefix is advertised.
+    /// Whether OVN-IC advertises a route to a prefix.
     #[must_use]
     pub fn advertise(&self, prefix: &IpNet) -> bool {
         let within = |list: &[IpNet]| list.iter().any(|entry| entry.contains(prefix));
@@ -59,8 +60,8 @@ impl Zones {
     }
 }
 
-/// What a router or a port of it says by its options: what is denied, and what is listed.
-pub(super) fn own_words(row: &Row, options: ColumnId) -> [Option<Cow<'_, str>>; 2] {
+/// The options of a router or of one of its ports: the denied prefixes, and the list.
+pub(super) fn own_options(row: &Row, options: ColumnId) -> [Option<Cow<'_, str>>; 2] {
     let options = row.get(options);
     [options.get(DENY), options.get(LIST)]
 }

@@ -1,4 +1,5 @@
-//! The shape of an index: a change in, whom it concerns out.
+//! The interface of an index: it applies a change, and reports the routers and units that the
+//! change concerns.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,47 +14,47 @@ use super::super::tables::children_of;
 use super::parents::Parents;
 use super::served::Served;
 
-/// What some changes touched.
+/// What some changes concern.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// Routers whose facts may differ, by row.
     pub routers: BTreeSet<Uuid>,
-    /// Names that a router gained or lost: what a declaration binds may differ.
+    /// Names that a router gained or lost. The bindings to these names may have another router now.
     pub router_names: BTreeSet<Box<str>>,
-    /// Units of which a row appeared, changed or went.
+    /// Units with a row that was added, changed or removed.
     pub units: BTreeSet<UnitId>,
-    /// Halves whose record changed, or what a host declares of them: the network's identity and the
-    /// half's name.
+    /// Halves with another record, or with another declaration of some host: the network's identity
+    /// and the half's name.
     pub records: BTreeSet<(Id, Box<str>)>,
-    /// Networks of which hosts declare something else than before.
+    /// Networks with other declarations of hosts than before.
     pub declared: BTreeMap<Id, Differing>,
-    /// Whether the configuration sequence numbers moved.
+    /// Whether `nb_cfg` or `sb_cfg` changed.
     pub sequence: bool,
 }
 
-/// Which entries of hosts differ in a registration.
+/// The entries of hosts that differ in a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Differing {
-    /// All of them: its row came or went.
+    /// All of them: the row was added or removed.
     All,
     /// Those with these keys.
     Keys(BTreeSet<Box<str>>),
 }
 
-/// An index over the rows of some tables.
+/// An index of the rows of some tables.
 pub(in crate::northbound) trait Index {
-    /// Applies a change that the replica has taken, and notes what it touches.
+    /// Applies a change that the replica has applied, and notes what it concerns.
     fn apply<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>);
 }
 
-/// The rows, and which of them refer to which.
+/// The rows, and the references between them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::northbound) struct Rows<'a> {
     pub(in crate::northbound) replica: &'a Replica,
     pub(in crate::northbound) parents: &'a Parents,
 }
 
-/// A row that came, changed or went.
+/// A row that was added, changed or removed.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::northbound) struct Change<'a> {
     pub(super) table: TableId,
@@ -64,22 +65,22 @@ pub(in crate::northbound) struct Change<'a> {
     pub(super) rows: Rows<'a>,
 }
 
-/// What changes touch.
+/// The effects of changes.
 #[derive(Debug, Default)]
 pub(in crate::northbound) struct Effects<'a> {
     pub(super) touched: Touched,
-    /// Routers that are found by other indexes, once these have taken the change, too.
+    /// Routers that other indexes find when they have applied the change too.
     pub(super) concerned: Vec<Concerned<'a>>,
-    /// Whether all rows are new: then nobody asks what they touch, and it need not be found out.
+    /// Whether this is the first dump: then nobody needs to know what it concerns.
     pub(super) is_first: bool,
 }
 
-/// The routers that a change concerns, as the index knows them that has found it.
+/// Routers that a change concerns, as the index that noticed it knows them.
 #[derive(Debug)]
 pub(in crate::northbound) enum Concerned<'a> {
     /// Those with the port of this name.
     Port(Cow<'a, str>),
-    /// Those on this switch, and on switches that are joined with it.
+    /// Those on this switch, and on switches that are joined to it.
     Switch(Uuid),
     /// Those on switches between availability zones.
     Zones,
@@ -93,7 +94,7 @@ impl<'a> Change<'a> {
         [self.old.map(&read), self.new.map(&read)]
     }
 
-    /// Whether the row came or went.
+    /// Whether the row was added or removed.
     pub(super) fn is_whole(&self) -> bool {
         self.old.is_some() != self.new.is_some()
     }
@@ -103,8 +104,8 @@ impl<'a> Change<'a> {
         set_difference(self.old, self.new, column)
     }
 
-    /// By columns, the rows that this one refers to no more, and those that it refers to now, each
-    /// with their table.
+    /// By column, the rows that this one no longer refers to, and those that it refers to now, with
+    /// their table.
     pub(super) fn children(&self) -> impl Iterator<Item = (TableId, Vec<Uuid>, Vec<Uuid>)> {
         children_of(self.table).map(|(column, table)| {
             let (lost, gained) = self.difference(column);
@@ -114,7 +115,7 @@ impl<'a> Change<'a> {
 }
 
 impl Touched {
-    /// Notes that a host's entry differs; no key stands for all of them.
+    /// Notes that a host's entry differs. Without a key, all entries do.
     pub(super) fn note_declared(&mut self, network: Id, key: Option<&str>) {
         let known = self.declared.entry(network);
         let differing = known.or_insert_with(|| Differing::Keys(BTreeSet::new()));

@@ -1,7 +1,7 @@
-//! Rows of `DHCP_Options`, by whose guests they serve ([`Served`]).
+//! Rows of `DHCP_Options`, by the guests that they serve ([`Served`]).
 //!
-//! A row that names nobody serves the one router port on its subnet, if there is but one, and no
-//! other such row. Switch ports are not asked, of which there may be very many.
+//! A row without a known owner serves the router port on its subnet, if there is only one such port
+//! and only one such row. We do not look at switch ports, because there may be very many.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -20,13 +20,13 @@ use super::served::{Owner, Served, neutron_subnets};
 use super::switch::SwitchIndex;
 use crate::ovsdb::Row;
 
-/// The option that has the default gateway.
+/// The option with the default gateway.
 const ROUTER: &str = "router";
 
-/// Rows of `DHCP_Options`, and the router ports whose subnets they may serve.
+/// Rows of `DHCP_Options`, and the router ports on their subnets.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct DhcpIndex {
-    /// Subnet -> the router ports of others that are on it.
+    /// Subnet -> the router ports of others on it.
     ports_on: HashMap<Ipv4Net, Members<Uuid>>,
     rows: HashMap<Owner, Members<Uuid>>,
 }
@@ -67,24 +67,25 @@ impl DhcpIndex {
         effects.concerned.extend(served.cloned().map(Concerned::Dhcp));
     }
 
-    /// Where a port comes or goes, rows may serve others on its subnet than before.
+    /// When a port appears or is removed, the rows on its subnet may serve other ports than before.
     fn port(&mut self, change: &Change<'_>, effects: &mut Effects<'_>) {
         let [before, after] = [change.old, change.new].map(subnets);
         let mut concerned = Vec::new();
         for subnet in before.difference(&after) {
             remove(&mut self.ports_on, subnet, &change.uuid);
-            concerned.extend(self.alone_or_not(subnet, 1));
+            concerned.extend(self.dependent_ports(subnet, 1));
         }
         for subnet in after.difference(&before) {
             self.ports_on.entry(*subnet).or_default().insert(change.uuid);
-            concerned.extend(self.alone_or_not(subnet, 2));
+            concerned.extend(self.dependent_ports(subnet, 2));
         }
         let routers = concerned.into_iter().flat_map(|port| change.rows.parents.all(port));
         effects.touched.routers.extend(routers);
     }
 
-    /// The ports on a subnet if now they are so many, and rows there depend on it.
-    fn alone_or_not(&self, subnet: &Ipv4Net, count: usize) -> impl Iterator<Item = Uuid> {
+    /// The ports on a subnet, if their number is `count` now and a row without an owner depends on
+    /// it.
+    fn dependent_ports(&self, subnet: &Ipv4Net, count: usize) -> impl Iterator<Item = Uuid> {
         let ports = Some(self.ports_on(subnet)).filter(|ports| ports.len() == count);
         let ports = ports.filter(|_| self.rows.contains_key(&Owner::Unnamed(*subnet)));
         ports.unwrap_or_default().iter().copied()
@@ -129,7 +130,8 @@ impl DhcpIndex {
                 let mut others = self.ports_on(&subnet).iter().filter(|it| **it != port);
                 let shared = others.any(|other| is_meant(&owner, *other, rows, switches));
                 let gateway = gateway(row);
-                // Of several routers on one switch, it is of the one that guests are sent to.
+                // If several routers are on one switch, the row belongs to the one that is the
+                // guests' gateway.
                 if !shared || gateway == Ok(Some(own)) {
                     found.extend(gateway.ok().map(|gateway| (uuid, gateway)));
                 }
@@ -139,7 +141,7 @@ impl DhcpIndex {
         found.into_iter().map(options).collect()
     }
 
-    /// What rows name as owners that serve this port's subnet.
+    /// The owners whose rows serve this port's subnet.
     fn owners(
         &self,
         port: &Row,
@@ -158,7 +160,7 @@ impl DhcpIndex {
     }
 }
 
-/// Whether a row that names this owner is meant for a port that is on its subnet.
+/// Whether a row with this owner is meant for a port on its subnet.
 fn is_meant(owner: &Owner, port: Uuid, rows: Rows<'_>, switches: &SwitchIndex) -> bool {
     let Some(row) = rows.replica.row(ROUTER_PORT, port) else { return false };
     let name = row.get(router_port::NAME).string();
@@ -170,14 +172,14 @@ fn is_meant(owner: &Owner, port: Uuid, rows: Rows<'_>, switches: &SwitchIndex) -
     }
 }
 
-/// The names of the switches that a router port is on.
+/// The names of the switches with a router port.
 fn switch_names(router_port: &str, rows: Rows<'_>, switches: &SwitchIndex) -> Vec<Box<str>> {
     let switches = switches.of_port(rows, router_port);
     let found = switches.iter().filter_map(|switch| rows.replica.row(LOGICAL_SWITCH, *switch));
     found.map(|row| row.get(logical_switch::NAME).string().into()).collect()
 }
 
-/// The default gateway that a row has; an error if it cannot be read.
+/// The default gateway of a row; an error if it does not parse.
 fn gateway(row: &Row) -> Result<Option<Ipv4Addr>, ()> {
     let text = row.get(dhcp_options::OPTIONS).get(ROUTER);
     text.map(|text| text.trim().parse().map_err(|_| ())).transpose()

@@ -1,10 +1,10 @@
-//! `NB_Global`: how far ovn-northd has come, and what OVN-IC advertises.
+//! `NB_Global`: the sequence numbers, and the options of OVN-IC.
 
 use super::super::tables::NB_GLOBAL;
 use super::super::zones::Zones;
 use super::change::{Change, Concerned, Effects, Index};
 
-/// There is one row, of which nothing has to be found.
+/// Stores nothing, because there is only one row.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct GlobalIndex;
 

@@ -1,12 +1,12 @@
-//! The index over the replica: whom a change concerns, and the rows that rules ask for.
+//! The index of the replica: what a change concerns, and the rows that rules ask for.
 //!
-//! Each file owns one index, over the rows of the tables that it names. All of them are applied
-//! with the same call ([`change::Index`]), and none changes another. Where a change concerns
-//! routers that another index knows, an index says by what they are found ([`change::Concerned`]);
-//! that is looked up once all indexes have taken the change. Applying costs what changed, whatever
-//! else is there.
+//! Each file has one index, of the rows of the tables that it names. All of them are applied by the
+//! same call ([`change::Index`]), and none changes another. If a change concerns routers that only
+//! another index can find, the index reports how to find them ([`change::Concerned`]). They are
+//! looked up when all indexes have applied the change. The cost of a change follows its size,
+//! whatever else there is.
 //!
-//! A further table is a further file, named here, and a line in `indexes!`.
+//! A new table needs a new file, its name here, and a line in `indexes!`.
 
 pub(super) mod change;
 pub(super) mod dhcp;
@@ -33,7 +33,7 @@ use crate::ovsdb::{Replica, RowChange};
 /// Lists the indexes.
 macro_rules! indexes {
     ($($field:ident: $index:ty;)*) => {
-        /// All of them, which are one index together.
+        /// All indexes, as one.
         #[derive(Clone, Debug, Default)]
         pub(super) struct Indexes {
             $(pub(super) $field: $index,)*
@@ -61,18 +61,18 @@ indexes! {
 /// The index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inventory {
-    /// From rows to those that refer to them.
+    /// The parents of rows.
     parents: Parents,
     pub(super) indexes: Indexes,
 }
 
 impl Inventory {
-    /// Applies changes that the replica has taken.
+    /// Applies changes that the replica has applied.
     pub(super) fn apply(&mut self, replica: &Replica, changes: &[RowChange]) -> Touched {
         self.apply_all(replica, changes, Effects::default())
     }
 
-    /// Applies rows that are the first ones: what they touch is not asked.
+    /// Applies rows of the first dump, without a report of what they concern.
     pub(super) fn begin(&mut self, replica: &Replica, rows: &[RowChange]) {
         self.apply_all(replica, rows, Effects { is_first: true, ..Effects::default() });
     }
@@ -83,7 +83,7 @@ impl Inventory {
         changes: &'a [RowChange],
         mut effects: Effects<'a>,
     ) -> Touched {
-        // References first: a change concerns the router that a row is on now.
+        // References first: a change concerns the router that has the row now.
         for change in changes {
             self.parents.apply(replica, change);
         }
@@ -99,7 +99,7 @@ impl Inventory {
         effects.touched
     }
 
-    /// The rows of a replica, and which of them refer to which.
+    /// The rows of a replica, and the references between them.
     pub(super) fn rows<'a>(&'a self, replica: &'a Replica) -> Rows<'a> {
         Rows { replica, parents: &self.parents }
     }
@@ -122,7 +122,7 @@ impl Indexes {
         }
     }
 
-    /// Finds the routers on a switch, and on those that are joined with it.
+    /// Finds the routers on a switch, and on those that are joined to it.
     fn find_on(&self, switch: Uuid, rows: Rows<'_>, found: &mut BTreeSet<Uuid>) {
         for name in self.switches.router_ports(rows, switch) {
             found.extend(self.routers.with_port(rows, &name));

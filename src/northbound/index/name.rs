@@ -1,6 +1,6 @@
-//! Name collisions: ports of others that have the name of a port of ours.
+//! Name collisions: ports of others with the name of a port of ours.
 //!
-//! Router and switch ports share one namespace in the southbound, and have a table each here.
+//! Router and switch ports share one namespace in the southbound, but have two tables here.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::super::rows::collides_with;
 use super::change::{Change, Effects, Index};
 use crate::ovsdb::TableId;
 
-/// Ports of others by the peering whose port has their name.
+/// Ports of others, by the peering that has a port of the same name.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct NameIndex {
     collisions: BTreeMap<Id, Members<(TableId, Uuid)>>,
@@ -34,7 +34,7 @@ impl Index for NameIndex {
 }
 
 impl NameIndex {
-    /// Ports of others that have the name of one of a peering's ports.
+    /// Ports of others with the name of one of a peering's ports.
     pub(in crate::northbound) fn collisions(
         &self,
         peering: Id,

@@ -1,4 +1,4 @@
-//! NAT rows of others: which of them exempt destinations by a set of ours.
+//! NAT rows of others that exempt destinations by a set of ours.
 
 use hashbrown::HashMap;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::change::{Change, Effects, Index};
 /// NAT rows by the set that they refer to.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct NatIndex {
-    /// Address_Set -> the NAT rows that it exempts destinations from.
+    /// Address_Set -> the NAT rows that refer to it.
     exempting: HashMap<Uuid, Members<Uuid>>,
 }
 
@@ -19,7 +19,7 @@ impl Index for NatIndex {
     fn apply<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
         match change.table {
             NAT => self.row(change, effects),
-            // Whether what is exempted is ours is a fact of the routers that refer to it.
+            // Whether the exempting set is ours is a fact about the routers with these NAT rows.
             ADDRESS_SET if change.is_whole() => {
                 let routers =
                     self.exempting(change.uuid).flat_map(|it| change.rows.parents.all(it));
@@ -31,7 +31,7 @@ impl Index for NatIndex {
 }
 
 impl NatIndex {
-    /// What refers to a set of ours concerns that set's network, wherever the row is.
+    /// A reference to a set of ours concerns that set's network, wherever the row is.
     fn row(&mut self, change: &Change<'_>, effects: &mut Effects<'_>) {
         let sets = change.map(|row| row.get(nat::EXEMPTED_EXT_IPS).uuid()).map(Option::flatten);
         let [before, after] = sets;

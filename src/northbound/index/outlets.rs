@@ -1,8 +1,8 @@
-//! What switches lead to beyond themselves: the physical network, other switches, other
-//! availability zones.
+//! The ports by which a switch leads further: to a physical network, another switch, or another
+//! availability zone.
 //!
-//! Owns which ports do: a few of a switch. OVN 25.03 and later joins two switches by ports of type
-//! `switch` that name each other as `peer`; what is on either is then on both.
+//! A switch has few of them. OVN 25.03 and later joins two switches by ports of type `switch` that
+//! name each other as `peer`. Ports on either switch are then on both.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub(in crate::northbound) enum Outlet {
 }
 
 impl Outlet {
-    /// What a port leads to, if that is none of routers and guests.
+    /// The outlet that a port is; none for a port to a router or a guest.
     pub(super) fn of(row: &Row) -> Option<Self> {
         match &*row.get(switch_port::TYPE).string() {
             "localnet" => Some(Self::Physical),
@@ -38,17 +38,17 @@ impl Outlet {
     }
 }
 
-/// The ports that lead beyond their switches.
+/// All outlets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outlets {
     by_switch: HashMap<Uuid, Members<Uuid>>,
-    /// Ports of type `switch` by their names.
+    /// Ports of type `switch`, by name.
     joining: ByText,
 }
 
 impl Outlets {
-    /// A port leads beyond its switches, or did, or does so to somewhere else: that concerns the
-    /// routers on both sides of a join, before and after.
+    /// Applies a change of a port. If it is or was an outlet, the change concerns the routers on
+    /// both sides of a join, before and after.
     pub(super) fn apply(
         &mut self,
         change: &Change<'_>,
@@ -76,17 +76,17 @@ impl Outlets {
         }
     }
 
-    /// A switch has such a port; whether that is news.
+    /// Notes that a switch has this outlet. Returns whether that is new.
     pub(super) fn gain(&mut self, switch: Uuid, port: Uuid) -> bool {
         self.by_switch.entry(switch).or_default().insert(port)
     }
 
-    /// A switch has a port no more; whether it was such a port.
+    /// Notes that a switch lost a port. Returns whether the port was an outlet.
     pub(super) fn lose(&mut self, switch: Uuid, port: Uuid) -> bool {
         remove(&mut self.by_switch, &switch, &port)
     }
 
-    /// Whether one of some switches has a port that leads there.
+    /// Whether any of these switches has an outlet of this kind.
     pub(super) fn leads(
         &self,
         replica: &Replica,
@@ -98,13 +98,13 @@ impl Outlets {
         rows.any(|row| Outlet::of(row) == Some(outlet))
     }
 
-    /// The switches with a port that leads to another zone.
+    /// The switches with an outlet to another zone.
     pub(super) fn between_zones(&self, replica: &Replica) -> Vec<Uuid> {
         let leads = |switch: &&Uuid| self.leads(replica, &[**switch].into(), Outlet::Zone);
         self.by_switch.keys().filter(leads).copied().collect()
     }
 
-    /// These switches and all that are joined with them.
+    /// These switches, and all that are joined to them.
     pub(super) fn joined(
         &self,
         rows: Rows<'_>,
@@ -124,13 +124,13 @@ impl Outlets {
         found
     }
 
-    /// The switches that a row would join its own with, whether or not the port there agrees.
+    /// The switches that a port would join to its own, whether or not the other port agrees.
     fn named_by<'a>(&self, rows: Rows<'a>, row: &Row) -> impl Iterator<Item = Uuid> + use<'a> {
         let port = self.port_named(rows.replica, &row.get(switch_port::PEER).string());
         port.into_iter().flat_map(move |port| rows.parents.all(port))
     }
 
-    /// The port at the other side, if the two name each other.
+    /// The port on the other side, if the two name each other.
     fn other_side(&self, replica: &Replica, row: &Row) -> Option<Uuid> {
         if Outlet::of(row) != Some(Outlet::Switch) {
             return None;

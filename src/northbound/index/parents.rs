@@ -1,9 +1,9 @@
-//! From a row to those that refer to it: part of the index.
+//! The parents of rows: part of the index.
 //!
-//! Owns the reverse of strong references, which OVSDB does not keep. There are many children and
-//! few parents: a child has its parent's number. OVN gives each child one parent; OVSDB allows
-//! several, as where somebody copies a router's row with all that it refers to. Those after the
-//! first are kept apart.
+//! Holds the reverse of strong references, which OVSDB does not offer. There are many children and
+//! few parents, so a child stores its parent's number. OVN gives each child one parent. OVSDB
+//! allows several: somebody may copy a router's row with all of its references. Parents after the
+//! first are stored separately.
 
 use std::hash::BuildHasher;
 
@@ -19,16 +19,16 @@ use super::super::tables::children_of;
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct Parents {
     numbers: HashMap<Uuid, u32>,
-    /// By number; the numbers in `free` are nobody's.
+    /// By number. Numbers in `free` are unused.
     parents: Vec<Uuid>,
     free: Vec<u32>,
     by_parent: HashTable<u32>,
-    /// What else refers to a child, in the order in which it came.
+    /// The other parents of a child, in the order in which they came.
     others: HashMap<Uuid, Vec<Uuid>>,
 }
 
 impl Parents {
-    /// Applies a change that the replica has taken.
+    /// Applies a change that the replica has applied.
     pub(super) fn apply(&mut self, replica: &Replica, change: &RowChange) {
         let parent = change.uuid;
         let (old, mut is_parent) = (change.old.as_ref(), false);
@@ -50,12 +50,12 @@ impl Parents {
         self.get(child).into_iter().chain(others.iter().copied())
     }
 
-    /// The parent of a child; of several the one that has it for the longest time.
+    /// The parent of a child; of several, the one that has had it longest.
     fn get(&self, child: Uuid) -> Option<Uuid> {
         self.parents.get(*self.numbers.get(&child)? as usize).copied()
     }
 
-    /// A parent gained children, that may be another's as well.
+    /// A parent gained children, which may have another parent as well.
     fn gain(&mut self, parent: Uuid, children: &[Uuid]) {
         let Some(number) = children.first().and_then(|_| self.number(parent)) else { return };
         for child in children {
@@ -72,7 +72,7 @@ impl Parents {
         }
     }
 
-    /// A parent lost children, which another may have.
+    /// A parent lost children, which may have another parent as well.
     fn lose(&mut self, parent: Uuid, children: &[Uuid]) {
         for child in children {
             let others = self.others.remove(child).unwrap_or_default();
@@ -90,7 +90,7 @@ impl Parents {
         }
     }
 
-    /// A parent that has lost all its children is gone.
+    /// Frees the number of a parent without children.
     fn forget(&mut self, parent: Uuid) {
         let (parents, hash) = (&self.parents, self.numbers.hasher().hash_one(parent));
         let is_it = |number: &u32| parents.get(*number as usize) == Some(&parent);

@@ -1,7 +1,7 @@
 //! Routers, and the ports, routes and policies on them.
 //!
-//! Owns the names of routers and of their ports. A row of somebody else's on a router is a fact of
-//! that router, in whatever table it is.
+//! Holds the names of routers and of their ports. A row of somebody else on a router is a fact
+//! about that router, in whatever table it is.
 
 use std::borrow::Cow;
 
@@ -21,12 +21,12 @@ pub(in crate::northbound) struct RouterIndex {
     ports: ByText,
 }
 
-/// What of a router's own row is a fact that rules look at.
+/// The facts in a router's own row.
 #[derive(PartialEq, Eq)]
 pub(in crate::northbound) struct OwnFacts<'a> {
     pub(in crate::northbound) gateway: bool,
     pub(in crate::northbound) enabled: bool,
-    /// What it lets OVN-IC advertise.
+    /// The prefixes that OVN-IC may advertise of it.
     zones: [Option<Cow<'a, str>>; 2],
 }
 
@@ -35,7 +35,7 @@ impl<'a> OwnFacts<'a> {
         Self {
             gateway: row.get(logical_router::OPTIONS).get("chassis").is_some(),
             enabled: is_enabled(row, logical_router::ENABLED),
-            zones: zones::own_words(row, logical_router::OPTIONS),
+            zones: zones::own_options(row, logical_router::OPTIONS),
         }
     }
 }
@@ -75,7 +75,8 @@ impl RouterIndex {
             touched.router_names.extend(names.into_iter().flatten().map(|name| (*name).into()));
         }
         let [before, after] = change.map(OwnFacts::of);
-        // A foreign row that only moved away is told here, one that went by itself.
+        // A foreign row that only left this router touches it here. A foreign row that changed
+        // itself touches it by the change of that row.
         let concerned = |(table, lost, gained): (_, Vec<Uuid>, Vec<Uuid>)| {
             let row = |uuid| change.rows.replica.row(table, uuid);
             let ours = |uuid| row(uuid).and_then(|row| unit_of(table, row)).is_some();
@@ -86,7 +87,7 @@ impl RouterIndex {
         }
     }
 
-    /// The routers of this name: OVN does not keep names unique.
+    /// The routers of this name. OVN does not keep names unique.
     pub(in crate::northbound) fn named(&self, replica: &Replica, name: &str) -> Vec<Uuid> {
         let routers = self.routers.candidates(name);
         let named = |router: &Uuid| {

@@ -1,8 +1,9 @@
-//! Whose guests a row of `DHCP_Options` serves.
+//! The guests that a row of `DHCP_Options` serves.
 //!
-//! Its subnet alone does not tell: tenants may have the same one. Its owner does, in
-//! `external_ids`: by the router port ([`PORT_KEY`], for rows made by hand), by the switch (LXD,
-//! Incus, Kube-OVN), or by the subnet's identity, which the router port has as well (Neutron).
+//! Its subnet alone does not identify them, because two tenants may use the same one. Its
+//! `external_ids` name their owner: the router port ([`PORT_KEY`], for rows made by hand), the
+//! switch (LXD, Incus, Kube-OVN), or the ID of the subnet, which the router port has as well
+//! (Neutron).
 
 use ipnet::Ipv4Net;
 
@@ -12,21 +13,22 @@ use crate::ovsdb::Row;
 /// The key in a DHCP_Options row's `external_ids` that names the router port whose subnet it
 /// serves.
 pub const PORT_KEY: &str = "ovn-peerd-router-port";
-/// Keys there that name the switch: of LXD, Incus and Kube-OVN.
+/// The keys that name the switch: of LXD, Incus and Kube-OVN.
 const SWITCH_KEYS: [&str; 3] = ["lxd_switch", "incus_switch", "ls"];
-/// The key there that names Neutron's subnet.
+/// The key with the ID of Neutron's subnet.
 const SUBNET_KEY: &str = "subnet_id";
-/// The key of a router port's `external_ids` that lists Neutron's subnets, with spaces between.
+/// The key of a router port's `external_ids` with the IDs of Neutron's subnets, separated by
+/// spaces.
 const SUBNETS_KEY: &str = "neutron:subnet_ids";
 
-/// The subnet that a row serves, and whose that is.
+/// The subnet that a row serves, and the owner of its guests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::northbound) struct Served {
     pub(super) owner: Owner,
     pub(super) subnet: Ipv4Net,
 }
 
-/// Of what a row says that it serves it.
+/// The owner that a row names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Owner {
     Port(Box<str>),
@@ -48,7 +50,7 @@ impl Served {
     }
 }
 
-/// The subnets that a router port has in Neutron.
+/// The IDs of a router port's Neutron subnets.
 pub(super) fn neutron_subnets(port: &Row) -> Vec<Box<str>> {
     let ids = port.get(router_port::EXTERNAL_IDS).get(SUBNETS_KEY).unwrap_or_default();
     ids.split_whitespace().map(Into::into).collect()

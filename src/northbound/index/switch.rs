@@ -1,4 +1,4 @@
-//! Switches and their ports: which of them are uplinks or inhabited, and which routers meet on one.
+//! Switches and their ports: which switches are uplinks or have VMs, and which routers share one.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -14,17 +14,17 @@ use super::outlets::{Outlet, Outlets};
 use super::text::ByText;
 use crate::ovsdb::Replica;
 
-/// A switch that links two routers, and does nothing else, has so many ports.
+/// A switch that only links two routers has this many ports.
 const TWO: usize = 2;
 
-/// What is on which switch.
+/// The ports of switches.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct SwitchIndex {
-    /// Switch ports by the name of the router port that they lead to.
+    /// Ports to routers, by the name of the router port.
     to_routers: ByText,
-    /// Ports of switches that lead beyond them.
+    /// Ports by which a switch leads further.
     outlets: Outlets,
-    /// Switches with a VM's port at least.
+    /// Switches with at least one VM's port.
     inhabited: HashSet<Uuid>,
 }
 
@@ -54,7 +54,7 @@ impl SwitchIndex {
         let counts = change.map(|row| row.get(logical_switch::PORTS).len());
         differs |= counts.contains(&Some(TWO));
         differs |= self.review_workload(replica, switch);
-        // Rows of DHCP_Options that name it serve other routers than before.
+        // Rows of DHCP_Options that name it serve other routers now.
         let [before, after] = change.map(|row| row.get(logical_switch::NAME));
         differs |= before.is_some() && before != after;
         if differs {
@@ -69,8 +69,8 @@ impl SwitchIndex {
         let switches: Vec<Uuid> = rows.parents.all(port).collect();
         self.outlets.apply(change, &switches, effects);
         for switch in switches {
-            // A port that became a VM's, or ceased to be one, came or went here. Who meets whom on
-            // a switch between two routers concerns both.
+            // Because of its type, a port became a VM's or is no longer one. On a switch that links
+            // two routers, a port that leads to another router concerns both.
             if change.is_whole() && self.review_workload(rows.replica, switch)
                 || before != after && has_two_ports(rows.replica, switch)
             {
@@ -82,8 +82,8 @@ impl SwitchIndex {
         }
     }
 
-    /// Looks whether a switch has a VM's port: one that is not among those that are read. There are
-    /// few of those, so that the first is soon found. Whether it differs from before.
+    /// Checks whether a switch has a VM's port, that is one that we have not read. The search ends
+    /// soon, because we read few ports of a switch. Returns whether the result differs from before.
     fn review_workload(&mut self, replica: &Replica, switch: Uuid) -> bool {
         let mut ports = ports_of(replica, switch);
         if ports.any(|port| replica.row(SWITCH_PORT, port).is_none()) {
@@ -93,7 +93,7 @@ impl SwitchIndex {
         }
     }
 
-    /// The switches that a router port is on.
+    /// The switches with a router port.
     pub(in crate::northbound) fn of_port(
         &self,
         rows: Rows<'_>,
@@ -111,13 +111,13 @@ impl SwitchIndex {
         switches
     }
 
-    /// Which switches a router port is on, with those that are joined with them.
+    /// The switches with a router port, and those that are joined to them.
     pub(in crate::northbound) fn reach(&self, rows: Rows<'_>, router_port: &str) -> BTreeSet<Uuid> {
         let switches = self.of_port(rows, router_port);
         self.outlets.joined(rows, switches.iter().copied())
     }
 
-    /// Whether one of some switches leads there.
+    /// Whether any of these switches has an outlet of this kind.
     pub(in crate::northbound) fn leads(
         &self,
         replica: &Replica,
@@ -127,13 +127,13 @@ impl SwitchIndex {
         self.outlets.leads(replica, reach, to)
     }
 
-    /// Whether one of some switches has a VM's port.
+    /// Whether any of these switches has a VM's port.
     pub(in crate::northbound) fn is_inhabited(&self, reach: &BTreeSet<Uuid>) -> bool {
         reach.iter().any(|switch| self.inhabited.contains(switch))
     }
 
-    /// The switch that links a router port to one other router, and nothing else: all of its two
-    /// ports lead to routers, by ports that are not ours.
+    /// The switch that links a router port to one other router and does nothing else: both of its
+    /// ports lead to routers, and neither is ours.
     pub(in crate::northbound) fn meeting(&self, rows: Rows<'_>, router_port: &str) -> Option<Uuid> {
         let switches = self.of_port(rows, router_port);
         let leads = |port| rows.replica.row(SWITCH_PORT, port).and_then(leads_to).is_some();
@@ -143,12 +143,12 @@ impl SwitchIndex {
         switches.iter().copied().find(links)
     }
 
-    /// The switches with a port that leads to another availability zone.
+    /// The switches with an outlet to another availability zone.
     pub(super) fn between_zones(&self, replica: &Replica) -> Vec<Uuid> {
         self.outlets.between_zones(replica)
     }
 
-    /// The names of router ports on a switch, and on those that are joined with it.
+    /// The names of router ports on a switch, and on those that are joined to it.
     pub(super) fn router_ports<'a>(
         &self,
         rows: Rows<'a>,

@@ -1,7 +1,7 @@
-//! Rows by a text that they hold: what several indexes are made of.
+//! Rows by a text in them; several indexes use it.
 //!
-//! Owns no text: the rows have it. A row is found by a digest of its text, and looked at by whoever
-//! asks.
+//! It does not store the texts, which are in the rows. It finds rows by a digest of the text, and
+//! the caller compares the text itself.
 
 use std::hash::BuildHasher;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::members::Members;
 
-/// Rows by a text.
+/// Rows by a text in them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByText {
     hasher: DefaultHashBuilder,
@@ -18,7 +18,8 @@ pub(super) struct ByText {
 }
 
 impl ByText {
-    /// The rows that may hold this text, in order: those that do, and seldom another.
+    /// The rows that may hold this text, in order. A wrong one is among them only if the digests
+    /// collide.
     pub(super) fn candidates(&self, text: &str) -> Members<Uuid> {
         let digest = self.digest(text);
         let mut found = Members::default();
@@ -28,7 +29,7 @@ impl ByText {
         found
     }
 
-    /// A row held one text, if any, and holds another, if any. Whether they differ.
+    /// The text of a row changed. Returns whether the two differ.
     pub(super) fn update(&mut self, row: Uuid, [before, after]: [Option<&str>; 2]) -> bool {
         if before == after {
             return false;
@@ -55,13 +56,13 @@ impl ByText {
         }
     }
 
-    /// Half of a hash: what is found by it is looked at anyway.
+    /// Half of a hash is enough, because the caller compares the texts.
     fn digest(&self, text: &str) -> u32 {
         (self.hasher.hash_one(text) >> 32) as u32
     }
 }
 
-/// The table takes a place from the lowest bits of a hash, and tells neighbours apart by the
+/// The table takes a position from the lowest bits of a hash, and compares neighbours by the
 /// highest.
 fn spread(digest: u32) -> u64 {
     u64::from(digest) << 32 | u64::from(digest)

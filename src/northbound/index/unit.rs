@@ -1,7 +1,7 @@
-//! Units: which rows of ours serve which, and what hosts declare in registrations.
+//! Units: the rows of ours that belong to each, and the declarations of hosts in registrations.
 //!
-//! Owns what is asked of nearly every unit at every look, and would otherwise be a walk over its
-//! rows: which one is a network's registration.
+//! Also holds the row of each network's registration. Nearly every comparison of a unit needs it,
+//! and would search the unit's rows for it otherwise.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::super::tables::{ADDRESS_SET, address_set};
 use super::change::{Change, Effects, Index};
 use crate::ovsdb::{Row, TableId};
 
-/// The units of which rows are there.
+/// The units with rows.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct UnitIndex {
     rows: BTreeMap<UnitId, Members<(TableId, Uuid)>>,
@@ -43,7 +43,8 @@ impl Index for UnitIndex {
         if !by_hosts {
             effects.touched.units.extend(before.into_iter().chain(after));
         }
-        // What another row still refers to is there, and by one row too few.
+        // A row that lost one of several parents still exists, and a row with a new one may have
+        // one too many.
         for (child, lost, gained) in change.children() {
             let rows = lost.into_iter().chain(gained).filter_map(|it| replica.row(child, it));
             effects.touched.units.extend(rows.filter_map(|row| unit_of(child, row)));
@@ -52,7 +53,7 @@ impl Index for UnitIndex {
 }
 
 impl UnitIndex {
-    /// The rows that serve a unit.
+    /// The rows of a unit.
     pub(in crate::northbound) fn rows_of(
         &self,
         unit: UnitId,
@@ -60,7 +61,7 @@ impl UnitIndex {
         members(self.rows.get(&unit)).iter().copied()
     }
 
-    /// All units of which a row is there.
+    /// All units with at least one row.
     pub(in crate::northbound) fn all(&self) -> impl Iterator<Item = UnitId> {
         self.rows.keys().copied()
     }
@@ -90,8 +91,9 @@ impl UnitIndex {
     }
 }
 
-/// Notes which entries of a registration differ. Whether these are all that does, and all of them
-/// are what hosts declare: that is theirs to change, and the registration itself is as it was.
+/// Notes the entries of a registration that differ. Returns whether nothing else differs and all of
+/// them are declarations of hosts. Only hosts change those, so the registration itself is as
+/// before.
 fn declared_alone(
     change: &Change<'_>,
     [before, after]: [Option<UnitId>; 2],
@@ -106,7 +108,7 @@ fn declared_alone(
         if entry.is_some() {
             effects.touched.note_declared(network, (before == after).then_some(key));
         } else if key == NETWORK_KEY {
-            // Whose it is may have been illegible until now.
+            // Until now we may not have known the network of the registration.
             effects.touched.note_declared(network, None);
         }
         let half = match entry {
@@ -119,7 +121,7 @@ fn declared_alone(
     by_hosts && same_but_tags(change.old, change.new)
 }
 
-/// The keys of `external_ids` that differ; costs one walk over both rows, which hold them in order.
+/// The keys of `external_ids` that differ. It walks once over both rows, whose entries are sorted.
 fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> Vec<&'a str> {
     let entries = |row: Option<&'a Row>| {
         let row = row.into_iter();
@@ -142,7 +144,7 @@ fn changed_keys<'a>(old: Option<&'a Row>, new: Option<&'a Row>) -> Vec<&'a str> 
     }
 }
 
-/// Whether two states of a set have the same name and addresses.
+/// Whether a set has the same name and addresses as before.
 fn same_but_tags(old: Option<&Row>, new: Option<&Row>) -> bool {
     let (Some(old), Some(new)) = (old, new) else { return false };
     [address_set::NAME, address_set::ADDRESSES]

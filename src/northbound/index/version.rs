@@ -1,11 +1,11 @@
-//! The version of registrations, which is the one gate between daemons of different versions.
+//! The version of registrations: the one gate between daemons of different versions.
 //!
-//! Every registration carries the version of the format that its network's rows are in: a number,
-//! as `version` in the record of its network. Keys and fields that a version does not know are
-//! ignored and kept, so that they need no higher number. A higher number means that an older daemon
-//! would misread or rewrite rows. As long as one registration has it, an older daemon writes
-//! nothing at all. A daemon that finds lower ones raises them before it writes anything else.
-//! Anything else than a number is damage, and is repaired like other damage.
+//! Every registration has the version of the format of its network's rows: the number `version` in
+//! the record of its network. A daemon ignores and keeps keys and fields that it does not know, so
+//! these need no higher number. A higher number means that an older daemon would misread or rewrite
+//! rows. As long as one registration has it, an older daemon writes nothing at all. A daemon that
+//! finds lower numbers raises them before it writes anything else. Any other value than a number is
+//! damage, and is repaired like other damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use super::super::registration::{NETWORK_KEY, VERSION};
 use super::super::tables::{ADDRESS_SET, address_set};
 use super::change::{Change, Effects, Index};
 
-/// The registrations of other versions than this one: nearly always none.
+/// The registrations of other versions than ours: nearly always none.
 #[derive(Clone, Debug, Default)]
 pub(in crate::northbound) struct VersionIndex {
     others: BTreeMap<u32, BTreeSet<Uuid>>,
@@ -52,7 +52,7 @@ impl VersionIndex {
         }
     }
 
-    /// The highest version, if it is higher than this one.
+    /// The highest version, if it is higher than ours.
     pub(in crate::northbound) fn newer(&self) -> Option<u32> {
         self.others.last_key_value().map(|(version, _)| *version).filter(|it| *it > VERSION)
     }
@@ -63,9 +63,9 @@ impl VersionIndex {
     }
 }
 
-/// The version that a set says it is of; none if it is no registration, or damaged.
+/// The version of a set; none if it is no registration, or damaged.
 fn version_of(set: &Row) -> Option<u32> {
-    /// What the record of a network says in any version.
+    /// The part of a network's record that all versions have.
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,

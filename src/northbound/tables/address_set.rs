@@ -1,10 +1,10 @@
-//! `Address_Set`: only the sets of ours are read, of whatever version.
+//! `Address_Set`: we read only our own sets, of any version.
 
 use super::spec::{Ours, TAGGED, TableSpec, joined};
 use crate::ovsdb::{Condition, Wanted};
 
 columns! {
-    /// Tags, and what must last.
+    /// Tags and records.
     EXTERNAL_IDS = "external_ids";
     /// Unique in the northbound.
     NAME = "name";

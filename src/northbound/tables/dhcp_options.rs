@@ -1,15 +1,15 @@
-//! `DHCP_Options`: what guests of a subnet are told by DHCP. All of these rows are somebody else's.
-//! Which of them a switch port refers to is not asked: that would be a cell of every VM's port.
+//! `DHCP_Options`: the options that guests of a subnet get by DHCP. All rows are somebody else's.
+//! We do not read which switch ports refer to them: that would be a cell of every VM's port.
 
 use super::spec::TableSpec;
 use crate::ovsdb::Wanted;
 
 columns! {
-    /// Whose row it is, as its owner tells.
+    /// Identifies the owner's object that the row belongs to.
     EXTERNAL_IDS = "external_ids";
     /// The subnet.
     CIDR = "cidr";
-    /// Options by their names.
+    /// Options by name.
     OPTIONS = "options";
 }
 

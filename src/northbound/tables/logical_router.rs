@@ -1,4 +1,4 @@
-//! `Logical_Router`: the routers, all of which are somebody else's.
+//! `Logical_Router`: all routers are somebody else's.
 
 use super::spec::TableSpec;
 use crate::ovsdb::Wanted;
@@ -16,7 +16,7 @@ columns! {
     OPTIONS = "options";
     /// Strong references to `NAT`.
     NAT = "nat";
-    /// Administratively up, also when unset.
+    /// Administratively enabled; unset means enabled.
     ENABLED = "enabled";
 }
 

@@ -1,4 +1,4 @@
-//! `Logical_Switch`: logical switches: for which ports are theirs, and which are ours.
+//! `Logical_Switch`: for the ports of each switch, and for our own switches.
 
 use super::spec::{Ours, TableSpec};
 use crate::ovsdb::Wanted;

@@ -1,13 +1,13 @@
-//! OVN's northbound as we read it, as ovn-nb(5) names it: a declaration per table, which says all
-//! that there is to know of it.
+//! OVN's northbound as we read it: one declaration per table has everything about that table. The
+//! names are those of ovn-nb(5).
 //!
-//! Positions of tables, which are those in `tables!`, and of columns, which are those in their
-//! declarations, are the identities used everywhere. A table or column that a server's schema lacks
-//! reads as empty, so that no other place asks which OVN version is there.
+//! The position of a table in `tables!` and of a column in its declaration identify them
+//! everywhere. If a server's schema lacks a table or a column, it reads as empty. So no other code
+//! asks for the version of OVN.
 
 use crate::ovsdb::{ColumnId, DatabaseSchema, TableId, Wanted};
 
-/// Declares the columns of a table, in order: the position of each, and what is asked for.
+/// Declares the columns of a table, in order: their positions, and their names for the server.
 macro_rules! columns {
     ($($(#[$meta:meta])* $column:ident = $name:literal;)*) => {
         #[expect(
@@ -39,8 +39,8 @@ pub use spec::{Named, Ours, TableSpec};
 /// The database's name.
 pub const DATABASE: &str = "OVN_Northbound";
 
-/// The OVSDB lock that the one programming instance holds (RFC 7047 section 4.1.8); an `<id>`, so
-/// without hyphens.
+/// The OVSDB lock of the one active instance (RFC 7047 section 4.1.8). It is an `<id>`, so it has
+/// no hyphens.
 pub const LOCK: &str = "ovn_peerd";
 
 /// Lists the tables, each with the module that declares it, in the order of the first dump.
@@ -54,8 +54,8 @@ macro_rules! tables {
         enum Position { $($table),* }
         $(#[doc = concat!("See [`", stringify!($module), "`].")]
         pub const $table: TableId = TableId(Position::$table as u16);)*
-        /// What is asked of the server: nothing that no rule needs. Column selection is the
-        /// largest lever on start-up time and memory.
+        /// The columns that we ask the server for: only those that a rule needs. The choice of
+        /// columns matters most for start-up time and memory.
         pub const WANTED: &[Wanted] = &[$($module::TABLE.wanted),*];
         /// The tables, by position.
         const TABLES: &[TableSpec] = &[$($module::TABLE),*];
@@ -75,7 +75,7 @@ tables! {
     STATIC_ROUTE = static_route;
 }
 
-/// What there is to know of a table; none if it is none of these.
+/// The declaration of a table; none if it is not one of these.
 #[must_use]
 pub fn spec(table: TableId) -> Option<&'static TableSpec> {
     TABLES.get(usize::from(table.0))
@@ -94,8 +94,8 @@ pub fn column_name(table: TableId, column: ColumnId) -> &'static str {
     columns.and_then(|columns| columns.get(usize::from(column.0))).copied().unwrap_or("")
 }
 
-/// The columns of a schema, as `Table.column`, that this version does not know, in tables in which
-/// rows may be ours: what somebody sets there on a row of ours is not repaired.
+/// The columns of a schema, as `Table.column`, that this version does not know, in tables that may
+/// have rows of ours. We do not repair what somebody sets there on a row of ours.
 #[must_use]
 pub fn unknown_columns(schema: &DatabaseSchema) -> Vec<String> {
     let unknown = TABLES.iter().filter_map(|spec| {
@@ -108,13 +108,13 @@ pub fn unknown_columns(schema: &DatabaseSchema) -> Vec<String> {
     unknown.flatten().collect()
 }
 
-/// The column of tags, in tables in which rows may be ours.
+/// The column with the tags, in tables that may have rows of ours.
 #[must_use]
 pub fn tags_of(table: TableId) -> Option<ColumnId> {
     spec(table)?.ours.as_ref().map(|ours| ours.tags)
 }
 
-/// The columns of a table that refer to rows of others, each with the table of these.
+/// The columns of a table that refer to rows of other tables, each with that table.
 pub fn children_of(parent: TableId) -> impl Iterator<Item = (ColumnId, TableId)> {
     (0..).map(TableId).zip(TABLES).filter_map(move |(child, spec)| {
         let (_, column) = spec.parent.filter(|(table, _)| *table == parent)?;

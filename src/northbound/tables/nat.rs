@@ -1,5 +1,4 @@
-//! `NAT`: address translation, as far as it translates sources. All of these rows are somebody
-//! else's.
+//! `NAT`: the rows that translate sources. All of them are somebody else's.
 
 use super::spec::TableSpec;
 use super::{LOGICAL_ROUTER, logical_router};
@@ -10,13 +9,13 @@ columns! {
     TYPE = "type";
     /// The sources: an address or a prefix.
     LOGICAL_IP = "logical_ip";
-    /// What they become.
+    /// The address that replaces them.
     EXTERNAL_IP = "external_ip";
-    /// The Address_Set of destinations that alone are translated for; OVN 20.03 and later.
+    /// If set, only packets to this Address_Set are translated; OVN 20.03 and later.
     ALLOWED_EXT_IPS = "allowed_ext_ips";
-    /// The Address_Set of destinations that are not translated for; OVN 20.06 and later.
+    /// If set, packets to this Address_Set are not translated; OVN 20.06 and later.
     EXEMPTED_EXT_IPS = "exempted_ext_ips";
-    /// What packets alone are translated; OVN 24.09 and later.
+    /// A match that selects the packets to translate; OVN 24.09 and later.
     MATCH = "match";
 }
 

@@ -4,7 +4,7 @@ use super::spec::TableSpec;
 use crate::ovsdb::Wanted;
 
 columns! {
-    /// Incremented with each change whose arrival in the southbound is awaited.
+    /// Clients increment it to learn when ovn-northd has acted on their changes.
     NB_CFG = "nb_cfg";
     /// The last `nb_cfg` that ovn-northd has acted on.
     SB_CFG = "sb_cfg";

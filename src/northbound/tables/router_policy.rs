@@ -7,9 +7,9 @@ use crate::ovsdb::Wanted;
 columns! {
     /// Tags.
     EXTERNAL_IDS = "external_ids";
-    /// 0 to 32767; the highest that matches applies.
+    /// 0 to 32767; OVN applies the highest that matches.
     PRIORITY = "priority";
-    /// An OVN expression; one that does not parse is silently absent.
+    /// An OVN expression; OVN silently ignores one that does not parse.
     MATCH = "match";
     /// `allow`, `drop` or `reroute` (newer: `jump`).
     ACTION = "action";
@@ -19,13 +19,14 @@ columns! {
     NEXTHOPS = "nexthops";
     /// `pkt_mark` among others.
     OPTIONS = "options";
-    /// The chain that it is in, which is looked at where a `jump` leads there; OVN 24.09 and later.
+    /// The chain of the policy. It takes effect only after a `jump` to that chain; OVN 24.09 and
+    /// later.
     CHAIN = "chain";
-    /// The chain that a `jump` leads to; OVN 24.09 and later.
+    /// The target of a `jump`; OVN 24.09 and later.
     JUMP_CHAIN = "jump_chain";
-    /// The router port that a reroute sends through; OVN 26.03 and later.
+    /// The router port by which a reroute sends; OVN 26.03 and later.
     OUTPUT_PORT = "output_port";
-    /// The BFD sessions that gate next hops; OVN 24.03 and later.
+    /// The BFD sessions that control the next hops; OVN 24.03 and later.
     BFD_SESSIONS = "bfd_sessions";
 }
 

@@ -22,11 +22,11 @@ columns! {
     HA_CHASSIS_GROUP = "ha_chassis_group";
     /// `route_table` among others.
     OPTIONS = "options";
-    /// Administratively up, also when unset.
+    /// Administratively enabled; unset means enabled.
     ENABLED = "enabled";
-    /// What router advertisements say; none are sent without `address_mode`.
+    /// The content of router advertisements; without `address_mode` the port sends none.
     IPV6_RA_CONFIGS = "ipv6_ra_configs";
-    /// The DHCP server that requests of guests are relayed to; OVN 24.03 and later.
+    /// The DHCP relay for requests of guests; OVN 24.03 and later.
     DHCP_RELAY = "dhcp_relay";
 }
 
@@ -43,7 +43,7 @@ pub const TABLE: TableSpec = TableSpec {
             ours: owner::peering_of_link_port,
             taken: owner::peering_of_link_switch_port,
         }),
-        // What ovn-northd says of the port.
+        // ovn-northd writes these.
         unread: &["ipv6_prefix", "status"],
     }),
     summary: |row| {

@@ -1,4 +1,4 @@
-//! What there is to know of a table: the one place that says it.
+//! The type of a table's declaration: the one place for everything about that table.
 
 use crate::ovsdb::{Clause, ColumnId, Constant, Function, Row, TableId, Wanted};
 
@@ -7,46 +7,46 @@ use super::super::owner::{Id, OWNER_KEY, OWNER_VALUE};
 /// A table of the northbound.
 #[derive(Debug)]
 pub struct TableSpec {
-    /// What is asked of the server.
+    /// The columns and rows that we ask the server for.
     pub wanted: Wanted,
-    /// The table and the column that refer to its rows; none for root tables.
+    /// The table and the column with references to its rows; none for root tables.
     pub parent: Option<(TableId, ColumnId)>,
-    /// How rows of ours are known; none if all of them are somebody else's.
+    /// How to recognise and identify rows of ours; none if all rows are somebody else's.
     pub ours: Option<Ours>,
-    /// A row in a line, for people.
+    /// A row as one line, for people.
     pub summary: fn(&Row) -> String,
 }
 
-/// How rows of ours are known in a table, and told apart.
+/// How to recognise and identify rows of ours in a table.
 #[derive(Debug)]
 pub struct Ours {
     /// The column of tags.
     pub tags: ColumnId,
-    /// The columns, two at most, by which a row is told from the others of its unit with the same
-    /// parent, but for what `distinction` names.
+    /// The columns, two at most, that distinguish a row from the others of its unit with the same
+    /// parent. `distinction` may be needed as well.
     pub identity: &'static [ColumnId],
-    /// A column with long texts by which rows are told apart that are alike in the others: so it is
-    /// seldom read.
+    /// A column with long texts that distinguishes rows with equal `identity`. It is read only for
+    /// these.
     pub distinction: Option<ColumnId>,
-    /// Names that are ours whatever the tags say.
+    /// Names that mark a row as ours, whatever its tags are.
     pub named: Option<Named>,
-    /// Columns that are known, and not read. What the schema has besides is
+    /// Columns that we know and do not read. Any further column of a schema is
     /// [unknown](super::unknown_columns).
     pub unread: &'static [&'static str],
 }
 
-/// Names of rows, which share one namespace with those of another table.
+/// Names of rows that share one namespace with those of another table.
 #[derive(Debug)]
 pub struct Named {
     /// The column of names.
     pub column: ColumnId,
-    /// The peering whose row has this name in this table.
+    /// The peering that has a row of this name in this table.
     pub ours: fn(&str) -> Option<Id>,
-    /// The peering whose row has this name in the other table.
+    /// The peering that has a row of this name in the other table.
     pub taken: fn(&str) -> Option<Id>,
 }
 
-/// Rows that carry our tag.
+/// Selects the rows with our tag.
 pub(super) const TAGGED: Clause = Clause {
     column: "external_ids",
     function: Function::Includes,
@@ -54,8 +54,8 @@ pub(super) const TAGGED: Clause = Clause {
 };
 
 impl TableSpec {
-    /// Whether the server is asked for rows of ours by a tag: each row of such a table costs it,
-    /// and whoever reads them, one entry more.
+    /// Whether we ask the server for rows of ours by a tag. In such a table each row of ours has
+    /// one entry more.
     #[must_use]
     pub fn is_asked_for_by_tag(&self) -> bool {
         let clauses = self.wanted.condition.map(|it| it.0).unwrap_or_default();
@@ -63,7 +63,7 @@ impl TableSpec {
     }
 }
 
-/// The members of a set of texts.
+/// The members of a set of strings, separated by spaces.
 pub(super) fn joined(row: &Row, column: ColumnId) -> String {
     row.get(column).strings().collect::<Vec<_>>().join(" ")
 }

@@ -7,21 +7,22 @@ use crate::ovsdb::Wanted;
 columns! {
     /// Tags.
     EXTERNAL_IDS = "external_ids";
-    /// The prefix that is matched.
+    /// The prefix that it matches.
     IP_PREFIX = "ip_prefix";
     /// An address, or `discard`.
     NEXTHOP = "nexthop";
-    /// The router port to send through.
+    /// The router port by which it sends.
     OUTPUT_PORT = "output_port";
-    /// `dst-ip`, also when unset, or `src-ip`.
+    /// `dst-ip`, the default, or `src-ip`.
     POLICY = "policy";
     /// The route table; empty for the main one.
     ROUTE_TABLE = "route_table";
-    /// The BFD session that gates the route.
+    /// The BFD session that controls the route.
     BFD = "bfd";
     /// `ecmp_symmetric_reply` among others.
     OPTIONS = "options";
-    /// What packets of one prefix are shared out among several routes by; OVN 24.09 and later.
+    /// The fields by which OVN balances packets over several routes of one prefix; OVN 24.09 and
+    /// later.
     SELECTION_FIELDS = "selection_fields";
 }
 

@@ -1,6 +1,6 @@
-//! `Logical_Switch_Port`: switch ports: all but those of VMs, whose type is empty; and ours,
-//! whatever somebody makes of them. A port of a switch that is not among these is a VM's: that one
-//! is there is known without reading any.
+//! `Logical_Switch_Port`: all ports except those of VMs, whose type is empty; and all of ours,
+//! whatever their type. A port of a switch that is not among these is a VM's, so we know of it
+//! without reading it.
 
 use super::super::owner;
 use super::spec::{Named, Ours, TAGGED, TableSpec};
@@ -16,17 +16,17 @@ columns! {
     OPTIONS = "options";
     /// Unique in the northbound.
     NAME = "name";
-    /// `router` stands for those of the router port.
+    /// `router` means the addresses of the router port.
     ADDRESSES = "addresses";
-    /// Administratively up, also when unset.
+    /// Administratively enabled; unset means enabled.
     ENABLED = "enabled";
     /// The name of the port at the other end, of a port of type `switch`; OVN 25.03 and later.
     PEER = "peer";
-    /// The addresses that may be sent from it.
+    /// The source addresses that the port may use.
     PORT_SECURITY = "port_security";
-    /// What copies its packets.
+    /// The mirrors that copy its packets.
     MIRROR_RULES = "mirror_rules";
-    /// What watches the guest behind it; OVN 26.03 and later.
+    /// The health checks of the guest behind it; OVN 26.03 and later.
     HEALTH_CHECKS = "health_checks";
 }
 
@@ -50,7 +50,7 @@ pub const TABLE: TableSpec = TableSpec {
             ours: owner::peering_of_link_switch_port,
             taken: owner::peering_of_link_port,
         }),
-        // Of no effect on a port that leads to a router, or what ovn-northd says of the port.
+        // They have no effect on a port to a router, or ovn-northd writes them.
         unread: &[
             "dhcpv4_options",
             "dhcpv6_options",
