@@ -1,9 +1,10 @@
-//! What all hosts declare: this host's files, and what the others have registered.
+//! The declarations of all hosts: this host's files, and what the other hosts have registered.
 //!
-//! Hosts may say the same thing: then it stands as long as one of them does. Where they differ, what
-//! stands already goes on; else nobody is believed until they agree. What comes out depends on what is
-//! said, not on which host asks. What a host declares that may not declare for the project is not
-//! declared, for all rules; views alone show it.
+//! Several hosts may declare the same thing. Then it is declared as long as one of them does so. If
+//! they differ, the declaration that an existing link uses stays in effect; without one, none
+//! counts until they agree. The result depends on the declarations, and not on the host that asks.
+//! Settings may name the hosts that may declare for a project. Then declarations of other hosts for
+//! it count for no rule; only views show them.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,44 +19,44 @@ use super::rules::Rules;
 use super::settings::Settings;
 use super::trust::{HostProblem, Trust, Unbelieved};
 
-/// The name of a host, as its settings or its system give it.
+/// A host's name, from its settings or its system.
 pub type Host = Arc<str>;
 
 /// All declarations.
 #[derive(Clone, Debug)]
 pub struct Declarations {
     host: Host,
-    /// What this host declares.
+    /// The declarations of this host.
     pub local: LocalDeclarations,
-    /// What other hosts declare that may.
+    /// The declarations of other hosts for projects that they may declare for.
     registered: Registered,
-    /// What they declare that may not.
+    /// The declarations of other hosts for projects that they may not declare for.
     unbelieved: Unbelieved,
     trust: Trust,
-    /// This host's rules, and those of hosts that have other ones.
+    /// This host's rules, and the hosts with other ones.
     pub rules: Rules,
 }
 
-/// What hosts say of one thing.
+/// The declaration of one thing by all hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said<'a, T> {
-    /// What counts.
+    /// The declaration that counts.
     pub value: &'a T,
-    /// The hosts that differ, if any do.
+    /// The hosts in dispute, if some differ.
     pub dispute: Option<Dispute>,
 }
 
-/// Hosts that say different things of one half or network.
+/// Hosts that declare one half or network differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispute {
-    /// All hosts that speak of it.
+    /// All hosts that declare it.
     pub hosts: Vec<Host>,
-    /// Whether what one of them says stands already, and so goes on.
+    /// Whether an existing link uses one of the declarations, so that it stays in effect.
     pub stands: bool,
 }
 
 impl<T> Said<'_, T> {
-    /// Whether it counts: nobody differs, or what is said stands already.
+    /// Whether it counts: no host differs, or an existing link uses this declaration.
     #[must_use]
     pub fn counts(&self) -> bool {
         self.dispute.as_ref().is_none_or(|dispute| dispute.stands)
@@ -64,10 +65,11 @@ impl<T> Said<'_, T> {
 
 /// Something that several hosts may declare.
 trait Shared {
-    /// Whether both mean the same; words for people may differ.
+    /// Whether both mean the same. Texts for people may differ.
     fn agrees(&self, other: &Self) -> bool;
 
-    /// Which of those that agree counts: the greatest; of equal ones the first host's.
+    /// Of declarations that agree, the one with the greatest weight counts; of equal ones, that of
+    /// the first host.
     fn weight(&self) -> Option<Timestamp>;
 }
 
@@ -88,7 +90,7 @@ impl Shared for Half {
             && self.terms == other.terms
     }
 
-    /// Who asks again last counts: a host whose files are older takes no renewal back.
+    /// The latest request counts, so a host with older files does not undo a renewal.
     fn weight(&self) -> Option<Timestamp> {
         self.requested
     }
@@ -99,7 +101,8 @@ fn weightiest<'a, T: Shared>(values: impl Iterator<Item = &'a T>) -> Option<&'a 
 }
 
 impl Declarations {
-    /// Of a host with these settings, before it has read a file and knows of others.
+    /// The declarations of a host with these settings, before it has read its files and the
+    /// registrations.
     #[must_use]
     pub fn new(settings: &Settings, host: Host) -> Self {
         Self {
@@ -112,8 +115,8 @@ impl Declarations {
         }
     }
 
-    /// Takes over other settings. Which hosts count changes at once; what differs by that is returned.
-    /// Where the rules are other ones, all registrations are to be read again.
+    /// Applies new settings. Which hosts may declare changes at once. Returns the declarations that
+    /// changed. If the rules changed, the caller has to read all registrations again.
     pub fn configure(&mut self, settings: &Settings) -> Changed {
         self.local.configure(settings);
         self.rules.configure(settings);
@@ -134,7 +137,7 @@ impl Declarations {
         changed
     }
 
-    /// This host.
+    /// This host's name.
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
@@ -145,7 +148,7 @@ impl Declarations {
         self.trust.believes(project, &self.host)
     }
 
-    /// What this host says of a network, if it may.
+    /// This host's declaration of a network, if it may declare for the project.
     #[must_use]
     pub fn own_network(&self, key: &NetworkKey) -> Option<&Arc<Network>> {
         self.local.network(key).filter(|_| self.may_declare(&key.project))
@@ -163,8 +166,8 @@ impl Declarations {
         self.local.rejection(key).filter(|_| self.may_declare(&key.network.project))
     }
 
-    /// The binding of a network; of several that differ, the one to the router `standing`, which is
-    /// asked for only then.
+    /// The binding of a network. If hosts differ, it is the one to the router `standing`, which is
+    /// computed only then.
     #[must_use]
     pub fn network(
         &self,
@@ -181,8 +184,8 @@ impl Declarations {
         self.choose(self.own_network(key), others, stands)
     }
 
-    /// A half; of several that differ, one with the target that is linked, if possible under the
-    /// terms that stand; of several that agree, the one that was asked for last.
+    /// The declaration of a half. If hosts differ, it is one with the linked target, with the terms
+    /// of the existing link if possible. If several agree, it is the latest request.
     #[must_use]
     pub fn half(
         &self,
@@ -251,7 +254,8 @@ impl Declarations {
         own.chain(self.registered.halves_of_project(project)).cloned().collect()
     }
 
-    /// Halves, of one project or of all, that only hosts declare that may not.
+    /// Halves, of one project or of all, that are declared only by hosts that may not declare for
+    /// the project.
     #[must_use]
     pub fn unbelieved_halves(&self, project: Option<&str>) -> BTreeSet<HalfKey> {
         let (others, own): (Vec<&Registered>, Vec<&str>) = match project {
@@ -267,7 +271,7 @@ impl Declarations {
         halves.filter(|half| !self.declares(half)).cloned().collect()
     }
 
-    /// Such a half as the first of these hosts declares it, and all of them, in order.
+    /// Such a half as the first of its hosts declares it, and all of these hosts, in order.
     #[must_use]
     pub fn unbelieved_half(&self, key: &HalfKey) -> Option<(&Half, Vec<Host>)> {
         if self.declares(key) {
@@ -281,7 +285,7 @@ impl Declarations {
         Some((first, all.into_iter().map(|(host, _)| Arc::clone(host)).collect()))
     }
 
-    /// The other hosts that are to be reported, and why.
+    /// The problems of other hosts to report.
     pub fn host_problems(&self) -> impl Iterator<Item = HostProblem> {
         let other = self.rules.others();
         let other = other.map(|host| HostProblem::OtherRules { host: Arc::clone(host) });
@@ -291,7 +295,7 @@ impl Declarations {
         }))
     }
 
-    /// Whether something is still to be reported.
+    /// Whether a host still has this problem.
     #[must_use]
     pub fn has_problem(&self, problem: &HostProblem) -> bool {
         match problem {
@@ -334,7 +338,7 @@ impl Declarations {
         own.chain(self.registered.rejections.keys()).cloned().collect()
     }
 
-    /// How many halves and networks each host declares, whether it may or not.
+    /// The number of halves and networks that each host declares, whether it may or not.
     #[must_use]
     pub fn hosts(&self) -> BTreeMap<Host, (usize, usize)> {
         let own = (self.local.count(), self.local.networks().count());
@@ -344,8 +348,8 @@ impl Declarations {
         hosts
     }
 
-    /// Notes another host's binding of a network, or that it gives none. Whether that changes what
-    /// counts is returned.
+    /// Notes another host's binding of a network; none removes it. Returns whether the binding that
+    /// counts may have changed.
     pub fn set_network(
         &mut self,
         key: &NetworkKey,
@@ -385,8 +389,8 @@ impl Declarations {
         false
     }
 
-    /// What the other hosts say of a network, those that may and those that may not; their rules, where
-    /// these are other ones.
+    /// The declarations of the other hosts for a network, whether they may declare or not; and
+    /// their rules, if they differ from ours.
     #[must_use]
     pub fn others(&self, network: &NetworkKey) -> Others {
         let mut others = self.registered.of(network);
@@ -399,7 +403,8 @@ impl Declarations {
         others
     }
 
-    /// Takes over what the other hosts say of a network now; tells what differs of what counts.
+    /// Replaces the declarations of the other hosts for a network. Returns the changes of those
+    /// that count.
     pub fn set_others(&mut self, network: &NetworkKey, mut others: Others) -> Changed {
         self.rules.replace(network, std::mem::take(&mut others.rules));
         let project = &network.project;

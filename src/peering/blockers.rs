@@ -30,8 +30,7 @@ impl Blocker {
     }
 }
 
-/// All blockers from rows of others; `has_switch` says that a switch of ours is to be between the
-/// routers, too.
+/// All blockers from rows of others. `has_switch` says that the link needs a switch of ours.
 pub(super) fn blockers(
     pair: &PairFacts,
     links: &[[&ForeignLink; 2]],

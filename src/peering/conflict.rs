@@ -36,13 +36,13 @@ pub(super) struct Conflict {
 }
 
 impl Conflict {
-    /// For the owner of the router.
+    /// The text for the owner of the router.
     #[must_use]
     pub(super) fn explain(&self, remote: &NetworkKey) -> String {
         format!("{} of {remote} overlaps {}", self.prefix, self.with)
     }
 
-    /// For the owner of the prefix.
+    /// The text for the owner of the prefix.
     #[must_use]
     pub(super) fn explain_to_remote(&self, router_side: &NetworkKey) -> String {
         format!("{} is already in use at {router_side}", self.prefix)
@@ -54,12 +54,12 @@ pub(super) struct Obstacles<'r> {
     link: Id,
     ready: &'r Ready,
     tables: &'r SortedSet<Arc<str>>,
-    /// The covers of the used and of the routed prefixes: they decide quickly on the many prefixes
-    /// without a conflict.
+    /// The covers of the used and of the routed prefixes. Most prefixes have no conflict, and these
+    /// show that quickly.
     known: Option<(Cover, BTreeSet<IpNet>)>,
 }
 
-/// For at most this many prefixes the covers are not built.
+/// For this many prefixes or fewer, the covers are not built.
 const FEW: usize = 3;
 
 impl<'r> Obstacles<'r> {
@@ -160,8 +160,8 @@ pub(super) fn astray<'a>(
     announced: &'a [IpNet],
     router: &'a RouterFacts,
 ) -> impl Iterator<Item = (&'a IpNet, &'a ForeignRoute)> {
-    // OVN prefers connected routes. A router with only a host address has a `discard` route for its
-    // subnet.
+    // OVN prefers connected routes. If a router has only a host address in a subnet, its `discard`
+    // route represents that subnet.
     let is_subnet = |prefix: &IpNet| router.inward.iter().any(|own| own.prefix == *prefix);
     let elsewhere = router.routes.iter().filter(|route| route.is_main() && !route.to_guest);
     let elsewhere = elsewhere.filter(move |route| !is_subnet(&route.prefix));

@@ -1,4 +1,4 @@
-//! Which routes to its peers a network's guests get: in which cells, and how many fit there.
+//! The routes to peers that a network's guests get: in which cells, and how many fit there.
 //!
 //! Guests get the prefixes that their subnet's route table routes over links, aggregated to as few
 //! as possible. If not all of them fit, none is added, and the guests keep their routes that are
@@ -25,11 +25,11 @@ use super::outcome::LinkEnd;
 /// The room of a DHCP option, in bytes: its length field is one byte (RFC 2132 section 2). OVN does
 /// not check it: with more, guests get no lease at all.
 const OPTION_ROOM: usize = 255;
-/// At most this much is repeated in option 249: with the usual other options, both fit into the 312
-/// bytes of options that every client accepts (RFC 2131 section 2). With 253 bytes in each,
-/// busybox's udhcpc 1.35 accepts no offer at all. Windows reads option 121 since Vista.
+/// The most bytes of routes that we repeat in option 249. With the usual other options, both fit
+/// into the 312 bytes of options that every client accepts (RFC 2131 section 2). With 253 bytes in
+/// each, busybox's udhcpc 1.35 accepts no offer at all. Windows reads option 121 since Vista.
 const MS_ROOM: usize = 120;
-/// The room for routes in a router advertisement, in bytes: with its other parts it fits into 1280
+/// The room for routes in a router advertisement, in bytes. With its other parts it fits into 1280
 /// bytes, the least MTU of IPv6. It must not be fragmented (RFC 6980).
 const ADVERTISEMENT_ROOM: usize = 960;
 
@@ -46,12 +46,12 @@ pub struct GuestRoutes {
     pub omitted: Vec<Omitted>,
 }
 
-/// A cell that guests get routes by.
+/// A cell with routes for guests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteCell {
     /// The cell: one key of a map.
     pub cell: Field,
-    /// How it writes routes.
+    /// The syntax of its text.
     pub syntax: Syntax,
     /// The owner's value.
     pub before: Option<String>,
@@ -64,7 +64,7 @@ pub struct RouteCell {
 pub struct Omitted {
     /// In a sentence.
     pub text: String,
-    /// Whether it is about rows that are the operator's.
+    /// Whether the cause is in the operator's rows.
     pub of_operator: bool,
 }
 
@@ -252,13 +252,13 @@ fn default_of(options: &DhcpOptions) -> Option<Entry> {
 pub enum Fitting {
     /// All wanted routes.
     All(Vec<Entry>),
-    /// Not all: those of them that are present already, and the number of bytes of all.
+    /// Not all of them: those that are present already, and the number of bytes of all.
     Standing(Vec<Entry>, usize),
 }
 
-/// Which of the wanted routes, followed by a default route, fit into this many bytes together with
-/// the owner's. For a prefix that the owner routes, the owner's route counts. `standing` has the
-/// present routes of anybody.
+/// The wanted routes, followed by a default route, that fit into `room` bytes together with the
+/// owner's. For a prefix that the owner routes, the owner's route counts. `standing` has all routes
+/// that are present now.
 #[must_use]
 pub fn fit(
     wanted: &[Entry],

@@ -1,4 +1,4 @@
-//! One network on its own: whether it can peer at all, independent of others.
+//! One network by itself: whether it can peer at all, independent of other networks.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub enum Fault {
     NoRouter(RouterRef),
     /// Several routers have that name.
     AmbiguousRouter(RouterRef),
-    /// Its router is behind another network as well.
+    /// Its router is bound to another network as well.
     SharedRouter(RouterRef),
     /// It is not of type `private`.
     Type(Arc<str>),
@@ -103,7 +103,7 @@ impl Local {
         let mut router =
             northbound.facts(router).ok_or_else(|| Fault::NoRouter(network.router.clone()))?;
         if let RouterRef::Name(name) = &network.router {
-            // The same name; one copy is enough.
+            // Shares this copy of the name, to save memory.
             router.name = Arc::clone(name);
         }
         let prefixes = router.prefixes();
@@ -148,7 +148,8 @@ impl Ready {
         terms.not_owned(&[&self.prefixes, &self.network.may_export])
     }
 
-    /// Why two networks may not peer because of zone or region; compared only if both have them.
+    /// Why two networks may not peer because of zone or region. These are compared only if both
+    /// networks have them.
     pub(super) fn mismatch(&self, other: &Self) -> Option<(Reason, String)> {
         let differ = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| match (a, b) {
             (Some(a), Some(b)) => a != b,

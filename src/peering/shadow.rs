@@ -49,7 +49,7 @@ pub(super) fn shadowed_at(link: &Link, end: End) -> String {
     )
 }
 
-/// The ports of a router in our policies.
+/// The ports of a router that our policies name.
 #[derive(Debug)]
 struct Ports<'a> {
     link: &'a str,
