@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_tenants_and_strangers_are_told_apart_by_account_and_group() {
+    fn operators_tenants_and_strangers_are_distinguished_by_account_and_group() {
         for (uid, name, groups, expected) in [
             (1, Some("olga"), &[][..], "all"),
             (4711, None, &[], "all"),

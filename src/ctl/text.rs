@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_told_in_its_largest_unit() {
+    fn an_age_is_shown_in_its_largest_unit() {
         for (seconds, told) in [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h")] {
             assert_eq!(age(Some(at(1000)), at(1000 + seconds)), told);
         }
@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_as_age_and_instant() {
+    fn a_moment_is_shown_as_age_and_instant() {
         assert_eq!(moment(Some(at(0)), at(61)), "1m ago (1970-01-01T00:00:00Z)");
     }
 
     #[test]
-    fn names_that_nobody_can_tell_apart_are_told_apart() {
+    fn names_that_look_alike_are_distinguished() {
         for invisible in ['\u{200b}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{3164}'] {
             let name = format!("web{invisible}");
             assert_eq!(plain(&name), format!("web{}", invisible.escape_unicode()));

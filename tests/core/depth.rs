@@ -84,7 +84,7 @@ fn refused(halves: &[HalfView]) -> Vec<String> {
 }
 
 #[test]
-fn a_chain_is_told_from_50_on_and_refused_from_90_on() {
+fn a_chain_is_reported_from_50_on_and_rejected_from_90_on() {
     let mut world = deployment(96, &[]);
     let halves = chain(&mut world, 49);
     assert_eq!((told(&halves), refused(&halves).len()), (0, 0));

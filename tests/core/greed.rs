@@ -307,7 +307,7 @@ fn the_sequence_number_moves_for_a_first_commit_alone() {
 }
 
 #[test]
-fn what_guests_were_told_is_forgotten_with_their_network() {
+fn the_routes_of_guests_are_forgotten_with_their_network() {
     let mut world = world(1000);
     world.settings.policy.history = SignedDuration::ZERO;
     world.configure();

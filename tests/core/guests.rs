@@ -28,7 +28,7 @@ pub struct Leases {
 
 impl Leases {
     /// Leaves out what may be lent: it is looked at by itself.
-    pub fn without_lent(&self, rows: &mut Rows) {
+    pub fn without_borrowed(&self, rows: &mut Rows) {
         for ((table, _), row) in rows {
             for (_, column) in MAPS.iter().filter(|(of, _)| of == table) {
                 let others = row.get(*column).entries().filter(|(key, _)| !LENT.contains(key));

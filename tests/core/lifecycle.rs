@@ -407,7 +407,7 @@ fn a_frozen_space_stands_until_it_is_renewed() {
 }
 
 #[test]
-fn an_ended_half_is_told_to_its_owner_alone() {
+fn an_ended_half_is_reported_to_its_owner_alone() {
     use ovn_peerd::view::Viewer;
     let world = in_state("deleted");
     let seen = |project: &str| {
@@ -425,7 +425,7 @@ fn an_ended_half_is_told_to_its_owner_alone() {
 
 /// Packets pass as long as rows are there: until they are gone the state is not told.
 #[test]
-fn what_ends_is_told_when_its_rows_are_gone() {
+fn an_end_is_reported_when_its_rows_are_gone() {
     for action in [WithdrawB, Disable, Wait(0)] {
         let mut world = in_state("active");
         world.engine.changes();
@@ -481,7 +481,7 @@ fn what_the_server_does_not_take_is_in_the_status() {
 
 /// Who else is on a router is the operator's to know.
 #[test]
-fn an_owner_is_not_told_whose_router_it_shares() {
+fn an_owner_does_not_learn_whose_router_it_shares() {
     let mut world = with(|_| ());
     world.bindings.insert(1, 0);
     let file = world.network_file(1);

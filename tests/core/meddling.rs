@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Somebody has a switch port with the name of a link port of two networks, or not any more.
-    pub fn toggle_namesake(&mut self, one: usize, other: usize) {
+    pub fn toggle_name_collision(&mut self, one: usize, other: usize) {
         let key = (one.min(other), one.max(other));
         if let Some(switch) = self.meddling.namesakes.remove(&key) {
             self.remove_switch(Some(switch));

@@ -212,7 +212,7 @@ pub fn act(world: &mut World, action: &Action) {
             world.toggle_nat(*router, *subnet);
         }
         Action::Link(one, other, over_switch) => world.toggle_link(*one, *other, *over_switch),
-        Action::Namesake(one, other) => world.toggle_namesake(*one, *other),
+        Action::Namesake(one, other) => world.toggle_name_collision(*one, *other),
         Action::Rewrite(choice) => world.rewrite_nat(*choice),
         Action::Tell(network) => {
             if !world.tells.remove(network) {

@@ -165,7 +165,7 @@ fn a_link_goes_whatever_is_refused_of_its_networks() {
 
 /// Guards stay as long as the link of which the removal is refused, whatever else changes.
 #[test]
-fn a_guard_stays_while_the_removal_of_a_link_is_refused() {
+fn the_uplink_anti_spoof_stays_while_the_server_rejects_the_removal_of_a_link() {
     for sides in [&[(0, 1), (1, 0)][..], &[(0, 1)]] {
         let mut world = guarded(&[(2, 3)]);
         let others = link_ports(&world);

@@ -374,7 +374,7 @@ impl World {
         let own: BTreeSet<Uuid> = self.own_rows().into_iter().map(|(_, uuid)| uuid).collect();
         let mut rows = self.database.rows.clone();
         rows.retain(|(table, uuid), _| *table != NB_GLOBAL && !own.contains(uuid));
-        self.leases.without_lent(&mut rows);
+        self.leases.without_borrowed(&mut rows);
         for row in rows.values_mut() {
             *row = without(row, |uuid| own.contains(&uuid));
         }

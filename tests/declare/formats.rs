@@ -118,7 +118,7 @@ fn settings_have_defaults_and_relative_paths() {
 }
 
 #[test]
-fn bad_settings_are_all_told_at_once() {
+fn bad_settings_are_all_reported_at_once() {
     let text = "[northbound]\nremotes = [\"udp:x:1\", \"tcp:x\", 3]\nleader_only = 1\n\
                 private_key = \"k\"\n[paths]\nnetworks = \"d\"\npeerings = \"d\"\n\
                 [policy]\nauto_accept = \"nevr\"\nmax_withdrawals = { halves = -1, percent = 101 }\n\

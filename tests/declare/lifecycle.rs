@@ -84,7 +84,7 @@ fn yes_and_no_in_one_file_is_an_error_across_files_both_are_kept() {
 }
 
 #[test]
-fn faulty_rejections_are_told() {
+fn faulty_rejections_are_reported() {
     let told = faults(
         "project = \"b\"\n[[rejection]]\nname = \"x\"\nnetwork = \"w\"\nfrom_projet = \"r\"\ntarget_network = \"n\"\n",
     );
@@ -178,7 +178,7 @@ fn the_policy_has_defaults_and_takes_everything() {
 }
 
 #[test]
-fn a_bad_policy_is_told_with_its_place() {
+fn a_bad_policy_is_reported_with_its_place() {
     let cases = [
         ("auto_accept = \"always\"", "write \"never\" or \"same-project\""),
         ("auto_accept = true", "must be a string, not a boolean"),

@@ -116,7 +116,7 @@ fn an_editor_that_replaces_by_removing_first_withdraws_nothing() {
 }
 
 #[test]
-fn a_removal_and_a_move_are_told() {
+fn a_removal_and_a_move_are_reported() {
     let mut ground = Ground::paced(Pace { removal: Duration::from_secs(2), ..Pace::default() });
     place(&ground.peerings("a.toml"), &many("blue", "p", 2));
     ground.until_halves(2);
@@ -357,7 +357,7 @@ fn a_change_that_nobody_tells_of_is_found_by_the_safety_check() {
 }
 
 #[test]
-fn what_is_no_text_file_is_told() {
+fn a_file_that_is_no_text_is_reported() {
     let mut ground = Ground::new();
     place(&ground.peerings("a.toml"), &many("blue", "p", 1));
     ground.until_halves(1);

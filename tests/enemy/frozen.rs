@@ -10,7 +10,7 @@ use crate::lab::scope::Scope;
 use crate::server::Server;
 
 #[test]
-fn what_is_decided_before_a_frozen_server_is_told_when_its_rows_are_gone() {
+fn an_end_before_a_frozen_server_is_reported_when_its_rows_are_gone() {
     require_root_and_tools();
     let scope = Scope::new();
     let server = Server::standalone(scope.dir(), &[]);

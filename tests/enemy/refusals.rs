@@ -214,7 +214,7 @@ pub(crate) fn with_roles(schema: &str, directory: &Path) -> PathBuf {
 
 /// The northbound's schema has no roles as yet; with the southbound's tables for them it has.
 #[test]
-fn a_role_without_a_grant_is_told_what_to_grant() {
+fn a_role_without_a_grant_is_reported_with_what_to_grant() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = with_roles(SCHEMA, directory.path());
     let restricted = Restricted::start(&path, &["role=peering"]);

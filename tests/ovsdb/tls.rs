@@ -309,7 +309,7 @@ async fn wrong_server_certificates() {
 
 /// Whoever logs what is new only logs it once, however often it is tried again.
 #[tokio::test]
-async fn a_certificate_that_has_expired_is_told_in_the_same_words_each_time() {
+async fn an_expired_certificate_is_reported_in_the_same_words_each_time() {
     let pki = Pki::usual();
     pki.expired("server", "ca");
     let server = pki.server("server");

@@ -94,7 +94,7 @@ async fn each_operation_does_what_it_says() {
 }
 
 #[tokio::test]
-async fn a_guard_that_does_not_hold_undoes_everything() {
+async fn a_failed_wait_undoes_everything() {
     let (server, mut follower, uuid) = with_a_switch().await;
     let wait = Operation::Wait {
         table: SWITCHES,

@@ -252,7 +252,7 @@ fn s1_6_overlap_with_another_peer_is_refused_without_naming_it_to_strangers() {
 }
 
 #[test]
-fn s3_21_a_missing_router_is_told_to_both_and_awaited() {
+fn s3_21_a_missing_router_is_reported_to_both_and_awaited() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.daemon.bind_network("green", "db", "later");

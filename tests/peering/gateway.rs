@@ -215,7 +215,7 @@ fn hub_and_spokes(lab: &Lab, hub_is_gateway: bool) {
 
 /// A floating address does not make a guest a stranger to its peers, and a NAT row is as it was when the peering goes.
 #[test]
-fn b11_a_nat_row_is_lent_and_given_back() {
+fn b11_a_field_of_a_nat_row_is_borrowed_and_given_back() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.nbctl_batch(
@@ -326,7 +326,7 @@ fn b2_what_a_copied_switch_refers_to_of_ours_is_taken_out() {
 
 /// Every row of a link switch, and the set that NAT rows refer to, deleted and altered by hand.
 #[test]
-fn b2_b11_a_transit_is_back_within_a_second() {
+fn b2_b11_a_deleted_link_switch_is_back_within_a_second() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.nbctl_batch(

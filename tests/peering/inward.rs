@@ -160,7 +160,7 @@ const JOINED: &str = "ls-add inner\nls-add outer\n\
 
 /// B3: an uplink by way of another switch (OVN 25.03) is guarded, as long as the two switches are joined.
 #[test]
-fn an_uplink_behind_another_switch_is_guarded() {
+fn an_uplink_behind_another_switch_gets_anti_spoof() {
     let lab = Lab::databases_only();
     make_newer(&lab);
     let tenants = Tenants::new(&lab);

@@ -422,7 +422,7 @@ fn s3_26_the_rows_stay_their_owners() {
 
 /// S3.26, S3.27: what one host has lent another gives back, and since when guests must renew is the same on both.
 #[test]
-fn s3_26_s3_27_what_is_lent_outlives_the_host_that_lent_it() {
+fn s3_26_s3_27_a_borrowed_field_outlives_the_host_that_borrowed_it() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let own = "{172.16.0.0/12,10.1.0.9}";

@@ -214,7 +214,7 @@ fn b3_a_port_that_names_a_peer_which_does_not_name_it_is_no_link() {
 
 /// Router and switch ports share one namespace in the southbound, and not in the northbound.
 #[test]
-fn b3_a_name_of_ours_that_is_taken_is_refused_and_told_later() {
+fn b3_a_taken_name_of_ours_is_reported_and_repaired_later() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();

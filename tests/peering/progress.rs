@@ -131,7 +131,7 @@ fn b1_a_dead_chassis_holds_nothing_up() {
 
 /// Without a northbound every half says so, and nothing is forgotten when it is back.
 #[test]
-fn b10_a_northbound_that_is_away_is_told_and_awaited() {
+fn b10_a_missing_northbound_is_reported_and_awaited() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.blue_declares();

@@ -21,7 +21,7 @@ fn float(lab: &Lab, network: &Network, floating: &str, inner: std::net::IpAddr) 
 /// The ways of an uplink that a guard against forged sources could take for forgeries: the router's own answers, and
 /// a guest that reaches a floating address of its own network, which OVN turns around at the gateway.
 #[test]
-fn s2_23_the_guard_of_an_uplink_stops_nothing_true() {
+fn s2_23_the_uplink_anti_spoof_drops_no_true_source() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24 fd11::/64"], &[GREEN]);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -62,7 +62,7 @@ fn s2_23_the_guard_of_an_uplink_stops_nothing_true() {
 
 /// An uplink that comes, is renamed or goes after the peering is guarded, or not, by one transaction.
 #[test]
-fn b2_the_guard_follows_the_uplinks() {
+fn b2_the_uplink_anti_spoof_follows_the_uplinks() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();

@@ -125,7 +125,7 @@ fn of_two_peers_that_clash_neither_learns_of_the_other() {
 }
 
 #[test]
-fn what_servers_say_of_a_failure_is_told_to_operators_alone() {
+fn causes_of_a_failure_are_reported_to_operators_alone() {
     let Three { site, .. } = three();
     let path = site.lab.nb_remote();
     site.lab.databases().nb.kill9();

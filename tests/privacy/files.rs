@@ -116,7 +116,7 @@ fn a_files_project_line_does_not_tell_which_projects_there_are() {
 
 /// Of what is wrong with files each tenant is told its own, an operator all, and nobody else anything.
 #[test]
-fn each_tenant_is_told_what_is_wrong_with_its_own_file() {
+fn each_tenant_sees_what_is_wrong_with_its_own_file() {
     let site = world();
     let told = |uid: u32| site.json(uid, &["diagnostics"]);
     let none = serde_json::json!([]);

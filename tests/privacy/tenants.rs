@@ -74,7 +74,7 @@ fn what_is_anothers_is_as_if_it_were_not() {
 }
 
 #[test]
-fn whoever_owns_nothing_is_refused_and_told_what_to_do() {
+fn an_account_without_a_project_is_rejected_with_what_to_do() {
     let site = world();
     let commands: [&[&str]; 7] = [
         &["list"],

@@ -276,7 +276,7 @@ fn refusals_have_a_code_a_sentence_and_a_next_step() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones() {
+fn a_wrong_method_is_answered_with_the_right_ones() {
     let served = Served::start();
     let mut head = curl(&served.socket(), &["-X", "DELETE", "--include"], "/v1/halves");
     let head = String::from_utf8(head.output().unwrap().stdout).unwrap().to_lowercase();

@@ -296,7 +296,7 @@ fn a_killed_daemons_socket_is_taken_over() {
 }
 
 #[test]
-fn a_northbound_that_restarts_is_told_and_found_again() {
+fn a_restarted_northbound_is_reported_and_found_again() {
     let (mut northbound, running) = peered(&Start::default());
     northbound.stop();
     let half = wait_for("unreachable northbound", || {

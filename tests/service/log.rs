@@ -16,7 +16,7 @@ use crate::running::{
 };
 
 #[test]
-fn a_change_of_state_is_told_once_with_its_half() {
+fn a_change_of_state_is_reported_once_with_its_half() {
     let (_northbound, running) = peered(&Start::default());
     let log = running.log();
     let active: Vec<&str> = log.lines().filter(|line| line.contains("state=\"active\"")).collect();

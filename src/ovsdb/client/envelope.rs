@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_told_apart() {
+    fn messages_are_distinguished() {
         let cases = [
             (
                 r#"{"id":"echo","method":"echo","params":[1]}"#,

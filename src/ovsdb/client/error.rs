@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_once() {
+    fn causes_are_reported_once() {
         let source = serde_json::from_str::<u8>("x").unwrap_err();
         let text = chain(&SessionError::Reply { method: "get_schema", source });
         assert_eq!(
