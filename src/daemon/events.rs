@@ -159,7 +159,9 @@ impl Shell {
                 LoopEvent::Deadline => self.handle(Event::Tick),
                 LoopEvent::Status => self.report(),
             }
-            self.drain();
+            if !self.publishes {
+                self.drain();
+            }
             self.work(was_deciding);
             // A person who started it by hand would not look at its status.
             if self.engine.is_host_taken() && !self.service.is_managed() {
@@ -172,8 +174,8 @@ impl Shell {
         Ok(())
     }
 
-    /// Waits for the next event. Signals and the watchdog come first; the others take turns at
-    /// random, so that a busy northbound delays neither files nor questions.
+    /// Waits for the next event. Signals, the watchdog and what the last turn has left undone come
+    /// first; the others take turns at random, so that a busy northbound delays neither files nor questions.
     async fn next(&mut self) -> LoopEvent {
         let at = |moment| time::Instant::from_std(self.started + moment);
         let deadline = self.engine.deadline().map(|deadline| at(deadline.at));
@@ -187,7 +189,6 @@ impl Shell {
                 question = self.questions.recv(), if decided => LoopEvent::Question(question),
                 () = until(deadline) => LoopEvent::Deadline,
                 () = until(catch_up) => LoopEvent::CatchUp,
-                () = ready(()), if self.is_behind => LoopEvent::Behind,
                 () = until(self.status_at) => LoopEvent::Status,
             }
         };
@@ -195,6 +196,7 @@ impl Shell {
             biased;
             request = self.signals.next() => LoopEvent::Signal(request),
             () = until(self.feed_at) => LoopEvent::Watchdog,
+            () = ready(()), if self.is_behind => LoopEvent::Behind,
             event = others => event,
         }
     }
@@ -268,13 +270,18 @@ impl Shell {
     }
 
     /// Deciding, sending and publishing take long where much has changed. Then each has a turn of its
-    /// own, so that the loop comes round between them.
+    /// own, so that the watchdog is fed between them. No other event comes between: what is decided
+    /// is compared and sent before anybody sees it.
     fn work(&mut self, was_deciding: bool) {
-        let sends = !was_deciding && !self.publishes;
-        self.publishes = sends && self.submit();
-        // While the engine decides, it asks for the next turn itself.
-        self.is_behind = self.publishes || !sends && !self.engine.is_deciding();
-        if !self.publishes {
+        if was_deciding && !self.publishes {
+            // While the engine decides, it asks for the next turn itself.
+            self.is_behind = !self.engine.is_deciding();
+            return;
+        }
+        let sent = !self.publishes && self.submit();
+        self.is_behind = sent || self.publishes;
+        self.publishes = sent;
+        if !sent {
             self.finish_readings();
             self.publish();
         }
