@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing::error;
 
-use crate::control::{Socket, SocketError};
+use crate::control::Socket;
 use crate::declare::{Diagnostic, Settings, Severity};
-use crate::ovsdb::client::RemoteError;
 
 use super::check::check_config;
+use super::error::DaemonError;
 use super::events::Shell;
 use super::files::read_settings;
 use super::log;
@@ -54,53 +54,6 @@ enum Format {
 
 /// The path in the package.
 const DEFAULT_CONFIG: &str = "/etc/ovn-peerd/ovn-peerd.toml";
-
-/// Why the daemon cannot start, or must stop.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DaemonError {
-    /// The settings have errors.
-    #[error("the settings in {path} have errors:\n{diagnostics}")]
-    Settings {
-        /// The file.
-        path: String,
-        /// One per line.
-        diagnostics: String,
-    },
-    /// A remote in the settings is malformed.
-    #[error("a remote in the settings cannot be understood")]
-    Remote(#[from] RemoteError),
-    /// Another daemon uses the path, or the path is not usable.
-    #[error("the control socket cannot be served")]
-    Socket(#[from] SocketError),
-    /// This host has no usable name.
-    #[error(
-        "this host has no name of its own under which it could declare: set `host` in [daemon] of {path}"
-    )]
-    NoHost {
-        /// The settings.
-        path: String,
-    },
-    /// Another instance uses this host's name.
-    #[error(
-        "host-name-in-use: another ovn-peerd declares as host {host:?}: give each host a name of its own (`host` in [daemon]), or end the other one"
-    )]
-    HostNameInUse {
-        /// The name.
-        host: String,
-    },
-    /// A part of the daemon has ended that must never end.
-    #[error("{0} has ended, which must not happen: please report it with the log")]
-    Ended(&'static str),
-    /// The operating system refused something.
-    #[error("cannot {what}")]
-    System {
-        /// What the daemon tried.
-        what: &'static str,
-        /// Why it failed.
-        #[source]
-        source: std::io::Error,
-    },
-}
 
 /// Runs `ovn-peerd` with these arguments.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {

@@ -6,23 +6,26 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time;
 use tracing::{info, warn};
 
-use crate::control::{self, Access, Actor, MAX_QUESTIONS, Question, Socket};
+use crate::control::{self, Actor, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
 use crate::declare::{Diagnostic, ParsedFile, Reading, Settings};
 use crate::engine::{Engine, Event};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
 
-use super::command::DaemonError;
+use super::answers;
+use super::candidate::reading_of;
+use super::error::DaemonError;
+use super::files::Files;
 use super::log::Log;
 use super::northbound::{client_config, tls_files};
 use super::plans::{FreshReading, Plans};
-use super::reload::Reloads;
+use super::reload::{Configuration, Reloads};
 use super::service::Service;
 use super::signals::{Request, Signals};
 use super::watch::{Pace, Watch};
@@ -56,18 +59,16 @@ enum LoopEvent {
 
 /// The daemon, running.
 pub(super) struct Shell {
-    pub(super) config: PathBuf,
-    pub(super) settings: Settings,
-    pub(super) engine: Engine,
-    pub(super) watch: Watch,
-    pub(super) plans: Plans,
-    pub(super) reloads: Reloads,
-    pub(super) service: Service,
+    configuration: Configuration,
+    engine: Engine,
+    watch: Watch,
+    plans: Plans,
+    reloads: Reloads,
+    service: Service,
     log: Log,
     started: Instant,
-    pub(super) client: Client<Northbound>,
+    client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
-    pub(super) access: watch::Sender<Access>,
     server: JoinHandle<()>,
     signals: Signals,
     feed_at: Option<time::Instant>,
@@ -103,13 +104,12 @@ impl Shell {
             Watch::start_with_extra(&settings.paths, &tls_files(&settings), Pace::default())
                 .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
-        let (access, current) = watch::channel(Access::of(&settings));
-        let server = tokio::spawn(control::serve(socket, ask, current));
         let mut service = Service::new();
         service.configure(&settings);
+        let (configuration, access) = Configuration::new(config, settings);
+        let server = tokio::spawn(control::serve(socket, ask, access));
         Ok(Self {
-            config,
-            settings,
+            configuration,
             engine,
             watch,
             plans: Plans::new(),
@@ -120,7 +120,6 @@ impl Shell {
             started: Instant::now(),
             client,
             questions,
-            access,
             server,
             signals,
             status_at: None,
@@ -134,7 +133,8 @@ impl Shell {
 
     /// Runs until a signal ends it.
     pub(super) async fn run(mut self) -> Result<(), DaemonError> {
-        info!(version = env!("CARGO_PKG_VERSION"), config = %self.config.display(), "starting");
+        let config = self.configuration.path.display();
+        info!(version = env!("CARGO_PKG_VERSION"), %config, "starting");
         loop {
             let event = self.next().await;
             let was_deciding = self.engine.is_deciding();
@@ -202,14 +202,14 @@ impl Shell {
     }
 
     /// The program's only clock.
-    pub(super) fn now(&self) -> Now {
+    fn now(&self) -> Now {
         // People and records need no more than milliseconds.
         let wall = Timestamp::now();
         let wall = Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall);
         Now { wall, since_start: self.started.elapsed() }
     }
 
-    pub(super) fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         let now = self.now();
         self.engine.handle(event, now);
     }
@@ -235,7 +235,61 @@ impl Shell {
             self.ready = true;
             self.service.ready(&self.engine.status());
         }
-        self.finish_reloads();
+        let answered = self.watch.answered();
+        self.reloads.finish(answered, &self.configuration, &mut self.engine, &mut self.service);
+    }
+
+    fn answer(&mut self, question: Question) {
+        let engine = &mut self.engine;
+        match question {
+            Question::List(viewer, reply) => drop(reply.send(engine.list_for(&viewer))),
+            Question::Show(viewer, half, reply) => {
+                drop(reply.send(engine.show_for(&viewer, &half)));
+            }
+            Question::Diagnostics(viewer, reply) => drop(reply.send(engine.diagnostics(&viewer))),
+            Question::Status(reply) => {
+                drop(reply.send(answers::status(engine, self.client.heard_ago())));
+            }
+            Question::Plan(Some(candidate), reply) => {
+                self.plans.read(move || reading_of(candidate).parse(), reply);
+            }
+            Question::Plan(None, reply) => {
+                let paths = self.configuration.settings.paths.clone();
+                self.plans
+                    .read(move || Files::new(&paths).read_all(|found| found.source.parse()), reply);
+            }
+            Question::Held(project, reply) => {
+                drop(reply.send(engine.held_view(project.as_deref())));
+            }
+            Question::Confirm(actor, confirmation, reply) => {
+                let now = self.now();
+                let confirmed = answers::confirm(&mut self.engine, &actor, &confirmation, now);
+                drop(reply.send(confirmed));
+            }
+            Question::Hosts(reply) => drop(reply.send(engine.hosts())),
+            Question::Forget(actor, host, reply) => {
+                drop(reply.send(answers::forget(engine, &actor, host)));
+            }
+            Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
+        }
+    }
+
+    /// Handles the files of a plan once they are read.
+    fn plan(&mut self, fresh: FreshReading) {
+        if self.engine.is_synced() {
+            self.plans.decide(self.engine.plan_basis(self.now()), fresh);
+        } else {
+            drop(fresh.reply.send(Err(Refusal::NotSynced)));
+        }
+    }
+
+    /// Reads everything again: applies the policy now, and the files once they are read.
+    fn reload(&mut self, actor: &Actor, reply: Option<oneshot::Sender<Reloaded>>) {
+        self.service.reloading();
+        let result = self.configuration.reload(&mut self.engine, &mut self.service);
+        answers::written(&mut self.engine, actor, "reload".to_owned(), result);
+        self.client.renew();
+        self.reloads.begin(self.watch.reread(), reply);
     }
 
     fn feed(&mut self) {

@@ -9,6 +9,7 @@ mod answers;
 pub mod candidate;
 pub mod check;
 mod command;
+mod error;
 mod events;
 pub mod files;
 mod log;

@@ -2,76 +2,98 @@
 //!
 //! Invariant: a reload ends once a reading that began after the request is applied.
 
-use tokio::sync::oneshot;
+use std::path::PathBuf;
 
-use crate::control::{Access, Actor, Reloaded};
+use tokio::sync::{oneshot, watch};
+
+use crate::control::{Access, Reloaded};
 use crate::declare::{Settings, Severity};
-use crate::engine::Change;
+use crate::engine::{Change, Engine};
 
-use super::events::Shell;
 use super::files::read_settings;
+use super::service::Service;
+
+/// The settings in effect, and where they are read.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    pub(super) path: PathBuf,
+    pub(super) settings: Settings,
+    access: watch::Sender<Access>,
+    /// The sections of the settings whose changes need a restart.
+    restart: Vec<&'static str>,
+}
+
+impl Configuration {
+    /// Returns the rights that they give, too, and follows them.
+    pub(super) fn new(path: PathBuf, settings: Settings) -> (Self, watch::Receiver<Access>) {
+        let (access, current) = watch::channel(Access::of(&settings));
+        (Self { path, settings, access, restart: Vec::new() }, current)
+    }
+
+    /// Reads and applies them again. Settings with an error change nothing: half of an operator's
+    /// policy is none.
+    pub(super) fn reload(
+        &mut self,
+        engine: &mut Engine,
+        service: &mut Service,
+    ) -> Result<String, String> {
+        let (settings, faults) = read_settings(&self.path);
+        engine.note_settings(faults.clone());
+        if faults.iter().any(|fault| fault.severity == Severity::Error) {
+            engine.report(Change::SettingsRejected { errors: faults });
+            return Err("the settings stay as they were".to_owned());
+        }
+        self.restart = awaiting_restart(&self.settings, &settings);
+        engine.configure(&settings);
+        engine.report(Change::SettingsApplied { restart: self.restart.clone() });
+        self.settings.policy = settings.policy;
+        self.settings.projects = settings.projects;
+        self.settings.control.operators = settings.control.operators;
+        self.access.send_replace(Access::of(&self.settings));
+        service.configure(&self.settings);
+        Ok("the settings are applied, every file is read".to_owned())
+    }
+}
 
 /// Reloads under way. Bounded: the control socket bounds its questions, and signals coalesce.
 #[derive(Debug, Default)]
 pub(super) struct Reloads {
     /// The number of the last request to the watch.
     last: Option<u64>,
-    /// The sections of the settings whose changes need a restart.
-    restart: Vec<&'static str>,
     waiting: Vec<(u64, oneshot::Sender<Reloaded>)>,
 }
 
-impl Shell {
-    /// Reads everything again: applies the policy now, and the files once they are read.
-    pub(super) fn reload(&mut self, actor: &Actor, reply: Option<oneshot::Sender<Reloaded>>) {
-        self.service.reloading();
-        let result = self.reload_settings();
-        self.written(actor, "reload".to_owned(), result);
-        self.client.renew();
-        let number = self.watch.reread();
-        self.reloads.last = Some(number);
-        self.reloads.waiting.extend(reply.map(|reply| (number, reply)));
+impl Reloads {
+    /// Every file is read again, by the watch's request of this number.
+    pub(super) fn begin(&mut self, number: u64, reply: Option<oneshot::Sender<Reloaded>>) {
+        self.last = Some(number);
+        self.waiting.extend(reply.map(|reply| (number, reply)));
     }
 
-    /// Settings with an error change nothing: half of an operator's policy is none.
-    fn reload_settings(&mut self) -> Result<String, String> {
-        let (settings, faults) = read_settings(&self.config);
-        self.engine.note_settings(faults.clone());
-        if faults.iter().any(|fault| fault.severity == Severity::Error) {
-            self.engine.report(Change::SettingsRejected { errors: faults });
-            return Err("the settings stay as they were".to_owned());
-        }
-        self.reloads.restart = awaiting_restart(&self.settings, &settings);
-        self.engine.configure(&settings);
-        let restart = self.reloads.restart.clone();
-        self.engine.report(Change::SettingsApplied { restart });
-        self.settings.policy = settings.policy;
-        self.settings.projects = settings.projects;
-        self.settings.control.operators = settings.control.operators;
-        self.access.send_replace(Access::of(&self.settings));
-        self.service.configure(&self.settings);
-        Ok("the settings are applied, every file is read".to_owned())
-    }
-
-    /// Answers the reloads whose files have been applied.
-    pub(super) fn finish_reloads(&mut self) {
-        let answered = self.watch.answered();
-        let done = self.reloads.waiting.extract_if(.., |(number, _)| *number <= answered);
+    /// Answers the reloads whose files have been applied: those up to this number.
+    pub(super) fn finish(
+        &mut self,
+        answered: u64,
+        configuration: &Configuration,
+        engine: &mut Engine,
+        service: &mut Service,
+    ) {
+        let done = self.waiting.extract_if(.., |(number, _)| *number <= answered);
         let done: Vec<_> = done.collect();
-        let over = self.reloads.last.is_some_and(|number| number <= answered);
+        let over = self.last.is_some_and(|number| number <= answered);
         if done.is_empty() && !over {
             return;
         }
-        let status = self.engine.status();
+        let status = engine.status();
         if over {
-            self.reloads.last = None;
-            self.service.ready(&status);
-            self.engine.report(Change::Reloaded);
+            self.last = None;
+            service.ready(&status);
+            engine.report(Change::Reloaded);
         }
         let reloaded = Reloaded {
             halves: status.halves.values().sum(),
             errors: status.errors,
-            restart: self.reloads.restart.iter().map(|it| (*it).to_owned()).collect(),
+            restart: configuration.restart.iter().map(|it| (*it).to_owned()).collect(),
             diagnostics: status.diagnostics,
             more_diagnostics: status.more_diagnostics,
             held: status.held,

@@ -14,35 +14,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use uuid::Uuid;
-
 use crate::declare::PeeringKey;
-use crate::northbound::declared::Entry;
-use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, Northbound, UnitId};
-use crate::peering::Node;
-use crate::program::{DesiredRow, Parent, RegistrationDiff, RowDiff, Transaction};
+use crate::peering::{Node, Resolver};
+use crate::program::Transaction;
 
 use super::damping::Trace;
-use super::state::{Patch, State, UnitChanges};
-use super::writer::Writer;
+use super::state::State;
+use super::unit_changes::{Patch, UnitChanges, unit_changes};
+use super::writer::{Role, Writer};
 
-/// How many bytes count as one record.
-const RECORD: usize = 512;
 /// The size of a group with rows of a link, in records.
 const GROUP: usize = 64;
 /// The search for units stops when this many wait for a transaction under way.
 const MOST_POSTPONED: usize = 64;
-
-/// What this instance may write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Role {
-    /// It holds the lock, and writes everything of ours.
-    #[default]
-    Active,
-    /// Another instance holds it. This one writes what this host declares, and nothing else.
-    Standby,
-}
 
 /// The limits of one transaction.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +89,7 @@ impl Batch {
         let Extent { role, most_groups, whole } = extent;
         let together = !whole && most_groups > 1;
         let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
-        let link_leaves = under_way.iter().any(|unit| is_leaving_link(*unit, state));
+        let link_leaves = under_way.iter().any(|unit| is_leaving_link(*unit, &state.resolver));
         let refused = writer.refused().chain(writer.damping.waiting()).collect();
         let refused_as_holder = writer.refused_as_holder.clone();
         let mut batch = Self {
@@ -159,9 +144,9 @@ impl Batch {
         if !writer.damping.pauses(unit) {
             return false;
         }
-        let changes = self.permitted(state.changes(unit, northbound), state, northbound);
+        let changes = self.permitted(unit_changes(unit, state, northbound), state, northbound);
         let holds = changes.differs(northbound) && {
-            let trace = Trace::of(unit, &changes, state, northbound);
+            let trace = Trace::of(unit, &changes, &state.resolver, northbound);
             !writer.damping.lets_through(unit, trace)
         };
         if holds {
@@ -178,10 +163,10 @@ impl Batch {
         let mut queue = vec![first];
         let mut group = Vec::new();
         while let Some(unit) = queue.pop() {
-            let bound = bound(unit, state);
+            let bound = bound(unit, &state.resolver);
             let mut waits = self.follows(unit) || bound.iter().any(|unit| self.is_held(*unit));
             let changes =
-                if waits { UnitChanges::default() } else { state.changes(unit, northbound) };
+                if waits { UnitChanges::default() } else { unit_changes(unit, state, northbound) };
             let differs = changes.differs(northbound);
             let binds =
                 differs && (self.whole || changes.binds(northbound) && !is_new(unit, northbound));
@@ -202,7 +187,7 @@ impl Batch {
             group.push((unit, changes, differs));
             if waits {
                 for unit in group.into_iter().map(|(unit, ..)| unit).chain(queue) {
-                    self.link_leaves |= is_leaving_link(unit, state);
+                    self.link_leaves |= is_leaving_link(unit, &state.resolver);
                     self.postponed.insert(unit);
                 }
                 return false;
@@ -231,7 +216,7 @@ impl Batch {
             pair.is_some_and(|pair| state.resolver.link(pair).is_some())
                 || northbound.rows_of(*unit).next().is_some()
         };
-        let mut pairs = pairs_of(unit, state);
+        let mut pairs = pairs_of(unit, &state.resolver);
         pairs.retain(|unit| self.whole || has_link(unit));
         pairs
     }
@@ -269,7 +254,7 @@ impl Batch {
             self.deferred.insert(unit);
             return None;
         }
-        self.traces.insert(unit, Trace::of(unit, &changes, state, northbound));
+        self.traces.insert(unit, Trace::of(unit, &changes, &state.resolver, northbound));
         self.units.insert(unit);
         let size = changes.records();
         self.add(changes);
@@ -298,126 +283,46 @@ impl Batch {
     }
 }
 
-impl UnitChanges {
-    /// The part of these changes that a host without the lock writes: its own declarations, and
-    /// those of all hosts in a registration that was deleted.
-    pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
-        self.rows.clear();
-        self.borrowed.clear();
-        for (network, patch) in &mut self.patches {
-            patch.removed = false;
-            let registration = northbound.registration(*network);
-            // A deleted registration is restored whole: the first host restores the declarations of
-            // all.
-            let whole = registration.is_none();
-            patch.entries.retain(|key, _| {
-                Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
-            });
-            // An entry that is written already gives this host nothing to repair.
-            if let Some(tags) = registration {
-                patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
-            }
-            if registration.is_some() || patch.entries.is_empty() {
-                patch.base = None;
-            }
-        }
-        self.patches.retain(|_, patch| !patch.entries.is_empty());
-        self
-    }
-
-    /// Whether anything is to be written. A missing registration always is.
-    pub(super) fn differs(&self, northbound: &Northbound) -> bool {
-        let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
-        !self.rows.is_empty()
-            || !self.borrowed.is_empty()
-            || self.patches.iter().any(|(network, patch)| {
-                missing(patch) || !patch.diff(*network, northbound).is_empty()
-            })
-    }
-
-    /// How many records of ordinary size it sets; none if it does anything else.
-    fn records(&self) -> Option<usize> {
-        let entries = self.patches.values().flat_map(|patch| &patch.entries);
-        let bytes = entries.map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len));
-        let is_all = self.rows.is_empty() && self.borrowed.is_empty();
-        is_all.then(|| 1 + bytes.sum::<usize>() / RECORD)
-    }
-
-    /// Whether it needs the networks of its pair: it does if it inserts or updates rows, or sets
-    /// records in a registration that does not exist.
-    fn builds(&self, northbound: &Northbound) -> bool {
-        let deletes = |row: &RowDiff| matches!(row, RowDiff::Delete { .. });
-        let unregistered = |network: &Id| northbound.registration(*network).is_none();
-        let records = self.rows.is_empty() && self.patches.keys().any(unregistered);
-        records || !self.rows.iter().all(deletes)
-    }
-
-    /// Whether the units that depend on it must follow in the same transaction. Changes of policies
-    /// or of records alone do not require that.
-    fn binds(&self, northbound: &Northbound) -> bool {
-        let table = |row: &RowDiff| match row {
-            RowDiff::Insert(row) | RowDiff::Update { row, .. } => row.table,
-            RowDiff::Delete { table, .. } => *table,
-        };
-        let visible = |(network, patch): (&Id, &Patch)| {
-            patch.removed
-                || patch.diff(*network, northbound).iter().any(RegistrationDiff::is_visible)
-        };
-        !self.borrowed.is_empty()
-            || self.rows.iter().any(|row| table(row) != ROUTER_POLICY)
-            || self.patches.iter().any(visible)
-    }
-
-    /// The routers that lose policies and get no others instead.
-    fn losing_policies(&self) -> BTreeSet<Uuid> {
-        let (mut losing_policies, mut kept) = (BTreeSet::new(), BTreeSet::new());
-        for diff in &self.rows {
-            match diff {
-                RowDiff::Delete { table: ROUTER_POLICY, parent, .. } => {
-                    losing_policies.extend(*parent);
-                }
-                RowDiff::Insert(DesiredRow { parent: Some(Parent::Router(router)), .. }) => {
-                    kept.insert(router.uuid);
-                }
-                RowDiff::Insert(_) | RowDiff::Update { .. } | RowDiff::Delete { .. } => {}
-            }
-        }
-        losing_policies.retain(|router| !kept.contains(router));
-        losing_policies
-    }
-}
-
 /// Whether it is a link that nobody declares any more.
-fn is_leaving_link(unit: UnitId, state: &State) -> bool {
-    matches!(unit, UnitId::Peering(id) if state.resolver.pair_with(id).is_none())
+fn is_leaving_link(unit: UnitId, resolver: &Resolver) -> bool {
+    matches!(unit, UnitId::Peering(id) if resolver.pair_with(id).is_none())
 }
 
 /// The units that a dirty unit includes: a pair depends on its networks.
-fn bound(unit: UnitId, state: &State) -> Vec<UnitId> {
+fn bound(unit: UnitId, resolver: &Resolver) -> Vec<UnitId> {
     let UnitId::Peering(id) = unit else { return Vec::new() };
-    let networks = state.resolver.pair_with(id).into_iter().flat_map(|key| [key.a(), key.b()]);
+    let networks = resolver.pair_with(id).into_iter().flat_map(|key| [key.a(), key.b()]);
     networks.map(|key| UnitId::Network(Id::of_network(key))).collect()
 }
 
-impl State {
-    /// The pair that a unit is, and the pairs of a network.
-    pub(super) fn pairs_with(&self, unit: UnitId) -> Vec<PeeringKey> {
-        let pairs = pairs_of(unit, self).into_iter().chain([unit]);
-        let pairs = pairs.filter_map(|unit| match unit {
-            UnitId::Peering(id) => self.resolver.pair_with(id).cloned(),
-            UnitId::Network(_) => None,
-        });
-        pairs.collect()
-    }
+/// The declared pairs among some units.
+pub(super) fn pairs_among(
+    units: &BTreeSet<UnitId>,
+    resolver: &Resolver,
+) -> impl Iterator<Item = PeeringKey> {
+    units.iter().filter_map(|unit| match unit {
+        UnitId::Peering(id) => resolver.pair_with(*id).cloned(),
+        UnitId::Network(_) => None,
+    })
+}
+
+/// The pair that a unit is, and the pairs of a network.
+pub(super) fn pairs_with(unit: UnitId, resolver: &Resolver) -> Vec<PeeringKey> {
+    let pairs = pairs_of(unit, resolver).into_iter().chain([unit]);
+    let pairs = pairs.filter_map(|unit| match unit {
+        UnitId::Peering(id) => resolver.pair_with(id).cloned(),
+        UnitId::Network(_) => None,
+    });
+    pairs.collect()
 }
 
 /// The pairs of a network.
-fn pairs_of(unit: UnitId, state: &State) -> Vec<UnitId> {
+fn pairs_of(unit: UnitId, resolver: &Resolver) -> Vec<UnitId> {
     let UnitId::Network(id) = unit else { return Vec::new() };
-    let networks = state.resolver.networks();
+    let networks = resolver.networks();
     let node = networks.key_of(id).and_then(|key| networks.node(key));
     let pairs = node.into_iter().flat_map(Node::pairs);
-    pairs.filter_map(|pair| state.resolver.id(pair).map(UnitId::Peering)).collect()
+    pairs.filter_map(|pair| resolver.id(pair).map(UnitId::Peering)).collect()
 }
 
 /// The links on a network that is to lose its uplink anti-spoof. It stays as long as they exist.

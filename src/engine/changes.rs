@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::declare::{
     Changed, Declarations, Diagnostic, HalfKey, HostProblem, LocalDeclarations, PeeringKey,
 };
+use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
-use crate::peering::end_of;
 use crate::peering::prefix::Prefixes;
-use crate::peering::{Reason, State};
+use crate::peering::{Reason, Resolver, State, end_of};
 
-use super::Engine;
+use super::batch::pairs_with;
 use super::change::{Change, OfHalf, Outlook, PrefixChange};
+use super::damped::name_of;
+use super::damping::Cause;
 use super::drift::Drift;
-use super::shown::Shown;
+use super::shown::{Shown, Standings};
+use super::state;
 
 /// So many causes of a lost connection are reported until there is one again: of several remotes each may fail for a reason of
 /// its own, in turn.
@@ -147,6 +150,26 @@ impl Changes {
         });
     }
 
+    /// These units have to wait from now on.
+    pub(super) fn damped(&mut self, units: &[(UnitId, Cause)], state: &state::State) {
+        for (unit, cause) in units {
+            let what = name_of(*unit, state);
+            let (reason, explanation) = (cause.reason(), cause.explanation());
+            let next_step = cause.next_step();
+            self.push(Change::Damped { what, reason, explanation, next_step });
+            self.pairs(pairs_with(*unit, &state.resolver));
+        }
+    }
+
+    /// These were damped, and are not any more.
+    pub(super) fn calm(&mut self, units: &[(UnitId, Cause)], state: &state::State) {
+        for (unit, cause) in units {
+            let what = name_of(*unit, state);
+            self.push(Change::DampingEnded { what, reason: cause.reason() });
+            self.pairs(pairs_with(*unit, &state.resolver));
+        }
+    }
+
     pub(super) fn expiry(&mut self, news: Vec<String>) {
         self.waiting.extend(news.into_iter().map(|what| Change::CertificateExpires { what }));
     }
@@ -212,6 +235,53 @@ impl Changes {
             });
             self.held = held;
         }
+    }
+
+    /// Compares what was noted with what was last said of it.
+    pub(super) fn compare(&mut self, standings: &Standings<'_>) {
+        let state = standings.state;
+        let halves = self.noted_halves(state);
+        self.pairs.clear();
+        self.all = false;
+        for key in halves {
+            if let Some(shown) = standings.in_log(&key) {
+                let own = state.declarations.local.half(&key).is_some();
+                let crossing = crossing(&key, &state.resolver);
+                self.state(&OfHalf { key, own }, &shown, crossing);
+            }
+        }
+        let found = std::mem::take(&mut self.found);
+        if found > 0 {
+            self.push(Change::FoundActive { halves: found });
+        }
+        let withdrawn = std::mem::take(&mut self.withdrawn);
+        for half in withdrawn.into_iter().filter(|half| !state.declarations.declares(half)) {
+            self.forget(half);
+        }
+    }
+
+    /// How many halves are in each state now, whether that was drawn or not.
+    pub(super) fn states(&self, standings: &Standings<'_>) -> BTreeMap<State, usize> {
+        let mut states = self.states.clone();
+        let known = |half: &HalfKey| Some(self.known.get(half)?.standing.0);
+        for half in self.noted_halves(standings.state) {
+            if let Some(shown) = standings.in_log(&half) {
+                adjust(&mut states, known(&half), Some(shown.state));
+            }
+        }
+        let declarations = &standings.state.declarations;
+        for half in self.withdrawn.iter().filter(|half| !declarations.declares(half)) {
+            adjust(&mut states, known(half), None);
+        }
+        states
+    }
+
+    fn noted_halves(&self, state: &state::State) -> BTreeSet<HalfKey> {
+        if self.all {
+            return state.declarations.halves();
+        }
+        let pairs = self.pairs.iter();
+        pairs.flat_map(|pair| state.resolver.halves_of(pair)).cloned().collect()
     }
 
     fn count(&mut self, before: Option<State>, after: Option<State>) {
@@ -307,58 +377,9 @@ fn adjust(states: &mut BTreeMap<State, usize>, before: Option<State>, after: Opt
     }
 }
 
-impl Engine {
-    /// Compares what was noted with what was last said of it.
-    pub(super) fn compare_states(&mut self) {
-        let halves = self.noted_halves();
-        self.changes.pairs.clear();
-        self.changes.all = false;
-        for key in halves {
-            if let Some(shown) = self.shown_in_log(&key) {
-                let own = self.state.declarations.local.half(&key).is_some();
-                let crossing = self.crossing(&key);
-                self.changes.state(&OfHalf { key, own }, &shown, crossing);
-            }
-        }
-        let found = std::mem::take(&mut self.changes.found);
-        if found > 0 {
-            self.changes.push(Change::FoundActive { halves: found });
-        }
-        let declarations = &self.state.declarations;
-        let withdrawn = std::mem::take(&mut self.changes.withdrawn);
-        for half in withdrawn.into_iter().filter(|half| !declarations.declares(half)) {
-            self.changes.forget(half);
-        }
-    }
-
-    /// How many halves are in each state now, whether that was drawn or not.
-    pub(super) fn states(&self) -> BTreeMap<State, usize> {
-        let mut states = self.changes.states.clone();
-        let known = |half: &HalfKey| Some(self.changes.known.get(half)?.standing.0);
-        for half in self.noted_halves() {
-            if let Some(shown) = self.shown_in_log(&half) {
-                adjust(&mut states, known(&half), Some(shown.state));
-            }
-        }
-        let declarations = &self.state.declarations;
-        for half in self.changes.withdrawn.iter().filter(|half| !declarations.declares(half)) {
-            adjust(&mut states, known(half), None);
-        }
-        states
-    }
-
-    fn noted_halves(&self) -> BTreeSet<HalfKey> {
-        if self.changes.all {
-            return self.state.declarations.halves();
-        }
-        let pairs = self.changes.pairs.iter();
-        pairs.flat_map(|pair| self.state.resolver.halves_of(pair)).cloned().collect()
-    }
-
-    fn crossing(&self, key: &HalfKey) -> Option<[Prefixes; 2]> {
-        let resolver = &self.state.resolver;
-        let pair = resolver.pair_of(key)?;
-        let (link, end) = (resolver.link(pair)?, end_of(pair, &key.network));
-        Some([end, end.other()].map(|end| link.end(end).prefixes.clone()))
-    }
+/// What crosses the link of a half: this side's prefixes, and the other side's.
+fn crossing(key: &HalfKey, resolver: &Resolver) -> Option<[Prefixes; 2]> {
+    let pair = resolver.pair_of(key)?;
+    let (link, end) = (resolver.link(pair)?, end_of(pair, &key.network));
+    Some([end, end.other()].map(|end| link.end(end).prefixes.clone()))
 }

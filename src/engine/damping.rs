@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use crate::northbound::declared::Entry;
 use crate::northbound::{Northbound, UnitId};
+use crate::peering::Resolver;
 use crate::program::{RegistrationDiff, RowDiff, identity_of};
 
 use super::Deadline;
 use super::pauses::Pauses;
-use super::state::{State, UnitChanges};
+use super::unit_changes::UnitChanges;
 
 /// How many writes count before the first pause.
 const AT_ONCE: u32 = 8;
@@ -208,7 +209,7 @@ impl Trace {
     pub(super) fn of(
         unit: UnitId,
         changes: &UnitChanges,
-        state: &State,
+        resolver: &Resolver,
         northbound: &Northbound,
     ) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -233,7 +234,7 @@ impl Trace {
                 hash_registration(&diff, &mut hasher);
             }
         }
-        Self { digest: hasher.finish(), cuts: cuts(unit, changes, state) }
+        Self { digest: hasher.finish(), cuts: cuts(unit, changes, resolver) }
     }
 
     /// A write that restores the tag of a registration.
@@ -257,13 +258,12 @@ fn hash_registration(diff: &RegistrationDiff, hasher: &mut DefaultHasher) {
 }
 
 /// Whether these changes remove a link, or a half that this host declares.
-fn cuts(unit: UnitId, changes: &UnitChanges, state: &State) -> bool {
+fn cuts(unit: UnitId, changes: &UnitChanges, resolver: &Resolver) -> bool {
     let withdraws = |(key, text): (&String, &Option<String>)| {
         text.is_none() && matches!(Entry::parse(key), Some(Entry::Half(..)))
     };
     match unit {
         UnitId::Peering(id) => {
-            let resolver = &state.resolver;
             resolver.pair_with(id).and_then(|pair| resolver.link(pair)).is_none()
         }
         UnitId::Network(_) => changes

@@ -13,11 +13,8 @@ use crate::northbound::borrowed::{BorrowedRecord, Field, borrowed_records};
 use crate::northbound::registration::GUESTS_KEY;
 use crate::northbound::{GuestRecord, Id, Northbound, UnitId};
 use crate::peering::guest_routes::guest_routes;
-use crate::peering::{GuestRoutes, LinkEnd, Omitted, Resolved};
+use crate::peering::{GuestRoutes, LinkEnd, Omitted, Resolver};
 use crate::view::{GuestsView, Viewer};
-
-use super::Engine;
-use super::state::State;
 
 /// What is remembered of networks whose guests get routes, or did.
 #[derive(Debug, Default)]
@@ -36,8 +33,8 @@ impl Guests {
         Some((GUESTS_KEY.to_owned(), Some(record.to_text())))
     }
 
-    /// What is recorded of fields that are borrowed for a network. A record that somebody deleted counts
-    /// as long as the field holds what it says.
+    /// What is recorded of fields that are borrowed for a network. A record that somebody deleted
+    /// counts as long as the field holds what it says.
     pub(super) fn borrowed(
         &self,
         id: Id,
@@ -104,81 +101,87 @@ impl Guests {
         let since = past.as_ref().filter(same).or(noted.filter(same)).map_or(now, |it| it.since);
         self.noted.insert(key.clone(), GuestRecord { since, dhcp, ra });
     }
-}
 
-impl State {
-    /// Notes which routes the guests of these networks get now.
-    pub(super) fn note_guests(
+    /// Notes which routes the guests of these networks get now; beside each, whether it is to have
+    /// a registration.
+    pub(super) fn review(
         &mut self,
-        resolved: &Resolved,
+        networks: &[(&NetworkKey, bool)],
+        resolver: &Resolver,
         northbound: &Northbound,
         now: Timestamp,
     ) {
-        for key in &resolved.networks {
+        for (key, is_registered) in networks {
             let id = Id::of_network(key);
-            if !self.is_registered(id, key) {
-                self.guests.forget(key);
-                self.guests.remember(id, northbound);
+            if !is_registered {
+                self.forget(key);
+                self.remember(id, northbound);
                 continue;
             }
             let past = northbound.guest_record(id);
-            let asks = self
-                .resolver
+            let asks = resolver
                 .networks()
                 .ready(key)
                 .is_some_and(|it| it.network.tell_guests != TellGuests::default());
-            if !asks && past.is_none() && !self.guests.knows(key) {
+            if !asks && past.is_none() && !self.knows(key) {
                 continue;
             }
-            self.guests.remember(id, northbound);
-            let routes = self.guest_routes(key, northbound);
-            self.guests.note(key, routes, past, now);
+            self.remember(id, northbound);
+            let routes = self.wanted(key, resolver, northbound);
+            self.note(key, routes, past, now);
         }
-        let orphans = resolved.orphans.iter();
-        let orphans: BTreeSet<Id> = orphans
-            .filter_map(|unit| match unit {
-                UnitId::Network(id) => Some(*id),
-                UnitId::Peering(_) => None,
-            })
-            .filter(|id| self.guests.borrowed.contains_key(id))
-            .collect();
-        for id in orphans {
-            self.guests.remember(id, northbound);
+    }
+
+    /// Nobody declares these units: what is borrowed for them counts as long as it is there.
+    pub(super) fn review_orphans<'a>(
+        &mut self,
+        orphans: impl Iterator<Item = &'a UnitId>,
+        northbound: &Northbound,
+    ) {
+        for unit in orphans {
+            if let UnitId::Network(id) = unit
+                && self.borrowed.contains_key(id)
+            {
+                self.remember(*id, northbound);
+            }
         }
     }
 
     /// The routes that a network's guests are to get.
-    pub(super) fn guest_routes(&self, key: &NetworkKey, northbound: &Northbound) -> GuestRoutes {
-        let node = self.resolver.networks().node(key).filter(|node| node.is_registered());
+    pub(super) fn wanted(
+        &self,
+        key: &NetworkKey,
+        resolver: &Resolver,
+        northbound: &Northbound,
+    ) -> GuestRoutes {
+        let node = resolver.networks().node(key).filter(|node| node.is_registered());
         let Some((node, ready)) = node.and_then(|node| Some((node, node.ready()?))) else {
             return GuestRoutes::default();
         };
         if ready.network.tell_guests == TellGuests::default() {
             return GuestRoutes::default();
         }
-        let links = node.linked().iter().filter_map(|pair| self.resolver.link(pair));
+        let links = node.linked().iter().filter_map(|pair| resolver.link(pair));
         let links: Vec<[&LinkEnd; 2]> = links.map(|link| link.ends_from(key)).collect();
-        let records = self.guests.borrowed(Id::of_network(key), northbound);
+        let records = self.borrowed(Id::of_network(key), northbound);
         guest_routes(ready, &links, &records, northbound)
     }
-}
 
-impl Engine {
     /// What is shown of a network's guests; none where they get no routes, and never did.
-    pub(super) fn guests_view(&self, key: &NetworkKey) -> Option<GuestsView> {
-        let record = self.state.guests.noted.get(key)?;
+    pub(super) fn view(&self, key: &NetworkKey) -> Option<GuestsView> {
+        let record = self.noted.get(key)?;
         let list = |prefixes: &BTreeSet<ipnet::IpNet>| prefixes.iter().copied().collect();
         Some(GuestsView { since: record.since, dhcp: list(&record.dhcp), ra: list(&record.ra) })
     }
 
     /// Since when a network's guests get the routes that they get now.
-    pub(super) fn guests_since(&self, key: &NetworkKey) -> Option<Timestamp> {
-        self.state.guests.noted.get(key).map(|record| record.since)
+    pub(super) fn since(&self, key: &NetworkKey) -> Option<Timestamp> {
+        self.noted.get(key).map(|record| record.since)
     }
 
     /// Routes that the guests of a network do not get, and why.
-    pub(super) fn omitted_routes(&self, key: &NetworkKey, viewer: &Viewer) -> Vec<String> {
-        let omitted = self.state.guests.omitted.get(key).into_iter().flatten();
+    pub(super) fn omitted(&self, key: &NetworkKey, viewer: &Viewer) -> Vec<String> {
+        let omitted = self.omitted.get(key).into_iter().flatten();
         let shown = omitted.filter(|it| viewer.is_operator() || !it.of_operator);
         shown.map(|it| it.text.clone()).collect()
     }

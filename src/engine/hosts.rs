@@ -1,12 +1,10 @@
 //! The hosts that declare something, and forgetting one that is gone for good.
 
-use crate::declare::Host;
+use crate::declare::{Declarations, Host};
 use crate::northbound::{Northbound, UnitId, declared};
 use crate::ovsdb::Operation;
 use crate::program;
 use crate::view::HostView;
-
-use super::Engine;
 
 /// Why a host is not forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,39 +19,31 @@ pub enum NotForgotten {
     Newer,
 }
 
-impl Engine {
-    /// All hosts that declare something, by name.
-    #[must_use]
-    pub fn hosts(&self) -> Vec<HostView> {
-        let declarations = &self.state.declarations;
-        let view = |(host, (halves, networks)): (Host, (usize, usize))| HostView {
-            own: host == *declarations.host(),
-            name: host.to_string(),
-            halves,
-            networks,
-        };
-        declarations.hosts().into_iter().map(view).collect()
-    }
+/// All hosts that declare something, by name.
+pub(super) fn views(declarations: &Declarations) -> Vec<HostView> {
+    let view = |(host, (halves, networks)): (Host, (usize, usize))| HostView {
+        own: host == *declarations.host(),
+        name: host.to_string(),
+        halves,
+        networks,
+    };
+    declarations.hosts().into_iter().map(view).collect()
+}
 
-    /// Drops what a host has declared, with the next transaction. One that lives declares it anew.
-    ///
-    /// # Errors
-    /// If there is nothing that could be dropped; nothing is then.
-    pub fn forget(&mut self, host: &str) -> Result<HostView, NotForgotten> {
-        if host == &**self.state.declarations.host() {
-            return Err(NotForgotten::Own);
-        }
-        if !self.connection.synced {
-            return Err(NotForgotten::NotSynced);
-        }
-        let found = self.hosts().into_iter().find(|view| view.name == host);
-        let found = found.ok_or(NotForgotten::Unknown)?;
-        if self.newer.is_some() {
-            return Err(NotForgotten::Newer);
-        }
-        self.writer.forgotten.insert(host.into());
-        Ok(found)
+/// A host that is to be forgotten.
+pub(super) fn found(
+    host: &str,
+    declarations: &Declarations,
+    synced: bool,
+) -> Result<HostView, NotForgotten> {
+    if host == &**declarations.host() {
+        return Err(NotForgotten::Own);
     }
+    if !synced {
+        return Err(NotForgotten::NotSynced);
+    }
+    let found = views(declarations).into_iter().find(|view| view.name == host);
+    found.ok_or(NotForgotten::Unknown)
 }
 
 /// What takes all entries of some hosts out of all registrations.

@@ -1,17 +1,22 @@
 //! Joins the pure rooms: events in, transactions and views out.
 //!
 //! Owns what is in effect (declarations, the northbound as read), what is dirty, what is under way
-//! and what waits. May not touch tokio, sockets, files or a clock: `now` is a parameter. Invariants:
-//! two transactions are under way at the most, and no unit of one has to do with a unit of the other;
-//! a second `handle` of the same event yields no transaction; nothing is written before both the declarations and the northbound were read, nor
-//! without the lock.
+//! and what waits. May not touch tokio, sockets, files or a clock: `now` is a parameter.
+//! Invariants: two transactions are under way at the most, and no unit of one has to do with a unit
+//! of the other; a second `handle` of the same event yields no transaction; nothing is written
+//! before both the declarations and the northbound were read, nor without the lock.
+//!
+//! `Engine` has its parts here, and what it does with an event in `events`. All else is types and
+//! functions that get the parts which they read.
 
 mod batch;
 mod change;
 mod changes;
 mod damped;
 mod damping;
+mod deadline;
 mod drift;
+mod events;
 mod expiry;
 mod gate;
 mod guests;
@@ -26,12 +31,14 @@ mod plan;
 mod progress;
 mod queue;
 mod registrations;
+mod results;
 mod shown;
 mod state;
 mod submit;
 mod takeover;
 mod troubles;
 mod unbound;
+mod unit_changes;
 mod views;
 mod writer;
 
@@ -46,21 +53,23 @@ pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
 pub use writer::Submission;
 
-use crate::declare::{Changed, Diagnostic, NetworkKey, ParsedFile, Reading, Settings};
-use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
-use crate::northbound::{Id, Northbound, Touched, UnitId};
+use crate::declare::{Diagnostic, HalfKey, ParsedFile, Reading, Settings};
+use crate::northbound::Northbound;
 use crate::now::Now;
-use crate::ovsdb::{self, Inconsistent};
-use crate::peering::Node;
-use crate::view::{Counters, NorthboundView};
+use crate::ovsdb;
+use crate::view::{
+    Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NorthboundView, PlanView,
+    StatusView, Viewer,
+};
 
-use batch::Role;
 use changes::Changes;
 use drift::Drift;
 use expiry::Expiry;
+use gate::Gate;
 use identity::Identity;
 use northd::Northd;
 use progress::Progress;
+use shown::Standings;
 use state::State;
 use takeover::Takeover;
 use troubles::Troubles;
@@ -88,12 +97,8 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
-/// The wall clock may be put forward while nothing else happens: while something waits for it, it
-/// is looked at so often.
-const LONGEST_TRUST_IN_CLOCK: Duration = Duration::from_secs(60);
-
-/// Pairs that are decided for one event: what is declared in one file may be so much that whatever else happens would have
-/// to wait for it.
+/// Pairs that are decided for one event: what is declared in one file may be so much that whatever
+/// else happens would have to wait for it.
 const MOST_DECIDED: usize = 128;
 
 /// Whether everything is to be read anew.
@@ -122,8 +127,7 @@ pub struct Engine {
     troubles: Troubles,
     expiry: Expiry,
     wants_lock: bool,
-    /// The version of the newer daemon that has written to the northbound: this one writes nothing then.
-    newer: Option<u32>,
+    gate: Gate,
     changes: Changes,
     drift: Drift,
     /// What is wrong with the settings file as it was read last.
@@ -145,7 +149,7 @@ impl Engine {
             troubles: Troubles::default(),
             expiry: Expiry::default(),
             wants_lock: false,
-            newer: None,
+            gate: Gate::default(),
             state: State::new(settings, host.into()),
             northbound: None,
             connection: NorthboundView::default(),
@@ -162,13 +166,14 @@ impl Engine {
         }
     }
 
-    /// Decides so many pairs for one event, instead of 128. For tests; operators have no such choice.
+    /// Decides so many pairs for one event, instead of 128. For tests; operators have no such
+    /// choice.
     pub fn decide_at_once(&mut self, pairs: usize) {
         self.most_decided = pairs.max(1);
     }
 
-    /// Whether pairs are left to be decided, at the next event: until then nothing is written, nothing of it is
-    /// published, and views are half of the old and half of the new.
+    /// Whether pairs are left to be decided, at the next event: until then nothing is written,
+    /// nothing of it is published, and views are half of the old and half of the new.
     #[must_use]
     pub fn is_deciding(&self) -> bool {
         self.state.begun && self.northbound.is_some() && self.state.resolver.is_deciding()
@@ -180,7 +185,7 @@ impl Engine {
             (self.northbound.as_deref(), self.state.declarations.rules.own().clone());
         let mut changed = self.state.configure(settings, northbound);
         // What a newer version says is not read; when it is gone, everything is.
-        let northbound = northbound.filter(|_| self.newer.is_none());
+        let northbound = northbound.filter(|_| !self.gate.is_closed());
         if let Some(northbound) =
             northbound.filter(|_| rules != *self.state.declarations.rules.own())
         {
@@ -199,41 +204,6 @@ impl Engine {
         self.changes.push(change);
     }
 
-    /// Takes in what has happened.
-    pub fn handle(&mut self, event: Event, now: Now) {
-        match event {
-            Event::Reading(reading) => self.read(reading),
-            Event::Northbound(event) => self.northbound_event(event, now),
-            Event::Confirm(project) => {
-                let changed = self.state.declarations.local.confirm(project.as_deref());
-                self.declared(&changed);
-            }
-            Event::Tick => {}
-        }
-        let went_back = self.last.is_some_and(|last| now.wall < last.wall);
-        self.last = Some(now);
-        self.state.wake(now.wall, went_back, self.northbound.as_deref());
-        let calm = self.writer.damping.pass(now.since_start);
-        self.note_calm(&calm);
-        self.writer.wake(&mut self.state, self.northbound.as_deref(), now);
-        if self.identity.pass(now.since_start) {
-            self.host_taken(false);
-        }
-        self.changes.expiry(self.expiry.news(now.wall));
-        self.resolve(now);
-        self.watch_holder(now);
-        if self.takeover.takes(now.since_start) {
-            self.wants_lock = true;
-            self.changes.push(Change::LockTakenOver);
-        }
-    }
-
-    fn host_taken(&mut self, taken: bool) {
-        let host = self.state.declarations.host().to_string();
-        self.changes.push(Change::HostName { host, taken });
-        self.changes.all_states();
-    }
-
     /// Whether the lock of this host's name is to be taken from whoever holds it.
     pub fn wants_identity(&mut self) -> bool {
         self.identity.claims()
@@ -250,21 +220,6 @@ impl Engine {
         std::mem::take(&mut self.wants_lock)
     }
 
-    /// Notes whether the holder of the lock has something to do. Where hosts have other rules, it may
-    /// be right to do nothing, and both would write by turns.
-    fn watch_holder(&mut self, now: Now) {
-        let idle = !self.connection.synced
-            || self.newer.is_some()
-            || !self.identity.may_write()
-            || !self.state.declarations.rules.agree();
-        if self.writer.role != Some(Role::Standby) || idle {
-            self.takeover.rest();
-            return;
-        }
-        let waiting = self.writer.waits_for_holder(takeover::MOST_COUNTED);
-        self.takeover.watch(waiting, now.since_start);
-    }
-
     /// Whether the replica does not fit the server's updates: the client must read anew.
     pub fn wants_resync(&mut self) -> bool {
         let wants = self.resync == Resync::Needed;
@@ -277,27 +232,7 @@ impl Engine {
     /// The next moment at which something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        let awaits = !self.writer.under_way.is_empty();
-        let deadlines = self.writer.deadline().into_iter().chain(self.takeover.deadline(awaits));
-        let deadlines = deadlines.chain(self.identity.deadline());
-        let northd = self.northd.deadline(self.may_ask_northd());
-        let northd = northd.filter(|_| self.connection.synced);
-        let deadlines = deadlines.chain(self.lifetime()).chain(self.decision()).chain(northd);
-        deadlines.min_by_key(|deadline| deadline.at)
-    }
-
-    fn decision(&self) -> Option<Deadline> {
-        let at = self.last.filter(|_| self.is_deciding())?.since_start;
-        Some(Deadline { at, why: "pairs are left to be decided" })
-    }
-
-    /// When a request expires, or a half that ended is to be forgotten.
-    fn lifetime(&self) -> Option<Deadline> {
-        let last = self.last?;
-        let due = self.state.due().into_iter().chain(self.expiry.due(last.wall)).min()?;
-        let wait = Duration::try_from(due.duration_since(last.wall)).unwrap_or_default();
-        let at = last.since_start + wait.min(LONGEST_TRUST_IN_CLOCK);
-        Some(Deadline { at, why: "time changes what is said" })
+        deadline::next(self)
     }
 
     /// What has changed since the last call, for all who subscribe to it.
@@ -305,184 +240,154 @@ impl Engine {
         if self.is_deciding() {
             return Vec::new();
         }
-        self.compare_states();
-        self.changes.hosts(&self.state.declarations);
-        self.changes.take()
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.compare(&self.standings());
+        changes.hosts(&self.state.declarations);
+        let drawn = changes.take();
+        self.changes = changes;
+        drawn
     }
 
-    fn read(&mut self, reading: Reading<ParsedFile>) {
-        let changed = self.state.declarations.local.apply(reading);
-        let before = self.units_declared(&changed);
-        self.declared(&changed);
-        let after = self.units_declared(&changed);
-        self.writer.damping.declared(before.into_iter().chain(after));
-        self.changes.local(&self.state.declarations.local);
-    }
-
-    /// The units that these halves are written with. What is read at the start is no change.
-    fn units_declared(&self, changed: &Changed) -> Vec<UnitId> {
-        let resolver = &self.state.resolver;
-        let halves = || changed.halves.iter().filter(|_| self.state.begun);
-        // A file's halves are of few networks, and an identity is a digest.
-        let networks: BTreeSet<&NetworkKey> = halves().map(|half| &half.network).collect();
-        let networks = networks.into_iter().map(|key| UnitId::Network(Id::of_network(key)));
-        let pairs = halves().filter_map(|half| resolver.id(resolver.pair_of(half)?));
-        networks.chain(pairs.map(UnitId::Peering)).collect()
-    }
-
-    fn declared(&mut self, changed: &Changed) {
-        self.state.declared(changed, self.northbound.as_deref());
-        self.changes.declared(changed, &self.state.declarations);
-    }
-
-    fn northbound_event(&mut self, event: ovsdb::Event<Northbound>, now: Now) {
-        match event {
-            ovsdb::Event::Connected { remote, schema, .. } => {
-                self.writer.role = None;
-                self.identity.rest();
-                self.changes.connected(&remote, &schema.version);
-                self.changes.unknown_columns(unknown_columns(&schema));
-                self.writer.connected();
-                self.connection.remote = Some(remote);
-                self.connection.schema = Some(schema.version.to_string());
-            }
-            ovsdb::Event::Snapshot { rows, .. } => self.snapshot(*rows),
-            ovsdb::Event::Certificates(certificates) => {
-                if self.expiry.note(certificates) {
-                    self.changes.certificates(self.expiry.problem());
-                }
-            }
-            // What does not fit together is not continued.
-            ovsdb::Event::Resumed if self.resync != Resync::Needless => {}
-            ovsdb::Event::Resumed => self.synced(),
-            ovsdb::Event::Update { updates, .. } => self.update(updates, now),
-            ovsdb::Event::Identity { held } => {
-                let was = self.identity.is_taken();
-                self.identity.told(held, now.since_start);
-                let is = self.identity.is_taken();
-                if was != is && (is || self.identity.may_write()) {
-                    self.host_taken(is);
-                }
-            }
-            ovsdb::Event::Lock { held } => {
-                // A server tells the holder once more when somebody ceases to wait for the lock.
-                let was = self.writer.role == Some(Role::Active);
-                if was && held {
-                    return;
-                }
-                if was {
-                    self.takeover.grow(now.since_start);
-                }
-                if held && self.writer.role == Some(Role::Standby) {
-                    self.changes.rules_apply();
-                }
-                self.connection.active = held && self.newer.is_none();
-                self.writer.take_role(held, &mut self.state, self.northbound.as_deref());
-                if self.newer.is_none() {
-                    self.changes.push(Change::LockChanged { held });
-                }
-                // States that wait for a writer read differently now.
-                self.changes.all_states();
-            }
-            ovsdb::Event::Transacted { id, result } => self.transacted(id, result, now),
-            ovsdb::Event::Disconnected { error, .. } => {
-                self.changes.disconnected(&error);
-                self.changes.all_states();
-                self.connection.synced = false;
-                self.connection.active = false;
-                self.connection.remote = None;
-                self.connection.schema = None;
-                self.connection.error = Some(error);
-            }
+    /// What tells where halves stand.
+    fn standings(&self) -> Standings<'_> {
+        Standings {
+            state: &self.state,
+            northbound: self.northbound.as_deref(),
+            connection: &self.connection,
+            progress: &self.progress,
+            writer: &self.writer,
+            northd_is_late: self.northd.is_late(),
+            newer_writes: self.gate.is_closed(),
+            host_is_taken: self.identity.is_taken(),
         }
     }
 
-    /// All rows are there: the first time everything is decided by them, later what differs.
-    fn snapshot(&mut self, fresh: Northbound) {
-        let northbound = match self.northbound.take() {
-            None => {
-                self.review_version(fresh.newer());
-                self.state.begin(&fresh);
-                self.changes.local_replaced(&self.state.declarations);
-                Arc::new(fresh)
-            }
-            Some(mut northbound) => {
-                let same_schema = northbound.replica().layout() == fresh.replica().layout();
-                let touched = Arc::make_mut(&mut northbound).adopt(fresh);
-                self.touched(&touched, &northbound);
-                if !same_schema {
-                    self.state.resolver.mark_all(&northbound);
-                }
-                northbound
-            }
-        };
-        self.northbound = Some(northbound);
-        self.resync = Resync::Needless;
-        self.synced();
+    /// Takes a transaction for full that has so many groups of units, instead of 16: with few, a
+    /// second one is under way beside it nearly always. For tests; operators have no such choice.
+    pub fn fill_transactions_with(&mut self, groups: usize) {
+        self.writer.fill_with(groups.max(1));
     }
 
-    /// What the server tells does not fit together: all of it is to be read anew.
-    fn inconsistent(&mut self, error: &Inconsistent) {
-        self.changes.inconsistent(error);
-        self.connection.synced = false;
-        self.resync = Resync::Needed;
+    /// The next transaction to be sent; none while enough is under way or there is nothing to
+    /// write.
+    pub fn poll(&mut self, now: Now) -> Option<Submission> {
+        submit::poll(self, now)
     }
 
-    fn synced(&mut self) {
-        self.connection.synced = true;
-        self.connection.error = None;
-        self.changes.all_states();
+    /// Whether this instance is to hold the lock, or to wait for it.
+    #[must_use]
+    pub fn contends(&self) -> bool {
+        !self.gate.is_closed() && self.identity.contends()
     }
 
-    fn update(&mut self, updates: ovsdb::Updates, now: Now) {
-        // Some may still come of a session that is to end.
-        if self.resync != Resync::Needless {
-            return;
-        }
-        let Some(mut northbound) = self.northbound.take() else { return };
-        // The sequence number moves by each transaction, whatever else that does.
-        if updates.tables.iter().any(|rows| rows.table != NB_GLOBAL) {
-            self.writer.rows_changed();
-        }
-        match Arc::make_mut(&mut northbound).apply(updates) {
-            Ok(touched) => {
-                if !touched.units.is_empty() {
-                    self.takeover.progress(now.since_start);
-                }
-                self.touched(&touched, &northbound);
-            }
-            Err(error) => self.inconsistent(&error),
-        }
-        self.northbound = Some(northbound);
+    /// What a plan is made from: what is in effect now.
+    #[must_use]
+    pub fn plan_basis(&self, now: Now) -> PlanBasis {
+        // While a newer version writes, this one would write nothing.
+        let northbound = self.northbound.as_ref().filter(|_| !self.gate.is_closed());
+        PlanBasis::new(&self.state, northbound, now)
     }
 
-    fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
-        self.writer.suspect(touched);
-        self.progress.touched(touched, northbound.nb_cfg());
-        self.register(touched, northbound);
-        self.state.resolver.touched(touched, northbound);
+    /// What would be written for these files, or, without any, for the declarations in effect.
+    #[must_use]
+    pub fn plan(&self, candidate: Option<Reading<ParsedFile>>, now: Now) -> PlanView {
+        self.plan_basis(now).plan(candidate)
     }
 
-    /// Applies the rules to some of what is dirty, and notes what must be compared again.
-    fn resolve(&mut self, now: Now) {
-        let Some(northbound) = &self.northbound else { return };
-        if !self.state.begun {
-            return;
+    /// The withdrawals that wait for the operator: all, or those that are released with a
+    /// project's.
+    #[must_use]
+    pub fn held_view(&self, project: Option<&str>) -> HeldView {
+        held::view(&self.state.declarations.local, project)
+    }
+
+    /// Lets what is held take effect, of one project or all, if it is what `seen` names. Returns
+    /// the halves that are withdrawn by that.
+    ///
+    /// # Errors
+    /// More is held, or something else: nothing is released.
+    pub fn confirm(
+        &mut self,
+        project: Option<&str>,
+        seen: &str,
+        now: Now,
+    ) -> Result<Vec<String>, HeldElse> {
+        let before = self.held_view(project);
+        if before.seen != seen {
+            return Err(HeldElse);
         }
-        self.counters.row_changes = northbound.row_changes();
-        self.counters.entries_read = self.state.entries_read;
-        let resolved = self.state.resolve(northbound, now.wall, self.most_decided);
-        self.counters.peerings_resolved += resolved.pairs.len() as u64;
-        for pair in &resolved.pairs {
-            self.progress.resolved(pair, self.state.resolver.link(pair).is_some());
+        self.handle(Event::Confirm(project.map(str::to_owned)), now);
+        let still: BTreeSet<String> = self.held_view(None).withdrawals.into_iter().collect();
+        Ok(before.withdrawals.into_iter().filter(|half| !still.contains(half)).collect())
+    }
+
+    /// All hosts that declare something, by name.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostView> {
+        hosts::views(&self.state.declarations)
+    }
+
+    /// Drops what a host has declared, with the next transaction. One that lives declares it anew.
+    ///
+    /// # Errors
+    /// If there is nothing that could be dropped; nothing is then.
+    pub fn forget(&mut self, host: &str) -> Result<HostView, NotForgotten> {
+        let declarations = &self.state.declarations;
+        let found = hosts::found(host, declarations, self.connection.synced)?;
+        if self.gate.is_closed() {
+            return Err(NotForgotten::Newer);
         }
-        self.changes.pairs(resolved.pairs);
-        for network in self.state.guests.take_altered() {
-            let node = self.state.resolver.networks().node(&network);
-            self.changes.pairs(node.into_iter().flat_map(Node::linked).cloned());
-        }
-        let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
-        self.changes.pairs(acted);
-        self.watch_northd(now);
+        self.writer.forgotten.insert(host.into());
+        Ok(found)
+    }
+
+    /// All halves of all hosts, in order of project, network and name, as operators see them.
+    #[must_use]
+    pub fn list(&self) -> Vec<HalfView> {
+        self.list_for(&Viewer::Operator)
+    }
+
+    /// The halves that a viewer sees, in order of project, network and name. For a tenant, the
+    /// work follows its own halves, not all of them.
+    #[must_use]
+    pub fn list_for(&self, viewer: &Viewer) -> Vec<HalfView> {
+        views::list(&self.standings(), viewer)
+    }
+
+    /// One half in full, as operators see it.
+    #[must_use]
+    pub fn show(&self, key: &HalfKey) -> Option<HalfDetail> {
+        self.show_for(&Viewer::Operator, key)
+    }
+
+    /// One half in full; none where there is none that the viewer sees.
+    #[must_use]
+    pub fn show_for(&self, viewer: &Viewer, key: &HalfKey) -> Option<HalfDetail> {
+        views::show(&self.standings(), viewer, key)
+    }
+
+    /// The daemon's own state. Costs what changed since changes were last drawn.
+    #[must_use]
+    pub fn status(&self) -> StatusView {
+        views::status(self)
+    }
+
+    /// What is wrong with the settings and the declaration files; a tenant sees those of its own
+    /// files.
+    #[must_use]
+    pub fn diagnostics(&self, viewer: &Viewer) -> DiagnosticsView {
+        views::diagnostics(&self.settings_faults, &self.state.declarations.local, viewer)
+    }
+
+    /// Whether the northbound is connected and read in full.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.connection.synced
+    }
+
+    /// Work done since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 }

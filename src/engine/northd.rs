@@ -6,10 +6,7 @@
 
 use std::time::Duration;
 
-use crate::now::Now;
-
-use super::change::Change;
-use super::{Deadline, Engine};
+use super::Deadline;
 
 /// So long it may take. It takes seconds where thousands of routers are new at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,15 +15,15 @@ const GATHERS: Duration = Duration::from_secs(5);
 
 /// What the northbound says of it now.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     /// What it is asked for.
-    nb_cfg: Option<i64>,
+    pub(super) nb_cfg: Option<i64>,
     /// What it has acted on.
-    sb_cfg: Option<i64>,
+    pub(super) sb_cfg: Option<i64>,
     /// Whether something changed since it was asked last.
-    uncovered: bool,
+    pub(super) uncovered: bool,
     /// Whether the northbound is within reach.
-    reached: bool,
+    pub(super) reached: bool,
 }
 
 /// What it has been asked for, and since when.
@@ -48,7 +45,7 @@ pub(super) struct Northd {
 
 impl Northd {
     /// Whether it differs from before that it is late.
-    fn watch(&mut self, seen: Seen, now: Duration) -> bool {
+    pub(super) fn watch(&mut self, seen: Seen, now: Duration) -> bool {
         if !seen.reached {
             // What cannot be seen says nothing of it; it is given its time anew.
             self.asked =
@@ -96,23 +93,6 @@ impl Northd {
         let late = late.map(|at| Deadline { at, why: "ovn-northd has not acted" });
         let asks = self.asks_at().filter(|_| may_ask);
         late.or(asks.map(|at| Deadline { at, why: "ovn-northd is to be asked" }))
-    }
-}
-
-impl Engine {
-    /// Notes since when ovn-northd has something to act on.
-    pub(super) fn watch_northd(&mut self, now: Now) {
-        let Some(northbound) = &self.northbound else { return };
-        let seen = Seen {
-            nb_cfg: northbound.nb_cfg(),
-            sb_cfg: northbound.sb_cfg(),
-            uncovered: self.progress.is_uncovered(),
-            reached: self.connection.synced,
-        };
-        if self.northd.watch(seen, now.since_start) {
-            self.changes.push(Change::NorthdLate { late: self.northd.is_late() });
-            self.changes.pairs(self.progress.changed());
-        }
     }
 }
 

@@ -13,28 +13,10 @@ use crate::program::{
 };
 use crate::view::PlanView;
 
-use super::Engine;
-use super::batch::{Batch, Extent, Role};
+use super::batch::{Batch, Extent};
 use super::held::names;
 use super::state::State;
-use super::writer::Writer;
-
-impl Engine {
-    /// What a plan is made from: what is in effect now.
-    #[must_use]
-    pub fn plan_basis(&self, now: Now) -> PlanBasis {
-        // While a newer version writes, this one would write nothing.
-        let northbound = self.northbound.as_ref().filter(|_| self.newer.is_none()).map(Arc::clone);
-        let policy = self.state.policy().clone();
-        PlanBasis { declarations: self.state.declarations.clone(), policy, northbound, now }
-    }
-
-    /// What would be written for these files, or, without any, for the declarations in effect.
-    #[must_use]
-    pub fn plan(&self, candidate: Option<Reading<ParsedFile>>, now: Now) -> PlanView {
-        self.plan_basis(now).plan(candidate)
-    }
-}
+use super::writer::{Role, Writer};
 
 /// What was declared and what was there at one moment.
 #[derive(Debug)]
@@ -46,6 +28,12 @@ pub struct PlanBasis {
 }
 
 impl PlanBasis {
+    /// What is in effect now; without a northbound nothing would be written.
+    pub(super) fn new(state: &State, northbound: Option<&Arc<Northbound>>, now: Now) -> Self {
+        let (declarations, policy) = (state.declarations.clone(), state.policy().clone());
+        Self { declarations, policy, northbound: northbound.map(Arc::clone), now }
+    }
+
     /// What would be written for these files, or, without any, for the declarations in effect.
     #[must_use]
     pub fn plan(self, candidate: Option<Reading<ParsedFile>>) -> PlanView {

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::declare::{HalfKey, NetworkKey};
+use crate::declare::{HalfKey, LocalDeclarations, NetworkKey};
 use crate::northbound::{Id, Northbound, UnitId};
+use crate::peering::Resolver;
 
-use super::state::State;
+use super::history::History;
 
 /// For whom a unit is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,54 +56,39 @@ struct Turns<K, V> {
     last: Option<K>,
 }
 
-impl Place {
-    /// The place of a unit. A pair waits at the side with fewer dirty units. A unit without rows in
-    /// the northbound removes no link.
-    pub(super) fn of(unit: UnitId, state: &State, northbound: Option<&Northbound>) -> Self {
-        let nobody =
-            |cut, network| Self { cut, party: Party::Nobody, project: Arc::default(), network };
-        let id = match unit {
-            UnitId::Network(id) => {
-                let key = state.network_of(id);
-                return key
-                    .map_or_else(|| nobody(false, id), |key| Self::of_network(key, id, state));
-            }
-            UnitId::Peering(id) => id,
-        };
-        let Some(pair) = state.resolver.pair_with(id) else { return nobody(true, id) };
-        let has_rows = || northbound.is_some_and(|it| it.rows_of(unit).next().is_some());
-        let cut = state.resolver.link(pair).is_none() && has_rows();
-        let mut sides: Vec<(&NetworkKey, &HalfKey)> = Vec::new();
-        for half in state.resolver.halves_of(pair) {
-            if sides.iter().all(|(network, _)| **network != half.network) {
-                sides.push((&half.network, half));
-            }
+/// What decides where a unit waits.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) local: &'a LocalDeclarations,
+    pub(super) resolver: &'a Resolver,
+    pub(super) history: &'a History,
+    pub(super) northbound: Option<&'a Northbound>,
+}
+
+impl Sources<'_> {
+    fn party(&self, half: &HalfKey) -> Party {
+        let giver = self.local.origin_of_half(half);
+        match giver.and_then(|giver| giver.owner).filter(|owner| *owner != 0) {
+            Some(owner) => Party::Account(owner),
+            None => Party::Project(Arc::clone(&half.network.project)),
         }
-        let places = sides.into_iter().map(|(network, half)| Self {
-            cut,
-            party: Party::of(half, state),
-            project: Arc::clone(&network.project),
-            network: Id::of_network(network),
-        });
-        let place = places.min_by_key(|place| state.dirty.waiting(place));
-        place.unwrap_or_else(|| nobody(cut, id))
     }
 
-    fn of_network(key: &NetworkKey, network: Id, state: &State) -> Self {
-        let half = state.declarations.local.halves_of(key).next();
-        let party = half.map(|half| Party::of(&half.key, state));
+    fn place_of_network(&self, id: Id) -> Place {
+        let networks = self.resolver.networks();
+        let Some(key) = networks.key_of(id).or_else(|| self.history.key_of(id)) else {
+            return Place::of_nobody(false, id);
+        };
+        let half = self.local.halves_of(key).next();
+        let party = half.map(|half| self.party(&half.key));
         let party = party.unwrap_or_else(|| Party::Project(Arc::clone(&key.project)));
-        Self { cut: false, party, project: Arc::clone(&key.project), network }
+        Place { cut: false, party, project: Arc::clone(&key.project), network: id }
     }
 }
 
-impl Party {
-    fn of(half: &HalfKey, state: &State) -> Self {
-        let giver = state.declarations.local.origin_of_half(half);
-        match giver.and_then(|giver| giver.owner).filter(|owner| *owner != 0) {
-            Some(owner) => Self::Account(owner),
-            None => Self::Project(Arc::clone(&half.network.project)),
-        }
+impl Place {
+    fn of_nobody(cut: bool, network: Id) -> Self {
+        Self { cut, party: Party::Nobody, project: Arc::default(), network }
     }
 }
 
@@ -121,13 +107,46 @@ impl Queue {
     }
 
     /// How many units wait at the party and the project of a place.
-    pub(super) fn waiting(&self, place: &Place) -> usize {
+    fn waiting(&self, place: &Place) -> usize {
         let parties = if place.cut { &self.cuts } else { &self.others };
         let projects = parties.waiting.get(&place.party);
         projects.and_then(|projects| projects.waiting.get(&place.project)).map_or(0, BTreeSet::len)
     }
 
-    pub(super) fn insert(&mut self, unit: UnitId, place: Place) {
+    /// Adds a unit, or moves it to where it belongs now.
+    pub(super) fn add(&mut self, unit: UnitId, sources: &Sources<'_>) {
+        let place = self.place(unit, sources);
+        self.insert(unit, place);
+    }
+
+    /// The place of a unit. A pair waits at the side with fewer dirty units. A unit without rows in
+    /// the northbound removes no link.
+    fn place(&self, unit: UnitId, sources: &Sources<'_>) -> Place {
+        let Sources { resolver, northbound, .. } = sources;
+        let id = match unit {
+            UnitId::Network(id) => return sources.place_of_network(id),
+            UnitId::Peering(id) => id,
+        };
+        let Some(pair) = resolver.pair_with(id) else { return Place::of_nobody(true, id) };
+        let has_rows = || northbound.is_some_and(|it| it.rows_of(unit).next().is_some());
+        let cut = resolver.link(pair).is_none() && has_rows();
+        let mut sides: Vec<(&NetworkKey, &HalfKey)> = Vec::new();
+        for half in resolver.halves_of(pair) {
+            if sides.iter().all(|(network, _)| **network != half.network) {
+                sides.push((&half.network, half));
+            }
+        }
+        let places = sides.into_iter().map(|(network, half)| Place {
+            cut,
+            party: sources.party(half),
+            project: Arc::clone(&network.project),
+            network: Id::of_network(network),
+        });
+        let place = places.min_by_key(|place| self.waiting(place));
+        place.unwrap_or_else(|| Place::of_nobody(cut, id))
+    }
+
+    fn insert(&mut self, unit: UnitId, place: Place) {
         if self.places.get(&unit) == Some(&place) {
             return;
         }

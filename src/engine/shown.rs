@@ -6,17 +6,35 @@
 use std::fmt::Write as _;
 
 use crate::declare::{Half, HalfKey, Host, PeeringKey};
-use crate::northbound::{Id, UnitId};
+use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::{Local, Reason, State, Verdict};
-use crate::view::Viewer;
+use crate::view::{NorthboundView, Viewer};
 
-use super::Engine;
-use super::progress::Stage;
+use super::damped::cause_of;
+use super::damping::Cause;
+use super::progress::{Progress, Stage};
+use super::state;
 use super::unbound::MOST_OF_PROJECT;
+use super::writer::Writer;
 
 /// Said of whatever is linked, or to be, while a newer version writes.
 const NEWER_WRITES: &str =
     "a newer version of ovn-peerd has written to the northbound; this one writes nothing";
+
+/// What tells where halves stand.
+pub(super) struct Standings<'a> {
+    pub(super) state: &'a state::State,
+    /// As far as it was heard.
+    pub(super) northbound: Option<&'a Northbound>,
+    pub(super) connection: &'a NorthboundView,
+    pub(super) progress: &'a Progress,
+    pub(super) writer: &'a Writer,
+    pub(super) northd_is_late: bool,
+    /// Whether a newer version writes, and this one does not.
+    pub(super) newer_writes: bool,
+    /// Whether another instance declares by this host's name.
+    pub(super) host_is_taken: bool,
+}
 
 /// A half's state as it is shown.
 pub(super) struct Shown {
@@ -31,8 +49,30 @@ pub(super) struct Shown {
     pub(super) leaves: bool,
 }
 
-impl Engine {
-    pub(super) fn shown(&self, key: &HalfKey, mut verdict: Verdict, viewer: &Viewer) -> Shown {
+impl Standings<'_> {
+    /// Where a half stands, as its host's log says.
+    pub(super) fn in_log(&self, key: &HalfKey) -> Option<Shown> {
+        match self.state.resolver.said(key, &self.state.declarations) {
+            Some(_) => Some(self.declared(key, &Viewer::Operator)),
+            None => self.state.history.get(key).map(|_| Shown::deleted()),
+        }
+    }
+
+    /// Where a half stands that is declared.
+    pub(super) fn declared(&self, key: &HalfKey, viewer: &Viewer) -> Shown {
+        // What is decided by a first dump is shown once that is whole.
+        let verdict = self.state.resolver.verdict(key).filter(|_| self.northbound.is_some());
+        let mut shown = match verdict {
+            Some(verdict) => self.decided(key, verdict, viewer),
+            None => self.unreachable(viewer),
+        };
+        if shown.state == State::Active {
+            shown.degraded.extend(self.state.guests.omitted(&key.network, viewer));
+        }
+        shown
+    }
+
+    fn decided(&self, key: &HalfKey, mut verdict: Verdict, viewer: &Viewer) -> Shown {
         let unsupported = verdict.reason == Some(Reason::UnsupportedRouter);
         if let (true, false) = (unsupported, viewer.is_operator())
             && let Some((text, step)) = self.guarded(key)
@@ -49,16 +89,16 @@ impl Engine {
                  registered already that no host binds"
             );
         }
-        if self.newer.is_some() && (verdict.is_linked() || self.has_rows(key)) {
-            return self.shown_unwritten(key, verdict.degraded, viewer);
+        if self.newer_writes && (verdict.is_linked() || self.has_rows(key)) {
+            return self.unwritten(key, verdict.degraded, viewer);
         }
         let Some(reason) = verdict.reason else {
-            return self.shown_linked(key, verdict.degraded, viewer);
+            return self.linked(key, verdict.degraded, viewer);
         };
         let pair = self.state.resolver.pair_of(key);
         let linked = pair.is_some_and(|pair| self.state.resolver.link(pair).is_some());
         if !linked && self.has_rows(key) {
-            return self.shown_leaving(key, reason, verdict, viewer);
+            return self.leaving(key, reason, verdict, viewer);
         }
         Shown {
             state: reason.state(),
@@ -84,7 +124,7 @@ impl Engine {
     fn has_rows(&self, key: &HalfKey) -> bool {
         let resolver = &self.state.resolver;
         let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
-        let found = self.northbound.as_deref().zip(id);
+        let found = self.northbound.zip(id);
         found.is_some_and(|(it, id)| it.rows_of(UnitId::Peering(id)).next().is_some())
     }
 
@@ -94,20 +134,14 @@ impl Engine {
         let resolver = &self.state.resolver;
         let pair = PeeringKey::new(half.key.network.clone(), half.target.clone());
         let pair = pair.filter(|pair| resolver.link(pair).is_none());
-        let found = self.northbound.as_deref().zip(pair);
+        let found = self.northbound.zip(pair);
         found.is_some_and(|(northbound, pair)| {
             northbound.rows_of(UnitId::Peering(Id::of_peering(&pair))).next().is_some()
         })
     }
 
     /// What shall not stand any more, as long as it does: packets pass until its rows are gone.
-    fn shown_leaving(
-        &self,
-        key: &HalfKey,
-        reason: Reason,
-        verdict: Verdict,
-        viewer: &Viewer,
-    ) -> Shown {
+    fn leaving(&self, key: &HalfKey, reason: Reason, verdict: Verdict, viewer: &Viewer) -> Shown {
         let refusal = self.state.resolver.pair_of(key).and_then(|pair| {
             let refusal =
                 self.writer.refusal(self.state.resolver.id(pair).map(UnitId::Peering)?)?;
@@ -137,7 +171,7 @@ impl Engine {
 
     /// What stands or is to stand while a newer version writes: up, as far as this one can see,
     /// where rows are there.
-    fn shown_unwritten(&self, key: &HalfKey, degraded: Vec<String>, viewer: &Viewer) -> Shown {
+    fn unwritten(&self, key: &HalfKey, degraded: Vec<String>, viewer: &Viewer) -> Shown {
         let step = step("upgrade ovn-peerd on this host", viewer);
         let mut shown = Shown::waiting(Reason::NewerVersion, NEWER_WRITES, step);
         if self.has_rows(key) {
@@ -149,14 +183,15 @@ impl Engine {
 
     /// What becomes of rows that shall not be there any more.
     pub(super) fn removal(&self) -> &'static str {
-        match self.newer {
-            None => "its rows are being removed",
-            Some(_) => "its rows stay: a newer version of ovn-peerd writes, and this one does not",
+        if self.newer_writes {
+            "its rows stay: a newer version of ovn-peerd writes, and this one does not"
+        } else {
+            "its rows are being removed"
         }
     }
 
     /// A link that shall stand: how far it has come.
-    fn shown_linked(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
+    fn linked(&self, key: &HalfKey, mut degraded: Vec<String>, viewer: &Viewer) -> Shown {
         let resolver = &self.state.resolver;
         let pair = resolver.pair_of(key);
         let Some((pair, id)) = pair.and_then(|pair| Some((pair, resolver.id(pair)?))) else {
@@ -165,11 +200,11 @@ impl Engine {
         let depth = resolver.depth_around(&key.network);
         degraded.extend(depth.map(|depth| deep(depth, viewer)));
         let unit = UnitId::Peering(id);
-        degraded.extend(self.damped_words(key));
+        degraded.extend(self.damped(key).map(Cause::words));
         let refusal = self.writer.refusal(unit).map(|refusal| refusal.error.as_str());
         match self.progress.stage(pair) {
             stage @ (Stage::Acted | Stage::Changed(_)) => {
-                if matches!(stage, Stage::Changed(_)) && self.northd.is_late() {
+                if matches!(stage, Stage::Changed(_)) && self.northd_is_late {
                     degraded.push(format!("{}: {NORTHD_IS_LATE}", Reason::AwaitingNorthd));
                 }
                 let mut in_progress = None;
@@ -207,16 +242,21 @@ impl Engine {
                     in_progress: None,
                     leaves: false,
                 },
-                None => self.shown_uncommitted(key, unit, viewer),
+                None => self.uncommitted(key, unit, viewer),
             },
         }
     }
 
-    fn shown_uncommitted(&self, key: &HalfKey, unit: UnitId, viewer: &Viewer) -> Shown {
+    /// Why its rows are damped, if they are.
+    fn damped(&self, key: &HalfKey) -> Option<Cause> {
+        cause_of(key, &self.state.resolver, &self.writer.damping)
+    }
+
+    fn uncommitted(&self, key: &HalfKey, unit: UnitId, viewer: &Viewer) -> Shown {
         if !self.connection.synced {
-            return self.shown_unreachable(viewer);
+            return self.unreachable(viewer);
         }
-        if self.identity.is_taken() {
+        if self.host_is_taken {
             let explanation =
                 "another ovn-peerd declares by this host's name; this one writes nothing";
             let next_step = step("give each host a name of its own ([daemon] host)", viewer);
@@ -233,7 +273,7 @@ impl Engine {
         Shown::waiting(Reason::AwaitingCommit, "the rows are being written", "wait")
     }
 
-    pub(super) fn shown_unreachable(&self, viewer: &Viewer) -> Shown {
+    fn unreachable(&self, viewer: &Viewer) -> Shown {
         let explanation = match self.connection.error.as_deref() {
             Some(error) => words("the northbound is out of reach", error, viewer),
             None => "the northbound has not been read yet".to_owned(),

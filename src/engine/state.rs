@@ -1,57 +1,18 @@
-//! What is in effect, what it asks for, and which units are to be compared with the northbound.
+//! What is in effect, and which units are to be compared with the northbound.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::declare::{
-    Changed, Declarations, HalfKey, Host, NetworkKey, PeeringKey, PolicySettings, RejectionKey,
-    Settings,
-};
-use crate::northbound::declared::{self, Entry};
-use crate::northbound::others;
-use crate::northbound::registration::{half_key, half_names};
-use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
+use crate::declare::{Changed, Declarations, HalfKey, Host, NetworkKey, PolicySettings, Settings};
+use crate::northbound::{Differing, Id, Northbound, UnitId};
 use crate::peering::{Ground, Node, Resolved, Resolver};
-use crate::program::{self, Base, BorrowedDiff, Entries, RegistrationDiff, RowDiff, Unit, Wants};
 
 use super::guests::Guests;
 use super::history::History;
-use super::queue::{Place, Queue};
+use super::queue::{Queue, Sources};
+use super::registrations;
 use super::unbound::Unbound;
-
-/// A registration as a unit wants it changed.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Patch {
-    pub(super) base: Option<Base>,
-    pub(super) entries: Entries,
-    pub(super) removed: bool,
-}
-
-/// What a unit wants changed.
-#[derive(Debug, Default)]
-pub(super) struct UnitChanges {
-    pub(super) rows: Vec<RowDiff>,
-    pub(super) borrowed: Vec<BorrowedDiff>,
-    pub(super) patches: BTreeMap<Id, Patch>,
-}
-
-impl Patch {
-    pub(super) fn merge(&mut self, other: Self) {
-        self.base = self.base.take().or(other.base);
-        self.entries.extend(other.entries);
-        self.removed |= other.removed;
-    }
-
-    pub(super) fn diff(&self, network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
-        if self.removed {
-            return program::registration_removal(network, northbound);
-        }
-        program::registration_diff(network, self.base.as_ref(), &self.entries, northbound)
-    }
-}
 
 /// Declarations, rules and what is dirty.
 #[derive(Debug)]
@@ -162,7 +123,38 @@ impl State {
         self.declared(&changed, Some(northbound));
     }
 
-    /// Applies the rules to what is dirty there, so many pairs at the most; what they touched is then dirty here.
+    /// Notes what the northbound remembers of this host's files and what the other hosts declare;
+    /// then applies all of it to the rules. Until then these know of nothing, as there is nothing
+    /// that they could be applied to.
+    pub(super) fn begin(&mut self, northbound: &Northbound) {
+        let remembered = registrations::remembered(self.declarations.host(), northbound);
+        self.declarations.local.remember(remembered);
+        self.register_all(northbound);
+        self.declare_all(northbound);
+        self.resolver.mark_all(northbound);
+    }
+
+    /// Notes what other hosts declare in all registrations. What differs by that is returned.
+    pub(super) fn register_all(&mut self, northbound: &Northbound) -> Changed {
+        let all = registrations::registered(northbound).map(|id| (id, Differing::All));
+        self.register(&all.collect(), northbound)
+    }
+
+    /// Notes what other hosts declare now of these networks.
+    pub(super) fn register(
+        &mut self,
+        networks: &BTreeMap<Id, Differing>,
+        northbound: &Northbound,
+    ) -> Changed {
+        let (changed, entries_read) =
+            registrations::note_others(&mut self.declarations, networks, northbound);
+        self.entries_read += entries_read;
+        self.declared(&changed, Some(northbound));
+        changed
+    }
+
+    /// Applies the rules to what is dirty there, so many pairs at the most; what they touched is
+    /// then dirty here.
     pub(super) fn resolve(
         &mut self,
         northbound: &Northbound,
@@ -181,7 +173,11 @@ impl State {
             self.history.review(id, key, &self.declarations, northbound, self.policy.history, now);
         }
         self.review_unbound(resolved.networks.iter(), Some(northbound));
-        self.note_guests(&resolved, northbound, now);
+        let networks = resolved.networks.iter();
+        let networks = networks.map(|key| (key, self.is_registered(Id::of_network(key), key)));
+        let networks: Vec<(&NetworkKey, bool)> = networks.collect();
+        self.guests.review(&networks, &self.resolver, northbound, now);
+        self.guests.review_orphans(resolved.orphans.iter(), northbound);
         let pairs = resolved.pairs.iter().filter_map(|pair| self.resolver.id(pair));
         let pairs: Vec<UnitId> = pairs.map(UnitId::Peering).collect();
         let networks = resolved.networks.iter().map(|key| UnitId::Network(Id::of_network(key)));
@@ -218,9 +214,14 @@ impl State {
         units: impl IntoIterator<Item = UnitId>,
         northbound: Option<&Northbound>,
     ) {
+        let sources = Sources {
+            local: &self.declarations.local,
+            resolver: &self.resolver,
+            history: &self.history,
+            northbound,
+        };
         for unit in units {
-            let place = Place::of(unit, self, northbound);
-            self.dirty.insert(unit, place);
+            self.dirty.add(unit, &sources);
         }
     }
 
@@ -253,167 +254,5 @@ impl State {
     fn is_declared(&self, id: Id, key: &NetworkKey) -> bool {
         let node = self.resolver.networks().node(key);
         node.is_some_and(Node::is_declared) || self.history.key_of(id).is_some()
-    }
-
-    /// What a unit wants changed in the northbound.
-    pub(super) fn changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
-        match unit {
-            UnitId::Peering(id) => match self.resolver.pair_with(id) {
-                Some(key) => self.pair_changes(id, key, northbound),
-                None => self.orphan_changes(unit, northbound),
-            },
-            UnitId::Network(id) => match self.network_of(id) {
-                Some(key) => self.network_changes(id, key, northbound),
-                None => self.orphan_changes(unit, northbound),
-            },
-        }
-    }
-
-    /// Link rows, and the records of the pair's halves.
-    fn pair_changes(&self, id: Id, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
-        let mut changes = UnitChanges::default();
-        let link = self.resolver.link(key);
-        let desired = link.map(|link| program::wants(&Unit::Link(link)).rows).unwrap_or_default();
-        changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
-        for half in self.resolver.halves_of(key) {
-            let network = Id::of_network(&half.network);
-            if !self.is_registered(network, &half.network) {
-                continue;
-            }
-            let registration = northbound.registration(network);
-            for (key, text) in self.half_entries(half) {
-                if !registration.is_some_and(|tags| tags.holds(&key, &text)) {
-                    let patch = changes.patches.entry(network).or_default();
-                    patch.entries.insert(key, Some(text));
-                }
-            }
-        }
-        changes
-    }
-
-    /// Where a half stands, and what this host declares of it.
-    fn half_entries(&self, key: &HalfKey) -> impl Iterator<Item = (String, String)> {
-        let own = self.declarations.own_half(key);
-        let own = own.zip(self.declarations.local.origin_of_half(key));
-        let own =
-            own.map(|(half, file)| declared::half_entry(self.declarations.host(), half, file));
-        let record = self.resolver.noted(key).map(|record| (half_key(&key.name), record.to_text()));
-        own.into_iter().chain(record)
-    }
-
-    /// A registration, and what stands for the network itself.
-    fn network_changes(&self, id: Id, key: &NetworkKey, northbound: &Northbound) -> UnitChanges {
-        if !self.is_registered(id, key) {
-            return self.orphan_changes(UnitId::Network(id), northbound);
-        }
-        let node = self.resolver.networks().node(key);
-        let node = node.filter(|node| node.is_registered());
-        let ready = node.and_then(Node::ready);
-        let routes = self.guest_routes(key, northbound);
-        let network = program::Network {
-            id,
-            linked: ready.filter(|_| node.is_some_and(Node::is_linked)),
-            remote: &|| self.remote_prefixes(key, node),
-            guests: &routes,
-        };
-        let Wants { rows: desired, borrowed, .. } = program::wants(&Unit::Network(network));
-        let rows = program::diff(UnitId::Network(id), desired, northbound);
-        let records = self.guests.borrowed(id, northbound);
-        let (borrowed, borrowed_entries) =
-            program::borrowed_changes(id, borrowed, records, northbound);
-        let router = ready.map(|ready| ready.network.router.to_string());
-        let recorded = || northbound.network_record(id).and_then(|record| record.router);
-        let base = Base {
-            label: key.to_string(),
-            prefixes: ready.map(|ready| ready.prefixes.to_vec()).unwrap_or_default(),
-            // A router that is missed for a while is still the one.
-            record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
-        };
-        let mut entries = self.network_entries(key, node, northbound);
-        entries.extend(borrowed_entries);
-        entries.extend(self.guests.entry(key));
-        let patch = Patch { base: Some(base), entries, removed: false };
-        UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
-    }
-
-    /// What a network's router reaches over links of ours.
-    fn remote_prefixes(&self, key: &NetworkKey, node: Option<&Node>) -> BTreeSet<IpNet> {
-        let pairs = node.map(Node::linked).unwrap_or_default();
-        let links = pairs.iter().filter_map(|pair| self.resolver.link(pair));
-        links.flat_map(|link| link.remote_of(key).prefixes.iter().copied()).collect()
-    }
-
-    /// What this host says of a network itself, what it says no more, and what is left of halves
-    /// that nobody declares. Where the registration is gone, what others said is put back with it.
-    fn network_entries(
-        &self,
-        key: &NetworkKey,
-        node: Option<&Node>,
-        northbound: &Northbound,
-    ) -> Entries {
-        let declarations = &self.declarations;
-        let (local, host) = (&declarations.local, declarations.host());
-        let binding = declarations.own_network(key).map(Arc::as_ref);
-        let binding = binding.zip(local.origin_of_network(key));
-        let rejections = local.rejections_of(key).filter_map(|rejection| {
-            let rejection = declarations.own_rejection(&rejection.key)?;
-            let file = local.origin_of_rejection(&rejection.key)?;
-            Some(declared::rejection_entry(host, &rejection.key, file))
-        });
-        let mut own: Vec<(String, String)> = rejections.collect();
-        let mut halves =
-            local.halves_of(key).filter(|half| declarations.own_half(&half.key).is_some());
-        let speaks = binding.is_some() || !own.is_empty() || halves.next().is_some();
-        let rules = declarations.rules.own();
-        let host_entry = || declared::host_entry(host, key, binding, rules);
-        own.extend((node.is_some() && speaks).then(host_entry));
-        let mut entries: Entries =
-            own.into_iter().map(|(entry, text)| (entry, Some(text))).collect();
-        let ended = self.history.of(key);
-        let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
-        entries.extend(ended);
-        let Some(tags) = northbound.registration(Id::of_network(key)) else {
-            let others = others::entries_of_others(key, &declarations.others(key), rules);
-            entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
-            return entries;
-        };
-        let half = |name: &str| HalfKey::new(key.clone(), name);
-        let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
-            Some(Entry::Half(_, name)) => declarations.own_half(&half(name)).is_none(),
-            Some(Entry::Rejection(_, from)) => {
-                let rejection = RejectionKey { network: key.clone(), from };
-                declarations.own_rejection(&rejection).is_none()
-            }
-            Some(Entry::Host(_)) | None => !entries.contains_key(*entry),
-        });
-        let stale: Vec<String> = stale.map(str::to_owned).collect();
-        let halves = node.map(Node::halves).unwrap_or_default();
-        let over = half_names(tags).filter(|name| {
-            let half = half(name);
-            halves.binary_search(&half).is_err() && self.history.get(&half).is_none()
-        });
-        let over: Vec<String> = over.map(half_key).collect();
-        entries.extend(stale.into_iter().chain(over).map(|key| (key, None)));
-        entries
-    }
-
-    /// What nobody declares goes: of a registration first what this host wrote, so that nobody takes
-    /// its end for damage; then the rest, unless some other host is still on it.
-    fn orphan_changes(&self, unit: UnitId, northbound: &Northbound) -> UnitChanges {
-        let rows = program::diff(unit, Vec::new(), northbound);
-        let UnitId::Network(id) = unit else {
-            return UnitChanges { rows, ..UnitChanges::default() };
-        };
-        let tags = northbound.registration(id);
-        let own =
-            tags.into_iter().flat_map(|tags| declared::keys_of(tags, self.declarations.host()));
-        let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
-        let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
-        let records = self.guests.borrowed(id, northbound);
-        let (borrowed, borrowed_entries) =
-            program::borrowed_changes(id, Vec::new(), records, northbound);
-        entries.extend(borrowed_entries);
-        let patch = Patch { base: None, entries, removed };
-        UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
     }
 }

@@ -1,4 +1,5 @@
-//! Which transactions are under way, which units wait, and for what: the state behind `submit`.
+//! Which transactions are under way, which units wait, and for what: the state behind `submit` and
+//! `results`.
 //!
 //! One refused unit must not delay the others. So a refused batch is halved until the refused unit
 //! is alone in its transaction. Then that unit waits, and the server's error is its reason.
@@ -7,14 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::declare::Host;
-use crate::northbound::{Id, Northbound, Touched, UnitId};
+use crate::northbound::{Id, Touched, UnitId};
 use crate::now::Now;
 use crate::ovsdb::{Operation, TransactError};
 
 use super::Deadline;
-use super::batch::Role;
 use super::damping::Damping;
-use super::state::State;
 
 /// The most groups in one transaction. ovsdb-server is fastest with some 100 kB at a time, which
 /// stay in the caches of the processor. In a transaction of 256 groups each row costs it twice as
@@ -30,6 +29,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How long a unit that the server refuses waits, unless it changes before.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// What this instance may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It holds the lock: everything of ours.
+    #[default]
+    Active,
+    /// Another instance does: what this host declares, and nothing else.
+    Standby,
+}
 
 /// A transaction to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,21 +155,17 @@ impl Writer {
         !self.idle.remove(&id)
     }
 
-    /// This instance has got or lost the lock. With the lock, the deferred units are ours to write.
-    pub(super) fn take_role(
-        &mut self,
-        held: bool,
-        state: &mut State,
-        northbound: Option<&Northbound>,
-    ) {
+    /// This instance has got or lost the lock. With the lock, the deferred units are ours to write:
+    /// it returns those.
+    pub(super) fn take_role(&mut self, held: bool) -> BTreeSet<UnitId> {
         self.role = Some(if held { Role::Active } else { Role::Standby });
         if held {
-            state.mark_dirty(std::mem::take(&mut self.deferred), northbound);
-        } else {
-            self.suspects.clear();
-            // The new holder has to find those out by itself.
-            self.untagged.clear();
+            return std::mem::take(&mut self.deferred);
         }
+        self.suspects.clear();
+        // That is for the new holder to find out.
+        self.untagged.clear();
+        BTreeSet::new()
     }
 
     /// How many units wait for the active instance, without those that it cannot repair as far as
@@ -212,21 +217,17 @@ impl Writer {
         self.deferred.contains(&unit)
     }
 
-    /// Marks the units dirty whose pause is over.
-    pub(super) fn wake(&mut self, state: &mut State, northbound: Option<&Northbound>, now: Now) {
+    /// Returns the units whose pause is over.
+    pub(super) fn wake(&mut self, now: Now) -> Vec<UnitId> {
         if self.paused_until.is_some_and(|until| until <= now.since_start) {
             self.paused_until = None;
         }
-        let due: Vec<UnitId> = self
-            .refused
-            .iter()
-            .filter(|(_, refusal)| refusal.until <= now.since_start)
-            .map(|(unit, _)| *unit)
-            .collect();
-        for unit in due.into_iter().chain(self.damping.due()) {
-            self.refused.remove(&unit);
-            state.mark_dirty([unit], northbound);
+        let due = self.refused.iter().filter(|(_, refusal)| refusal.until <= now.since_start);
+        let due: Vec<UnitId> = due.map(|(unit, _)| *unit).chain(self.damping.due()).collect();
+        for unit in &due {
+            self.refused.remove(unit);
         }
+        due
     }
 
     /// There is a new session, and the server may accept by now what it refused before.

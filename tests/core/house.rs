@@ -117,15 +117,23 @@ fn every_file_says_what_it_is_and_fits_a_reader() {
     }
 }
 
-/// Which files of a room use which: by `super::file::` and `super::super::file::`, without their unit tests.
+/// Which files of a room use which: by `super::file::`, `super::super::file::` and
+/// `super::{file, file}`, without their unit tests.
 fn uses(room: &str) -> BTreeMap<String, BTreeSet<String>> {
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let files = sources(room);
     let names: BTreeSet<String> = files.iter().map(|(path, _)| name(path)).collect();
+    let first = |path: &str| {
+        let mut words = path.trim_start().split(|at: char| !at.is_alphanumeric() && at != '_');
+        words.next().map(str::to_owned)
+    };
     let used = |text: &str| {
         let after = code(text).split("super::").skip(1);
-        let first = after.map(|rest| rest.split(|at: char| !at.is_alphanumeric() && at != '_'));
-        first.filter_map(|mut words| words.next().map(str::to_owned)).collect()
+        let paths = after.flat_map(|rest| match rest.strip_prefix('{') {
+            Some(group) => group.split('}').next().unwrap().split(',').collect(),
+            None => vec![rest],
+        });
+        paths.filter_map(first).collect()
     };
     let all = files.iter().filter(|(path, _)| name(path) != "mod");
     all.map(|(path, text)| {
@@ -136,25 +144,32 @@ fn uses(room: &str) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn facts_rules_and_words_of_peering_form_no_circle() {
-    let mut left = uses("peering");
-    assert!(left.len() > 20 && left["decide"].contains("linking"), "{left:?}");
-    // Whoever uses nothing that is left is taken away, until nobody is.
-    while let Some(free) =
-        left.iter().find(|(_, used)| used.is_empty()).map(|(file, _)| file.clone())
-    {
-        left.remove(&free);
-        for used in left.values_mut() {
-            used.remove(&free);
+fn the_files_of_a_room_form_no_circle() {
+    let rooms = [
+        ("peering", "decide", "linking"),
+        ("engine", "submit", "batch"),
+        ("daemon", "events", "log"),
+    ];
+    for (room, file, other) in rooms {
+        let mut left = uses(room);
+        assert!(left.len() > 20 && left[file].contains(other), "{left:?}");
+        // Whoever uses nothing that is left is taken away, until nobody is.
+        while let Some(free) =
+            left.iter().find(|(_, used)| used.is_empty()).map(|(file, _)| file.clone())
+        {
+            left.remove(&free);
+            for used in left.values_mut() {
+                used.remove(&free);
+            }
         }
+        assert!(left.is_empty(), "these of {room} use each other: {left:?}");
     }
-    assert!(left.is_empty(), "these use each other: {left:?}");
 }
 
-#[test]
-fn a_type_of_peering_has_its_methods_in_one_file() {
+/// The files in which each type of a room has methods, but for those of traits.
+fn methods(room: &str) -> BTreeMap<String, BTreeSet<PathBuf>> {
     let mut files = BTreeMap::<String, BTreeSet<PathBuf>>::new();
-    for (path, text) in sources("peering") {
+    for (path, text) in sources(room) {
         let headers = code(&text).lines().filter(|line| line.starts_with("impl"));
         for header in headers.filter(|line| !line.contains(" for ")) {
             let header = header.trim_end_matches(" {");
@@ -167,7 +182,17 @@ fn a_type_of_peering_has_its_methods_in_one_file() {
             files.entry(name).or_default().insert(path.clone());
         }
     }
-    assert!(files.len() > 20, "{files:?}");
-    files.retain(|_, of| of.len() > 1);
-    assert!(files.is_empty(), "{files:?}");
+    files
+}
+
+#[test]
+fn a_type_has_its_methods_in_one_file() {
+    // The engine's public calls, and what it does with an event.
+    let two = ["Engine"];
+    for (room, types) in [("peering", 20), ("engine", 20), ("daemon", 10)] {
+        let mut files = methods(room);
+        assert!(files.len() > types, "{files:?}");
+        files.retain(|name, of| of.len() > 1 + usize::from(two.contains(&name.as_str())));
+        assert!(files.is_empty(), "{files:?}");
+    }
 }

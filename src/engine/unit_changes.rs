@@ -1,0 +1,302 @@
+//! What a unit wants changed in the northbound: rows, borrowed fields, registrations.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::declare::{HalfKey, NetworkKey, PeeringKey, RejectionKey};
+use crate::northbound::declared::{self, Entry};
+use crate::northbound::others;
+use crate::northbound::registration::{half_key, half_names};
+use crate::northbound::tables::ROUTER_POLICY;
+use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
+use crate::peering::Node;
+use crate::program::{
+    self, Base, BorrowedDiff, DesiredRow, Entries, Parent, RegistrationDiff, RowDiff, Unit, Wants,
+};
+
+use super::state::State;
+
+/// Bytes of records that count as one.
+const RECORD: usize = 512;
+/// A registration as a unit wants it changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patch {
+    pub(super) base: Option<Base>,
+    pub(super) entries: Entries,
+    pub(super) removed: bool,
+}
+
+/// What a unit wants changed.
+#[derive(Debug, Default)]
+pub(super) struct UnitChanges {
+    pub(super) rows: Vec<RowDiff>,
+    pub(super) borrowed: Vec<BorrowedDiff>,
+    pub(super) patches: BTreeMap<Id, Patch>,
+}
+
+impl Patch {
+    pub(super) fn merge(&mut self, other: Self) {
+        self.base = self.base.take().or(other.base);
+        self.entries.extend(other.entries);
+        self.removed |= other.removed;
+    }
+
+    pub(super) fn diff(&self, network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
+        if self.removed {
+            return program::registration_removal(network, northbound);
+        }
+        program::registration_diff(network, self.base.as_ref(), &self.entries, northbound)
+    }
+}
+
+impl UnitChanges {
+    /// What of this a host writes that does not hold the lock: its own declarations, and in a
+    /// registration that is gone those of all hosts.
+    pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
+        self.rows.clear();
+        self.borrowed.clear();
+        for (network, patch) in &mut self.patches {
+            patch.removed = false;
+            let registration = northbound.registration(*network);
+            // One that somebody deleted is put back whole: who comes first says it for all.
+            let whole = registration.is_none();
+            patch.entries.retain(|key, _| {
+                Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
+            });
+            // What it has said already does not make the unit its own to mend.
+            if let Some(tags) = registration {
+                patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
+            }
+            if registration.is_some() || patch.entries.is_empty() {
+                patch.base = None;
+            }
+        }
+        self.patches.retain(|_, patch| !patch.entries.is_empty());
+        self
+    }
+
+    /// Whether anything is to be written. Records of a registration that is not there yet are.
+    pub(super) fn differs(&self, northbound: &Northbound) -> bool {
+        let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
+        !self.rows.is_empty()
+            || !self.borrowed.is_empty()
+            || self.patches.iter().any(|(network, patch)| {
+                missing(patch) || !patch.diff(*network, northbound).is_empty()
+            })
+    }
+
+    /// How many records of ordinary size it sets, if it does nothing else.
+    pub(super) fn records(&self) -> Option<usize> {
+        let entries = self.patches.values().flat_map(|patch| &patch.entries);
+        let bytes = entries.map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len));
+        let is_all = self.rows.is_empty() && self.borrowed.is_empty();
+        is_all.then(|| 1 + bytes.sum::<usize>() / RECORD)
+    }
+
+    /// Whether it needs what it stands on: its rows, unless they only go, and records without a
+    /// registration.
+    pub(super) fn builds(&self, northbound: &Northbound) -> bool {
+        let goes = |row: &RowDiff| matches!(row, RowDiff::Delete { .. });
+        let unregistered = |network: &Id| northbound.registration(*network).is_none();
+        let records = self.rows.is_empty() && self.patches.keys().any(unregistered);
+        records || !self.rows.iter().all(goes)
+    }
+
+    /// Whether what stands on it must follow at once: not for its policies and records alone.
+    pub(super) fn binds(&self, northbound: &Northbound) -> bool {
+        let table = |row: &RowDiff| match row {
+            RowDiff::Insert(row) | RowDiff::Update { row, .. } => row.table,
+            RowDiff::Delete { table, .. } => *table,
+        };
+        let visible = |(network, patch): (&Id, &Patch)| {
+            patch.removed
+                || patch.diff(*network, northbound).iter().any(RegistrationDiff::is_visible)
+        };
+        !self.borrowed.is_empty()
+            || self.rows.iter().any(|row| table(row) != ROUTER_POLICY)
+            || self.patches.iter().any(visible)
+    }
+
+    /// The routers that lose policies, and get no others for them.
+    pub(super) fn losing_policies(&self) -> BTreeSet<Uuid> {
+        let (mut losing_policies, mut kept) = (BTreeSet::new(), BTreeSet::new());
+        for diff in &self.rows {
+            match diff {
+                RowDiff::Delete { table: ROUTER_POLICY, parent, .. } => {
+                    losing_policies.extend(*parent);
+                }
+                RowDiff::Insert(DesiredRow { parent: Some(Parent::Router(router)), .. }) => {
+                    kept.insert(router.uuid);
+                }
+                RowDiff::Insert(_) | RowDiff::Update { .. } | RowDiff::Delete { .. } => {}
+            }
+        }
+        losing_policies.retain(|router| !kept.contains(router));
+        losing_policies
+    }
+}
+
+/// What a unit wants changed in the northbound.
+pub(super) fn unit_changes(unit: UnitId, state: &State, northbound: &Northbound) -> UnitChanges {
+    match unit {
+        UnitId::Peering(id) => match state.resolver.pair_with(id) {
+            Some(key) => pair_changes(state, id, key, northbound),
+            None => orphan_changes(state, unit, northbound),
+        },
+        UnitId::Network(id) => match state.network_of(id) {
+            Some(key) => network_changes(state, id, key, northbound),
+            None => orphan_changes(state, unit, northbound),
+        },
+    }
+}
+
+/// Link rows, and the records of the pair's halves.
+fn pair_changes(state: &State, id: Id, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
+    let mut changes = UnitChanges::default();
+    let link = state.resolver.link(key);
+    let desired = link.map(|link| program::wants(&Unit::Link(link)).rows).unwrap_or_default();
+    changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
+    for half in state.resolver.halves_of(key) {
+        let network = Id::of_network(&half.network);
+        if !state.is_registered(network, &half.network) {
+            continue;
+        }
+        let registration = northbound.registration(network);
+        for (key, text) in half_entries(state, half) {
+            if !registration.is_some_and(|tags| tags.holds(&key, &text)) {
+                let patch = changes.patches.entry(network).or_default();
+                patch.entries.insert(key, Some(text));
+            }
+        }
+    }
+    changes
+}
+
+/// Where a half stands, and what this host declares of it.
+fn half_entries(state: &State, key: &HalfKey) -> impl Iterator<Item = (String, String)> {
+    let declarations = &state.declarations;
+    let own = declarations.own_half(key).zip(declarations.local.origin_of_half(key));
+    let own = own.map(|(half, file)| declared::half_entry(declarations.host(), half, file));
+    let record = state.resolver.noted(key).map(|record| (half_key(&key.name), record.to_text()));
+    own.into_iter().chain(record)
+}
+
+/// A registration, and what stands for the network itself.
+fn network_changes(
+    state: &State,
+    id: Id,
+    key: &NetworkKey,
+    northbound: &Northbound,
+) -> UnitChanges {
+    if !state.is_registered(id, key) {
+        return orphan_changes(state, UnitId::Network(id), northbound);
+    }
+    let node = state.resolver.networks().node(key);
+    let node = node.filter(|node| node.is_registered());
+    let ready = node.and_then(Node::ready);
+    let routes = state.guests.wanted(key, &state.resolver, northbound);
+    let network = program::Network {
+        id,
+        linked: ready.filter(|_| node.is_some_and(Node::is_linked)),
+        remote: &|| remote_prefixes(state, key, node),
+        guests: &routes,
+    };
+    let Wants { rows: desired, borrowed, .. } = program::wants(&Unit::Network(network));
+    let rows = program::diff(UnitId::Network(id), desired, northbound);
+    let records = state.guests.borrowed(id, northbound);
+    let (borrowed, borrowed_entries) = program::borrowed_changes(id, borrowed, records, northbound);
+    let router = ready.map(|ready| ready.network.router.to_string());
+    let recorded = || northbound.network_record(id).and_then(|record| record.router);
+    let base = Base {
+        label: key.to_string(),
+        prefixes: ready.map(|ready| ready.prefixes.to_vec()).unwrap_or_default(),
+        // A router that is missed for a while is still the one.
+        record: NetworkRecord::new(key, router.or_else(recorded)).to_text(),
+    };
+    let mut entries = network_entries(state, key, node, northbound);
+    entries.extend(borrowed_entries);
+    entries.extend(state.guests.entry(key));
+    let patch = Patch { base: Some(base), entries, removed: false };
+    UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
+}
+
+/// What a network's router reaches over links of ours.
+fn remote_prefixes(state: &State, key: &NetworkKey, node: Option<&Node>) -> BTreeSet<IpNet> {
+    let pairs = node.map(Node::linked).unwrap_or_default();
+    let links = pairs.iter().filter_map(|pair| state.resolver.link(pair));
+    links.flat_map(|link| link.remote_of(key).prefixes.iter().copied()).collect()
+}
+
+/// What this host says of a network itself, what it says no more, and what is left of halves
+/// that nobody declares. Where the registration is gone, what others said is put back with it.
+fn network_entries(
+    state: &State,
+    key: &NetworkKey,
+    node: Option<&Node>,
+    northbound: &Northbound,
+) -> Entries {
+    let declarations = &state.declarations;
+    let (local, host) = (&declarations.local, declarations.host());
+    let binding = declarations.own_network(key).map(Arc::as_ref);
+    let binding = binding.zip(local.origin_of_network(key));
+    let rejections = local.rejections_of(key).filter_map(|rejection| {
+        let rejection = declarations.own_rejection(&rejection.key)?;
+        let file = local.origin_of_rejection(&rejection.key)?;
+        Some(declared::rejection_entry(host, &rejection.key, file))
+    });
+    let mut own: Vec<(String, String)> = rejections.collect();
+    let mut halves = local.halves_of(key).filter(|half| declarations.own_half(&half.key).is_some());
+    let speaks = binding.is_some() || !own.is_empty() || halves.next().is_some();
+    let rules = declarations.rules.own();
+    let host_entry = || declared::host_entry(host, key, binding, rules);
+    own.extend((node.is_some() && speaks).then(host_entry));
+    let mut entries: Entries = own.into_iter().map(|(entry, text)| (entry, Some(text))).collect();
+    let ended = state.history.of(key);
+    let ended = ended.map(|(half, record)| (half_key(&half.name), Some(record.to_text())));
+    entries.extend(ended);
+    let Some(tags) = northbound.registration(Id::of_network(key)) else {
+        let others = others::entries_of_others(key, &declarations.others(key), rules);
+        entries.extend(others.into_iter().map(|(entry, text)| (entry, Some(text))));
+        return entries;
+    };
+    let half = |name: &str| HalfKey::new(key.clone(), name);
+    let stale = declared::keys_of(tags, host).filter(|entry| match Entry::parse(entry) {
+        Some(Entry::Half(_, name)) => declarations.own_half(&half(name)).is_none(),
+        Some(Entry::Rejection(_, from)) => {
+            let rejection = RejectionKey { network: key.clone(), from };
+            declarations.own_rejection(&rejection).is_none()
+        }
+        Some(Entry::Host(_)) | None => !entries.contains_key(*entry),
+    });
+    let stale: Vec<String> = stale.map(str::to_owned).collect();
+    let halves = node.map(Node::halves).unwrap_or_default();
+    let over = half_names(tags).filter(|name| {
+        let half = half(name);
+        halves.binary_search(&half).is_err() && state.history.get(&half).is_none()
+    });
+    let over: Vec<String> = over.map(half_key).collect();
+    entries.extend(stale.into_iter().chain(over).map(|key| (key, None)));
+    entries
+}
+
+/// What nobody declares goes: of a registration first what this host wrote, so that nobody takes
+/// its end for damage; then the rest, unless some other host is still on it.
+fn orphan_changes(state: &State, unit: UnitId, northbound: &Northbound) -> UnitChanges {
+    let rows = program::diff(unit, Vec::new(), northbound);
+    let UnitId::Network(id) = unit else {
+        return UnitChanges { rows, ..UnitChanges::default() };
+    };
+    let tags = northbound.registration(id);
+    let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, state.declarations.host()));
+    let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
+    let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
+    let records = state.guests.borrowed(id, northbound);
+    let (borrowed, borrowed_entries) =
+        program::borrowed_changes(id, Vec::new(), records, northbound);
+    entries.extend(borrowed_entries);
+    let patch = Patch { base: None, entries, removed };
+    UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
+}
