@@ -21,7 +21,7 @@ use super::state::State;
 
 /// Bytes of records that count as one.
 const RECORD: usize = 512;
-/// A registration as a unit wants it changed.
+/// The changes of a registration that a unit wants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patch {
     pub(super) base: Option<Base>,
@@ -29,7 +29,7 @@ pub(super) struct Patch {
     pub(super) removed: bool,
 }
 
-/// What a unit wants changed.
+/// The changes that a unit wants.
 #[derive(Debug, Default)]
 pub(super) struct UnitChanges {
     pub(super) rows: Vec<RowDiff>,
@@ -53,20 +53,21 @@ impl Patch {
 }
 
 impl UnitChanges {
-    /// What of this a host writes that does not hold the lock: its own declarations, and in a
-    /// registration that is gone those of all hosts.
+    /// The part of these changes that a host without the lock writes: its own declarations, and
+    /// those of all hosts in a registration that was deleted.
     pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
         self.rows.clear();
         self.borrowed.clear();
         for (network, patch) in &mut self.patches {
             patch.removed = false;
             let registration = northbound.registration(*network);
-            // One that somebody deleted is put back whole: who comes first says it for all.
+            // A deleted registration is restored whole: the first host restores the declarations of
+            // all.
             let whole = registration.is_none();
             patch.entries.retain(|key, _| {
                 Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
             });
-            // What it has said already does not make the unit its own to mend.
+            // An entry that is written already gives this host nothing to repair.
             if let Some(tags) = registration {
                 patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
             }
@@ -78,7 +79,7 @@ impl UnitChanges {
         self
     }
 
-    /// Whether anything is to be written. Records of a registration that is not there yet are.
+    /// Whether anything is to be written. A missing registration always is.
     pub(super) fn differs(&self, northbound: &Northbound) -> bool {
         let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
         !self.rows.is_empty()
@@ -88,7 +89,7 @@ impl UnitChanges {
             })
     }
 
-    /// How many records of ordinary size it sets, if it does nothing else.
+    /// How many records of ordinary size it sets; none if it does anything else.
     pub(super) fn records(&self) -> Option<usize> {
         let entries = self.patches.values().flat_map(|patch| &patch.entries);
         let bytes = entries.map(|(key, text)| key.len() + text.as_ref().map_or(0, String::len));
@@ -96,8 +97,8 @@ impl UnitChanges {
         is_all.then(|| 1 + bytes.sum::<usize>() / RECORD)
     }
 
-    /// Whether it needs what it stands on: its rows, unless they only go, and records without a
-    /// registration.
+    /// Whether it needs the networks of its pair: it does if it inserts or updates rows, or sets
+    /// records in a registration that does not exist.
     pub(super) fn builds(&self, northbound: &Northbound) -> bool {
         let goes = |row: &RowDiff| matches!(row, RowDiff::Delete { .. });
         let unregistered = |network: &Id| northbound.registration(*network).is_none();
@@ -105,7 +106,8 @@ impl UnitChanges {
         records || !self.rows.iter().all(goes)
     }
 
-    /// Whether what stands on it must follow at once: not for its policies and records alone.
+    /// Whether the units that depend on it must follow in the same transaction. Changes of policies
+    /// or of records alone do not require that.
     pub(super) fn binds(&self, northbound: &Northbound) -> bool {
         let table = |row: &RowDiff| match row {
             RowDiff::Insert(row) | RowDiff::Update { row, .. } => row.table,
@@ -120,7 +122,7 @@ impl UnitChanges {
             || self.patches.iter().any(visible)
     }
 
-    /// The routers that lose policies, and get no others for them.
+    /// The routers that lose policies and get no others instead.
     pub(super) fn losing_policies(&self) -> BTreeSet<Uuid> {
         let (mut losing_policies, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for diff in &self.rows {
@@ -139,7 +141,7 @@ impl UnitChanges {
     }
 }
 
-/// What a unit wants changed in the northbound.
+/// The changes that a unit wants in the northbound.
 pub(super) fn unit_changes(unit: UnitId, state: &State, northbound: &Northbound) -> UnitChanges {
     match unit {
         UnitId::Peering(id) => match state.resolver.pair_with(id) {
@@ -153,7 +155,7 @@ pub(super) fn unit_changes(unit: UnitId, state: &State, northbound: &Northbound)
     }
 }
 
-/// Link rows, and the records of the pair's halves.
+/// Those of a pair: rows of its link, and the records of its halves.
 fn pair_changes(state: &State, id: Id, key: &PeeringKey, northbound: &Northbound) -> UnitChanges {
     let mut changes = UnitChanges::default();
     let link = state.resolver.link(key);
@@ -175,7 +177,7 @@ fn pair_changes(state: &State, id: Id, key: &PeeringKey, northbound: &Northbound
     changes
 }
 
-/// Where a half stands, and what this host declares of it.
+/// A half's record, and what this host declares of it.
 fn half_entries(state: &State, key: &HalfKey) -> impl Iterator<Item = (String, String)> {
     let declarations = &state.declarations;
     let own = declarations.own_half(key).zip(declarations.local.origin_of_half(key));
@@ -184,7 +186,7 @@ fn half_entries(state: &State, key: &HalfKey) -> impl Iterator<Item = (String, S
     own.into_iter().chain(record)
 }
 
-/// A registration, and what stands for the network itself.
+/// Those of a network: its registration, and the rows of the network itself.
 fn network_changes(
     state: &State,
     id: Id,
@@ -223,15 +225,16 @@ fn network_changes(
     UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
 }
 
-/// What a network's router reaches over links of ours.
+/// The prefixes that a network's router reaches over links of ours.
 fn remote_prefixes(state: &State, key: &NetworkKey, node: Option<&Node>) -> BTreeSet<IpNet> {
     let pairs = node.map(Node::linked).unwrap_or_default();
     let links = pairs.iter().filter_map(|pair| state.resolver.link(pair));
     links.flat_map(|link| link.remote_of(key).prefixes.iter().copied()).collect()
 }
 
-/// What this host says of a network itself, what it says no more, and what is left of halves
-/// that nobody declares. Where the registration is gone, what others said is put back with it.
+/// The entries that this host declares of a network, those that it declares no more, and the
+/// records of halves that nobody declares. A deleted registration is restored with the entries of
+/// all hosts.
 fn network_entries(
     state: &State,
     key: &NetworkKey,
@@ -282,8 +285,9 @@ fn network_entries(
     entries
 }
 
-/// What nobody declares goes: of a registration first what this host wrote, so that nobody takes
-/// its end for damage; then the rest, unless some other host is still on it.
+/// Those of a unit that nobody declares: its rows are deleted. Of a registration this host first
+/// deletes its own entries, so that no host restores it; then the row, unless another host has an
+/// entry there.
 fn orphan_changes(state: &State, unit: UnitId, northbound: &Northbound) -> UnitChanges {
     let rows = program::diff(unit, Vec::new(), northbound);
     let UnitId::Network(id) = unit else {
