@@ -177,6 +177,10 @@ impl Shell {
     /// Waits for the next event. Signals, the watchdog and what the last turn has left undone come
     /// first; the others take turns at random, so that a busy northbound delays neither files nor questions.
     async fn next(&mut self) -> LoopEvent {
+        if self.is_behind {
+            // Timers and sockets are looked at only while the loop yields.
+            tokio::task::yield_now().await;
+        }
         let at = |moment| time::Instant::from_std(self.started + moment);
         let deadline = self.engine.deadline().map(|deadline| at(deadline.at));
         let catch_up = self.log.deadline().map(at);
