@@ -116,10 +116,10 @@ impl Declarations {
     }
 
     /// Applies new settings. Which hosts may declare changes at once. Returns the declarations that
-    /// changed. If the rules changed, the caller has to read all registrations again.
-    pub fn configure(&mut self, settings: &Settings) -> Changed {
+    /// changed, and whether the rules did: then the caller has to read all registrations again.
+    pub fn configure(&mut self, settings: &Settings) -> (Changed, bool) {
         self.local.configure(settings);
-        self.rules.configure(settings);
+        let rules_changed = self.rules.configure(settings);
         let former = std::mem::replace(&mut self.trust, Trust::new(&settings.projects));
         let mut changed = Changed::default();
         for project in former.differing(&self.trust) {
@@ -134,7 +134,7 @@ impl Declarations {
                 changed.extend(self.local.declared_of_project(&project));
             }
         }
-        changed
+        (changed, rules_changed)
     }
 
     /// This host's name.

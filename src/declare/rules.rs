@@ -29,8 +29,10 @@ impl Rules {
         Self { own: digest(settings), others: BTreeMap::new() }
     }
 
-    pub(super) fn configure(&mut self, settings: &Settings) {
-        self.own = digest(settings);
+    /// Applies new settings. Returns whether they are other rules.
+    pub(super) fn configure(&mut self, settings: &Settings) -> bool {
+        let former = std::mem::replace(&mut self.own, digest(settings));
+        former != self.own
     }
 
     /// This host's.
@@ -86,8 +88,8 @@ impl Rules {
     }
 }
 
-/// Stands for what hosts should have in common. A key with its default leaves no trace, so that a later
-/// version may have more keys.
+/// Stands for what hosts should have in common. A key with its default leaves no trace, so that a
+/// later version may have more keys.
 fn digest(settings: &Settings) -> RulesDigest {
     let own = keys(&settings.policy).into_iter().zip(keys(&PolicySettings::default()));
     let own = own.filter(|(own, default)| own != default);

@@ -1,10 +1,12 @@
 //! The hosts that declare something, and forgetting one that is gone for good.
 
 use crate::declare::{Declarations, Host};
-use crate::northbound::{Northbound, UnitId, declared};
+use crate::northbound::{Northbound, declared};
 use crate::ovsdb::Operation;
 use crate::program;
 use crate::view::HostView;
+
+use super::registrations::registered;
 
 /// Why a host is not forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +55,8 @@ pub(super) fn forget<'a>(
 ) -> Vec<Operation> {
     let mut operations = Vec::new();
     for host in hosts {
-        let registrations = northbound.units().filter_map(|unit| match unit {
-            UnitId::Network(id) => northbound.registration_row(id).map(|uuid| (id, uuid)),
-            UnitId::Peering(_) => None,
-        });
+        let registrations =
+            registered(northbound).filter_map(|id| Some((id, northbound.registration_row(id)?)));
         operations.extend(program::drop_entries(registrations.map(|(id, uuid)| {
             let tags = northbound.registration(id).into_iter();
             let keys = tags.flat_map(|tags| declared::keys_of(tags, host)).map(str::to_owned);

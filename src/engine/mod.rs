@@ -181,14 +181,11 @@ impl Engine {
 
     /// Takes over changed settings; the readings that follow are judged by them.
     pub fn configure(&mut self, settings: &Settings) {
-        let (northbound, rules) =
-            (self.northbound.as_deref(), self.state.declarations.rules.own().clone());
-        let mut changed = self.state.configure(settings, northbound);
+        let northbound = self.northbound.as_deref();
+        let (mut changed, rules_changed) = self.state.configure(settings, northbound);
         // What a newer version says is not read; when it is gone, everything is.
-        let northbound = northbound.filter(|_| !self.gate.is_closed());
-        if let Some(northbound) =
-            northbound.filter(|_| rules != *self.state.declarations.rules.own())
-        {
+        let reads = rules_changed && !self.gate.is_closed();
+        if let Some(northbound) = northbound.filter(|_| reads) {
             changed.extend(self.state.register_all(northbound));
         }
         self.changes.declared(&changed, &self.state.declarations);

@@ -38,7 +38,7 @@ pub(super) fn note_others(
     (changed, entries_read)
 }
 
-/// All networks that have a registration.
+/// All networks of which a row is there.
 pub(super) fn registered(northbound: &Northbound) -> impl Iterator<Item = Id> {
     northbound.units().filter_map(|unit| match unit {
         UnitId::Network(id) => Some(id),

@@ -60,16 +60,16 @@ impl State {
         &self.policy
     }
 
-    /// Takes over another policy, and which hosts count. What differs by the latter is returned.
+    /// Applies another policy, and which hosts count. Returns the declarations that changed, and
+    /// whether the rules did.
     pub(super) fn configure(
         &mut self,
         settings: &Settings,
         northbound: Option<&Northbound>,
-    ) -> Changed {
-        let rules = self.declarations.rules.own().clone();
-        let changed = self.declarations.configure(settings);
+    ) -> (Changed, bool) {
+        let (changed, rules_changed) = self.declarations.configure(settings);
         self.declared(&changed, northbound);
-        if rules != *self.declarations.rules.own() {
+        if rules_changed {
             // Each entry of this host says them.
             let networks = self.declarations.local.declared_networks();
             let units = networks.iter().map(|key| UnitId::Network(Id::of_network(key)));
@@ -81,7 +81,7 @@ impl State {
                 self.resolver.configure(&self.policy, northbound);
             }
         }
-        changed
+        (changed, rules_changed)
     }
 
     /// Lets time have its effect; `went_back` says that the clock was put back.
@@ -244,10 +244,11 @@ impl State {
     /// Whether a network shall have a registration: something is declared of it, or was a short
     /// while ago, and it does not wait for a place.
     pub(super) fn is_registered(&self, id: Id, key: &NetworkKey) -> bool {
+        if !self.declarations.is_bound(key) {
+            return self.is_declared(id, key) && !self.unbound.waits(key);
+        }
         let node = self.resolver.networks().node(key);
-        let says = node.is_some_and(Node::is_registered) || self.history.key_of(id).is_some();
-        says && (self.declarations.is_bound(key)
-            || self.is_declared(id, key) && !self.unbound.waits(key))
+        node.is_some_and(Node::is_registered) || self.history.key_of(id).is_some()
     }
 
     /// Whether anything is declared of a network itself, or was a short while ago.

@@ -21,6 +21,7 @@ use super::state::State;
 
 /// Bytes of records that count as one.
 const RECORD: usize = 512;
+
 /// The changes of a registration that a unit wants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patch {

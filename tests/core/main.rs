@@ -33,6 +33,7 @@ mod random;
 mod refusal;
 mod terms;
 mod texts;
+mod trusted_hosts;
 mod under_way;
 mod versions;
 mod world;
