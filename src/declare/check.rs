@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::contribution::ParsedFile;
 use super::diagnostic::{Diagnostic, Severity};
 use super::local::LocalDeclarations;
 use super::settings::Settings;
-use super::source::{ParsedFile, Reading};
+use super::source::Reading;
 use super::toml_reader::nearest;
 
 /// The declarations and the faults of a configuration.

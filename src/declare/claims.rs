@@ -8,9 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Location, Position, Severity};
-use super::local::Clashes;
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
-use super::source::{FileId, Giver};
+use super::source::{FileId, Origin};
 
 /// A declaration that several files may claim.
 pub(super) trait Declared: Clone + PartialEq {
@@ -47,14 +46,6 @@ impl Declared for Rejection {
     fn key(&self) -> &RejectionKey {
         &self.key
     }
-}
-
-/// The origin of claims: one for all claims of a file.
-#[derive(Debug)]
-pub(super) struct Origin {
-    pub(super) giver: Giver,
-    /// As diagnostics show it.
-    pub(super) path: Arc<str>,
 }
 
 /// One file's claim to a key.
@@ -124,6 +115,21 @@ impl<T: Declared> Claims<T> {
         claims.into_iter().any(|claim| !files.contains_key(&claim.origin.giver.file))
     }
 
+    /// Removes these claims of a file. Adds to `before` the claims that were in effect.
+    pub(super) fn withdraw<'k>(
+        &mut self,
+        file: &FileId,
+        keys: impl IntoIterator<Item = &'k T::Key>,
+        before: &mut Before<T>,
+    ) where
+        T::Key: 'k,
+    {
+        for key in keys {
+            self.remember(key, before);
+            self.remove(key, file);
+        }
+    }
+
     /// Replaces a file's `old` claims by new ones and returns their keys. Adds to `before` the
     /// claim that was in effect, for each key where anything changes.
     pub(super) fn replace(
@@ -135,10 +141,8 @@ impl<T: Declared> Claims<T> {
     ) -> Vec<T::Key> {
         let new: BTreeMap<T::Key, (Option<Position>, T)> =
             new.map(|(position, value)| (value.key().clone(), (position, value))).collect();
-        for key in old.iter().filter(|key| !new.contains_key(key)) {
-            self.remember(key, before);
-            self.remove(key, &origin.giver.file);
-        }
+        let withdrawn = old.iter().filter(|key| !new.contains_key(key));
+        self.withdraw(&origin.giver.file, withdrawn, before);
         let mut keys = Vec::with_capacity(new.len());
         for (key, (position, value)) in new {
             if !self.refresh(&key, origin, position, &value) {
@@ -242,5 +246,40 @@ impl<T: Declared> Claims<T> {
             hint: Some(T::HINT.to_owned()),
         };
         others.iter().map(|other| (other.origin.giver.file.clone(), duplicate(other))).collect()
+    }
+}
+
+/// Keys that several files declare: each file but the first has a fault.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clashes {
+    by_file: BTreeMap<FileId, BTreeSet<Diagnostic>>,
+    /// The files whose clashes have changed.
+    changed: BTreeSet<FileId>,
+}
+
+impl Clashes {
+    fn insert(&mut self, file: &FileId, clash: Diagnostic) {
+        self.by_file.entry(file.clone()).or_default().insert(clash);
+        self.changed.insert(file.clone());
+    }
+
+    fn remove(&mut self, file: &FileId, clash: &Diagnostic) {
+        if let Some(all) = self.by_file.get_mut(file) {
+            all.remove(clash);
+            if all.is_empty() {
+                self.by_file.remove(file);
+            }
+        }
+        self.changed.insert(file.clone());
+    }
+
+    /// The faults of a file.
+    pub(super) fn of(&self, file: &FileId) -> Option<&BTreeSet<Diagnostic>> {
+        self.by_file.get(file)
+    }
+
+    /// The files whose clashes have changed since the last call.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<FileId> {
+        std::mem::take(&mut self.changed)
     }
 }

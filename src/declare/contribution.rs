@@ -1,53 +1,59 @@
-//! The contribution of one file.
+//! What one file contributes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, Network, Rejection};
-use super::toml_reader::TomlReader;
+use super::source::{FileId, Origin, Owner};
 
-/// The declarations of one file without errors, with their positions.
+/// The declarations of one file, with their positions.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Contribution {
-    /// The uid of the file's owner then.
-    pub(super) owner: Option<u32>,
+pub(super) struct Entries {
     pub(super) networks: Vec<(Option<Position>, Arc<Network>)>,
     pub(super) halves: Vec<(Option<Position>, Half)>,
     pub(super) rejections: Vec<(Option<Position>, Rejection)>,
 }
 
-impl Contribution {
-    /// An empty contribution, from a file of this owner.
-    pub(super) fn of(owner: Option<u32>) -> Self {
-        Self { owner, ..Self::default() }
-    }
-
-    /// Adds another contribution of the same file.
-    pub(super) fn join(&mut self, other: Self) {
+impl Entries {
+    /// Adds further declarations of the same file.
+    pub(super) fn extend(&mut self, other: Self) {
         self.networks.extend(other.networks);
         self.halves.extend(other.halves);
         self.rejections.extend(other.rejections);
     }
 }
 
-/// The result of parsing one file.
+/// A file as it was read, parsed.
 #[derive(Clone, Debug)]
-pub(super) struct Parsed {
+pub struct ParsedFile {
+    /// Which one.
+    pub id: FileId,
+    pub(super) path: Arc<str>,
+    /// Who owns it, or is to answer for that it cannot be read; `None` when that is unknown.
+    pub owner: Option<Owner>,
     /// `None` if the file has an error: a file counts as a whole or not at all.
-    pub(super) contribution: Option<Contribution>,
+    pub(super) entries: Option<Entries>,
     /// The project of a file of `peerings.d`, and where the file names it.
     pub(super) project: Option<(Arc<str>, Position)>,
     /// In the order of the text.
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-impl Parsed {
-    pub(super) fn new(
-        reader: TomlReader<'_>,
-        contribution: Contribution,
-        project: Option<(Arc<str>, Position)>,
-    ) -> Self {
-        let contribution = (!reader.is_bad()).then_some(contribution);
-        Self { contribution, project, diagnostics: reader.close() }
+impl ParsedFile {
+    /// The faults of its text.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
     }
 }
+
+/// The declarations of a file that may speak for them.
+#[derive(Clone, Debug)]
+pub(super) struct Contribution {
+    pub(super) origin: Arc<Origin>,
+    pub(super) entries: Entries,
+}
+
+/// New contributions by file; `None` for a file that is gone.
+pub(super) type Outcomes = BTreeMap<FileId, Option<Contribution>>;

@@ -12,15 +12,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::local::{Changed, LocalDeclarations};
-use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey, RouterRef};
+use super::changed::Changed;
+use super::local::LocalDeclarations;
+use super::model::{Half, HalfKey, Host, Network, NetworkKey, Rejection, RejectionKey, RouterRef};
 use super::registered::{ByHost, Others, Registered, set};
 use super::rules::Rules;
 use super::settings::Settings;
 use super::trust::{HostProblem, Trust, Unbelieved};
-
-/// A host's name, from its settings or its system.
-pub type Host = Arc<str>;
 
 /// All declarations.
 #[derive(Clone, Debug)]

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::limits::MAX_FAULTS;
+
 /// How much a diagnostic matters. Errors sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +70,12 @@ impl Diagnostic {
             message: message.into(),
             hint: Some(hint.into()),
         }
+    }
+
+    /// The diagnostic of a file with more faults than are reported.
+    pub(super) fn more(file: &Arc<str>, faults: usize) -> Self {
+        let message = format!("{faults} errors; the first {MAX_FAULTS} are reported");
+        Self::whole(file, message, "correct these first, then look again")
     }
 }
 

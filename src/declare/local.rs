@@ -11,96 +11,44 @@
 //!   exception: it is an operator's slip;
 //! - a change that would withdraw more than the policy allows waits for confirmation, and nothing
 //!   else waits for it.
+//!
+//! Each part is a value of its own: `files` are the files as they were read last, `accepted` is
+//! what they contribute, `guard` is what waits. `reading`, `memory` and `withdrawals` are functions
+//! of these.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::claims::{Before, Claims, Origin};
-use super::contribution::Contribution;
+use super::changed::Changed;
+use super::contribution::{Contribution, Entries, Outcomes, ParsedFile};
 use super::diagnostic::{Diagnostic, Position};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::pins::Pins;
 use super::settings::{MaxWithdrawals, Settings};
-use super::source::{Directory, FileId, Giver, Owner, ParsedFile, Reading};
+use super::source::{FileId, Giver, Reading};
 
-mod faults;
+mod accepted;
+mod files;
 mod guard;
 mod memory;
 mod reading;
+mod withdrawals;
 
-pub(super) use faults::Clashes;
-use guard::Holding;
+use accepted::Accepted;
+use files::Files;
+use guard::Guard;
 pub use guard::{Held, HeldPart};
 pub use memory::{LastGood, Remembered};
+use withdrawals::Limits;
 
 /// The declarations in effect, and the faults of those that are not.
 #[derive(Clone, Debug)]
 pub struct LocalDeclarations {
-    /// The directories, as diagnostics show them.
-    paths: BTreeMap<Directory, Arc<str>>,
     pins: Pins,
     limit: MaxWithdrawals,
-    files: BTreeMap<FileId, FileEntry>,
-    networks: Claims<Arc<Network>>,
-    halves: Claims<Half>,
-    rejections: Claims<Rejection>,
-    clashes: Clashes,
-    directory_faults: BTreeMap<Directory, Diagnostic>,
-    /// Directories that were listed at least once.
-    listed: BTreeSet<Directory>,
-    /// The changes that wait for the operator, each by itself.
-    holdings: Vec<Holding>,
-    /// All of it, in words.
-    held: Option<Held>,
-}
-
-/// The state of one file.
-#[derive(Clone, Debug)]
-struct FileEntry {
-    path: Arc<str>,
-    /// The owner of its latest text, if it is known.
-    owner: Option<Owner>,
-    /// The uid of its owner at its last contribution, if it is known.
-    giver: Option<u32>,
-    /// The keys that its last accepted text declares.
-    networks: Vec<NetworkKey>,
-    halves: Vec<HalfKey>,
-    rejections: Vec<RejectionKey>,
-    /// Whether any text of it was accepted; a text without declarations counts, too.
-    accepted: bool,
-    /// Of its latest text.
-    faults: Vec<Diagnostic>,
-    /// The faults to report: some of these, and duplicates of other files' declarations.
-    shown: Vec<Diagnostic>,
-}
-
-/// New contributions by file; `None` for a file that is gone.
-type Outcomes = BTreeMap<FileId, Option<Contribution>>;
-
-/// The keys whose declaration in effect was added, altered, removed or moved to another file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// Networks.
-    pub networks: BTreeSet<NetworkKey>,
-    /// Halves.
-    pub halves: BTreeSet<HalfKey>,
-    /// Rejections.
-    pub rejections: BTreeSet<RejectionKey>,
-}
-
-impl Changed {
-    /// Whether nothing changed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.networks.is_empty() && self.halves.is_empty() && self.rejections.is_empty()
-    }
-
-    /// Adds what another one says.
-    pub fn extend(&mut self, other: Self) {
-        self.networks.extend(other.networks);
-        self.halves.extend(other.halves);
-        self.rejections.extend(other.rejections);
-    }
+    files: Files,
+    accepted: Accepted,
+    guard: Guard,
 }
 
 impl LocalDeclarations {
@@ -108,48 +56,56 @@ impl LocalDeclarations {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
-            paths: BTreeMap::from([
-                (Directory::Networks, settings.paths.networks.display().to_string().into()),
-                (Directory::Peerings, settings.paths.peerings.display().to_string().into()),
-            ]),
             pins: Pins::new(&settings.projects),
             limit: settings.policy.max_withdrawals,
-            files: BTreeMap::new(),
-            networks: Claims::default(),
-            halves: Claims::default(),
-            rejections: Claims::default(),
-            clashes: Clashes::default(),
-            directory_faults: BTreeMap::new(),
-            listed: BTreeSet::new(),
-            holdings: Vec::new(),
-            held: None,
+            files: Files::new(&settings.paths),
+            accepted: Accepted::default(),
+            guard: Guard::default(),
         }
     }
 
     /// Applies a reading. The work follows the files in the reading.
     pub fn apply(&mut self, reading: impl Into<Reading<ParsedFile>>) -> Changed {
-        let changed = self.judge(reading.into());
-        self.show_faults();
-        changed
-    }
-
-    fn judge(&mut self, reading: Reading<ParsedFile>) -> Changed {
-        let mut fresh = self.check_reading(reading);
-        for holding in &mut self.holdings {
-            holding.renew(&mut fresh);
-        }
-        let mut changed = self.admit(fresh);
-        changed.extend(self.release());
-        changed
+        let mut fresh = self.check(reading.into());
+        self.guard.renew(&mut fresh);
+        let changed = self.admit(fresh);
+        self.finish(changed)
     }
 
     /// Applies the held changes, all or those of a project: the operator has confirmed them.
     pub fn confirm(&mut self, project: Option<&str>) -> Changed {
-        let confirmed = self.take_held(project);
-        let mut changed = self.put(confirmed);
-        changed.extend(self.release());
-        self.show_faults();
-        changed
+        let confirmed = match project {
+            Some(project) => self.guard.take_project(project, &self.accepted),
+            None => self.take_held(),
+        };
+        let changed = self.put(confirmed);
+        self.finish(changed)
+    }
+
+    /// Applies the recorded declarations as if they had come before all readings so far, and
+    /// applies these again. So an error made in a file while the daemon was stopped takes no
+    /// peering down, and a mass removal is held as if the daemon had seen it. For the start, once.
+    pub fn remember(&mut self, remembered: Remembered) {
+        let mut readings = self.accepted.take();
+        readings.append(&mut self.take_held());
+        for Giver { file, .. } in remembered.keys() {
+            if self.files.add_recorded(file) && self.files.was_listed(file.directory) {
+                readings.insert(file.clone(), None);
+            }
+        }
+        let path = |file: &FileId| self.files.path_of(file);
+        let recorded = memory::contributions(remembered, path);
+        let ids: Vec<FileId> = recorded.keys().cloned().collect();
+        self.put(recorded);
+        for id in ids {
+            if !readings.contains_key(&id)
+                && let Some(ended) = self.end_contribution(&id)
+            {
+                readings.insert(id, Some(ended));
+            }
+        }
+        self.admit(readings);
+        self.finish(Changed::default());
     }
 
     /// Sets another policy and other pins. They apply from the next reading on; a complete one must
@@ -159,48 +115,124 @@ impl LocalDeclarations {
         self.limit = settings.policy.max_withdrawals;
     }
 
+    /// Notes the faults of a reading, and returns the contributions that count.
+    fn check(&mut self, reading: Reading<ParsedFile>) -> Outcomes {
+        let mut outcomes = reading::gone(&reading, &self.files);
+        for (directory, found) in reading.directories {
+            self.files.note_directory(directory, found, reading.complete);
+        }
+        for file in reading.files {
+            let id = file.id.clone();
+            outcomes.remove(&id);
+            let (state, contribution) = reading::check(file, &self.accepted, &self.pins);
+            self.files.set(id.clone(), state);
+            if contribution.is_some() {
+                outcomes.insert(id, contribution);
+            } else {
+                // The file was removed and is back with errors: that withdraws nothing.
+                self.guard.returned(&id);
+            }
+        }
+        outcomes.retain(|id, outcome| outcome.is_some() || self.files.get(id).is_some());
+        let gone = outcomes.iter().filter(|(_, outcome)| outcome.is_none());
+        gone.for_each(|(id, _)| self.files.clear(id));
+        outcomes
+    }
+
+    /// Ends the contribution of a file that got another owner while the daemon was stopped, and
+    /// that has errors now.
+    fn end_contribution(&mut self, id: &FileId) -> Option<Contribution> {
+        let mut state = self.files.get(id)?.clone();
+        if !self.accepted.has_new_owner(id, state.giver(id), &self.pins) {
+            return None;
+        }
+        state.end_contribution();
+        let ended = state.contribution(id, Entries::default());
+        self.files.set(id.clone(), state);
+        Some(ended)
+    }
+
+    /// Applies outcomes within the limits, and holds the others.
+    fn admit(&mut self, outcomes: Outcomes) -> Changed {
+        if !self.limits().forbid(&outcomes) {
+            return self.put(outcomes);
+        }
+        let mut changed = Changed::default();
+        for outcomes in self.limits().parts(outcomes) {
+            if self.limits().forbid(&outcomes) {
+                self.guard.hold(outcomes, &self.accepted);
+            } else {
+                changed.extend(self.put(outcomes));
+            }
+        }
+        changed
+    }
+
+    /// Ends a change: applies held outcomes that are within the limits now, and shows the faults.
+    fn finish(&mut self, mut changed: Changed) -> Changed {
+        let mut held = Vec::new();
+        for holding in self.guard.take() {
+            if holding.stays(&self.limits()) {
+                held.push(holding);
+            } else {
+                changed.extend(self.put(holding.outcomes));
+            }
+        }
+        self.guard.keep(held, &self.accepted);
+        self.files.show_faults(&mut self.accepted.clashes);
+        changed
+    }
+
+    fn put(&mut self, outcomes: Outcomes) -> Changed {
+        let gone = outcomes.iter().filter(|(_, outcome)| outcome.is_none());
+        gone.for_each(|(id, _)| self.files.remove(id));
+        self.accepted.put(outcomes)
+    }
+
+    fn take_held(&mut self) -> Outcomes {
+        self.guard.take().into_iter().flat_map(|holding| holding.outcomes).collect()
+    }
+
+    fn limits(&self) -> Limits<'_> {
+        Limits { most: self.limit, pins: &self.pins, accepted: &self.accepted }
+    }
+
     /// The network in effect under this key.
     #[must_use]
     pub fn network(&self, key: &NetworkKey) -> Option<&Arc<Network>> {
-        self.networks.standing(key).map(|claim| &claim.value)
+        self.accepted.networks.standing(key).map(|claim| &claim.value)
     }
 
     /// All networks in effect, by key.
     pub fn networks(&self) -> impl Iterator<Item = &Network> {
-        self.networks.all().map(|claim| claim.value.as_ref())
+        self.accepted.networks.all().map(|claim| claim.value.as_ref())
     }
 
     /// The half in effect under this key.
     #[must_use]
     pub fn half(&self, key: &HalfKey) -> Option<&Half> {
-        self.halves.standing(key).map(|claim| &claim.value)
+        self.accepted.halves.standing(key).map(|claim| &claim.value)
     }
 
     /// All halves in effect, by key.
     pub fn halves(&self) -> impl Iterator<Item = &Half> {
-        self.halves.all().map(|claim| &claim.value)
+        self.accepted.halves.all().map(|claim| &claim.value)
     }
 
     /// How many halves are in effect.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.halves.len()
+        self.accepted.halves.len()
     }
 
     /// The halves in effect of one network, by name.
     pub fn halves_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Half> {
-        self.halves
-            .from(HalfKey::new(network.clone(), ""))
-            .map(|claim| &claim.value)
-            .take_while(move |half| half.key.network == *network)
+        self.accepted.halves_of(network)
     }
 
     /// The halves in effect of one project, by network and name.
     pub fn halves_of_project(&self, project: &str) -> impl Iterator<Item = &Half> {
-        self.halves
-            .from(HalfKey::new(NetworkKey::new(project, ""), ""))
-            .map(|claim| &claim.value)
-            .take_while(move |half| *half.key.network.project == *project)
+        self.accepted.halves_of_project(project)
     }
 
     /// The networks of which something is in effect.
@@ -227,13 +259,14 @@ impl LocalDeclarations {
     /// The rejection in effect under this key.
     #[must_use]
     pub fn rejection(&self, key: &RejectionKey) -> Option<&Rejection> {
-        self.rejections.standing(key).map(|claim| &claim.value)
+        self.accepted.rejections.standing(key).map(|claim| &claim.value)
     }
 
     /// The rejections in effect of one network, by the rejected network.
     pub fn rejections_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Rejection> {
         let from = NetworkKey::new("", "");
-        self.rejections
+        self.accepted
+            .rejections
             .from(RejectionKey { network: network.clone(), from })
             .map(|claim| &claim.value)
             .take_while(move |rejection| rejection.key.network == *network)
@@ -241,31 +274,31 @@ impl LocalDeclarations {
 
     /// All rejections in effect, by key.
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
-        self.rejections.all().map(|claim| &claim.value)
+        self.accepted.rejections.all().map(|claim| &claim.value)
     }
 
     /// The giver of a rejection.
     #[must_use]
     pub fn origin_of_rejection(&self, key: &RejectionKey) -> Option<&Giver> {
-        self.rejections.standing(key).map(|claim| &claim.origin.giver)
+        self.accepted.rejections.standing(key).map(|claim| &claim.origin.giver)
     }
 
     /// The file that gives a network.
     #[must_use]
     pub fn origin_of_network(&self, key: &NetworkKey) -> Option<&FileId> {
-        self.networks.standing(key).map(|claim| &claim.origin.giver.file)
+        self.accepted.networks.standing(key).map(|claim| &claim.origin.giver.file)
     }
 
     /// The giver of a half.
     #[must_use]
     pub fn origin_of_half(&self, key: &HalfKey) -> Option<&Giver> {
-        self.halves.standing(key).map(|claim| &claim.origin.giver)
+        self.accepted.halves.standing(key).map(|claim| &claim.origin.giver)
     }
 
     /// The changes that wait for [`LocalDeclarations::confirm`], if there are any.
     #[must_use]
     pub fn held(&self) -> Option<&Held> {
-        self.held.as_ref()
+        self.guard.held()
     }
 
     /// Where a network is bound: its file as shown, line and column.
@@ -273,81 +306,26 @@ impl LocalDeclarations {
         &self,
         key: &NetworkKey,
     ) -> Option<(&Arc<str>, Option<Position>)> {
-        self.networks.standing(key).map(|claim| (&claim.origin.path, claim.position))
+        self.accepted.networks.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
     /// Where a half is declared: its file as shown, line and column.
     pub(super) fn position_of_half(&self, key: &HalfKey) -> Option<(&Arc<str>, Option<Position>)> {
-        self.halves.standing(key).map(|claim| (&claim.origin.path, claim.position))
+        self.accepted.halves.standing(key).map(|claim| (&claim.origin.path, claim.position))
     }
 
-    fn put(&mut self, outcomes: Outcomes) -> Changed {
-        let mut networks = Before::<Arc<Network>>::new();
-        let mut halves = Before::<Half>::new();
-        let mut rejections = Before::<Rejection>::new();
-        for (id, outcome) in outcomes {
-            let Some(entry) = self.files.get_mut(&id) else { continue };
-            let gone = outcome.is_none();
-            let new = outcome.unwrap_or_default();
-            let giver = Giver { file: id.clone(), owner: new.owner };
-            let origin = Arc::new(Origin { giver, path: Arc::clone(&entry.path) });
-            entry.giver = new.owner;
-            let old = &entry.networks;
-            entry.networks =
-                self.networks.replace(&origin, old, new.networks.into_iter(), &mut networks);
-            // Files of networks come first, so that halves can share the keys of networks.
-            let known = |key: &NetworkKey| self.networks.known(key).unwrap_or(key).clone();
-            let sharing = new.halves.into_iter().map(|(position, mut half)| {
-                half.key = HalfKey::new(known(&half.key.network), Arc::clone(&half.key.name));
-                half.target = known(&half.target);
-                (position, half)
-            });
-            let old = &entry.halves;
-            entry.halves = self.halves.replace(&origin, old, sharing, &mut halves);
-            let (old, new) = (&entry.rejections, new.rejections.into_iter());
-            entry.rejections = self.rejections.replace(&origin, old, new, &mut rejections);
-            entry.accepted = true;
-            if gone {
-                self.files.remove(&id);
-            }
-        }
-        Changed {
-            networks: self.networks.finish(networks, &mut self.clashes),
-            halves: self.halves.finish(halves, &mut self.clashes),
-            rejections: self.rejections.finish(rejections, &mut self.clashes),
-        }
-    }
-}
-
-impl FileEntry {
-    fn new(path: Arc<str>) -> Self {
-        Self {
-            path,
-            owner: None,
-            giver: None,
-            networks: Vec::new(),
-            halves: Vec::new(),
-            rejections: Vec::new(),
-            accepted: false,
-            faults: Vec::new(),
-            shown: Vec::new(),
-        }
+    /// All present faults of the files, sorted by file, line and column; of each file at most as
+    /// many as are reported.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.files.diagnostics()
     }
 
-    /// Whether its owner is another account than at its last contribution. Root does not count: no
-    /// tenant can give a file to root, and an operator's slip must not withdraw anything.
-    fn has_new_owner(&self, owner: Option<&Owner>, pins: &Pins) -> bool {
-        let Some(owner) = owner.filter(|owner| owner.uid != 0) else { return false };
-        match self.giver {
-            Some(giver) => giver != owner.uid,
-            // An older version did not record it: then it was the account that owns the project.
-            None => {
-                let halves = self.halves.iter().map(|half| &half.network);
-                let mut projects = halves.chain(self.rejections.iter().map(|it| &it.network));
-                projects.any(|network| {
-                    pins.owner(&network.project).is_some_and(|pinned| !owner.is(pinned))
-                })
-            }
-        }
+    /// The present faults of those `peerings.d` files that belong to the accounts of these
+    /// projects. They reveal only what such an account has written or knows.
+    pub fn diagnostics_of<'a>(
+        &'a self,
+        projects: &'a BTreeSet<Arc<str>>,
+    ) -> impl Iterator<Item = &'a Diagnostic> {
+        self.files.diagnostics_of(projects, &self.pins)
     }
 }

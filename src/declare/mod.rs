@@ -7,7 +7,13 @@
 //! A [`Reading`] says what the shell found in the directories; it is parsed wherever there is time
 //! for that, within fixed limits. The [`LocalDeclarations`] applies parsed readings and holds what
 //! is in effect. [`Settings`] are the operator's own file.
+//!
+//! From below: facts (`model` and `terms`, `source`, `contribution`, `changed`, `diagnostic`,
+//! `settings`); readers, which make facts of texts (`toml_reader`, `parse`, and a file for each
+//! format); rules, which say what counts (`pins`, `claims`, `local` and its parts, `trust`,
+//! `rules`, `registered`, `declarations`).
 
+mod changed;
 mod check;
 mod claims;
 mod contribution;
@@ -34,15 +40,17 @@ mod terms;
 mod toml_reader;
 mod trust;
 
+pub use changed::Changed;
 pub use check::{Checked, check};
+pub use contribution::ParsedFile;
 pub use cover::Cover;
-pub use declarations::{Declarations, Dispute, Host, Said};
+pub use declarations::{Declarations, Dispute, Said};
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
-pub use local::{Changed, Held, HeldPart, LastGood, LocalDeclarations, Remembered};
+pub use local::{Held, HeldPart, LastGood, LocalDeclarations, Remembered};
 pub use model::{
-    ConfiguredStatus, Half, HalfKey, Network, NetworkKey, NetworkName, NetworkType, Rejection,
-    RejectionKey, RouterRef, TellGuests,
+    ConfiguredStatus, Half, HalfKey, Host, Network, NetworkKey, NetworkName, NetworkType,
+    Rejection, RejectionKey, RouterRef, TellGuests,
 };
 pub use pair::PeeringKey;
 pub use registered::{ByHost, Others};
@@ -51,9 +59,7 @@ pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
 };
-pub use source::{
-    Directory, FileId, Giver, Owner, ParsedFile, Reading, SourceFile, is_declaration,
-};
+pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use terms::{
     Action, Export, Import, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter, PrefixList,
     RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,

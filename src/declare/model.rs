@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use super::terms::{DEFAULT, Terms};
 
+/// A host's name, from its settings or its system.
+pub type Host = Arc<str>;
+
 /// A network's identity: unique in one deployment. It is one pointer, because every pair, claim and
 /// index holds some. Records have the two names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use toml::de::DeTable;
 use uuid::Uuid;
 
-use super::contribution::{Contribution, Parsed};
+use super::contribution::Entries;
 use super::model::{Network, NetworkKey, NetworkType, RouterRef, TellGuests};
 use super::toml_reader::{Found, TomlReader, nearest};
 
@@ -22,13 +22,12 @@ const MIN_MTU: u16 = 1280;
 const MAX_PREFIXES: usize = 256;
 
 /// Reads one file of `networks.d`.
-pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
-    let (mut reader, table) = TomlReader::open(file, text);
-    reader.refuse_unknown(table.get_ref(), "a file of networks.d", FILE_KEYS, &[]);
-    let mut contribution = Contribution::default();
+pub(super) fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Entries {
+    reader.refuse_unknown(table, "a file of networks.d", FILE_KEYS, &[]);
+    let mut entries = Entries::default();
     let mut seen = BTreeMap::new();
-    for entry in reader.entries(table.get_ref(), "network") {
-        let Some((name, network)) = network(&mut reader, &entry) else { continue };
+    for entry in reader.entries(table, "network") {
+        let Some((name, network)) = network(reader, &entry) else { continue };
         let position = reader.position(&name.span);
         if let Some(first) = seen.insert(network.key.clone(), position) {
             reader.error(
@@ -37,9 +36,9 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
                 Some("a network has one router; remove one of the two".to_owned()),
             );
         }
-        contribution.networks.push((Some(position), Arc::new(network)));
+        entries.networks.push((Some(position), Arc::new(network)));
     }
-    Parsed::new(reader, contribution, None)
+    entries
 }
 
 fn network<'d>(

@@ -1,40 +1,68 @@
 //! Parses a file's text into its declarations. All work that grows with the text happens here, and
 //! depends on nothing else.
 
-use super::contribution::Parsed;
+use super::contribution::ParsedFile;
 use super::diagnostic::Diagnostic;
 use super::limits::excess;
-use super::source::{Directory, SourceFile};
+use super::source::{Directory, Reading, SourceFile};
+use super::toml_reader::TomlReader;
 use super::{networks, peerings};
 
-/// Parses one file. Does not parse a text beyond the limits.
-pub(super) fn parse(file: &SourceFile) -> Parsed {
-    let fault = |message: String, hint: &str| Parsed {
-        contribution: None,
-        project: None,
-        diagnostics: vec![Diagnostic::whole(&file.path, message, hint)],
-    };
-    let text = match &file.text {
-        Err(why) => {
-            return fault(
-                format!("the file cannot be read: {why}"),
-                "its last good declarations stay in effect; remove the file to withdraw them",
-            );
+impl SourceFile {
+    /// Parses its text. Does not parse a text beyond the limits.
+    #[must_use]
+    pub fn parse(self) -> ParsedFile {
+        let Self { id, path, text, owner } = self;
+        let (entries, project, diagnostics) = (None, None, Vec::new());
+        let mut file = ParsedFile { id, path, owner, entries, project, diagnostics };
+        match readable(&text) {
+            Ok(text) => read(&mut file, text),
+            Err((message, hint)) => {
+                file.diagnostics.push(Diagnostic::whole(&file.path, message, hint));
+            }
         }
+        file
+    }
+}
+
+impl Reading {
+    /// Parses every file.
+    #[must_use]
+    pub fn parse(self) -> Reading<ParsedFile> {
+        Reading {
+            complete: self.complete,
+            files: self.files.into_iter().map(SourceFile::parse).collect(),
+            removed: self.removed,
+            directories: self.directories,
+        }
+    }
+}
+
+impl From<Reading> for Reading<ParsedFile> {
+    fn from(reading: Reading) -> Self {
+        reading.parse()
+    }
+}
+
+/// The text to parse; or why there is none, and what to do.
+fn readable(text: &Result<String, String>) -> Result<&str, (String, &'static str)> {
+    const HINT: &str =
+        "its last good declarations stay in effect; remove the file to withdraw them";
+    match text {
+        Err(why) => Err((format!("the file cannot be read: {why}"), HINT)),
         // A crash or a full disk leaves an empty file behind; truncation is no withdrawal.
-        Ok(text) if text.trim().is_empty() => {
-            return fault(
-                "the file is empty".to_owned(),
-                "its last good declarations stay in effect; remove the file to withdraw them",
-            );
-        }
-        Ok(text) => text,
+        Ok(text) if text.trim().is_empty() => Err(("the file is empty".to_owned(), HINT)),
+        Ok(text) => excess(text).map_or(Ok(text), Err),
+    }
+}
+
+fn read(file: &mut ParsedFile, text: &str) {
+    let (mut reader, table) = TomlReader::open(&file.path, text);
+    let (entries, project) = match file.id.directory {
+        Directory::Networks => (networks::read(&mut reader, table.get_ref()), None),
+        Directory::Peerings => peerings::read(&mut reader, table.get_ref()),
     };
-    if let Some((message, hint)) = excess(text) {
-        return fault(message, hint);
-    }
-    match file.id.directory {
-        Directory::Networks => networks::parse(&file.path, text),
-        Directory::Peerings => peerings::parse(&file.path, text),
-    }
+    file.entries = (!reader.is_bad()).then_some(entries);
+    file.project = project;
+    file.diagnostics = reader.close();
 }

@@ -6,13 +6,14 @@ use std::sync::{Arc, LazyLock};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::contribution::{Contribution, Parsed};
+use super::contribution::Entries;
+use super::diagnostic::Position;
 use super::limits::MAX_HALVES;
 use super::model::{ConfiguredStatus, Half, HalfKey, NetworkKey};
 use super::rejections;
 use super::routes_file;
 use super::terms::Terms;
-use super::toml_reader::{Found, Refused, TomlReader};
+use super::toml_reader::{Found, Refused, TomlReader, times};
 
 const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
 const OWN_KEYS: [&str; 8] = [
@@ -68,39 +69,40 @@ const PEERING_REFUSED: &[Refused] = &[
     },
 ];
 
-/// Reads one file of `peerings.d`.
-pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
-    let (mut reader, table) = TomlReader::open(file, text);
-    reader.refuse_unknown(table.get_ref(), "a file of peerings.d", FILE_KEYS, &[]);
-    if table.get_ref().is_empty() {
+/// Reads one file of `peerings.d`: its declarations, and its project with the position of its name.
+pub(super) fn read(
+    reader: &mut TomlReader<'_>,
+    table: &DeTable<'_>,
+) -> (Entries, Option<(Arc<str>, Position)>) {
+    reader.refuse_unknown(table, "a file of peerings.d", FILE_KEYS, &[]);
+    if table.is_empty() {
         // Nothing but comments: its author has removed everything on purpose.
-        return Parsed::new(reader, Contribution::default(), None);
+        return (Entries::default(), None);
     }
-    let top = Found { value: table.get_ref(), span: 0..0 };
+    let top = Found { value: table, span: 0..0 };
     let project = reader.name(&top, "the file", "project", "\"blue\" at its top");
     let mut halves = Halves {
         project: project.as_ref().map_or("", |found| found.value).into(),
         seen: BTreeMap::new(),
-        contribution: Contribution::default(),
+        found: Vec::new(),
     };
-    for entry in reader.limited(table.get_ref(), "peering", MAX_HALVES) {
-        halves.read(&mut reader, &entry);
+    for entry in reader.limited(table, "peering", MAX_HALVES) {
+        halves.read(reader, &entry);
     }
-    let network = |name: &str| NetworkKey::new(Arc::clone(&halves.project), name);
-    let routes = routes_file::read(&mut reader, table.get_ref(), network);
-    let mut contribution = halves.contribution;
-    routes_file::place(&mut reader, routes, &mut contribution.halves);
-    contribution.rejections =
-        rejections::read(&mut reader, table.get_ref(), &halves.project, &contribution.halves);
-    let spoken = project.map(|found| (halves.project, reader.position(&found.span)));
-    Parsed::new(reader, contribution, spoken)
+    let Halves { project: named, found: mut halves, .. } = halves;
+    let network = |name: &str| NetworkKey::new(Arc::clone(&named), name);
+    let routes = routes_file::read(reader, table, network);
+    routes_file::place(reader, routes, &mut halves);
+    let rejections = rejections::read(reader, table, &named, &halves);
+    let spoken = project.map(|found| (named, reader.position(&found.span)));
+    (Entries { networks: Vec::new(), halves, rejections }, spoken)
 }
 
 struct Halves {
     project: Arc<str>,
     /// The line of each half.
     seen: BTreeMap<HalfKey, u32>,
-    contribution: Contribution,
+    found: Vec<(Option<Position>, Half)>,
 }
 
 impl Halves {
@@ -114,7 +116,7 @@ impl Halves {
         let description = reader.bounded(entry.value, "description", MAX_DESCRIPTION_CHARS);
         let configured_status = configured_status(reader, entry.value);
         let config = config(reader, entry.value);
-        let requested = reader.instant(entry.value, "requested");
+        let requested = times::instant(reader, entry.value, "requested");
         let terms = Terms::read(reader, entry);
         let (Some(name), Some(network), Some(target_project), Some(target_network)) =
             (name, network, target_project, target_network)
@@ -148,7 +150,7 @@ impl Halves {
             requested: requested.map(|found| found.value),
             terms,
         };
-        self.contribution.halves.push((Some(position), half));
+        self.found.push((Some(position), half));
     }
 }
 

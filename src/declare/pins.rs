@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::contribution::ParsedFile;
 use super::diagnostic::{Diagnostic, Severity};
 use super::settings::ProjectPin;
-use super::source::{Owner, ParsedFile};
+use super::source::Owner;
 
 /// The operator's `[[project]]` entries.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Pins {
 
     /// Why the file may not speak for its project; `None` if it may.
     pub(super) fn refusal(&self, file: &ParsedFile) -> Option<Diagnostic> {
-        let (project, position) = file.parsed.project.as_ref()?;
+        let (project, position) = file.project.as_ref()?;
         let (message, hint) = self
             .refusal_of_owner(file.owner.as_ref(), project)
             .or_else(|| self.refusal_of_name(&file.id.name, project))?;

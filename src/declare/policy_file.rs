@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use toml::de::DeTable;
 
 use super::settings::{AddressSpace, AutoAccept, MaxWithdrawals, PolicySettings};
-use super::toml_reader::{Found, TomlReader};
+use super::toml_reader::{Found, TomlReader, times};
 
 const KEYS: &[&str] = &[
     "max_withdrawals",
@@ -40,7 +40,7 @@ pub(super) fn read(reader: &mut TomlReader<'_>, top: &DeTable<'_>, policy: &mut 
         policy.require_workload = required;
     }
     policy.request_expiry = request_expiry(reader, table, policy.request_expiry);
-    if let Some(history) = reader.duration(table, "history") {
+    if let Some(history) = times::duration(reader, table, "history") {
         policy.history = history.value;
     }
     if let Some(depth) = reader.number(table, "max_mesh_depth", DEEPEST_MESH) {
@@ -74,7 +74,7 @@ fn request_expiry(
     if written == Some(NEVER) {
         return None;
     }
-    match reader.duration(table, "request_expiry") {
+    match times::duration(reader, table, "request_expiry") {
         Some(Found { value, .. }) => (!value.is_zero()).then_some(value),
         None => default,
     }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::declarations::Host;
-use super::local::Changed;
-use super::model::{Half, HalfKey, Network, NetworkKey, RejectionKey};
+use super::changed::Changed;
+use super::model::{Half, HalfKey, Host, Network, NetworkKey, RejectionKey};
 use super::rules::RulesDigest;
 use super::source::Giver;
 

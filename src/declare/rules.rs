@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::declarations::Host;
-use super::model::NetworkKey;
+use super::model::{Host, NetworkKey};
 use super::settings::{PolicySettings, Settings};
 
 /// As much as two settings do not have in common by chance.

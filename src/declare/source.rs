@@ -3,10 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::contribution::Parsed;
-use super::diagnostic::Diagnostic;
-use super::parse::parse;
-
 /// The two drop-in directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Directory {
@@ -59,6 +55,14 @@ pub struct Giver {
     pub owner: Option<u32>,
 }
 
+/// The origin of declarations: one for all declarations of a file.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) giver: Giver,
+    /// As diagnostics show it.
+    pub(super) path: Arc<str>,
+}
+
 /// A Unix account: a file's owner, or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -101,34 +105,6 @@ pub struct SourceFile {
     pub owner: Option<Owner>,
 }
 
-impl SourceFile {
-    /// Parses its text: all work that grows with the text.
-    #[must_use]
-    pub fn parse(self) -> ParsedFile {
-        let parsed = parse(&self);
-        ParsedFile { id: self.id, path: self.path, owner: self.owner, parsed }
-    }
-}
-
-/// A file as it was read, parsed.
-#[derive(Clone, Debug)]
-pub struct ParsedFile {
-    /// Which one.
-    pub id: FileId,
-    pub(super) path: Arc<str>,
-    /// Who owns it, or is to answer for that it cannot be read; `None` when that is unknown.
-    pub owner: Option<Owner>,
-    pub(super) parsed: Parsed,
-}
-
-impl ParsedFile {
-    /// The faults of its text.
-    #[must_use]
-    pub fn diagnostics(&self) -> &[Diagnostic] {
-        &self.parsed.diagnostics
-    }
-}
-
 /// The content of the directories at one moment: files as read, or as parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading<F = SourceFile> {
@@ -147,24 +123,5 @@ pub struct Reading<F = SourceFile> {
 impl<F> Default for Reading<F> {
     fn default() -> Self {
         Self { complete: false, files: Vec::new(), removed: Vec::new(), directories: Vec::new() }
-    }
-}
-
-impl Reading {
-    /// Parses every file.
-    #[must_use]
-    pub fn parse(self) -> Reading<ParsedFile> {
-        Reading {
-            complete: self.complete,
-            files: self.files.into_iter().map(SourceFile::parse).collect(),
-            removed: self.removed,
-            directories: self.directories,
-        }
-    }
-}
-
-impl From<Reading> for Reading<ParsedFile> {
-    fn from(reading: Reading) -> Self {
-        reading.parse()
     }
 }

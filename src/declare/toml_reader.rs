@@ -16,7 +16,7 @@ use super::diagnostic::{Diagnostic, Lines, Position, Severity};
 use super::limits::{MAX_FAULTS, shortened};
 
 mod fields;
-mod times;
+pub(super) mod times;
 
 /// Longest name, in bytes, for which a similar one is searched: each search takes time.
 const MAX_LIKENED_BYTES: usize = 1024;
@@ -99,7 +99,7 @@ impl<'t> TomlReader<'t> {
         self.diagnostics.sort();
         self.diagnostics.dedup();
         if self.faults > MAX_FAULTS {
-            self.diagnostics.insert(0, more(&self.file, self.faults));
+            self.diagnostics.insert(0, Diagnostic::more(&self.file, self.faults));
         }
         self.diagnostics
     }
@@ -190,12 +190,6 @@ impl<'t> TomlReader<'t> {
             self.report(position, message, Some(hint));
         }
     }
-}
-
-/// The diagnostic of a file with more faults than are reported.
-pub(super) fn more(file: &Arc<str>, faults: usize) -> Diagnostic {
-    let message = format!("{faults} errors; the first {MAX_FAULTS} are reported");
-    Diagnostic::whole(file, message, "correct these first, then look again")
 }
 
 /// What to do about the most frequent messages of the parser.

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::declarations::Host;
-use super::model::{Half, HalfKey, NetworkKey};
+use super::model::{Half, HalfKey, Host, NetworkKey};
 use super::registered::{ByHost, Others, Registered};
 use super::settings::ProjectPin;
 

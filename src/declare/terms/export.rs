@@ -7,9 +7,9 @@ use toml::de::DeTable;
 
 use super::super::cover::Cover;
 use super::super::toml_reader::TomlReader;
-use super::Term;
 use super::filter::PrefixFilter;
 use super::filter_reader;
+use super::term::Term;
 
 /// The prefixes of its network that a half announces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -331,8 +331,8 @@ mod tests {
 
     /// Filters on a small space, where parts, aggregates and neighbours are common.
     mod select {
-        use super::super::super::Term as _;
         use super::super::super::export::Export;
+        use super::super::super::term::Term as _;
         use super::super::*;
         use crate::declare::cover::tests::{addresses, offered, prefix};
         use proptest::prelude::*;

@@ -6,9 +6,9 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::super::toml_reader::TomlReader;
-use super::Term;
 use super::filter::PrefixFilter;
 use super::filter_reader;
+use super::term::Term;
 
 /// The prefixes of the other side that a half accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::super::toml_reader::TomlReader;
-use super::Term;
+use super::term::Term;
 
 /// Most prefixes that a half accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use sorted_vec::SortedSet;
 use toml::de::DeTable;
 
 use super::super::toml_reader::{Found, TomlReader};
-use super::Term;
+use super::term::Term;
 
 /// Most tables that `route_tables` may list.
 const MAX_TABLES: usize = 64;
