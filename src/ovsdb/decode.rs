@@ -15,10 +15,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::decode_value::{CellSeed, NameSeed, UuidText};
-use super::layout::{ColumnId, Layout, TableId, TableLayout};
+use super::layout::{Layout, TableLayout};
 use super::row::Row;
 use super::update::{MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates};
 use super::value::{Value, ValueRef};
+use super::wanted::{ColumnId, TableId};
 
 /// Decodes all of `bytes` by `seed`.
 pub(super) fn whole<'de, S: DeserializeSeed<'de>>(

@@ -12,15 +12,7 @@ use super::atom::Atom;
 use super::row::Row;
 use super::schema::{AtomicType, ColumnType, DatabaseSchema};
 use super::value::Value;
-use super::wanted::{Condition, Wanted};
-
-/// A table's position in the wanted list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableId(pub u16);
-
-/// A column's position in its table's wanted columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ColumnId(pub u16);
+use super::wanted::{ColumnId, Condition, TableId, Wanted};
 
 /// The wanted list resolved against one schema.
 #[derive(Debug, PartialEq)]

@@ -7,6 +7,7 @@
 pub mod atom;
 pub mod client;
 mod decode;
+pub mod decode_message;
 mod decode_value;
 pub mod diff;
 mod digits;
@@ -23,17 +24,16 @@ pub mod wanted;
 
 pub use atom::Atom;
 pub use client::{Client, Config, Event, Remote, TlsFiles, TransactError, connect};
-pub use layout::{ColumnId, Layout, MonitorRequests, TableId};
+pub use decode_message::DecodeError;
+pub use layout::{Layout, MonitorRequests};
 pub use operation::{Columns, Datum, Mutator, Operation, Until, Where};
 pub use outcome::{Expected, OperationResult, OutcomeError, TransactionError};
 pub use replica::{Inconsistent, Replica, RowChange, Store};
 pub use row::Row;
 pub use schema::{AtomicType, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema};
-pub use update::{
-    DecodeError, MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates,
-};
+pub use update::{MonitorMethod, MonitorReply, RowUpdate, TableUpdates, UpdateParams, Updates};
 pub use value::{Value, ValueRef};
-pub use wanted::{Clause, Condition, Constant, Function, Wanted};
+pub use wanted::{Clause, ColumnId, Condition, Constant, Function, TableId, Wanted};
 
 #[cfg(test)]
 mod tests;

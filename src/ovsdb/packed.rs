@@ -325,9 +325,9 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::super::layout::ColumnId;
     use super::super::row::Row;
     use super::super::value::{Value, ValueRef};
+    use super::super::wanted::ColumnId;
     use super::*;
 
     fn atom() -> impl Strategy<Value = Atom> {

@@ -11,10 +11,11 @@ use hashbrown::hash_map::Entry;
 use uuid::Uuid;
 
 use super::diff::apply_diff;
-use super::layout::{ColumnId, Layout, TableId};
+use super::layout::Layout;
 use super::row::Row;
 use super::update::{RowUpdate, Updates};
 use super::value::{Value, ValueRef};
+use super::wanted::{ColumnId, TableId};
 
 type Table = HashMap<Uuid, Row>;
 

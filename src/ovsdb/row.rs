@@ -6,9 +6,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::layout::ColumnId;
 use super::packed::{self, Reader};
 use super::value::{Value, ValueRef};
+use super::wanted::ColumnId;
 
 /// A row of the replica: one cell per wanted column, in the order of the wanted list.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -5,12 +5,20 @@
 
 use serde::{Serialize, Serializer};
 
+/// A table's position in the wanted list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u16);
+
+/// A column's position in its table's wanted columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ColumnId(pub u16);
+
 /// A wanted table.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// The table's name.
     pub table: &'static str,
-    /// The columns' names; their order gives the [`ColumnId`](super::layout::ColumnId)s.
+    /// The columns' names; their order gives the [`ColumnId`]s.
     pub columns: &'static [&'static str],
     /// Rows wanted; `None` for all. It only reduces the load: a server without conditions (before
     /// OVS 2.6), or with a schema that lacks a column of the condition, sends all rows.

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::rpc::EngineError;
 use super::socket::OpenError;
 use super::transport::TransportError;
+use crate::ovsdb::decode_message::DecodeError;
 use crate::ovsdb::outcome::TransactionError;
 use crate::ovsdb::replica::Inconsistent;
-use crate::ovsdb::update::DecodeError;
 
 /// The transaction without an answer, if it was one.
 pub(super) const TRANSACTION: &str = "a transaction";

@@ -22,13 +22,13 @@ use super::remote::Remote;
 use super::rpc::Wire;
 use super::socket::{self, Opened};
 use super::transport::Heard;
-use crate::ovsdb::layout::{ColumnId, Layout, TableId};
+use crate::ovsdb::layout::Layout;
 use crate::ovsdb::operation::Operation;
 use crate::ovsdb::outcome::{Expected, OutcomeError};
 use crate::ovsdb::replica::{Replica, Store};
 use crate::ovsdb::schema::DatabaseSchema;
 use crate::ovsdb::update::{MonitorMethod, MonitorReply, UpdateParams};
-use crate::ovsdb::wanted::Wanted;
+use crate::ovsdb::wanted::{ColumnId, TableId, Wanted};
 
 /// The database that describes the server's databases (ovsdb-server(5)).
 pub(super) const SERVER: &str = "_Server";
