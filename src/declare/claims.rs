@@ -249,7 +249,8 @@ impl<T: Declared> Claims<T> {
     }
 }
 
-/// Keys that several files declare: each file but the first has a fault.
+/// The faults of files because of others: keys that an earlier file declares, and rejections beyond
+/// the quota.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clashes {
     by_file: BTreeMap<FileId, BTreeSet<Diagnostic>>,
@@ -258,12 +259,14 @@ pub(super) struct Clashes {
 }
 
 impl Clashes {
-    fn insert(&mut self, file: &FileId, clash: Diagnostic) {
+    /// Adds a fault of a file.
+    pub(super) fn insert(&mut self, file: &FileId, clash: Diagnostic) {
         self.by_file.entry(file.clone()).or_default().insert(clash);
         self.changed.insert(file.clone());
     }
 
-    fn remove(&mut self, file: &FileId, clash: &Diagnostic) {
+    /// Removes a fault of a file.
+    pub(super) fn remove(&mut self, file: &FileId, clash: &Diagnostic) {
         if let Some(all) = self.by_file.get_mut(file) {
             all.remove(clash);
             if all.is_empty() {

@@ -13,7 +13,7 @@
 //!   else waits for it.
 //!
 //! Each part is a value of its own: `files` are the files as they were read last, `accepted` is
-//! what they contribute, `guard` is what waits. `reading`, `memory` and `withdrawals` are functions
+//! what they contribute, `quota` limits the rejections, `guard` is what waits. `reading`, `memory` and `withdrawals` are functions
 //! of these.
 
 use std::collections::BTreeSet;
@@ -31,6 +31,7 @@ mod accepted;
 mod files;
 mod guard;
 mod memory;
+mod quota;
 mod reading;
 mod withdrawals;
 
@@ -59,7 +60,7 @@ impl LocalDeclarations {
             pins: Pins::new(&settings.projects),
             limit: settings.policy.max_withdrawals,
             files: Files::new(&settings.paths),
-            accepted: Accepted::default(),
+            accepted: Accepted::new(settings.policy.quotas.rejections_per_project),
             guard: Guard::default(),
         }
     }
@@ -113,6 +114,7 @@ impl LocalDeclarations {
     pub fn configure(&mut self, settings: &Settings) {
         self.pins = Pins::new(&settings.projects);
         self.limit = settings.policy.max_withdrawals;
+        self.accepted.configure(settings.policy.quotas.rejections_per_project);
     }
 
     /// Notes the faults of a reading, and returns the contributions that count.
@@ -259,22 +261,17 @@ impl LocalDeclarations {
     /// The rejection in effect under this key.
     #[must_use]
     pub fn rejection(&self, key: &RejectionKey) -> Option<&Rejection> {
-        self.accepted.rejections.standing(key).map(|claim| &claim.value)
+        self.accepted.rejection(key)
     }
 
     /// The rejections in effect of one network, by the rejected network.
     pub fn rejections_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Rejection> {
-        let from = NetworkKey::new("", "");
-        self.accepted
-            .rejections
-            .from(RejectionKey { network: network.clone(), from })
-            .map(|claim| &claim.value)
-            .take_while(move |rejection| rejection.key.network == *network)
+        self.accepted.rejections_of(network)
     }
 
     /// All rejections in effect, by key.
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
-        self.accepted.rejections.all().map(|claim| &claim.value)
+        self.accepted.rejections()
     }
 
     /// The giver of a rejection.

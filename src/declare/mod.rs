@@ -10,7 +10,7 @@
 //!
 //! From below: facts (`model` and `terms`, `source`, `contribution`, `changed`, `diagnostic`,
 //! `settings`); readers, which make facts of texts (`toml_reader`, `parse`, and a file for each
-//! format); rules, which say what counts (`pins`, `claims`, `local` and its parts, `trust`,
+//! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
 //! `rules`, `registered`, `declarations`).
 
 mod changed;
@@ -20,6 +20,7 @@ mod contribution;
 mod cover;
 mod declarations;
 mod diagnostic;
+mod limit_group;
 mod limits;
 mod local;
 mod model;
@@ -46,6 +47,7 @@ pub use contribution::ParsedFile;
 pub use cover::Cover;
 pub use declarations::{Declarations, Dispute, Said};
 pub use diagnostic::{Diagnostic, Position, Severity};
+pub use limit_group::LimitGroup;
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use local::{Held, HeldPart, LastGood, LocalDeclarations, Remembered};
 pub use model::{

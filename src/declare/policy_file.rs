@@ -16,6 +16,7 @@ const KEYS: &[&str] = &[
     "max_mesh_depth",
     "max_halves_per_network",
     "max_halves_per_project",
+    "max_rejections_per_project",
 ];
 const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
 /// ovn-controller follows at most this many datapaths.
@@ -49,6 +50,8 @@ pub(super) fn read(reader: &mut TomlReader<'_>, top: &DeTable<'_>, policy: &mut 
     let quotas = &mut policy.quotas;
     quotas.per_network = quota(reader, table, "max_halves_per_network").or(quotas.per_network);
     quotas.per_project = quota(reader, table, "max_halves_per_project").or(quotas.per_project);
+    quotas.rejections_per_project =
+        quota(reader, table, "max_rejections_per_project").or(quotas.rejections_per_project);
 }
 
 fn max_withdrawals(reader: &mut TomlReader<'_>, table: &DeTable<'_>, policy: &mut PolicySettings) {

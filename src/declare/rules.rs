@@ -108,7 +108,7 @@ fn digest(settings: &Settings) -> RulesDigest {
 }
 
 /// The keys of `[policy]` with their values. How much may be withdrawn at once is each host's own.
-fn keys(policy: &PolicySettings) -> [(&'static str, String); 8] {
+fn keys(policy: &PolicySettings) -> [(&'static str, String); 9] {
     let PolicySettings {
         max_withdrawals: _,
         auto_accept,
@@ -128,6 +128,7 @@ fn keys(policy: &PolicySettings) -> [(&'static str, String); 8] {
         ("max_mesh_depth", max_mesh_depth.to_string()),
         ("max_halves_per_network", format!("{:?}", quotas.per_network)),
         ("max_halves_per_project", format!("{:?}", quotas.per_project)),
+        ("max_rejections_per_project", format!("{:?}", quotas.rejections_per_project)),
     ]
 }
 
@@ -164,6 +165,7 @@ mod tests {
             "max_mesh_depth = 88",
             "max_halves_per_network = 1000",
             "max_halves_per_project = 999",
+            "max_rejections_per_project = 999",
         ]
         .map(|key| of(&format!("[policy]\n{key}\n")))
         .into_iter()

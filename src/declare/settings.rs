@@ -91,7 +91,7 @@ pub struct PolicySettings {
     pub require_workload: bool,
     /// Most datapaths that a path over linked routers may have; OVN follows 100.
     pub max_mesh_depth: u32,
-    /// How many halves there may be.
+    /// How many halves and rejections count.
     pub quotas: Quotas,
 }
 
@@ -128,24 +128,28 @@ pub enum AddressSpace {
     Freeze,
 }
 
-/// `max_halves_per_network`, `max_halves_per_project`: how many halves count; `None` for all.
+/// `max_halves_per_network`, `max_halves_per_project`, `max_rejections_per_project`: how many halves
+/// and rejections count; `None` for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
-    /// Of one network.
+    /// Halves of one network.
     pub per_network: Option<u32>,
-    /// Of all networks of one project together.
+    /// Halves of all networks of one project together.
     pub per_project: Option<u32>,
+    /// Rejections of all networks of one project together, on this host.
+    pub rejections_per_project: Option<u32>,
 }
 
 impl Quotas {
     /// No limit at all.
-    pub const NONE: Self = Self { per_network: None, per_project: None };
+    pub const NONE: Self =
+        Self { per_network: None, per_project: None, rejections_per_project: None };
 }
 
 impl Default for Quotas {
     /// More than anybody writes by hand, and few enough for the northbound to serve others well.
     fn default() -> Self {
-        Self { per_network: None, per_project: Some(1000) }
+        Self { per_project: Some(1000), rejections_per_project: Some(1000), ..Self::NONE }
     }
 }
 

@@ -9,8 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::declare::NetworkKey;
-use crate::peering::LimitGroup;
+use crate::declare::{LimitGroup, NetworkKey};
 
 /// The most networks of one project: 128 rows.
 pub(super) const MOST_OF_PROJECT: u32 = 64;

@@ -42,6 +42,5 @@ pub use local::{Local, Ready};
 pub use network::{Networks, Node};
 pub use outcome::{Link, LinkEnd, Resolution, Resolved, Verdict};
 pub use pair::{end_of, key_of_end};
-pub use quota::LimitGroup;
 pub use resolver::Resolver;
 pub use state::{Reason, State};

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::declare::{HalfKey, NetworkKey, Quotas};
+use crate::declare::{HalfKey, LimitGroup, NetworkKey, Quotas};
 
 /// A limit that leaves a half without a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +24,6 @@ pub(super) struct Places {
     limits: Quotas,
     networks: BTreeMap<NetworkKey, LimitGroup<HalfKey>>,
     projects: BTreeMap<Arc<str>, LimitGroup<HalfKey>>,
-}
-
-/// The members that share a limit: halves, or networks.
-#[derive(Debug)]
-pub struct LimitGroup<K> {
-    standing: BTreeSet<K>,
-    inside: BTreeSet<K>,
-    /// The members without a place: they sort after those with one; empty while there is room.
-    outside: BTreeSet<K>,
-}
-
-impl<K> Default for LimitGroup<K> {
-    fn default() -> Self {
-        let (standing, inside, outside) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { standing, inside, outside }
-    }
 }
 
 impl Default for Places {
@@ -119,74 +103,6 @@ impl Places {
     }
 }
 
-impl<K: Ord + Clone> LimitGroup<K> {
-    /// Adds a member, or notes whether it is linked; adds the members that gain or lose a place to
-    /// `moved`.
-    pub fn put(&mut self, member: &K, stands: bool, moved: &mut BTreeSet<K>) {
-        if stands {
-            self.inside.remove(member);
-            if self.outside.remove(member) {
-                moved.insert(member.clone());
-            }
-            self.standing.insert(member.clone());
-            return;
-        }
-        self.standing.remove(member);
-        if self.inside.contains(member) || self.outside.contains(member) {
-            return;
-        }
-        if self.outside.first().is_some_and(|first| first < member) {
-            moved.insert(member.clone());
-            self.outside.insert(member.clone());
-        } else {
-            self.inside.insert(member.clone());
-        }
-    }
-
-    /// Removes a member.
-    pub fn take(&mut self, member: &K) {
-        self.standing.remove(member);
-        self.inside.remove(member);
-        self.outside.remove(member);
-    }
-
-    /// Assigns the free places, in order of names.
-    pub fn fill(&mut self, limit: u32, moved: &mut BTreeSet<K>) {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let room = limit.saturating_sub(self.standing.len());
-        while self.inside.len() > room {
-            let Some(member) = self.inside.pop_last() else { break };
-            moved.insert(member.clone());
-            self.outside.insert(member);
-        }
-        while self.inside.len() < room {
-            let Some(member) = self.outside.pop_first() else { break };
-            moved.insert(member.clone());
-            self.inside.insert(member);
-        }
-    }
-
-    /// Whether it has no member.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.standing.is_empty() && self.inside.is_empty() && self.outside.is_empty()
-    }
-
-    /// Whether this is a member without a place.
-    #[must_use]
-    pub fn is_outside(&self, member: &K) -> bool {
-        self.outside.contains(member)
-    }
-
-    /// Whether this is a member.
-    #[must_use]
-    pub fn contains(&self, member: &K) -> bool {
-        self.standing.contains(member)
-            || self.inside.contains(member)
-            || self.outside.contains(member)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +119,7 @@ mod tests {
     #[test]
     fn places_go_to_those_that_stand_and_then_by_name() {
         let mut places = Places::default();
-        let limits = Quotas { per_network: Some(2), per_project: None };
+        let limits = Quotas { per_network: Some(2), ..Quotas::NONE };
         places.configure(limits, std::iter::empty());
         let all = ["a", "b", "c", "d"];
         for name in ["d", "c"] {
@@ -222,7 +138,7 @@ mod tests {
         );
         assert_eq!(over(&places, &all), "d");
         // Each network has places of its own, and a project's limit counts all of them.
-        let limits = Quotas { per_network: None, per_project: Some(1) };
+        let limits = Quotas { per_project: Some(1), ..Quotas::NONE };
         let halves = [half("m", "x"), half("n", "a")];
         places.configure(limits, halves.iter().map(|half| (half, false)));
         assert_eq!(places.over(&halves[0]), None);
@@ -233,7 +149,7 @@ mod tests {
     fn a_lower_limit_cuts_nothing_that_stands() {
         let mut places = Places::default();
         let names = ["a", "b", "c"].map(|name| half("n", name));
-        let limits = Quotas { per_network: Some(1), per_project: Some(0) };
+        let limits = Quotas { per_network: Some(1), per_project: Some(0), ..Quotas::NONE };
         places.configure(limits, names.iter().map(|half| (half, *half.name != *"b")));
         assert_eq!(over(&places, &["a", "b", "c"]), "b");
         places.configure(Quotas::NONE, names.iter().map(|half| (half, false)));

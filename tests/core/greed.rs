@@ -11,7 +11,7 @@ use ovn_peerd::engine::Event;
 use ovn_peerd::northbound::Id;
 use ovn_peerd::northbound::tables::{ADDRESS_SET, ROUTER_PORT, address_set};
 use ovn_peerd::ovsdb::{self, Atom, Value};
-use ovn_peerd::view::{HalfView, Reason, State};
+use ovn_peerd::view::{HalfView, Reason, State, Viewer};
 use uuid::Uuid;
 
 use crate::fleet::Fleet;
@@ -21,7 +21,7 @@ use crate::world::World;
 /// Two networks that are bound, and their own files.
 fn world(quota: u32) -> World {
     let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
-    settings.policy.quotas = Quotas { per_network: None, per_project: Some(quota) };
+    settings.policy.quotas = Quotas { per_project: Some(quota), ..Quotas::NONE };
     // What a tenant withdraws in these tests it means.
     settings.policy.max_withdrawals = MaxWithdrawals { halves: 0, percent: 100 };
     let mut world = World::with(settings);
@@ -148,6 +148,54 @@ fn halves_beyond_the_quota_say_which_key_raises_it() {
     assert!(over.next_step.unwrap().contains("raise max_halves_per_project under [policy]"));
     assert_eq!(half(&world, "h00009").state, State::PendingPeer);
     assert_eq!(Settings::defaults(Path::new("/")).policy.quotas.per_project, Some(1000));
+}
+
+#[test]
+fn rejections_beyond_the_quota_say_which_key_raises_it() {
+    let rejecting = |networks: &[String]| {
+        let entries = networks.iter().map(|from| {
+            format!("[[rejection]]\nnetwork = \"n\"\nfrom_project = {from}\nfrom_network = \"n\"\n")
+        });
+        source(Directory::Peerings, 8, format!("project = \"p0\"\n{}", entries.collect::<String>()))
+    };
+    let mut world = world(100);
+    world.settings.policy.quotas.rejections_per_project = Some(10);
+    world.engine.configure(&world.settings);
+    // The request that is rejected last by name comes from the network that asks.
+    world.halves.entry(1).or_default().insert(0, true);
+    let file = world.halves_file(1);
+    world.read(file);
+    let others: Vec<String> = (0..12).map(|at| format!("\"o{at:02}\"")).collect();
+    let all: Vec<String> = others.iter().cloned().chain(["\"p1\"".to_owned()]).collect();
+    world.read(rejecting(&all));
+    world.settle();
+    let registered = |world: &World| keys(world, "p0", "n", "ovn-peerd-rejects:").len();
+    let asks = |world: &World| {
+        let views = world.engine.list();
+        views.into_iter().find(|half| *half.project == *"p1").unwrap().state
+    };
+    let faults = |world: &World| world.engine.diagnostics(&Viewer::Operator).texts;
+    assert_eq!((registered(&world), asks(&world)), (10, State::PendingPeer));
+    let told = faults(&world);
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told[0].contains("project p0 may have 10 rejections (max_rejections_per_project)"));
+    assert!(told[0].contains("raise max_rejections_per_project under [policy]"), "{told:#?}");
+    // A place that is given up is the next one's, and a higher limit gives places to all.
+    world.read(rejecting(&all[3..]));
+    world.settle();
+    assert_eq!((registered(&world), asks(&world)), (10, State::Rejected));
+    assert_eq!(faults(&world), [""; 0]);
+    world.read(rejecting(&all));
+    world.settle();
+    assert_eq!((registered(&world), asks(&world)), (10, State::PendingPeer));
+    world.settings.policy.quotas.rejections_per_project = Some(13);
+    world.engine.configure(&world.settings);
+    world.read(rejecting(&all));
+    world.settle();
+    assert_eq!((registered(&world), asks(&world)), (13, State::Rejected));
+    assert_eq!(faults(&world), [""; 0]);
+    let default = Settings::defaults(Path::new("/")).policy.quotas;
+    assert_eq!(default.rejections_per_project, Some(1000));
 }
 
 #[test]

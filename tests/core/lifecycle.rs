@@ -354,7 +354,7 @@ fn both_may_expire_and_each_renews_its_own() {
 #[test]
 fn places_go_to_what_stands_and_then_by_name() {
     let mut world = with(|settings| {
-        settings.policy.quotas = Quotas { per_network: Some(1), per_project: None };
+        settings.policy.quotas = Quotas { per_network: Some(1), ..Quotas::NONE };
     });
     declare(&mut world, 0, 2, Some(true));
     declare(&mut world, 2, 0, Some(true));

@@ -104,7 +104,7 @@ pub fn policy() -> impl Strategy<Value = PolicySettings> {
             address_space,
             request_expiry,
             history,
-            quotas: Quotas { per_network, per_project: None },
+            quotas: Quotas { per_network, ..Quotas::NONE },
             ..PolicySettings::default()
         },
     )

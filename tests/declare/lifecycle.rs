@@ -158,7 +158,7 @@ fn the_policy_has_defaults_and_takes_everything() {
     let policy = settings(
         "[policy]\nauto_accept = \"same-project\"\nrequest_expiry = \"1d 12h\"\nhistory = \"90m\"\n\
          address_space = \"freeze\"\nrequire_workload = true\nmax_halves_per_network = 3\n\
-         max_halves_per_project = 9\nmax_mesh_depth = 40\n",
+         max_halves_per_project = 9\nmax_rejections_per_project = 5\nmax_mesh_depth = 40\n",
     )
     .policy;
     assert_eq!(policy.auto_accept, AutoAccept::SameProject);
@@ -167,7 +167,9 @@ fn the_policy_has_defaults_and_takes_everything() {
     assert_eq!(policy.address_space, AddressSpace::Freeze);
     assert!(policy.require_workload);
     assert_eq!(policy.max_mesh_depth, 40);
-    assert_eq!(policy.quotas, Quotas { per_network: Some(3), per_project: Some(9) });
+    let quotas =
+        Quotas { per_network: Some(3), per_project: Some(9), rejections_per_project: Some(5) };
+    assert_eq!(policy.quotas, quotas);
     for never in ["0", "\"0\"", "\"never\"", "\"0s\""] {
         assert_eq!(
             settings(&format!("[policy]\nrequest_expiry = {never}\n")).policy.request_expiry,
@@ -192,6 +194,7 @@ fn a_bad_policy_is_reported_with_its_place() {
         ("require_workload = 1", "must be true or false"),
         ("max_halves_per_network = -1", "0 to 4294967295 are allowed"),
         ("max_halves_per_project = \"9\"", "must be a whole number"),
+        ("max_rejections_per_project = true", "must be a whole number"),
         ("max_mesh_depth = 101", "0 to 100 are allowed"),
         ("quota = 3", "unknown key `quota`"),
     ];

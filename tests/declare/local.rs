@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ovn_peerd::declare::{Directory, FileId, Giver, Half, LastGood, Network, Owner, Reading};
+use ovn_peerd::declare::{
+    Directory, FileId, Giver, Half, LastGood, LocalDeclarations, Network, Owner, Reading,
+};
 
 use crate::texts::*;
 
@@ -464,4 +466,50 @@ fn networks_of(networks: Vec<Network>) -> LastGood {
 
 fn halves_of(halves: Vec<Half>) -> LastGood {
     LastGood { halves, ..LastGood::default() }
+}
+
+#[test]
+fn a_rejection_beyond_the_quota_is_reported_where_it_is() {
+    let rejecting = |name: &str, above: &str, froms: &[&str]| {
+        let entry = |from: &&str| {
+            format!(
+                "[[rejection]]\nnetwork = \"web\"\nfrom_project = \"t\"\nfrom_network = \"{from}\"\n"
+            )
+        };
+        let entries: String = froms.iter().map(entry).collect();
+        peerings(name, &format!("project = \"blue\"\n{above}{entries}"))
+    };
+    let limited =
+        |limit: u32| settings(&format!("[policy]\nmax_rejections_per_project = {limit}\n"));
+    let mut local = LocalDeclarations::new(&limited(2));
+    let count = |local: &LocalDeclarations| {
+        (local.rejections().count(), local.rejections_of(&network_key("blue", "web")).count())
+    };
+    local.apply(all([rejecting("a.toml", "", &["b", "d"]), rejecting("b.toml", "", &["e"])]));
+    assert_eq!(count(&local), (2, 2));
+    assert!(told(&local).starts_with("peerings.d/b.toml:5:16: error: project blue may have 2 "));
+    // Its line changes, and nothing else.
+    let changed = local.apply(some([rejecting("b.toml", "\n\n", &["e"])]));
+    assert!(changed.is_empty(), "{changed:?}");
+    assert!(told(&local).starts_with("peerings.d/b.toml:7:16: error: "), "{}", told(&local));
+    // One with an earlier name takes a place of another file's.
+    let changed = local.apply(some([rejecting("b.toml", "", &["a", "e"])]));
+    assert_eq!(changed.rejections.len(), 2, "{changed:?}");
+    let faults = told(&local);
+    assert!(faults.contains("peerings.d/a.toml:9:16") && faults.contains("peerings.d/b.toml:9:16"));
+    assert_eq!(count(&local), (2, 2));
+    // Records from before a restart change no place.
+    local.remember(BTreeMap::new());
+    assert_eq!((told(&local), count(&local)), (faults, (2, 2)));
+    // Other settings count from the next reading on.
+    local.configure(&limited(9));
+    let files = || [rejecting("a.toml", "", &["b", "d"]), rejecting("b.toml", "", &["a", "e"])];
+    let changed = local.apply(all(files()));
+    assert_eq!((changed.rejections.len(), count(&local)), (2, (4, 4)));
+    assert_eq!(told(&local), "");
+    local.configure(&limited(0));
+    local.apply(all(files()));
+    assert_eq!(count(&local), (0, 0));
+    local.apply(all([]));
+    assert_eq!((told(&local), count(&local)), (String::new(), (0, 0)));
 }

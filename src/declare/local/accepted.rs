@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::quota::RejectionQuota;
 use crate::declare::changed::Changed;
 use crate::declare::claims::{Before, Claims, Clashes};
 use crate::declare::contribution::{Contribution, Entries, Outcomes};
@@ -11,13 +12,14 @@ use crate::declare::pins::Pins;
 use crate::declare::source::{FileId, Origin, Owner};
 
 /// All claims, and whose they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Accepted {
     files: BTreeMap<FileId, Given>,
     pub(super) networks: Claims<Arc<Network>>,
     pub(super) halves: Claims<Half>,
     pub(super) rejections: Claims<Rejection>,
     pub(super) clashes: Clashes,
+    quota: RejectionQuota,
 }
 
 /// What a file has contributed. A text without declarations is a contribution, too.
@@ -30,6 +32,23 @@ pub(super) struct Given {
 }
 
 impl Accepted {
+    /// No claims yet; so many rejections of a project count.
+    pub(super) fn new(max_rejections: Option<u32>) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            networks: Claims::default(),
+            halves: Claims::default(),
+            rejections: Claims::default(),
+            clashes: Clashes::default(),
+            quota: RejectionQuota::new(max_rejections),
+        }
+    }
+
+    /// Sets how many rejections of a project count, from the next outcomes on.
+    pub(super) fn configure(&mut self, max_rejections: Option<u32>) {
+        self.quota.configure(max_rejections);
+    }
+
     /// What a file has contributed.
     pub(super) fn of(&self, file: &FileId) -> Option<&Given> {
         self.files.get(file)
@@ -51,11 +70,34 @@ impl Accepted {
             .take_while(move |half| *half.key.network.project == *project)
     }
 
+    /// The rejection in effect under this key.
+    pub(super) fn rejection(&self, key: &RejectionKey) -> Option<&Rejection> {
+        let standing = self.rejections.standing(key).filter(|_| !self.quota.is_over(key));
+        standing.map(|claim| &claim.value)
+    }
+
+    /// The rejections in effect of one network, by the rejected network.
+    pub(super) fn rejections_of(&self, network: &NetworkKey) -> impl Iterator<Item = &Rejection> {
+        let from = NetworkKey::new("", "");
+        self.rejections
+            .from(RejectionKey { network: network.clone(), from })
+            .map(|claim| &claim.value)
+            .take_while(move |rejection| rejection.key.network == *network)
+            .filter(|rejection| !self.quota.is_over(&rejection.key))
+    }
+
+    /// All rejections in effect, by key.
+    pub(super) fn rejections(&self) -> impl Iterator<Item = &Rejection> {
+        let standing = self.rejections.all().map(|claim| &claim.value);
+        standing.filter(|rejection| !self.quota.is_over(&rejection.key))
+    }
+
     /// Accepts outcomes. Returns what is in effect differently now.
     pub(super) fn put(&mut self, outcomes: Outcomes) -> Changed {
         let mut networks = Before::<Arc<Network>>::new();
         let mut halves = Before::<Half>::new();
         let mut rejections = Before::<Rejection>::new();
+        let read: Vec<FileId> = outcomes.keys().cloned().collect();
         for (id, outcome) in outcomes {
             let old = self.files.remove(&id);
             let old = old.as_ref();
@@ -89,15 +131,20 @@ impl Accepted {
             };
             self.files.insert(id, given);
         }
-        Changed {
+        let mut changed = Changed {
             networks: self.networks.finish(networks, &mut self.clashes),
             halves: self.halves.finish(halves, &mut self.clashes),
             rejections: self.rejections.finish(rejections, &mut self.clashes),
-        }
+        };
+        let read = read.iter().filter_map(|id| self.files.get(id));
+        let read = read.flat_map(|given| &given.rejections);
+        self.quota.update(&mut changed.rejections, read, &self.rejections, &mut self.clashes);
+        changed
     }
 
     /// Removes and returns the contributions of all files.
     pub(super) fn take(&mut self) -> Outcomes {
+        self.quota.clear(&mut self.clashes);
         let empty =
             |given: Given| Contribution { origin: given.origin, entries: Entries::default() };
         let files = std::mem::take(&mut self.files).into_iter();
