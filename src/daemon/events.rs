@@ -29,6 +29,7 @@ use super::reload::{Configuration, Reloads};
 use super::service::Service;
 use super::signals::{Request, Signals};
 use super::watch::{Pace, Watch};
+use super::workers;
 
 /// Northbound events handled in a row before the loop considers a transaction: bursts become one
 /// batch.
@@ -98,6 +99,7 @@ impl Shell {
         // First, so that the server composes its rows while this host reads the files.
         let client = ovsdb::connect(client_config(&settings, &host)?)
             .map_err(system("start the northbound client"))?;
+        workers::start().map_err(system("start threads"))?;
         let mut engine = Engine::new(&settings, host);
         engine.note_settings(warnings);
         let watch =

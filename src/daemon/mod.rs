@@ -19,5 +19,6 @@ mod reload;
 mod service;
 mod signals;
 pub mod watch;
+mod workers;
 
 pub use command::run;

@@ -179,6 +179,7 @@ impl Engine {
         };
         self.northbound = Some(northbound);
         self.resync = Resync::Needless;
+        self.unsifted = true;
         self.synced();
     }
 

@@ -33,6 +33,7 @@ mod queue;
 mod registrations;
 mod results;
 mod shown;
+mod sieve;
 mod state;
 mod submit;
 mod takeover;
@@ -119,6 +120,8 @@ pub struct Engine {
     northbound: Option<Arc<Northbound>>,
     connection: NorthboundView,
     resync: Resync,
+    /// Whether all rows were read since the units were last compared.
+    unsifted: bool,
     progress: Progress,
     northd: Northd,
     writer: Writer,
@@ -154,6 +157,7 @@ impl Engine {
             northbound: None,
             connection: NorthboundView::default(),
             resync: Resync::default(),
+            unsifted: false,
             progress: Progress::default(),
             northd: Northd::default(),
             writer: Writer::default(),

@@ -102,6 +102,10 @@ impl Queue {
         self.places.is_empty()
     }
 
+    pub(super) fn units(&self) -> impl Iterator<Item = UnitId> {
+        self.places.keys().copied()
+    }
+
     pub(super) fn contains(&self, unit: UnitId) -> bool {
         self.places.contains_key(&unit)
     }

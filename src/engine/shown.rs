@@ -307,7 +307,7 @@ impl Shown {
             state: State::Failed,
             reason: Some(Reason::UntrustedHost),
             explanation: Some(format!(
-                "only hosts declare it that may not declare for project {project}: {hosts}"
+                "it is declared only on {hosts}, which may not declare for project {project}"
             )),
             next_step: Some(format!(
                 "declare it on a host that may, or ask the operator to add {hosts} to `hosts` of \

@@ -20,7 +20,7 @@ use super::progress::{Progress, Stage};
 use super::state::State;
 use super::takeover::Takeover;
 use super::writer::{Role, Submission, Work, Writer};
-use super::{Engine, gate, hosts};
+use super::{Engine, gate, hosts, sieve};
 
 /// The next transaction to be sent; none while enough is under way or there is nothing to write.
 pub(super) fn poll(engine: &mut Engine, now: Now) -> Option<Submission> {
@@ -95,10 +95,12 @@ fn write_batch(engine: &mut Engine, role: Role, northbound: &Northbound) -> Opti
     if engine.state.dirty.is_empty() {
         return None;
     }
+    let clean = sift(engine, northbound);
     let writer = &engine.writer;
     let (most_groups, whole) = (writer.most_groups, writer.is_searching());
     let extent = Extent { role, most_groups, whole };
     let mut batch = Batch::gather(&mut engine.state, northbound, extent, writer);
+    batch.clean.extend(clean);
     let damped = engine.writer.damping.hold(std::mem::take(&mut batch.held));
     engine.changes.damped(&damped, &engine.state);
     let traces = std::mem::take(&mut batch.traces);
@@ -131,6 +133,19 @@ fn write_batch(engine: &mut Engine, role: Role, northbound: &Northbound) -> Opti
     let submission = engine.writer.submission(work, transaction.operations());
     engine.writer.damping.sent(submission.id, traces);
     Some(submission)
+}
+
+/// Once after all rows were read: the dirty units without differences, which are dirty no longer.
+/// While a transaction is under way, a unit has to wait for it before it is compared.
+fn sift(engine: &mut Engine, northbound: &Northbound) -> BTreeSet<UnitId> {
+    if !std::mem::take(&mut engine.unsifted) || !engine.writer.under_way.is_empty() {
+        return BTreeSet::new();
+    }
+    let clean = sieve::clean(&engine.state, northbound);
+    for unit in &clean {
+        engine.state.dirty.remove(*unit);
+    }
+    clean
 }
 
 /// Whether links are written for the first time: they are active once OVN has acted on that.

@@ -314,6 +314,7 @@ fn b2_what_a_copied_router_refers_to_of_ours_is_taken_out_once() {
     let (own, all) = (columns.map(ours), columns.map(|it| column(name, it).len()));
     let stream = guests[0].stream(guests[1].v4(), 100);
     let mut stream = Some(stream);
+    let mut reported = 0;
     for copied in [&columns[1..], &columns[..]] {
         let since = milliseconds();
         let set = columns.iter().zip(&own).filter(|(name, _)| copied.contains(name));
@@ -333,6 +334,10 @@ fn b2_what_a_copied_router_refers_to_of_ours_is_taken_out_once() {
         assert!(count <= 3, "{count} transactions");
         assert_eq!(columns.map(|it| column(name, it).len()), all);
         assert_eq!(rows(), uuids, "the rows are the same as before");
+        reported += 1;
+        let log = tenants.daemon.log();
+        let found = log.matches("rows of ours were altered by another client, and are restored");
+        assert_eq!(found.count(), reported, "{log}");
         let since = milliseconds();
         lab.nbctl(&["lr-del", "copy"]);
         std::thread::sleep(Duration::from_secs(2));
