@@ -8,6 +8,8 @@
 mod atom;
 #[path = "../../../src/ovsdb/decode.rs"]
 mod decode;
+#[path = "../../../src/ovsdb/decode_message.rs"]
+mod decode_message;
 #[path = "../../../src/ovsdb/decode_value.rs"]
 mod decode_value;
 #[path = "../../../src/ovsdb/diff.rs"]
@@ -37,7 +39,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use atom::Atom;
-use layout::{Layout, TableId};
+use layout::Layout;
 use libfuzzer_sys::fuzz_target;
 use model::{Cells, Model};
 use replica::{Replica, RowChange};
@@ -46,7 +48,7 @@ use serde_json::json;
 use update::{MonitorMethod, MonitorReply, UpdateParams, Updates};
 use uuid::Uuid;
 use value::{Value, ValueRef};
-use wanted::Wanted;
+use wanted::{TableId, Wanted};
 
 const WANTED: &[Wanted] = &[
     Wanted {
