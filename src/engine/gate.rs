@@ -55,6 +55,6 @@ impl Gate {
 pub(super) fn raise(northbound: &Northbound) -> Vec<Operation> {
     let older = northbound.older().take(MOST_RAISED);
     program::raise_versions(older.map(|(set, text, record)| {
-        (set, text.into_owned(), NetworkRecord::new(&record.key(), record.router).to_text())
+        (set, text.to_owned(), NetworkRecord::new(&record.key(), record.router).to_text())
     }))
 }

@@ -42,9 +42,7 @@ impl Guests {
     ) -> BTreeMap<Field, BorrowedRecord> {
         let mut records = borrowed_records(id, northbound);
         for (field, record) in self.borrowed.get(&id).into_iter().flatten() {
-            if !records.contains_key(field)
-                && field.text(northbound).as_deref() == Some(&record.ours)
-            {
+            if !records.contains_key(field) && field.text(northbound) == Some(&record.ours) {
                 records.insert(field.clone(), record.clone());
             }
         }

@@ -70,7 +70,7 @@ impl UnitChanges {
             });
             // An entry that is written already gives this host nothing to repair.
             if let Some(tags) = registration {
-                patch.entries.retain(|key, text| tags.get(key).as_deref() != text.as_deref());
+                patch.entries.retain(|key, text| tags.get(key) != text.as_deref());
             }
             if registration.is_some() || patch.entries.is_empty() {
                 patch.base = None;

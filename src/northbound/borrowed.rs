@@ -4,7 +4,6 @@
 //! The record is in the registration of the network that needs the field. A field is ours as long
 //! as it holds the recorded value. With any other value it is its owner's again.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -60,9 +59,8 @@ pub struct BorrowedRecord {
 pub fn borrowed_records(network: Id, northbound: &Northbound) -> BTreeMap<Field, BorrowedRecord> {
     let entries = northbound.registration(network).into_iter().flat_map(ValueRef::entries);
     let borrowed = entries.filter(|(key, _)| key.starts_with(BORROWED_PREFIX));
-    let read = |(key, text): (&str, Cow<str>)| {
-        Some((Field::of_record(key)?, BorrowedRecord::parse(&text)?))
-    };
+    let read =
+        |(key, text): (&str, &str)| Some((Field::of_record(key)?, BorrowedRecord::parse(text)?));
     borrowed.filter_map(read).collect()
 }
 
@@ -82,7 +80,7 @@ impl Field {
 
     /// The text under a key of a map; none for a reference.
     #[must_use]
-    pub fn text<'a>(&self, northbound: &'a Northbound) -> Option<Cow<'a, str>> {
+    pub fn text<'a>(&self, northbound: &'a Northbound) -> Option<&'a str> {
         let row = northbound.replica().row(self.table, self.row)?;
         row.get(self.column).get(self.key()?)
     }

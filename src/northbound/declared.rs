@@ -208,9 +208,9 @@ pub fn network_of(external_ids: ValueRef<'_>) -> Option<NetworkKey> {
         let found: Named = serde_json::from_str(text).ok()?;
         Some(NetworkKey::new(found.project, found.name))
     };
-    external_ids.get(NETWORK_KEY).and_then(|text| of(&text)).or_else(|| {
+    external_ids.get(NETWORK_KEY).and_then(&of).or_else(|| {
         let hosts = external_ids.entries().filter(|(key, _)| key.starts_with(HOST_PREFIX));
-        hosts.map(|(_, text)| text).find_map(|text| of(&text))
+        hosts.map(|(_, text)| text).find_map(of)
     })
 }
 
@@ -227,17 +227,15 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>)
     let mut own = Own::default();
     for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() == host) {
         match entry {
-            Entry::Host(_) => own.binding = host_record(&text).and_then(|it| it.bound(network)),
-            Entry::Half(_, name) => own.halves.extend(half(network, name, &text)),
-            Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, &text)),
+            Entry::Host(_) => own.binding = host_record(text).and_then(|it| it.bound(network)),
+            Entry::Half(_, name) => own.halves.extend(half(network, name, text)),
+            Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, text)),
         }
     }
     own
 }
 
-pub(super) fn entries(
-    external_ids: ValueRef<'_>,
-) -> impl Iterator<Item = (Entry<'_>, Cow<'_, str>)> {
+pub(super) fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, &str)> {
     external_ids.entries().filter_map(|(key, text)| Some((Entry::parse(key)?, text)))
 }
 

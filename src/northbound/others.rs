@@ -30,7 +30,6 @@ pub fn note_entry(
     };
     let host: Host = Arc::from(entry.host());
     let text = external_ids.get(key);
-    let text = text.as_deref();
     match entry {
         Entry::Host(_) => {
             let record = text.and_then(host_record);
@@ -71,18 +70,18 @@ pub fn declared_by_others(
         read += 1;
         match entry {
             Entry::Host(_) => {
-                let Some(record) = host_record(&text) else { continue };
+                let Some(record) = host_record(text) else { continue };
                 others.rules.insert(Arc::clone(&from), record.rules());
                 others.networks.extend(binding_by(&from, network, record));
             }
             Entry::Half(_, name) => {
-                if let Some(by_host) = half_by(&from, network, name, &text) {
+                if let Some(by_host) = half_by(&from, network, name, text) {
                     others.halves.entry(by_host.value.key.clone()).or_default().push(by_host);
                 }
             }
             Entry::Rejection(_, by) => {
                 let key = RejectionKey { network: network.clone(), from: by.clone() };
-                if let Some(by_host) = rejection_by(&from, network, by, &text) {
+                if let Some(by_host) = rejection_by(&from, network, by, text) {
                     others.rejections.entry(key).or_default().push(by_host);
                 }
             }

@@ -201,19 +201,19 @@ pub(super) fn to_text(record: &impl Serialize) -> String {
 /// The network's record among a registration's `external_ids`.
 #[must_use]
 pub fn network_record(external_ids: ValueRef<'_>) -> Option<NetworkRecord> {
-    serde_json::from_str(&external_ids.get(NETWORK_KEY)?).ok()
+    serde_json::from_str(external_ids.get(NETWORK_KEY)?).ok()
 }
 
 /// The record of the routes that the guests get.
 #[must_use]
 pub fn guest_record(external_ids: ValueRef<'_>) -> Option<GuestRecord> {
-    serde_json::from_str(&external_ids.get(GUESTS_KEY)?).ok()
+    serde_json::from_str(external_ids.get(GUESTS_KEY)?).ok()
 }
 
 /// The record of one half.
 #[must_use]
 pub fn half_record(external_ids: ValueRef<'_>, name: &str) -> Option<HalfRecord> {
-    serde_json::from_str(&external_ids.get(&half_key(name))?).ok()
+    serde_json::from_str(external_ids.get(&half_key(name))?).ok()
 }
 
 /// All names that have a record, readable or not.

@@ -295,7 +295,7 @@ impl Ports {
             || between_zones;
         self.note_zones(row, replica, between_zones);
         let networks =
-            row.get(router_port::NETWORKS).strings().filter_map(|text| connected(&text, &name));
+            row.get(router_port::NETWORKS).strings().filter_map(|text| connected(text, &name));
         if gateway || linked {
             self.outward.extend(networks);
         } else if !is_enabled(row, router_port::ENABLED) {
@@ -340,7 +340,7 @@ fn foreign_link(row: &Row, rows: Rows<'_>, switches: &SwitchIndex) -> Option<For
     let name = row.get(router_port::NAME).string();
     let peer = row.get(router_port::PEER).string();
     let to = if peer.is_empty() {
-        let switch = switches.meeting(rows, &name)?;
+        let switch = switches.meeting(rows, name)?;
         let row = rows.replica.row(LOGICAL_SWITCH, switch)?;
         ForeignLinkTo::Switch(switch, row.get(logical_switch::NAME).string().into())
     } else {
@@ -372,15 +372,15 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
     let output_port = row.get(static_route::OUTPUT_PORT).string();
     let via = if output_port.is_empty() { String::new() } else { format!(" out of {output_port}") };
     let mut route = ForeignRoute {
-        prefix: parse_prefix(&written)?,
+        prefix: parse_prefix(written)?,
         text: format!("{written} via {nexthop}{via}").into(),
         by_source: row.get(static_route::POLICY).string() == "src-ip",
         table: row.get(static_route::ROUTE_TABLE).string().into(),
         discards: *nexthop == *DISCARD,
         to_guest: false,
-        link: owner::peering_of_link_port(&output_port),
+        link: owner::peering_of_link_port(output_port),
     };
-    route.to_guest = leads_to_guest(&route, &nexthop, &output_port, inward);
+    route.to_guest = leads_to_guest(&route, nexthop, output_port, inward);
     Some(route)
 }
 

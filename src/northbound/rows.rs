@@ -3,7 +3,6 @@
 //!
 //! Each function reads one row. Code that needs several rows is an index or a fact.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -18,8 +17,8 @@ use super::tables::{Named, router_port, spec, switch_port};
 /// as its tag does.
 pub(super) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
     let ours = spec(table)?.ours.as_ref()?;
-    let by_name = |named: &Named| (named.ours)(&row.get(named.column).string());
-    let by_tag = row.get(ours.tags).get(UNIT_KEY).and_then(|tag| UnitId::parse(&tag));
+    let by_name = |named: &Named| (named.ours)(row.get(named.column).string());
+    let by_tag = row.get(ours.tags).get(UNIT_KEY).and_then(UnitId::parse);
     by_tag.or_else(|| ours.named.as_ref().and_then(by_name).map(UnitId::Peering))
 }
 
@@ -27,7 +26,7 @@ pub(super) fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
 /// else's.
 pub(super) fn collides_with(table: TableId, row: &Row) -> Option<Id> {
     let named = spec(table)?.ours.as_ref()?.named.as_ref()?;
-    let peering = (named.taken)(&row.get(named.column).string());
+    let peering = (named.taken)(row.get(named.column).string());
     peering.filter(|_| unit_of(table, row).is_none())
 }
 
@@ -38,7 +37,7 @@ pub(super) fn is_ours(external_ids: ValueRef<'_>) -> bool {
 
 /// Whether a router port is ours, by its tag or by its name.
 pub(super) fn is_our_port(row: &Row) -> bool {
-    let named = || owner::peering_of_link_port(&row.get(router_port::NAME).string()).is_some();
+    let named = || owner::peering_of_link_port(row.get(router_port::NAME).string()).is_some();
     is_ours(row.get(router_port::EXTERNAL_IDS)) || named()
 }
 
@@ -48,14 +47,14 @@ pub(super) fn is_enabled(row: &Row, column: ColumnId) -> bool {
 }
 
 /// The content of a column of names, if there is a row.
-pub(super) fn name_of(row: Option<&Row>, column: ColumnId) -> Option<Cow<'_, str>> {
+pub(super) fn name_of(row: Option<&Row>, column: ColumnId) -> Option<&str> {
     row.map(|row| row.get(column).string())
 }
 
 /// The name of the router port that a switch port leads to, if that port is somebody else's.
-pub(super) fn leads_to(row: &Row) -> Option<Cow<'_, str>> {
+pub(super) fn leads_to(row: &Row) -> Option<&str> {
     let name = row.get(switch_port::OPTIONS).get("router-port")?;
-    owner::peering_of_link_port(&name).is_none().then_some(name)
+    owner::peering_of_link_port(name).is_none().then_some(name)
 }
 
 /// A prefix as OVN parses it: a bare address is a host route, and host bits are ignored.

@@ -1,6 +1,5 @@
 //! The northbound as last read: the replica and its index, in step.
 
-use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -117,7 +116,7 @@ impl Northbound {
 
     /// A router's name; none if the router does not exist.
     #[must_use]
-    pub fn router_name(&self, router: Uuid) -> Option<Cow<'_, str>> {
+    pub fn router_name(&self, router: Uuid) -> Option<&str> {
         let row = self.replica.row(LOGICAL_ROUTER, router)?;
         Some(row.get(logical_router::NAME).string())
     }
@@ -211,7 +210,7 @@ impl Northbound {
 
     /// The registrations of older versions: the row, and the record of its network, as written and
     /// parsed.
-    pub fn older(&self) -> impl Iterator<Item = (Uuid, Cow<'_, str>, NetworkRecord)> {
+    pub fn older(&self) -> impl Iterator<Item = (Uuid, &str, NetworkRecord)> {
         self.inventory.indexes.versions.older().filter_map(|set| {
             let tags = self.replica.row(ADDRESS_SET, set)?.get(address_set::EXTERNAL_IDS);
             Some((set, tags.get(NETWORK_KEY)?, network_record(tags)?))

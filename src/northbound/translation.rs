@@ -43,7 +43,7 @@ impl Translation {
         let ours = exempted.is_none_or(|set| replica.row(ADDRESS_SET, set).is_some());
         Some(Self {
             row: uuid,
-            sources: parse_prefix(&logical)?,
+            sources: parse_prefix(logical)?,
             text: format!("{kind} of {logical} to {external}").into(),
             chosen: if !ours || !row.get(nat::ALLOWED_EXT_IPS).is_empty() {
                 Some(Choice::Destinations)

@@ -4,7 +4,6 @@
 //! switch between zones, ours too. It leaves out denied prefixes, and those that are not in a list
 //! if there is one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -34,7 +33,7 @@ impl Zones {
         let advertises =
             options.get("ic-route-adv").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let denied = || options.get("ic-route-denylist").or(options.get("ic-route-blacklist"));
-        let denied = || prefixes(&denied().unwrap_or_default());
+        let denied = || prefixes(denied().unwrap_or_default());
         advertises.then(|| Self { denied: denied(), listed: None })
     }
 
@@ -42,12 +41,12 @@ impl Zones {
     pub(super) fn filtered(mut self, row: &Row, options: ColumnId) -> Self {
         let [denied, listed] = own_options(row, options);
         if let Some(text) = denied {
-            self.denied = self.denied.iter().chain(&*prefixes(&text)).copied().collect();
+            self.denied = self.denied.iter().chain(&*prefixes(text)).copied().collect();
         }
         // OVN-IC ignores an empty list. A list without a valid prefix allows nothing.
         if let Some(text) = listed.filter(|text| text.split(',').any(|entry| !entry.is_empty())) {
             let before = self.listed.iter().flat_map(|listed| listed.iter().copied());
-            self.listed = Some(before.chain(prefixes(&text).iter().copied()).collect());
+            self.listed = Some(before.chain(prefixes(text).iter().copied()).collect());
         }
         self
     }
@@ -61,7 +60,7 @@ impl Zones {
 }
 
 /// The options of a router or of one of its ports: the denied prefixes, and the list.
-pub(super) fn own_options(row: &Row, options: ColumnId) -> [Option<Cow<'_, str>>; 2] {
+pub(super) fn own_options(row: &Row, options: ColumnId) -> [Option<&str>; 2] {
     let options = row.get(options);
     [options.get(DENY), options.get(LIST)]
 }

@@ -3,7 +3,6 @@
 //! Owns the five kinds and their order. May not touch JSON, the schema or how atoms are kept in a
 //! row. Invariant: equal numbers are equal atoms (no real is negative zero).
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use uuid::Uuid;
@@ -103,19 +102,6 @@ impl<S: Ord> PartialEq for Atom<S> {
 }
 
 impl<S: Ord> Eq for Atom<S> {}
-
-impl<'a> Atom<&'a str> {
-    /// The same atom in the type that may own its text.
-    pub(super) fn cow(self) -> Atom<Cow<'a, str>> {
-        match self {
-            Self::Integer(integer) => Atom::Integer(integer),
-            Self::Real(real) => Atom::Real(real),
-            Self::Boolean(boolean) => Atom::Boolean(boolean),
-            Self::String(string) => Atom::String(Cow::Borrowed(string)),
-            Self::Uuid(uuid) => Atom::Uuid(uuid),
-        }
-    }
-}
 
 impl From<&str> for Atom {
     fn from(string: &str) -> Self {

@@ -416,9 +416,9 @@ mod tests {
             let pair = |(key, value): (&String, &String)| (Atom::from(key.as_str()), value.as_str().into());
             let value = Value::map(map.iter().map(pair).collect());
             for (key, text) in &map {
-                prop_assert_eq!(value.view().get(key), Some(text.as_str().into()));
+                prop_assert_eq!(value.view().get(key), Some(text.as_str()));
             }
-            prop_assert_eq!(value.view().get(&other), map.get(&other).map(Into::into));
+            prop_assert_eq!(value.view().get(&other), map.get(&other).map(String::as_str));
             prop_assert_eq!(value.view().len(), map.len());
         }
 

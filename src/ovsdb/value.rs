@@ -5,7 +5,6 @@
 //! one atom (that is a bare [`Atom`], as on the wire); a map is sorted by key and never empty (an
 //! empty map is the empty set). So equal contents are equal values.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -106,13 +105,13 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The atoms of a scalar, an optional or a set, in order; none for a map.
-    pub fn atoms(self) -> impl Iterator<Item = Atom<Cow<'a, str>>> {
+    pub fn atoms(self) -> impl Iterator<Item = Atom<&'a str>> {
         let (one, all) = match content(self.0) {
             Content::Atom(atom) => (Some(atom), None),
             Content::Set(atoms) => (None, Some(atoms.atoms())),
             Content::Map(_) => (None, None),
         };
-        one.into_iter().chain(all.into_iter().flatten()).map(Atom::cow)
+        one.into_iter().chain(all.into_iter().flatten())
     }
 
     /// The pairs of a map, in order of the keys; none for anything else.
@@ -123,9 +122,8 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The single string of a scalar or optional, `""` if there is none.
-    pub fn string(self) -> Cow<'a, str> {
-        let text = self.scalar().and_then(|scalar| scalar.text());
-        text.map(Cow::Borrowed).unwrap_or_default()
+    pub fn string(self) -> &'a str {
+        self.scalar().and_then(Atom::text).unwrap_or_default()
     }
 
     /// Whether it is this single string.
@@ -134,7 +132,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// All strings of a scalar, optional or set, in order.
-    pub fn strings(self) -> impl Iterator<Item = Cow<'a, str>> {
+    pub fn strings(self) -> impl Iterator<Item = &'a str> {
         self.atoms().filter_map(Atom::text)
     }
 
@@ -164,12 +162,8 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The value of `key` in a map from strings to strings.
-    pub fn get(self, key: &str) -> Option<Cow<'a, str>> {
-        if let Content::Map(pairs) = content(self.0) {
-            pairs.get(key).map(Cow::Borrowed)
-        } else {
-            None
-        }
+    pub fn get(self, key: &str) -> Option<&'a str> {
+        if let Content::Map(pairs) = content(self.0) { pairs.get(key) } else { None }
     }
 
     /// Whether a map from strings to strings has this key.
@@ -179,12 +173,12 @@ impl<'a> ValueRef<'a> {
 
     /// Whether a map from strings to strings has this pair.
     pub fn holds(self, key: &str, text: &str) -> bool {
-        if let Content::Map(pairs) = content(self.0) { pairs.get(key) == Some(text) } else { false }
+        self.get(key) == Some(text)
     }
 
     /// The pairs of a map from strings to strings, in order of the keys.
-    pub fn entries(self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
-        self.pairs().filter_map(|(key, value)| Some((key.text()?, Cow::Borrowed(value.text()?))))
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.pairs().filter_map(|(key, value)| Some((key.text()?, value.text()?)))
     }
 
     /// How many atoms or pairs there are; counts them.
@@ -276,23 +270,20 @@ mod tests {
             ("a".into(), "2".into()),
             ("b".into(), "3".into()),
         ]);
-        assert_eq!(
-            map.view().entries().collect::<Vec<_>>(),
-            [("a", "2".into()), ("b", "3".into())]
-        );
+        assert_eq!(map.view().entries().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
     }
 
     #[test]
     fn accessors_read_what_is_there_and_nothing_else() {
         let map = Value::map(vec![("k".into(), "v".into())]);
         let map = map.view();
-        assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v".into()), None, 1));
+        assert_eq!((map.get("k"), map.get("l"), map.len()), (Some("v"), None, 1));
         assert!(map.holds("k", "v") && !map.holds("k", "w") && !map.holds("l", "v"));
         assert_eq!(map.string(), "");
         let set = Value::set(vec!["x".into(), "y".into()]);
         let set = set.view();
         assert_eq!(set.strings().collect::<Vec<_>>(), ["x", "y"]);
-        assert_eq!((set.string(), set.integer(), set.get("x")), ("".into(), None, None));
+        assert_eq!((set.string(), set.integer(), set.get("x")), ("", None, None));
         assert!(!set.is_string("x") && !set.holds("x", "y") && !map.is_string("k"));
         assert!(Value::from("x").view().is_string("x") && !Value::empty().view().is_string(""));
         assert_eq!(Value::from("x").view().string(), "x");

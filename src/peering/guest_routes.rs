@@ -184,10 +184,7 @@ impl Collector<'_> {
     /// The owner's value of a cell.
     fn owners(&self, cell: &Field) -> Option<String> {
         let syntax = cell.key().and_then(Syntax::of_key)?;
-        syntax.owners(
-            cell.text(self.northbound).as_deref(),
-            self.records.get(cell).map(BorrowedRecord::past),
-        )
+        syntax.owners(cell.text(self.northbound), self.records.get(cell).map(BorrowedRecord::past))
     }
 
     /// The desired value of a cell, if any; or the number of bytes, if they are too many.

@@ -8,7 +8,6 @@
 //! sets another value meanwhile keeps it. A further kind of field is a further [`Kind`], and its
 //! value here.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
@@ -112,7 +111,7 @@ impl Present {
         let row = northbound.replica().row(field.table, field.row)?;
         let value = row.get(field.column);
         if let Kind::Key(key) = field.kind {
-            let text = value.get(key).map(Cow::into_owned);
+            let text = value.get(key).map(str::to_owned);
             return Some(Self { column: Datum::map(value.entries()), text, own: false });
         }
         let Some(uuid) = value.uuid() else {
@@ -120,7 +119,7 @@ impl Present {
         };
         let name = set_name(uuid, northbound);
         let own = own_sets(network, northbound).any(|own| own == uuid);
-        let text = name.map_or_else(|| uuid.to_string(), Cow::into_owned);
+        let text = name.map_or_else(|| uuid.to_string(), str::to_owned);
         Some(Self { column: Datum::Set(vec![Datum::Uuid(uuid)]), text: Some(text), own })
     }
 
@@ -168,7 +167,7 @@ fn referring(network: Id, northbound: &Northbound) -> impl Iterator<Item = Field
 }
 
 fn written(name: String, network: Id, northbound: &Northbound) -> Written {
-    let is_named = |set: &Uuid| set_name(*set, northbound).as_deref() == Some(&name);
+    let is_named = |set: &Uuid| set_name(*set, northbound) == Some(&name);
     match own_sets(network, northbound).find(is_named) {
         Some(set) => Written::Row(set),
         None => Written::Set(name),
@@ -176,7 +175,7 @@ fn written(name: String, network: Id, northbound: &Northbound) -> Written {
 }
 
 /// The name of an Address_Set of ours; the client does not read other sets.
-fn set_name(set: Uuid, northbound: &Northbound) -> Option<Cow<'_, str>> {
+fn set_name(set: Uuid, northbound: &Northbound) -> Option<&str> {
     let row = northbound.replica().row(ADDRESS_SET, set)?;
     Some(row.get(address_set::NAME).string())
 }

@@ -1,7 +1,5 @@
 //! Compares desired rows with the present ones: which to insert, to update and to delete.
 
-use std::borrow::Cow;
-
 use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
@@ -52,7 +50,7 @@ struct Present<'a> {
 type Place<'a> = (TableId, Option<Uuid>, [Key<'a>; 2]);
 
 /// The value of an identifying column: a text or a number.
-type Key<'a> = (Cow<'a, str>, Option<i64>);
+type Key<'a> = (&'a str, Option<i64>);
 
 fn ours(table: TableId) -> Option<&'static Ours> {
     spec(table).and_then(|spec| spec.ours.as_ref())
@@ -70,9 +68,9 @@ fn place<'a>(table: TableId, parent: Option<Uuid>, key: impl Fn(ColumnId) -> Key
 
 fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
     match desired {
-        Some(Datum::String(text)) => (Cow::Borrowed(text), None),
-        Some(Datum::Integer(number)) => (Cow::default(), Some(*number)),
-        Some(_) | None => (Cow::default(), None),
+        Some(Datum::String(text)) => (text, None),
+        Some(Datum::Integer(number)) => ("", Some(*number)),
+        Some(_) | None => ("", None),
     }
 }
 
@@ -105,7 +103,7 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
     let Some(row) = northbound.replica().row(table, uuid) else { return Vec::new() };
     let text = |value: ValueRef<'_>| match value.integer() {
         Some(number) => number.to_string(),
-        None => value.string().into_owned(),
+        None => value.string().to_owned(),
     };
     identity(table).iter().map(|column| text(row.get(*column))).collect()
 }
@@ -113,7 +111,7 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
 /// Sorted by table, parent and identity.
 fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
-        *table != ADDRESS_SET || is_remotes_set(&row.get(address_set::NAME).string())
+        *table != ADDRESS_SET || is_remotes_set(row.get(address_set::NAME).string())
     });
     let rows = rows.flat_map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());

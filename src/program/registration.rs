@@ -107,7 +107,7 @@ pub fn registration_diff(
 pub fn registration_removal(network: Id, northbound: &Northbound) -> Vec<RegistrationDiff> {
     let tags = |row: &Row| {
         let entries = row.get(address_set::EXTERNAL_IDS).entries();
-        entries.map(|(key, value)| (key.to_owned(), value.into_owned())).collect()
+        entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     };
     sets(network, northbound)
         .map(|(uuid, row)| RegistrationDiff::Delete { uuid, unless_changed: Some(tags(row)) })
@@ -118,7 +118,7 @@ fn sets(network: Id, northbound: &Northbound) -> impl Iterator<Item = (Uuid, &Ro
     northbound
         .rows_of(UnitId::Network(network))
         .filter(|(table, _, row)| {
-            *table == ADDRESS_SET && !is_remotes_set(&row.get(address_set::NAME).string())
+            *table == ADDRESS_SET && !is_remotes_set(row.get(address_set::NAME).string())
         })
         .map(|(_, uuid, row)| (uuid, row))
 }

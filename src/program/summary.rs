@@ -1,7 +1,5 @@
 //! One line for each row, for people: present rows, and rows that would change.
 
-use std::borrow::Cow;
-
 use uuid::Uuid;
 
 use crate::northbound::Northbound;
@@ -46,7 +44,7 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
                 .and_then(|row| text(row, static_route::IP_PREFIX).parse().ok())
                 .zip(parent.and_then(|router| northbound.replica().row(LOGICAL_ROUTER, router)))
                 .map(|(prefix, router)| PlannedPrefix {
-                    router: text(router, logical_router::NAME).into_owned(),
+                    router: text(router, logical_router::NAME).to_owned(),
                     prefix,
                 });
             (PlannedRow { action: PlannedAction::Delete, row }, route)
@@ -86,7 +84,7 @@ pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) ->
         RegistrationDiff::Delete { uuid, .. } => {
             let row = northbound.replica().row(ADDRESS_SET, *uuid);
             let name = row.map(|row| text(row, address_set::NAME)).unwrap_or_default();
-            (PlannedAction::Delete, Some(*uuid), name.into_owned())
+            (PlannedAction::Delete, Some(*uuid), name.to_owned())
         }
     };
     PlannedRow { action, row: view(ADDRESS_SET, uuid, summary) }
@@ -112,7 +110,7 @@ fn summary(table: TableId, row: &Row) -> String {
     spec(table).map(|spec| (spec.summary)(row)).unwrap_or_default()
 }
 
-fn text(row: &Row, column: ColumnId) -> Cow<'_, str> {
+fn text(row: &Row, column: ColumnId) -> &str {
     row.get(column).string()
 }
 

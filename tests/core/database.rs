@@ -332,7 +332,7 @@ impl Database {
             let mut names = BTreeSet::new();
             for ((_, uuid), _) in self.rows.iter().filter(|((of, _), _)| *of == table) {
                 let name = self.cell(table, *uuid, column).string();
-                if !name.is_empty() && !names.insert(name.into_owned()) {
+                if !name.is_empty() && !names.insert(name.to_owned()) {
                     return Err("constraint violation".into());
                 }
             }
@@ -383,7 +383,7 @@ fn mutated(
         (Mutator::Add, Datum::Integer(by)) => Value::from(old.integer().unwrap_or(0) + by),
         (Mutator::Insert, Datum::Map(pairs)) => {
             let mut map: BTreeMap<String, String> =
-                old.entries().map(|(key, value)| (key.to_owned(), value.into_owned())).collect();
+                old.entries().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             for (key, value) in pairs {
                 map.entry(key.clone()).or_insert_with(|| value.clone());
             }
@@ -398,7 +398,7 @@ fn mutated(
             let is_gone =
                 |key: &str, value: &str| gone.iter().any(|it| it.0 == key && it.1 == value);
             let map = old.entries().filter(|(key, value)| !is_gone(key, value));
-            let map = map.map(|(key, value)| (key.to_owned(), value.into_owned())).collect();
+            let map = map.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             value(&Datum::Map(map), names)
         }
         (Mutator::Insert, _) => {

@@ -266,7 +266,7 @@ fn of_a_registration_only_the_entry_that_differs_is_read() {
     for number in 0..300 {
         let tags = world.database.cell(ADDRESS_SET, registration, address_set::EXTERNAL_IDS);
         let mut tags: Vec<(Atom, Atom)> =
-            tags.entries().map(|(key, text)| (Atom::from(key), Atom::from(&*text))).collect();
+            tags.entries().map(|(key, text)| (Atom::from(key), Atom::from(text))).collect();
         let text = format!("{{\"file\":\"x.toml\",\"target\":[\"!\",\"e{number}\"]}}");
         tags.push((Atom::from(&*format!("ovn-peerd-declared:hv2:e{number}")), Atom::from(&*text)));
         tags.sort();
@@ -282,7 +282,7 @@ fn of_a_registration_only_the_entry_that_differs_is_read() {
     let tags: Vec<(Atom, Atom)> = tags
         .map(|(key, text)| {
             let spoiled = key == "ovn-peerd-declared:hv2:e8";
-            (Atom::from(key), Atom::from(if spoiled { "?" } else { &*text }))
+            (Atom::from(key), Atom::from(if spoiled { "?" } else { text }))
         })
         .collect();
     world.database.set(ADDRESS_SET, registration, address_set::EXTERNAL_IDS, Value::map(tags));
@@ -307,7 +307,7 @@ fn what_is_put_back_for_another_host_names_its_files() {
         let of = |row| fleet.world.database.cell(ADDRESS_SET, row, address_set::EXTERNAL_IDS);
         let own = fleet.world.own_rows().into_iter().filter(|(table, _)| *table == ADDRESS_SET);
         own.flat_map(|(_, row)| {
-            of(row).entries().map(|(key, text)| (key.to_owned(), text.into_owned()))
+            of(row).entries().map(|(key, text)| (key.to_owned(), text.to_owned()))
         })
         .filter(|(key, _)| key.contains(":hv2"))
         .collect()

@@ -32,7 +32,7 @@ impl Leases {
         for ((table, _), row) in rows {
             for (_, column) in MAPS.iter().filter(|(of, _)| of == table) {
                 let others = row.get(*column).entries().filter(|(key, _)| !LENT.contains(key));
-                let others = map(others.map(|(key, text)| (key.to_owned(), text.into_owned())));
+                let others = map(others.map(|(key, text)| (key.to_owned(), text.to_owned())));
                 *row = row.with(*column, others.view());
             }
         }
@@ -124,7 +124,7 @@ impl World {
         let (_, column) = MAPS.into_iter().find(|(of, _)| *of == table).unwrap();
         let cell = self.database.cell(table, row, column);
         let others = cell.entries().filter(|(other, _)| *other != key);
-        let others = others.map(|(key, text)| (key.to_owned(), text.into_owned()));
+        let others = others.map(|(key, text)| (key.to_owned(), text.to_owned()));
         let all = others.chain([(key.to_owned(), text.to_owned())]);
         self.database.set(table, row, column, map(all));
         self.leases.owned.entry(row).or_default().insert(key.to_owned(), text.to_owned());
@@ -172,7 +172,7 @@ pub fn check(world: &World, routed: &BTreeMap<(usize, usize), BTreeSet<IpNet>>, 
             let in_121_alone =
                 key == MS_CLASSLESS && owned.contains_key(CLASSLESS) && theirs.is_none();
             if nets.is_empty() || theirs == Some("$broken") || in_121_alone {
-                assert_eq!(found.as_deref(), theirs, "{key} of its owner alone: {step}");
+                assert_eq!(found, theirs, "{key} of its owner alone: {step}");
                 continue;
             }
             let kept = theirs.map_or("{", |text| text.trim_end_matches('}').trim_end());
@@ -204,7 +204,7 @@ pub fn check(world: &World, routed: &BTreeMap<(usize, usize), BTreeSet<IpNet>>, 
             let nets = if sends { wanted(*index, false) } else { BTreeSet::new() };
             let found = found.get(ROUTE_INFO);
             if nets.is_empty() || theirs.is_some_and(|text| text.starts_with("BEST")) {
-                assert_eq!(found.as_deref(), theirs, "route_info of its owner alone: {step}");
+                assert_eq!(found, theirs, "route_info of its owner alone: {step}");
                 continue;
             }
             let found = found.unwrap_or_else(|| panic!("no route_info: {step}"));

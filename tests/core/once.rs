@@ -44,7 +44,7 @@ fn declare(world: &mut World, says: [bool; 2]) {
 fn guards(world: &World) -> Vec<Uuid> {
     let serves = |row| {
         let tags = world.database.cell(ROUTER_POLICY, row, router_policy::EXTERNAL_IDS);
-        tags.get(UNIT_KEY).and_then(|tag| UnitId::parse(&tag))
+        tags.get(UNIT_KEY).and_then(UnitId::parse)
     };
     let own = world.own_rows().into_iter().filter(|(table, _)| *table == ROUTER_POLICY);
     own.map(|(_, row)| row).filter(|row| matches!(serves(*row), Some(UnitId::Network(_)))).collect()

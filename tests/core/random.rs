@@ -1,6 +1,5 @@
 //! Random runs.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use std::path::Path;
@@ -389,7 +388,7 @@ fn check_nats(world: &World, routed: &BTreeMap<usize, BTreeSet<IpNet>>, step: &s
             }
             let addresses = |set| world.database.cell(ADDRESS_SET, set, address_set::ADDRESSES);
             let found = exempted.into_iter().flat_map(|set| addresses(set).strings());
-            let found: BTreeSet<String> = found.map(Cow::into_owned).collect();
+            let found: BTreeSet<String> = found.map(str::to_owned).collect();
             assert_eq!(found, wanted, "what is exempted: {step}");
         }
     }

@@ -32,8 +32,7 @@ fn row_of(world: &World, unit: UnitId, table: TableId) -> Uuid {
     let column = tags_of(table).unwrap();
     let serves = |(of, uuid): &(TableId, Uuid)| {
         *of == table
-            && world.database.cell(table, *uuid, column).get(UNIT_KEY).as_deref()
-                == Some(unit.tag().as_str())
+            && world.database.cell(table, *uuid, column).get(UNIT_KEY) == Some(unit.tag().as_str())
     };
     world.database.rows.keys().copied().find(serves).unwrap().1
 }
@@ -54,7 +53,7 @@ fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str
         .database
         .cell(table, row, column)
         .entries()
-        .map(|(key, value)| (key.to_owned(), value.into_owned()))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     entries.insert(key.to_owned(), text.to_owned());
     let atom = |text: String| Atom::from(text.as_str());
@@ -269,7 +268,7 @@ fn policies_of_the_release_before_are_moved_a_unit_in_one_transaction() {
     let rows: Vec<(TableId, Uuid)> = world.database.rows.keys().copied().collect();
     for (table, row) in rows {
         let tags = tags_of(table).map(|tags| world.database.cell(table, row, tags));
-        let record = tags.and_then(|tags| Some(tags.get(NETWORK_KEY)?.into_owned()));
+        let record = tags.and_then(|tags| Some(tags.get(NETWORK_KEY)?.to_owned()));
         if let Some(record) = record {
             set_entry(&mut world, table, row, NETWORK_KEY, &record.replace(":2,", ":1,"));
         }
@@ -288,7 +287,7 @@ fn policies_of_the_release_before_are_moved_a_unit_in_one_transaction() {
             let unit = priority(&world, *table, *row).zip(tags_of(*table));
             let unit = unit.map(|(at, tags)| (at, world.database.cell(*table, *row, tags)));
             if let Some((at, unit)) = unit.and_then(|(at, tags)| Some((at, tags.get(UNIT_KEY)?))) {
-                bands.entry(unit.into_owned()).or_default().insert(at / 1000);
+                bands.entry(unit.to_owned()).or_default().insert(at / 1000);
             }
         }
         assert!(bands.values().all(|bands| bands.len() == 1), "{bands:?}");
@@ -407,7 +406,7 @@ fn unknown_keys_are_kept() {
     let found = world.database.cell(ADDRESS_SET, set, address_set::EXTERNAL_IDS);
     for (key, text) in [("ovn-peerd-quorum", "3"), ("ovn-peerd-declared", "x"), ("neutron:id", "7")]
     {
-        assert_eq!(found.get(key).as_deref(), Some(text));
+        assert_eq!(found.get(key), Some(text));
     }
 }
 

@@ -150,7 +150,7 @@ impl Follower {
         let mut names: Vec<_> = self
             .replica()
             .rows(table)
-            .map(|(_, row)| row.get(ColumnId(0)).string().into_owned())
+            .map(|(_, row)| row.get(ColumnId(0)).string().to_owned())
             .collect();
         names.sort();
         names

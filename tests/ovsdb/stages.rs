@@ -1,6 +1,5 @@
 //! A first dump in stages, while others write to every table of it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -95,8 +94,8 @@ fn assert_whole(replica: &Replica) {
         let mut versions: Vec<_> = rows
             .map(|(_, row)| {
                 (
-                    number(&row.get(ColumnId(0)).string()),
-                    row.get(tags).get("version").map(Cow::into_owned),
+                    number(row.get(ColumnId(0)).string()),
+                    row.get(tags).get("version").map(str::to_owned),
                 )
             })
             .filter(|(_, version)| version.is_some())

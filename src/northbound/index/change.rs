@@ -1,7 +1,6 @@
 //! The interface of an index: it applies a change, and reports the routers and units that the
 //! change concerns.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
@@ -79,7 +78,7 @@ pub(in crate::northbound) struct Effects<'a> {
 #[derive(Debug)]
 pub(in crate::northbound) enum Concerned<'a> {
     /// Those with the port of this name.
-    Port(Cow<'a, str>),
+    Port(&'a str),
     /// Those on this switch, and on switches that are joined to it.
     Switch(Uuid),
     /// Those on switches between availability zones.
@@ -128,7 +127,7 @@ impl Touched {
 }
 
 impl<'a> Effects<'a> {
-    pub(super) fn touch_port(&mut self, name: Cow<'a, str>) {
+    pub(super) fn touch_port(&mut self, name: &'a str) {
         self.concerned.push(Concerned::Port(name));
     }
 

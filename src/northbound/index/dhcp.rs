@@ -155,7 +155,7 @@ impl DhcpIndex {
         let unnamed = Owner::Unnamed(subnet);
         owners.extend(Some(unnamed).filter(|unnamed| alone && self.rows(unnamed).len() == 1));
         owners.extend(neutron_subnets(port).into_iter().map(Owner::Subnet));
-        owners.extend(switch_names(&name, rows, switches).into_iter().map(Owner::Switch));
+        owners.extend(switch_names(name, rows, switches).into_iter().map(Owner::Switch));
         owners
     }
 }
@@ -166,7 +166,7 @@ fn is_meant(owner: &Owner, port: Uuid, rows: Rows<'_>, switches: &SwitchIndex) -
     let name = row.get(router_port::NAME).string();
     match owner {
         Owner::Port(meant) => **meant == *name,
-        Owner::Switch(meant) => switch_names(&name, rows, switches).contains(meant),
+        Owner::Switch(meant) => switch_names(name, rows, switches).contains(meant),
         Owner::Subnet(meant) => neutron_subnets(row).contains(meant),
         Owner::Unnamed(_) => true,
     }

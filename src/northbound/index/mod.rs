@@ -125,7 +125,7 @@ impl Indexes {
     /// Finds the routers on a switch, and on those that are joined to it.
     fn find_on(&self, switch: Uuid, rows: Rows<'_>, found: &mut BTreeSet<Uuid>) {
         for name in self.switches.router_ports(rows, switch) {
-            found.extend(self.routers.with_port(rows, &name));
+            found.extend(self.routers.with_port(rows, name));
         }
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::northbound) enum Outlet {
 impl Outlet {
     /// The outlet that a port is; none for a port to a router or a guest.
     pub(super) fn of(row: &Row) -> Option<Self> {
-        match &*row.get(switch_port::TYPE).string() {
+        match row.get(switch_port::TYPE).string() {
             "localnet" => Some(Self::Physical),
             "switch" => Some(Self::Switch),
             "remote" => Some(Self::Zone),
@@ -63,7 +63,7 @@ impl Outlets {
         let joins = |row: &&Row| Outlet::of(row) == Some(Outlet::Switch);
         let names = [old, new].map(|row| row.filter(joins));
         let names = names.map(|row| row.map(|row| row.get(switch_port::NAME).string()));
-        self.joining.update(change.uuid, names.each_ref().map(Option::as_deref));
+        self.joining.update(change.uuid, names);
         for switch in switches {
             match after {
                 Some(_) => self.gain(*switch, change.uuid),
@@ -126,7 +126,7 @@ impl Outlets {
 
     /// The switches that a port would join to its own, whether or not the other port agrees.
     fn named_by<'a>(&self, rows: Rows<'a>, row: &Row) -> impl Iterator<Item = Uuid> + use<'a> {
-        let port = self.port_named(rows.replica, &row.get(switch_port::PEER).string());
+        let port = self.port_named(rows.replica, row.get(switch_port::PEER).string());
         port.into_iter().flat_map(move |port| rows.parents.all(port))
     }
 
@@ -135,9 +135,9 @@ impl Outlets {
         if Outlet::of(row) != Some(Outlet::Switch) {
             return None;
         }
-        let port = self.port_named(replica, &row.get(switch_port::PEER).string())?;
+        let port = self.port_named(replica, row.get(switch_port::PEER).string())?;
         let back = replica.row(SWITCH_PORT, port)?.get(switch_port::PEER);
-        back.is_string(&row.get(switch_port::NAME).string()).then_some(port)
+        back.is_string(row.get(switch_port::NAME).string()).then_some(port)
     }
 
     fn port_named(&self, replica: &Replica, name: &str) -> Option<Uuid> {

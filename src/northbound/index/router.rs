@@ -3,8 +3,6 @@
 //! Holds the names of routers and of their ports. A row of somebody else on a router is a fact
 //! about that router, in whatever table it is.
 
-use std::borrow::Cow;
-
 use uuid::Uuid;
 
 use super::super::rows::{is_enabled, name_of, unit_of};
@@ -27,7 +25,7 @@ pub(in crate::northbound) struct OwnFacts<'a> {
     pub(in crate::northbound) gateway: bool,
     pub(in crate::northbound) enabled: bool,
     /// The prefixes that OVN-IC may advertise of it.
-    zones: [Option<Cow<'a, str>>; 2],
+    zones: [Option<&'a str>; 2],
 }
 
 impl<'a> OwnFacts<'a> {
@@ -47,7 +45,7 @@ impl Index for RouterIndex {
         }
         if change.table == ROUTER_PORT {
             let names = change.map(|row| row.get(router_port::NAME).string());
-            self.ports.update(change.uuid, names.each_ref().map(Option::as_deref));
+            self.ports.update(change.uuid, names);
         }
         if effects.is_first {
             return;
@@ -66,7 +64,7 @@ impl RouterIndex {
     fn router(&mut self, change: &Change<'_>, effects: &mut Effects<'_>) {
         let router = change.uuid;
         let names = [change.old, change.new].map(|row| name_of(row, logical_router::NAME));
-        let renamed = self.routers.update(router, names.each_ref().map(Option::as_deref));
+        let renamed = self.routers.update(router, names);
         if effects.is_first {
             return;
         }

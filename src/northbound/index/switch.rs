@@ -1,6 +1,5 @@
 //! Switches and their ports: which switches are uplinks or have VMs, and which routers share one.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use hashbrown::HashSet;
@@ -64,8 +63,8 @@ impl SwitchIndex {
 
     fn port<'a>(&mut self, change: &Change<'a>, effects: &mut Effects<'a>) {
         let Change { uuid: port, rows, .. } = *change;
-        let names @ [before, after] = &change.map(leads_to).map(Option::flatten);
-        self.to_routers.update(port, names.each_ref().map(Option::as_deref));
+        let names @ [before, after] = change.map(leads_to).map(Option::flatten);
+        self.to_routers.update(port, names);
         let switches: Vec<Uuid> = rows.parents.all(port).collect();
         self.outlets.apply(change, &switches, effects);
         for switch in switches {
@@ -77,9 +76,7 @@ impl SwitchIndex {
                 effects.touch_switch(switch);
             }
         }
-        for name in names.iter().flatten() {
-            effects.touch_port(name.clone());
-        }
+        names.into_iter().flatten().for_each(|name| effects.touch_port(name));
     }
 
     /// Checks whether a switch has a VM's port, that is one that we have not read. The search ends
@@ -102,7 +99,7 @@ impl SwitchIndex {
         let mut switches = Members::default();
         for port in self.to_routers.candidates(router_port).as_slice() {
             let name = rows.replica.row(SWITCH_PORT, *port).and_then(leads_to);
-            if name.as_deref() == Some(router_port) {
+            if name == Some(router_port) {
                 for switch in rows.parents.all(*port) {
                     switches.insert(switch);
                 }
@@ -153,7 +150,7 @@ impl SwitchIndex {
         &self,
         rows: Rows<'a>,
         switch: Uuid,
-    ) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+    ) -> impl Iterator<Item = &'a str> + use<'a> {
         let switches = self.outlets.joined(rows, [switch]);
         let ports = switches.into_iter().flat_map(move |switch| ports_of(rows.replica, switch));
         ports.filter_map(move |port| rows.replica.row(SWITCH_PORT, port).and_then(leads_to))

@@ -71,7 +71,7 @@ fn version_of(set: &Row) -> Option<u32> {
         version: u32,
     }
     let record = set.get(address_set::EXTERNAL_IDS).get(NETWORK_KEY)?;
-    let record: Versioned = serde_json::from_str(&record).ok()?;
+    let record: Versioned = serde_json::from_str(record).ok()?;
     Some(record.version)
 }
 

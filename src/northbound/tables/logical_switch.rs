@@ -32,5 +32,5 @@ pub const TABLE: TableSpec = TableSpec {
             "qos_rules",
         ],
     }),
-    summary: |row| row.get(NAME).string().into_owned(),
+    summary: |row| row.get(NAME).string().to_owned(),
 };

@@ -204,7 +204,7 @@ pub(super) fn check_server(server: &Replica, config: &Config) -> Result<(), Sess
     for (_, row) in server.rows(DATABASE) {
         let name = row.get(NAME).string();
         if name != config.database {
-            present.push(name.into_owned());
+            present.push(name.to_owned());
             continue;
         }
         let says = |column| row.get(column).boolean();

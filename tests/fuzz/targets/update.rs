@@ -34,7 +34,6 @@ mod value;
 #[path = "../../../src/ovsdb/wanted.rs"]
 mod wanted;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -216,12 +215,12 @@ fn cells(row: &Row) -> Cells {
         let id = LAYOUT.column_id(A, name).expect("it is wanted");
         row.get(id)
     };
-    let text = |(key, value): (&str, Cow<str>)| (key.to_owned(), value.into_owned());
+    let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     assert!(column("absent").is_empty() && column("numbers").is_empty());
     Cells {
-        name: column("name").string().into_owned(),
+        name: column("name").string().to_owned(),
         optional: column("optional").integer(),
-        set: column("set").strings().map(Cow::into_owned).collect(),
+        set: column("set").strings().map(str::to_owned).collect(),
         map: column("map").entries().map(text).collect(),
         real: column("real").real().expect("one real"),
         refs: column("refs").uuids().collect(),
