@@ -21,8 +21,8 @@ use super::drift::Drift;
 use super::shown::{Shown, Standings};
 use super::state;
 
-/// So many causes of a lost connection are reported until there is one again: of several remotes each may fail for a reason of
-/// its own, in turn.
+/// So many causes of a lost connection are reported until there is one again: of several remotes
+/// each may fail for a reason of its own, in turn.
 const MOST_CAUSES: usize = 16;
 
 /// So many problems of hosts are reported at a time: any writer of the northbound may invent hosts.
@@ -313,7 +313,7 @@ impl Changes {
 
     fn changed_state(&mut self, half: &OfHalf, previous: Option<Standing>, shown: &Shown) {
         if previous.is_none() && half.own && shown.state == State::Active {
-            // What was as it is now is no news: a change for each half would bury those that matter.
+            // A state as before is no news: a change for each half would bury those that matter.
             self.found += 1;
             return;
         }

@@ -37,7 +37,7 @@ impl Engine {
         note_changed(calm, &self.writer.damping, &mut self.progress, &self.state);
         let due = self.writer.wake(now);
         self.state.mark_dirty(due, self.northbound.as_deref());
-        if self.identity.pass(now.since_start) {
+        if self.identity.advance(now.since_start) {
             self.host_taken(false);
         }
         self.changes.expiry(self.expiry.news(now.wall));
@@ -99,7 +99,7 @@ impl Engine {
         match event {
             ovsdb::Event::Connected { remote, schema, .. } => {
                 self.writer.role = None;
-                self.identity.rest();
+                self.identity.end_session();
                 self.changes.connected(&remote, &schema.version);
                 self.changes.unknown_columns(unknown_columns(&schema));
                 self.writer.connected();
@@ -118,7 +118,7 @@ impl Engine {
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Identity { held } => {
                 let was = self.identity.is_taken();
-                self.identity.told(held, now.since_start);
+                self.identity.note_lock(held, now.since_start);
                 let is = self.identity.is_taken();
                 if was != is && (is || self.identity.may_write()) {
                     self.host_taken(is);

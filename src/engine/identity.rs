@@ -6,31 +6,31 @@
 //!
 //! A server may keep a dead session for long. So an instance that finds the lock taken challenges
 //! the holder: it steals the lock, once. A live holder steals it back at once, and is not
-//! challenged for a while. A dead one has lost it. The challenger writes nothing until the trial is
-//! over.
+//! challenged for a while. A dead one has lost it. The challenger writes nothing until the
+//! challenge is over.
 
 use std::time::Duration;
 
 use super::Deadline;
 
 /// How long a holder has to release the lock by itself, before this instance challenges it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a live holder has to answer a challenge.
-const TRIAL: Duration = Duration::from_secs(2);
-/// How often this instance steals the lock back within the time of one trial. Several others may
-/// challenge it one after the other. But there is one more case: an instance was stopped and
+const CHALLENGE: Duration = Duration::from_secs(2);
+/// How often this instance steals the lock back within the time of one challenge. Several others
+/// may challenge it one after the other. But there is one more case: an instance was stopped and
 /// replaced, and wakes. Then both steal from each other. The one that wakes loses the lock once
 /// more often than the other one, so it gives up first.
 const MOST_LOSSES: u32 = 3;
 /// How long this instance challenges nobody after a holder has answered.
-const RESPITE: Duration = Duration::from_secs(60);
+const CHALLENGE_PAUSE: Duration = Duration::from_secs(60);
 
 /// What this instance knows of the lock.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
     state: State,
     /// Whether the session is to steal the lock now.
-    claims: bool,
+    steals: bool,
     /// How often this instance lost the lock, and when it did first.
     losses: (u32, Duration),
 }
@@ -39,97 +39,100 @@ pub(super) struct Identity {
 enum State {
     /// No session has asked for the lock.
     #[default]
-    Unasked,
+    NotRequested,
     /// This instance holds it.
     Held,
     /// This instance stole it from another one. Until this moment that one may steal it back.
-    Trial { until: Duration },
+    Challenging { until: Duration },
     /// This instance has sent a `steal`, and the server has not answered. `back` says that it had
     /// lost the lock before.
-    Claimed { back: bool },
+    Stealing { back: bool },
     /// Another session holds it. When this instance challenges that one, and whether that one is
     /// known to live.
-    Elsewhere { challenged_at: Duration, lives: bool },
+    HeldByOther { challenged_at: Duration, lives: bool },
 }
 
 impl Identity {
-    /// The session has ended.
-    pub(super) fn rest(&mut self) {
+    /// Notes that the session has ended.
+    pub(super) fn end_session(&mut self) {
         *self = Self::default();
     }
 
-    /// The server has reported whether this session holds the lock.
-    pub(super) fn told(&mut self, held: bool, now: Duration) {
+    /// Notes whether this session holds the lock, as the server has reported it.
+    pub(super) fn note_lock(&mut self, held: bool, now: Duration) {
         self.state = match (self.state, held) {
-            (State::Claimed { back: false }, true) => State::Trial { until: now + TRIAL },
-            (State::Trial { until }, true) => State::Trial { until },
-            (_, true) => State::Held,
-            (State::Held, false) => self.lost(now),
-            (State::Trial { .. }, false) => Self::yields(now),
-            (State::Unasked, false) => {
-                State::Elsewhere { challenged_at: now + PATIENCE, lives: false }
+            (State::Stealing { back: false }, true) => {
+                State::Challenging { until: now + CHALLENGE }
             }
-            (state @ (State::Claimed { .. } | State::Elsewhere { .. }), false) => state,
+            (State::Challenging { until }, true) => State::Challenging { until },
+            (_, true) => State::Held,
+            (State::Held, false) => self.lose(now),
+            (State::Challenging { .. }, false) => Self::yielded(now),
+            (State::NotRequested, false) => {
+                State::HeldByOther { challenged_at: now + GRACE, lives: false }
+            }
+            (state @ (State::Stealing { .. } | State::HeldByOther { .. }), false) => state,
         };
     }
 
-    fn lost(&mut self, now: Duration) -> State {
+    fn lose(&mut self, now: Duration) -> State {
         let (times, since) = self.losses;
-        self.losses = if times > 0 && now <= since + TRIAL { (times + 1, since) } else { (1, now) };
+        self.losses =
+            if times > 0 && now <= since + CHALLENGE { (times + 1, since) } else { (1, now) };
         if self.losses.0 > MOST_LOSSES {
-            return Self::yields(now);
+            return Self::yielded(now);
         }
-        self.claims = true;
-        State::Claimed { back: true }
+        self.steals = true;
+        State::Stealing { back: true }
     }
 
-    fn yields(now: Duration) -> State {
-        State::Elsewhere { challenged_at: now + RESPITE, lives: true }
+    fn yielded(now: Duration) -> State {
+        State::HeldByOther { challenged_at: now + CHALLENGE_PAUSE, lives: true }
     }
 
-    /// Time has passed. Returns whether this instance speaks for its host from now on.
-    pub(super) fn pass(&mut self, now: Duration) -> bool {
+    /// Notes that time has passed. Returns whether this instance speaks for its host from now on.
+    pub(super) fn advance(&mut self, now: Duration) -> bool {
         match self.state {
-            State::Trial { until } if until <= now => {
+            State::Challenging { until } if until <= now => {
                 self.state = State::Held;
                 true
             }
-            State::Elsewhere { challenged_at, .. } if challenged_at <= now => {
-                self.claims = true;
-                self.state = State::Claimed { back: false };
+            State::HeldByOther { challenged_at, .. } if challenged_at <= now => {
+                self.steals = true;
+                self.state = State::Stealing { back: false };
                 false
             }
-            State::Unasked
+            State::NotRequested
             | State::Held
-            | State::Trial { .. }
-            | State::Claimed { .. }
-            | State::Elsewhere { .. } => false,
+            | State::Challenging { .. }
+            | State::Stealing { .. }
+            | State::HeldByOther { .. } => false,
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
         let at = match self.state {
-            State::Trial { until } => until,
-            State::Elsewhere { challenged_at, .. } => challenged_at,
-            State::Unasked | State::Held | State::Claimed { .. } => return None,
+            State::Challenging { until } => until,
+            State::HeldByOther { challenged_at, .. } => challenged_at,
+            State::NotRequested | State::Held | State::Stealing { .. } => return None,
         };
         Some(Deadline { at, why: "another session speaks for this host" })
     }
 
     /// Whether the session is to steal the lock now. It answers `true` once.
-    pub(super) fn claims(&mut self) -> bool {
-        std::mem::take(&mut self.claims)
+    pub(super) fn steals(&mut self) -> bool {
+        std::mem::take(&mut self.steals)
     }
 
     /// Whether this instance is to hold the writer's lock, or wait for it. It does so too while it
     /// steals the host's lock back.
     pub(super) fn contends(&self) -> bool {
-        self.may_write() || matches!(self.state, State::Claimed { back: true })
+        self.may_write() || matches!(self.state, State::Stealing { back: true })
     }
 
     /// Whether this instance may write. It may where no session has asked for the lock.
     pub(super) fn may_write(&self) -> bool {
-        matches!(self.state, State::Unasked | State::Held)
+        matches!(self.state, State::NotRequested | State::Held)
     }
 
     /// Whether this instance holds the lock. Then each write asserts it.
@@ -139,7 +142,7 @@ impl Identity {
 
     /// Whether another instance speaks for this host, and is known to live.
     pub(super) fn is_taken(&self) -> bool {
-        matches!(self.state, State::Elsewhere { lives: true, .. })
+        matches!(self.state, State::HeldByOther { lives: true, .. })
     }
 }
 
@@ -183,13 +186,13 @@ mod tests {
         fn report(&mut self, to: usize, held: bool) {
             let now = ms(self.now);
             match &mut self.instances[to] {
-                (identity, Alive::Yes) => identity.told(held, now),
+                (identity, Alive::Yes) => identity.note_lock(held, now),
                 (_, frozen @ Alive::Frozen(_)) => *frozen = Alive::Frozen(held),
                 (_, Alive::No) => {}
             }
         }
 
-        fn claim(&mut self, by: usize) {
+        fn steal(&mut self, by: usize) {
             let before = self.queue[0];
             self.queue.retain(|waiting| *waiting != by);
             self.queue.push_front(by);
@@ -207,9 +210,9 @@ mod tests {
                     if *alive != Alive::Yes {
                         continue;
                     }
-                    identity.pass(ms(self.now));
-                    if identity.claims() {
-                        self.claim(at);
+                    identity.advance(ms(self.now));
+                    if identity.steals() {
+                        self.steal(at);
                     }
                 }
                 assert!(self.writers().len() <= 1, "two write at {}", self.now);

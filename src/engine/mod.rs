@@ -207,7 +207,7 @@ impl Engine {
 
     /// Whether the lock of this host's name is to be taken from whoever holds it.
     pub fn wants_identity(&mut self) -> bool {
-        self.identity.claims()
+        self.identity.steals()
     }
 
     /// Whether another instance speaks for this host, and lives: this one writes nothing.

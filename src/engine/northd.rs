@@ -1,8 +1,9 @@
 //! Whether ovn-northd keeps up with what is written, and when it is to be asked.
 //!
-//! Owns the only sign of life that a northbound has of it: it raises `sb_cfg` to the `nb_cfg` that it has acted on. The
-//! first commit of a link raises `nb_cfg`; for later changes it is raised once for many, some seconds after the first of them, and
-//! not while an answer is awaited. So a northd that is dead is asked once, and where nothing changes nothing is written.
+//! Owns the only sign of life that a northbound has of it: it raises `sb_cfg` to the `nb_cfg` that
+//! it has acted on. The first commit of a link raises `nb_cfg`. Of later changes, many raise it
+//! once, some seconds after the first of them, and not while an answer is awaited. So this instance
+//! asks a dead northd once, and writes nothing where nothing changes.
 
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub(super) struct Seen {
 /// What it has been asked for, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Northd {
-    /// The `nb_cfg` that was asked for first of those that it has not reached, and since when the first of what that
-    /// covers waits.
+    /// The first `nb_cfg` that was asked for and that it has not reached; and since when the first
+    /// change that this covers waits.
     asked: Option<(i64, Duration)>,
     /// Since when there are changes that no `nb_cfg` covers.
     uncovered: Option<Duration>,

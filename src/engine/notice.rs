@@ -385,8 +385,8 @@ impl Change {
                 line("standby: another instance writes to the northbound")
             }
             Self::HostName { host, taken: true } => line(&format!(
-                "host-name-in-use: another ovn-peerd declares as host {host}; this one declares and \
-                 writes nothing: give each host a name of its own ([daemon] host), or end the \
+                "host-name-in-use: another ovn-peerd declares as host {host}; this one declares \
+                 and writes nothing: give each host a name of its own ([daemon] host), or end the \
                  other one"
             )),
             Self::HostName { host, taken: false } => {
@@ -395,8 +395,8 @@ impl Change {
             Self::HostProblem { problem, over: false } => line(&problem.to_string()),
             Self::HostProblem { problem, over: true } => line(&problem.end()),
             Self::NorthdLate { late: true } => line(
-                "ovn-northd has not acted on the northbound for 10 seconds: existing links stay, and a \
-                 change has no effect yet; check that it runs and reaches both databases",
+                "ovn-northd has not acted on the northbound for 10 seconds: existing links stay, \
+                 and a change has no effect yet; check that it runs and reaches both databases",
             ),
             Self::NorthdLate { late: false } => line("ovn-northd acts on the northbound again"),
             Self::LockTakenOver => {
@@ -412,12 +412,13 @@ impl Change {
             )
             .with(Field::Version, version),
             Self::NewerVersion { version: None } => line(
-                "no newer version of ovn-peerd is in the northbound any more; this one writes again",
+                "no newer version of ovn-peerd is in the northbound any more; this one writes \
+                 again",
             ),
             Self::UnknownColumns { columns } => line(&format!(
-                "the northbound has columns that this version of ovn-peerd does not know; what others \
-                 set in these, on rows of ovn-peerd, is neither seen nor repaired: look for a newer \
-                 version of ovn-peerd ({})",
+                "the northbound has columns that this version of ovn-peerd does not know; what \
+                 others set in these, on rows of ovn-peerd, is neither seen nor repaired: look for \
+                 a newer version of ovn-peerd ({})",
                 columns.join(", ")
             )),
             Self::CertificatesRejected { error } => {

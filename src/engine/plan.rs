@@ -1,7 +1,8 @@
 //! What would be written: the rules applied from nothing to a copy of the declarations.
 //!
-//! It costs a full recompute. So it is made from what was in effect at one moment, wherever the caller likes: the engine
-//! goes on meanwhile. The northbound is shared until the engine changes its own, which copies it once.
+//! It costs a full recompute. So it is made from what was in effect at one moment, wherever the
+//! caller likes: the engine continues meanwhile. The northbound is shared until the engine changes
+//! its own, which copies it once.
 
 use std::sync::Arc;
 

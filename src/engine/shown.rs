@@ -85,8 +85,8 @@ impl Standings<'_> {
             let project = &key.network.project;
             let _ = write!(
                 text,
-                "; other hosts do not know of it: {MOST_OF_PROJECT} networks of project {project} are \
-                 registered already that no host binds"
+                "; other hosts do not know of it: {MOST_OF_PROJECT} networks of project {project} \
+                 are registered already that no host binds"
             );
         }
         if self.newer_writes && (verdict.is_linked() || self.has_rows(key)) {
@@ -333,8 +333,8 @@ impl Shown {
 }
 
 /// What is said of a peering that stands while a change of it has no effect.
-const NORTHD_IS_LATE: &str = "ovn-northd has not acted on the northbound for 10 seconds: a change has no effect yet; what was there \
-     before goes on";
+const NORTHD_IS_LATE: &str = "ovn-northd has not acted on the northbound for 10 seconds: a change \
+     has no effect yet; what was there before goes on";
 
 /// What happened, and to operators a server's own words about it.
 fn words(what: &str, error: &str, viewer: &Viewer) -> String {
