@@ -12,7 +12,8 @@ pub(super) fn gone(reading: &Reading<ParsedFile>, files: &Files) -> Outcomes {
         let mut directories = reading.directories.iter();
         directories.any(|(directory, found)| *directory == id.directory && found.is_ok())
     };
-    let absent = files.known().filter(|id| reading.complete && is_listed(id));
+    let known = reading.complete.then(|| files.known()).into_iter().flatten();
+    let absent = known.filter(|id| is_listed(id));
     reading.removed.iter().chain(absent).map(|id| (id.clone(), None)).collect()
 }
 
