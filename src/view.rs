@@ -335,6 +335,9 @@ pub struct NorthboundView {
     /// The server's refusal of writes, as long as it lasts.
     #[serde(default)]
     pub refusal: Option<RefusalView>,
+    /// What shows that it is older than this instance knows, as long as it is.
+    #[serde(default)]
+    pub older: Option<String>,
     /// How long ago the server sent something, in seconds; the client probes it after 5 s of
     /// silence. `None` while not connected.
     #[serde(default)]

@@ -146,6 +146,7 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
         let (times, since) = (refusal.times, moment(Some(refusal.since), now));
         sheet.line("Refused", format!("{} ({times} times, since {since})", refusal.error));
     }
+    sheet.optional("Restored", northbound.older.as_ref());
     sheet.optional("Schema", northbound.schema.as_ref());
     sheet.optional("nb_cfg", northbound.nb_cfg);
     sheet.optional("sb_cfg", northbound.sb_cfg);

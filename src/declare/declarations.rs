@@ -401,6 +401,23 @@ impl Declarations {
         others
     }
 
+    /// Replaces the declarations of some other hosts for a network. Returns the changes of those
+    /// that count.
+    pub fn set_some(
+        &mut self,
+        network: &NetworkKey,
+        mut others: Others,
+        replaces: impl Fn(&str) -> bool,
+    ) -> Changed {
+        let mut kept = self.others(network);
+        kept.retain(|host| !replaces(host));
+        others.retain(replaces);
+        others.rules.append(&mut kept.rules);
+        others.extend(kept);
+        others.sort();
+        self.set_others(network, others)
+    }
+
     /// Replaces the declarations of the other hosts for a network. Returns the changes of those
     /// that count.
     pub fn set_others(&mut self, network: &NetworkKey, mut others: Others) -> Changed {

@@ -56,6 +56,12 @@ impl Others {
         }
     }
 
+    /// Drops the declarations of the hosts that do not stay.
+    pub(super) fn retain(&mut self, stays: impl Fn(&str) -> bool) {
+        self.rules.retain(|host, _| stays(host));
+        self.split_off(stays);
+    }
+
     /// Takes out what these hosts do not say, host by host.
     pub(super) fn split_off(&mut self, stays: impl Fn(&str) -> bool) -> BTreeMap<Host, Self> {
         let mut parts: BTreeMap<Host, Self> = BTreeMap::new();

@@ -270,7 +270,10 @@ impl Batch {
     ) -> UnitChanges {
         match self.role {
             Role::Active => changes,
-            Role::Standby => changes.own(state.declarations.host(), northbound),
+            Role::Standby => {
+                let older = state.recency.older().is_some();
+                changes.own(state.declarations.host(), older, northbound)
+            }
         }
     }
 

@@ -182,6 +182,11 @@ pub enum Change {
         /// How.
         error: String,
     },
+    /// The northbound is older than what this instance has seen of it, or it is no longer.
+    NorthboundOlder {
+        /// What shows that; none when it is over.
+        what: Option<String>,
+    },
     /// OVN is newer than this version of the daemon: tables with rows of ours have columns that the
     /// daemon does not read.
     UnknownColumns {

@@ -147,6 +147,11 @@ impl Damping {
         self.waiting.iter().copied()
     }
 
+    /// Whether a unit waits.
+    pub(super) fn is_waiting(&self, unit: UnitId) -> bool {
+        self.waiting.contains(&unit)
+    }
+
     /// Why a unit is damped, if it is.
     pub(super) fn cause(&self, unit: UnitId) -> Option<Cause> {
         self.damped.get(&unit).copied()

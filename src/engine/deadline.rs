@@ -16,7 +16,9 @@ pub(super) fn next(engine: &Engine) -> Option<Deadline> {
     let northd = engine.northd.deadline(submit::may_ask_northd(engine));
     let northd = northd.filter(|_| engine.connection.synced);
     let deadlines = deadlines.chain(lifetime(engine)).chain(decision(engine)).chain(northd);
-    deadlines.min_by_key(|deadline| deadline.at)
+    let recency = &engine.state.recency;
+    let counters = engine.last.and_then(|last| recency.deadline(last.since_start));
+    deadlines.chain(counters).min_by_key(|deadline| deadline.at)
 }
 
 fn decision(engine: &Engine) -> Option<Deadline> {

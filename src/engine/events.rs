@@ -35,6 +35,7 @@ impl Engine {
         self.changes.calm(&calm, &self.state);
         let calm = calm.iter().map(|(unit, _)| *unit);
         note_changed(calm, &self.writer.damping, &mut self.progress, &self.state);
+        self.state.recency.pass(now.since_start);
         let due = self.writer.wake(now);
         self.state.mark_dirty(due, self.northbound.as_deref());
         if self.identity.advance(now.since_start) {
@@ -274,11 +275,16 @@ impl Engine {
         if self.gate.is_closed() {
             return;
         }
+        let was_older = self.state.recency.older().is_some();
         let changed = if opens {
             self.state.register_all(northbound)
         } else {
-            self.state.register(&touched.declared, northbound)
+            self.state.register(&touched.declared, touched.counters, northbound)
         };
+        let older = self.state.recency.older();
+        if was_older != older.is_some() {
+            self.changes.push(Change::NorthboundOlder { what: older.map(str::to_owned) });
+        }
         self.changes.declared(&changed, &self.state.declarations);
     }
 }

@@ -6,6 +6,7 @@ use crate::ovsdb::Operation;
 use crate::program;
 use crate::view::HostView;
 
+use super::recency::Recency;
 use super::registrations::registered;
 
 /// Why a host is not forgotten.
@@ -48,12 +49,14 @@ pub(super) fn found(
     found.ok_or(NotForgotten::Unknown)
 }
 
-/// What takes all entries of some hosts out of all registrations.
+/// What takes all entries of some hosts out of all registrations. It raises their counters, so that
+/// a backup does not bring the entries back.
 pub(super) fn forget<'a>(
     hosts: impl Iterator<Item = &'a Host>,
+    recency: &Recency,
     northbound: &Northbound,
 ) -> Vec<Operation> {
-    let mut operations = Vec::new();
+    let (mut operations, mut counters) = (Vec::new(), Vec::new());
     for host in hosts {
         let registrations =
             registered(northbound).filter_map(|id| Some((id, northbound.registration_row(id)?)));
@@ -62,6 +65,8 @@ pub(super) fn forget<'a>(
             let keys = tags.flat_map(|tags| declared::keys_of(tags, host)).map(str::to_owned);
             (uuid, keys.collect())
         })));
+        counters.push(recency.forgetting(host, northbound));
     }
+    operations.extend(program::set_counters(northbound, &counters));
     operations
 }

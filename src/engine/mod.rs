@@ -30,6 +30,7 @@ mod pauses;
 mod plan;
 mod progress;
 mod queue;
+mod recency;
 mod registrations;
 mod results;
 mod shown;

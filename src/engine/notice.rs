@@ -165,6 +165,7 @@ impl Change {
             | Self::HostProblem { over: false, .. }
             | Self::NorthdLate { late: true }
             | Self::NewerVersion { version: Some(_) }
+            | Self::NorthboundOlder { what: Some(_) }
             | Self::UnknownColumns { .. }
             | Self::CertificatesRejected { .. }
             | Self::CertificateExpires { .. }
@@ -186,6 +187,7 @@ impl Change {
             | Self::HostProblem { over: true, .. }
             | Self::NorthdLate { late: false }
             | Self::NewerVersion { version: None }
+            | Self::NorthboundOlder { what: None }
             | Self::CertificatesApplied
             | Self::TransactionFailed { outlook: Outlook::Outrun, .. } => Level::Info,
         }
@@ -222,6 +224,7 @@ impl Change {
             | Self::NorthdLate { .. }
             | Self::Inconsistent { .. }
             | Self::NewerVersion { .. }
+            | Self::NorthboundOlder { .. }
             | Self::UnknownColumns { .. }
             | Self::CertificatesRejected { .. }
             | Self::CertificatesApplied
@@ -258,6 +261,7 @@ impl Change {
             Self::LockTakenOver => Some(("takeover", String::new())),
             Self::HostProblem { problem, .. } => Some(("host", problem.host().to_string())),
             Self::NorthdLate { .. } => Some(("northd", String::new())),
+            Self::NorthboundOlder { .. } => Some(("age", String::new())),
             Self::Inconsistent { .. } => Some(("updates", String::new())),
             Self::TransactionFailed { .. } => Some(("transactions", String::new())),
             Self::CertificatesRejected { .. } | Self::CertificatesApplied => {
@@ -285,6 +289,7 @@ impl Change {
                 | Self::HostName { taken: false, .. }
                 | Self::HostProblem { over: true, .. }
                 | Self::CertificatesApplied
+                | Self::NorthboundOlder { what: None }
                 | Self::WithdrawalsReleased
                 | Self::DampingEnded { .. }
                 | Self::Mended { .. }
@@ -415,6 +420,13 @@ impl Change {
                 "no newer version of ovn-peerd is in the northbound any more; this one writes \
                  again",
             ),
+            Self::NorthboundOlder { what: Some(what) } => line(&format!(
+                "{what}; what it says of other hosts is not believed, and what this host knows of \
+                 them is restored"
+            )),
+            Self::NorthboundOlder { what: None } => {
+                line("the northbound contains what this host knows of other hosts again")
+            }
             Self::UnknownColumns { columns } => line(&format!(
                 "the northbound has columns that this version of ovn-peerd does not know; what \
                  others set in these, on rows of ovn-peerd, is neither seen nor repaired: look for \

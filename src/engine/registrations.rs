@@ -1,19 +1,41 @@
 //! Reads the registrations: once what they remember of this host's files, before these files count;
 //! and always what other hosts declare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::declare::{Changed, Declarations, Giver, Remembered};
-use crate::northbound::declared::{declared_by, network_of};
+use crate::declare::{Changed, Declarations, Giver, Host, Remembered};
+use crate::northbound::declared::{Entry, declared_by, network_of};
 use crate::northbound::{Differing, Id, Northbound, UnitId, others};
 
-/// Notes what other hosts declare now of these networks. It reads only the entries that differ. A
-/// registration that somebody deleted changes nothing: it is restored as it was. Returns the
-/// declarations that changed, and how many entries it read.
+/// The hosts whose entries are believed.
+#[derive(Debug)]
+pub(super) enum Believed {
+    /// All hosts.
+    All,
+    /// All but these.
+    AllBut(BTreeSet<Host>),
+    /// Only these.
+    Only(BTreeSet<Host>),
+}
+
+impl Believed {
+    fn believes(&self, host: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllBut(hosts) => !hosts.contains(host),
+            Self::Only(hosts) => hosts.contains(host),
+        }
+    }
+}
+
+/// Notes what other hosts declare now of these networks, as far as they are believed. It reads only
+/// the entries that differ. A registration that somebody deleted changes nothing: it is restored as
+/// it was. Returns the declarations that changed, and how many entries it read.
 pub(super) fn note_others(
     declarations: &mut Declarations,
     networks: &BTreeMap<Id, Differing>,
     northbound: &Northbound,
+    believed: &Believed,
 ) -> (Changed, u64) {
     let (mut changed, mut entries_read) = (Changed::default(), 0);
     for (id, differing) in networks {
@@ -24,11 +46,19 @@ pub(super) fn note_others(
         match differing {
             Differing::All => {
                 let (others, read) = others::declared_by_others(declarations.host(), &key, tags);
-                changed.extend(declarations.set_others(&key, others));
+                changed.extend(match believed {
+                    Believed::All => declarations.set_others(&key, others),
+                    Believed::AllBut(_) | Believed::Only(_) => {
+                        declarations.set_some(&key, others, |host| believed.believes(host))
+                    }
+                });
                 entries_read += read;
             }
             Differing::Keys(entries) => {
-                for entry in entries {
+                let is_believed = |entry: &str| {
+                    Entry::parse(entry).is_some_and(|entry| believed.believes(entry.host()))
+                };
+                for entry in entries.iter().filter(|entry| is_believed(entry)) {
                     let read = others::note_entry(declarations, &key, entry, tags, &mut changed);
                     entries_read += u64::from(read);
                 }

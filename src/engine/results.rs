@@ -30,10 +30,10 @@ pub(super) fn transacted(
                 engine.takeover.answered(before, now.since_start);
             }
         }
-        (Work::Hosts(_) | Work::Versions | Work::Raise, Ok(_)) => {
+        (Work::Hosts(_) | Work::Versions | Work::Counters | Work::Raise, Ok(_)) => {
             written(engine, &BTreeSet::new(), 1)
         }
-        (Work::Versions, Err(error)) => {
+        (Work::Versions | Work::Counters, Err(error)) => {
             failed(engine, &error, &BTreeSet::new(), now);
             engine.writer.pause(now);
         }

@@ -11,7 +11,8 @@ use crate::peering::{Ground, Node, Resolved, Resolver};
 use super::guests::Guests;
 use super::history::History;
 use super::queue::{Queue, Sources};
-use super::registrations;
+use super::recency::Recency;
+use super::registrations::{self, Believed};
 use super::unbound::Unbound;
 
 /// Declarations, rules and what is dirty.
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) guests: Guests,
     /// Networks that nobody binds.
     pub(super) unbound: Unbound,
+    /// Whether the northbound is as recent as known.
+    pub(super) recency: Recency,
     /// Entries of other hosts that were read.
     pub(super) entries_read: u64,
 }
@@ -51,6 +54,7 @@ impl State {
             history,
             guests,
             unbound: Unbound::default(),
+            recency: Recency::default(),
             entries_read: 0,
         }
     }
@@ -137,19 +141,40 @@ impl State {
     /// Notes what other hosts declare in all registrations. What differs by that is returned.
     pub(super) fn register_all(&mut self, northbound: &Northbound) -> Changed {
         let all = registrations::registered(northbound).map(|id| (id, Differing::All));
-        self.register(&all.collect(), northbound)
+        self.register(&all.collect(), true, northbound)
     }
 
-    /// Notes what other hosts declare now of these networks.
+    /// Notes what other hosts declare now of these networks, unless it is older than known.
+    /// `counted` says that counters may have changed.
     pub(super) fn register(
         &mut self,
         networks: &BTreeMap<Id, Differing>,
+        counted: bool,
         northbound: &Northbound,
     ) -> Changed {
-        let (changed, entries_read) =
-            registrations::note_others(&mut self.declarations, networks, northbound);
-        self.entries_read += entries_read;
+        let (believed, unread) = if counted || self.recency.older().is_some() {
+            let host = self.declarations.host();
+            self.recency.review(&northbound.counters(), host, networks)
+        } else {
+            (Believed::All, None)
+        };
+        let mut changed = self.note_others(networks, northbound, &believed);
+        if let Some((unread, believed)) = unread {
+            changed.extend(self.note_others(&unread, northbound, &believed));
+        }
         self.declared(&changed, Some(northbound));
+        changed
+    }
+
+    fn note_others(
+        &mut self,
+        networks: &BTreeMap<Id, Differing>,
+        northbound: &Northbound,
+        believed: &Believed,
+    ) -> Changed {
+        let (changed, entries_read) =
+            registrations::note_others(&mut self.declarations, networks, northbound, believed);
+        self.entries_read += entries_read;
         changed
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::declare::PeeringKey;
+use crate::declare::{Host, PeeringKey};
 use crate::northbound::owner::host_lock;
 use crate::northbound::{Northbound, UnitId};
 use crate::now::Now;
@@ -17,6 +17,7 @@ use crate::program::{self, Transaction};
 use super::batch::{Batch, Extent, pairs_among, pairs_with};
 use super::damping::{Damping, Trace};
 use super::progress::{Progress, Stage};
+use super::recency::Recency;
 use super::state::State;
 use super::takeover::Takeover;
 use super::writer::{Role, Submission, Work, Writer};
@@ -46,13 +47,15 @@ fn write(engine: &mut Engine, now: Now) -> Option<Submission> {
     let special = if engine.writer.under_way.is_empty() {
         let writer = &mut engine.writer;
         let versions = write_versions(writer, &northbound);
-        let hosts = versions.or_else(|| write_forgetting(writer, &northbound));
+        let hosts =
+            versions.or_else(|| write_forgetting(writer, &engine.state.recency, &northbound));
         let tags = role == Role::Active && !engine.state.dirty.is_empty();
         hosts.or_else(|| if tags { write_tags(writer) } else { None })
     } else {
         None
     };
     let rows = special.or_else(|| write_batch(engine, role, &northbound));
+    let rows = rows.or_else(|| write_counters(engine, &northbound, now));
     engine.northbound = Some(northbound);
     let mut submission = rows.or_else(|| ask_northd(engine, now));
     if let Some(submission) = submission.as_mut().filter(|_| engine.identity.is_held()) {
@@ -70,9 +73,13 @@ fn write_versions(writer: &mut Writer, northbound: &Northbound) -> Option<Submis
     (!operations.is_empty()).then(|| writer.submission(Work::Versions, operations))
 }
 
-fn write_forgetting(writer: &mut Writer, northbound: &Northbound) -> Option<Submission> {
+fn write_forgetting(
+    writer: &mut Writer,
+    recency: &Recency,
+    northbound: &Northbound,
+) -> Option<Submission> {
     let hosts = std::mem::take(&mut writer.forgotten);
-    let operations = hosts::forget(hosts.iter(), northbound);
+    let operations = hosts::forget(hosts.iter(), recency, northbound);
     (!operations.is_empty()).then(|| writer.submission(Work::Hosts(hosts), operations))
 }
 
@@ -130,7 +137,13 @@ fn write_batch(engine: &mut Engine, role: Role, northbound: &Northbound) -> Opti
     engine.drift.sent(&transaction.rows, &altered);
     engine.changes.pairs(pairs_among(&units, &engine.state.resolver));
     let work = Work::Units(units, groups);
-    let submission = engine.writer.submission(work, transaction.operations());
+    let own = Host::clone(engine.state.declarations.host());
+    let writes =
+        [true, false].map(|is_own| transaction.writes_entries(|host| (*host == *own) == is_own));
+    let mut operations = transaction.operations();
+    let last = is_all_in_place(engine);
+    operations.extend(engine.state.recency.raise(northbound, &own, writes, last));
+    let submission = engine.writer.submission(work, operations);
     engine.writer.damping.sent(submission.id, traces);
     Some(submission)
 }
@@ -146,6 +159,27 @@ fn sift(engine: &mut Engine, northbound: &Northbound) -> BTreeSet<UnitId> {
         engine.state.dirty.remove(*unit);
     }
     clean
+}
+
+/// Whether all entries of hosts are in place with the transaction that is made now.
+fn is_all_in_place(engine: &Engine) -> bool {
+    let Engine { state, writer, .. } = engine;
+    let waits = |id| writer.waits(UnitId::Network(id));
+    state.dirty.is_empty() && writer.under_way.is_empty() && !state.recency.unread().any(waits)
+}
+
+/// Sets counters of hosts where nothing else is to be written.
+fn write_counters(engine: &mut Engine, northbound: &Northbound, now: Now) -> Option<Submission> {
+    if !engine.state.recency.is_due(now.since_start) || !is_all_in_place(engine) {
+        return None;
+    }
+    let own = Host::clone(engine.state.declarations.host());
+    let operations = engine.state.recency.raise(northbound, &own, [false, false], true);
+    if operations.is_empty() {
+        return None;
+    }
+    engine.state.recency.sent(now.since_start);
+    Some(engine.writer.submission(Work::Counters, operations))
 }
 
 /// Whether links are written for the first time: they are active once OVN has acted on that.

@@ -12,6 +12,7 @@ use crate::northbound::others;
 use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
+use crate::ovsdb::ValueRef;
 use crate::peering::Node;
 use crate::program::{
     self, Base, BorrowedDiff, DesiredRow, Entries, Parent, RegistrationDiff, RowDiff, Unit, Wants,
@@ -55,8 +56,9 @@ impl Patch {
 
 impl UnitChanges {
     /// The part of these changes that a host without the lock writes: its own declarations, and
-    /// those of all hosts in a registration that was deleted.
-    pub(super) fn own(mut self, host: &str, northbound: &Northbound) -> Self {
+    /// those of all hosts in a registration that was deleted, or in a northbound that is `older`
+    /// than known.
+    pub(super) fn own(mut self, host: &str, older: bool, northbound: &Northbound) -> Self {
         self.rows.clear();
         self.borrowed.clear();
         for (network, patch) in &mut self.patches {
@@ -64,7 +66,7 @@ impl UnitChanges {
             let registration = northbound.registration(*network);
             // A deleted registration is restored whole: the first host restores the declarations of
             // all.
-            let whole = registration.is_none();
+            let whole = older || registration.is_none();
             patch.entries.retain(|key, _| {
                 Entry::parse(key).is_some_and(|entry| whole || entry.host() == host)
             });
@@ -283,7 +285,28 @@ fn network_entries(
     });
     let over: Vec<String> = over.map(half_key).collect();
     entries.extend(stale.into_iter().chain(over).map(|key| (key, None)));
+    entries.extend(restored_entries(state, key, tags));
     entries
+}
+
+/// The declarations of all hosts that are to be restored in a northbound that is older than known.
+/// Those of this host's halves are among them, so that the network alone shows whether anything is
+/// left to restore.
+fn restored_entries(state: &State, key: &NetworkKey, tags: ValueRef<'_>) -> Entries {
+    if state.recency.older().is_none() {
+        return Entries::new();
+    }
+    let declarations = &state.declarations;
+    let (host, others) = (declarations.host(), declarations.others(key));
+    let rules = declarations.rules.own();
+    let own = declarations.local.halves_of(key).filter_map(|half| {
+        let half = declarations.own_half(&half.key)?;
+        let file = declarations.local.origin_of_half(&half.key)?;
+        let (entry, text) = declared::half_entry(host, half, file);
+        Some((entry, Some(text)))
+    });
+    let others = others::entries_to_restore(host, key, tags, &others, rules);
+    others.into_iter().chain(own).collect()
 }
 
 /// Those of a unit that nobody declares: its rows are deleted. Of a registration this host first
@@ -297,6 +320,9 @@ fn orphan_changes(state: &State, unit: UnitId, northbound: &Northbound) -> UnitC
     let tags = northbound.registration(id);
     let own = tags.into_iter().flat_map(|tags| declared::keys_of(tags, state.declarations.host()));
     let mut entries: Entries = own.map(|key| (key.to_owned(), None)).collect();
+    let named = tags.and_then(|tags| Some((declared::network_of(tags)?, tags)));
+    let named = named.filter(|(key, _)| Id::of_network(key) == id);
+    entries.extend(named.into_iter().flat_map(|(key, tags)| restored_entries(state, &key, tags)));
     let removed = entries.is_empty() && !tags.is_some_and(declared::is_declared);
     let records = state.guests.borrowed(id, northbound);
     let (borrowed, borrowed_entries) =

@@ -158,6 +158,7 @@ fn northbound_view(engine: &Engine) -> NorthboundView {
         nb_cfg: northbound.and_then(crate::northbound::Northbound::nb_cfg),
         sb_cfg: northbound.and_then(crate::northbound::Northbound::sb_cfg),
         refusal: engine.troubles.view(),
+        older: engine.state.recency.older().map(str::to_owned),
         certificates: engine.expiry.view(engine.last.map(|last| last.wall)),
         ..engine.connection.clone()
     }

@@ -58,6 +58,8 @@ pub(super) enum Work {
     Hosts(BTreeSet<Host>),
     /// Registrations of older versions.
     Versions,
+    /// Counters of hosts, and nothing else.
+    Counters,
     /// `nb_cfg` alone, to learn whether ovn-northd has acted.
     Raise,
     /// Nothing. It only asks whether the server answers.
@@ -248,6 +250,11 @@ impl Writer {
         self.refused.get(&unit)
     }
 
+    /// Whether a unit waits, because the server refuses it or because it is damped.
+    pub(super) fn waits(&self, unit: UnitId) -> bool {
+        self.refused.contains_key(&unit) || self.damping.is_waiting(unit)
+    }
+
     /// All units that the server refuses and that wait for another try.
     pub(super) fn refused(&self) -> impl Iterator<Item = UnitId> {
         self.refused.keys().copied()
@@ -266,7 +273,7 @@ impl Writer {
     fn written(&self) -> impl Iterator<Item = &BTreeSet<UnitId>> {
         self.under_way.values().filter_map(|work| match work {
             Work::Units(units, _) => Some(units),
-            Work::Hosts(_) | Work::Versions | Work::Raise | Work::Question => None,
+            Work::Hosts(_) | Work::Versions | Work::Counters | Work::Raise | Work::Question => None,
         })
     }
 

@@ -6,6 +6,7 @@
 //! follows the size of the change, whatever else the northbound holds.
 
 pub mod borrowed;
+pub mod counters;
 pub mod declared;
 pub mod guest_routes;
 mod index;

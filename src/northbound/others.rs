@@ -116,6 +116,30 @@ fn rejection_by(
     Some(ByHost { host: Arc::clone(host), giver, value: () })
 }
 
+/// The changes that restore the entries of other hosts as `others` has them, in a registration that
+/// is older than that. An entry with the same meaning stays as it is: its host may have another
+/// version, which writes more. So does an entry that does not parse, because it declares nothing.
+#[must_use]
+pub fn entries_to_restore(
+    host: &str,
+    network: &NetworkKey,
+    external_ids: ValueRef<'_>,
+    others: &Others,
+    rules: &RulesDigest,
+) -> Vec<(String, Option<String>)> {
+    let (found, _) = declared_by_others(host, network, external_ids);
+    let mut found: BTreeMap<_, _> = entries_of_others(network, &found, rules).into_iter().collect();
+    let mut changes = Vec::new();
+    for (key, text) in entries_of_others(network, others, rules) {
+        let is_same = found.remove(&key).is_some_and(|found| found == text);
+        if !is_same || !external_ids.has_key(&key) {
+            changes.push((key, Some(text)));
+        }
+    }
+    changes.extend(found.into_keys().map(|key| (key, None)));
+    changes
+}
+
 /// The entries of other hosts, as they wrote them, to restore a registration that somebody deleted.
 /// A host that is not in `others.rules` gets `rules`.
 #[must_use]

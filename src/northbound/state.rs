@@ -11,6 +11,7 @@ use crate::ovsdb::{
     Inconsistent, Layout, Replica, Row, RowChange, Store, TableId, Updates, ValueRef,
 };
 
+use super::counters::{HostCounters, counters};
 use super::index::Inventory;
 use super::index::change::Touched;
 use super::index::dhcp::DhcpOptions;
@@ -200,6 +201,20 @@ impl Northbound {
     pub fn registration(&self, network: Id) -> Option<ValueRef<'_>> {
         let row = self.replica.row(ADDRESS_SET, self.registration_row(network)?)?;
         Some(row.get(address_set::EXTERNAL_IDS))
+    }
+
+    /// The Address_Set with the counters of hosts, and its `external_ids`.
+    #[must_use]
+    pub fn counters_row(&self) -> Option<(Uuid, ValueRef<'_>)> {
+        let uuid = self.inventory.indexes.counters.row?;
+        let row = self.replica.row(ADDRESS_SET, uuid)?;
+        Some((uuid, row.get(address_set::EXTERNAL_IDS)))
+    }
+
+    /// The counters of hosts.
+    #[must_use]
+    pub fn counters(&self) -> HostCounters {
+        self.counters_row().map(|(_, tags)| counters(tags)).unwrap_or_default()
     }
 
     /// The highest version of a registration, if it is newer than ours.

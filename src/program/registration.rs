@@ -62,6 +62,15 @@ pub enum RegistrationDiff {
 }
 
 impl RegistrationDiff {
+    /// The keys of the entries that it sets or removes.
+    pub(super) fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Insert { entries, .. } => entries.iter().map(|(key, _)| key.as_str()).collect(),
+            Self::Update { entries, .. } => entries.keys().map(String::as_str).collect(),
+            Self::Delete { .. } => Vec::new(),
+        }
+    }
+
     /// Whether OVN must act on it: only this daemon reads the records.
     #[must_use]
     pub fn is_visible(&self) -> bool {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::northbound::declared::Entry;
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
@@ -45,6 +46,13 @@ impl Transaction {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.borrowed.is_empty() && self.registrations.is_empty()
+    }
+
+    /// Whether it changes an entry of a host of this kind.
+    #[must_use]
+    pub fn writes_entries(&self, of: impl Fn(&str) -> bool) -> bool {
+        let keys = self.registrations.iter().flat_map(RegistrationDiff::keys);
+        keys.filter_map(Entry::parse).any(|entry| of(entry.host()))
     }
 
     /// The operations, in the order in which they are sent.

@@ -1,6 +1,8 @@
 //! What people and other programs do to the northbound by hand.
 
 use ipnet::IpNet;
+use ovn_peerd::northbound::counters::counter_key;
+use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
     SWITCH_PORT, address_set, logical_router, logical_switch, nat, router_policy, router_port,
@@ -9,7 +11,7 @@ use ovn_peerd::northbound::tables::{
 use ovn_peerd::ovsdb::Value;
 use uuid::Uuid;
 
-use crate::world::{PREFIXES, World, prefix, without};
+use crate::world::{PREFIXES, World, is_of_counters, prefix, without};
 
 impl World {
     pub fn toggle_route(&mut self, index: usize, subnet: usize) {
@@ -122,6 +124,32 @@ impl World {
             *row = without(row, |uuid| uuid == key.1);
         }
         self.database.collect();
+    }
+
+    /// Somebody deletes the counters of all hosts.
+    pub fn delete_counters(&mut self) {
+        let rows = &mut self.database.rows;
+        rows.retain(|(table, _), row| !is_of_counters(*table, row));
+    }
+
+    /// As if a host had a version without counters.
+    pub fn delete_counter(&mut self, host: &str) {
+        self.delete_in_counters(&counter_key(host));
+    }
+
+    /// Somebody takes our tag from the counters.
+    pub fn delete_counter_tag(&mut self) {
+        self.delete_in_counters(OWNER_KEY);
+    }
+
+    fn delete_in_counters(&mut self, key: &str) {
+        let rows = self.database.rows.iter();
+        let found = rows.filter(|((table, _), row)| is_of_counters(*table, row));
+        let Some((table, uuid)) = found.map(|(key, _)| *key).next() else { return };
+        let pairs = self.database.cell(table, uuid, address_set::EXTERNAL_IDS).entries();
+        let pairs = pairs.filter(|(found, _)| *found != key);
+        let pairs = pairs.map(|(key, text)| (key.into(), (*text).into())).collect();
+        self.database.set(table, uuid, address_set::EXTERNAL_IDS, Value::map(pairs));
     }
 
     /// Somebody alters a row of ours.

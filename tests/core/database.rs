@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ovn_peerd::northbound::counters::COUNTERS_NAME;
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
@@ -148,7 +149,8 @@ impl Database {
         )
     }
 
-    /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag; of switch
+    /// The rows that meet the monitor's conditions: of Address_Sets, those with our tag, and the
+    /// counters; of switch
     /// ports, all but VMs', and those with our tag; of NAT, what translates sources.
     pub fn monitored(&self) -> Rows {
         let mut rows = self.rows.clone();
@@ -156,7 +158,7 @@ impl Database {
             let text = |column: ColumnId| row.get(column).string();
             let tagged = tags_of(*table).is_some_and(|tags| row.get(tags).get(OWNER_KEY).is_some());
             match *table {
-                ADDRESS_SET => tagged,
+                ADDRESS_SET => tagged || text(address_set::NAME) == COUNTERS_NAME,
                 SWITCH_PORT => tagged || !text(switch_port::TYPE).is_empty(),
                 NAT => text(nat::TYPE) != "dnat",
                 _ => true,

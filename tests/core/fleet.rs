@@ -70,6 +70,10 @@ pub struct Fleet {
     pub lax: BTreeSet<usize>,
     /// Hosts that have a policy of their own.
     pub policies: BTreeMap<usize, PolicySettings>,
+    /// Backups of the northbound, from moments at which nobody had anything to do.
+    pub backups: Vec<Rows>,
+    /// In which order hosts that act in the same moment reach the server.
+    pub order: Vec<usize>,
 }
 
 /// The account that owns a project's files.
@@ -95,6 +99,7 @@ impl Fleet {
             world.add_router(index);
             world.toggle_port(index, [0, 1, 4, 5][index]);
         }
+        let order = (0..hosts).collect();
         let hosts = (0..hosts).map(|_| Host::default()).collect();
         let queue = Vec::new();
         let mut fleet = Self {
@@ -107,6 +112,8 @@ impl Fleet {
             named: BTreeMap::new(),
             lax: BTreeSet::new(),
             policies: BTreeMap::new(),
+            backups: Vec::new(),
+            order,
         };
         for host in 0..fleet.hosts.len() {
             fleet.start(host);
@@ -272,7 +279,7 @@ impl Fleet {
         for host in 0..self.hosts.len() {
             self.tell(host);
         }
-        for host in 0..self.hosts.len() {
+        for host in self.order.clone() {
             let frozen = self.hosts[host].frozen;
             let Some(engine) = self.hosts[host].engine.as_mut().filter(|_| !frozen) else {
                 continue;
@@ -333,7 +340,14 @@ impl Fleet {
         panic!("the hosts do not come to rest");
     }
 
-    fn steal(&mut self, host: usize) {
+    /// Somebody restores one of the backups under the running server.
+    pub fn restore(&mut self, choice: usize) {
+        let Some(backup) = self.backups.get(choice % self.backups.len().max(1)) else { return };
+        self.world.database.rows.clone_from(backup);
+    }
+
+    /// A host takes the lock from its holder.
+    pub fn steal(&mut self, host: usize) {
         self.takeovers += 1;
         let holder = self.queue[0];
         self.queue.retain(|waiting| *waiting != host);
@@ -379,6 +393,7 @@ impl Fleet {
         self.world.northd();
         self.settle();
         assert_eq!(self.settle(), 0, "nothing changed, nothing written");
+        self.backups.push(self.world.database.rows.clone());
         let (linked, disputed) = self.expected();
         let ports = self.linked();
         assert!(ports >= 2 * linked.len() && ports <= 2 * (linked.len() + disputed.len()));

@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::database::Rows;
 use crate::world::World;
 
+/// Begins the key of a host's counter.
+const COUNTER: &str = "ovn-peerd-counter:";
 /// How long what was refused waits, and more than that.
 const REFUSALS_ARE_OVER: u64 = 46;
 /// What a server says of its own accord; the last one is no reason to try again soon.
@@ -123,7 +125,9 @@ impl Written {
                             _ => Vec::new(),
                         };
                         let row = format!("{table} {selection:?} {column}");
-                        cells.extend(members.into_iter().map(|member| format!("{row} {member}")));
+                        // Each transaction of a host raises its counter.
+                        let members = members.into_iter().filter(|it| !it.contains(COUNTER));
+                        cells.extend(members.map(|member| format!("{row} {member}")));
                     }
                     // A parent may go together with its children.
                     let of_children = |(column, ..): &(&str, _, _)| CHILDREN.contains(column);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use ovn_peerd::declare::{Reading, Settings};
 use ovn_peerd::engine::{Engine, Event};
+use ovn_peerd::northbound::counters::COUNTERS_NAME;
 use ovn_peerd::northbound::owner::UNIT_KEY;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_PORT, address_set,
@@ -216,7 +217,8 @@ impl World {
             return;
         }
         self.told = self.database.monitored();
-        if self.told.len().is_multiple_of(3) {
+        let rows = self.told.iter().filter(|((table, _), row)| !is_of_counters(*table, row));
+        if rows.count().is_multiple_of(3) {
             // The first attempt comes to nothing.
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
             self.client(ovsdb::Event::Disconnected { error, retry_in });
@@ -373,7 +375,9 @@ impl World {
     pub fn foreign(&self) -> Rows {
         let own: BTreeSet<Uuid> = self.own_rows().into_iter().map(|(_, uuid)| uuid).collect();
         let mut rows = self.database.rows.clone();
-        rows.retain(|(table, uuid), _| *table != NB_GLOBAL && !own.contains(uuid));
+        rows.retain(|(table, uuid), row| {
+            *table != NB_GLOBAL && !own.contains(uuid) && !is_of_counters(*table, row)
+        });
         self.leases.without_borrowed(&mut rows);
         for row in rows.values_mut() {
             *row = without(row, |uuid| own.contains(&uuid));
@@ -405,6 +409,11 @@ impl World {
         };
         self.own_rows().into_iter().map(content).collect()
     }
+}
+
+/// Whether it is the row with the counters of hosts, which belongs to no unit.
+pub fn is_of_counters(table: TableId, row: &Row) -> bool {
+    table == ADDRESS_SET && row.get(address_set::NAME).is_string(COUNTERS_NAME)
 }
 
 /// A row whose references to these rows are gone.

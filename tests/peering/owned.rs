@@ -79,11 +79,16 @@ pub(crate) fn tags(row: &Row) -> BTreeMap<String, String> {
 
 /// Whether a row is the daemon's.
 pub(crate) fn is_ours(table: &str, row: &Row) -> bool {
+    is_of_unit(table, row) || (table == "Address_Set" && row["name"] == "ovn_peerd_hosts")
+}
+
+/// Whether a row is of a peering or a network. The counters of hosts are not.
+fn is_of_unit(table: &str, row: &Row) -> bool {
     let named = || row["name"].as_str().is_some_and(|name| name.starts_with("ovn-peerd-"));
     tags(row).contains_key("ovn-peerd-unit") || (table == "Logical_Router_Port" && named())
 }
 
-/// All rows of the daemon.
+/// All rows of peerings and networks.
 pub(crate) fn owned(dump: &Dump) -> Vec<Owned> {
     let mut routers = BTreeMap::new();
     for (parent, column, _) in REFERENCES {
@@ -92,7 +97,7 @@ pub(crate) fn owned(dump: &Dump) -> Vec<Owned> {
             routers.extend(uuids(&row[column]).into_iter().map(|uuid| (uuid, name.to_owned())));
         }
     }
-    let ours = dump.rows().filter(|(table, _, row)| is_ours(table, row));
+    let ours = dump.rows().filter(|(table, _, row)| is_of_unit(table, row));
     ours.map(|(table, uuid, row)| Owned {
         table: table.to_owned(),
         uuid: uuid.to_owned(),

@@ -27,6 +27,8 @@ pub struct Touched {
     pub records: BTreeSet<(Id, Box<str>)>,
     /// Networks with other declarations of hosts than before.
     pub declared: BTreeMap<Id, Differing>,
+    /// Whether counters of hosts changed.
+    pub counters: bool,
     /// Whether `nb_cfg` or `sb_cfg` changed.
     pub sequence: bool,
 }

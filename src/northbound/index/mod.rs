@@ -9,6 +9,7 @@
 //! A new table needs a new file, its name here, and a line in `indexes!`.
 
 pub(super) mod change;
+mod counters;
 pub(super) mod dhcp;
 mod global;
 mod name;
@@ -51,6 +52,7 @@ indexes! {
     global: global::GlobalIndex;
     units: unit::UnitIndex;
     versions: version::VersionIndex;
+    counters: counters::CountersIndex;
     names: name::NameIndex;
     routers: router::RouterIndex;
     switches: switch::SwitchIndex;

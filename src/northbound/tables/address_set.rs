@@ -1,7 +1,9 @@
-//! `Address_Set`: we read only our own sets, of any version.
+//! `Address_Set`: we read only our own sets, of any version. The one with the counters of hosts is
+//! known by its name, because a lost tag must not look like lost counters.
 
+use super::super::counters::COUNTERS_NAME;
 use super::spec::{Ours, TAGGED, TableSpec, joined};
-use crate::ovsdb::{Condition, Wanted};
+use crate::ovsdb::{Clause, Condition, Constant, Function, Wanted};
 
 columns! {
     /// Tags and records.
@@ -17,7 +19,14 @@ pub const TABLE: TableSpec = TableSpec {
     wanted: Wanted {
         table: "Address_Set",
         columns: COLUMNS,
-        condition: Some(Condition(&[TAGGED])),
+        condition: Some(Condition(&[
+            TAGGED,
+            Clause {
+                column: "name",
+                function: Function::Equal,
+                value: Constant::String(COUNTERS_NAME),
+            },
+        ])),
     },
     parent: None,
     ours: Some(Ours {
