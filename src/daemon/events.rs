@@ -78,7 +78,7 @@ pub(super) struct Shell {
     complete: bool,
     ready: bool,
     under_way: BTreeSet<u64>,
-    /// Whether the next turn publishes what has changed, and sends nothing.
+    /// Whether the next turn publishes more of what has changed, and sends nothing.
     publishes: bool,
     /// Whether another turn is to follow at once.
     is_behind: bool,
@@ -139,7 +139,7 @@ impl Shell {
         info!(version = env!("CARGO_PKG_VERSION"), %config, "starting");
         loop {
             let event = self.next().await;
-            let was_deciding = self.engine.is_deciding();
+            let computes = self.engine.is_deciding() || matches!(event, LoopEvent::Reading(_));
             match event {
                 LoopEvent::Signal(Request::Leave) => break,
                 LoopEvent::Signal(Request::Reload) => self.reload(&Actor("SIGHUP".into()), None),
@@ -156,15 +156,16 @@ impl Shell {
                 LoopEvent::Question(question) => {
                     self.answer(question.ok_or(DaemonError::Ended("the control socket's server"))?)
                 }
-                // The code after every event handles them, below.
-                LoopEvent::CatchUp | LoopEvent::Behind => {}
+                LoopEvent::CatchUp => self.log.catch_up(self.started.elapsed()),
+                // The code after every event handles it, below.
+                LoopEvent::Behind => {}
                 LoopEvent::Deadline => self.handle(Event::Tick),
                 LoopEvent::Status => self.report(),
             }
             if !self.publishes {
                 self.drain();
             }
-            self.work(was_deciding);
+            self.work(computes);
             // A person who started it by hand would not look at its status.
             if self.engine.is_host_taken() && !self.service.is_managed() {
                 let host = self.engine.status().host;
@@ -232,11 +233,8 @@ impl Shell {
         self.handle(Event::Reading(reading));
     }
 
-    /// Reports a reading once the engine has decided all of it.
+    /// Reports the readings that the engine has decided.
     fn finish_readings(&mut self) {
-        if self.engine.is_deciding() {
-            return;
-        }
         if self.complete && !self.ready {
             self.ready = true;
             self.service.ready(&self.engine.status());
@@ -329,42 +327,42 @@ impl Shell {
         }
     }
 
-    /// Deciding, sending and publishing take long where much has changed. Then each has a turn of its
-    /// own, so that the watchdog is fed between them. No other event comes between: what is decided
-    /// is compared and sent before anybody sees it.
-    fn work(&mut self, was_deciding: bool) {
-        if was_deciding && !self.publishes {
-            // While the engine decides, it asks for the next turn itself.
-            self.is_behind = !self.engine.is_deciding();
+    /// Reading, deciding, sending and publishing take long where much has changed. Then each is done in
+    /// turns of its own, so that the watchdog is fed between them; `computes` says that this turn has
+    /// read or decided. No other event comes between: what is decided is compared and sent before
+    /// anybody sees it.
+    fn work(&mut self, computes: bool) {
+        if self.engine.is_deciding() {
+            // The engine asks for the next turn itself.
+            (self.is_behind, self.publishes) = (false, false);
             return;
         }
-        let sent = !self.publishes && self.submit();
-        self.is_behind = sent || self.publishes;
-        self.publishes = sent;
-        if !sent {
-            self.finish_readings();
-            self.publish();
-        }
-    }
-
-    /// Sends all transactions that the engine has now: the client sends the first while the engine
-    /// composes the second. Returns whether there was any.
-    fn submit(&mut self) -> bool {
-        let mut sent = false;
-        while let Some(submission) = self.engine.poll(self.now()) {
-            sent = true;
-            let id = submission.id;
-            self.under_way.insert(id);
-            if self.client.submit(id, submission.operations).is_err() {
-                let result = Err(ovsdb::TransactError::NotConnected);
-                self.northbound_event(ovsdb::Event::Transacted { id, result });
-                break;
+        self.is_behind = true;
+        if !self.publishes {
+            if computes || self.submit() {
+                return;
             }
+            self.finish_readings();
         }
-        sent
+        self.publish();
+        self.publishes = self.engine.has_changes();
+        self.is_behind = self.publishes;
     }
 
-    /// Passes the changes to all subscribers.
+    /// Sends the next transaction, if the engine has one now: the client sends it while the engine
+    /// composes another one. Returns whether there was any.
+    fn submit(&mut self) -> bool {
+        let Some(submission) = self.engine.poll(self.now()) else { return false };
+        let id = submission.id;
+        self.under_way.insert(id);
+        if self.client.submit(id, submission.operations).is_err() {
+            let result = Err(ovsdb::TransactError::NotConnected);
+            self.northbound_event(ovsdb::Event::Transacted { id, result });
+        }
+        true
+    }
+
+    /// Passes changes to all subscribers.
     fn publish(&mut self) {
         let changes = self.engine.changes();
         let now = self.started.elapsed();

@@ -34,6 +34,8 @@ pub(super) struct Changes {
     waiting: Vec<Change>,
     pairs: BTreeSet<PeeringKey>,
     all: bool,
+    /// Halves that are left to be compared.
+    left: BTreeSet<HalfKey>,
     known: BTreeMap<HalfKey, Known>,
     /// What each half that is degraded was last said to suffer from.
     degraded: BTreeMap<HalfKey, BTreeSet<String>>,
@@ -237,18 +239,22 @@ impl Changes {
         }
     }
 
-    /// Compares what was noted with what was last said of it.
-    pub(super) fn compare(&mut self, standings: &Standings<'_>) {
+    /// Compares what was noted with what was last said of it; of so many halves at the most.
+    pub(super) fn compare(&mut self, standings: &Standings<'_>, most: usize) {
         let state = standings.state;
-        let halves = self.noted_halves(state);
+        let left = std::mem::take(&mut self.left);
+        self.left = self.with_noted(left, state);
         self.pairs.clear();
         self.all = false;
-        for key in halves {
+        for key in (0..most).map_while(|_| self.left.pop_first()).collect::<Vec<_>>() {
             if let Some(shown) = standings.in_log(&key) {
                 let own = state.declarations.local.half(&key).is_some();
                 let crossing = crossing(&key, &state.resolver);
                 self.state(&OfHalf { key, own }, &shown, crossing);
             }
+        }
+        if self.is_left() {
+            return;
         }
         let found = std::mem::take(&mut self.found);
         if found > 0 {
@@ -260,11 +266,16 @@ impl Changes {
         }
     }
 
+    /// Whether halves are left to be compared.
+    pub(super) fn is_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// How many halves are in each state now, whether that was drawn or not.
     pub(super) fn states(&self, standings: &Standings<'_>) -> BTreeMap<State, usize> {
         let mut states = self.states.clone();
         let known = |half: &HalfKey| Some(self.known.get(half)?.standing.0);
-        for half in self.noted_halves(standings.state) {
+        for half in self.with_noted(self.left.clone(), standings.state) {
             if let Some(shown) = standings.in_log(&half) {
                 adjust(&mut states, known(&half), Some(shown.state));
             }
@@ -276,12 +287,15 @@ impl Changes {
         states
     }
 
-    fn noted_halves(&self, state: &state::State) -> BTreeSet<HalfKey> {
+    /// These halves, and those of what was noted.
+    fn with_noted(&self, mut halves: BTreeSet<HalfKey>, state: &state::State) -> BTreeSet<HalfKey> {
         if self.all {
             return state.declarations.halves();
         }
-        let pairs = self.pairs.iter();
-        pairs.flat_map(|pair| state.resolver.halves_of(pair)).cloned().collect()
+        for pair in &self.pairs {
+            halves.extend(state.resolver.halves_of(pair).cloned());
+        }
+        halves
     }
 
     fn count(&mut self, before: Option<State>, after: Option<State>) {

@@ -234,7 +234,7 @@ impl Engine {
         }
         self.counters.row_changes = northbound.row_changes();
         self.counters.entries_read = self.state.entries_read;
-        let resolved = self.state.resolve(northbound, now.wall, self.most_decided);
+        let resolved = self.state.resolve(northbound, now.wall, self.most_at_once);
         self.counters.peerings_resolved += resolved.pairs.len() as u64;
         for pair in &resolved.pairs {
             self.progress.resolved(pair, self.state.resolver.link(pair).is_some());

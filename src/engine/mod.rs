@@ -99,9 +99,9 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
-/// Pairs that are decided for one event: what is declared in one file may be so much that whatever
-/// else happens would have to wait for it.
-const MOST_DECIDED: usize = 128;
+/// Pairs that are decided for one event, and halves whose changes are drawn at a time: what is
+/// declared in one file may be so much that whatever else happens would have to wait for it.
+const MOST_AT_ONCE: usize = 128;
 
 /// Whether everything is to be read anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,8 +139,8 @@ pub struct Engine {
     counters: Counters,
     /// When it was handed something last.
     last: Option<Now>,
-    /// So many pairs are decided for one event.
-    most_decided: usize,
+    /// So many pairs are decided for one event, and the changes of so many halves drawn at a time.
+    most_at_once: usize,
 }
 
 impl Engine {
@@ -167,14 +167,14 @@ impl Engine {
             settings_faults: Vec::new(),
             counters: Counters::default(),
             last: None,
-            most_decided: MOST_DECIDED,
+            most_at_once: MOST_AT_ONCE,
         }
     }
 
-    /// Decides so many pairs for one event, instead of 128. For tests; operators have no such
-    /// choice.
+    /// Decides so many pairs for one event, and draws the changes of so many halves at a time, instead
+    /// of 128. For tests; operators have no such choice.
     pub fn decide_at_once(&mut self, pairs: usize) {
-        self.most_decided = pairs.max(1);
+        self.most_at_once = pairs.max(1);
     }
 
     /// Whether pairs are left to be decided, at the next event: until then nothing is written,
@@ -237,17 +237,23 @@ impl Engine {
         deadline::next(self)
     }
 
-    /// What has changed since the last call, for all who subscribe to it.
+    /// What has changed since the last call, for all who subscribe to it. Of many halves it is a part.
     pub fn changes(&mut self) -> Vec<Change> {
         if self.is_deciding() {
             return Vec::new();
         }
         let mut changes = std::mem::take(&mut self.changes);
-        changes.compare(&self.standings());
+        changes.compare(&self.standings(), self.most_at_once);
         changes.hosts(&self.state.declarations);
         let drawn = changes.take();
         self.changes = changes;
         drawn
+    }
+
+    /// Whether a part of what has changed is left to be drawn.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.changes.is_left()
     }
 
     /// What tells where halves stand.
