@@ -119,14 +119,23 @@ impl Recency {
     /// host, `restores` whether it changes those of others, and `last` whether everything that
     /// differs is in place with it. While entries are restored, it asserts that nobody has set a
     /// counter meanwhile: neither may it revive what another host withdraws, nor may this host
-    /// raise its counter above entries that another one has just restored.
+    /// raise its counter above entries that another one has just restored. Only who `inserts` may
+    /// insert the row where there never was one: if several hosts did, the server would refuse all
+    /// transactions but one. The others owe their counters until then.
     pub(super) fn raise(
         &mut self,
         northbound: &Northbound,
         own: &Host,
         [writes, restores]: [bool; 2],
         last: bool,
+        inserts: bool,
     ) -> Vec<Operation> {
+        if northbound.counters_row().is_none() && self.older.is_none() {
+            self.owed |= writes;
+            let counters = if self.owed && inserts { vec![self.next(own)] } else { Vec::new() };
+            let insert = || program::insert_counters(northbound, &counters);
+            return inserts.then(insert).unwrap_or_default();
+        }
         if !writes && !self.is_needed() {
             return Vec::new();
         }

@@ -141,8 +141,8 @@ fn write_batch(engine: &mut Engine, role: Role, northbound: &Northbound) -> Opti
     let writes =
         [true, false].map(|is_own| transaction.writes_entries(|host| (*host == *own) == is_own));
     let mut operations = transaction.operations();
-    let last = is_all_in_place(engine);
-    operations.extend(engine.state.recency.raise(northbound, &own, writes, last));
+    let (last, inserts) = (is_all_in_place(engine), may_insert(engine));
+    operations.extend(engine.state.recency.raise(northbound, &own, writes, last, inserts));
     let submission = engine.writer.submission(work, operations);
     engine.writer.damping.sent(submission.id, traces);
     Some(submission)
@@ -168,13 +168,20 @@ fn is_all_in_place(engine: &Engine) -> bool {
     state.dirty.is_empty() && writer.under_way.is_empty() && !state.recency.unread().any(waits)
 }
 
+/// Whether this instance inserts the counters of hosts if there are none: no other one does, and no
+/// transaction of its own that may do it is under way.
+fn may_insert(engine: &Engine) -> bool {
+    engine.writer.role == Some(Role::Active) && engine.writer.under_way.is_empty()
+}
+
 /// Sets counters of hosts where nothing else is to be written.
 fn write_counters(engine: &mut Engine, northbound: &Northbound, now: Now) -> Option<Submission> {
     if !engine.state.recency.is_due(now.since_start) || !is_all_in_place(engine) {
         return None;
     }
     let own = Host::clone(engine.state.declarations.host());
-    let operations = engine.state.recency.raise(northbound, &own, [false, false], true);
+    let inserts = may_insert(engine);
+    let operations = engine.state.recency.raise(northbound, &own, [false, false], true, inserts);
     if operations.is_empty() {
         return None;
     }

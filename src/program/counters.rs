@@ -21,21 +21,28 @@ pub struct CounterDiff {
 
 const COLUMNS: [ColumnId; 2] = [address_set::NAME, address_set::EXTERNAL_IDS];
 
+/// Inserts the row, with these counters.
+#[must_use]
+pub fn insert_counters(northbound: &Northbound, counters: &[CounterDiff]) -> Vec<Operation> {
+    let table = table_name(ADDRESS_SET);
+    let [name, tags] = COLUMNS.map(|column| column_name(ADDRESS_SET, column));
+    let pairs = counters.iter().map(|it| (counter_key(&it.host), it.counter.to_string()));
+    let pairs = pairs.chain([(OWNER_KEY.to_owned(), OWNER_VALUE.to_owned())]);
+    let row = vec![(name, COUNTERS_NAME.into()), (tags, Datum::Map(pairs.collect()))];
+    vec![same_counters(northbound), Operation::Insert { table, uuid_name: None, row }]
+}
+
 /// Sets counters, in a new row if there is none.
 #[must_use]
 pub fn set_counters(northbound: &Northbound, counters: &[CounterDiff]) -> Vec<Operation> {
     if counters.is_empty() {
         return Vec::new();
     }
-    let table = table_name(ADDRESS_SET);
-    let [name, tags] = COLUMNS.map(|column| column_name(ADDRESS_SET, column));
     let Some((row, found)) = northbound.counters_row() else {
-        let pairs = counters.iter().map(|it| (counter_key(&it.host), it.counter.to_string()));
-        let pairs = pairs.chain([(OWNER_KEY.to_owned(), OWNER_VALUE.to_owned())]);
-        let row = vec![(name, COUNTERS_NAME.into()), (tags, Datum::Map(pairs.collect()))];
-        let insert = Operation::Insert { table, uuid_name: None, row };
-        return vec![same_counters(northbound), insert];
+        return insert_counters(northbound, counters);
     };
+    let (table, tags) =
+        (table_name(ADDRESS_SET), column_name(ADDRESS_SET, address_set::EXTERNAL_IDS));
     let mut mutations = Vec::new();
     for CounterDiff { host, counter, replaces_any } in counters {
         let key = counter_key(host);
