@@ -317,6 +317,11 @@ impl Drop for Lab {
                 let log = service.log();
                 let bad = log.lines().filter(|l| l.contains("|ERR|") || l.contains("|EMER|"));
                 bad.take(20).for_each(|line| eprintln!("{}: {line}", service.name()));
+                if service.has_failed() {
+                    let lines: Vec<&str> = log.lines().collect();
+                    let last = lines[lines.len().saturating_sub(30)..].join("\n");
+                    eprintln!("{} has ended by itself. Its last lines:\n{last}", service.name());
+                }
             }
         }
         // All at once, so that the waits below overlap.

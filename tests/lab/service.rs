@@ -196,6 +196,11 @@ impl Service {
         self.running().as_mut().is_some_and(Running::is_running)
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_failed(&self) -> bool {
+        self.running().as_mut().is_some_and(|running| !running.is_running())
+    }
+
     /// The process id; panics when it is not started.
     #[track_caller]
     pub fn pid(&self) -> u32 {
