@@ -307,6 +307,19 @@ pub struct HeldProject {
     pub seen: String,
 }
 
+/// What needs attention, as far as its viewer may know it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttentionView {
+    /// The viewer's halves whose withdrawal waits for an operator's confirmation.
+    pub held: usize,
+    /// The errors in the viewer's files; for operators, in all files and the settings.
+    pub errors: usize,
+    /// Since when the northbound is out of reach; `None` if it is not.
+    pub northbound_away_since: Option<Timestamp>,
+    /// Whether another instance uses this host's name: then this one writes nothing.
+    pub host_name_in_use: bool,
+}
+
 /// The problems of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiagnosticsView {
@@ -327,6 +340,9 @@ pub struct NorthboundView {
     pub schema: Option<String>,
     /// Whether this instance holds the lock and writes.
     pub active: bool,
+    /// Since when it is out of reach; `None` while it is connected and read in full.
+    #[serde(default)]
+    pub away_since: Option<Timestamp>,
     /// The last error of the connection.
     pub error: Option<String>,
     /// Of an `ssl:` remote.

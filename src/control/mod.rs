@@ -7,9 +7,10 @@
 //!
 //! | route | answer |
 //! |---|---|
-//! | `GET /v1/halves[?project=&network=&state=]` | an array of [`HalfView`](crate::view::HalfView) |
+//! | `GET /v1/halves[?project=&network=&target=&state=&degraded=]` | an array of [`HalfView`](crate::view::HalfView) |
 //! | `GET /v1/halves/{project}/{network}/{name}` | [`HalfDetail`](crate::view::HalfDetail), or 404 |
 //! | `GET /v1/diagnostics` | an array of texts: what is wrong with the files |
+//! | `GET /v1/attention` | [`AttentionView`](crate::view::AttentionView): held withdrawals, errors in files, an absent northbound |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
@@ -21,11 +22,11 @@
 //!
 //! The kernel says who is at the other end (`SO_PEERCRED`). *Operators* (root, the daemon's own
 //! user, the socket's group, `[control] operators`) may use all routes. A *tenant* (the Unix
-//! account that a `[[project]]` names as its owner) may use the first three, for the halves of its
+//! account that a `[[project]]` names as its owner) may use the first four, for the halves of its
 //! projects and for its own files. For a tenant, somebody else's half does not exist.
 //!
 //! Invariants: all others get a 403 and reach no handler; a tenant reaches only the handlers of the
-//! first three routes; its answers depend only on its own halves and files; no client uses
+//! first four routes; its answers depend only on its own halves and files; no client uses
 //! connections, queue slots or memory beyond the limits below; neither a tenant nor a stranger can
 //! lock an operator out; a live daemon's socket is never replaced.
 
@@ -49,6 +50,7 @@ pub use server::serve;
 pub use socket::{Socket, SocketError};
 pub use wire::{
     Confirmation, Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded,
+    state_of,
 };
 
 /// Connections served at once: this many of operators, whose further connections wait, and this

@@ -5,7 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Reloaded};
 use crate::declare::HalfKey;
 use crate::view::{
-    DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer,
+    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
+    Viewer,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -18,6 +19,8 @@ pub enum Question {
     Show(Viewer, HalfKey, oneshot::Sender<Option<HalfDetail>>),
     /// The problems of the files: of the viewer's own, or of all.
     Diagnostics(Viewer, oneshot::Sender<DiagnosticsView>),
+    /// What needs the viewer's attention.
+    Attention(Viewer, oneshot::Sender<AttentionView>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
     /// What the daemon would write: for its own files, or for a candidate's.

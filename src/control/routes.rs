@@ -18,7 +18,9 @@ use super::{
     Question, REQUEST_TIME, Refusal, Reloaded,
 };
 use crate::declare::{HalfKey, NetworkKey};
-use crate::view::{HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer};
+use crate::view::{
+    AttentionView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer,
+};
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
@@ -27,7 +29,8 @@ pub(super) fn router(questions: QuestionSender) -> Router {
     let everybody = Router::new()
         .route("/v1/halves", get(list))
         .route("/v1/halves/{project}/{network}/{name}", get(show))
-        .route("/v1/diagnostics", get(diagnostics));
+        .route("/v1/diagnostics", get(diagnostics))
+        .route("/v1/attention", get(attention));
     let operators = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan).post(plan_candidate))
@@ -113,6 +116,13 @@ async fn diagnostics(
 ) -> Result<Response, Refusal> {
     let found = questions.ask(|answer| Question::Diagnostics(viewer, answer)).await?;
     Ok(([(ERRORS_HEADER, found.errors.to_string())], Json(found.texts)).into_response())
+}
+
+async fn attention(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+) -> Answer<AttentionView> {
+    questions.ask(|answer| Question::Attention(viewer, answer)).await.map(Json)
 }
 
 async fn status(State(questions): State<QuestionSender>) -> Answer<StatusView> {

@@ -2,7 +2,11 @@
 //!
 //! A public interface: fields may be added, never renamed.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::view::{HalfView, State};
 
@@ -16,9 +20,16 @@ pub struct Filter {
     /// Only halves of networks of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// Only halves in this state.
+    /// Only halves with this target: `PROJECT/NETWORK`, or `NETWORK` of the half's own project.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<State>,
+    pub target: Option<String>,
+    /// Only halves in one of these states, in any if it is empty; in text with commas between.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(serialize_with = "write_states", deserialize_with = "read_states")]
+    pub state: BTreeSet<State>,
+    /// Only halves that are degraded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
 }
 
 impl Filter {
@@ -27,8 +38,36 @@ impl Filter {
     pub fn admits(&self, half: &HalfView) -> bool {
         self.project.as_ref().is_none_or(|project| *project == half.project)
             && self.network.as_ref().is_none_or(|network| *network == half.network)
-            && self.state.is_none_or(|state| state == half.state)
+            && self.target.as_ref().is_none_or(|target| is_target(target, half))
+            && (self.state.is_empty() || self.state.contains(&half.state))
+            && (!self.degraded || !half.degraded.is_empty())
     }
+}
+
+fn is_target(target: &str, half: &HalfView) -> bool {
+    let (project, network) = (half.target_project.as_str(), half.target_network.as_str());
+    // Names may contain a slash, so the whole is compared.
+    let of_network = target.strip_prefix(project).and_then(|rest| rest.strip_prefix('/'));
+    of_network == Some(network) || (project == half.project && target == network)
+}
+
+/// A state by its word.
+///
+/// # Errors
+/// There is no such state: the error lists those that there are.
+pub fn state_of(word: &str) -> Result<State, ValueError> {
+    let deserializer: StrDeserializer<'_, ValueError> = word.into_deserializer();
+    State::deserialize(deserializer)
+}
+
+fn read_states<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<State>, D::Error> {
+    let words = String::deserialize(deserializer)?;
+    words.split(',').map(state_of).collect::<Result<_, _>>().map_err(de::Error::custom)
+}
+
+fn write_states<S: Serializer>(states: &BTreeSet<State>, serializer: S) -> Result<S::Ok, S::Error> {
+    let words: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    serializer.serialize_str(&words.join(","))
 }
 
 /// The header of `GET /v1/diagnostics` that says how many of the texts are errors.

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error as ValueError, StrDeserializer};
+use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
-use crate::view::State;
+use super::list::ListArguments;
 
 /// The socket of the packaged daemon.
 const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
@@ -31,6 +28,9 @@ pub(super) struct Arguments {
     /// How to print the answer.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
+    /// Whether to colour what failed and what is degraded. NO_COLOR in the environment means never.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub(super) color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Command,
@@ -49,17 +49,7 @@ pub(super) enum Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List the halves that the files declare.
-    List {
-        /// Only halves of this project.
-        #[arg(long)]
-        project: Option<String>,
-        /// Only halves of networks of this name.
-        #[arg(long)]
-        network: Option<String>,
-        /// Only halves in this state.
-        #[arg(long, value_parser = parse_state)]
-        state: Option<State>,
-    },
+    List(ListArguments),
     /// Show one half in full: its prefixes, its rows, its next step.
     Show {
         /// The project that owns it.
@@ -110,9 +100,4 @@ pub(super) enum HostCommand {
         /// The host.
         name: String,
     },
-}
-
-fn parse_state(word: &str) -> Result<State, ValueError> {
-    let deserializer: StrDeserializer<'_, ValueError> = word.into_deserializer();
-    State::deserialize(deserializer)
 }

@@ -15,30 +15,35 @@
 mod arguments;
 mod client;
 mod error;
+mod list;
+mod output;
 mod render;
+mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind as UsageKind;
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::runtime;
 
 use crate::control::{Candidate, Confirmation, Confirmed, Reloaded};
 use crate::daemon::candidate::candidate_of;
 use crate::daemon::files::{Files, read_settings};
 use crate::declare::Severity;
-use crate::view::{HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView};
+use crate::view::{AttentionView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView};
 
 use arguments::{Arguments, Command, Format, HostCommand};
 use client::ControlClient;
 use error::CtlError;
+use output::Output;
 
 /// `plan`: something would change.
 const CHANGES: u8 = 2;
@@ -71,30 +76,36 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
-    let Arguments { socket, format, command } = arguments;
+    let Arguments { socket, format, color, command } = arguments;
     let client = ControlClient::new(socket);
+    let output = Output::new(format, color);
     let now = Timestamp::now();
     match command {
-        Command::List { project, network, state } => {
-            let state = state.map(|state| state.to_string());
-            let query =
-                client::query(&[("project", project), ("network", network), ("state", state)]);
-            let halves: Vec<HalfView> = client.get(&format!("/v1/halves{query}")).await?;
-            show(format, &halves, |halves| render::halves(halves, now))?;
+        Command::List(arguments) => {
+            let mut halves: Vec<HalfView> = client.get(&arguments.path()).await?;
+            arguments.sort(&mut halves);
+            let for_people = format == Format::Table && !arguments.no_headers;
+            let attention = match for_people {
+                true => client.get("/v1/attention").await?,
+                false => AttentionView::default(),
+            };
+            output.show(&halves, |halves, width| {
+                list::table(halves, &attention, &arguments, width, now)
+            })?;
         }
         Command::Show { project, network, name } => {
             let path = client::path(&["v1", "halves", &project, &network, &name]);
             let half: HalfDetail = client.get(&path).await?;
-            show(format, &half, |half| render::half(half, now))?;
+            output.show(&half, |half, width| render::half(half, width, now))?;
         }
         Command::Diagnostics => {
             let (diagnostics, errors) = client.diagnostics().await?;
-            show(format, &diagnostics, |diagnostics| render::diagnostics(diagnostics))?;
+            output.show(&diagnostics, |diagnostics, _| render::diagnostics(diagnostics))?;
             return Ok(verdict(errors));
         }
         Command::Status => {
             let status: StatusView = client.get("/v1/status").await?;
-            show(format, &status, |status| render::status(status, now))?;
+            output.show(&status, |status, width| render::status(status, width, now))?;
             return Ok(verdict(status.errors));
         }
         Command::Plan { config } => {
@@ -102,34 +113,34 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
                 None => client.get_long("/v1/plan").await?,
                 Some(config) => client.post_json("/v1/plan", &candidate(&config)?).await?,
             };
-            show(format, &plan, render::plan)?;
+            output.show(&plan, |plan, _| render::plan(plan))?;
             return Ok(if plan.is_empty() { 0 } else { CHANGES });
         }
         Command::Host(HostCommand::List) => {
             let hosts: Vec<HostView> = client.get("/v1/hosts").await?;
-            show(format, &hosts, |hosts| render::hosts(hosts))?;
+            output.show(&hosts, |hosts, width| render::hosts(hosts, width))?;
         }
         Command::Host(HostCommand::Forget { name }) => {
             let path = client::path(&["v1", "hosts", &name]);
             let host: HostView = client.delete(&path).await?;
-            show(format, &host, render::forgotten)?;
+            output.show(&host, |host, _| render::forgotten(host))?;
         }
         Command::Reload => {
             let reloaded: Reloaded = client.post_long("/v1/reload").await?;
-            show(format, &reloaded, render::reloaded)?;
+            output.show(&reloaded, |reloaded, _| render::reloaded(reloaded))?;
             return Ok(verdict(reloaded.errors));
         }
         Command::Confirm { seen: None, project } => {
             let query = client::query(&[("project", project)]);
             let held: HeldView = client.get(&format!("/v1/withdrawals{query}")).await?;
-            show(format, &held, render::held)?;
+            output.show(&held, render::held)?;
             return Ok(verdict(held.halves));
         }
         Command::Confirm { seen: Some(seen), project } => {
             let confirmation = Confirmation { project, seen };
             let confirmed: Confirmed =
                 client.post_json("/v1/withdrawals/confirm", &confirmation).await?;
-            show(format, &confirmed, render::confirmed)?;
+            output.show(&confirmed, |confirmed, _| render::confirmed(confirmed))?;
         }
     }
     Ok(0)
@@ -150,26 +161,6 @@ fn candidate(config: &Path) -> Result<Candidate, CtlError> {
         Ok(candidate_of(Files::new(&settings.paths).read_all(|found| found.source)))
     } else {
         Err(CtlError::Settings { diagnostics: errors.join("\n") })
-    }
-}
-
-/// Writes an answer in the requested format.
-fn show<T: Serialize>(
-    format: Format,
-    answer: &T,
-    table: impl FnOnce(&T) -> String,
-) -> Result<(), CtlError> {
-    let mut text = match format {
-        Format::Table => table(answer),
-        Format::Json => serde_json::to_string_pretty(answer).map_err(CtlError::Encode)?,
-    };
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // A reader that closes early, such as `head`, is no failure.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(CtlError::Output),
     }
 }
 

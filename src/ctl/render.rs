@@ -2,42 +2,18 @@
 
 use std::fmt::Display;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
-use super::text::{age, moment, plain};
+use super::table::{Cell, Kind, Table};
+use super::text::{age, moment, plain, wrap};
 use crate::control::{Confirmed, Reloaded};
 use crate::declare::Terms;
 use crate::view::{
-    HalfDetail, HalfView, HeldView, HostView, PlanView, PlannedAction, PlannedPrefix, StatusView,
+    HalfDetail, HeldView, HostView, PlanView, PlannedAction, PlannedPrefix, StatusView,
 };
 
-/// `list`.
-pub(super) fn halves(halves: &[HalfView], now: Timestamp) -> String {
-    if halves.is_empty() {
-        return "No halves are declared that match.".to_owned();
-    }
-    let mut table = table();
-    table
-        .set_header(["PROJECT", "NETWORK", "NAME", "TARGET", "STATE", "REASON", "AGE", "PREFIXES"]);
-    for half in halves {
-        table.add_row(cells([
-            half.project.clone(),
-            half.network.clone(),
-            half.name.clone(),
-            format!("{}/{}", half.target_project, half.target_network),
-            state(half),
-            half.reason.map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
-            age(half.since, now),
-            exchanged(half),
-        ]));
-    }
-    lines(&table)
-}
-
 /// `show`.
-pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
+pub(super) fn half(detail: &HalfDetail, width: Option<usize>, now: Timestamp) -> String {
     let half = &detail.half;
     let mut sheet = Sheet::new();
     sheet.line("Half", format!("{}/{}/{}", half.project, half.network, half.name));
@@ -61,16 +37,16 @@ pub(super) fn half(detail: &HalfDetail, now: Timestamp) -> String {
     guests(&mut sheet, detail, now);
     let sets: Vec<_> = detail.address_sets.iter().map(|name| format!("${name}")).collect();
     sheet.several("Address sets", &sets);
-    let mut text = sheet.into_text();
+    let mut text = sheet.into_text(width);
     if !detail.rows.is_empty() {
-        let mut rows = table();
-        rows.set_header(["TABLE", "UUID", "ROW"]);
+        let mut rows =
+            Table::new([("TABLE", Kind::Word), ("UUID", Kind::Word), ("ROW", Kind::Word)]);
         for row in &detail.rows {
-            let uuid = row.uuid.clone().unwrap_or_else(|| "(planned)".to_owned());
-            rows.add_row(cells([row.table.clone(), uuid, row.summary.clone()]));
+            let uuid = row.uuid.as_deref().unwrap_or("(planned)");
+            rows.row([&row.table, uuid, &row.summary].map(Cell::new));
         }
         text.push('\n');
-        text.push_str(&lines(&rows));
+        text.push_str(&rows.lines(true, None));
     }
     text
 }
@@ -119,7 +95,7 @@ fn guests(sheet: &mut Sheet, detail: &HalfDetail, now: Timestamp) {
 }
 
 /// `status`.
-pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
+pub(super) fn status(status: &StatusView, width: Option<usize>, now: Timestamp) -> String {
     let northbound = &status.northbound;
     let mut sheet = Sheet::new();
     sheet.line("Version", &status.version);
@@ -171,7 +147,7 @@ pub(super) fn status(status: &StatusView, now: Timestamp) -> String {
     sheet.optional("", more(status.more_held, "confirm"));
     sheet.several("Diagnostics", &status.diagnostics);
     sheet.optional("", more(status.more_diagnostics, "diagnostics"));
-    let mut text = sheet.into_text();
+    let mut text = sheet.into_text(width);
     if let Some(seen) = &status.held_seen {
         text.push_str(&format!(
             "\n`ovn-peerctl confirm {}` releases exactly these withdrawals;\n\
@@ -190,15 +166,19 @@ pub(super) fn diagnostics(diagnostics: &[String]) -> String {
 }
 
 /// `host list`.
-pub(super) fn hosts(hosts: &[HostView]) -> String {
-    let mut table = table();
-    table.set_header(["HOST", "HALVES", "NETWORKS", ""]);
+pub(super) fn hosts(hosts: &[HostView], width: Option<usize>) -> String {
+    let mut table = Table::new([
+        ("HOST", Kind::Name),
+        ("HALVES", Kind::Number),
+        ("NETWORKS", Kind::Number),
+        ("", Kind::Word),
+    ]);
     for host in hosts {
         let own = if host.own { "this host" } else { "" };
         let (halves, networks) = (host.halves.to_string(), host.networks.to_string());
-        table.add_row(cells([host.name.clone(), halves, networks, own.to_owned()]));
+        table.row([&host.name, &halves, &networks, own].map(Cell::new));
     }
-    lines(&table)
+    table.lines(true, width)
 }
 
 /// `host forget`.
@@ -210,7 +190,7 @@ pub(super) fn forgotten(host: &HostView) -> String {
 /// `plan`.
 pub(super) fn plan(plan: &PlanView) -> String {
     let mut text = String::new();
-    let mut changes = table();
+    let mut changes = Table::new(["", "", "", ""].map(|heading| (heading, Kind::Word)));
     for planned in &plan.rows {
         let sign = match planned.action {
             PlannedAction::Insert => "+",
@@ -218,14 +198,9 @@ pub(super) fn plan(plan: &PlanView) -> String {
             PlannedAction::Delete => "-",
         };
         let uuid = planned.row.uuid.clone().unwrap_or_default();
-        changes.add_row(cells([
-            sign.to_owned(),
-            planned.row.table.clone(),
-            planned.row.summary.clone(),
-            uuid,
-        ]));
+        changes.row([sign, &planned.row.table, &planned.row.summary, &uuid].map(Cell::new));
     }
-    text.push_str(&lines(&changes));
+    text.push_str(&changes.lines(false, None));
     prefixes(&mut text, "Prefixes gained:", "+", &plan.gained);
     prefixes(&mut text, "Prefixes lost:", "-", &plan.lost);
     listing(
@@ -262,23 +237,27 @@ fn with_more(entries: &[String], more: usize) -> Vec<String> {
 }
 
 /// `confirm` without a word.
-pub(super) fn held(held: &HeldView) -> String {
+pub(super) fn held(held: &HeldView, width: Option<usize>) -> String {
     if held.halves == 0 {
         return "No withdrawal is held.".to_owned();
     }
     let mut text = String::new();
     listing(&mut text, "Held, because they are too many at once:", &held.withdrawals);
-    let mut table = table();
-    table.set_header(["PROJECT", "WITHDRAWALS", "TO RELEASE THEM"]);
+    // A command is never cut: it is to be copied.
+    let mut table = Table::new([
+        ("PROJECT", Kind::Name),
+        ("WITHDRAWALS", Kind::Number),
+        ("TO RELEASE THEM", Kind::Word),
+    ]);
     for part in &held.projects {
         let command = format!("ovn-peerctl confirm --project {} {}", part.project, part.seen);
-        table.add_row(cells([part.project.clone(), part.halves.to_string(), command]));
+        table.row([&part.project, &part.halves.to_string(), &command].map(|it| Cell::new(it)));
     }
     if held.projects.len() > 1 {
         let command = format!("ovn-peerctl confirm {}", held.seen);
-        table.add_row(cells(["all".to_owned(), held.halves.to_string(), command]));
+        table.row(["all", &held.halves.to_string(), &command].map(Cell::new));
     }
-    format!("{text}\n{}", lines(&table))
+    format!("{text}\n{}", table.lines(true, width))
 }
 
 /// `reload`.
@@ -307,22 +286,6 @@ pub(super) fn confirmed(confirmed: &Confirmed) -> String {
     text
 }
 
-/// How many prefixes the other side routes, and how many this side routes.
-fn exchanged(half: &HalfView) -> String {
-    match (half.exported, half.imported) {
-        (0, 0) => "-".to_owned(),
-        (exported, imported) => format!("{exported} out, {imported} in"),
-    }
-}
-
-fn state(half: &HalfView) -> String {
-    if half.degraded.is_empty() {
-        half.state.to_string()
-    } else {
-        format!("{} (degraded)", half.state)
-    }
-}
-
 fn prefixes(text: &mut String, title: &str, sign: &str, prefixes: &[PlannedPrefix]) {
     let lines: Vec<_> = prefixes
         .iter()
@@ -345,26 +308,6 @@ fn listing(text: &mut String, title: &str, entries: &[impl Display]) {
         let entry = plain(&entry.to_string()).replace('\n', "\n  ");
         text.push_str(&format!("  {}\n", entry.trim_end()));
     }
-}
-
-fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
-
-fn cells<const N: usize>(cells: [String; N]) -> [String; N] {
-    // One line each, so that a list can be searched by line.
-    cells.map(|cell| plain(&cell).replace('\n', " "))
-}
-
-fn lines(table: &Table) -> String {
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim());
-        text.push('\n');
-    }
-    text
 }
 
 /// Labelled lines.
@@ -392,12 +335,18 @@ impl Sheet {
         }
     }
 
-    fn into_text(self) -> String {
-        let width = self.0.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
+    /// Its lines, none wider than `width`.
+    fn into_text(self, width: Option<usize>) -> String {
+        let labels = self.0.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
+        let room = width.map(|width| width.saturating_sub(labels + 2));
         let mut text = String::new();
         for (label, value) in &self.0 {
-            let value = value.replace('\n', &format!("\n{:width$}  ", ""));
-            text.push_str(&format!("{label:width$}  {value}\n"));
+            let mut label = *label;
+            for line in wrap(value, room) {
+                text.push_str(format!("{label:labels$}  {line}").trim_end());
+                text.push('\n');
+                label = "";
+            }
         }
         text
     }

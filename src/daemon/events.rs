@@ -251,6 +251,7 @@ impl Shell {
                 drop(reply.send(engine.show_for(&viewer, &half)));
             }
             Question::Diagnostics(viewer, reply) => drop(reply.send(engine.diagnostics(&viewer))),
+            Question::Attention(viewer, reply) => drop(reply.send(engine.attention(&viewer))),
             Question::Status(reply) => {
                 drop(reply.send(answers::status(engine, self.client.heard_ago())));
             }

@@ -28,6 +28,9 @@ impl Engine {
             }
             Event::Tick => {}
         }
+        if !self.connection.synced {
+            self.connection.away_since.get_or_insert(now.wall);
+        }
         let went_back = self.last.is_some_and(|last| now.wall < last.wall);
         self.last = Some(now);
         self.state.wake(now.wall, went_back, self.northbound.as_deref());
@@ -193,6 +196,7 @@ impl Engine {
 
     fn synced(&mut self) {
         self.connection.synced = true;
+        self.connection.away_since = None;
         self.connection.error = None;
         self.changes.all_states();
     }

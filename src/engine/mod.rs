@@ -60,8 +60,8 @@ use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{
-    Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NorthboundView, PlanView,
-    StatusView, Viewer,
+    AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
+    NorthboundView, PlanView, StatusView, Viewer,
 };
 
 use changes::Changes;
@@ -385,6 +385,12 @@ impl Engine {
     #[must_use]
     pub fn diagnostics(&self, viewer: &Viewer) -> DiagnosticsView {
         views::diagnostics(&self.settings_faults, &self.state.declarations.local, viewer)
+    }
+
+    /// What needs attention, as far as the viewer may know it.
+    #[must_use]
+    pub fn attention(&self, viewer: &Viewer) -> AttentionView {
+        views::attention(self, viewer)
     }
 
     /// Whether the northbound is connected and read in full.

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::declare::{
-    ConfiguredStatus, Diagnostic, Half, HalfKey, Host, LocalDeclarations, ManualRoute, PeeringKey,
-    Severity, TableOf,
+    ConfiguredStatus, Diagnostic, Half, HalfKey, HeldPart, Host, LocalDeclarations, ManualRoute,
+    PeeringKey, Severity, TableOf,
 };
 use crate::northbound::owner::address_set_name;
 use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
@@ -18,8 +18,8 @@ use crate::peering::report::{Report, report};
 use crate::peering::{Resolver, end_of};
 use crate::program::summarise;
 use crate::view::{
-    DiagnosticsView, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView, RowView, State,
-    StatusView, Viewer,
+    AttentionView, DiagnosticsView, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView,
+    RowView, State, StatusView, Viewer,
 };
 
 use super::shown::{Shown, Standings};
@@ -140,16 +140,46 @@ pub(super) fn diagnostics(
     local: &LocalDeclarations,
     viewer: &Viewer,
 ) -> DiagnosticsView {
-    let found: Vec<&Diagnostic> = match viewer {
-        Viewer::Operator => settings_faults.iter().chain(local.diagnostics()).collect(),
-        Viewer::Tenant(own) => local.diagnostics_of(own).collect(),
-    };
+    let found = found_by(settings_faults, local, viewer);
     let errors = errors(found.iter().copied());
     let (mut texts, more) = first(found, MOST_DIAGNOSTICS);
     if more > 0 {
         texts.push(format!("and {more} more: correct these first, then look again"));
     }
     DiagnosticsView { errors, texts }
+}
+
+fn found_by<'a>(
+    settings_faults: &'a [Diagnostic],
+    local: &'a LocalDeclarations,
+    viewer: &'a Viewer,
+) -> Vec<&'a Diagnostic> {
+    match viewer {
+        Viewer::Operator => settings_faults.iter().chain(local.diagnostics()).collect(),
+        Viewer::Tenant(own) => local.diagnostics_of(own).collect(),
+    }
+}
+
+/// What needs attention. Of what is held, a tenant sees its own halves: that they still stand
+/// without a declaration, `list` shows anyway.
+pub(super) fn attention(engine: &Engine, viewer: &Viewer) -> AttentionView {
+    let local = &engine.state.declarations.local;
+    let held = local.held().map_or(0, |held| match viewer {
+        Viewer::Operator => held.withdrawals.len(),
+        Viewer::Tenant(own) => {
+            let parts = held.parts.iter().filter(|part| own.contains(&part.project));
+            let of_part = |part: &HeldPart| {
+                part.withdrawals.iter().filter(|half| half.network.project == part.project).count()
+            };
+            parts.map(of_part).sum()
+        }
+    });
+    AttentionView {
+        held,
+        errors: errors(found_by(&engine.settings_faults, local, viewer).into_iter()),
+        northbound_away_since: engine.connection.away_since,
+        host_name_in_use: engine.identity.is_taken(),
+    }
 }
 
 fn northbound_view(engine: &Engine) -> NorthboundView {

@@ -13,6 +13,7 @@
     reason = "a test fails where it is wrong, and is nobody's library"
 )]
 
+mod attention;
 mod by_hand;
 mod changes;
 mod database;

@@ -136,6 +136,20 @@ fn each_tenant_sees_what_is_wrong_with_its_own_file() {
     assert!(!green.to_string().contains("brown") && !brown.to_string().contains("secret"));
     assert!(brown.to_string().contains("brown.toml:"), "{brown}");
     assert_eq!(told(BLUE.uid), none, "of others nothing");
+    let errors = |uid: u32| {
+        let answer = site.curl(uid, &[], "/v1/attention").stdout;
+        let answer = String::from_utf8(answer).expect("text");
+        let body = answer.lines().find(|line| line.starts_with('{')).expect("JSON");
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON")["errors"].clone()
+    };
+    let counted = [0, texts(&green).len(), texts(&brown).len()];
+    assert_eq!([BLUE, GREEN, BROWN].map(|tenant| errors(tenant.uid)), counted);
+    assert!(errors(0).as_u64() >= Some(2), "the operator is told all");
+    let footer = "The files have 1 error: see `ovn-peerctl diagnostics`.";
+    for (tenant, has) in [(BLUE, false), (GREEN, true)] {
+        let list = String::from_utf8(site.ctl(tenant.uid, &["list"]).stdout).expect("text");
+        assert_eq!(list.contains(footer), has, "{list}");
+    }
     let (parts, whole) = ([texts(&green), texts(&brown)].concat(), texts(&all));
     assert!(parts.iter().all(|part| whole.contains(part)), "the operator is told all: {all}");
     let refused = site.ctl(STRANGER, &["diagnostics"]);

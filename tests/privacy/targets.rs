@@ -156,6 +156,8 @@ fn commands(site: &Site, target: &str, keep: &mut impl FnMut(String, Output)) {
     commands.extend([
         vec!["list", "--project", project],
         vec!["list", "--network", network],
+        vec!["list", "--target", target],
+        vec!["list", "--wide"],
         vec!["show", "blue", network, "asked"],
         vec!["show", project, network, "asked"],
         vec!["show", project, network, "back"],
@@ -194,6 +196,8 @@ fn routes(site: &Site, target: &str, keep: &mut impl FnMut(String, Output)) {
         (&["--head"], format!("/v1/halves/{target}/up")),
         (&[], format!("/v1/halves/{target}")),
         (&[], format!("/v1/networks/{target}")),
+        (&[], format!("/v1/halves?target={target}&degraded=true")),
+        (&[], "/v1/attention".to_owned()),
         (&[], "/v1/status".to_owned()),
         (&[], "/v1/plan".to_owned()),
         (&["-H", json, "--data", r#"{"networks": {}, "peerings": {}}"#], "/v1/plan".to_owned()),

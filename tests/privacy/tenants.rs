@@ -91,8 +91,14 @@ fn an_account_without_a_project_is_rejected_with_what_to_do() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("uid 20009 may not ask") && said.contains("[[project]]"), "{said}");
     }
-    for path in ["/v1/halves", "/v1/halves/green/others/up", "/v1/halves/a/b/c", "/v1/status", "/x"]
-    {
+    for path in [
+        "/v1/halves",
+        "/v1/halves/green/others/up",
+        "/v1/halves/a/b/c",
+        "/v1/attention",
+        "/v1/status",
+        "/x",
+    ] {
         let (status, body) = parsed(&site.curl(STRANGER, &[], path));
         assert_eq!(status, 403, "{path}");
         let body: Value = serde_json::from_str(&body).unwrap();

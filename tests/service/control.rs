@@ -17,8 +17,8 @@ use ovn_peerd::control::{
 };
 use ovn_peerd::declare::Settings;
 use ovn_peerd::view::{
-    Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView, PlanView, Reason,
-    State, StatusView,
+    AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
+    PlanView, Reason, State, StatusView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -91,6 +91,7 @@ fn answer(question: Question) {
             let told = all.into_iter().filter(|text| viewer.sees(&text[..1]));
             drop(answer.send(DiagnosticsView { errors: 0, texts: told.collect() }));
         }
+        Question::Attention(_, answer) => drop(answer.send(AttentionView::default())),
         Question::Status(answer) => drop(answer.send(StatusView {
             version: "0".into(),
             host: "hv1".into(),
@@ -263,6 +264,7 @@ fn refusals_have_a_code_a_sentence_and_a_next_step() {
         (&[], "/v2", 404, "no-such-route"),
         (&["-X", "DELETE"], "/v1/halves", 405, "wrong-method"),
         (&[], "/v1/halves?state=nonsense", 400, "bad-request"),
+        (&[], "/v1/halves?state=active,nonsense", 400, "bad-request"),
         (&[], "/v1/halves?projekt=blue", 400, "bad-request"),
         (&["-H", json, "--data", "{"], "/v1/plan", 400, "bad-request"),
         (&["--data", "{}"], "/v1/plan", 400, "bad-request"),
@@ -332,9 +334,18 @@ fn the_operators_tool_tells_success_absence_and_silence_apart() {
     let halves: Vec<HalfView> = serde_json::from_slice(&list.stdout).unwrap();
     assert_eq!(halves.len(), 2);
     let table = String::from_utf8(served.ctl(&["list", "--state", "pending-peer"]).stdout).unwrap();
-    assert_eq!(table.lines().count(), 2, "{table}");
-    assert!(table.contains("a/b c") && table.contains("awaiting-peer"), "{table}");
-    assert!(table.contains("2 out, 1 in"), "{table}");
+    assert_eq!(table.lines().count(), 4, "a half below headings, and a footer: {table}");
+    assert!(table.contains("blue/web/a/b c") && table.contains("pending-peer"), "{table}");
+    assert!(table.ends_with("\n1 half: 1 pending-peer\n"), "{table}");
+    let count = |arguments: &[&str]| {
+        let list = served.ctl(&[&["list", "--no-headers"], arguments].concat());
+        String::from_utf8(list.stdout).unwrap().lines().count()
+    };
+    assert_eq!(count(&["--state", "pending-peer", "--state", "active"]), 3);
+    assert_eq!(count(&["--state", "pending-peer,failed"]), 1);
+    assert_eq!(count(&["--target", "green/db"]), 3);
+    assert_eq!(count(&["--target", "db"]), 0, "a network of the half's own project");
+    assert_eq!(count(&["--degraded"]), 0);
     let shown = served.ctl(&["show", "blue", "web", "a/b c"]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("pending-peer"));
 
@@ -378,20 +389,18 @@ fn each_value_of_a_list_stands_below_its_own_heading_in_80_columns() {
     let table = String::from_utf8(served.ctl(&["list"]).stdout).unwrap();
     assert!(table.lines().all(|line| line.len() <= 80), "{table}");
     let rows = columns(&table);
-    for (row, (project, name, state, reason)) in rows.iter().zip([
-        ("blue", "to-db", "active", "-"),
-        ("blue", "a/b c", "pending-peer", "awaiting-peer"),
-        ("red", "to-db", "active", "-"),
+    for (row, (half, state)) in rows.iter().zip([
+        ("blue/web/to-db", "active"),
+        ("blue/web/a/b c", "pending-peer"),
+        ("red/web/to-db", "active"),
     ]) {
         for (heading, value) in [
-            ("PROJECT", project),
-            ("NETWORK", "web"),
-            ("NAME", name),
+            ("HALF", half),
             ("TARGET", "green/db"),
             ("STATE", state),
-            ("REASON", reason),
+            ("OUT", "2"),
+            ("IN", "1"),
             ("AGE", "2h"),
-            ("PREFIXES", "2 out, 1 in"),
         ] {
             assert_eq!(row[heading], value, "{heading} of\n{table}");
         }

@@ -17,4 +17,5 @@ mod machine;
 mod package;
 mod running;
 mod sandbox;
+mod shown;
 mod unit;

@@ -1,0 +1,214 @@
+//! What people see, compared with the pages in `golden`: read these before they are changed.
+//! UPDATE_GOLDEN=1 writes them anew.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr;
+
+use super::arguments::{Arguments, Command};
+use super::list;
+use crate::view::{AttentionView, HalfView, Reason, State};
+
+/// The present time of every page.
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn ago(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+#[track_caller]
+fn compare(page: &str, text: &str) {
+    let text = &anstream::adapter::strip_str(text).to_string();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ctl/golden").join(page);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert!(expected == *text, "{page}\n--- expected\n{expected}--- got\n{text}");
+}
+
+#[track_caller]
+fn assert_narrow(text: &str, width: usize) {
+    for line in anstream::adapter::strip_str(text).to_string().lines() {
+        assert!(line.width() <= width, "{} of {width}: {line}", line.width());
+    }
+}
+
+fn half(project: &str, name: &str, target: &str, state: State, reason: Option<Reason>) -> HalfView {
+    let (target_project, target_network) = target.split_once('/').unwrap();
+    HalfView {
+        project: project.into(),
+        network: "web".into(),
+        name: name.into(),
+        target_project: target_project.into(),
+        target_network: target_network.into(),
+        state,
+        reason,
+        explanation: None,
+        since: Some(ago(7500)),
+        next_step: None,
+        degraded: Vec::new(),
+        description: String::new(),
+        hosts: vec!["hv1".into()],
+        exported: 0,
+        imported: 0,
+        guests_since: None,
+    }
+}
+
+/// A half in every kind of state.
+fn usual() -> Vec<HalfView> {
+    let up = |name: &str, target: &str| HalfView {
+        exported: 2,
+        imported: 120,
+        ..half("blue", name, target, State::Active, None)
+    };
+    vec![
+        up("to-db", "green/db"),
+        HalfView {
+            degraded: vec!["10.7.0.0/24 conflicts with a static route and is left out".into()],
+            since: Some(ago(59)),
+            description: "the shop's till".into(),
+            hosts: vec!["hv1".into(), "hv2".into()],
+            ..up("to-shop", "yellow/shop")
+        },
+        half("blue", "to-lab", "brown/lab", State::PendingPeer, Some(Reason::AwaitingPeer)),
+        half("blue", "twice", "green/db", State::Failed, Some(Reason::PeeringConflict)),
+        HalfView {
+            since: None,
+            ..half(
+                "blue",
+                "anew",
+                "red/office",
+                State::Provisioning,
+                Some(Reason::NorthboundUnreachable),
+            )
+        },
+        half(
+            "blue",
+            "off",
+            "red/office",
+            State::PeerDisabled,
+            Some(Reason::PeerAdministrativelyDown),
+        ),
+    ]
+}
+
+/// Halves whose names are as long as Neutron's, and as long as names may be.
+fn long() -> Vec<HalfView> {
+    let project = "p-0123456789012345678901234567890123456789012345678901234567-end";
+    let target = format!("{}/{}-end", "q".repeat(63), "日本".repeat(60));
+    let of = |name: &str, reason: Reason| HalfView {
+        exported: 1000,
+        imported: 1000,
+        degraded: vec!["a route is missing".into()],
+        ..half(project, name, &target, reason.state(), Some(reason))
+    };
+    vec![
+        of("first", Reason::ConflictingDeclarations),
+        of(&"n".repeat(255), Reason::NorthboundUnreachable),
+        half("blue", "to-db", "green/db", State::Active, None),
+    ]
+}
+
+fn list(
+    halves: &[HalfView],
+    attention: &AttentionView,
+    flags: &[&str],
+    width: Option<usize>,
+) -> String {
+    let words = [&["ovn-peerctl", "list"], flags].concat();
+    let Command::List(arguments) = Arguments::try_parse_from(words).unwrap().command else {
+        panic!("another command");
+    };
+    let mut halves = halves.to_vec();
+    arguments.sort(&mut halves);
+    let text = list::table(&halves, attention, &arguments, width, now());
+    if let Some(width) = width.filter(|_| !arguments.wide) {
+        assert_narrow(&text, width);
+    }
+    text
+}
+
+#[test]
+fn a_list_fits_its_terminal_and_is_whole_elsewhere() {
+    let calm = AttentionView::default();
+    compare("list-80.txt", &list(&usual(), &calm, &["--sort", "state"], Some(80)));
+    compare("list-long-80.txt", &list(&long(), &calm, &[], Some(80)));
+    compare("list-long-120.txt", &list(&long(), &calm, &[], Some(120)));
+    let whole = list(&long(), &calm, &[], None);
+    assert!(!whole.contains('…') && whole.contains(&"n".repeat(255)), "{whole}");
+    for width in 40..200 {
+        list(&usual(), &calm, &[], Some(width));
+        list(&long(), &calm, &[], Some(width));
+    }
+}
+
+/// README.md shows what is printed.
+#[test]
+fn the_list_in_the_readme_is_true() {
+    let up = |project: &str, network: &str, name: &str, target: &str| HalfView {
+        network: network.into(),
+        exported: 2,
+        imported: 2,
+        ..half(project, name, target, State::Active, None)
+    };
+    let waits = half("blue", "to-shop", "yellow/shop", State::PendingPeer, None);
+    let overlaps = Some(Reason::ConflictSubnet);
+    let halves = [
+        up("blue", "web", "to-db", "green/db"),
+        HalfView { since: Some(ago(185)), ..waits },
+        HalfView {
+            network: "db".into(),
+            ..half("green", "to-office", "red/office", State::Failed, overlaps)
+        },
+        HalfView {
+            degraded: vec!["a route is missing".into()],
+            ..up("green", "db", "to-web", "blue/web")
+        },
+    ];
+    let text = list(&halves, &AttentionView::default(), &[], Some(80));
+    let text = anstream::adapter::strip_str(&text).to_string();
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&format!("```text\n{text}```")), "{text}");
+}
+
+#[test]
+fn a_footer_says_what_needs_attention() {
+    let attention = AttentionView {
+        held: 12,
+        errors: 2,
+        northbound_away_since: Some(ago(125)),
+        host_name_in_use: true,
+    };
+    compare("list-attention.txt", &list(&usual()[..1], &attention, &[], Some(80)));
+    let one = AttentionView { held: 1, errors: 1, ..AttentionView::default() };
+    compare("list-none.txt", &list(&[], &one, &[], Some(80)));
+    assert_eq!(list(&[], &attention, &["--no-headers"], None), "");
+}
+
+#[test]
+fn columns_and_order_are_as_asked_for() {
+    let calm = AttentionView::default();
+    let flags = ["--columns", "name,state,reason,in,since,guests", "--sort=-in,name"];
+    compare("list-columns.txt", &list(&usual(), &calm, &flags, Some(120)));
+    compare("list-wide.txt", &list(&usual(), &calm, &["--wide"], Some(80)));
+    compare("list-bare.txt", &list(&usual(), &calm, &["--no-headers", "--sort", "age"], Some(80)));
+    let wrong = Arguments::try_parse_from(["ovn-peerctl", "list", "--sort", "size"]).unwrap_err();
+    assert!(wrong.to_string().contains("half, project, network"), "{wrong}");
+}
+
+/// Colour is for what failed and what is degraded.
+#[test]
+fn nothing_else_is_coloured() {
+    let text = list(&usual(), &AttentionView::default(), &["--no-headers"], None);
+    let coloured: Vec<&str> = text.lines().filter(|line| line.contains('\u{1b}')).collect();
+    assert_eq!(coloured.len(), 2, "{text:?}");
+    assert!(coloured[0].contains("\u{1b}[33mactive, degraded\u{1b}[0m"), "{text:?}");
+    assert!(coloured[1].contains("\u{1b}[31mfailed: peering-conflict\u{1b}[0m"), "{text:?}");
+}
