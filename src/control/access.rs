@@ -129,7 +129,12 @@ impl Accounts {
     fn cell(&self, peer: UCred) -> Arc<OnceCell<(Option<String>, Vec<UnixGroup>)>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        known.retain(|_, account| now.duration_since(account.since) < KNOWN_TIME);
+        known.retain(|_, account| {
+            // Somebody waits for a look-up that takes longer: the next one waits with them.
+            let is_looked_up =
+                account.found.get().is_none() && Arc::strong_count(&account.found) > 1;
+            is_looked_up || now.duration_since(account.since) < KNOWN_TIME
+        });
         let fresh = || Known { since: now, found: Arc::default() };
         Arc::clone(&known.entry((peer.uid(), peer.gid())).or_insert_with(fresh).found)
     }

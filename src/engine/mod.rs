@@ -4,7 +4,8 @@
 //! and what waits. May not touch tokio, sockets, files or a clock: `now` is a parameter.
 //! Invariants: two transactions are under way at the most, and no unit of one has to do with a unit
 //! of the other; a second `handle` of the same event yields no transaction; nothing is written
-//! before both the declarations and the northbound were read, nor without the lock.
+//! before both the declarations and the northbound were read, nor without the lock of the host's name;
+//! nothing of links without the writer's lock.
 //!
 //! `Engine` has its parts here, and what it does with an event in `events`. All else is types and
 //! functions that get the parts which they read.

@@ -21,12 +21,13 @@ use crate::declare::Host;
 
 use super::Deadline;
 
-/// How long a difference may last while nothing in the northbound changes.
+/// How long a difference may last while no row of ours changes.
 const PATIENCE: Duration = Duration::from_millis(1000);
-/// So many units need no further patience. Each one more needs this much, up to a maximum: the
-/// holder may share its processor.
+/// So many units need no further patience.
 const AT_ONCE: usize = 16;
+/// Each further unit needs this much more: the holder may share its processor.
 const EACH: Duration = Duration::from_millis(10);
+/// Units beyond these add nothing.
 pub(super) const MOST_COUNTED: usize = AT_ONCE + 768;
 /// The time in which a host takes the lock and writes. It is longer where the server is slow.
 const TURN: Duration = Duration::from_millis(200);
@@ -35,7 +36,7 @@ const ROUND_TRIPS: u32 = 6;
 /// Patience doubles up to this when the server is slow, and when the lock moves to or from this
 /// host: something else may be wrong then.
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
-/// Patience is short again after so many times its length without either.
+/// After so many times its length without growth, patience is short again.
 const CALM: u32 = 20;
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The owner tag, and the names of our rows.
 //!
-//! Names are derived from identities by SHA-256. So two tenants cannot make them collide, and no
+//! Names are derived from identities by SHA-256. So a tenant cannot make one that equals another's, and no
 //! text of a tenant is ever part of a row's name or of a match. We recognise a router port of ours
 //! by its name as well as by its tag: names of router ports are unique in the northbound.
 
@@ -25,7 +25,8 @@ const PORT_PREFIX: &str = "ovn-peerd-";
 /// The prefix of our address sets' names. It has no hyphen, because a match could not name such a
 /// set.
 const SET_PREFIX: &str = "ovn_peerd_";
-/// 96 bits: too many to search for a collision.
+/// 96 bits. To match somebody else's identity takes about 2^96 attempts. Any two that collide take
+/// about 2^48, and concern only who made both.
 const ID_BYTES: usize = 12;
 
 /// A peering or a network; each row of ours belongs to exactly one unit.

@@ -45,7 +45,10 @@ fn pure_rooms_have_no_clock_no_io_no_environment_and_no_tokio() {
         "eprintln!",
     ];
     let pure = ["declare", "northbound", "peering", "program", "engine"];
-    for (path, text) in pure.into_iter().flat_map(sources) {
+    let protocol = sources("ovsdb").into_iter().filter(|(path, _)| {
+        !path.components().any(|part| part.as_os_str() == "client") && !path.ends_with("client.rs")
+    });
+    for (path, text) in pure.into_iter().flat_map(sources).chain(protocol) {
         for word in forbidden {
             let found = code(&text)
                 .lines()
