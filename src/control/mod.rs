@@ -23,10 +23,10 @@
 //! The kernel says who is at the other end (`SO_PEERCRED`). *Operators* (root, the daemon's own
 //! user, the socket's group, `[control] operators`) may use all routes. A *tenant* (the Unix
 //! account that a `[[project]]` names as its owner) may use the first four, for the halves of its
-//! projects and for its own files. For a tenant, somebody else's half does not exist.
+//! projects and for its own files, and `POST /v1/store` for its projects. For a tenant, somebody else's half does not exist.
 //!
 //! Invariants: all others get a 403 and reach no handler; a tenant reaches only the handlers of the
-//! first four routes; its answers depend only on its own halves and files; no client uses
+//! first four routes and of the store; its answers depend only on its own halves and files; no client uses
 //! connections, queue slots or memory beyond the limits below; neither a tenant nor a stranger can
 //! lock an operator out; a live daemon's socket is never replaced.
 
@@ -38,6 +38,7 @@ mod refusal;
 mod routes;
 mod server;
 mod socket;
+mod store;
 mod wire;
 
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub use question::Question;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};
+pub use store::{StoreAnswer, StoreRequest};
 pub use wire::{
     Confirmation, Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded,
     state_of,

@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Reloaded};
-use crate::declare::HalfKey;
+use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
     Viewer,
@@ -33,6 +33,8 @@ pub enum Question {
     Hosts(oneshot::Sender<Vec<HostView>>),
     /// Drops the declarations of a host that is gone.
     Forget(Actor, String, oneshot::Sender<Result<HostView, Refusal>>),
+    /// Changes the store.
+    Store(Edit, oneshot::Sender<Result<StoredChange, Refusal>>),
     /// Read every file again.
     Reload(Actor, oneshot::Sender<Reloaded>),
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
-use crate::declare::{HalfKey, Owner};
+use crate::declare::{HalfKey, NotStored, Owner};
 
 /// The reason for a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,18 @@ pub enum Refusal {
     /// This host's declarations are its own files.
     #[error("{0} is the host that was asked")]
     OwnHost(String),
+    /// The store is no host.
+    #[error("@store is no host: it contains what was declared by command")]
+    NotAHost,
+    /// The client owns other projects.
+    #[error("project {0} is not yours")]
+    NotOwner(String),
+    /// The text of declarations has errors.
+    #[error("the declarations have errors:\n{}", .0.join("\n"))]
+    BadDeclarations(Vec<String>),
+    /// The store does not take a change.
+    #[error("{0}")]
+    NotStored(NotStored),
     /// The held withdrawals are not the confirmed ones.
     #[error("other withdrawals are held than those seen: nothing is released")]
     HeldElse,
@@ -83,13 +95,18 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Stranger(_) | Self::OperatorsOnly { .. } => StatusCode::FORBIDDEN,
+            Self::Stranger(_) | Self::OperatorsOnly { .. } | Self::NotOwner(_) => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NotStored(why) => super::store::status(why),
             Self::NoSuchHalf(_) | Self::NoSuchHost(_) | Self::NoSuchRoute { .. } => {
                 StatusCode::NOT_FOUND
             }
-            Self::OwnHost(_) | Self::HeldElse | Self::NewerVersion => StatusCode::CONFLICT,
+            Self::OwnHost(_) | Self::NotAHost | Self::HeldElse | Self::NewerVersion => {
+                StatusCode::CONFLICT
+            }
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadDeclarations(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
             Self::TooManyConnections | Self::Busy | Self::NotSynced | Self::Leaving => {
@@ -107,6 +124,10 @@ impl Refusal {
             Self::NoSuchHalf(_) => "no-such-half",
             Self::NoSuchHost(_) => "no-such-host",
             Self::OwnHost(_) => "own-host",
+            Self::NotAHost => "not-a-host",
+            Self::NotOwner(_) => "not-owner",
+            Self::BadDeclarations(_) => "bad-declarations",
+            Self::NotStored(why) => super::store::code(why),
             Self::HeldElse => "held-changed",
             Self::NewerVersion => "newer-version",
             Self::NoSuchRoute { .. } => "no-such-route",
@@ -136,6 +157,12 @@ impl Refusal {
             }
             Self::NoSuchHost(_) => "`ovn-peerctl host list` shows the hosts that declare something",
             Self::OwnHost(_) => "remove its files: this host declares what they contain",
+            Self::NotAHost => "`ovn-peerctl delete` removes a stored half",
+            Self::NotOwner(_) => {
+                "`owner` of its [[project]] in ovn-peerd.toml says who may declare for it: ask an operator"
+            }
+            Self::BadDeclarations(_) => "correct them; nothing was stored",
+            Self::NotStored(why) => super::store::next_step(why),
             Self::HeldElse => {
                 "`ovn-peerctl confirm` lists what is held now, with the word that names it"
             }
@@ -143,7 +170,7 @@ impl Refusal {
                 "ask the daemon of a host that has the newer version, or upgrade this one"
             }
             Self::NoSuchRoute { .. } => {
-                "the routes are /v1/halves, /v1/diagnostics, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
+                "the routes are /v1/halves, /v1/store, /v1/diagnostics, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
             }
             Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
             Self::BadRequest(_) => "correct the request",

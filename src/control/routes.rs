@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use tokio::sync::watch;
-use tokio::time;
+use tokio::{task, time};
 
 use super::access::{Access, Caller};
 use super::question::QuestionSender;
 use super::{
     Actor, Candidate, Confirmation, Confirmed, ERRORS_HEADER, Filter, HeldFilter, MAX_BODY_BYTES,
-    Question, REQUEST_TIME, Refusal, Reloaded,
+    Question, REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest,
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::view::{
@@ -29,6 +29,7 @@ pub(super) fn router(questions: QuestionSender) -> Router {
     let everybody = Router::new()
         .route("/v1/halves", get(list))
         .route("/v1/halves/{project}/{network}/{name}", get(show))
+        .route("/v1/store", post(store))
         .route("/v1/diagnostics", get(diagnostics))
         .route("/v1/attention", get(attention));
     let operators = Router::new()
@@ -108,6 +109,23 @@ async fn show(
     let key = HalfKey::new(NetworkKey::new(project, network), name);
     let half = questions.ask(|answer| Question::Show(viewer, key.clone(), answer)).await?;
     half.map(Json).ok_or(Refusal::NoSuchHalf(key))
+}
+
+async fn store(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+    Extension(actor): Extension<Actor>,
+    request: Result<Json<StoreRequest>, JsonRejection>,
+) -> Answer<StoreAnswer> {
+    let Json(request) = request?;
+    if !viewer.sees(&request.project) {
+        return Err(Refusal::NotOwner(request.project));
+    }
+    // Its time is in proportion to the text, which the client controls.
+    let edit = task::spawn_blocking(move || request.into_edit(&actor)).await;
+    let edit = edit.map_err(|_| Refusal::Leaving)??;
+    let change = questions.ask(|answer| Question::Store(edit, answer)).await??;
+    Ok(Json(change.into()))
 }
 
 async fn diagnostics(

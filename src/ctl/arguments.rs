@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use super::list::ListArguments;
+use super::store_arguments::{
+    AcceptArguments, ApplyArguments, CreateArguments, DeleteArguments, RejectArguments,
+};
 
 /// The socket of the packaged daemon.
 const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
@@ -16,7 +19,8 @@ Exit codes:
      for confirm without a word: something is held
   2  plan: something would change
   3  there is no such half
-  4  no daemon answers at the socket";
+  4  no daemon answers at the socket
+  5  the half exists already, has changed meanwhile, or is kept in a file";
 
 /// Show and control the peerings of this host's ovn-peerd.
 #[derive(Debug, Parser)]
@@ -59,6 +63,21 @@ pub(super) enum Command {
         /// Its name.
         name: String,
     },
+    /// Store a half: your side of a peering.
+    ///
+    /// All hosts share what is stored. A file that declares the same half counts before it.
+    Create(CreateArguments),
+    /// Store the half that answers another network's request, and delete its rejection.
+    Accept(AcceptArguments),
+    /// Store a rejection of another network's requests.
+    Reject(RejectArguments),
+    /// Delete a stored rejection.
+    Unreject(RejectArguments),
+    /// Delete a stored half.
+    #[command(visible_alias = "rm")]
+    Delete(DeleteArguments),
+    /// Make what is stored of a project equal to a file, in one transaction.
+    Apply(ApplyArguments),
     /// List the errors and warnings of the files: your own, or all for an operator.
     Diagnostics,
     /// Show the daemon: its northbound, its counts, the errors of its files.

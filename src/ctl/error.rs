@@ -9,6 +9,9 @@ use crate::control::ErrorDetail;
 
 /// There is no such half.
 const NOT_FOUND: u8 = 3;
+/// The half exists, has changed meanwhile, or is kept in a file.
+const CONFLICT: u8 = 5;
+const CONFLICTS: [&str; 3] = ["exists", "changed", "kept-in-file"];
 /// No daemon answers at the socket.
 const NO_DAEMON: u8 = 4;
 
@@ -35,6 +38,8 @@ pub(super) enum CtlError {
     Refused(ErrorDetail),
     #[error("the settings have errors:\n{diagnostics}")]
     Settings { diagnostics: String },
+    #[error("cannot read {file}")]
+    Read { file: PathBuf, source: io::Error },
     #[error("cannot compose the request")]
     Request(#[source] hyper::http::Error),
     #[error("cannot write JSON")]
@@ -70,7 +75,9 @@ impl CtlError {
             | Self::Silent { .. }
             | Self::Foreign { .. } => NO_DAEMON,
             Self::Refused(detail) if detail.code == "no-such-half" => NOT_FOUND,
+            Self::Refused(detail) if CONFLICTS.contains(&&*detail.code) => CONFLICT,
             Self::Refused(_)
+            | Self::Read { .. }
             | Self::Settings { .. }
             | Self::Request(_)
             | Self::Encode(_)
@@ -101,6 +108,7 @@ impl CtlError {
             Self::Settings { .. } => {
                 "Correct them; `ovn-peerd check --config FILE` checks all files."
             }
+            Self::Read { .. } => "Check the name of the file, and whether you may read it.",
             Self::Output(_) => "Check where the output goes.",
             Self::Request(_) | Self::Encode(_) | Self::Runtime(_) => {
                 "This should not happen: please report it."

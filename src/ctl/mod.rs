@@ -1,13 +1,13 @@
 //! `ovn-peerctl`: the commands of operators and tenants, as a client of the control socket.
 //!
 //! Owns the command line, its tables and its exit codes. Shows the daemon's views; decides nothing,
-//! writes to no northbound, and reads no declarations but those that `plan --config` names. May not
+//! writes to no northbound, and reads no declarations but those that `plan --config` and `apply` name. May not
 //! touch the engine.
 //!
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
 //! something is held; 2 `plan`: something would change; 3 no such half; 4 no daemon answers at the
-//! socket.
+//! socket; 5 a half that exists, has changed meanwhile, or is kept in a file.
 //!
 //! Invariants: control characters in tenants' texts are escaped for the terminal; JSON on standard
 //! output is the daemon's own; errors appear on standard error and say what to do.
@@ -18,6 +18,8 @@ mod error;
 mod list;
 mod output;
 mod render;
+mod store;
+mod store_arguments;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -98,6 +100,12 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             let half: HalfDetail = client.get(&path).await?;
             output.show(&half, |half, width| render::half(half, width, now))?;
         }
+        Command::Create(arguments) => store::create(&client, &output, arguments).await?,
+        Command::Accept(arguments) => store::accept(&client, &output, arguments).await?,
+        Command::Reject(arguments) => store::reject(&client, &output, arguments).await?,
+        Command::Unreject(arguments) => store::unreject(&client, &output, arguments).await?,
+        Command::Delete(arguments) => store::delete(&client, &output, arguments).await?,
+        Command::Apply(arguments) => store::apply(&client, &output, arguments).await?,
         Command::Diagnostics => {
             let (diagnostics, errors) = client.diagnostics().await?;
             output.show(&diagnostics, |diagnostics, _| render::diagnostics(diagnostics))?;

@@ -50,6 +50,11 @@ impl Output {
         }
     }
 
+    /// Whether answers are for people, not for programs.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.format == Format::Table
+    }
+
     fn print(&self, text: &str) -> Result<(), CtlError> {
         written(write_line(&mut AutoStream::new(io::stdout().lock(), self.color), text))
     }

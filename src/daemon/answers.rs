@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::control::{Actor, Confirmation, Confirmed, Refusal};
-use crate::engine::{Change, Engine, HeldElse, NotForgotten};
+use crate::declare::{Edit, StoredChange};
+use crate::engine::{Change, Engine, HeldElse, NotForgotten, StoreResult};
 use crate::now::Now;
 use crate::ovsdb::client::ASK_INTERVAL;
 use crate::view::{HostView, StatusView};
@@ -41,6 +42,7 @@ pub(super) fn forget(
     let what = format!("host forget {host}");
     let forgotten = engine.forget(&host).map_err(|why| match why {
         NotForgotten::Own => Refusal::OwnHost(host),
+        NotForgotten::Store => Refusal::NotAHost,
         NotForgotten::Unknown => Refusal::NoSuchHost(host),
         NotForgotten::NotSynced => Refusal::NotSynced,
         NotForgotten::Newer => Refusal::NewerVersion,
@@ -49,6 +51,25 @@ pub(super) fn forget(
     let result = result.map(|host| format!("{} halves, {} networks", host.halves, host.networks));
     written(engine, actor, what, result);
     forgotten
+}
+
+/// Who wants a change of the store, and what, for the log.
+pub(super) fn store_asked(edit: &Edit) -> (Actor, String) {
+    let verb = if edit.replace { "apply" } else { "store" };
+    let dry_run = if edit.dry_run { " --dry-run" } else { "" };
+    (Actor(edit.by.as_str().into()), format!("{verb} of project {}{dry_run}", edit.project))
+}
+
+/// Logs what became of a change of the store.
+pub(super) fn stored(
+    engine: &mut Engine,
+    actor: &Actor,
+    what: String,
+    result: StoreResult,
+) -> Result<StoredChange, Refusal> {
+    let text = result.as_ref().map_err(ToString::to_string).map(|change| change.to_string());
+    written(engine, actor, what, text);
+    result.map_err(Refusal::NotStored)
 }
 
 pub(super) fn confirm(

@@ -1,6 +1,6 @@
 //! The event loop: every event comes through here, one at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{pending, ready};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tokio::time;
 use tracing::{info, warn};
 
 use crate::control::{self, Actor, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
-use crate::declare::{Diagnostic, ParsedFile, Reading, Settings};
+use crate::declare::{Diagnostic, ParsedFile, Reading, Settings, StoredChange};
 use crate::engine::{Engine, Event};
 use crate::northbound::Northbound;
 use crate::now::Now;
@@ -58,6 +58,13 @@ enum LoopEvent {
     Status,
 }
 
+/// A change of the store that somebody waits for.
+struct Asked {
+    actor: Actor,
+    what: String,
+    reply: oneshot::Sender<Result<StoredChange, Refusal>>,
+}
+
 /// The daemon, running.
 pub(super) struct Shell {
     configuration: Configuration,
@@ -77,6 +84,8 @@ pub(super) struct Shell {
     /// Whether all files were read once.
     complete: bool,
     ready: bool,
+    /// Who waits for a change of the store, and what to log.
+    stores: BTreeMap<u64, Asked>,
     under_way: BTreeSet<u64>,
     /// Whether the next turn publishes more of what has changed, and sends nothing.
     publishes: bool,
@@ -127,6 +136,7 @@ impl Shell {
             status_at: None,
             complete: false,
             ready: false,
+            stores: BTreeMap::new(),
             under_way: BTreeSet::new(),
             publishes: false,
             is_behind: false,
@@ -275,7 +285,22 @@ impl Shell {
             Question::Forget(actor, host, reply) => {
                 drop(reply.send(answers::forget(engine, &actor, host)));
             }
+            Question::Store(mut edit, reply) => {
+                let now = self.now();
+                edit.at = now.wall;
+                let (actor, what) = answers::store_asked(&edit);
+                let id = self.engine.store(edit, now);
+                self.stores.insert(id, Asked { actor, what, reply });
+            }
             Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
+        }
+    }
+
+    /// Answers those whose change of the store has a result, once it is decided on.
+    fn answer_stores(&mut self) {
+        for (id, result) in self.engine.take_stored() {
+            let Some(Asked { actor, what, reply }) = self.stores.remove(&id) else { continue };
+            drop(reply.send(answers::stored(&mut self.engine, &actor, what, result)));
         }
     }
 
@@ -344,6 +369,7 @@ impl Shell {
                 return;
             }
             self.finish_readings();
+            self.answer_stores();
         }
         self.publish();
         self.publishes = self.engine.has_changes();

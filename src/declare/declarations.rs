@@ -18,6 +18,7 @@ use super::model::{Half, HalfKey, Host, Network, NetworkKey, Rejection, Rejectio
 use super::registered::{ByHost, Others, Registered, set};
 use super::rules::Rules;
 use super::settings::Settings;
+use super::stored::STORE;
 use super::trust::{HostProblem, Trust, Unbelieved};
 
 /// All declarations.
@@ -92,6 +93,17 @@ impl Shared for Half {
     fn weight(&self) -> Option<Timestamp> {
         self.requested
     }
+}
+
+/// The declarations of others that count: that of the store only if no file declares the same.
+fn in_effect<T>(in_own_file: bool, others: &[ByHost<T>]) -> impl Iterator<Item = &ByHost<T>> {
+    let is_stored = |by_host: &ByHost<T>| *by_host.host == *STORE;
+    let in_file = in_own_file || others.iter().any(|it| !is_stored(it));
+    others.iter().filter(move |it| !in_file || !is_stored(it))
+}
+
+fn stored<T>(all: Option<&Vec<ByHost<T>>>) -> Option<&ByHost<T>> {
+    all?.iter().find(|by_host| *by_host.host == *STORE)
 }
 
 fn weightiest<'a, T: Shared>(values: impl Iterator<Item = &'a T>) -> Option<&'a T> {
@@ -207,11 +219,12 @@ impl Declarations {
         others: &'a [ByHost<T>],
         stands: impl Fn(&T) -> bool,
     ) -> Option<Said<'a, T>> {
-        if others.is_empty() {
+        let mut others = in_effect(own.is_some(), others).peekable();
+        if others.peek().is_none() {
             return own.map(|value| Said { value, dispute: None });
         }
         let mut all: Vec<(&Host, &T)> =
-            others.iter().map(|by_host| (&by_host.host, &by_host.value)).collect();
+            others.map(|by_host| (&by_host.host, &by_host.value)).collect();
         all.extend(own.map(|own| (&self.host, own)));
         all.sort_by_key(|(host, _)| *host);
         let (_, first) = *all.first()?;
@@ -228,12 +241,41 @@ impl Declarations {
     /// The hosts that declare a half, in order.
     #[must_use]
     pub fn hosts_of_half(&self, key: &HalfKey) -> Vec<Host> {
-        let others = self.registered.halves.get(key).into_iter().flatten();
-        let others = others.map(|by_host| Arc::clone(&by_host.host));
+        let others = self.registered.halves.get(key).map(Vec::as_slice).unwrap_or_default();
         let own = self.own_half(key).map(|_| Arc::clone(&self.host));
+        let others = in_effect(own.is_some(), others).map(|by_host| Arc::clone(&by_host.host));
         let mut hosts: Vec<Host> = others.chain(own).collect();
         hosts.sort();
         hosts
+    }
+
+    /// The stored declaration of a half, if the store may declare for the project; a file may count
+    /// before it.
+    #[must_use]
+    pub fn stored_half(&self, key: &HalfKey) -> Option<&ByHost<Half>> {
+        stored(self.registered.halves.get(key))
+    }
+
+    /// The same of a rejection.
+    #[must_use]
+    pub fn stored_rejection(&self, key: &RejectionKey) -> Option<&ByHost<()>> {
+        stored(self.registered.rejections.get(key))
+    }
+
+    /// All stored declarations of a project, if the store may declare for it.
+    #[must_use]
+    pub fn stored_of_project(&self, project: &str) -> (Vec<&ByHost<Half>>, Vec<RejectionKey>) {
+        let halves = self.registered.halves_of_project(project);
+        let halves = halves.filter_map(|key| self.stored_half(key)).collect();
+        let rejections = self.registered.rejections_of_project(project);
+        let rejections = rejections.filter(|key| self.stored_rejection(key).is_some());
+        (halves, rejections.cloned().collect())
+    }
+
+    /// Whether the store may declare for a project.
+    #[must_use]
+    pub fn may_store(&self, project: &str) -> bool {
+        self.trust.believes(project, STORE)
     }
 
     /// All halves that any host declares.

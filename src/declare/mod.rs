@@ -37,6 +37,7 @@ mod rules;
 mod settings;
 mod settings_file;
 mod source;
+mod stored;
 mod terms;
 mod toml_reader;
 mod trust;
@@ -62,6 +63,7 @@ pub use settings::{
     OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
+pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
 pub use terms::{
     Action, Export, Import, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter, PrefixList,
     RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,

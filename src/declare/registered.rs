@@ -6,16 +6,15 @@ use std::sync::Arc;
 use super::changed::Changed;
 use super::model::{Half, HalfKey, Host, Network, NetworkKey, RejectionKey};
 use super::rules::RulesDigest;
-use super::source::Giver;
+use super::stored::Source;
 
-/// What another host declares.
+/// What another host declares, or the store contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByHost<T> {
     /// The host.
     pub host: Host,
-    /// Its file, and whose that is: whoever puts back a registration that was deleted puts that back,
-    /// too.
-    pub giver: Giver,
+    /// Where it has it from: whoever restores a registration that was deleted restores that, too.
+    pub source: Source,
     /// What it declares.
     pub value: T,
 }
@@ -106,15 +105,22 @@ impl Registered {
         halves.take_while(move |key| *key.network.project == *project)
     }
 
+    /// All rejections by networks of one project.
+    pub(super) fn rejections_of_project(
+        &self,
+        project: &str,
+    ) -> impl Iterator<Item = &RejectionKey> {
+        let none = NetworkKey::new("", "");
+        let first = RejectionKey { network: NetworkKey::new(project, ""), from: none };
+        let rejections = self.rejections.range(first..).map(|(key, _)| key);
+        rejections.take_while(move |key| *key.network.project == *project)
+    }
+
     /// The networks of one project of which something is declared.
     pub(super) fn networks_of_project(&self, project: &str) -> BTreeSet<NetworkKey> {
-        let first = NetworkKey::new(project, "");
-        let networks = self.networks.range(first.clone()..).map(|(key, _)| key);
+        let networks = self.networks.range(NetworkKey::new(project, "")..).map(|(key, _)| key);
         let networks = networks.take_while(|key| *key.project == *project);
-        let none = NetworkKey::new("", "");
-        let first = RejectionKey { network: first, from: none };
-        let rejections = self.rejections.range(first..).map(|(key, _)| &key.network);
-        let rejections = rejections.take_while(|key| *key.project == *project);
+        let rejections = self.rejections_of_project(project).map(|key| &key.network);
         let halves = self.halves_of_project(project).map(|half| &half.network);
         networks.chain(halves).chain(rejections).cloned().collect()
     }

@@ -47,6 +47,13 @@ impl Settings {
         }
         if let Some(daemon) = section(&mut reader, top, "daemon", DAEMON_KEYS) {
             let host = reader.optional_name(daemon.value, "host");
+            if let Some(found) = host.as_ref().filter(|found| found.value.starts_with('@')) {
+                reader.error(
+                    &found.span,
+                    format!("`host` is \"{}\"", found.value.escape_debug()),
+                    Some("names with @ are not of hosts: choose another one".to_owned()),
+                );
+            }
             settings.daemon.host = host.map(|found| found.value.to_owned());
         }
         policy_file::read(&mut reader, top, &mut settings.policy);

@@ -12,7 +12,7 @@ const LONGEST_TRUST_IN_CLOCK: Duration = Duration::from_secs(60);
 pub(super) fn next(engine: &Engine) -> Option<Deadline> {
     let awaits = !engine.writer.under_way.is_empty();
     let deadlines = engine.writer.deadline().into_iter().chain(engine.takeover.deadline(awaits));
-    let deadlines = deadlines.chain(engine.identity.deadline());
+    let deadlines = deadlines.chain(engine.identity.deadline()).chain(engine.store.deadline());
     let northd = engine.northd.deadline(submit::may_ask_northd(engine));
     let northd = northd.filter(|_| engine.connection.synced);
     let deadlines = deadlines.chain(lifetime(engine)).chain(decision(engine)).chain(northd);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::declare::{Changed, NetworkKey, ParsedFile, Reading};
+use crate::declare::{Changed, NetworkKey, NotStored, ParsedFile, Reading};
 use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
 use crate::northbound::{Id, Northbound, Touched, UnitId};
 use crate::now::Now;
@@ -152,6 +152,7 @@ impl Engine {
             ovsdb::Event::Transacted { id, result } => results::transacted(self, id, result, now),
             ovsdb::Event::Disconnected { error, .. } => {
                 self.changes.disconnected(&error);
+                self.store.refuse_all(&NotStored::NotSynced);
                 self.changes.all_states();
                 self.connection.synced = false;
                 self.connection.active = false;
@@ -195,6 +196,9 @@ impl Engine {
     }
 
     fn synced(&mut self) {
+        if let Some(northbound) = &self.northbound {
+            self.store.settle(self.state.declarations.host(), northbound);
+        }
         self.connection.synced = true;
         self.connection.away_since = None;
         self.connection.error = None;

@@ -1,6 +1,6 @@
 //! The hosts that declare something, and forgetting one that is gone for good.
 
-use crate::declare::{Declarations, Host};
+use crate::declare::{Declarations, Host, STORE};
 use crate::northbound::{Northbound, declared};
 use crate::ovsdb::Operation;
 use crate::program;
@@ -14,6 +14,8 @@ use super::registrations::registered;
 pub enum NotForgotten {
     /// It is this host: what it declares are its files.
     Own,
+    /// It is the store: what it contains is removed by command.
+    Store,
     /// No registration names it.
     Unknown,
     /// The northbound has not been read.
@@ -39,6 +41,9 @@ pub(super) fn found(
     declarations: &Declarations,
     synced: bool,
 ) -> Result<HostView, NotForgotten> {
+    if host == STORE {
+        return Err(NotForgotten::Store);
+    }
     if host == &**declarations.host() {
         return Err(NotForgotten::Own);
     }

@@ -10,6 +10,7 @@
 //! `Engine` has its parts here, and what it does with an event in `events`. All else is types and
 //! functions that get the parts which they read.
 
+mod allowance;
 mod batch;
 mod change;
 mod changes;
@@ -17,6 +18,7 @@ mod damped;
 mod damping;
 mod deadline;
 mod drift;
+mod edit;
 mod events;
 mod expiry;
 mod gate;
@@ -37,6 +39,7 @@ mod results;
 mod shown;
 mod sieve;
 mod state;
+mod store;
 mod submit;
 mod takeover;
 mod troubles;
@@ -54,9 +57,10 @@ pub use held::HeldElse;
 pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
+pub use store::StoreResult;
 pub use writer::Submission;
 
-use crate::declare::{Diagnostic, HalfKey, ParsedFile, Reading, Settings};
+use crate::declare::{Diagnostic, Edit, HalfKey, NotStored, ParsedFile, Reading, Settings};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb;
@@ -74,6 +78,7 @@ use northd::Northd;
 use progress::Progress;
 use shown::Standings;
 use state::State;
+use store::Store;
 use takeover::Takeover;
 use troubles::Troubles;
 use writer::Writer;
@@ -131,6 +136,7 @@ pub struct Engine {
     identity: Identity,
     troubles: Troubles,
     expiry: Expiry,
+    store: Store,
     wants_lock: bool,
     gate: Gate,
     changes: Changes,
@@ -153,6 +159,7 @@ impl Engine {
             identity: Identity::default(),
             troubles: Troubles::default(),
             expiry: Expiry::default(),
+            store: Store::default(),
             wants_lock: false,
             gate: Gate::default(),
             state: State::new(settings, host.into()),
@@ -348,6 +355,30 @@ impl Engine {
         }
         self.writer.forgotten.insert(host.into());
         Ok(found)
+    }
+
+    /// Changes stored declarations, with one of the next transactions; the result comes by
+    /// [`Engine::take_stored`] under the number that is returned.
+    pub fn store(&mut self, edit: Edit, now: Now) -> u64 {
+        let id = self.store.add(edit, now);
+        let refusal = if !self.connection.synced {
+            Some(NotStored::NotSynced)
+        } else if self.gate.is_closed() {
+            Some(NotStored::Newer)
+        } else if self.identity.is_taken() {
+            Some(NotStored::HostTaken)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            self.store.refuse_all(&refusal);
+        }
+        id
+    }
+
+    /// What became of changes of the store since the last call.
+    pub fn take_stored(&mut self) -> Vec<(u64, StoreResult)> {
+        self.store.take_results()
     }
 
     /// All halves of all hosts, in order of project, network and name, as operators see them.

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::declare::Host;
+use crate::declare::{Host, STORE};
 use crate::northbound::counters::HostCounters;
 use crate::northbound::{Differing, Id, Northbound};
 use crate::ovsdb::Operation;
@@ -191,6 +191,11 @@ impl Recency {
         let highest = found.max(self.known.get(host).copied()).unwrap_or_default();
         let counter = highest.saturating_add(1);
         CounterDiff { host: Host::clone(host), counter, replaces_any: true }
+    }
+
+    /// The counter of the next change of the store.
+    pub(super) fn next_stored(&self, northbound: &Northbound) -> u64 {
+        self.forgetting(&STORE.into(), northbound).counter
     }
 
     fn next(&mut self, own: &Host) -> CounterDiff {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::declare::STORE;
 use crate::northbound::UnitId;
 use crate::now::Now;
 use crate::ovsdb::{OperationResult, TransactError};
@@ -26,9 +27,19 @@ pub(super) fn transacted(
         (Work::Question, result) => {
             if result.is_ok() {
                 let declarations = &engine.state.declarations;
-                let before = turns_before(declarations.hosts().keys(), declarations.host());
+                let hosts = declarations.hosts();
+                let hosts = hosts.keys().filter(|host| ***host != *STORE);
+                let before = turns_before(hosts, declarations.host());
                 engine.takeover.answered(before, now.since_start);
             }
+        }
+        (Work::Store, result) => {
+            if let Err(error) = &result
+                && !error.is_outrun()
+            {
+                failed(engine, error, &BTreeSet::new(), now);
+            }
+            engine.store.ended(result.map(|_| ()), now);
         }
         (Work::Hosts(_) | Work::Versions | Work::Counters | Work::Raise, Ok(_)) => {
             written(engine, &BTreeSet::new(), 1)

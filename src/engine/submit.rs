@@ -54,6 +54,7 @@ fn write(engine: &mut Engine, now: Now) -> Option<Submission> {
     } else {
         None
     };
+    let special = special.or_else(|| write_store(engine, &northbound, now));
     let rows = special.or_else(|| write_batch(engine, role, &northbound));
     let rows = rows.or_else(|| write_counters(engine, &northbound, now));
     engine.northbound = Some(northbound);
@@ -81,6 +82,11 @@ fn write_forgetting(
     let hosts = std::mem::take(&mut writer.forgotten);
     let operations = hosts::forget(hosts.iter(), recency, northbound);
     (!operations.is_empty()).then(|| writer.submission(Work::Hosts(hosts), operations))
+}
+
+fn write_store(engine: &mut Engine, northbound: &Northbound, now: Now) -> Option<Submission> {
+    let operations = engine.store.next(&engine.state, northbound, now)?;
+    Some(engine.writer.submission(Work::Store, operations))
 }
 
 fn write_tags(writer: &mut Writer) -> Option<Submission> {

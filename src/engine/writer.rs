@@ -56,6 +56,8 @@ pub(super) enum Work {
     Units(BTreeSet<UnitId>, usize),
     /// Hosts whose declarations are dropped.
     Hosts(BTreeSet<Host>),
+    /// A change of the store.
+    Store,
     /// Registrations of older versions.
     Versions,
     /// Counters of hosts, and nothing else.
@@ -273,7 +275,12 @@ impl Writer {
     fn written(&self) -> impl Iterator<Item = &BTreeSet<UnitId>> {
         self.under_way.values().filter_map(|work| match work {
             Work::Units(units, _) => Some(units),
-            Work::Hosts(_) | Work::Versions | Work::Counters | Work::Raise | Work::Question => None,
+            Work::Hosts(_)
+            | Work::Store
+            | Work::Versions
+            | Work::Counters
+            | Work::Raise
+            | Work::Question => None,
         })
     }
 

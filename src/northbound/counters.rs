@@ -16,6 +16,9 @@ pub const COUNTERS_NAME: &str = "ovn_peerd_hosts";
 /// The key of a host's counter is this and the host's name.
 const COUNTER_PREFIX: &str = "ovn-peerd-counter:";
 
+/// Before a host's name, the key of the mark of its last change of the store.
+const STORED_PREFIX: &str = "ovn-peerd-stored:";
+
 /// Counters by host.
 pub type HostCounters = BTreeMap<Host, u64>;
 
@@ -23,6 +26,12 @@ pub type HostCounters = BTreeMap<Host, u64>;
 #[must_use]
 pub fn counter_key(host: &str) -> String {
     format!("{COUNTER_PREFIX}{host}")
+}
+
+/// The key of the store's counter as the last change by this host has set it.
+#[must_use]
+pub fn stored_mark(host: &str) -> String {
+    format!("{STORED_PREFIX}{host}")
 }
 
 /// All counters. One that is no number counts as missing.

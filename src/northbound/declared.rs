@@ -3,7 +3,8 @@
 //! Each host writes its own entries of `external_ids`, and only these: its binding of the network
 //! under `ovn-peerd-host:HOST`, each half under `ovn-peerd-declared:HOST:NAME`, each rejection
 //! under `ovn-peerd-rejects:HOST:PROJECT:NETWORK`. The declarations of a host that is down stay. An
-//! entry that does not parse counts as missing, and its host writes it again.
+//! entry that does not parse counts as missing, and its host writes it again. The last two may also
+//! have `@store` in the place of a host: what clients declare by command.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::declare::{
     ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Network, NetworkKey, NetworkType,
-    Rejection, RejectionKey, RouterRef, RulesDigest, TellGuests, Terms,
+    Rejection, RejectionKey, RouterRef, RulesDigest, Source, Stored, TellGuests, Terms,
 };
 use crate::ovsdb::ValueRef;
 
@@ -60,13 +61,16 @@ struct BindingRecord {
     tell_guests: Vec<String>,
 }
 
-/// A half, as in its file.
+/// A half, as in its file or in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct DeclaredRecord {
-    file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     /// The uid of the file's owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored: Option<Stored>,
     target: NetworkKey,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
@@ -80,12 +84,38 @@ struct DeclaredRecord {
     terms: Option<Terms>,
 }
 
-/// A rejection, as in its file.
+/// A rejection, as in its file or in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RejectionRecord {
-    file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored: Option<Stored>,
+}
+
+/// Where a declaration is from, as records have it: a file with its owner, or the store.
+type SourceRecord = (Option<String>, Option<u32>, Option<Stored>);
+
+fn source_record(source: &Source) -> SourceRecord {
+    match source {
+        Source::File(giver) => file_record(giver),
+        Source::Store(stored) => (None, None, Some(stored.clone())),
+    }
+}
+
+fn file_record(giver: &Giver) -> SourceRecord {
+    (Some(giver.file.name.to_string()), giver.owner, None)
+}
+
+/// None if the record has neither.
+fn source_of((file, owner, stored): SourceRecord) -> Option<Source> {
+    match (file, stored) {
+        (_, Some(stored)) => Some(Source::Store(stored)),
+        (Some(file), None) => Some(Source::File(Giver { file: FileId::peerings(&file), owner })),
+        (None, None) => None,
+    }
 }
 
 /// The declarations of one host for a network, with their files.
@@ -165,28 +195,59 @@ pub fn host_entry(
     (format!("{HOST_PREFIX}{}", escaped(host)), to_text(&record))
 }
 
-/// The entry of a half that a host declares.
+/// The entry of a half that a host declares in a file.
 #[must_use]
 pub fn half_entry(host: &str, half: &Half, giver: &Giver) -> (String, String) {
-    let record = DeclaredRecord {
-        file: giver.file.name.to_string(),
-        owner: giver.owner,
+    (half_entry_key(host, &half.key.name), half_text(half, file_record(giver)))
+}
+
+/// The entry of a half that a host or the store contains.
+pub(super) fn half_entry_of(host: &str, half: &Half, source: &Source) -> (String, String) {
+    (half_entry_key(host, &half.key.name), half_text(half, source_record(source)))
+}
+
+/// The key of the entry of a half.
+pub(super) fn half_entry_key(host: &str, name: &str) -> String {
+    format!("{DECLARED_PREFIX}{}:{name}", escaped(host))
+}
+
+fn half_text(half: &Half, (file, owner, stored): SourceRecord) -> String {
+    to_text(&DeclaredRecord {
+        file,
+        owner,
+        stored,
         target: half.target.clone(),
         description: half.description.clone(),
         disabled: !half.is_up(),
         config: half.config.clone(),
         requested: half.requested,
         terms: half.terms.as_deref().cloned(),
-    };
-    (format!("{DECLARED_PREFIX}{}:{}", escaped(host), half.key.name), to_text(&record))
+    })
 }
 
-/// The entry of a rejection that a host declares.
+/// The entry of a rejection that a host declares in a file.
 #[must_use]
 pub fn rejection_entry(host: &str, key: &RejectionKey, giver: &Giver) -> (String, String) {
-    let (project, network) = (escaped(&key.from.project), escaped(&key.from.name));
-    let record = RejectionRecord { file: giver.file.name.to_string(), owner: giver.owner };
-    (format!("{REJECTS_PREFIX}{}:{project}:{network}", escaped(host)), to_text(&record))
+    (rejection_entry_key(host, &key.from), rejection_text(file_record(giver)))
+}
+
+/// The entry of a rejection that a host or the store contains.
+pub(super) fn rejection_entry_of(
+    host: &str,
+    key: &RejectionKey,
+    source: &Source,
+) -> (String, String) {
+    (rejection_entry_key(host, &key.from), rejection_text(source_record(source)))
+}
+
+/// The key of the entry of a rejection.
+pub(super) fn rejection_entry_key(host: &str, from: &NetworkKey) -> String {
+    let (project, network) = (escaped(&from.project), escaped(&from.name));
+    format!("{REJECTS_PREFIX}{}:{project}:{network}", escaped(host))
+}
+
+fn rejection_text((file, owner, stored): SourceRecord) -> String {
+    to_text(&RejectionRecord { file, owner, stored })
 }
 
 /// The keys of a host's entries.
@@ -228,11 +289,22 @@ pub fn declared_by(host: &str, network: &NetworkKey, external_ids: ValueRef<'_>)
     for (entry, text) in entries(external_ids).filter(|(entry, _)| entry.host() == host) {
         match entry {
             Entry::Host(_) => own.binding = host_record(text).and_then(|it| it.bound(network)),
-            Entry::Half(_, name) => own.halves.extend(half(network, name, text)),
-            Entry::Rejection(_, by) => own.rejections.extend(rejection(network, by, text)),
+            Entry::Half(_, name) => {
+                own.halves.extend(half(network, name, text).and_then(from_file));
+            }
+            Entry::Rejection(_, by) => {
+                own.rejections.extend(rejection(network, by, text).and_then(from_file));
+            }
         }
     }
     own
+}
+
+fn from_file<T>((source, value): (Source, T)) -> Option<(Giver, T)> {
+    match source {
+        Source::File(giver) => Some((giver, value)),
+        Source::Store(_) => None,
+    }
 }
 
 pub(super) fn entries(external_ids: ValueRef<'_>) -> impl Iterator<Item = (Entry<'_>, &str)> {
@@ -271,9 +343,9 @@ impl HostRecord {
     }
 }
 
-pub(super) fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Giver, Half)> {
+pub(super) fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Source, Half)> {
     let record: DeclaredRecord = serde_json::from_str(text).ok()?;
-    let giver = Giver { file: FileId::peerings(&record.file), owner: record.owner };
+    let source = source_of((record.file, record.owner, record.stored))?;
     let half = Half {
         key: HalfKey::new(network.clone(), name),
         target: record.target,
@@ -287,18 +359,17 @@ pub(super) fn half(network: &NetworkKey, name: &str, text: &str) -> Option<(Give
         requested: record.requested,
         terms: record.terms.map(Arc::new),
     };
-    Some((giver, half))
+    Some((source, half))
 }
 
 pub(super) fn rejection(
     network: &NetworkKey,
     from: NetworkKey,
     text: &str,
-) -> Option<(Giver, Rejection)> {
+) -> Option<(Source, Rejection)> {
     let record: RejectionRecord = serde_json::from_str(text).ok()?;
     let key = RejectionKey { network: network.clone(), from };
-    let giver = Giver { file: FileId::peerings(&record.file), owner: record.owner };
-    Some((giver, Rejection { key }))
+    Some((source_of((record.file, record.owner, record.stored))?, Rejection { key }))
 }
 
 impl BindingRecord {
@@ -398,7 +469,7 @@ mod tests {
         let (others, read) = declared_by_others("hv2", &key, tags.view());
         assert_eq!(read, 4);
         fn by_host<T>(giver: Giver, value: T) -> ByHost<T> {
-            ByHost { host: "hv1".into(), giver, value }
+            ByHost { host: "hv1".into(), source: Source::File(giver), value }
         }
         let binding = Giver { file: bound.1, owner: None };
         assert_eq!(others.networks, [by_host(binding, Arc::new(bound.0))]);

@@ -22,6 +22,7 @@ mod rows;
 mod sources;
 pub mod special;
 mod state;
+pub mod stored;
 pub mod tables;
 mod translation;
 mod zones;

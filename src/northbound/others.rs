@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::declare::{
     ByHost, Changed, Declarations, FileId, Giver, Half, HalfKey, Host, Network, NetworkKey, Others,
-    RejectionKey, RulesDigest,
+    RejectionKey, RulesDigest, STORE, Source,
 };
 use crate::ovsdb::ValueRef;
 
 use super::declared::{
-    Entry, HostRecord, entries, half, half_entry, host_entry, host_record, rejection,
-    rejection_entry,
+    Entry, HostRecord, entries, half, half_entry_of, host_entry, host_record, rejection,
+    rejection_entry_of,
 };
 
 /// Notes another host's entry. An entry that is gone or does not parse declares nothing. This
@@ -97,13 +97,13 @@ fn binding_by(
     record: HostRecord,
 ) -> Option<ByHost<Arc<Network>>> {
     let (file, value) = record.bound(network)?;
-    let giver = Giver { file, owner: None };
-    Some(ByHost { host: Arc::clone(host), giver, value: Arc::new(value) })
+    let source = Source::File(Giver { file, owner: None });
+    Some(ByHost { host: Arc::clone(host), source, value: Arc::new(value) })
 }
 
 fn half_by(host: &Host, network: &NetworkKey, name: &str, text: &str) -> Option<ByHost<Half>> {
-    let (giver, value) = half(network, name, text)?;
-    Some(ByHost { host: Arc::clone(host), giver, value })
+    let (source, value) = half(network, name, text)?;
+    Some(ByHost { host: Arc::clone(host), source, value })
 }
 
 fn rejection_by(
@@ -112,8 +112,8 @@ fn rejection_by(
     from: NetworkKey,
     text: &str,
 ) -> Option<ByHost<()>> {
-    let (giver, _) = rejection(network, from, text)?;
-    Some(ByHost { host: Arc::clone(host), giver, value: () })
+    let (source, _) = rejection(network, from, text)?;
+    Some(ByHost { host: Arc::clone(host), source, value: () })
 }
 
 /// The changes that restore the entries of other hosts as `others` has them, in a registration that
@@ -150,20 +150,23 @@ pub fn entries_of_others(
 ) -> Vec<(String, String)> {
     let mut entries = Vec::new();
     let mut hosts: BTreeMap<&Host, Option<(&Network, &FileId)>> = BTreeMap::new();
-    for ByHost { host, giver, value } in others.halves.values().flatten() {
+    for ByHost { host, source, value } in others.halves.values().flatten() {
         hosts.entry(host).or_default();
-        entries.push(half_entry(host, value, giver));
+        entries.push(half_entry_of(host, value, source));
     }
     for (key, rejecting) in &others.rejections {
-        for ByHost { host, giver, .. } in rejecting {
+        for ByHost { host, source, .. } in rejecting {
             hosts.entry(host).or_default();
-            entries.push(rejection_entry(host, key, giver));
+            entries.push(rejection_entry_of(host, key, source));
         }
     }
-    let bindings = others.networks.iter();
-    hosts.extend(
-        bindings.map(|by_host| (&by_host.host, Some((&*by_host.value, &by_host.giver.file)))),
-    );
+    for by_host in &others.networks {
+        if let Source::File(giver) = &by_host.source {
+            hosts.insert(&by_host.host, Some((&*by_host.value, &giver.file)));
+        }
+    }
+    // It binds nothing, and has no rules.
+    hosts.retain(|host, _| ***host != *STORE);
     entries.extend(hosts.into_iter().map(|(host, binding)| {
         host_entry(host, network, binding, others.rules.get(host).unwrap_or(rules))
     }));

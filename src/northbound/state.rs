@@ -11,7 +11,7 @@ use crate::ovsdb::{
     Inconsistent, Layout, Replica, Row, RowChange, Store, TableId, Updates, ValueRef,
 };
 
-use super::counters::{HostCounters, counters};
+use super::counters::{HostCounters, counters, stored_mark};
 use super::index::Inventory;
 use super::index::change::Touched;
 use super::index::dhcp::DhcpOptions;
@@ -215,6 +215,12 @@ impl Northbound {
     #[must_use]
     pub fn counters(&self) -> HostCounters {
         self.counters_row().map(|(_, tags)| counters(tags)).unwrap_or_default()
+    }
+
+    /// The store's counter as the last change by this host has set it.
+    #[must_use]
+    pub fn stored_mark(&self, host: &str) -> Option<u64> {
+        self.counters_row()?.1.get(&stored_mark(host))?.parse().ok()
     }
 
     /// The highest version of a registration, if it is newer than ours.

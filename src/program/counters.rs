@@ -1,6 +1,6 @@
 //! Operations on the counters of hosts.
 
-use crate::declare::Host;
+use crate::declare::{Host, STORE};
 use crate::northbound::Northbound;
 use crate::northbound::counters::{COUNTERS_NAME, counter_key};
 use crate::northbound::owner::{OWNER_KEY, OWNER_VALUE};
@@ -55,6 +55,32 @@ pub fn set_counters(northbound: &Northbound, counters: &[CounterDiff]) -> Vec<Op
         mutations.push((tags, Mutator::Insert, Datum::map([(key, counter.to_string())])));
     }
     vec![Operation::Mutate { table, selection: Where::Uuid(row), mutations }]
+}
+
+/// Sets the store's counter, and the mark of the host that changes the store, if all counters are as
+/// they were read.
+#[must_use]
+pub fn raise_stored(northbound: &Northbound, counter: u64, mark: &str) -> Vec<Operation> {
+    let store = CounterDiff { host: STORE.into(), counter, replaces_any: true };
+    let (table, tags) =
+        (table_name(ADDRESS_SET), column_name(ADDRESS_SET, address_set::EXTERNAL_IDS));
+    let name = column_name(ADDRESS_SET, address_set::NAME);
+    let mut operations = match northbound.counters_row() {
+        None => insert_counters(northbound, &[store]),
+        Some(_) => {
+            let set = set_counters(northbound, &[store]);
+            [same_counters(northbound)].into_iter().chain(set).collect()
+        }
+    };
+    operations.push(Operation::Mutate {
+        table,
+        selection: Where::Equal(vec![(name, COUNTERS_NAME.into())]),
+        mutations: vec![
+            (tags, Mutator::Delete, Datum::strings([mark])),
+            (tags, Mutator::Insert, Datum::map([(mark, counter.to_string())])),
+        ],
+    });
+    operations
 }
 
 /// Asserts that all counters are as they were read.

@@ -17,7 +17,7 @@ mod transaction;
 
 pub use borrowed::{BorrowedDiff, BorrowedField, Written, borrowed_changes};
 pub use contributors::{Network, Unit, Wants, wants};
-pub use counters::{CounterDiff, insert_counters, same_counters, set_counters};
+pub use counters::{CounterDiff, insert_counters, raise_stored, same_counters, set_counters};
 pub use diff::{RowDiff, diff, identity_of};
 pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
 pub use row::{DesiredRow, Parent, RouterRow};

@@ -44,6 +44,7 @@ mod progress;
 mod quiet;
 mod routes;
 mod small;
+mod store;
 mod subnets;
 mod tenants;
 mod upgrade;

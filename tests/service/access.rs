@@ -19,6 +19,10 @@ fn each_route_knows_who_asks() {
     let mode = fs::metadata(served.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666, "the credentials decide, not the mode");
     let json: &[&str] = &["-H", "content-type: application/json", "--data", "{"];
+    let store = |body: &'static str| ["-H", "content-type: application/json", "--data", body];
+    let own = store(r#"{"project": "blue", "remove": [["web", "to-db"]]}"#);
+    let foreign = store(r#"{"project": "red", "remove": [["web", "to-db"]]}"#);
+    let wrong = store(r#"{"project": "blue", "declarations": "project = \"red\"\n"}"#);
     let users = [
         ("0", "0"),
         ("20003", "20003"),
@@ -38,6 +42,10 @@ fn each_route_knows_who_asks() {
         (&["-X", "POST"], "/v1/reload", [200, 200, 200, 403, 403]),
         (&[], "/v1/withdrawals", [200, 200, 200, 403, 403]),
         (json, "/v1/withdrawals/confirm", [400, 400, 400, 403, 403]),
+        // The daemon behind it has not read the northbound.
+        (&own, "/v1/store", [503, 503, 503, 503, 403]),
+        (&foreign, "/v1/store", [503, 503, 503, 403, 403]),
+        (&wrong, "/v1/store", [400, 400, 400, 400, 403]),
         (&["-X", "DELETE"], "/v1/halves", [405, 405, 405, 405, 403]),
         (&[], "/v1/nonsense", [404, 404, 404, 404, 403]),
     ] {

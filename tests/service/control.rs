@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::control::{
-    self, Access, Confirmed, MAX_BODY_BYTES, Question, Reloaded, Socket, SocketError,
+    self, Access, Confirmed, MAX_BODY_BYTES, Question, Refusal, Reloaded, Socket, SocketError,
 };
-use ovn_peerd::declare::Settings;
+use ovn_peerd::declare::{NotStored, Settings};
 use ovn_peerd::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
     PlanView, Reason, State, StatusView,
@@ -119,6 +119,9 @@ fn answer(question: Question) {
         Question::Hosts(answer) => drop(answer.send(Vec::new())),
         Question::Forget(_, name, answer) => {
             drop(answer.send(Err(ovn_peerd::control::Refusal::NoSuchHost(name))))
+        }
+        Question::Store(_, answer) => {
+            drop(answer.send(Err(Refusal::NotStored(NotStored::NotSynced))))
         }
         Question::Reload(_, answer) => {
             drop(answer.send(Reloaded { halves: 3, ..Reloaded::default() }))

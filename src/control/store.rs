@@ -1,0 +1,192 @@
+//! `POST /v1/store`: changes of stored declarations.
+//!
+//! A public interface: fields may be added, never renamed.
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Refusal};
+use crate::declare::{
+    Edit, HalfKey, NetworkKey, NotStored, RejectionKey, StoredChange, parse_stored,
+};
+
+/// The body of a change: all of it takes effect, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreRequest {
+    /// The project.
+    pub project: String,
+    /// Halves and rejections to store, as a file of `peerings.d` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declarations: Option<String>,
+    /// How diagnostics name that text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Halves to remove, each a network and a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<(String, String)>,
+    /// Rejections to remove, each a network, and the project and the network that it rejects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreject: Vec<(String, String, String)>,
+    /// Whether the halves must be new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub create: bool,
+    /// Whether all other stored declarations of the project are removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
+    /// The tag that the halves must have now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_match: Option<String>,
+    /// Whether nothing is written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What has changed, or, of a dry run, would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreAnswer {
+    /// Halves that are stored, each as `project/network/name`.
+    pub stored: Vec<String>,
+    /// Halves that are removed.
+    pub removed: Vec<String>,
+    /// Rejections that are stored.
+    pub rejected: Vec<String>,
+    /// Rejections that are removed.
+    pub unrejected: Vec<String>,
+}
+
+impl StoreAnswer {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<StoredChange> for StoreAnswer {
+    fn from(change: StoredChange) -> Self {
+        let halves = |keys: Vec<HalfKey>| keys.iter().map(ToString::to_string).collect();
+        let rejections = |keys: Vec<RejectionKey>| keys.iter().map(ToString::to_string).collect();
+        Self {
+            stored: halves(change.stored),
+            removed: halves(change.removed),
+            rejected: rejections(change.rejected),
+            unrejected: rejections(change.unrejected),
+        }
+    }
+}
+
+impl StoreRequest {
+    /// The change that it asks for. The daemon sets the time.
+    ///
+    /// # Errors
+    /// The declarations have errors, or are of another project.
+    pub(super) fn into_edit(self, actor: &Actor) -> Result<Edit, Refusal> {
+        let project = self.project.as_str();
+        let (mut halves, mut rejections) = (Vec::new(), Vec::new());
+        if let Some(text) = self.declarations {
+            let path = self.path.as_deref().unwrap_or("declarations");
+            let (named, found, rejected) =
+                parse_stored(path, text).map_err(Refusal::BadDeclarations)?;
+            if *named != *project {
+                let fault = format!("{path}: it is of project {named}, not of {project}");
+                return Err(Refusal::BadDeclarations(vec![fault]));
+            }
+            (halves, rejections) = (found, rejected);
+        }
+        let network = |name: &str| NetworkKey::new(project, name);
+        let half = |(of, name): &(String, String)| HalfKey::new(network(of), name.as_str());
+        let rejection = |(of, from, name): &(String, String, String)| RejectionKey {
+            network: network(of),
+            from: NetworkKey::new(from.as_str(), name.as_str()),
+        };
+        Ok(Edit {
+            project: project.into(),
+            by: actor.0.to_string(),
+            at: Timestamp::UNIX_EPOCH,
+            halves,
+            rejections,
+            remove: self.remove.iter().map(half).collect(),
+            unreject: self.unreject.iter().map(rejection).collect(),
+            create: self.create,
+            replace: self.replace,
+            if_match: self.if_match,
+            dry_run: self.dry_run,
+        })
+    }
+}
+
+pub(super) fn status(why: &NotStored) -> StatusCode {
+    match why {
+        NotStored::NoNetwork(_) | NotStored::Missing(_) => StatusCode::NOT_FOUND,
+        NotStored::NotNamed(_) => StatusCode::FORBIDDEN,
+        NotStored::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+        NotStored::Changed(_) => StatusCode::PRECONDITION_FAILED,
+        NotStored::Exists(_)
+        | NotStored::InFile { .. }
+        | NotStored::TooMany(_)
+        | NotStored::Withdraws(_)
+        | NotStored::Newer
+        | NotStored::HostTaken => StatusCode::CONFLICT,
+        NotStored::NotSynced
+        | NotStored::Restoring
+        | NotStored::Busy
+        | NotStored::TooLate
+        | NotStored::Server(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+pub(super) fn code(why: &NotStored) -> &'static str {
+    match why {
+        NotStored::NotSynced => "northbound-not-read",
+        NotStored::Newer => "newer-version",
+        NotStored::HostTaken => "host-name-in-use",
+        NotStored::Restoring => "northbound-restoring",
+        NotStored::NotNamed(_) => "store-not-allowed",
+        NotStored::NoNetwork(_) => "no-such-network",
+        NotStored::Exists(_) => "exists",
+        NotStored::Missing(_) => "no-such-half",
+        NotStored::Changed(_) => "changed",
+        NotStored::InFile { .. } => "kept-in-file",
+        NotStored::TooMany(_) => "too-many-halves",
+        NotStored::Withdraws(_) => "too-many-withdrawals",
+        NotStored::Busy => "busy",
+        NotStored::TooFast(_) => "too-fast",
+        NotStored::TooLate => "not-in-time",
+        NotStored::Server(_) => "northbound-refused",
+    }
+}
+
+pub(super) fn next_step(why: &NotStored) -> &'static str {
+    match why {
+        NotStored::NotSynced => {
+            "nothing was stored; `ovn-peerctl status` shows an operator why the northbound is out of reach"
+        }
+        NotStored::Newer => {
+            "ask the daemon of a host that has the newer version, or upgrade this one"
+        }
+        NotStored::HostTaken => {
+            "give each host a name of its own: `[daemon] host` in ovn-peerd.toml"
+        }
+        NotStored::Restoring => "nothing was stored; ask again in a moment",
+        NotStored::NotNamed(_) => {
+            "an operator may add \"@store\" to `hosts` of its [[project]], on all hosts"
+        }
+        NotStored::NoNetwork(_) => "an operator binds it to its router in networks.d",
+        NotStored::Exists(_) => "choose another name, or change the half that is there",
+        NotStored::Missing(_) => "`ovn-peerctl list` shows the halves by project, network and name",
+        NotStored::Changed(_) => "look at it again, and repeat the change",
+        NotStored::InFile { .. } => "change it in its file: `ovn-peerctl show` names that",
+        NotStored::TooMany(_) => {
+            "delete halves, or ask the operator: `[policy] max_halves_per_project`"
+        }
+        NotStored::Withdraws(_) => "delete some of them one by one first, or ask the operator",
+        NotStored::Busy => "nothing was stored; ask again in a moment",
+        NotStored::TooFast(_) => {
+            "nothing was stored; wait, and join many changes by `ovn-peerctl apply`"
+        }
+        NotStored::TooLate => "nothing was stored; ask again",
+        NotStored::Server(_) => "nothing was stored; look at the disk and the log of the server",
+    }
+}
