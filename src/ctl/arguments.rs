@@ -52,7 +52,7 @@ pub(super) enum Format {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the halves that the files declare.
+    /// List the halves that are declared.
     List(ListArguments),
     /// Show one half in full: its prefixes, its rows, its next step.
     Show {
