@@ -66,13 +66,14 @@ impl StoreAnswer {
 
 impl From<StoredChange> for StoreAnswer {
     fn from(change: StoredChange) -> Self {
-        let halves = |keys: Vec<HalfKey>| keys.iter().map(ToString::to_string).collect();
-        let rejections = |keys: Vec<RejectionKey>| keys.iter().map(ToString::to_string).collect();
+        fn words<T: ToString>(keys: &[T]) -> Vec<String> {
+            keys.iter().map(T::to_string).collect()
+        }
         Self {
-            stored: halves(change.stored),
-            removed: halves(change.removed),
-            rejected: rejections(change.rejected),
-            unrejected: rejections(change.unrejected),
+            stored: words(&change.stored),
+            removed: words(&change.removed),
+            rejected: words(&change.rejected),
+            unrejected: words(&change.unrejected),
         }
     }
 }

@@ -33,9 +33,7 @@ pub(super) async fn create(
     let create = true;
     let request =
         StoreRequest { project, declarations, create, dry_run, ..StoreRequest::default() };
-    warn();
-    store(client, output, &request).await?;
-    if dry_run { Ok(()) } else { report(client, output, &half).await }
+    declare(client, output, &half, &request).await
 }
 
 pub(super) async fn accept(
@@ -58,9 +56,19 @@ pub(super) async fn accept(
         dry_run,
         ..StoreRequest::default()
     };
-    warn();
-    store(client, output, &request).await?;
-    if dry_run { Ok(()) } else { report(client, output, &half).await }
+    declare(client, output, &half, &request).await
+}
+
+/// Stores a new half, and shows its state.
+async fn declare(
+    client: &ControlClient,
+    output: &Output,
+    half: &HalfName,
+    request: &StoreRequest,
+) -> Result<(), CtlError> {
+    drop(writeln!(io::stderr().lock(), "{WARNING}"));
+    store(client, output, request).await?;
+    if request.dry_run { Ok(()) } else { report(client, output, half).await }
 }
 
 pub(super) async fn reject(
@@ -149,10 +157,6 @@ fn file(project: &str, key: &str, entry: Table) -> String {
     let mut file = table([("project", project.to_owned())]);
     file.insert(key.to_owned(), Value::Array(vec![Value::Table(entry)]));
     file.to_string()
-}
-
-fn warn() {
-    drop(writeln!(io::stderr().lock(), "{WARNING}"));
 }
 
 async fn store(

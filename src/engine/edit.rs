@@ -82,10 +82,13 @@ fn replace(edit: &Edit, state: &State, change: &mut StoredChange) -> Result<(), 
 
 fn check_quota(edit: &Edit, state: &State, change: &StoredChange) -> Result<(), NotStored> {
     let Some(most) = state.policy().quotas.per_project else { return Ok(()) };
-    let declared = state.declarations.halves_of_project(&edit.project);
-    let new = change.stored.iter().filter(|key| !declared.contains(key)).count();
-    let after = (declared.len() + new).saturating_sub(change.removed.len());
-    if new != 0 && after > usize::try_from(most).unwrap_or(usize::MAX) {
+    let new = change.stored.iter().filter(|key| !state.declarations.declares(key)).count();
+    if new == 0 {
+        return Ok(());
+    }
+    let declared = state.declarations.halves_of_project(&edit.project).len();
+    let after = (declared + new).saturating_sub(change.removed.len());
+    if after > usize::try_from(most).unwrap_or(usize::MAX) {
         return Err(NotStored::TooMany(most));
     }
     Ok(())

@@ -39,6 +39,7 @@ impl Engine {
         let calm = calm.iter().map(|(unit, _)| *unit);
         note_changed(calm, &self.writer.damping, &mut self.progress, &self.state);
         self.state.recency.pass(now.since_start);
+        self.store.pass(now.since_start);
         let due = self.writer.wake(now);
         self.state.mark_dirty(due, self.northbound.as_deref());
         if self.identity.advance(now.since_start) {

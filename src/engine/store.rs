@@ -30,7 +30,6 @@ const MOST_WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The pause before an edit is judged anew, after another host was faster.
 const PAUSE: Duration = Duration::from_millis(5);
-
 /// What a transaction writes beside the entries, about, in bytes.
 const OVERHEAD: usize = 512;
 
@@ -91,6 +90,14 @@ impl Store {
         self.results.extend(refused);
     }
 
+    /// Time has passed: an edit waits no longer than it may, whatever keeps it from being written.
+    pub(super) fn pass(&mut self, now: Duration) {
+        self.paused_until.take_if(|until| *until <= now);
+        let due = self.waiting.iter().take_while(|waiting| waiting.until <= now).count();
+        let late = self.waiting.drain(..due).map(|late| (late.id, Err(NotStored::TooLate)));
+        self.results.extend(late);
+    }
+
     /// Judges the edits that wait, until one is to be written. Returns its operations.
     pub(super) fn next(
         &mut self,
@@ -98,16 +105,10 @@ impl Store {
         northbound: &Northbound,
         now: Now,
     ) -> Option<Vec<Operation>> {
-        let paused = self.paused_until.is_some_and(|until| now.since_start < until);
-        if self.under_way.is_some() || paused {
+        if self.under_way.is_some() || self.paused_until.is_some() {
             return None;
         }
-        self.paused_until = None;
         while let Some(waiting) = self.waiting.pop_front() {
-            if waiting.until <= now.since_start {
-                self.results.push((waiting.id, Err(NotStored::TooLate)));
-                continue;
-            }
             let judged = judge(&waiting.edit, state);
             let wait = self.allowances.wait(&waiting.edit.project, now.since_start);
             let judged = judged.and_then(|change| match (state.recency.older(), wait) {
@@ -161,8 +162,8 @@ impl Store {
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        let first = self.waiting.front().filter(|_| self.under_way.is_none())?;
-        let at = self.paused_until.unwrap_or(first.until);
+        let first = self.waiting.front()?.until;
+        let at = self.paused_until.map_or(first, |until| until.min(first));
         Some(Deadline { at, why: "a change of the store waits" })
     }
 }
@@ -213,4 +214,45 @@ fn operations(
     let mut operations = program::raise_stored(northbound, counter, &mark);
     operations.extend(transaction.operations());
     (operations, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit() -> Edit {
+        Edit {
+            project: "blue".into(),
+            by: "alice".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            halves: Vec::new(),
+            rejections: Vec::new(),
+            remove: Vec::new(),
+            unreject: Vec::new(),
+            create: false,
+            replace: false,
+            if_match: None,
+            dry_run: false,
+        }
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now { wall: jiff::Timestamp::UNIX_EPOCH, since_start: Duration::from_secs(seconds) }
+    }
+
+    /// A deadline that has passed and stays would make the event loop run in circles.
+    #[test]
+    fn an_edit_that_nobody_can_write_is_answered_and_no_deadline_is_left() {
+        let mut store = Store::default();
+        let id = store.add(edit(), at(1));
+        let due = store.deadline().map(|deadline| deadline.at);
+        assert_eq!(due, Some(Duration::from_secs(1) + PATIENCE));
+        store.paused_until = Some(Duration::from_secs(2));
+        store.pass(Duration::from_secs(3));
+        assert_eq!(store.deadline().map(|deadline| deadline.at), due, "the pause is over");
+        assert_eq!(store.take_results(), []);
+        store.pass(Duration::from_secs(1) + PATIENCE);
+        assert_eq!(store.take_results(), [(id, Err(NotStored::TooLate))]);
+        assert!(store.deadline().is_none());
+    }
 }

@@ -65,13 +65,10 @@ pub fn raise_stored(northbound: &Northbound, counter: u64, mark: &str) -> Vec<Op
     let (table, tags) =
         (table_name(ADDRESS_SET), column_name(ADDRESS_SET, address_set::EXTERNAL_IDS));
     let name = column_name(ADDRESS_SET, address_set::NAME);
-    let mut operations = match northbound.counters_row() {
-        None => insert_counters(northbound, &[store]),
-        Some(_) => {
-            let set = set_counters(northbound, &[store]);
-            [same_counters(northbound)].into_iter().chain(set).collect()
-        }
-    };
+    // Where there is no row yet, its insertion asserts that.
+    let guard = northbound.counters_row().map(|_| same_counters(northbound));
+    let mut operations: Vec<Operation> =
+        guard.into_iter().chain(set_counters(northbound, &[store])).collect();
     operations.push(Operation::Mutate {
         table,
         selection: Where::Equal(vec![(name, COUNTERS_NAME.into())]),
