@@ -180,11 +180,28 @@ pub struct RowView {
     pub uuid: Option<String>,
     /// A summary in one line.
     pub summary: String,
+    /// What it is for, in words of peering: `route 10.2.0.0/24`.
+    #[serde(default)]
+    pub means: String,
+}
+
+/// Whom a row serves: a half, or a network.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServedView {
+    /// Its project.
+    pub project: String,
+    /// Its network.
+    pub network: String,
+    /// The half's name; `None` if the row serves the network.
+    pub name: Option<String>,
 }
 
 /// What the daemon would write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanView {
+    /// Halves whose state would change.
+    #[serde(default)]
+    pub halves: Vec<PlannedHalf>,
     /// Rows that would be inserted, updated or deleted.
     pub rows: Vec<PlannedRow>,
     /// Routes that would be added: which network gains which prefix.
@@ -198,11 +215,28 @@ pub struct PlanView {
 }
 
 impl PlanView {
-    /// Whether anything would be written.
+    /// Whether nothing would change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.held.is_empty()
+        self.halves.is_empty() && self.rows.is_empty() && self.held.is_empty()
     }
+}
+
+/// The change of a half's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedHalf {
+    /// The owner's project.
+    pub project: String,
+    /// The local network.
+    pub network: String,
+    /// The half's name.
+    pub name: String,
+    /// Its state now; `None` if it is new.
+    pub before: Option<State>,
+    /// Its state once all is written; `deleted` if nobody declares it then.
+    pub after: State,
+    /// Why it is not active then.
+    pub reason: Option<Reason>,
 }
 
 /// The change of a row.
@@ -225,6 +259,9 @@ pub struct PlannedRow {
     /// The row.
     #[serde(flatten)]
     pub row: RowView,
+    /// Whom it serves; `None` for rows of others, and where nobody knows it any more.
+    #[serde(default)]
+    pub serves: Option<ServedView>,
 }
 
 /// A prefix that a router would gain or lose a route to.

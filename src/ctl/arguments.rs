@@ -54,7 +54,7 @@ pub(super) enum Format {
 pub(super) enum Command {
     /// List the halves that are declared.
     List(ListArguments),
-    /// Show one half in full: its prefixes, its rows, its next step.
+    /// Show one half in full: its prefixes, what is in the northbound for it, its next step.
     Show {
         /// The project that owns it.
         project: String,
@@ -62,6 +62,9 @@ pub(super) enum Command {
         network: String,
         /// Its name.
         name: String,
+        /// Show the rows in the northbound, too: matches and UUIDs.
+        #[arg(long)]
+        rows: bool,
     },
     /// Store a half: your side of a peering.
     ///
@@ -82,7 +85,7 @@ pub(super) enum Command {
     Diagnostics,
     /// Show the daemon: its northbound, its counts, the errors of its files.
     Status,
-    /// Show the rows that would be written, and the prefixes gained and lost.
+    /// Show which halves would change, and what would be written for each.
     ///
     /// Without --config, it plans for the daemon's own files as they are on disk now.
     Plan {
@@ -90,6 +93,9 @@ pub(super) enum Command {
         /// policy stays in effect.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Show the rows in the northbound, too: matches and UUIDs.
+        #[arg(long)]
+        rows: bool,
     },
     /// List the hosts with declarations, or forget a host that is gone for good.
     #[command(subcommand)]

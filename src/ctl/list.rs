@@ -11,7 +11,7 @@ use super::client;
 use super::table::{Cell, Kind, Table};
 use super::text::{age, count, wrap};
 use crate::control::state_of;
-use crate::view::{AttentionView, HalfView, State};
+use crate::view::{AttentionView, HalfView, Reason, State};
 
 /// What failed, and what is degraded.
 const FAILED: Style = AnsiColor::Red.on_default();
@@ -278,10 +278,18 @@ fn lines(text: &str, width: Option<usize>) -> String {
     wrap(text, width).join("\n") + "\n"
 }
 
-/// The state in one cell. A reason is beside it where a state has several.
+/// The state in one cell.
 fn state(half: &HalfView) -> String {
-    let mut text = half.state.to_string();
-    let has_several = match half.state {
+    let mut text = state_words(half.state, half.reason);
+    if !half.degraded.is_empty() {
+        text.push_str(", degraded");
+    }
+    text
+}
+
+/// A state with its reason, where it has several.
+pub(super) fn state_words(state: State, reason: Option<Reason>) -> String {
+    let has_several = match state {
         State::Failed | State::Provisioning | State::Active => true,
         State::PendingPeer
         | State::Disabled
@@ -291,13 +299,10 @@ fn state(half: &HalfView) -> String {
         | State::Expired
         | State::Deleted => false,
     };
-    if let Some(reason) = half.reason.filter(|_| has_several) {
-        text.push_str(&format!(": {reason}"));
+    match reason.filter(|_| has_several) {
+        Some(reason) => format!("{state}: {reason}"),
+        None => state.to_string(),
     }
-    if !half.degraded.is_empty() {
-        text.push_str(", degraded");
-    }
-    text
 }
 
 fn style(half: &HalfView) -> Style {

@@ -15,9 +15,12 @@
 mod arguments;
 mod client;
 mod error;
+mod half;
 mod list;
 mod output;
+mod plan;
 mod render;
+mod sheet;
 mod store;
 mod store_arguments;
 mod table;
@@ -95,10 +98,10 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
                 list::table(halves, &attention, &arguments, width, now)
             })?;
         }
-        Command::Show { project, network, name } => {
+        Command::Show { project, network, name, rows } => {
             let path = client::path(&["v1", "halves", &project, &network, &name]);
             let half: HalfDetail = client.get(&path).await?;
-            output.show(&half, |half, width| render::half(half, width, now))?;
+            output.show(&half, |half, width| half::half(half, rows, width, now))?;
         }
         Command::Create(arguments) => store::create(&client, &output, arguments).await?,
         Command::Accept(arguments) => store::accept(&client, &output, arguments).await?,
@@ -108,7 +111,8 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         Command::Apply(arguments) => store::apply(&client, &output, arguments).await?,
         Command::Diagnostics => {
             let (diagnostics, errors) = client.diagnostics().await?;
-            output.show(&diagnostics, |diagnostics, _| render::diagnostics(diagnostics))?;
+            output
+                .show(&diagnostics, |diagnostics, width| render::diagnostics(diagnostics, width))?;
             return Ok(verdict(errors));
         }
         Command::Status => {
@@ -116,12 +120,12 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             output.show(&status, |status, width| render::status(status, width, now))?;
             return Ok(verdict(status.errors));
         }
-        Command::Plan { config } => {
+        Command::Plan { config, rows } => {
             let plan: PlanView = match config {
                 None => client.get_long("/v1/plan").await?,
                 Some(config) => client.post_json("/v1/plan", &candidate(&config)?).await?,
             };
-            output.show(&plan, |plan, _| render::plan(plan))?;
+            output.show(&plan, |plan, width| plan::plan(plan, rows, width))?;
             return Ok(if plan.is_empty() { 0 } else { CHANGES });
         }
         Command::Host(HostCommand::List) => {
@@ -135,7 +139,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
         Command::Reload => {
             let reloaded: Reloaded = client.post_long("/v1/reload").await?;
-            output.show(&reloaded, |reloaded, _| render::reloaded(reloaded))?;
+            output.show(&reloaded, render::reloaded)?;
             return Ok(verdict(reloaded.errors));
         }
         Command::Confirm { seen: None, project } => {
@@ -148,7 +152,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             let confirmation = Confirmation { project, seen };
             let confirmed: Confirmed =
                 client.post_json("/v1/withdrawals/confirm", &confirmation).await?;
-            output.show(&confirmed, |confirmed, _| render::confirmed(confirmed))?;
+            output.show(&confirmed, render::confirmed)?;
         }
     }
     Ok(0)

@@ -10,7 +10,10 @@ use unicode_width::UnicodeWidthStr;
 
 use super::arguments::{Arguments, Command};
 use super::list;
-use crate::view::{AttentionView, HalfView, Reason, State};
+use crate::view::{
+    AttentionView, HalfDetail, HalfView, PlanView, PlannedAction, PlannedHalf, PlannedRow, Reason,
+    RowView, ServedView, State,
+};
 
 /// The present time of every page.
 fn now() -> Timestamp {
@@ -211,4 +214,92 @@ fn nothing_else_is_coloured() {
     assert_eq!(coloured.len(), 2, "{text:?}");
     assert!(coloured[0].contains("\u{1b}[33mactive, degraded\u{1b}[0m"), "{text:?}");
     assert!(coloured[1].contains("\u{1b}[31mfailed: peering-conflict\u{1b}[0m"), "{text:?}");
+}
+
+fn row(table: &str, summary: &str, means: &str) -> RowView {
+    let uuid = Some("5ccf2f9d-26c8-48f7-9e96-b6c2b8a2237e".to_owned());
+    RowView { table: table.into(), uuid, summary: summary.into(), means: means.into() }
+}
+
+/// The rows of a half, as `show` has them.
+fn rows() -> Vec<RowView> {
+    let route = "10.2.0.0/24 via 10.2.0.1 out of ovn-peerd-60236f34e33b7375bc5526b6-a";
+    let allow = "32200 allow inport == \"ovn-peerd-60236f34e33b7375bc5526b6-a\" && ip4.src == 10";
+    vec![
+        row("Logical_Router_Policy", allow, "allow blue/web <-> green/db"),
+        row("Logical_Router_Static_Route", route, "route 10.2.0.0/24"),
+    ]
+}
+
+#[test]
+fn a_half_is_shown_in_words_of_peering() {
+    let detail = HalfDetail {
+        half: HalfView {
+            explanation: Some(
+                "10.1.0.0/24 of blue/web overlaps 10.1.0.0/25, which is in use on the router of \
+                 the other side"
+                    .into(),
+            ),
+            next_step: Some("renumber, or remove the conflicting subnet or route".into()),
+            ..half("blue", "to-db", "green/db", State::Failed, Some(Reason::ConflictSubnet))
+        },
+        configured_status: "active".into(),
+        config: [("user.ticket".to_owned(), "NET-42".to_owned())].into(),
+        file: Some("blue.toml".into()),
+        router: Some("blue-web-lr".into()),
+        local_prefixes: vec!["10.1.0.0/24".parse().unwrap()],
+        remote_prefixes: vec!["10.2.0.0/24".parse().unwrap()],
+        terms: crate::declare::Terms::default().shown(),
+        filtered: Vec::new(),
+        manual_routes: Vec::new(),
+        guests: None,
+        address_sets: vec!["ovn_peerd_3a6425471b73e335820d5ecd_ip4".into()],
+        rows: rows(),
+    };
+    let text = super::half::half(&detail, false, Some(80), now());
+    assert_narrow(&text, 80);
+    compare("show-80.txt", &text);
+    compare("show-rows.txt", &super::half::half(&detail, true, Some(80), now()));
+}
+
+#[test]
+fn a_plan_is_grouped_by_half() {
+    let planned = |action, row: RowView, name: Option<&str>| PlannedRow {
+        action,
+        row,
+        serves: Some(ServedView {
+            project: "blue".into(),
+            network: "web".into(),
+            name: name.map(str::to_owned),
+        }),
+    };
+    let change = |name: &str, before, reason: Reason| PlannedHalf {
+        project: "blue".into(),
+        network: "web".into(),
+        name: name.into(),
+        before,
+        after: reason.state(),
+        reason: Some(reason),
+    };
+    let set = row("Address_Set", "ovn_peerd_3a64_ip4 {}", "IPv4 prefixes of blue/web: none");
+    let nat = row("NAT", "exempted_ext_ips = as before", "NAT: exempted_ext_ips = as before");
+    let mut changed: Vec<PlannedRow> =
+        rows().into_iter().map(|row| planned(PlannedAction::Delete, row, Some("to-db"))).collect();
+    changed.push(planned(PlannedAction::Update, set, None));
+    changed.push(PlannedRow { action: PlannedAction::Update, row: nat, serves: None });
+    let plan = PlanView {
+        halves: vec![
+            change("to-db", Some(State::Active), Reason::PeerWithdrew),
+            change("to-lab", None, Reason::ConflictSubnet),
+        ],
+        rows: changed,
+        held: vec!["green/db/to-web".into()],
+        ..PlanView::default()
+    };
+    let text = super::plan::plan(&plan, false, Some(80));
+    assert_narrow(&text, 80);
+    compare("plan-80.txt", &text);
+    compare("plan-rows.txt", &super::plan::plan(&plan, true, Some(80)));
+    let nothing = super::plan::plan(&PlanView::default(), false, Some(80));
+    assert_eq!(nothing, "Nothing would change.\n");
 }

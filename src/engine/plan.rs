@@ -1,18 +1,24 @@
 //! What would be written: the rules applied from nothing to a copy of the declarations.
 //!
-//! It costs a full recompute. So it is made from what was in effect at one moment, wherever the
-//! caller likes: the engine continues meanwhile. The northbound is shared until the engine changes
-//! its own, which copies it once.
+//! It costs a full recompute, and another one of what is in effect, to name the halves whose state
+//! would change. So it is made from what was in effect at one moment, wherever the caller likes:
+//! the engine continues meanwhile. The northbound is shared until the engine changes its own, which
+//! copies it once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::declare::{Declarations, ParsedFile, PolicySettings, Reading};
-use crate::northbound::Northbound;
+use uuid::Uuid;
+
+use crate::declare::{Declarations, HalfKey, ParsedFile, PolicySettings, Reading};
+use crate::northbound::{End, Northbound, UnitId};
 use crate::now::Now;
+use crate::peering::{Reason, Verdict, key_of_end};
 use crate::program::{
-    RegistrationDiff, RowDiff, Transaction, planned_borrowed, planned_registration, planned_row,
+    RegistrationDiff, RowDiff, Served, Transaction, planned_borrowed, planned_registration,
+    planned_row,
 };
-use crate::view::PlanView;
+use crate::view::{self, PlanView, PlannedHalf};
 
 use super::batch::{Batch, Extent};
 use super::held::names;
@@ -39,6 +45,7 @@ impl PlanBasis {
     #[must_use]
     pub fn plan(self, candidate: Option<Reading<ParsedFile>>) -> PlanView {
         let Self { mut declarations, policy, northbound, now } = self;
+        let in_effect = declarations.clone();
         let local = &mut declarations.local;
         if let Some(reading) = candidate {
             local.apply(reading);
@@ -51,27 +58,135 @@ impl PlanBasis {
         if let Some(northbound) = northbound.as_deref() {
             // What is held would be written once it is confirmed: that is what to look at.
             local.confirm(None);
-            let mut state = State::with(declarations, policy);
-            if let Some(transaction) = recompute(&mut state, northbound, now) {
-                describe(&transaction, northbound, &mut plan);
+            let before = decide(in_effect, policy.clone(), northbound, now);
+            let mut after = decide(declarations, policy, northbound, now);
+            plan.halves = changes(&before, &after, northbound);
+            let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
+            let batch = Batch::gather(&mut after, northbound, all, &Writer::default());
+            if let Some(transaction) = batch.transaction(northbound) {
+                let find = |unit, router| served(unit, router, &[&after, &before]);
+                describe(&transaction, northbound, &find, &mut plan);
             }
         }
         plan
     }
 }
 
-/// Everything decided and compared anew.
-fn recompute(state: &mut State, northbound: &Northbound, now: Now) -> Option<Transaction> {
+/// Everything decided anew.
+fn decide(
+    declarations: Declarations,
+    policy: PolicySettings,
+    northbound: &Northbound,
+    now: Now,
+) -> State {
+    let mut state = State::with(declarations, policy);
     state.declare_all(northbound);
     state.resolver.mark_all(northbound);
     state.resolve(northbound, now.wall, usize::MAX);
-    let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
-    Batch::gather(state, northbound, all, &Writer::default()).transaction(northbound)
+    state
 }
 
-fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanView) {
+/// The halves whose state would change.
+fn changes(before: &State, after: &State, northbound: &Northbound) -> Vec<PlannedHalf> {
+    let verdicts = |state: &State| -> BTreeMap<HalfKey, Verdict> {
+        let halves = state.declarations.halves().into_iter();
+        halves.filter_map(|half| Some((half.clone(), state.resolver.verdict(&half)?))).collect()
+    };
+    let (was, mut becomes) = (verdicts(before), verdicts(after));
+    let mut changes = Vec::new();
+    let mut note = |half: &HalfKey, before: Option<view::State>, verdict: Option<&Verdict>| {
+        let reason = verdict.map_or(Some(Reason::Withdrawn), |verdict| verdict.reason);
+        let after = reason.map_or(view::State::Active, Reason::state);
+        if before != Some(after) {
+            changes.push(PlannedHalf {
+                project: half.network.project.to_string(),
+                network: half.network.name.to_string(),
+                name: half.name.to_string(),
+                before,
+                after,
+                reason,
+            });
+        }
+    };
+    for (half, verdict) in &was {
+        let state = state_now(half, verdict, before, northbound);
+        note(half, Some(state), becomes.remove(half).as_ref());
+    }
+    for (half, verdict) in &becomes {
+        note(half, None, Some(verdict));
+    }
+    changes.sort_by(|one, other| {
+        let key = |it: &PlannedHalf| (it.project.clone(), it.network.clone(), it.name.clone());
+        key(one).cmp(&key(other))
+    });
+    changes
+}
+
+/// The present state of a half. A peering is active as long as its rows are there.
+fn state_now(
+    half: &HalfKey,
+    verdict: &Verdict,
+    state: &State,
+    northbound: &Northbound,
+) -> view::State {
+    let id = state.resolver.pair_of(half).and_then(|pair| state.resolver.id(pair));
+    let has_rows = id.is_some_and(|id| northbound.rows_of(UnitId::Peering(id)).next().is_some());
+    if has_rows && (verdict.is_linked() || !stands(half, state)) {
+        return view::State::Active;
+    }
+    verdict.reason.map_or(view::State::Provisioning, Reason::state)
+}
+
+/// Whether the peering of a half, which may be a surplus one, is to stand.
+fn stands(half: &HalfKey, state: &State) -> bool {
+    let pair = state.resolver.pair_of(half);
+    pair.is_some_and(|pair| state.resolver.link(pair).is_some())
+}
+
+/// Whom the rows of a unit on a router serve, by the first of these states that knows the unit.
+fn served(unit: UnitId, router: Option<Uuid>, states: &[&State]) -> Served {
+    let known = |state: &&State| match unit {
+        UnitId::Network(id) => {
+            let local = state.network_of(id).cloned();
+            local.map(|local| Served { local: Some(local), ..Served::default() })
+        }
+        UnitId::Peering(id) => {
+            let resolver = &state.resolver;
+            let pair = resolver.pair_with(id)?;
+            let link = resolver.link(pair);
+            let is_at = |end: &End| {
+                let of_link = link.map(|link| link.end(*end).router);
+                let of_network = resolver.networks().router_of(key_of_end(pair, *end));
+                router.is_some() && (of_link == router || of_network == router)
+            };
+            let end = End::BOTH.into_iter().find(is_at).unwrap_or(End::A);
+            let local = key_of_end(pair, end);
+            let half = resolver.halves_of(pair).find(|half| half.network == *local);
+            Some(Served {
+                local: Some(local.clone()),
+                remote: Some(key_of_end(pair, end.other()).clone()),
+                half: half.cloned(),
+            })
+        }
+    };
+    let mut found = states.iter().filter_map(known);
+    let first = found.next().unwrap_or_default();
+    // A half that is withdrawn is known by what is in effect alone.
+    let half = first.half.clone().or_else(|| {
+        let same = |other: &Served| other.local == first.local;
+        found.find(same).and_then(|other| other.half)
+    });
+    Served { half, ..first }
+}
+
+fn describe(
+    transaction: &Transaction,
+    northbound: &Northbound,
+    find: &dyn Fn(UnitId, Option<Uuid>) -> Served,
+    plan: &mut PlanView,
+) {
     for diff in &transaction.rows {
-        let (row, route) = planned_row(diff, northbound);
+        let (row, route) = planned_row(diff, northbound, find);
         match diff {
             RowDiff::Insert(_) => plan.gained.extend(route),
             RowDiff::Delete { .. } => plan.lost.extend(route),
@@ -85,7 +200,7 @@ fn describe(transaction: &Transaction, northbound: &Northbound, plan: &mut PlanV
             .registrations
             .iter()
             .filter(|diff| RegistrationDiff::is_visible(diff))
-            .map(|diff| planned_registration(diff, northbound)),
+            .map(|diff| planned_registration(diff, northbound, find)),
     );
     plan.rows.sort();
     plan.gained.sort();

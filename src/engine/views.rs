@@ -15,8 +15,8 @@ use crate::northbound::owner::address_set_name;
 use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
 use crate::peering::report::{Report, report};
-use crate::peering::{Resolver, end_of};
-use crate::program::summarise;
+use crate::peering::{Resolver, end_of, key_of_end};
+use crate::program::{Served, summarise};
 use crate::view::{
     AttentionView, DiagnosticsView, FilteredView, HalfDetail, HalfView, NorthboundView, RouteView,
     RowView, State, StatusView, Viewer,
@@ -241,13 +241,18 @@ fn rows(standings: &Standings<'_>, key: &HalfKey) -> Vec<RowView> {
     let (Some(id), Some(router)) = (resolver.id(pair), router(pair, key, resolver)) else {
         return Vec::new();
     };
+    let served = Served {
+        local: Some(key.network.clone()),
+        remote: Some(key_of_end(pair, end_of(pair, &key.network).other()).clone()),
+        half: Some(key.clone()),
+    };
     let mut rows: Vec<RowView> = northbound
         .rows_of(UnitId::Peering(id))
         .filter(|(table, uuid, _)| {
             let of_switch = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
             of_switch || northbound.parents_of(*uuid).any(|of| of == router)
         })
-        .map(|(table, uuid, row)| summarise(table, Some(uuid), row))
+        .map(|(table, uuid, row)| summarise(table, Some(uuid), row, &served))
         .collect();
     rows.sort();
     rows

@@ -14,6 +14,7 @@ mod registration;
 mod row;
 mod summary;
 mod transaction;
+mod words;
 
 pub use borrowed::{BorrowedDiff, BorrowedField, Written, borrowed_changes};
 pub use contributors::{Network, Unit, Wants, wants};
@@ -21,5 +22,6 @@ pub use counters::{CounterDiff, insert_counters, raise_stored, same_counters, se
 pub use diff::{RowDiff, diff, identity_of};
 pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
 pub use row::{DesiredRow, Parent, RouterRow};
-pub use summary::{planned_borrowed, planned_registration, planned_row, summarise};
+pub use summary::{FindServed, planned_borrowed, planned_registration, planned_row, summarise};
 pub use transaction::{Transaction, drop_entries, raise_versions, tag_registrations};
+pub use words::Served;

@@ -2,12 +2,13 @@
 
 use uuid::Uuid;
 
-use crate::northbound::Northbound;
 use crate::northbound::borrowed::Field;
+use crate::northbound::owner::UNIT_KEY;
 use crate::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, STATIC_ROUTE, address_set, column_name, logical_router, spec,
-    static_route, table_name,
+    static_route, table_name, tags_of,
 };
+use crate::northbound::{Northbound, UnitId};
 use crate::ovsdb::{ColumnId, Row, TableId, Value};
 use crate::view::{PlannedAction, PlannedPrefix, PlannedRow, RowView};
 
@@ -15,29 +16,42 @@ use super::borrowed::{BorrowedDiff, Written};
 use super::diff::{RowDiff, value_of};
 use super::registration::RegistrationDiff;
 use super::row::DesiredRow;
+use super::words::Served;
+
+/// Finds whom a row of a unit serves, by the router that refers to it.
+pub type FindServed<'a> = dyn Fn(UnitId, Option<Uuid>) -> Served + 'a;
 
 /// A present row.
 #[must_use]
-pub fn summarise(table: TableId, uuid: Option<Uuid>, row: &Row) -> RowView {
-    view(table, uuid, summary(table, row))
+pub fn summarise(table: TableId, uuid: Option<Uuid>, row: &Row, served: &Served) -> RowView {
+    let summary = summary(table, row);
+    let means = served.words(table, row).unwrap_or_else(|| summary.clone());
+    let uuid = uuid.map(|uuid| uuid.to_string());
+    RowView { table: table_name(table).to_owned(), uuid, summary, means }
 }
 
 /// A row that would change, with its route if it is a static route.
 #[must_use]
-pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Option<PlannedPrefix>) {
+pub fn planned_row(
+    diff: &RowDiff,
+    northbound: &Northbound,
+    find: &FindServed<'_>,
+) -> (PlannedRow, Option<PlannedPrefix>) {
+    let of = |unit: Option<UnitId>, router| unit.map(|unit| find(unit, router)).unwrap_or_default();
+    let of_desired =
+        |row: &DesiredRow| of(UnitId::parse(&row.unit), row.router().map(|router| router.uuid));
     match diff {
         RowDiff::Insert(row) => {
-            let planned = PlannedRow { action: PlannedAction::Insert, row: desired(row, None) };
-            (planned, desired_route(row))
+            (planned(PlannedAction::Insert, row, None, &of_desired(row)), desired_route(row))
         }
         RowDiff::Update { row, uuid, .. } => {
-            let row = desired(row, Some(*uuid));
-            (PlannedRow { action: PlannedAction::Update, row }, None)
+            (planned(PlannedAction::Update, row, Some(*uuid), &of_desired(row)), None)
         }
         RowDiff::Delete { table, uuid, parent } => {
             let found = northbound.replica().row(*table, *uuid);
+            let served = found.map(|row| of(unit_of(*table, row), *parent)).unwrap_or_default();
             let row = found
-                .map(|row| summarise(*table, Some(*uuid), row))
+                .map(|row| summarise(*table, Some(*uuid), row, &served))
                 .unwrap_or_else(|| view(*table, Some(*uuid), String::new()));
             let route = found
                 .filter(|_| *table == STATIC_ROUTE)
@@ -47,9 +61,14 @@ pub fn planned_row(diff: &RowDiff, northbound: &Northbound) -> (PlannedRow, Opti
                     router: text(router, logical_router::NAME).to_owned(),
                     prefix,
                 });
-            (PlannedRow { action: PlannedAction::Delete, row }, route)
+            (PlannedRow { action: PlannedAction::Delete, row, serves: served.view() }, route)
         }
     }
+}
+
+/// The unit that a present row is tagged with.
+fn unit_of(table: TableId, row: &Row) -> Option<UnitId> {
+    row.get(tags_of(table)?).get(UNIT_KEY).and_then(UnitId::parse)
 }
 
 /// Somebody else's row with one field that would change.
@@ -63,41 +82,76 @@ pub fn planned_borrowed(diff: &BorrowedDiff) -> PlannedRow {
     };
     let key = diff.field.key().map(|key| format!(":{key}")).unwrap_or_default();
     let summary = format!("{}{key} = {value}", column_name(*table, *column));
-    PlannedRow { action: PlannedAction::Update, row: view(*table, Some(*row), summary) }
+    let row = view(*table, Some(*row), summary);
+    PlannedRow { action: PlannedAction::Update, row, serves: None }
 }
 
 /// A registration that would change.
 #[must_use]
-pub fn planned_registration(diff: &RegistrationDiff, northbound: &Northbound) -> PlannedRow {
-    let shown = |name: &str, addresses: Value| {
-        let addresses = addresses.view();
-        format!("{name} {{{}}}", addresses.strings().collect::<Vec<_>>().join(", "))
+pub fn planned_registration(
+    diff: &RegistrationDiff,
+    northbound: &Northbound,
+    find: &FindServed<'_>,
+) -> PlannedRow {
+    let present = |uuid| northbound.replica().row(ADDRESS_SET, uuid);
+    let shown = |set: &Row| {
+        let addresses: Vec<&str> = set.get(address_set::ADDRESSES).strings().collect();
+        format!("{} {{{}}}", text(set, address_set::NAME), addresses.join(", "))
     };
-    let (action, uuid, summary) = match diff {
-        RegistrationDiff::Insert { name, addresses, .. } => {
-            (PlannedAction::Insert, None, shown(name, value_of(addresses)))
+    let (action, uuid, unit, set) = match diff {
+        RegistrationDiff::Insert { name, addresses, entries } => {
+            let tag = entries.iter().find(|(key, _)| key == UNIT_KEY);
+            let unit = tag.and_then(|(_, tag)| UnitId::parse(tag));
+            (PlannedAction::Insert, None, unit, address_set(name, value_of(addresses)))
         }
         RegistrationDiff::Update { uuid, name, addresses, .. } => {
             let addresses = addresses.as_ref().map_or_else(Value::empty, value_of);
-            (PlannedAction::Update, Some(*uuid), shown(name, addresses))
+            let unit = present(*uuid).and_then(|row| unit_of(ADDRESS_SET, row));
+            (PlannedAction::Update, Some(*uuid), unit, address_set(name, addresses))
         }
         RegistrationDiff::Delete { uuid, .. } => {
-            let row = northbound.replica().row(ADDRESS_SET, *uuid);
-            let name = row.map(|row| text(row, address_set::NAME)).unwrap_or_default();
-            (PlannedAction::Delete, Some(*uuid), name.to_owned())
+            let row = present(*uuid);
+            let unit = row.and_then(|row| unit_of(ADDRESS_SET, row));
+            let set = row.cloned().unwrap_or_else(|| address_set("", Value::empty()));
+            (PlannedAction::Delete, Some(*uuid), unit, set)
         }
     };
-    PlannedRow { action, row: view(ADDRESS_SET, uuid, summary) }
+    let served = unit.map(|unit| find(unit, None)).unwrap_or_default();
+    let summary = match action {
+        PlannedAction::Insert | PlannedAction::Update => shown(&set),
+        PlannedAction::Delete => text(&set, address_set::NAME).to_owned(),
+    };
+    let row = RowView { summary, ..summarise(ADDRESS_SET, uuid, &set, &served) };
+    PlannedRow { action, row, serves: served.view() }
 }
 
-fn desired(row: &DesiredRow, uuid: Option<Uuid>) -> RowView {
+/// The row of a set, with the columns that are shown.
+fn address_set(name: &str, addresses: Value) -> Row {
+    let column = |at| match ColumnId(at) {
+        address_set::NAME => value_of(&name.into()),
+        address_set::ADDRESSES => addresses.clone(),
+        _ => Value::empty(),
+    };
+    (0..=address_set::ADDRESSES.0).map(column).collect()
+}
+
+fn planned(
+    action: PlannedAction,
+    row: &DesiredRow,
+    uuid: Option<Uuid>,
+    served: &Served,
+) -> PlannedRow {
+    PlannedRow { action, row: desired(row, uuid, served), serves: served.view() }
+}
+
+fn desired(row: &DesiredRow, uuid: Option<Uuid>, served: &Served) -> RowView {
     let last = row.columns.last().map_or(0, |(column, _)| column.0);
     let column = |column| row.column(ColumnId(column)).map_or_else(Value::empty, value_of);
-    let mut summary = summary(row.table, &(0..=last).map(column).collect());
+    let mut view = summarise(row.table, uuid, &(0..=last).map(column).collect(), served);
     if let Some(router) = row.router() {
-        summary = format!("{}: {summary}", router.name);
+        view.summary = format!("{}: {}", router.name, view.summary);
     }
-    view(row.table, uuid, summary)
+    view
 }
 
 fn desired_route(row: &DesiredRow) -> Option<PlannedPrefix> {
@@ -116,5 +170,6 @@ fn text(row: &Row, column: ColumnId) -> &str {
 
 fn view(table: TableId, uuid: Option<Uuid>, summary: String) -> RowView {
     let uuid = uuid.map(|uuid| uuid.to_string());
-    RowView { table: table_name(table).to_owned(), uuid, summary }
+    let means = format!("{}: {summary}", table_name(table));
+    RowView { table: table_name(table).to_owned(), uuid, summary, means }
 }

@@ -49,9 +49,15 @@ fn two_files_become_a_peering_and_the_status_says_so() {
     assert!(northbound.dump().contains("10.2.0.0/24"));
     let show = running.ctl(&["show", "blue", "web", "to-db"]);
     let sheet = String::from_utf8(show.stdout).unwrap();
-    for words in ["active", "10.1.0.0/24", "10.2.0.0/24", "ago (20", "Logical_Router_Port"] {
+    for words in
+        ["active", "10.1.0.0/24", "ago (20", "route 10.2.0.0/24", "allow blue/web <-> green/db"]
+    {
         assert!(sheet.contains(words), "{words}: {sheet}");
     }
+    assert!(!sheet.contains("Logical_Router") && !sheet.contains("inport"), "{sheet}");
+    let rows = running.ctl(&["show", "blue", "web", "to-db", "--rows"]);
+    let rows = String::from_utf8(rows.stdout).unwrap();
+    assert!(rows.starts_with(&sheet) && rows.contains("Logical_Router_Port"), "{rows}");
     let detail = json(&running, "/v1/halves/blue/web/to-db");
     assert_eq!(detail["remote_prefixes"][0], "10.2.0.0/24", "{detail}");
 }
@@ -326,6 +332,18 @@ fn plan_tells_what_a_candidate_would_change_and_changes_nothing() {
     assert_eq!(plan.status.code(), Some(2), "{plan:?}");
     let plan: PlanView = serde_json::from_slice(&plan.stdout).unwrap();
     assert!(plan.lost.iter().any(|it| it.router == "blue-lr"), "{plan:?}");
+    let text = running.ctl(&["plan", "--config", config.to_str().unwrap()]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    for words in [
+        "blue/web/to-db: active -> disconnected\n",
+        "  - route 10.2.0.0/24\n",
+        "  - allow blue/web <-> green/db\n",
+        "green/db/to-web: active -> deleted\n",
+        "2 halves would change state.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("inport") && !text.contains("rows of others"), "{text}");
     assert_eq!(northbound.dump(), before);
 
     place(candidate.path(), "peerings.d/g.toml", GREEN);

@@ -77,7 +77,14 @@ fn session() -> Session {
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     let Session { running, northbound, half } = session();
-    let commands = ["list", "list --state failed", "status", "host list"];
+    let show = format!("show {}", half.join(" "));
+    let without_halves = running.path().join("empty/ovn-peerd.toml");
+    for directory in ["networks.d", "peerings.d"] {
+        std::fs::create_dir_all(running.path().join("empty").join(directory)).unwrap();
+    }
+    std::fs::write(&without_halves, "").unwrap();
+    let plan = format!("plan --config {}", without_halves.display());
+    let commands = ["list", "list --state failed", "status", "host list", &show, &plan];
     for columns in [80, 120] {
         for command in commands {
             let text = without_colours(&on_terminal(&running, columns, command));

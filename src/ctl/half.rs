@@ -1,0 +1,95 @@
+//! `show`: one half in full.
+
+use jiff::Timestamp;
+
+use super::sheet::Sheet;
+use super::table::{Cell, Kind, Table};
+use super::text::{age, count, moment};
+use crate::declare::Terms;
+use crate::view::HalfDetail;
+
+/// The page; `rows` asks for the rows as the northbound has them.
+pub(super) fn half(
+    detail: &HalfDetail,
+    rows: bool,
+    width: Option<usize>,
+    now: Timestamp,
+) -> String {
+    let half = &detail.half;
+    let mut sheet = Sheet::new();
+    sheet.line("Half", format!("{}/{}/{}", half.project, half.network, half.name));
+    sheet.line("Target", format!("{}/{}", half.target_project, half.target_network));
+    sheet.line("State", half.state);
+    sheet.line("Since", moment(half.since, now));
+    sheet.optional("Reason", half.reason);
+    sheet.optional("Explanation", half.explanation.as_ref());
+    sheet.optional("Next step", half.next_step.as_ref());
+    sheet.several("Degraded", &half.degraded);
+    sheet.optional("Description", Some(&half.description).filter(|text| !text.is_empty()));
+    sheet.line("Configured status", &detail.configured_status);
+    let config: Vec<_> =
+        detail.config.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    sheet.several("Config", &config);
+    sheet.optional("Declared in", detail.file.as_ref());
+    sheet.line("Router", detail.router.as_deref().unwrap_or("none is bound to this network"));
+    sheet.several("Local prefixes", &detail.local_prefixes);
+    sheet.several("Remote prefixes", &detail.remote_prefixes);
+    terms(&mut sheet, detail);
+    guests(&mut sheet, detail, now);
+    let mut rows_of: Vec<&str> = detail.rows.iter().map(|row| row.means.as_str()).collect();
+    rows_of.sort_unstable();
+    sheet.several("In the northbound", &rows_of);
+    let sets: Vec<_> = detail.address_sets.iter().map(|name| format!("${name}")).collect();
+    sheet.several("Address sets", &sets);
+    let mut text = sheet.into_text(width);
+    if rows && !detail.rows.is_empty() {
+        let mut rows =
+            Table::new([("TABLE", Kind::Word), ("UUID", Kind::Word), ("ROW", Kind::Word)]);
+        for row in &detail.rows {
+            let uuid = row.uuid.as_deref().unwrap_or("(planned)");
+            rows.row([&row.table, uuid, &row.summary].map(Cell::new));
+        }
+        text.push('\n');
+        text.push_str(&rows.lines(true, None));
+    }
+    text
+}
+
+/// Terms and limits of the prefixes that cross the peering, if any.
+fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
+    for (title, value) in Terms::unusual(&detail.terms) {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        sheet.line(title, text);
+    }
+    let filtered: Vec<_> = detail
+        .filtered
+        .iter()
+        .map(|it| format!("{} ({}): {}", it.prefix, it.side, it.explanation))
+        .collect();
+    sheet.several("Filtered", &filtered);
+    let routes: Vec<_> = detail
+        .manual_routes
+        .iter()
+        .map(|route| {
+            let to = match &route.for_table {
+                Some(table) => format!("{} for {table}", route.destination),
+                None => route.destination.to_string(),
+            };
+            match &route.explanation {
+                Some(why) => format!("{to} waits: {why}"),
+                None => format!("{to} installed"),
+            }
+        })
+        .collect();
+    sheet.several("Manual routes", &routes);
+}
+
+/// Which guests must renew to get the present routes.
+fn guests(sheet: &mut Sheet, detail: &HalfDetail, now: Timestamp) {
+    let Some(guests) = &detail.guests else { return };
+    let (dhcp, ra) = (count(guests.dhcp.len(), "route"), count(guests.ra.len(), "route"));
+    let age = age(Some(guests.since), now);
+    let since = format!("since {:.0}, {age} ago (DHCP: {dhcp}, RA: {ra})", guests.since);
+    sheet.line("Guests must renew", since);
+    sheet.several("Guest routes", &[&*guests.dhcp, &*guests.ra].concat());
+}

@@ -1,0 +1,79 @@
+//! What a row is for, in words of peering: for people who do not read matches.
+
+use crate::declare::{HalfKey, NetworkKey};
+use crate::northbound::owner::is_remotes_set;
+use crate::northbound::priority;
+use crate::northbound::tables::{
+    ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
+    address_set, router_policy, static_route,
+};
+use crate::ovsdb::{Row, TableId};
+use crate::view::ServedView;
+
+/// Whom a row serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// The network whose router has it, or whose prefixes it holds.
+    pub local: Option<NetworkKey>,
+    /// The other network of the peering; `None` if the row serves a network alone.
+    pub remote: Option<NetworkKey>,
+    /// The half of the local network; `None` if it has none.
+    pub half: Option<HalfKey>,
+}
+
+impl Served {
+    /// For users.
+    #[must_use]
+    pub fn view(&self) -> Option<ServedView> {
+        let network = self.half.as_ref().map(|half| &half.network).or(self.local.as_ref())?;
+        Some(ServedView {
+            project: network.project.to_string(),
+            network: network.name.to_string(),
+            name: self.half.as_ref().map(|half| half.name.to_string()),
+        })
+    }
+
+    /// A row of a peering or of a network; none if the words would say no more than its columns.
+    #[must_use]
+    pub fn words(&self, table: TableId, row: &Row) -> Option<String> {
+        let local = self.local.as_ref()?;
+        let text = |column| row.get(column).string();
+        if table == ADDRESS_SET {
+            let name = text(address_set::NAME);
+            let family = if name.ends_with("_ip4") { "IPv4" } else { "IPv6" };
+            let of = if is_remotes_set(name) { "behind the peerings of" } else { "of" };
+            let addresses: Vec<_> = row.get(address_set::ADDRESSES).strings().collect();
+            let addresses =
+                if addresses.is_empty() { "none".to_owned() } else { addresses.join(", ") };
+            return Some(format!("{family} prefixes {of} {local}: {addresses}"));
+        }
+        let priority = row.get(router_policy::PRIORITY).integer();
+        let Some(remote) = &self.remote else {
+            return match priority.filter(|_| table == ROUTER_POLICY)? {
+                priority::PASS => Some(format!("allow replies of {local} at its uplinks")),
+                priority::SPOOF => Some(format!("drop sources of {local} at its uplinks")),
+                _ => None,
+            };
+        };
+        match table {
+            ROUTER_PORT => Some(format!("port to {remote}")),
+            LOGICAL_SWITCH => Some(format!("switch between {local} and {remote}")),
+            SWITCH_PORT => Some(format!("port of the switch between {local} and {remote}")),
+            STATIC_ROUTE => {
+                let (prefix, table) =
+                    (text(static_route::IP_PREFIX), text(static_route::ROUTE_TABLE));
+                let table =
+                    if table.is_empty() { String::new() } else { format!(" in table {table}") };
+                Some(format!("route {prefix}{table}"))
+            }
+            ROUTER_POLICY => match priority? {
+                priority::ALLOW => Some(format!("allow {local} <-> {remote}")),
+                priority::PASS => Some(format!("allow {local} <-> {remote} over the other link")),
+                priority::DROP => Some(format!("drop all else from {remote}")),
+                priority::SPOOF => Some(format!("drop sources of {remote} at other ports")),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
