@@ -17,7 +17,7 @@ Exit codes:
   0  done; for plan: nothing would change
   1  an error; for status, diagnostics and reload also: one in the settings or a file;
      for confirm without a word: something is held
-  2  plan: something would change
+  2  plan: a row or the state of a half would change, or withdrawals are held
   3  there is no such half
   4  no daemon answers at the socket
   5  the half exists already, has changed meanwhile, or is kept in a file";

@@ -1,12 +1,12 @@
 //! `ovn-peerctl`: the commands of operators and tenants, as a client of the control socket.
 //!
 //! Owns the command line, its tables and its exit codes. Shows the daemon's views; decides nothing,
-//! writes to no northbound, and reads no declarations but those that `plan --config` and `apply` name. May not
-//! touch the engine.
+//! writes to no northbound, and reads no declarations but those that `plan --config` and `apply`
+//! name. May not touch the engine.
 //!
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
-//! something is held; 2 `plan`: something would change; 3 no such half; 4 no daemon answers at the
+//! something is held; 2 `plan`: a row or a state would change, or withdrawals are held; 3 no such half; 4 no daemon answers at the
 //! socket; 5 a half that exists, has changed meanwhile, or is kept in a file.
 //!
 //! Invariants: control characters in tenants' texts are escaped for the terminal; JSON on standard

@@ -344,14 +344,38 @@ fn plan_tells_what_a_candidate_would_change_and_changes_nothing() {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(!text.contains("inport") && !text.contains("rows of others"), "{text}");
+    assert_documented(&text, "blue/web/to-db: active -> disconnected");
     assert_eq!(northbound.dump(), before);
 
+    // A half that nobody answers is new, and changes no row of its network's router.
     place(candidate.path(), "peerings.d/g.toml", GREEN);
+    let waits = BLUE.replace("to-db", "waits").replace("\"green\"", "\"red\"");
+    place(candidate.path(), "peerings.d/w.toml", &waits);
+    let only_state = running.ctl(&["plan", "--config", config.to_str().unwrap()]);
+    assert_eq!(only_state.status.code(), Some(2), "{only_state:?}");
+    let text = String::from_utf8(only_state.stdout).unwrap();
+    assert!(text.starts_with("blue/web/waits: new -> pending-peer\n"), "{text}");
+    fs::remove_file(candidate.path().join("peerings.d/w.toml")).unwrap();
+
     let same = running.ctl(&["plan", "--config", config.to_str().unwrap()]);
     assert_eq!(same.status.code(), Some(0), "{same:?}");
     fs::write(&config, "nonsense = 1").unwrap();
     let bad = running.ctl(&["plan", "--config", config.to_str().unwrap()]);
     assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+}
+
+/// What a page for operators shows of an output, from this line up to the next that is not
+/// indented, is what is printed.
+#[track_caller]
+fn assert_documented(text: &str, first: &str) {
+    let start = text.find(first).unwrap_or_else(|| panic!("no {first}: {text}"));
+    let mut lines = text[start..].lines();
+    let mut part = vec![lines.next().unwrap()];
+    part.extend(lines.take_while(|line| line.starts_with(' ')));
+    let block = format!("```text\n{}\n```", part.join("\n"));
+    let docs = fs::read_dir("docs").unwrap().map(|page| page.unwrap().path());
+    let pages = docs.chain(["README.md".into()]).filter_map(|page| fs::read_to_string(page).ok());
+    assert!(pages.into_iter().any(|page| page.contains(&block)), "no page has\n{block}");
 }
 
 #[test]
