@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::declare::{Declarations, HalfKey, ParsedFile, PolicySettings, Reading};
 use crate::northbound::{End, Northbound, UnitId};
 use crate::now::Now;
-use crate::peering::{Reason, Verdict, key_of_end};
+use crate::peering::{Reason, Resolver, Verdict, key_of_end};
 use crate::program::{
     RegistrationDiff, RowDiff, Served, Transaction, planned_borrowed, planned_registration,
     planned_row,
@@ -143,40 +143,33 @@ fn stands(half: &HalfKey, state: &State) -> bool {
     pair.is_some_and(|pair| state.resolver.link(pair).is_some())
 }
 
-/// Whom the rows of a unit on a router serve, by the first of these states that knows the unit.
+/// Whom the rows of a unit on a router serve. What one of these states does not know any more, or
+/// not yet, another one may know: a half that is withdrawn, and its router.
 fn served(unit: UnitId, router: Option<Uuid>, states: &[&State]) -> Served {
-    let known = |state: &&State| match unit {
+    let id = match unit {
         UnitId::Network(id) => {
-            let local = state.network_of(id).cloned();
-            local.map(|local| Served { local: Some(local), ..Served::default() })
+            let local = states.iter().find_map(|state| state.network_of(id)).cloned();
+            return Served { local, ..Served::default() };
         }
-        UnitId::Peering(id) => {
-            let resolver = &state.resolver;
-            let pair = resolver.pair_with(id)?;
-            let link = resolver.link(pair);
-            let is_at = |end: &End| {
-                let of_link = link.map(|link| link.end(*end).router);
-                let of_network = resolver.networks().router_of(key_of_end(pair, *end));
-                router.is_some() && (of_link == router || of_network == router)
-            };
-            let end = End::BOTH.into_iter().find(is_at).unwrap_or(End::A);
-            let local = key_of_end(pair, end);
-            let half = resolver.halves_of(pair).find(|half| half.network == *local);
-            Some(Served {
-                local: Some(local.clone()),
-                remote: Some(key_of_end(pair, end.other()).clone()),
-                half: half.cloned(),
-            })
-        }
+        UnitId::Peering(id) => id,
     };
-    let mut found = states.iter().filter_map(known);
-    let first = found.next().unwrap_or_default();
-    // A half that is withdrawn is known by what is in effect alone.
-    let half = first.half.clone().or_else(|| {
-        let same = |other: &Served| other.local == first.local;
-        found.find(same).and_then(|other| other.half)
-    });
-    Served { half, ..first }
+    let pair = states.iter().find_map(|state| state.resolver.pair_with(id));
+    let Some(pair) = pair else { return Served::default() };
+    let is_at = |resolver: &Resolver, end: End| {
+        let of_link = resolver.link(pair).map(|link| link.end(end).router);
+        let of_network = resolver.networks().router_of(key_of_end(pair, end));
+        router.is_some() && (of_link == router || of_network == router)
+    };
+    let end_in = |state: &&State| End::BOTH.into_iter().find(|end| is_at(&state.resolver, *end));
+    let end = states.iter().find_map(end_in).unwrap_or(End::A);
+    let local = key_of_end(pair, end);
+    let half_in =
+        |state: &&State| state.resolver.halves_of(pair).find(|it| it.network == *local).cloned();
+    Served {
+        local: Some(local.clone()),
+        remote: Some(key_of_end(pair, end.other()).clone()),
+        half: states.iter().find_map(half_in),
+    }
 }
 
 fn describe(

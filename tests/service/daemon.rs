@@ -345,6 +345,8 @@ fn plan_tells_what_a_candidate_would_change_and_changes_nothing() {
     }
     assert!(!text.contains("inport") && !text.contains("rows of others"), "{text}");
     assert_documented(&text, "blue/web/to-db: active -> disconnected");
+    let (_, of_green) = text.split_once("green/db/to-web: active -> deleted\n").unwrap();
+    assert!(of_green.contains("  - route 10.1.0.0/24\n"), "its own rows, not blue's: {text}");
     assert_eq!(northbound.dump(), before);
 
     // A half that nobody answers is new, and changes no row of its network's router.
