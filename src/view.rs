@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
 pub use crate::peering::{Reason, State};
 
 /// For whom a view is made.
@@ -209,7 +210,7 @@ pub struct PlanView {
     /// Routes that would be removed.
     pub lost: Vec<PlannedPrefix>,
     /// The faults of the planned declarations.
-    pub diagnostics: Vec<String>,
+    pub diagnostics: Vec<Diagnostic>,
     /// Halves that the mass-withdrawal guard would hold, `project/network/name` each.
     pub held: Vec<String>,
 }
@@ -297,7 +298,7 @@ pub struct StatusView {
     #[serde(default)]
     pub errors: usize,
     /// The problems of the settings and the declaration files.
-    pub diagnostics: Vec<String>,
+    pub diagnostics: Vec<Diagnostic>,
     /// How many more diagnostics there are.
     #[serde(default)]
     pub more_diagnostics: usize,
@@ -358,12 +359,14 @@ pub struct AttentionView {
 }
 
 /// The problems of files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiagnosticsView {
-    /// How many are errors.
+    /// How many are errors, of all.
     pub errors: usize,
-    /// Each as a text, with its position.
-    pub texts: Vec<String>,
+    /// The first of them, by file, line and column.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many more there are.
+    pub more_diagnostics: usize,
 }
 
 /// The northbound connection.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `GET /v1/halves[?project=&network=&target=&state=&degraded=]` | an array of [`HalfView`](crate::view::HalfView) |
 //! | `GET /v1/halves/{project}/{network}/{name}` | [`HalfDetail`](crate::view::HalfDetail), or 404 |
-//! | `GET /v1/diagnostics` | an array of texts: what is wrong with the files |
+//! | `GET /v1/diagnostics` | [`DiagnosticsView`](crate::view::DiagnosticsView): what is wrong with the files |
 //! | `GET /v1/attention` | [`AttentionView`](crate::view::AttentionView): held withdrawals, errors in files, an absent northbound |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
@@ -18,7 +18,8 @@
 //! | `POST /v1/withdrawals/confirm` | [`Confirmed`]: those that the [`Confirmation`] in the body names are released |
 //! | `POST /v1/reload` | [`Reloaded`]: after every file was read again and applied |
 //!
-//! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status.
+//! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status; of
+//! declarations with errors it has `diagnostics`, too.
 //!
 //! The kernel says who is at the other end (`SO_PEERCRED`). *Operators* (root, the daemon's own
 //! user, the socket's group, `[control] operators`) may use all routes. A *tenant* (the Unix
@@ -51,8 +52,7 @@ pub use server::serve;
 pub use socket::{Socket, SocketError};
 pub use store::{StoreAnswer, StoreRequest};
 pub use wire::{
-    Confirmation, Confirmed, ERRORS_HEADER, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded,
-    state_of,
+    Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, state_of,
 };
 
 /// Connections served at once: this many of operators, whose further connections wait, and this

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
-use crate::declare::{HalfKey, NotStored, Owner};
+use crate::declare::{Diagnostic, HalfKey, NotStored, Owner};
 
 /// The reason for a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +40,8 @@ pub enum Refusal {
     #[error("project {0} is not yours")]
     NotOwner(String),
     /// The text of declarations has errors.
-    #[error("the declarations have errors:\n{}", .0.join("\n"))]
-    BadDeclarations(Vec<String>),
+    #[error("the declarations have errors")]
+    BadDeclarations(Vec<Diagnostic>),
     /// The store does not take a change.
     #[error("{0}")]
     NotStored(NotStored),
@@ -198,14 +198,14 @@ fn shown(account: &Owner) -> String {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
-            error: ErrorDetail {
-                code: self.code().to_owned(),
-                message: self.to_string(),
-                next_step: self.next_step().to_owned(),
-            },
+        let status = self.status();
+        let error = ErrorDetail {
+            code: self.code().to_owned(),
+            message: self.to_string(),
+            next_step: self.next_step().to_owned(),
+            diagnostics: if let Self::BadDeclarations(found) = self { found } else { Vec::new() },
         };
-        (self.status(), Json(body)).into_response()
+        (status, Json(ErrorBody { error })).into_response()
     }
 }
 

@@ -14,12 +14,13 @@ use tokio::{task, time};
 use super::access::{Access, Caller};
 use super::question::QuestionSender;
 use super::{
-    Actor, Candidate, Confirmation, Confirmed, ERRORS_HEADER, Filter, HeldFilter, MAX_BODY_BYTES,
-    Question, REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest,
+    Actor, Candidate, Confirmation, Confirmed, Filter, HeldFilter, MAX_BODY_BYTES, Question,
+    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest,
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::view::{
-    AttentionView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView, Viewer,
+    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
+    Viewer,
 };
 
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -131,9 +132,8 @@ async fn store(
 async fn diagnostics(
     State(questions): State<QuestionSender>,
     Extension(viewer): Extension<Viewer>,
-) -> Result<Response, Refusal> {
-    let found = questions.ask(|answer| Question::Diagnostics(viewer, answer)).await?;
-    Ok(([(ERRORS_HEADER, found.errors.to_string())], Json(found.texts)).into_response())
+) -> Answer<DiagnosticsView> {
+    questions.ask(|answer| Question::Diagnostics(viewer, answer)).await.map(Json)
 }
 
 async fn attention(

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, Refusal};
 use crate::declare::{
-    Edit, HalfKey, NetworkKey, NotStored, RejectionKey, StoredChange, parse_stored,
+    Diagnostic, DiagnosticCode, Edit, HalfKey, NetworkKey, NotStored, RejectionKey, StoredChange,
+    parse_stored,
 };
 
 /// The body of a change: all of it takes effect, or nothing.
@@ -91,8 +92,12 @@ impl StoreRequest {
             let (named, found, rejected) =
                 parse_stored(path, text).map_err(Refusal::BadDeclarations)?;
             if *named != *project {
-                let fault = format!("{path}: it is of project {named}, not of {project}");
-                return Err(Refusal::BadDeclarations(vec![fault]));
+                return Err(Refusal::BadDeclarations(vec![Diagnostic::whole(
+                    &path.into(),
+                    DiagnosticCode::NotAllowed,
+                    format!("it is of project {named}, not of {project}"),
+                    "name the project that the file names",
+                )]));
             }
             (halves, rejections) = (found, rejected);
         }

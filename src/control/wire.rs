@@ -8,7 +8,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::view::{HalfView, State};
+use crate::view::{Diagnostic, HalfView, State};
 
 /// Which halves to list; a missing member matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,9 +70,6 @@ fn write_states<S: Serializer>(states: &BTreeSet<State>, serializer: S) -> Resul
     serializer.serialize_str(&words.join(","))
 }
 
-/// The header of `GET /v1/diagnostics` that says how many of the texts are errors.
-pub const ERRORS_HEADER: &str = "ovn-peerd-errors";
-
 /// A query of held withdrawals: of one project, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,7 +109,7 @@ pub struct Reloaded {
     #[serde(default)]
     pub restart: Vec<String>,
     /// The problems of the settings and the files.
-    pub diagnostics: Vec<String>,
+    pub diagnostics: Vec<Diagnostic>,
     /// How many more diagnostics there are.
     #[serde(default)]
     pub more_diagnostics: usize,
@@ -139,4 +136,7 @@ pub struct ErrorDetail {
     pub message: String,
     /// What to do about it.
     pub next_step: String,
+    /// What is wrong with declarations or settings, if that is the error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::{ColorChoice, Parser, Subcommand};
 
+use super::format::Format;
 use super::list::ListArguments;
 use super::store_arguments::{
     AcceptArguments, ApplyArguments, CreateArguments, DeleteArguments, RejectArguments,
@@ -27,26 +28,26 @@ Exit codes:
 #[command(name = "ovn-peerctl", version, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     /// The daemon's control socket.
-    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "OVN_PEERD_SOCKET",
+        default_value = DEFAULT_SOCKET
+    )]
     pub(super) socket: PathBuf,
-    /// How to print the answer.
+    /// How to print the answer. With json, errors are JSON on standard error, too.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
+    /// Print nothing but errors: the exit code says the rest.
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
     /// Whether to colour what failed and what is degraded. NO_COLOR in the environment means never.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub(super) color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-/// How an answer is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people.
-    Table,
-    /// For programs; fields may be added, but are never renamed.
-    Json,
 }
 
 /// What to do.
@@ -113,6 +114,13 @@ pub(super) enum Command {
         #[arg(long)]
         project: Option<String>,
     },
+}
+
+impl Command {
+    /// Whether its answer is a list.
+    pub(super) fn lists(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Diagnostics | Self::Host(HostCommand::List))
+    }
 }
 
 /// What to do about hosts.

@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use tokio::time;
 
 use super::error::CtlError;
-use crate::control::{ERRORS_HEADER, ErrorBody, REQUEST_TIME};
+use crate::control::{ErrorBody, REQUEST_TIME};
 
 /// Largest answer, in bytes: a list of some 500,000 halves.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
@@ -41,8 +41,6 @@ pub(super) struct ControlClient {
 /// The daemon's answer.
 struct Answer {
     status: StatusCode,
-    /// How many of the diagnostics in it are errors, if it says so.
-    errors: usize,
     body: Bytes,
 }
 
@@ -53,13 +51,6 @@ impl ControlClient {
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
         self.ask(Method::GET, path, Bytes::new(), PATIENCE).await
-    }
-
-    /// The problems of files, and how many of them are errors.
-    pub(super) async fn diagnostics(&self) -> Result<(Vec<String>, usize), CtlError> {
-        let answer = self.exchange(Method::GET, "/v1/diagnostics", Bytes::new(), PATIENCE).await?;
-        let errors = answer.errors;
-        Ok((self.understand(answer)?, errors))
     }
 
     /// The same, of what takes the daemon long.
@@ -180,14 +171,12 @@ async fn exchange(
         .map_err(CtlError::Request)?;
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status();
-    let errors = response.headers().get(ERRORS_HEADER);
-    let errors = errors.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default();
     let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
         .collect()
         .await
         .map_err(|source| CtlError::Cut { socket: socket.to_owned(), source })?
         .to_bytes();
-    Ok(Answer { status, errors, body })
+    Ok(Answer { status, body })
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::control::ErrorDetail;
+use crate::control::{ErrorBody, ErrorDetail};
+use crate::view::Diagnostic;
 
 /// There is no such half.
 const NOT_FOUND: u8 = 3;
@@ -36,14 +37,20 @@ pub(super) enum CtlError {
     Foreign { socket: PathBuf, source: serde_json::Error },
     #[error("{}", .0.message)]
     Refused(ErrorDetail),
-    #[error("the settings have errors:\n{diagnostics}")]
-    Settings { diagnostics: String },
+    #[error("the settings have errors")]
+    Settings { diagnostics: Vec<Diagnostic> },
     #[error("cannot read {file}")]
     Read { file: PathBuf, source: io::Error },
     #[error("cannot compose the request")]
     Request(#[source] hyper::http::Error),
     #[error("cannot write JSON")]
     Encode(#[source] serde_json::Error),
+    #[error("cannot write YAML")]
+    Yaml(#[source] yaml_serde::Error),
+    #[error("cannot write CSV")]
+    Csv(#[source] csv::Error),
+    #[error("the answer is no list, so it cannot be CSV")]
+    NoList,
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     #[error("cannot start")]
@@ -81,8 +88,80 @@ impl CtlError {
             | Self::Settings { .. }
             | Self::Request(_)
             | Self::Encode(_)
+            | Self::Yaml(_)
+            | Self::Csv(_)
+            | Self::NoList
             | Self::Output(_)
             | Self::Runtime(_) => super::FAILURE,
+        }
+    }
+
+    /// One word that a program can match; it is never renamed.
+    fn code(&self) -> &str {
+        match self {
+            Self::NoSocket { .. } | Self::NobodyListens { .. } => "no-daemon",
+            Self::NotPermitted { .. } => "not-permitted",
+            Self::Connect { .. } => "not-connected",
+            Self::Broken { .. } | Self::Cut { .. } => "connection-lost",
+            Self::Silent { .. } => "no-answer",
+            Self::Foreign { .. } => "not-understood",
+            Self::Refused(detail) => &detail.code,
+            Self::Settings { .. } => "bad-settings",
+            Self::Read { .. } => "unreadable-file",
+            Self::NoList => "no-list",
+            Self::Output(_) => "output",
+            Self::Request(_)
+            | Self::Encode(_)
+            | Self::Yaml(_)
+            | Self::Csv(_)
+            | Self::Runtime(_) => "internal",
+        }
+    }
+
+    /// What is wrong with declarations or settings, if that is the error.
+    pub(super) fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Refused(detail) => &detail.diagnostics,
+            Self::Settings { diagnostics } => diagnostics,
+            Self::NoSocket { .. }
+            | Self::NobodyListens { .. }
+            | Self::NotPermitted { .. }
+            | Self::Connect { .. }
+            | Self::Broken { .. }
+            | Self::Cut { .. }
+            | Self::Silent { .. }
+            | Self::Foreign { .. }
+            | Self::Read { .. }
+            | Self::NoList
+            | Self::Output(_)
+            | Self::Request(_)
+            | Self::Encode(_)
+            | Self::Yaml(_)
+            | Self::Csv(_)
+            | Self::Runtime(_) => &[],
+        }
+    }
+
+    /// The error and all its causes, in one line.
+    pub(super) fn chain(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            line.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        line
+    }
+
+    /// For programs: as the daemon's own refusals.
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody {
+            error: ErrorDetail {
+                code: self.code().to_owned(),
+                message: self.chain(),
+                next_step: self.next_step(),
+                diagnostics: self.diagnostics().to_vec(),
+            },
         }
     }
 
@@ -110,9 +189,12 @@ impl CtlError {
             }
             Self::Read { .. } => "Check the name of the file, and whether you may read it.",
             Self::Output(_) => "Check where the output goes.",
-            Self::Request(_) | Self::Encode(_) | Self::Runtime(_) => {
-                "This should not happen: please report it."
-            }
+            Self::NoList => "Use --format json or --format yaml.",
+            Self::Request(_)
+            | Self::Encode(_)
+            | Self::Yaml(_)
+            | Self::Csv(_)
+            | Self::Runtime(_) => "This should not happen: please report it.",
         }
         .to_owned()
     }

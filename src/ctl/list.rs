@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::client;
+use super::format::Records;
 use super::table::{Cell, Kind, Table};
 use super::text::{age, count, wrap};
 use crate::control::state_of;
@@ -107,6 +108,22 @@ pub(super) enum Column {
 /// What fits in 80 columns.
 const USUAL: [Column; 6] =
     [Column::Half, Column::Target, Column::State, Column::Out, Column::In, Column::Age];
+/// For spreadsheets: each value by itself.
+const SINGLE: [Column; 13] = [
+    Column::Project,
+    Column::Network,
+    Column::Name,
+    Column::Target,
+    Column::State,
+    Column::Reason,
+    Column::Since,
+    Column::Out,
+    Column::In,
+    Column::Degraded,
+    Column::Hosts,
+    Column::Guests,
+    Column::Description,
+];
 /// With `--wide`.
 const MORE: [Column; 3] = [Column::Hosts, Column::Degraded, Column::Description];
 
@@ -243,6 +260,20 @@ impl Column {
             | Self::Hosts
             | Self::Description => self.value(one).cmp(&self.value(other)),
         }
+    }
+}
+
+/// The halves for spreadsheets.
+pub(super) fn records(halves: &[HalfView], arguments: &ListArguments) -> Records {
+    let columns = match arguments.columns.as_slice() {
+        [] => &SINGLE,
+        chosen => chosen,
+    };
+    let values = |half| columns.iter().map(|column| column.value(half)).collect();
+    let headings = || columns.iter().map(|column| column.name()).collect();
+    Records {
+        headings: (!arguments.no_headers).then(headings),
+        records: halves.iter().map(values).collect(),
     }
 }
 

@@ -15,6 +15,7 @@
 mod arguments;
 mod client;
 mod error;
+mod format;
 mod half;
 mod list;
 mod output;
@@ -28,7 +29,6 @@ mod table;
 mod tests;
 mod text;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
@@ -43,11 +43,14 @@ use crate::control::{Candidate, Confirmation, Confirmed, Reloaded};
 use crate::daemon::candidate::candidate_of;
 use crate::daemon::files::{Files, read_settings};
 use crate::declare::Severity;
-use crate::view::{AttentionView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView};
+use crate::view::{
+    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
+};
 
-use arguments::{Arguments, Command, Format, HostCommand};
+use arguments::{Arguments, Command, HostCommand};
 use client::ControlClient;
 use error::CtlError;
+use format::Format;
 use output::Output;
 
 /// `plan`: something would change.
@@ -66,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if asked { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) };
         }
     };
+    let format = arguments.format;
     let outcome = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -74,29 +78,34 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&error);
+            complain(&error, format);
             ExitCode::from(error.exit_code())
         }
     }
 }
 
 async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
-    let Arguments { socket, format, color, command } = arguments;
+    let Arguments { socket, format, quiet, color, command } = arguments;
+    let output = Output::new(format, quiet, color);
+    if format == Format::Csv && !command.lists() {
+        return Err(CtlError::NoList);
+    }
     let client = ControlClient::new(socket);
-    let output = Output::new(format, color);
     let now = Timestamp::now();
     match command {
         Command::List(arguments) => {
             let mut halves: Vec<HalfView> = client.get(&arguments.path()).await?;
             arguments.sort(&mut halves);
-            let for_people = format == Format::Table && !arguments.no_headers;
-            let attention = match for_people {
+            let has_footer = output.is_for_people() && !arguments.no_headers;
+            let attention = match has_footer {
                 true => client.get("/v1/attention").await?,
                 false => AttentionView::default(),
             };
-            output.show(&halves, |halves, width| {
-                list::table(halves, &attention, &arguments, width, now)
-            })?;
+            output.list(
+                &halves,
+                |halves| list::records(halves, &arguments),
+                |halves, width| list::table(halves, &attention, &arguments, width, now),
+            )?;
         }
         Command::Show { project, network, name, rows } => {
             let path = client::path(&["v1", "halves", &project, &network, &name]);
@@ -110,10 +119,9 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         Command::Delete(arguments) => store::delete(&client, &output, arguments).await?,
         Command::Apply(arguments) => store::apply(&client, &output, arguments).await?,
         Command::Diagnostics => {
-            let (diagnostics, errors) = client.diagnostics().await?;
-            output
-                .show(&diagnostics, |diagnostics, width| render::diagnostics(diagnostics, width))?;
-            return Ok(verdict(errors));
+            let found: DiagnosticsView = client.get("/v1/diagnostics").await?;
+            output.list(&found, render::diagnostic_records, render::diagnostics)?;
+            return Ok(verdict(found.errors));
         }
         Command::Status => {
             let status: StatusView = client.get("/v1/status").await?;
@@ -130,7 +138,11 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
         Command::Host(HostCommand::List) => {
             let hosts: Vec<HostView> = client.get("/v1/hosts").await?;
-            output.show(&hosts, |hosts, width| render::hosts(hosts, width))?;
+            output.list(
+                &hosts,
+                |hosts| render::host_records(hosts),
+                |hosts, width| render::hosts(hosts, width),
+            )?;
         }
         Command::Host(HostCommand::Forget { name }) => {
             let path = client::path(&["v1", "hosts", &name]);
@@ -167,24 +179,21 @@ fn verdict(errors: usize) -> u8 {
 /// The declarations that a settings file names.
 fn candidate(config: &Path) -> Result<Candidate, CtlError> {
     let (settings, diagnostics) = read_settings(config);
-    let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error);
-    let errors: Vec<String> = errors.map(ToString::to_string).collect();
-    if errors.is_empty() {
-        Ok(candidate_of(Files::new(&settings.paths).read_all(|found| found.source)))
-    } else {
-        Err(CtlError::Settings { diagnostics: errors.join("\n") })
+    if diagnostics.iter().any(|it| it.severity == Severity::Error) {
+        return Err(CtlError::Settings { diagnostics });
     }
+    Ok(candidate_of(Files::new(&settings.paths).read_all(|found| found.source)))
 }
 
-/// Prints the chain of causes once.
-fn complain(error: &CtlError) {
-    let mut line = format!("ovn-peerctl: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    let mut stderr = io::stderr().lock();
-    drop(writeln!(stderr, "{}", text::plain(&line)));
-    drop(writeln!(stderr, "  {}", text::plain(&error.next_step())));
+/// Prints the chain of causes once, and what to do.
+fn complain(error: &CtlError, format: Format) {
+    let json = (format == Format::Json).then(|| serde_json::to_string(&error.body()).ok());
+    let text = json.flatten().unwrap_or_else(|| {
+        let mut text = format!("ovn-peerctl: {}", error.chain());
+        for diagnostic in error.diagnostics() {
+            text.push_str(&format!("\n  {}", diagnostic.to_string().replace('\n', "\n  ")));
+        }
+        text + "\n  " + &error.next_step()
+    });
+    drop(writeln!(io::stderr().lock(), "{}", text::plain(&text)));
 }

@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
-use super::arguments::Format;
 use super::error::CtlError;
+use super::format::{Format, Records};
+use super::text::plain;
 
 /// The width of a terminal that does not say its own.
 const USUAL_WIDTH: usize = 80;
@@ -15,13 +16,14 @@ const USUAL_WIDTH: usize = 80;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     pub(super) format: Format,
+    quiet: bool,
     color: ColorChoice,
     /// The terminal's width; `None` if the reader is a file or a program, for which nothing is cut.
-    pub(super) width: Option<usize>,
+    width: Option<usize>,
 }
 
 impl Output {
-    pub(super) fn new(format: Format, color: clap::ColorChoice) -> Self {
+    pub(super) fn new(format: Format, quiet: bool, color: clap::ColorChoice) -> Self {
         let color = match color {
             clap::ColorChoice::Auto => ColorChoice::Auto,
             clap::ColorChoice::Always => ColorChoice::Always,
@@ -32,21 +34,43 @@ impl Output {
             Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
             Ok(_) | Err(_) => USUAL_WIDTH,
         });
-        Self { format, color, width }
+        Self { format, quiet, color, width }
     }
 
-    /// Prints an answer: for people as the text, with its colours where they are wanted.
+    /// Prints an answer that is no list: for people as the text, with its colours where they are
+    /// wanted.
     pub(super) fn show<T: Serialize>(
         &self,
         answer: &T,
         text: impl FnOnce(&T, Option<usize>) -> String,
     ) -> Result<(), CtlError> {
+        if self.quiet {
+            return Ok(());
+        }
         match self.format {
-            Format::Table => self.print(&text(answer, self.width)),
-            Format::Json => {
-                let json = serde_json::to_string_pretty(answer).map_err(CtlError::Encode)?;
-                written(write_line(&mut io::stdout().lock(), &json))
+            Format::Table => {
+                let mut stdout = AutoStream::new(io::stdout().lock(), self.color);
+                written(write_line(&mut stdout, &text(answer, self.width)))
             }
+            Format::Json => {
+                self.program(&serde_json::to_string_pretty(answer).map_err(CtlError::Encode)?)
+            }
+            Format::Yaml => self.program(&yaml_serde::to_string(answer).map_err(CtlError::Yaml)?),
+            Format::Csv => Err(CtlError::NoList),
+        }
+    }
+
+    /// Prints a list.
+    pub(super) fn list<T: Serialize>(
+        &self,
+        answer: &T,
+        records: impl FnOnce(&T) -> Records,
+        text: impl FnOnce(&T, Option<usize>) -> String,
+    ) -> Result<(), CtlError> {
+        match self.format {
+            Format::Csv if self.quiet => Ok(()),
+            Format::Csv => self.program(&records(answer).into_text().map_err(CtlError::Csv)?),
+            Format::Table | Format::Json | Format::Yaml => self.show(answer, text),
         }
     }
 
@@ -55,8 +79,18 @@ impl Output {
         self.format == Format::Table
     }
 
-    fn print(&self, text: &str) -> Result<(), CtlError> {
-        written(write_line(&mut AutoStream::new(io::stdout().lock(), self.color), text))
+    /// Whether only errors are wanted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Prints what a program reads. A terminal gets no character that controls it.
+    fn program(&self, text: &str) -> Result<(), CtlError> {
+        let mut stdout = io::stdout().lock();
+        written(match self.width {
+            Some(_) => write_line(&mut stdout, &plain(text)),
+            None => write_line(&mut stdout, text),
+        })
     }
 }
 

@@ -4,11 +4,12 @@ use std::fmt::Display;
 
 use jiff::Timestamp;
 
+use super::format::Records;
 use super::sheet::Sheet;
 use super::table::{Cell, Kind, Table};
 use super::text::{count, moment, plain, wrap};
 use crate::control::{Confirmed, Reloaded};
-use crate::view::{HeldView, HostView, StatusView};
+use crate::view::{Diagnostic, DiagnosticsView, HeldView, HostView, StatusView};
 
 /// `status`.
 pub(super) fn status(status: &StatusView, width: Option<usize>, now: Timestamp) -> String {
@@ -75,10 +76,37 @@ pub(super) fn status(status: &StatusView, width: Option<usize>, now: Timestamp) 
 }
 
 /// `diagnostics`.
-pub(super) fn diagnostics(diagnostics: &[String], width: Option<usize>) -> String {
+pub(super) fn diagnostics(found: &DiagnosticsView, width: Option<usize>) -> String {
     let mut text = String::new();
-    listing(&mut text, "Problems in the settings and the declarations:", diagnostics, width);
-    if text.is_empty() { plain("Nothing is wrong with the files.") } else { text }
+    let more = more_of(found.more_diagnostics);
+    let more = more.map(|more| format!("{more}: correct these first, then look again"));
+    let texts = found.diagnostics.iter().map(ToString::to_string).chain(more).collect::<Vec<_>>();
+    listing(&mut text, "Problems in the settings and the declarations:", &texts, width);
+    if text.is_empty() { "Nothing is wrong with the files.".to_owned() } else { text }
+}
+
+/// `diagnostics` for spreadsheets.
+pub(super) fn diagnostic_records(found: &DiagnosticsView) -> Records {
+    let record = |it: &Diagnostic| {
+        let (line, column) =
+            it.position.map(|it| (it.line.to_string(), it.column.to_string())).unwrap_or_default();
+        let severity = it.severity.to_string();
+        let hint = it.hint.clone().unwrap_or_default();
+        vec![
+            it.file.to_string(),
+            line,
+            column,
+            severity,
+            it.code.to_string(),
+            it.message.clone(),
+            hint,
+        ]
+    };
+    let headings = ["file", "line", "column", "severity", "code", "message", "hint"];
+    Records {
+        headings: Some(headings.map(str::to_owned).to_vec()),
+        records: found.diagnostics.iter().map(record).collect(),
+    }
 }
 
 /// `host list`.
@@ -97,6 +125,18 @@ pub(super) fn hosts(hosts: &[HostView], width: Option<usize>) -> String {
     table.lines(true, width)
 }
 
+/// `host list` for spreadsheets.
+pub(super) fn host_records(hosts: &[HostView]) -> Records {
+    let record = |host: &HostView| {
+        let (halves, networks) = (host.halves.to_string(), host.networks.to_string());
+        vec![host.name.clone(), halves, networks, host.own.to_string()]
+    };
+    Records {
+        headings: Some(["name", "halves", "networks", "own"].map(str::to_owned).to_vec()),
+        records: hosts.iter().map(record).collect(),
+    }
+}
+
 /// `host forget`.
 pub(super) fn forgotten(host: &HostView) -> String {
     let halves = count(host.halves, "half");
@@ -109,8 +149,8 @@ fn more_of(more: usize) -> Option<String> {
     (more > 0).then(|| format!("and {more} more"))
 }
 
-fn with_more(entries: &[String], more: usize) -> Vec<String> {
-    entries.iter().cloned().chain(more_of(more)).collect()
+fn with_more(entries: &[impl ToString], more: usize) -> Vec<String> {
+    entries.iter().map(ToString::to_string).chain(more_of(more)).collect()
 }
 
 /// `confirm` without a word.

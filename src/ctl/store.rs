@@ -66,7 +66,9 @@ async fn declare(
     half: &HalfName,
     request: &StoreRequest,
 ) -> Result<(), CtlError> {
-    drop(writeln!(io::stderr().lock(), "{WARNING}"));
+    if !output.is_quiet() {
+        drop(writeln!(io::stderr().lock(), "{WARNING}"));
+    }
     store(client, output, request).await?;
     if request.dry_run { Ok(()) } else { report(client, output, half).await }
 }

@@ -6,7 +6,7 @@ use nix::unistd::{Group, User};
 use serde::Serialize;
 
 use super::files::{Files, read_settings};
-use crate::declare::{Diagnostic, OperatorEntry, Settings, Severity, check};
+use crate::declare::{Diagnostic, DiagnosticCode, OperatorEntry, Settings, Severity, check};
 
 /// The result of a check.
 #[derive(Clone, Debug, Serialize)]
@@ -70,7 +70,7 @@ fn unknown_accounts(path: &Path, settings: &Settings) -> Vec<Diagnostic> {
     let hint = "correct the name, make the account, or write the number of it";
     let warning = |message| Diagnostic {
         severity: Severity::Warning,
-        ..Diagnostic::whole(&file, message, hint)
+        ..Diagnostic::whole(&file, DiagnosticCode::UnknownAccount, message, hint)
     };
     owners.chain(operators).map(warning).collect()
 }

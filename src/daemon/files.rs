@@ -21,8 +21,8 @@ use nix::fcntl::OFlag;
 use nix::unistd::{Uid, User};
 
 use crate::declare::{
-    Diagnostic, Directory, FileId, MAX_FILE_BYTES, Owner, PathSettings, Reading, Settings,
-    SourceFile, is_declaration,
+    Diagnostic, DiagnosticCode, Directory, FileId, MAX_FILE_BYTES, Owner, PathSettings, Reading,
+    Settings, SourceFile, is_declaration,
 };
 
 mod links;
@@ -40,7 +40,7 @@ pub fn read_settings(path: &Path) -> (Settings, Vec<Diagnostic>) {
             let file = path.display().to_string().into();
             let message = format!("the settings cannot be read: {why}");
             let hint = "every key has a default, but the file must be there; it may be empty";
-            (defaults, vec![Diagnostic::whole(&file, message, hint)])
+            (defaults, vec![Diagnostic::whole(&file, DiagnosticCode::Unreadable, message, hint)])
         }
     }
 }

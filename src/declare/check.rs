@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::contribution::ParsedFile;
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::{Diagnostic, DiagnosticCode, Severity};
 use super::local::LocalDeclarations;
 use super::settings::Settings;
 use super::source::Reading;
@@ -46,6 +46,7 @@ fn mute(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
             file: Arc::clone(file),
             position,
             severity: Severity::Warning,
+            code: DiagnosticCode::ExportsNothing,
             message: format!("half {} exports nothing, so nothing crosses its peering", half.key),
             hint: Some(
                 "name prefixes in `export`, or remove it to announce all that the network has"
@@ -65,6 +66,7 @@ fn shared(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
             file: Arc::clone(file),
             position,
             severity: Severity::Error,
+            code: DiagnosticCode::SharedRouter,
             message: format!(
                 "network {} is on router {}, as is network {other}",
                 network.key, network.router
@@ -90,6 +92,7 @@ fn unbound(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
             file: Arc::clone(file),
             position,
             severity: Severity::Warning,
+            code: DiagnosticCode::UnboundNetwork,
             message: format!("network {network} is bound in no file of networks.d"),
             hint: Some(hint),
         })

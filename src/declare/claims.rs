@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Location, Position, Severity};
+use super::diagnostic::{Diagnostic, DiagnosticCode, Location, Position, Severity};
 use super::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
 use super::source::{FileId, Origin};
 
@@ -238,6 +238,7 @@ impl<T: Declared> Claims<T> {
             file: Arc::clone(&other.origin.path),
             position: other.position,
             severity: Severity::Error,
+            code: DiagnosticCode::Duplicate,
             message: format!(
                 "{} {key} is already declared at {stands}, which is in effect (files count in the byte \
                  order of their names)",

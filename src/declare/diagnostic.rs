@@ -7,12 +7,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::limits::MAX_FAULTS;
 
 /// How much a diagnostic matters. Errors sort first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The file or the entry is not in effect as written.
@@ -30,8 +30,49 @@ impl fmt::Display for Severity {
     }
 }
 
+/// The kind of a diagnostic, for programs; a word is never renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiagnosticCode {
+    /// A file or a directory cannot be read, or is empty.
+    Unreadable,
+    /// The text is not TOML.
+    Syntax,
+    /// The key is not known there.
+    UnknownKey,
+    /// A key that is required is missing.
+    MissingKey,
+    /// The value of a key is not possible.
+    InvalidValue,
+    /// It is declared twice.
+    Duplicate,
+    /// It contradicts another entry of the file.
+    Contradiction,
+    /// More than a limit allows.
+    OverLimit,
+    /// The file may not speak for the project.
+    NotAllowed,
+    /// The file belongs to another account now.
+    OwnerChanged,
+    /// There is no such account on this host.
+    UnknownAccount,
+    /// No file binds the network.
+    UnboundNetwork,
+    /// Two networks are on one router.
+    SharedRouter,
+    /// A half announces nothing.
+    ExportsNothing,
+}
+
+impl fmt::Display for DiagnosticCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its one form: a unit variant is a word by itself.
+        self.serialize(f)
+    }
+}
+
 /// A place in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// From 1.
     pub line: u32,
@@ -42,31 +83,39 @@ pub struct Position {
 /// One fault of one file or directory.
 ///
 /// Ordered by path, then position (a fault of the whole file first), then severity.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// The path of the file or directory, as shown.
-    #[serde(serialize_with = "as_str")]
+    #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
     pub file: Arc<str>,
     /// Where in the file; `None` for the whole file or directory.
     #[serde(flatten)]
     pub position: Option<Position>,
     /// Error or warning.
     pub severity: Severity,
+    /// Its kind.
+    pub code: DiagnosticCode,
     /// What is wrong.
     pub message: String,
     /// What to do, if it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 impl Diagnostic {
     /// An error about a whole file or directory.
     #[must_use]
-    pub fn whole(file: &Arc<str>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn whole(
+        file: &Arc<str>,
+        code: DiagnosticCode,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self {
             file: Arc::clone(file),
             position: None,
             severity: Severity::Error,
+            code,
             message: message.into(),
             hint: Some(hint.into()),
         }
@@ -75,7 +124,8 @@ impl Diagnostic {
     /// The diagnostic of a file with more faults than are reported.
     pub(super) fn more(file: &Arc<str>, faults: usize) -> Self {
         let message = format!("{faults} errors; the first {MAX_FAULTS} are reported");
-        Self::whole(file, message, "correct these first, then look again")
+        let hint = "correct these first, then look again";
+        Self::whole(file, DiagnosticCode::OverLimit, message, hint)
     }
 }
 
@@ -90,8 +140,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-fn as_str<S: Serializer>(file: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+fn write_text<S: Serializer>(file: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(file)
+}
+
+fn read_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Arc::from)
 }
 
 /// `path:line:column`, or the path alone.
@@ -227,15 +281,20 @@ mod tests {
 
     #[test]
     fn shown_and_serialized() {
-        let mut diagnostic = Diagnostic::whole(&"a.toml".into(), "is empty", "remove it");
+        let code = DiagnosticCode::Unreadable;
+        let mut diagnostic = Diagnostic::whole(&"a.toml".into(), code, "is empty", "remove it");
+        let json = serde_json::to_string(&diagnostic).unwrap();
+        assert_eq!(serde_json::from_str::<Diagnostic>(&json).unwrap(), diagnostic);
         assert_eq!(diagnostic.to_string(), "a.toml: error: is empty\n  hint: remove it");
         diagnostic.position = Some(Position { line: 2, column: 3 });
         diagnostic.hint = None;
         assert_eq!(diagnostic.to_string(), "a.toml:2:3: error: is empty");
+        let json = serde_json::to_value(&diagnostic).unwrap();
         assert_eq!(
-            serde_json::to_value(&diagnostic).unwrap(),
+            json,
             serde_json::json!({"file": "a.toml", "line": 2, "column": 3, "severity": "error",
-                "message": "is empty"})
+                "code": "unreadable", "message": "is empty"})
         );
+        assert_eq!(serde_json::from_value::<Diagnostic>(json).unwrap(), diagnostic);
     }
 }

@@ -47,7 +47,7 @@ pub use check::{Checked, check};
 pub use contribution::ParsedFile;
 pub use cover::Cover;
 pub use declarations::{Declarations, Dispute, Said};
-pub use diagnostic::{Diagnostic, Position, Severity};
+pub use diagnostic::{Diagnostic, DiagnosticCode, Position, Severity};
 pub use limit_group::LimitGroup;
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use local::{Held, HeldPart, LastGood, LocalDeclarations, Remembered};

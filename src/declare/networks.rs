@@ -30,7 +30,7 @@ pub(super) fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Entries 
         let Some((name, network)) = network(reader, &entry) else { continue };
         let position = reader.position(&name.span);
         if let Some(first) = seen.insert(network.key.clone(), position) {
-            reader.error(
+            reader.duplicate(
                 &name.span,
                 format!("network {} is already bound on line {}", network.key, first.line),
                 Some("a network has one router; remove one of the two".to_owned()),
@@ -108,7 +108,7 @@ fn prefixes(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) -> Vec<
     if prefixes.len() > MAX_PREFIXES
         && let Some(value) = table.get(key)
     {
-        reader.error(
+        reader.over_limit(
             &value.span(),
             format!("`{key}` has {} prefixes; at most {MAX_PREFIXES} are allowed", prefixes.len()),
             Some("write shorter prefixes that cover several".to_owned()),

@@ -2,7 +2,7 @@
 //! depends on nothing else.
 
 use super::contribution::ParsedFile;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, DiagnosticCode};
 use super::limits::excess;
 use super::source::{Directory, Reading, SourceFile};
 use super::toml_reader::TomlReader;
@@ -17,8 +17,8 @@ impl SourceFile {
         let mut file = ParsedFile { id, path, owner, entries, project, diagnostics };
         match readable(&text) {
             Ok(text) => read(&mut file, text),
-            Err((message, hint)) => {
-                file.diagnostics.push(Diagnostic::whole(&file.path, message, hint));
+            Err((code, message, hint)) => {
+                file.diagnostics.push(Diagnostic::whole(&file.path, code, message, hint));
             }
         }
         file
@@ -45,14 +45,22 @@ impl From<Reading> for Reading<ParsedFile> {
 }
 
 /// The text to parse; or why there is none, and what to do.
-fn readable(text: &Result<String, String>) -> Result<&str, (String, &'static str)> {
+fn readable(text: &Result<String, String>) -> Result<&str, (DiagnosticCode, String, &'static str)> {
     const HINT: &str =
         "its last good declarations stay in effect; remove the file to withdraw them";
     match text {
-        Err(why) => Err((format!("the file cannot be read: {why}"), HINT)),
+        Err(why) => {
+            let message = format!("the file cannot be read: {why}");
+            Err((DiagnosticCode::Unreadable, message, HINT))
+        }
         // A crash or a full disk leaves an empty file behind; truncation is no withdrawal.
-        Ok(text) if text.trim().is_empty() => Err(("the file is empty".to_owned(), HINT)),
-        Ok(text) => excess(text).map_or(Ok(text), Err),
+        Ok(text) if text.trim().is_empty() => {
+            Err((DiagnosticCode::Unreadable, "the file is empty".to_owned(), HINT))
+        }
+        Ok(text) => match excess(text) {
+            Some((message, hint)) => Err((DiagnosticCode::OverLimit, message, hint)),
+            None => Ok(text),
+        },
     }
 }
 

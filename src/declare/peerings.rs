@@ -135,7 +135,7 @@ impl Halves {
         }
         let position = reader.position(&name.span);
         if let Some(first) = self.seen.insert(key.clone(), position.line) {
-            reader.error(
+            reader.duplicate(
                 &name.span,
                 format!("half {key} is already declared on line {first}"),
                 Some("a name is unique in its network: rename or remove one".to_owned()),
@@ -183,7 +183,7 @@ fn config(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> BTreeMap<String, 
         }
         let bytes: usize = config.iter().map(|(key, value)| key.len() + value.len()).sum();
         if bytes > MAX_CONFIG_BYTES {
-            reader.error(
+            reader.over_limit(
                 &found.span,
                 format!("`config` has {bytes} bytes; at most {MAX_CONFIG_BYTES} are allowed"),
                 Some("keep long notes elsewhere, and a reference to them here".to_owned()),
@@ -223,6 +223,6 @@ fn config_key(
     }
     let Some(text) = reader.text(key, value) else { return };
     if config.insert(key.to_owned(), text.value.to_owned()).is_some() {
-        reader.error(span, format!("`config` has \"{shown}\" twice"), None);
+        reader.duplicate(span, format!("`config` has \"{shown}\" twice"), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::contribution::ParsedFile;
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::{Diagnostic, DiagnosticCode, Severity};
 use super::settings::ProjectPin;
 use super::source::Owner;
 
@@ -43,6 +43,7 @@ impl Pins {
             file: Arc::clone(&file.path),
             position: Some(*position),
             severity: Severity::Error,
+            code: DiagnosticCode::NotAllowed,
             message,
             hint: Some(hint),
         })

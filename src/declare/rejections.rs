@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::diagnostic::Position;
+use super::diagnostic::{DiagnosticCode, Position};
 use super::limits::MAX_REJECTIONS;
 use super::model::{Half, NetworkKey, Rejection, RejectionKey};
 use super::toml_reader::{Found, Refused, TomlReader};
@@ -49,7 +49,8 @@ pub(super) fn read(
         let position = reader.position(&place);
         if let Some((at, half)) = asked.get(&(&key.network, &key.from)) {
             let line = at.map(|at| format!(" on line {}", at.line)).unwrap_or_default();
-            reader.error(
+            reader.fault(
+                DiagnosticCode::Contradiction,
                 &place,
                 format!(
                     "the half {}{line} asks {} to peer, and this rejects it",
@@ -59,7 +60,7 @@ pub(super) fn read(
             );
         }
         if let Some(first) = seen.insert(key.clone(), position.line) {
-            reader.error(
+            reader.duplicate(
                 &place,
                 format!("the rejection {key} is already declared on line {first}"),
                 Some("one is enough; remove the other".to_owned()),

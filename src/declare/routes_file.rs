@@ -138,7 +138,7 @@ pub(super) fn place(
         };
         if routes.len() == MAX_ROUTES {
             if full.insert(index) {
-                reader.error(
+                reader.over_limit(
                     &place,
                     format!("the half {key} has more than {MAX_ROUTES} routes"),
                     Some("cover several by a shorter prefix".to_owned()),
@@ -147,7 +147,7 @@ pub(super) fn place(
             continue;
         }
         if routes.contains(&route) {
-            reader.error(&place, format!("the route to {route} is there already"), None);
+            reader.duplicate(&place, format!("the route to {route} is there already"), None);
         }
         *weight += route.to_string().len();
         routes.push(route);

@@ -216,7 +216,7 @@ fn projects(reader: &mut TomlReader<'_>, top: &DeTable<'_>, settings: &mut Setti
         let line = reader.position(&name.span).line;
         if let Some(first) = seen.insert(name.value, line) {
             let message = format!("project {} is already pinned on line {first}", name.value);
-            reader.error(&name.span, message, Some("a project has one owner".to_owned()));
+            reader.duplicate(&name.span, message, Some("a project has one owner".to_owned()));
         }
         let (name, owner) = (name.value.to_owned(), owner.value.to_owned());
         settings.projects.push(ProjectPin { name, owner, files, hosts });
@@ -241,7 +241,7 @@ fn file_name(
     let line = reader.position(&found.span).line;
     if let Some(first) = bound.insert(name.to_owned(), line) {
         let message = format!("{name} is already some project's on line {first}");
-        reader.error(&found.span, message, Some("a file speaks for one project".to_owned()));
+        reader.duplicate(&found.span, message, Some("a file speaks for one project".to_owned()));
         return None;
     }
     Some(name.to_owned())

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::diagnostic::{Diagnostic, DiagnosticCode};
 use super::model::{Half, HalfKey, Host, NetworkKey, RejectionKey};
 use super::source::{FileId, Giver, SourceFile};
 
@@ -173,7 +174,7 @@ pub enum NotStored {
 }
 
 /// The declarations in a text of the form of `peerings.d`, or what is wrong with it.
-pub type StoredText = Result<(Arc<str>, Vec<Half>, Vec<RejectionKey>), Vec<String>>;
+pub type StoredText = Result<(Arc<str>, Vec<Half>, Vec<RejectionKey>), Vec<Diagnostic>>;
 
 /// Parses a text of the form of `peerings.d`. `path` is how diagnostics name it.
 ///
@@ -189,7 +190,12 @@ pub fn parse_stored(path: &str, text: String) -> StoredText {
             entries.halves.into_iter().map(|(_, half)| half).collect(),
             entries.rejections.into_iter().map(|(_, rejection)| rejection.key).collect(),
         )),
-        _ if parsed.diagnostics.is_empty() => Err(vec![format!("{path}: no project is named")]),
-        _ => Err(parsed.diagnostics.iter().map(ToString::to_string).collect()),
+        _ if parsed.diagnostics.is_empty() => Err(vec![Diagnostic::whole(
+            &path.into(),
+            DiagnosticCode::MissingKey,
+            "no project is named",
+            "add project = \"blue\"",
+        )]),
+        _ => Err(parsed.diagnostics),
     }
 }

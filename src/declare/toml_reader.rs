@@ -12,7 +12,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::diagnostic::{Diagnostic, Lines, Position, Severity};
+use super::diagnostic::{Diagnostic, DiagnosticCode, Lines, Position, Severity};
 use super::limits::{MAX_FAULTS, shortened};
 
 mod fields;
@@ -82,7 +82,8 @@ impl<'t> TomlReader<'t> {
         }
         for (start, error) in first.values() {
             let message = error.message();
-            self.error(&(*start..*start), format!("syntax: {message}"), syntax_hint(message));
+            let (place, hint) = (*start..*start, syntax_hint(message));
+            self.fault(DiagnosticCode::Syntax, &place, format!("syntax: {message}"), hint);
         }
         for (start, _) in first.into_values() {
             let lines = self.lines.spoiled(start);
@@ -124,15 +125,46 @@ impl<'t> TomlReader<'t> {
         self.lines.position(span.start)
     }
 
-    /// Notes a fault.
+    /// Notes that a value is not possible.
     pub(super) fn error(
         &mut self,
         span: &Range<usize>,
         message: impl Into<String>,
         hint: Option<String>,
     ) {
+        self.fault(DiagnosticCode::InvalidValue, span, message, hint);
+    }
+
+    /// Notes that something is declared twice.
+    pub(super) fn duplicate(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.fault(DiagnosticCode::Duplicate, span, message, hint);
+    }
+
+    /// Notes that there is more of something than a limit allows.
+    pub(super) fn over_limit(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.fault(DiagnosticCode::OverLimit, span, message, hint);
+    }
+
+    /// Notes a fault of a kind.
+    pub(super) fn fault(
+        &mut self,
+        code: DiagnosticCode,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         if let Some(position) = self.count(span) {
-            self.report(position, message.into(), hint);
+            self.report(code, position, message.into(), hint);
         }
     }
 
@@ -146,11 +178,18 @@ impl<'t> TomlReader<'t> {
         (self.faults <= MAX_FAULTS).then_some(position)
     }
 
-    fn report(&mut self, position: Position, message: String, hint: Option<String>) {
+    fn report(
+        &mut self,
+        code: DiagnosticCode,
+        position: Position,
+        message: String,
+        hint: Option<String>,
+    ) {
         self.diagnostics.push(Diagnostic {
             file: Arc::clone(&self.file),
             position: Some(position),
             severity: Severity::Error,
+            code,
             message: shortened(message),
             hint: hint.map(shortened),
         });
@@ -160,7 +199,8 @@ impl<'t> TomlReader<'t> {
     pub(super) fn missing(&mut self, span: &Range<usize>, what: &str, key: &str, example: &str) {
         if self.spoiled.is_empty() {
             let hint = format!("add {key} = {example}");
-            self.error(span, format!("{what} has no `{key}`, which is required"), Some(hint));
+            let message = format!("{what} has no `{key}`, which is required");
+            self.fault(DiagnosticCode::MissingKey, span, message, Some(hint));
         }
     }
 
@@ -178,8 +218,10 @@ impl<'t> TomlReader<'t> {
                 continue;
             }
             let Some(position) = self.count(&key.span()) else { continue };
+            let code = DiagnosticCode::UnknownKey;
             if let Some(refused) = refused.iter().find(|refused| refused.key == name) {
-                self.report(position, refused.message.to_owned(), Some(refused.hint.to_owned()));
+                let (message, hint) = (refused.message.to_owned(), refused.hint.to_owned());
+                self.report(code, position, message, Some(hint));
                 continue;
             }
             let hint = match nearest(name, known.iter().copied()) {
@@ -187,7 +229,7 @@ impl<'t> TomlReader<'t> {
                 None => format!("known here: {}", known.join(", ")),
             };
             let message = format!("unknown key `{}` in {what}", name.escape_debug());
-            self.report(position, message, Some(hint));
+            self.report(code, position, message, Some(hint));
         }
     }
 }

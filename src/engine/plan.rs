@@ -51,7 +51,7 @@ impl PlanBasis {
             local.apply(reading);
         }
         let mut plan = PlanView {
-            diagnostics: local.diagnostics().map(ToString::to_string).collect(),
+            diagnostics: local.diagnostics().cloned().collect(),
             held: local.held().map(|held| names(&held.withdrawals)).unwrap_or_default(),
             ..PlanView::default()
         };

@@ -109,7 +109,7 @@ pub(super) fn status(engine: &Engine) -> StatusView {
         waiting.map(|count| (State::Provisioning, count)).into_iter().collect()
     };
     let faults = || engine.settings_faults.iter().chain(local.diagnostics());
-    let (diagnostics, more_diagnostics) = first(faults(), MOST_IN_STATUS);
+    let (diagnostics, more_diagnostics) = first_diagnostics(faults(), MOST_IN_STATUS);
     let withdrawals = local.held().map(|held| &*held.withdrawals).unwrap_or_default();
     let (held, more_held) = first(withdrawals, MOST_IN_STATUS);
     let problems = engine.state.declarations.host_problems();
@@ -142,11 +142,8 @@ pub(super) fn diagnostics(
 ) -> DiagnosticsView {
     let found = found_by(settings_faults, local, viewer);
     let errors = errors(found.iter().copied());
-    let (mut texts, more) = first(found, MOST_DIAGNOSTICS);
-    if more > 0 {
-        texts.push(format!("and {more} more: correct these first, then look again"));
-    }
-    DiagnosticsView { errors, texts }
+    let (diagnostics, more_diagnostics) = first_diagnostics(found, MOST_DIAGNOSTICS);
+    DiagnosticsView { errors, diagnostics, more_diagnostics }
 }
 
 fn found_by<'a>(
@@ -268,6 +265,16 @@ fn router(pair: &PeeringKey, key: &HalfKey, resolver: &Resolver) -> Option<uuid:
 fn first<T: ToString>(all: impl IntoIterator<Item = T>, most: usize) -> (Vec<String>, usize) {
     let mut all = all.into_iter();
     let named = all.by_ref().take(most).map(|it| it.to_string()).collect();
+    (named, all.count())
+}
+
+/// The first, and how many more there are.
+fn first_diagnostics<'a>(
+    all: impl IntoIterator<Item = &'a Diagnostic>,
+    most: usize,
+) -> (Vec<Diagnostic>, usize) {
+    let mut all = all.into_iter();
+    let named = all.by_ref().take(most).cloned().collect();
     (named, all.count())
 }
 

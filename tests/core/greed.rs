@@ -174,7 +174,10 @@ fn rejections_beyond_the_quota_say_which_key_raises_it() {
         let views = world.engine.list();
         views.into_iter().find(|half| *half.project == *"p1").unwrap().state
     };
-    let faults = |world: &World| world.engine.diagnostics(&Viewer::Operator).texts;
+    let faults = |world: &World| -> Vec<String> {
+        let found = world.engine.diagnostics(&Viewer::Operator).diagnostics;
+        found.iter().map(ToString::to_string).collect()
+    };
     assert_eq!((registered(&world), asks(&world)), (10, State::PendingPeer));
     let told = faults(&world);
     assert_eq!(told.len(), 3, "{told:#?}");

@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use ovn_peerd::declare::Diagnostic;
+use serde_json::Value;
+
 use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
@@ -13,7 +16,13 @@ use crate::tenants::{Tenants, half, status};
 #[track_caller]
 fn wait_told(daemon: &Daemon, list: &str, named: &str) {
     poll(&format!("{named} is told"), Duration::from_secs(10), || {
-        let told = status(daemon)[list].to_string();
+        let text = |value: &Value| match serde_json::from_value::<Diagnostic>(value.clone()) {
+            Ok(diagnostic) => diagnostic.to_string(),
+            Err(_) => value.to_string(),
+        };
+        let found = status(daemon);
+        let told: Vec<_> = found[list].as_array().expect("a list").iter().map(text).collect();
+        let told = told.join("\n");
         if told.contains(named) { Ok(()) } else { Err(told) }
     });
 }

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::control::{
     self, Access, Confirmed, MAX_BODY_BYTES, Question, Refusal, Reloaded, Socket, SocketError,
 };
-use ovn_peerd::declare::{NotStored, Settings};
+use ovn_peerd::declare::{Diagnostic, DiagnosticCode, NotStored, Settings};
 use ovn_peerd::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
     PlanView, Reason, State, StatusView,
@@ -87,9 +87,15 @@ fn answer(question: Question) {
             drop(answer.send(found.map(detail)));
         }
         Question::Diagnostics(viewer, answer) => {
-            let all = ["a/1.toml", "b/1.toml"].map(str::to_owned);
-            let told = all.into_iter().filter(|text| viewer.sees(&text[..1]));
-            drop(answer.send(DiagnosticsView { errors: 0, texts: told.collect() }));
+            let all = ["a/1.toml", "b/1.toml"].map(|file| {
+                Diagnostic::whole(&file.into(), DiagnosticCode::Unreadable, "=x, \"y\"", "z")
+            });
+            let told = all.into_iter().filter(|it| viewer.sees(&it.file[..1]));
+            drop(answer.send(DiagnosticsView {
+                errors: 0,
+                diagnostics: told.collect(),
+                more_diagnostics: 0,
+            }));
         }
         Question::Attention(_, answer) => drop(answer.send(AttentionView::default())),
         Question::Status(answer) => drop(answer.send(StatusView {
@@ -365,6 +371,92 @@ fn the_operators_tool_tells_success_absence_and_silence_apart() {
     assert_eq!(silent.status.code(), Some(4));
     let message = String::from_utf8(silent.stderr).unwrap();
     assert!(message.contains("systemctl status ovn-peerd"), "{message}");
+}
+
+#[test]
+fn an_answer_is_the_same_in_every_format() {
+    let served = Served::start();
+    let text = |arguments: &[&str]| {
+        let output = served.ctl(arguments);
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in [&["list"][..], &["show", "blue", "web", "to-db"], &["status"], &["plan"]] {
+        let json = text(&[command, &["--format", "json"]].concat());
+        let yaml = text(&[command, &["--format", "yaml"]].concat());
+        let (mut json, mut yaml): (Value, Value) =
+            (serde_json::from_str(&json).unwrap(), yaml_serde::from_str(&yaml).unwrap());
+        // The halves here are always as old.
+        for answer in [&mut json, &mut yaml] {
+            let halves = answer.as_array_mut().into_iter().flatten();
+            halves.for_each(|half| drop(half["since"].take()));
+            answer.get_mut("since").map(Value::take);
+        }
+        assert_eq!(json, yaml);
+        assert_eq!(text(&[command, &["--quiet"]].concat()), "");
+    }
+    let csv = text(&["list", "--format", "csv"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(
+        lines[0],
+        "project,network,name,target,state,reason,since,out,in,degraded,hosts,guests,description"
+    );
+    assert!(lines[2].starts_with("blue,web,a/b c,green/db,pending-peer,awaiting-peer,2"), "{csv}");
+    assert_eq!(lines.len(), 4, "no footer: {csv}");
+    let some = ["list", "--format", "csv", "--no-headers", "--columns", "half,in"];
+    assert_eq!(text(&some), "blue/web/to-db,1\nblue/web/a/b c,1\nred/web/to-db,1\n");
+    assert_eq!(
+        text(&["diagnostics", "--format", "csv"]),
+        "file,line,column,severity,code,message,hint\n\
+         a/1.toml,,,error,unreadable,\"=x, \"\"y\"\"\",z\n\
+         b/1.toml,,,error,unreadable,\"=x, \"\"y\"\"\",z\n"
+    );
+    assert_eq!(text(&["host", "list", "--format", "csv"]), "name,halves,networks,own\n");
+}
+
+#[test]
+fn errors_are_json_where_answers_are() {
+    let served = Served::start();
+    let error = |output: Output, code: i32| -> Value {
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let body: Value = serde_json::from_slice(&output.stderr).unwrap();
+        let next_step = body["error"]["next_step"].as_str().unwrap();
+        assert!(!next_step.is_empty(), "{body}");
+        body["error"].clone()
+    };
+    let json = ["--format", "json"];
+    let absent = error(served.ctl(&[&["show", "blue", "web", "none"], &json[..]].concat()), 3);
+    assert_eq!(absent["code"], "no-such-half", "{absent}");
+    assert_eq!(absent["message"], "there is no half blue/web/none", "{absent}");
+    assert_eq!(absent.get("diagnostics"), None, "{absent}");
+
+    let file = served.directory.path().join("bad.toml");
+    fs::write(&file, "project = \"blue\"\nnetwrk = 1\n").unwrap();
+    let apply = ["apply", "--project", "blue", "--file", file.to_str().unwrap()];
+    let bad = error(served.ctl(&[&apply, &json[..]].concat()), 1);
+    assert_eq!(bad["code"], "bad-declarations", "{bad}");
+    let found: Vec<Diagnostic> = serde_json::from_value(bad["diagnostics"].clone()).unwrap();
+    assert_eq!(found[0].code, DiagnosticCode::UnknownKey, "{bad}");
+    assert_eq!((&*found[0].file, found[0].position.unwrap().line), (file.to_str().unwrap(), 2));
+    let told = String::from_utf8(served.ctl(&apply).stderr).unwrap();
+    assert!(told.contains("bad.toml:2:1: error: unknown key `netwrk`"), "{told}");
+
+    // What cannot be printed is not done: nobody is asked.
+    let mut alone = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
+    alone.env("OVN_PEERD_SOCKET", "/nonexistent/control.sock");
+    let no_list = alone.args(["reload", "--format", "csv"]).output().unwrap();
+    let told = String::from_utf8(no_list.stderr.clone()).unwrap();
+    assert!(told.contains("--format json"), "{no_list:?}");
+    assert_eq!(no_list.status.code(), Some(1), "{no_list:?}");
+    let mut alone = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
+    alone.env("OVN_PEERD_SOCKET", "/nonexistent/control.sock");
+    let silent = error(alone.args(["status", "--format", "json"]).output().unwrap(), 4);
+    assert_eq!(silent["code"], "no-daemon", "{silent}");
+    assert!(silent["message"].as_str().unwrap().contains("/nonexistent/"), "{silent}");
+    let mut asks = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
+    asks.env("OVN_PEERD_SOCKET", served.socket());
+    assert!(asks.arg("list").output().unwrap().status.success());
 }
 
 /// What stands below each heading of a table, by the columns at which headings begin.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::declare::claims::Clashes;
 use crate::declare::contribution::{Contribution, Entries};
-use crate::declare::diagnostic::Diagnostic;
+use crate::declare::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::declare::limits::MAX_FAULTS;
 use crate::declare::pins::Pins;
 use crate::declare::settings::PathSettings;
@@ -65,6 +65,7 @@ impl FileState {
         let now = self.owner.as_ref().map_or_else(|| "somebody".to_owned(), Owner::to_string);
         self.faults.push(Diagnostic::whole(
             &self.path,
+            DiagnosticCode::OwnerChanged,
             format!("the file now belongs to {now}: its former owner's declarations are withdrawn"),
             "only its owner may consent: let that account declare it in a file of its own",
         ));
@@ -142,6 +143,7 @@ impl Files {
         state.fault = found.err().map(|why| {
             Diagnostic::whole(
                 &state.path,
+                DiagnosticCode::Unreadable,
                 format!("the directory cannot be read: {why}"),
                 "the last good declarations of its files stay in effect; bring the directory back, \
                  or leave it there empty to withdraw everything",

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::declare::claims::{Claim, Claims, Clashes};
-use crate::declare::diagnostic::{Diagnostic, Severity};
+use crate::declare::diagnostic::{Diagnostic, DiagnosticCode, Severity};
 use crate::declare::limit_group::LimitGroup;
 use crate::declare::model::{Rejection, RejectionKey};
 use crate::declare::source::FileId;
@@ -122,6 +122,7 @@ fn fault(claim: &Claim<Rejection>, limit: u32) -> Diagnostic {
         file: Arc::clone(&claim.origin.path),
         position: claim.position,
         severity: Severity::Error,
+        code: DiagnosticCode::OverLimit,
         message: format!(
             "project {} may have {limit} rejections ({KEY}), and others come before this one",
             claim.value.key.network.project

@@ -30,7 +30,7 @@ pub(super) fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) 
         return PrefixFilter::All;
     };
     if array.len() > MAX_RULES {
-        reader.error(
+        reader.over_limit(
             &value.span(),
             format!("`{key}` has {} entries; at most {MAX_RULES} are allowed", array.len()),
             Some("cover several by one with `le`: { prefix = \"10.0.0.0/8\", le = 24 }".to_owned()),

@@ -160,7 +160,7 @@ impl Terms {
 }
 
 pub(super) fn refuse_overweight(reader: &mut TomlReader<'_>, place: &Range<usize>) {
-    reader.error(
+    reader.over_limit(
         place,
         format!("the filters and routes of this half take more than {MAX_BYTES} bytes"),
         Some("cover several prefixes by one, with `le` or a shorter one".to_owned()),

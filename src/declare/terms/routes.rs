@@ -202,7 +202,7 @@ fn read_tables(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Tables {
     }
     let names = reader.strings(table, "route_tables").unwrap_or_default();
     if names.len() > MAX_TABLES {
-        reader.error(
+        reader.over_limit(
             &value.span(),
             format!("`route_tables` has {} names; at most {MAX_TABLES} are allowed", names.len()),
             None,

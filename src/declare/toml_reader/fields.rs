@@ -248,7 +248,7 @@ impl TomlReader<'_> {
         if let Some(first) = entries.get(most) {
             let message = format!("the file has {count} [[{key}]]; at most {most} are allowed");
             let hint = "move those from here on to another file".to_owned();
-            self.error(&first.span.clone(), message, Some(hint));
+            self.over_limit(&first.span.clone(), message, Some(hint));
             entries.truncate(most);
         }
         entries
