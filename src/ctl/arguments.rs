@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
+use super::complete::CompleteArguments;
 use super::format::Format;
 use super::list::ListArguments;
 use super::store_arguments::{
@@ -82,6 +83,9 @@ pub(super) enum Command {
     Delete(DeleteArguments),
     /// Make what is stored of a project equal to a file, in one transaction.
     Apply(ApplyArguments),
+    /// Print what may stand at the cursor, for a shell.
+    #[command(hide = true)]
+    Complete(CompleteArguments),
     /// List the errors and warnings of the files: your own, or all for an operator.
     Diagnostics,
     /// Show the daemon: its northbound, its counts, the errors of its files.

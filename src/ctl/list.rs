@@ -163,7 +163,7 @@ impl ListArguments {
 }
 
 impl Column {
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 

@@ -14,6 +14,7 @@
 
 mod arguments;
 mod client;
+mod complete;
 mod error;
 mod format;
 mod half;
@@ -84,6 +85,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The command line, for its manual page.
+#[cfg(test)]
+pub(crate) fn command_line() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
     let Arguments { socket, format, quiet, color, command } = arguments;
     let output = Output::new(format, quiet, color);
@@ -118,6 +125,9 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         Command::Unreject(arguments) => store::unreject(&client, &output, arguments).await?,
         Command::Delete(arguments) => store::delete(&client, &output, arguments).await?,
         Command::Apply(arguments) => store::apply(&client, &output, arguments).await?,
+        Command::Complete(arguments) => {
+            return Ok(complete::complete(&arguments, &client).await);
+        }
         Command::Diagnostics => {
             let found: DiagnosticsView = client.get("/v1/diagnostics").await?;
             output.list(&found, render::diagnostic_records, render::diagnostics)?;

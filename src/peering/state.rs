@@ -35,6 +35,20 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in the order in which they are documented.
+    pub const ALL: [Self; 10] = [
+        Self::Active,
+        Self::PendingPeer,
+        Self::Expired,
+        Self::Rejected,
+        Self::Deleted,
+        Self::Disconnected,
+        Self::Disabled,
+        Self::PeerDisabled,
+        Self::Provisioning,
+        Self::Failed,
+    ];
+
     /// The word users read, as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod completion;
 mod control;
 mod daemon;
 mod log;
