@@ -33,6 +33,8 @@ pub mod ctl;
 pub mod daemon;
 pub mod declare;
 pub mod engine;
+#[cfg(test)]
+mod manual;
 pub mod northbound;
 pub mod now;
 pub mod ovsdb;

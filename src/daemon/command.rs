@@ -55,6 +55,12 @@ enum Format {
 /// The path in the package.
 const DEFAULT_CONFIG: &str = "/etc/ovn-peerd/ovn-peerd.toml";
 
+/// The command line, for its manual page.
+#[cfg(test)]
+pub(crate) fn command_line() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs `ovn-peerd` with these arguments.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = Arguments::parse_from(arguments);

@@ -21,4 +21,6 @@ mod signals;
 pub mod watch;
 mod workers;
 
+#[cfg(test)]
+pub(crate) use command::command_line;
 pub use command::run;

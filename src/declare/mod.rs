@@ -20,6 +20,8 @@ mod contribution;
 mod cover;
 mod declarations;
 mod diagnostic;
+#[cfg(test)]
+pub(crate) mod known_keys;
 mod limit_group;
 mod limits;
 mod local;

@@ -11,8 +11,8 @@ use super::contribution::Entries;
 use super::model::{Network, NetworkKey, NetworkType, RouterRef, TellGuests};
 use super::toml_reader::{Found, TomlReader, nearest};
 
-const FILE_KEYS: &[&str] = &["network"];
-const NETWORK_KEYS: &[&str] =
+pub(super) const FILE_KEYS: &[&str] = &["network"];
+pub(super) const NETWORK_KEYS: &[&str] =
     &["project", "name", "router", "zone", "region", "type", "may_export", "mtu", "tell_guests"];
 
 /// The least MTU of IPv6 (RFC 8200 section 5), in bytes.

@@ -15,7 +15,7 @@ use super::routes_file;
 use super::terms::Terms;
 use super::toml_reader::{Found, Refused, TomlReader, times};
 
-const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
+pub(super) const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
 const OWN_KEYS: [&str; 8] = [
     "name",
     "network",
@@ -28,7 +28,7 @@ const OWN_KEYS: [&str; 8] = [
 ];
 
 /// All keys of `[[peering]]`.
-static PEERING_KEYS: LazyLock<Vec<&str>> =
+pub(super) static PEERING_KEYS: LazyLock<Vec<&str>> =
     LazyLock::new(|| OWN_KEYS.into_iter().chain(Terms::keys()).collect());
 
 /// Longest description, in characters. A half's record in the northbound contains it.

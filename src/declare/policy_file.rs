@@ -6,7 +6,7 @@ use toml::de::DeTable;
 use super::settings::{AddressSpace, AutoAccept, MaxWithdrawals, PolicySettings};
 use super::toml_reader::{Found, TomlReader, times};
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "max_withdrawals",
     "auto_accept",
     "request_expiry",
@@ -18,7 +18,7 @@ const KEYS: &[&str] = &[
     "max_halves_per_project",
     "max_rejections_per_project",
 ];
-const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
+pub(super) const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
 /// ovn-controller follows at most this many datapaths.
 const DEEPEST_MESH: u32 = 100;
 /// The word for no time limit.

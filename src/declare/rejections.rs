@@ -10,7 +10,7 @@ use super::limits::MAX_REJECTIONS;
 use super::model::{Half, NetworkKey, Rejection, RejectionKey};
 use super::toml_reader::{Found, Refused, TomlReader};
 
-const KEYS: &[&str] = &["network", "from_project", "from_network"];
+pub(super) const KEYS: &[&str] = &["network", "from_project", "from_network"];
 
 const REFUSED: &[Refused] = &[
     Refused {

@@ -12,7 +12,7 @@ use super::model::{Half, HalfKey, NetworkKey};
 use super::terms::{MAX_BYTES, ManualRoute, Routes, TableOf, refuse_overweight, table_name};
 use super::toml_reader::{Found, Refused, TomlReader, nearest};
 
-const KEYS: &[&str] = &["network", "peering", "destination", "route_table", "subnet"];
+pub(super) const KEYS: &[&str] = &["network", "peering", "destination", "route_table", "subnet"];
 
 const REFUSED: &[Refused] = &[
     Refused {

@@ -14,13 +14,14 @@ use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
 use super::toml_reader::{Found, TomlReader};
 
-const FILE_KEYS: &[&str] = &["northbound", "paths", "control", "daemon", "policy", "project"];
-const NORTHBOUND_KEYS: &[&str] =
+pub(super) const FILE_KEYS: &[&str] =
+    &["northbound", "paths", "control", "daemon", "policy", "project"];
+pub(super) const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
-const PATHS_KEYS: &[&str] = &["networks", "peerings"];
-const CONTROL_KEYS: &[&str] = &["socket", "operators"];
-const DAEMON_KEYS: &[&str] = &["host"];
-const PROJECT_KEYS: &[&str] = &["name", "owner", "files", "hosts"];
+pub(super) const PATHS_KEYS: &[&str] = &["networks", "peerings"];
+pub(super) const CONTROL_KEYS: &[&str] = &["socket", "operators"];
+pub(super) const DAEMON_KEYS: &[&str] = &["host"];
+pub(super) const PROJECT_KEYS: &[&str] = &["name", "owner", "files", "hosts"];
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) without the NUL at its end.
 const MAX_SOCKET_BYTES: usize = 107;

@@ -16,6 +16,7 @@
 mod blocks;
 #[path = "../lab/mod.rs"]
 mod lab;
+mod manual;
 
 use std::collections::BTreeSet;
 use std::fs;

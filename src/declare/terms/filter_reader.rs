@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 use super::super::toml_reader::TomlReader;
 use super::filter::{Action, PrefixFilter, PrefixList, Rule};
 
-const RULE_KEYS: &[&str] = &["prefix", "ge", "le", "action"];
+pub(in crate::declare) const RULE_KEYS: &[&str] = &["prefix", "ge", "le", "action"];
 
 /// Most entries of one filter: a half's record in the northbound contains them.
 const MAX_RULES: usize = 256;

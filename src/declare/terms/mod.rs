@@ -31,6 +31,8 @@ use super::toml_reader::{Found, TomlReader};
 
 pub use export::Export;
 pub use filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
+#[cfg(test)]
+pub(super) use filter_reader::RULE_KEYS;
 pub use import::Import;
 pub use max_prefixes::MaxPrefixes;
 pub(super) use routes::table_name;
