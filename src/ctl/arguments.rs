@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::complete::CompleteArguments;
 use super::format::Format;
 use super::list::ListArguments;
 use super::store_arguments::{
@@ -85,7 +84,11 @@ pub(super) enum Command {
     Apply(ApplyArguments),
     /// Print what may stand at the cursor, for a shell.
     #[command(hide = true)]
-    Complete(CompleteArguments),
+    Complete {
+        /// The words after the program's name, up to the cursor. The last one is completed.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// List the errors and warnings of the files: your own, or all for an operator.
     Diagnostics,
     /// Show the daemon: its northbound, its counts, the errors of its files.

@@ -10,10 +10,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, Args, Command, CommandFactory, ValueEnum, ValueHint};
+use clap::{Arg, Command, ValueEnum, ValueHint};
 use tokio::time;
 
-use super::arguments::Arguments;
 use super::client::ControlClient;
 use super::list::{Column, Order};
 use super::store_arguments::{HalfName, NetworkName};
@@ -24,14 +23,6 @@ use crate::view::{HalfView, HostView, State};
 const FILES: u8 = 10;
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// `complete`.
-#[derive(Debug, Args)]
-pub(super) struct CompleteArguments {
-    /// The words after the program's name, up to the cursor. The last one is completed.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<String>,
-}
 
 /// A word that may stand at the cursor, and what it means.
 type Candidate = (String, String);
@@ -55,11 +46,11 @@ enum Names {
     Hosts,
 }
 
-/// Prints the candidates, one a line, with their meaning after a tab.
-pub(super) async fn complete(arguments: &CompleteArguments, client: &ControlClient) -> u8 {
-    let mut root = Arguments::command();
+/// Prints the candidates for the last of these words after the program's name, one a line, with
+/// their meaning after a tab.
+pub(super) async fn complete(mut root: Command, words: &[String], client: &ControlClient) -> u8 {
     root.build();
-    let line = Line::read(&root, &arguments.words);
+    let line = Line::read(&root, words);
     let candidates = match line.wanted() {
         Wanted::Files => return FILES,
         Wanted::Words(words) => words,

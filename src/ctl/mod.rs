@@ -125,8 +125,9 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         Command::Unreject(arguments) => store::unreject(&client, &output, arguments).await?,
         Command::Delete(arguments) => store::delete(&client, &output, arguments).await?,
         Command::Apply(arguments) => store::apply(&client, &output, arguments).await?,
-        Command::Complete(arguments) => {
-            return Ok(complete::complete(&arguments, &client).await);
+        Command::Complete { words } => {
+            let root = <Arguments as clap::CommandFactory>::command();
+            return Ok(complete::complete(root, &words, &client).await);
         }
         Command::Diagnostics => {
             let found: DiagnosticsView = client.get("/v1/diagnostics").await?;
