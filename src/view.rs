@@ -11,6 +11,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod catalog;
+
+pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
+
 pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
 pub use crate::peering::{Reason, State};
 
@@ -108,8 +112,20 @@ pub struct HalfDetail {
     pub configured_status: String,
     /// The `user.*` keys.
     pub config: BTreeMap<String, String>,
-    /// The file that declares it.
+    /// The file of this host that declares it.
     pub file: Option<String>,
+    /// The whole path of that file.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// The line of the half there.
+    #[serde(default)]
+    pub line: Option<u32>,
+    /// Who stored it, if it is stored.
+    #[serde(default)]
+    pub stored: Option<StoredView>,
+    /// The declaration, as a file of `peerings.d`; none of a half that nobody declares any more.
+    #[serde(default)]
+    pub declaration: Option<String>,
     /// The Logical_Router bound to the local network, as the operator wrote it.
     pub router: Option<String>,
     /// What this side announces.

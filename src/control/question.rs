@@ -5,8 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Reloaded};
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
-    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
-    Viewer,
+    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -33,6 +33,14 @@ pub enum Question {
     Hosts(oneshot::Sender<Vec<HostView>>),
     /// Drops the declarations of a host that is gone.
     Forget(Actor, String, oneshot::Sender<Result<HostView, Refusal>>),
+    /// The networks that the viewer sees.
+    Networks(Viewer, oneshot::Sender<Vec<NetworkView>>),
+    /// The projects that the viewer sees.
+    Projects(Viewer, oneshot::Sender<Vec<ProjectView>>),
+    /// The requests that the viewer may answer.
+    Requests(Viewer, oneshot::Sender<Vec<RequestView>>),
+    /// What is stored of a project.
+    Stored(String, oneshot::Sender<StoreView>),
     /// Changes the store.
     Store(Edit, oneshot::Sender<Result<StoredChange, Refusal>>),
     /// Read every file again.

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::view::{
-    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
-    Viewer,
+    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer, WhoamiView,
 };
 
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -31,6 +31,11 @@ pub(super) fn router(questions: QuestionSender) -> Router {
         .route("/v1/halves", get(list))
         .route("/v1/halves/{project}/{network}/{name}", get(show))
         .route("/v1/store", post(store))
+        .route("/v1/store/{project}", get(stored))
+        .route("/v1/requests", get(requests))
+        .route("/v1/networks", get(networks))
+        .route("/v1/projects", get(projects))
+        .route("/v1/whoami", get(whoami))
         .route("/v1/diagnostics", get(diagnostics))
         .route("/v1/attention", get(attention));
     let operators = Router::new()
@@ -127,6 +132,50 @@ async fn store(
     let edit = edit.map_err(|_| Refusal::Leaving)??;
     let change = questions.ask(|answer| Question::Store(edit, answer)).await??;
     Ok(Json(change.into()))
+}
+
+async fn stored(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer<StoreView> {
+    let Path(project) = path?;
+    if !viewer.sees(&project) {
+        return Err(Refusal::NotOwner(project));
+    }
+    questions.ask(|answer| Question::Stored(project, answer)).await.map(Json)
+}
+
+async fn requests(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+) -> Answer<Vec<RequestView>> {
+    questions.ask(|answer| Question::Requests(viewer, answer)).await.map(Json)
+}
+
+async fn networks(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+) -> Answer<Vec<NetworkView>> {
+    questions.ask(|answer| Question::Networks(viewer, answer)).await.map(Json)
+}
+
+async fn projects(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+) -> Answer<Vec<ProjectView>> {
+    questions.ask(|answer| Question::Projects(viewer, answer)).await.map(Json)
+}
+
+async fn whoami(
+    Extension(viewer): Extension<Viewer>,
+    Extension(actor): Extension<Actor>,
+) -> Json<WhoamiView> {
+    let projects = match &viewer {
+        Viewer::Operator => Vec::new(),
+        Viewer::Tenant(own) => own.iter().map(ToString::to_string).collect(),
+    };
+    Json(WhoamiView { account: actor.0.to_string(), operator: viewer.is_operator(), projects })
 }
 
 async fn diagnostics(

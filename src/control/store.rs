@@ -12,6 +12,8 @@ use crate::declare::{
     parse_stored,
 };
 
+const RENAME: &str = "a rename has one half to store and one to remove, of the same network";
+
 /// The body of a change: all of it takes effect, or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct StoreRequest {
     /// Rejections to remove, each a network, and the project and the network that it rejects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreject: Vec<(String, String, String)>,
+    /// Whether the one half in `declarations` is the one in `remove`, under another name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rename: bool,
     /// Whether the halves must be new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create: bool,
@@ -107,14 +112,22 @@ impl StoreRequest {
             network: network(of),
             from: NetworkKey::new(from.as_str(), name.as_str()),
         };
+        let remove: Vec<HalfKey> = self.remove.iter().map(half).collect();
+        if self.rename {
+            match (&halves[..], &remove[..]) {
+                ([new], [old]) if new.key.network == old.network => {}
+                _ => return Err(Refusal::BadRequest(RENAME.to_owned())),
+            }
+        }
         Ok(Edit {
             project: project.into(),
             by: actor.0.to_string(),
             at: Timestamp::UNIX_EPOCH,
             halves,
             rejections,
-            remove: self.remove.iter().map(half).collect(),
+            remove,
             unreject: self.unreject.iter().map(rejection).collect(),
+            rename: self.rename,
             create: self.create,
             replace: self.replace,
             if_match: self.if_match,
@@ -183,7 +196,9 @@ pub(super) fn next_step(why: &NotStored) -> &'static str {
         NotStored::Exists(_) => "choose another name, or change the half that is there",
         NotStored::Missing(_) => "`ovn-peerctl list` shows the halves by project, network and name",
         NotStored::Changed(_) => "look at it again, and repeat the change",
-        NotStored::InFile { .. } => "change it in its file: `ovn-peerctl show` names that",
+        NotStored::InFile { .. } => {
+            "change it there; or remove it there and store it with `ovn-peerctl create`"
+        }
         NotStored::TooMany(_) => {
             "delete halves, or ask the operator: `[policy] max_halves_per_project`"
         }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
+use super::catalog::CatalogCommand;
 use super::format::Format;
 use super::list::ListArguments;
-use super::store_arguments::{
-    AcceptArguments, ApplyArguments, CreateArguments, DeleteArguments, RejectArguments,
-};
+use super::names::HalfArgument;
+use super::store_arguments::StoreCommand;
 
 /// The socket of the packaged daemon.
 const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
@@ -21,7 +21,8 @@ Exit codes:
   2  plan: a row or the state of a half would change, or withdrawals are held
   3  there is no such half
   4  no daemon answers at the socket
-  5  the half exists already, has changed meanwhile, or is kept in a file";
+  5  the half exists already, has changed meanwhile, or is kept in a file
+  6  the half has not come to the state in time";
 
 /// Show and control the peerings of this host's ovn-peerd.
 #[derive(Debug, Parser)]
@@ -57,31 +58,16 @@ pub(super) enum Command {
     List(ListArguments),
     /// Show one half in full: its prefixes, what is in the northbound for it, its next step.
     Show {
-        /// The project that owns it.
-        project: String,
-        /// Its network.
-        network: String,
-        /// Its name.
-        name: String,
+        #[command(flatten)]
+        half: HalfArgument,
         /// Show the rows in the northbound, too: matches and UUIDs.
         #[arg(long)]
         rows: bool,
     },
-    /// Store a half: your side of a peering.
-    ///
-    /// All hosts share what is stored. A file that declares the same half counts before it.
-    Create(CreateArguments),
-    /// Store the half that answers another network's request, and delete its rejection.
-    Accept(AcceptArguments),
-    /// Store a rejection of another network's requests.
-    Reject(RejectArguments),
-    /// Delete a stored rejection.
-    Unreject(RejectArguments),
-    /// Delete a stored half.
-    #[command(visible_alias = "rm")]
-    Delete(DeleteArguments),
-    /// Make what is stored of a project equal to a file, in one transaction.
-    Apply(ApplyArguments),
+    #[command(flatten)]
+    Store(StoreCommand),
+    #[command(flatten)]
+    Catalog(CatalogCommand),
     /// Print what may stand at the cursor, for a shell.
     #[command(hide = true)]
     Complete {

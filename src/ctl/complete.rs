@@ -15,9 +15,9 @@ use tokio::time;
 
 use super::client::ControlClient;
 use super::list::{Column, Order};
-use super::store_arguments::{HalfName, NetworkName};
+use super::names::{WrittenHalf, WrittenNetwork, written};
 use super::text::plain;
-use crate::view::{HalfView, HostView, State};
+use crate::view::{HalfView, HostView, NetworkView, ProjectView, RequestView, State};
 
 /// The exit code that asks the shell to offer its files.
 const FILES: u8 = 10;
@@ -220,10 +220,10 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
     let words = |words: Vec<String>| {
         Wanted::Words(words.into_iter().map(|word| (word, String::new())).collect())
     };
-    if kind == TypeId::of::<HalfName>() {
+    if kind == TypeId::of::<WrittenHalf>() {
         return Wanted::Names(Names::Halves);
     }
-    if kind == TypeId::of::<NetworkName>() {
+    if kind == TypeId::of::<WrittenNetwork>() {
         return Wanted::Names(Names::Networks);
     }
     if kind == TypeId::of::<State>() {
@@ -235,6 +235,7 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
     match (command.get_name(), argument.get_id().as_str()) {
         (_, "project") => Wanted::Names(Names::Projects),
         (_, "target") => Wanted::Names(Names::Networks),
+        (_, "words") => Wanted::Names(Names::Halves),
         ("forget", "name") => Wanted::Names(Names::Hosts),
         _ if argument.get_value_hint() == ValueHint::Unknown => words(Vec::new()),
         _ => Wanted::Files,
@@ -243,20 +244,32 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
 
 /// The names, sorted, each once; `None` if the daemon does not give them.
 async fn ask(client: &ControlClient, names: Names) -> Option<BTreeSet<String>> {
-    if names == Names::Hosts {
-        let hosts: Vec<HostView> = client.get("/v1/hosts").await.ok()?;
-        return Some(hosts.into_iter().map(|host| host.name).collect());
+    let mut found = BTreeSet::new();
+    match names {
+        Names::Hosts => {
+            let hosts: Vec<HostView> = client.get("/v1/hosts").await.ok()?;
+            found.extend(hosts.into_iter().map(|host| host.name));
+        }
+        Names::Projects => {
+            let projects: Vec<ProjectView> = client.get("/v1/projects").await.ok()?;
+            found.extend(projects.into_iter().map(|it| it.project));
+        }
+        Names::Halves => {
+            let mut halves: Vec<HalfView> = client.get("/v1/halves").await.ok()?;
+            halves.retain(|half| half.state != State::Deleted);
+            let name = |half: &HalfView| written(&[&half.project, &half.network, &half.name]);
+            found.extend(halves.iter().map(name));
+        }
+        Names::Networks => {
+            let networks: Vec<NetworkView> = client.get("/v1/networks").await.ok()?;
+            found.extend(networks.iter().map(|it| written(&[&it.project, &it.network])));
+            let halves: Vec<HalfView> = client.get("/v1/halves").await.ok()?;
+            let target = |it: &HalfView| written(&[&it.target_project, &it.target_network]);
+            found.extend(halves.iter().map(target));
+            let requests: Vec<RequestView> = client.get("/v1/requests").await.ok()?;
+            let from = |it: &RequestView| written(&[&it.from_project, &it.from_network]);
+            found.extend(requests.iter().map(from));
+        }
     }
-    let mut halves: Vec<HalfView> = client.get("/v1/halves").await.ok()?;
-    halves.retain(|half| half.state != State::Deleted);
-    let named = halves.iter().flat_map(|half| match names {
-        Names::Halves => vec![format!("{}/{}/{}", half.project, half.network, half.name)],
-        Names::Networks => vec![
-            format!("{}/{}", half.project, half.network),
-            format!("{}/{}", half.target_project, half.target_network),
-        ],
-        Names::Projects => vec![half.project.clone()],
-        Names::Hosts => Vec::new(),
-    });
-    Some(named.collect())
+    Some(found)
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::change_error::ChangeError;
 use crate::control::{ErrorBody, ErrorDetail};
 use crate::view::Diagnostic;
 
@@ -41,6 +42,11 @@ pub(super) enum CtlError {
     Settings { diagnostics: Vec<Diagnostic> },
     #[error("cannot read {file}")]
     Read { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// With what was written in an editor, so that it is not lost.
+    #[error("{error}")]
+    Edited { error: Box<Self>, text: String },
     #[error("cannot compose the request")]
     Request(#[source] hyper::http::Error),
     #[error("cannot write JSON")]
@@ -71,6 +77,23 @@ impl CtlError {
         }
     }
 
+    /// Whether there is no such half.
+    pub(super) fn is_missing(&self) -> bool {
+        self.exit_code() == NOT_FOUND
+    }
+
+    /// Whether somebody else has changed the half meanwhile.
+    pub(super) fn has_changed(&self) -> bool {
+        matches!(self, Self::Refused(detail) if detail.code == "changed")
+    }
+
+    /// Whether another text would do.
+    pub(super) fn is_about_text(&self) -> bool {
+        const CODES: [&str; 3] = ["bad-declarations", "bad-request", "exists"];
+        let refused = matches!(self, Self::Refused(detail) if CODES.contains(&&*detail.code));
+        refused || matches!(self, Self::Change(ChangeError::Text(_)))
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::NoSocket { .. }
@@ -83,6 +106,8 @@ impl CtlError {
             | Self::Foreign { .. } => NO_DAEMON,
             Self::Refused(detail) if detail.code == "no-such-half" => NOT_FOUND,
             Self::Refused(detail) if CONFLICTS.contains(&&*detail.code) => CONFLICT,
+            Self::Change(error) => error.exit_code(),
+            Self::Edited { error, .. } => error.exit_code(),
             Self::Refused(_)
             | Self::Read { .. }
             | Self::Settings { .. }
@@ -97,7 +122,7 @@ impl CtlError {
     }
 
     /// One word that a program can match; it is never renamed.
-    fn code(&self) -> &str {
+    pub(super) fn code(&self) -> &str {
         match self {
             Self::NoSocket { .. } | Self::NobodyListens { .. } => "no-daemon",
             Self::NotPermitted { .. } => "not-permitted",
@@ -106,6 +131,8 @@ impl CtlError {
             Self::Silent { .. } => "no-answer",
             Self::Foreign { .. } => "not-understood",
             Self::Refused(detail) => &detail.code,
+            Self::Change(error) => error.code(),
+            Self::Edited { error, .. } => error.code(),
             Self::Settings { .. } => "bad-settings",
             Self::Read { .. } => "unreadable-file",
             Self::NoList => "no-list",
@@ -123,7 +150,9 @@ impl CtlError {
         match self {
             Self::Refused(detail) => &detail.diagnostics,
             Self::Settings { diagnostics } => diagnostics,
-            Self::NoSocket { .. }
+            Self::Edited { error, .. } => error.diagnostics(),
+            Self::Change(_)
+            | Self::NoSocket { .. }
             | Self::NobodyListens { .. }
             | Self::NotPermitted { .. }
             | Self::Connect { .. }
@@ -184,6 +213,10 @@ impl CtlError {
                 "See what the daemon does: `systemctl status ovn-peerd`, `journalctl -u ovn-peerd`."
             }
             Self::Refused(detail) => return detail.next_step.clone(),
+            Self::Change(error) => return error.next_step(),
+            Self::Edited { error, text } => {
+                return format!("{}\nYour text was:\n{text}", error.next_step());
+            }
             Self::Settings { .. } => {
                 "Correct them; `ovn-peerd check --config FILE` checks all files."
             }

@@ -30,7 +30,11 @@ pub(super) fn half(
     let config: Vec<_> =
         detail.config.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     sheet.several("Config", &config);
-    sheet.optional("Declared in", detail.file.as_ref());
+    sheet.optional("Declared in", declared_in(detail).as_ref());
+    let beside = detail.stored.as_ref().filter(|stored| !stored.in_effect);
+    let beside =
+        beside.map(|it| format!("by {}, {:.0}; not in effect: a file counts", it.by, it.at));
+    sheet.optional("Stored, too", beside.as_ref());
     sheet.line("Router", detail.router.as_deref().unwrap_or("none is bound to this network"));
     sheet.several("Local prefixes", &detail.local_prefixes);
     sheet.several("Remote prefixes", &detail.remote_prefixes);
@@ -53,6 +57,18 @@ pub(super) fn half(
         text.push_str(&rows.lines(true, None));
     }
     text
+}
+
+/// The file with its line, or who stored it; and the hosts.
+fn declared_in(detail: &HalfDetail) -> Option<String> {
+    if let Some(stored) = detail.stored.as_ref().filter(|stored| stored.in_effect) {
+        return Some(format!("the store, by {}, {:.0}", stored.by, stored.at));
+    }
+    let line = detail.line.iter().map(|line| format!(":{line}"));
+    let file = detail.file.iter().cloned().chain(line).collect::<String>();
+    let file = if file.is_empty() { "a file".to_owned() } else { file };
+    let hosts = detail.half.hosts.join(", ");
+    (!hosts.is_empty()).then(|| format!("{file} on {hosts}"))
 }
 
 /// Terms and limits of the prefixes that cross the peering, if any.

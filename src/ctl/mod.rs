@@ -6,22 +6,30 @@
 //!
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
-//! something is held; 2 `plan`: a row or a state would change, or withdrawals are held; 3 no such half; 4 no daemon answers at the
-//! socket; 5 a half that exists, has changed meanwhile, or is kept in a file.
+//! something is held; 2 `plan`: a row or a state would change, or withdrawals are held; 3 no such
+//! half; 4 no daemon answers at the socket; 5 a half that exists, has changed meanwhile, or is kept
+//! in a file; 6 a half that has not come to a state in time.
 //!
 //! Invariants: control characters in tenants' texts are escaped for the terminal; JSON on standard
 //! output is the daemon's own; errors appear on standard error and say what to do.
 
 mod arguments;
+mod catalog;
+mod change;
+mod change_error;
 mod client;
 mod complete;
+mod document;
+mod edit;
 mod error;
 mod format;
 mod half;
 mod list;
+mod names;
 mod output;
 mod plan;
 mod render;
+mod send;
 mod sheet;
 mod store;
 mod store_arguments;
@@ -29,6 +37,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -114,17 +123,13 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
                 |halves, width| list::table(halves, &attention, &arguments, width, now),
             )?;
         }
-        Command::Show { project, network, name, rows } => {
-            let path = client::path(&["v1", "halves", &project, &network, &name]);
-            let half: HalfDetail = client.get(&path).await?;
+        Command::Show { half, rows } => {
+            let half = half.resolve(&client).await?;
+            let half: HalfDetail = client.get(&half.path()).await?;
             output.show(&half, |half, width| half::half(half, rows, width, now))?;
         }
-        Command::Create(arguments) => store::create(&client, &output, arguments).await?,
-        Command::Accept(arguments) => store::accept(&client, &output, arguments).await?,
-        Command::Reject(arguments) => store::reject(&client, &output, arguments).await?,
-        Command::Unreject(arguments) => store::unreject(&client, &output, arguments).await?,
-        Command::Delete(arguments) => store::delete(&client, &output, arguments).await?,
-        Command::Apply(arguments) => store::apply(&client, &output, arguments).await?,
+        Command::Store(command) => store::obey(&client, &output, command).await?,
+        Command::Catalog(command) => catalog::obey(&client, &output, command, now).await?,
         Command::Complete { words } => {
             let root = <Arguments as clap::CommandFactory>::command();
             return Ok(complete::complete(root, &words, &client).await);

@@ -6,57 +6,75 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::change;
 use super::client::{self, ControlClient};
+use super::edit;
 use super::error::CtlError;
+use super::names::{HalfName, NetworkName};
 use super::output::Output;
+use super::send::{report, state_line, store};
 use super::store_arguments::{
-    AcceptArguments, ApplyArguments, CreateArguments, DeleteArguments, HalfName, NetworkName,
-    RejectArguments, Setting,
+    AcceptArguments, ApplyArguments, CreateArguments, ExportArguments, HalfChange, RejectArguments,
+    Setting, StoreCommand, StoreOptions, WaitArguments,
 };
-use super::text::plain;
-use crate::control::{StoreAnswer, StoreRequest};
-use crate::view::HalfView;
+use super::wait::wait;
+use crate::control::StoreRequest;
+use crate::view::{State, StoreView};
 
 /// What everybody who declares a peering has to know.
 const WARNING: &str = "\
 warning: peer only with networks that you trust. Once both sides have declared it, every address of
   one reaches every address of the other, on every port. `export`, `import` and ACLs narrow that.";
 
-pub(super) async fn create(
+pub(super) async fn obey(
+    client: &ControlClient,
+    output: &Output,
+    command: StoreCommand,
+) -> Result<(), CtlError> {
+    match command {
+        StoreCommand::Create(arguments) => create(client, output, arguments).await,
+        StoreCommand::Accept(arguments) => accept(client, output, arguments).await,
+        StoreCommand::Reject(arguments) => reject(client, output, arguments).await,
+        StoreCommand::Unreject(arguments) => unreject(client, output, arguments).await,
+        StoreCommand::Enable(arguments) => change::enable(client, output, arguments).await,
+        StoreCommand::Disable(arguments) => change::disable(client, output, arguments).await,
+        StoreCommand::Renew(arguments) => change::renew(client, output, arguments).await,
+        StoreCommand::Rename(arguments) => change::rename(client, output, arguments).await,
+        StoreCommand::Delete(arguments) => delete(client, output, arguments).await,
+        StoreCommand::Set(arguments) => change::set(client, output, arguments).await,
+        StoreCommand::Unset(arguments) => change::unset(client, output, arguments).await,
+        StoreCommand::Get(arguments) => change::get(client, output, arguments).await,
+        StoreCommand::Edit(arguments) => edit::edit(client, output, arguments).await,
+        StoreCommand::Apply(arguments) => apply(client, output, arguments).await,
+        StoreCommand::Export(arguments) => export(client, output, arguments).await,
+        StoreCommand::Wait(arguments) => until(client, output, arguments).await,
+    }
+}
+
+async fn create(
     client: &ControlClient,
     output: &Output,
     arguments: CreateArguments,
 ) -> Result<(), CtlError> {
-    let CreateArguments { half, target, settings, dry_run } = arguments;
-    let declarations = Some(declaration(&half, &target, settings));
-    let project = half.project.clone();
-    let create = true;
-    let request =
-        StoreRequest { project, declarations, create, dry_run, ..StoreRequest::default() };
-    declare(client, output, &half, &request).await
+    let CreateArguments { half, target, settings, scope, options } = arguments;
+    let half = half.resolve(client, &scope).await?;
+    let declarations = declaration(&half, &target.beside(&half.project), settings);
+    declare(client, output, &half, declarations, Vec::new(), &options).await
 }
 
-pub(super) async fn accept(
+async fn accept(
     client: &ControlClient,
     output: &Output,
     arguments: AcceptArguments,
 ) -> Result<(), CtlError> {
-    let AcceptArguments { network, from, name, dry_run } = arguments;
-    let NetworkName { project, network } = network;
+    let AcceptArguments { network, from, name, scope, options } = arguments;
+    let NetworkName { project, network } = network.resolve(client, &scope).await?;
+    let from = from.beside(&project);
     let name = name.unwrap_or_else(|| format!("{}-{}", from.project, from.network));
     let unreject = vec![(network.clone(), from.project.clone(), from.network.clone())];
-    let half = HalfName { project: project.clone(), network, name };
-    let declarations = Some(declaration(&half, &from, Vec::new()));
-    let create = true;
-    let request = StoreRequest {
-        project,
-        declarations,
-        unreject,
-        create,
-        dry_run,
-        ..StoreRequest::default()
-    };
-    declare(client, output, &half, &request).await
+    let half = HalfName { project, network, name };
+    let declarations = declaration(&half, &from, Vec::new());
+    declare(client, output, &half, declarations, unreject, &options).await
 }
 
 /// Stores a new half, and shows its state.
@@ -64,62 +82,90 @@ async fn declare(
     client: &ControlClient,
     output: &Output,
     half: &HalfName,
-    request: &StoreRequest,
+    declarations: String,
+    unreject: Vec<(String, String, String)>,
+    options: &StoreOptions,
 ) -> Result<(), CtlError> {
     if !output.is_quiet() {
         drop(writeln!(io::stderr().lock(), "{WARNING}"));
     }
-    store(client, output, request).await?;
-    if request.dry_run { Ok(()) } else { report(client, output, half).await }
+    let request = StoreRequest {
+        project: half.project.clone(),
+        declarations: Some(declarations),
+        unreject,
+        create: true,
+        dry_run: options.dry_run,
+        ..StoreRequest::default()
+    };
+    store(client, output, &request).await?;
+    report(client, output, half, options).await
 }
 
-pub(super) async fn reject(
+async fn reject(
     client: &ControlClient,
     output: &Output,
     arguments: RejectArguments,
 ) -> Result<(), CtlError> {
-    let RejectArguments { network, from } = arguments;
+    let RejectArguments { network, from, scope, dry_run } = arguments;
+    let NetworkName { project, network } = network.resolve(client, &scope).await?;
+    let from = from.beside(&project);
     let entry = table([
-        ("network", network.network),
+        ("network", network),
         ("from_project", from.project),
         ("from_network", from.network),
     ]);
-    let declarations = Some(file(&network.project, "rejection", entry));
-    let project = network.project;
-    store(client, output, &StoreRequest { project, declarations, ..StoreRequest::default() }).await
+    let declarations = Some(file(&project, "rejection", entry));
+    let request = StoreRequest { project, declarations, dry_run, ..StoreRequest::default() };
+    store(client, output, &request).await
 }
 
-pub(super) async fn unreject(
+async fn unreject(
     client: &ControlClient,
     output: &Output,
     arguments: RejectArguments,
 ) -> Result<(), CtlError> {
-    let RejectArguments { network, from } = arguments;
-    let unreject = vec![(network.network, from.project, from.network)];
-    let project = network.project;
-    store(client, output, &StoreRequest { project, unreject, ..StoreRequest::default() }).await
+    let RejectArguments { network, from, scope, dry_run } = arguments;
+    let NetworkName { project, network } = network.resolve(client, &scope).await?;
+    let from = from.beside(&project);
+    let unreject = vec![(network, from.project, from.network)];
+    let request = StoreRequest { project, unreject, dry_run, ..StoreRequest::default() };
+    store(client, output, &request).await
 }
 
-pub(super) async fn delete(
+async fn delete(
     client: &ControlClient,
     output: &Output,
-    arguments: DeleteArguments,
+    arguments: HalfChange,
 ) -> Result<(), CtlError> {
-    let DeleteArguments { half, dry_run } = arguments;
-    let remove = vec![(half.network, half.name)];
-    let project = half.project;
-    store(client, output, &StoreRequest { project, remove, dry_run, ..StoreRequest::default() })
-        .await
+    let HalfChange { half, options } = arguments;
+    let half = half.resolve(client).await?;
+    let request = StoreRequest {
+        project: half.project.clone(),
+        remove: vec![(half.network.clone(), half.name.clone())],
+        if_match: options.if_match.clone(),
+        dry_run: options.store.dry_run,
+        ..StoreRequest::default()
+    };
+    store(client, output, &request).await?;
+    match &options.store.wait.wait {
+        // What is deleted is active no more: the word alone means that it is gone.
+        Some(states) if !options.store.dry_run => {
+            let gone = [State::Deleted];
+            let states = if states[..] == [State::Active] { &gone[..] } else { states };
+            wait(client, &half, states, &options.store.wait.timeout).await.map(drop)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
-pub(super) async fn apply(
+async fn apply(
     client: &ControlClient,
     output: &Output,
     arguments: ApplyArguments,
 ) -> Result<(), CtlError> {
-    let ApplyArguments { project, file, dry_run } = arguments;
+    let ApplyArguments { scope, file, dry_run } = arguments;
     let request = StoreRequest {
-        project,
+        project: scope.project(client, None).await?,
         declarations: Some(read(&file)?),
         path: Some(file.display().to_string()),
         replace: true,
@@ -127,6 +173,29 @@ pub(super) async fn apply(
         ..StoreRequest::default()
     };
     store(client, output, &request).await
+}
+
+async fn export(
+    client: &ControlClient,
+    output: &Output,
+    arguments: ExportArguments,
+) -> Result<(), CtlError> {
+    let project = arguments.scope.project(client, None).await?;
+    let stored: StoreView = client.get(&client::path(&["v1", "store", &project])).await?;
+    output.show(&stored, |stored, _| stored.declarations.clone())
+}
+
+async fn until(
+    client: &ControlClient,
+    output: &Output,
+    arguments: WaitArguments,
+) -> Result<(), CtlError> {
+    let WaitArguments { half, states, timeout } = arguments;
+    let half = half.resolve(client).await?;
+    match wait(client, &half, &states, &timeout).await? {
+        Some(found) => output.show(&found, |found, _| state_line(found)),
+        None => Ok(()),
+    }
 }
 
 fn read(file: &Path) -> Result<String, CtlError> {
@@ -159,46 +228,4 @@ fn file(project: &str, key: &str, entry: Table) -> String {
     let mut file = table([("project", project.to_owned())]);
     file.insert(key.to_owned(), Value::Array(vec![Value::Table(entry)]));
     file.to_string()
-}
-
-async fn store(
-    client: &ControlClient,
-    output: &Output,
-    request: &StoreRequest,
-) -> Result<(), CtlError> {
-    let answer: StoreAnswer = client.post_json("/v1/store", request).await?;
-    output.show(&answer, |answer, _| changes(answer, request.dry_run))
-}
-
-/// A line for each change.
-fn changes(answer: &StoreAnswer, dry_run: bool) -> String {
-    if answer.is_empty() {
-        return "Nothing changes.\n".to_owned();
-    }
-    let verbs = if dry_run {
-        ["would store", "would delete", "would store the rejection", "would delete the rejection"]
-    } else {
-        ["stored", "deleted", "stored the rejection", "deleted the rejection"]
-    };
-    let all = [&answer.stored, &answer.removed, &answer.rejected, &answer.unrejected];
-    let lines = verbs.into_iter().zip(all);
-    let lines = lines
-        .flat_map(|(verb, keys)| keys.iter().map(move |key| format!("{verb} {}\n", plain(key))));
-    lines.collect()
-}
-
-/// The state of a half that was just stored, for people.
-async fn report(client: &ControlClient, output: &Output, half: &HalfName) -> Result<(), CtlError> {
-    if !output.is_for_people() {
-        return Ok(());
-    }
-    let path = client::path(&["v1", "halves", &half.project, &half.network, &half.name]);
-    let half: HalfView = client.get(&path).await?;
-    output.show(&half, |half, _| {
-        let explanation = half.explanation.iter().map(|text| format!(": {}", plain(text)));
-        let next = half.next_step.iter().map(|text| format!("next: {}\n", plain(text)));
-        let state: String = explanation.collect();
-        let next: String = next.collect();
-        format!("{}{state}\n{next}", half.state)
-    })
 }

@@ -9,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr;
 
 use super::arguments::{Arguments, Command};
-use super::list;
+use super::{catalog, list};
 use crate::view::{
-    AttentionView, HalfDetail, HalfView, PlanView, PlannedAction, PlannedHalf, PlannedRow, Reason,
-    RowView, ServedView, State,
+    AttentionView, HalfDetail, HalfView, NetworkView, PlanView, PlannedAction, PlannedHalf,
+    PlannedRow, ProjectView, Reason, RequestView, RowView, ServedView, State, StoredView,
+    WhoamiView,
 };
 
 /// The present time of every page.
@@ -246,6 +247,15 @@ fn a_half_is_shown_in_words_of_peering() {
         configured_status: "active".into(),
         config: [("user.ticket".to_owned(), "NET-42".to_owned())].into(),
         file: Some("blue.toml".into()),
+        path: Some("/etc/ovn-peerd/peerings.d/blue.toml".into()),
+        line: Some(3),
+        stored: Some(StoredView {
+            by: "alice".into(),
+            at: ago(86_400),
+            etag: "3a6425471b73e335".into(),
+            in_effect: false,
+        }),
+        declaration: None,
         router: Some("blue-web-lr".into()),
         local_prefixes: vec!["10.1.0.0/24".parse().unwrap()],
         remote_prefixes: vec!["10.2.0.0/24".parse().unwrap()],
@@ -302,4 +312,49 @@ fn a_plan_is_grouped_by_half() {
     compare("plan-rows.txt", &super::plan::plan(&plan, true, Some(80)));
     let nothing = super::plan::plan(&PlanView::default(), false, Some(80));
     assert_eq!(nothing, "Nothing would change.\n");
+}
+
+#[test]
+fn requests_networks_and_projects_fit_into_a_terminal() {
+    let long = "q".repeat(255);
+    let request = |network: &str, from: &str, description: &str| RequestView {
+        project: "green".into(),
+        network: network.into(),
+        from_project: "blue".into(),
+        from_network: from.into(),
+        description: description.into(),
+        since: Some(ago(7500)),
+    };
+    let requests = [
+        request(
+            "db",
+            "web",
+            "the web tier asks for its database, as in ticket NET-42, please answer",
+        ),
+        request("db", &long, ""),
+    ];
+    let text = catalog::requests_table(&requests, Some(80), now());
+    compare("requests-80.txt", &text);
+    assert_narrow(&text, 80);
+    assert_eq!(catalog::requests_table(&[], Some(80), now()), "Nobody asks for a peering.\n");
+    let networks = ["db", &long].map(|network| NetworkView {
+        project: "green".into(),
+        network: network.into(),
+        router: format!("green-{network}-lr"),
+        halves: 12,
+        hosts: vec!["hv1".into(), "hv2".into()],
+    });
+    let text = catalog::networks_table(&networks, Some(80));
+    compare("networks-80.txt", &text);
+    assert_narrow(&text, 80);
+    let projects = [("green", Some(1000)), ("blue", None)].map(|(project, max_halves)| {
+        ProjectView { project: project.into(), networks: 2, halves: 120, max_halves }
+    });
+    compare("projects-80.txt", &catalog::projects_table(&projects, Some(80)));
+    let tenant = WhoamiView {
+        account: "alice".into(),
+        operator: false,
+        projects: vec!["blue".into(), "teal".into()],
+    };
+    compare("whoami.txt", &catalog::whoami_text(&tenant));
 }

@@ -262,6 +262,10 @@ impl Shell {
             }
             Question::Diagnostics(viewer, reply) => drop(reply.send(engine.diagnostics(&viewer))),
             Question::Attention(viewer, reply) => drop(reply.send(engine.attention(&viewer))),
+            Question::Networks(viewer, reply) => drop(reply.send(engine.networks(&viewer))),
+            Question::Projects(viewer, reply) => drop(reply.send(engine.projects(&viewer))),
+            Question::Requests(viewer, reply) => drop(reply.send(engine.requests(&viewer))),
+            Question::Stored(project, reply) => drop(reply.send(engine.stored(&project))),
             Question::Status(reply) => {
                 drop(reply.send(answers::status(engine, self.client.heard_ago())));
             }

@@ -10,13 +10,12 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::changed::Changed;
 use super::local::LocalDeclarations;
 use super::model::{Half, HalfKey, Host, Network, NetworkKey, Rejection, RejectionKey, RouterRef};
 use super::registered::{ByHost, Others, Registered, set};
 use super::rules::Rules;
+use super::said::{Said, choose, hosts_in_effect, stored};
 use super::settings::Settings;
 use super::stored::STORE;
 use super::trust::{HostProblem, Trust, Unbelieved};
@@ -34,80 +33,6 @@ pub struct Declarations {
     trust: Trust,
     /// This host's rules, and the hosts with other ones.
     pub rules: Rules,
-}
-
-/// The declaration of one thing by all hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said<'a, T> {
-    /// The declaration that counts.
-    pub value: &'a T,
-    /// The hosts in dispute, if some differ.
-    pub dispute: Option<Dispute>,
-}
-
-/// Hosts that declare one half or network differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dispute {
-    /// All hosts that declare it.
-    pub hosts: Vec<Host>,
-    /// Whether an existing link uses one of the declarations, so that it stays in effect.
-    pub stands: bool,
-}
-
-impl<T> Said<'_, T> {
-    /// Whether it counts: no host differs, or an existing link uses this declaration.
-    #[must_use]
-    pub fn counts(&self) -> bool {
-        self.dispute.as_ref().is_none_or(|dispute| dispute.stands)
-    }
-}
-
-/// Something that several hosts may declare.
-trait Shared {
-    /// Whether both mean the same. Texts for people may differ.
-    fn agrees(&self, other: &Self) -> bool;
-
-    /// Of declarations that agree, the one with the greatest weight counts; of equal ones, that of
-    /// the first host.
-    fn weight(&self) -> Option<Timestamp>;
-}
-
-impl Shared for Arc<Network> {
-    fn agrees(&self, other: &Self) -> bool {
-        self == other
-    }
-
-    fn weight(&self) -> Option<Timestamp> {
-        None
-    }
-}
-
-impl Shared for Half {
-    fn agrees(&self, other: &Self) -> bool {
-        self.target == other.target
-            && self.configured_status == other.configured_status
-            && self.terms == other.terms
-    }
-
-    /// The latest request counts, so a host with older files does not undo a renewal.
-    fn weight(&self) -> Option<Timestamp> {
-        self.requested
-    }
-}
-
-/// The declarations of others that count: that of the store only if no file declares the same.
-fn in_effect<T>(in_own_file: bool, others: &[ByHost<T>]) -> impl Iterator<Item = &ByHost<T>> {
-    let is_stored = |by_host: &ByHost<T>| *by_host.host == *STORE;
-    let in_file = in_own_file || others.iter().any(|it| !is_stored(it));
-    others.iter().filter(move |it| !in_file || !is_stored(it))
-}
-
-fn stored<T>(all: Option<&Vec<ByHost<T>>>) -> Option<&ByHost<T>> {
-    all?.iter().find(|by_host| *by_host.host == *STORE)
-}
-
-fn weightiest<'a, T: Shared>(values: impl Iterator<Item = &'a T>) -> Option<&'a T> {
-    values.reduce(|best, next| if next.weight() > best.weight() { next } else { best })
 }
 
 impl Declarations {
@@ -191,7 +116,7 @@ impl Declarations {
             (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == *standing,
             (_, None) => false,
         };
-        self.choose(self.own_network(key), others, stands)
+        choose(&self.host, self.own_network(key), others, stands)
     }
 
     /// The declaration of a half. If hosts differ, it is one with the linked target, with the terms
@@ -206,47 +131,25 @@ impl Declarations {
         let others = self.registered.halves.get(key).map(Vec::as_slice).unwrap_or_default();
         let stands = |half: &Half| half.is_up() && is_linked(half);
         let exactly = |half: &Half| stands(half) && is_same(half);
-        let said = self.choose(self.own_half(key), others, exactly)?;
+        let said = choose(&self.host, self.own_half(key), others, exactly)?;
         match &said.dispute {
-            Some(dispute) if !dispute.stands => self.choose(self.own_half(key), others, stands),
+            Some(dispute) if !dispute.stands => {
+                choose(&self.host, self.own_half(key), others, stands)
+            }
             Some(_) | None => Some(said),
         }
-    }
-
-    fn choose<'a, T: Shared>(
-        &'a self,
-        own: Option<&'a T>,
-        others: &'a [ByHost<T>],
-        stands: impl Fn(&T) -> bool,
-    ) -> Option<Said<'a, T>> {
-        let mut others = in_effect(own.is_some(), others).peekable();
-        if others.peek().is_none() {
-            return own.map(|value| Said { value, dispute: None });
-        }
-        let mut all: Vec<(&Host, &T)> =
-            others.map(|by_host| (&by_host.host, &by_host.value)).collect();
-        all.extend(own.map(|own| (&self.host, own)));
-        all.sort_by_key(|(host, _)| *host);
-        let (_, first) = *all.first()?;
-        let values = || all.iter().map(|(_, value)| *value);
-        if values().all(|value| value.agrees(first)) {
-            return Some(Said { value: weightiest(values()).unwrap_or(first), dispute: None });
-        }
-        let standing = weightiest(values().filter(|value| stands(value)));
-        let hosts = all.iter().map(|(host, _)| Arc::clone(host)).collect();
-        let dispute = Some(Dispute { hosts, stands: standing.is_some() });
-        Some(Said { value: standing.unwrap_or(first), dispute })
     }
 
     /// The hosts that declare a half, in order.
     #[must_use]
     pub fn hosts_of_half(&self, key: &HalfKey) -> Vec<Host> {
-        let others = self.registered.halves.get(key).map(Vec::as_slice).unwrap_or_default();
-        let own = self.own_half(key).map(|_| Arc::clone(&self.host));
-        let others = in_effect(own.is_some(), others).map(|by_host| Arc::clone(&by_host.host));
-        let mut hosts: Vec<Host> = others.chain(own).collect();
-        hosts.sort();
-        hosts
+        hosts_in_effect(&self.host, self.own_half(key), self.registered.halves.get(key))
+    }
+
+    /// The hosts that bind a network, in order.
+    #[must_use]
+    pub fn hosts_of_network(&self, key: &NetworkKey) -> Vec<Host> {
+        hosts_in_effect(&self.host, self.own_network(key), self.registered.networks.get(key))
     }
 
     /// The stored declaration of a half, if the store may declare for the project; a file may count
@@ -350,6 +253,14 @@ impl Declarations {
         let own = self.local.networks().map(|network| &network.key);
         let own = own.filter(|network| self.may_declare(&network.project));
         own.chain(self.registered.networks.keys()).cloned().collect()
+    }
+
+    /// The networks of one project that any host binds.
+    #[must_use]
+    pub fn networks_of_project(&self, project: &str) -> BTreeSet<NetworkKey> {
+        let own = self.local.networks_of_project(project).map(|network| &network.key);
+        let own = own.filter(|_| self.may_declare(project));
+        own.chain(self.registered.bound_of_project(project)).cloned().collect()
     }
 
     /// Whether any host binds a network.

@@ -210,6 +210,13 @@ impl LocalDeclarations {
         self.accepted.networks.all().map(|claim| claim.value.as_ref())
     }
 
+    /// The networks in effect of one project, by name.
+    pub fn networks_of_project(&self, project: &str) -> impl Iterator<Item = &Network> {
+        let networks = self.accepted.networks.from(NetworkKey::new(project, ""));
+        let networks = networks.take_while(move |claim| *claim.value.key.project == *project);
+        networks.map(|claim| claim.value.as_ref())
+    }
+
     /// The half in effect under this key.
     #[must_use]
     pub fn half(&self, key: &HalfKey) -> Option<&Half> {
@@ -290,6 +297,14 @@ impl LocalDeclarations {
     #[must_use]
     pub fn origin_of_half(&self, key: &HalfKey) -> Option<&Giver> {
         self.accepted.halves.standing(key).map(|claim| &claim.origin.giver)
+    }
+
+    /// The path of the file that declares a half, and the line there; none of one that only the
+    /// records of the northbound know.
+    #[must_use]
+    pub fn place_of_half(&self, key: &HalfKey) -> Option<(&str, u32)> {
+        let claim = self.accepted.halves.standing(key)?;
+        Some((&claim.origin.path, claim.position?.line))
     }
 
     /// The changes that wait for [`LocalDeclarations::confirm`], if there are any.

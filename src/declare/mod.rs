@@ -11,7 +11,7 @@
 //! From below: facts (`model` and `terms`, `source`, `contribution`, `changed`, `diagnostic`,
 //! `settings`); readers, which make facts of texts (`toml_reader`, `parse`, and a file for each
 //! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
-//! `rules`, `registered`, `declarations`).
+//! `rules`, `registered`, `said`, `declarations`); a writer, which makes text of facts again (`written`).
 
 mod changed;
 mod check;
@@ -36,6 +36,7 @@ mod registered;
 mod rejections;
 mod routes_file;
 mod rules;
+mod said;
 mod settings;
 mod settings_file;
 mod source;
@@ -43,12 +44,13 @@ mod stored;
 mod terms;
 mod toml_reader;
 mod trust;
+mod written;
 
 pub use changed::Changed;
 pub use check::{Checked, check};
 pub use contribution::ParsedFile;
 pub use cover::Cover;
-pub use declarations::{Declarations, Dispute, Said};
+pub use declarations::Declarations;
 pub use diagnostic::{Diagnostic, DiagnosticCode, Position, Severity};
 pub use limit_group::LimitGroup;
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
@@ -60,9 +62,10 @@ pub use model::{
 pub use pair::PeeringKey;
 pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
+pub use said::{Dispute, Said};
 pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
-    OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
+    OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings, ShowRequests,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
@@ -71,3 +74,4 @@ pub use terms::{
     RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
 };
 pub use trust::HostProblem;
+pub use written::written;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
-use super::settings::{AddressSpace, AutoAccept, MaxWithdrawals, PolicySettings};
+use super::settings::{AddressSpace, AutoAccept, MaxWithdrawals, PolicySettings, ShowRequests};
 use super::toml_reader::{Found, TomlReader, times};
 
 pub(super) const KEYS: &[&str] = &[
@@ -17,6 +17,7 @@ pub(super) const KEYS: &[&str] = &[
     "max_halves_per_network",
     "max_halves_per_project",
     "max_rejections_per_project",
+    "show_requests",
 ];
 pub(super) const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
 /// ovn-controller follows at most this many datapaths.
@@ -37,6 +38,9 @@ pub(super) fn read(reader: &mut TomlReader<'_>, top: &DeTable<'_>, policy: &mut 
     let words = [("follow", AddressSpace::Follow), ("freeze", AddressSpace::Freeze)];
     policy.address_space =
         word(reader, table, "address_space", &words).unwrap_or(policy.address_space);
+    let words = [("targets", ShowRequests::Targets), ("operators", ShowRequests::Operators)];
+    policy.show_requests =
+        word(reader, table, "show_requests", &words).unwrap_or(policy.show_requests);
     if let Some(required) = reader.boolean(table, "require_workload") {
         policy.require_workload = required;
     }

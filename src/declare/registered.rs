@@ -116,10 +116,15 @@ impl Registered {
         rejections.take_while(move |key| *key.network.project == *project)
     }
 
+    /// The networks of one project that are bound.
+    pub(super) fn bound_of_project(&self, project: &str) -> impl Iterator<Item = &NetworkKey> {
+        let networks = self.networks.range(NetworkKey::new(project, "")..).map(|(key, _)| key);
+        networks.take_while(move |key| *key.project == *project)
+    }
+
     /// The networks of one project of which something is declared.
     pub(super) fn networks_of_project(&self, project: &str) -> BTreeSet<NetworkKey> {
-        let networks = self.networks.range(NetworkKey::new(project, "")..).map(|(key, _)| key);
-        let networks = networks.take_while(|key| *key.project == *project);
+        let networks = self.bound_of_project(project);
         let rejections = self.rejections_of_project(project).map(|key| &key.network);
         let halves = self.halves_of_project(project).map(|half| &half.network);
         networks.chain(halves).chain(rejections).cloned().collect()

@@ -107,7 +107,8 @@ fn digest(settings: &Settings) -> RulesDigest {
     Some(text.into())
 }
 
-/// The keys of `[policy]` with their values. How much may be withdrawn at once is each host's own.
+/// The keys of `[policy]` with their values. How much may be withdrawn at once, and what is shown to
+/// whom, is each host's own.
 fn keys(policy: &PolicySettings) -> [(&'static str, String); 9] {
     let PolicySettings {
         max_withdrawals: _,
@@ -118,6 +119,7 @@ fn keys(policy: &PolicySettings) -> [(&'static str, String); 9] {
         require_workload,
         max_mesh_depth,
         quotas,
+        show_requests: _,
     } = policy;
     [
         ("auto_accept", format!("{auto_accept:?}")),
@@ -149,7 +151,7 @@ mod tests {
         assert_eq!(of(""), None);
         assert_eq!(of("[policy]\nhistory = \"60m\"\nmax_mesh_depth = 89\n"), None);
         // What is each host's own.
-        let own = "[policy]\nmax_withdrawals = { halves = 1 }\n[daemon]\nhost = \"hv1\"\n\
+        let own = "[policy]\nmax_withdrawals = { halves = 1 }\nshow_requests = \"operators\"\n[daemon]\nhost = \"hv1\"\n\
                    [[project]]\nname = \"blue\"\nowner = \"alice\"\nfiles = [\"blue.toml\"]\n";
         assert_eq!(of(own), None);
         let hosts = |hosts: &str| {

@@ -93,6 +93,8 @@ pub struct PolicySettings {
     pub max_mesh_depth: u32,
     /// How many halves and rejections count.
     pub quotas: Quotas,
+    /// Who is shown requests.
+    pub show_requests: ShowRequests,
 }
 
 impl Default for PolicySettings {
@@ -106,8 +108,18 @@ impl Default for PolicySettings {
             require_workload: false,
             max_mesh_depth: 89,
             quotas: Quotas::default(),
+            show_requests: ShowRequests::Targets,
         }
     }
+}
+
+/// `show_requests`: who is shown requests that nobody has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShowRequests {
+    /// The owner of the network that is asked, and operators.
+    Targets,
+    /// Operators only.
+    Operators,
 }
 
 /// `auto_accept`: when one half is enough for a peering.

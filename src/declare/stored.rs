@@ -57,6 +57,8 @@ pub struct Edit {
     pub remove: Vec<HalfKey>,
     /// Rejections to remove, as far as they are stored.
     pub unreject: Vec<RejectionKey>,
+    /// Whether the one half that is stored is the one that is removed, under another name.
+    pub rename: bool,
     /// Whether the halves must be new.
     pub create: bool,
     /// Whether all other stored declarations of the project are removed.
@@ -146,10 +148,12 @@ pub enum NotStored {
     #[error("{0} has changed meanwhile")]
     Changed(HalfKey),
     /// A file declares the half.
-    #[error("{half} is kept in a file, on {}", hosts.join(", "))]
+    #[error("{half} is kept in a file{}, on {}", place.iter().map(|at| format!(", {at}")).collect::<String>(), hosts.join(", "))]
     InFile {
         /// The half.
         half: HalfKey,
+        /// Where, if this host has the file: `FILE:LINE`.
+        place: Option<String>,
         /// The hosts.
         hosts: Vec<Host>,
     },

@@ -30,8 +30,17 @@ const MOST_DIFFERENT: usize = 64;
 pub(super) enum Cause {
     /// Another client undoes what we write.
     Contested,
-    /// This host's files change again and again.
+    /// Its declarations change again and again.
     Flapping,
+}
+
+/// Where the declarations of a unit changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum DeclaredBy {
+    /// By another host, or by a command: their own limits bound how often.
+    Elsewhere,
+    /// In this host's files: each write that follows counts.
+    Here,
 }
 
 /// What one write of a unit does.
@@ -59,11 +68,10 @@ pub(super) struct Damping {
     now: Duration,
     pauses: Pauses<UnitId>,
     written: BTreeMap<UnitId, Written>,
-    /// Units whose declarations in this host's files changed since their last write.
-    declared: BTreeSet<UnitId>,
-    /// The units of each transaction under way. The flag says that this host's files asked for the
-    /// write.
-    under_way: BTreeMap<u64, Vec<(UnitId, Trace, bool)>>,
+    /// Units whose declarations changed since their last write.
+    declared: BTreeMap<UnitId, DeclaredBy>,
+    /// The units of each transaction under way, with the change of declarations behind the write.
+    under_way: BTreeMap<u64, Vec<(UnitId, Trace, Option<DeclaredBy>)>>,
     /// Units that differ, and wait for the end of their pause.
     waiting: BTreeSet<UnitId>,
     /// Units that had to wait since they were last calm.
@@ -76,7 +84,7 @@ impl Default for Damping {
             now: Duration::ZERO,
             pauses: Pauses::new(AT_ONCE),
             written: BTreeMap::new(),
-            declared: BTreeSet::new(),
+            declared: BTreeMap::new(),
             under_way: BTreeMap::new(),
             waiting: BTreeSet::new(),
             damped: BTreeMap::new(),
@@ -85,9 +93,12 @@ impl Default for Damping {
 }
 
 impl Damping {
-    /// The declarations of these units in this host's files changed.
-    pub(super) fn declared(&mut self, units: impl IntoIterator<Item = UnitId>) {
-        self.declared.extend(units);
+    /// The declarations of these units changed.
+    pub(super) fn declared(&mut self, units: impl IntoIterator<Item = UnitId>, by: DeclaredBy) {
+        for unit in units {
+            let known = self.declared.entry(unit).or_insert(by);
+            *known = by.max(*known);
+        }
     }
 
     /// Time has passed. Returns the damped units that have become calm.
@@ -183,24 +194,26 @@ impl Damping {
         for (unit, trace, declared) in self.under_way.remove(&id).unwrap_or_default() {
             if committed {
                 self.wrote(unit, trace, declared);
-            } else if declared {
-                self.declared.insert(unit);
+            } else if let Some(by) = declared {
+                self.declared([unit], by);
             }
         }
     }
 
-    fn wrote(&mut self, unit: UnitId, trace: Trace, declared: bool) {
+    fn wrote(&mut self, unit: UnitId, trace: Trace, declared: Option<DeclaredBy>) {
         let written = self.written.entry(unit).or_insert(Written {
             digests: Vec::new(),
             cause: Cause::Contested,
             cut: false,
         });
         let repeats = written.digests.contains(&trace.digest);
-        let again = declared || repeats || written.digests.len() >= MOST_DIFFERENT;
+        let here = declared == Some(DeclaredBy::Here);
+        let again = here || repeats || written.digests.len() >= MOST_DIFFERENT;
         if !repeats && written.digests.len() < MOST_DIFFERENT {
             written.digests.push(trace.digest);
         }
         if again {
+            let declared = declared.is_some();
             written.cause = if declared { Cause::Flapping } else { Cause::Contested };
         }
         written.cut = trace.cuts;

@@ -49,7 +49,9 @@ fn check(edit: &Edit, declarations: &Declarations, half: &Half) -> Result<bool, 
     let stored = declarations.stored_half(&half.key);
     match stored {
         Some(_) if edit.create => return Err(NotStored::Exists(half.key.clone())),
-        _ if edit.if_match.is_some() => match_tag(edit, declarations, &half.key)?,
+        _ if edit.if_match.is_some() && !edit.create => {
+            match_tag(edit, declarations, &half.key)?;
+        }
         _ => {}
     }
     Ok(stored.is_none_or(|stored| stored.value != *half))
@@ -106,6 +108,10 @@ fn not_in_file(declarations: &Declarations, half: &HalfKey) -> Result<(), NotSto
     hosts.retain(|host| **host != *STORE);
     match hosts.is_empty() {
         true => Ok(()),
-        false => Err(NotStored::InFile { half: half.clone(), hosts }),
+        false => {
+            let place = declarations.local.place_of_half(half);
+            let place = place.map(|(path, line)| format!("{path}:{line}"));
+            Err(NotStored::InFile { half: half.clone(), place, hosts })
+        }
     }
 }

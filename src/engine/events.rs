@@ -1,16 +1,16 @@
 //! What the engine does with each event.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::declare::{Changed, NetworkKey, NotStored, ParsedFile, Reading};
+use crate::declare::{Changed, NotStored, ParsedFile, Reading};
 use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
-use crate::northbound::{Id, Northbound, Touched, UnitId};
+use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
 use crate::ovsdb::{self, Inconsistent};
 use crate::peering::Node;
 
 use super::change::Change;
+use super::damping::DeclaredBy;
 use super::northd::Seen;
 use super::submit::note_changed;
 use super::writer::Role;
@@ -77,22 +77,11 @@ impl Engine {
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
         let changed = self.state.declarations.local.apply(reading);
-        let before = self.units_declared(&changed);
+        let before = self.state.units_declared(&changed);
         self.declared(&changed);
-        let after = self.units_declared(&changed);
-        self.writer.damping.declared(before.into_iter().chain(after));
+        let after = self.state.units_declared(&changed);
+        self.writer.damping.declared(before.into_iter().chain(after), DeclaredBy::Here);
         self.changes.local(&self.state.declarations.local);
-    }
-
-    /// The units that these halves are written with. What is read at the start is no change.
-    fn units_declared(&self, changed: &Changed) -> Vec<UnitId> {
-        let resolver = &self.state.resolver;
-        let halves = || changed.halves.iter().filter(|_| self.state.begun);
-        // A file's halves are of few networks, and an identity is a digest.
-        let networks: BTreeSet<&NetworkKey> = halves().map(|half| &half.network).collect();
-        let networks = networks.into_iter().map(|key| UnitId::Network(Id::of_network(key)));
-        let pairs = halves().filter_map(|half| resolver.id(resolver.pair_of(half)?));
-        networks.chain(pairs.map(UnitId::Peering)).collect()
     }
 
     fn declared(&mut self, changed: &Changed) {
@@ -285,11 +274,12 @@ impl Engine {
             return;
         }
         let was_older = self.state.recency.older().is_some();
-        let changed = if opens {
+        let (changed, units) = if opens {
             self.state.register_all(northbound)
         } else {
             self.state.register(&touched.declared, touched.counters, northbound)
         };
+        self.writer.damping.declared(units, DeclaredBy::Elsewhere);
         let older = self.state.recency.older();
         if was_older != older.is_some() {
             self.changes.push(Change::NorthboundOlder { what: older.map(str::to_owned) });

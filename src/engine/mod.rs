@@ -12,6 +12,7 @@
 
 mod allowance;
 mod batch;
+mod catalog;
 mod change;
 mod changes;
 mod damped;
@@ -66,7 +67,7 @@ use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
-    NorthboundView, PlanView, StatusView, Viewer,
+    NetworkView, NorthboundView, PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
 };
 
 use changes::Changes;
@@ -199,7 +200,7 @@ impl Engine {
         // What a newer version says is not read; when it is gone, everything is.
         let reads = rules_changed && !self.gate.is_closed();
         if let Some(northbound) = northbound.filter(|_| reads) {
-            changed.extend(self.state.register_all(northbound));
+            changed.extend(self.state.register_all(northbound).0);
         }
         self.changes.declared(&changed, &self.state.declarations);
     }
@@ -404,6 +405,30 @@ impl Engine {
     #[must_use]
     pub fn show_for(&self, viewer: &Viewer, key: &HalfKey) -> Option<HalfDetail> {
         views::show(&self.standings(), viewer, key)
+    }
+
+    /// The networks that a viewer sees.
+    #[must_use]
+    pub fn networks(&self, viewer: &Viewer) -> Vec<NetworkView> {
+        catalog::networks(&self.state, viewer)
+    }
+
+    /// The projects that a viewer sees.
+    #[must_use]
+    pub fn projects(&self, viewer: &Viewer) -> Vec<ProjectView> {
+        catalog::projects(&self.state, viewer)
+    }
+
+    /// The requests that a viewer may answer.
+    #[must_use]
+    pub fn requests(&self, viewer: &Viewer) -> Vec<RequestView> {
+        catalog::requests(&self.state, viewer)
+    }
+
+    /// What is stored of a project.
+    #[must_use]
+    pub fn stored(&self, project: &str) -> StoreView {
+        catalog::store(&self.state, project)
     }
 
     /// The daemon's own state. Costs what changed since changes were last drawn.

@@ -1,6 +1,6 @@
 //! What is in effect, and which units are to be compared with the northbound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -139,19 +139,20 @@ impl State {
     }
 
     /// Notes what other hosts declare in all registrations. What differs by that is returned.
-    pub(super) fn register_all(&mut self, northbound: &Northbound) -> Changed {
+    pub(super) fn register_all(&mut self, northbound: &Northbound) -> (Changed, Vec<UnitId>) {
         let all = registrations::registered(northbound).map(|id| (id, Differing::All));
         self.register(&all.collect(), true, northbound)
     }
 
     /// Notes what other hosts declare now of these networks, unless it is older than known.
-    /// `counted` says that counters may have changed.
+    /// `counted` says that counters may have changed. Returns the declarations that changed, and the
+    /// units that these were and are written with.
     pub(super) fn register(
         &mut self,
         networks: &BTreeMap<Id, Differing>,
         counted: bool,
         northbound: &Northbound,
-    ) -> Changed {
+    ) -> (Changed, Vec<UnitId>) {
         let (believed, unread) = if counted || self.recency.older().is_some() {
             let host = self.declarations.host();
             self.recency.review(&northbound.counters(), host, networks)
@@ -162,8 +163,20 @@ impl State {
         if let Some((unread, believed)) = unread {
             changed.extend(self.note_others(&unread, northbound, &believed));
         }
+        let mut units = self.units_declared(&changed);
         self.declared(&changed, Some(northbound));
-        changed
+        units.extend(self.units_declared(&changed));
+        (changed, units)
+    }
+
+    /// The units that these halves are written with. What is read at the start is no change.
+    pub(super) fn units_declared(&self, changed: &Changed) -> Vec<UnitId> {
+        let halves = || changed.halves.iter().filter(|_| self.begun);
+        // They are of few networks, and an identity is a digest.
+        let networks: BTreeSet<&NetworkKey> = halves().map(|half| &half.network).collect();
+        let networks = networks.into_iter().map(|key| UnitId::Network(Id::of_network(key)));
+        let pairs = halves().filter_map(|half| self.resolver.id(self.resolver.pair_of(half)?));
+        networks.chain(pairs.map(UnitId::Peering)).collect()
     }
 
     fn note_others(

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::declare::{Edit, HalfKey, Host, NetworkKey, NotStored, Stored, StoredChange};
 use crate::northbound::counters::stored_mark;
+use crate::northbound::registration::half_key;
 use crate::northbound::stored::{
     stored_half_entry, stored_half_key, stored_rejection_entry, stored_rejection_key,
 };
@@ -199,6 +200,15 @@ fn operations(
         let (key, text) = stored_rejection_entry(rejection, &stored);
         put(&rejection.network, (key, Some(text)));
     }
+    if let (true, [half], [former]) = (edit.rename, &edit.halves[..], &edit.remove[..]) {
+        let tags = northbound.registration(Id::of_network(&former.network));
+        // Its record goes with it: it stands where it stood, and since then.
+        if let Some(record) = tags.and_then(|tags| tags.get(&half_key(&former.name))) {
+            let name = &half.key.name;
+            put(&former.network, (half_key(name), Some(record.to_owned())));
+            put(&former.network, (half_key(&former.name), None));
+        }
+    }
     let mut transaction = Transaction { declares_only: true, ..Transaction::default() };
     for (network, entries) in entries {
         let id = Id::of_network(network);
@@ -229,6 +239,7 @@ mod tests {
             rejections: Vec::new(),
             remove: Vec::new(),
             unreject: Vec::new(),
+            rename: false,
             create: false,
             replace: false,
             if_match: None,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::declare::{
     ConfiguredStatus, Diagnostic, Half, HalfKey, HeldPart, Host, LocalDeclarations, ManualRoute,
-    PeeringKey, Severity, TableOf,
+    PeeringKey, Severity, TableOf, written,
 };
 use crate::northbound::owner::address_set_name;
 use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
@@ -23,7 +23,7 @@ use crate::view::{
 };
 
 use super::shown::{Shown, Standings};
-use super::{Engine, damped};
+use super::{Engine, catalog, damped};
 
 /// So many entries of each list are in the status; other commands show all of them.
 const MOST_IN_STATUS: usize = 32;
@@ -69,6 +69,7 @@ pub(super) fn show(
     let view = half_view(standings, key, viewer)?;
     let report = report(resolver, &half, declarations);
     let id = Id::of_network(&key.network);
+    let place = declarations.local.place_of_half(key);
     Some(HalfDetail {
         configured_status: match half.configured_status {
             ConfiguredStatus::Active => "active".into(),
@@ -76,6 +77,11 @@ pub(super) fn show(
         },
         config: half.config.clone(),
         file: declarations.local.origin_of_half(key).map(|giver| giver.file.name.to_string()),
+        path: place.map(|(path, _)| path.to_owned()),
+        line: place.map(|(_, line)| line),
+        stored: catalog::stored(standings.state, key),
+        declaration: (view.state != State::Deleted)
+            .then(|| written(&key.network.project, [&*half], [])),
         router: declarations
             .network(&key.network, || None)
             .map(|said| said.value.router.to_string()),

@@ -40,6 +40,7 @@ mod texts;
 #[path = "../core/world.rs"]
 mod world;
 
+mod commands;
 mod consented;
 mod files;
 mod greed;

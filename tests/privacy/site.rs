@@ -88,9 +88,7 @@ impl Site {
             let name = Path::new(program).file_name().unwrap();
             fs::copy(program, root.join(name)).unwrap();
         }
-        // As the access units let the daemon's user in.
-        chown(lab.nb_socket(), None, Some(DAEMON_ID)).unwrap();
-        fs::set_permissions(lab.nb_socket(), fs::Permissions::from_mode(0o770)).unwrap();
+        let_in(&lab);
         let id = DAEMON_ID.to_string();
         let launch = Launch::new("setpriv", &root)
             .args(["--reuid", &id, "--regid", &id, "--clear-groups", "--pdeathsig", "KILL", "--"])
@@ -141,6 +139,17 @@ impl Site {
                 .is_ok_and(|status| status["northbound"]["synced"] == true);
             if synced { Ok(()) } else { Err(format!("{output:?}")) }
         });
+    }
+
+    /// Starts the northbound's server again.
+    pub(crate) fn start_northbound(&self) {
+        self.lab.databases().start_nb_again();
+        let_in(&self.lab);
+    }
+
+    /// Ends the daemon.
+    pub(crate) fn stop(&self) {
+        self.service.stop();
     }
 
     /// Ends it and starts it on the same files.
@@ -287,6 +296,12 @@ pub(crate) fn user(uid: u32, program: &str) -> Command {
     // Whatever the caller has open to root alone, such as its own directory.
     command.current_dir("/");
     command
+}
+
+/// As the access units let the daemon's user in.
+fn let_in(lab: &Lab) {
+    chown(lab.nb_socket(), None, Some(DAEMON_ID)).unwrap();
+    fs::set_permissions(lab.nb_socket(), fs::Permissions::from_mode(0o770)).unwrap();
 }
 
 fn directory(path: &Path, mode: u32, (uid, gid): (u32, u32)) {

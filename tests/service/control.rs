@@ -18,7 +18,7 @@ use ovn_peerd::control::{
 use ovn_peerd::declare::{Diagnostic, DiagnosticCode, NotStored, Settings};
 use ovn_peerd::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
-    PlanView, Reason, State, StatusView,
+    PlanView, Reason, State, StatusView, StoreView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -60,6 +60,10 @@ fn detail(half: HalfView) -> HalfDetail {
         configured_status: "active".into(),
         config: BTreeMap::new(),
         file: None,
+        path: None,
+        line: None,
+        stored: None,
+        declaration: None,
         router: None,
         local_prefixes: Vec::new(),
         remote_prefixes: Vec::new(),
@@ -125,6 +129,12 @@ fn answer(question: Question) {
         Question::Hosts(answer) => drop(answer.send(Vec::new())),
         Question::Forget(_, name, answer) => {
             drop(answer.send(Err(ovn_peerd::control::Refusal::NoSuchHost(name))))
+        }
+        Question::Networks(_, answer) => drop(answer.send(Vec::new())),
+        Question::Projects(_, answer) => drop(answer.send(Vec::new())),
+        Question::Requests(_, answer) => drop(answer.send(Vec::new())),
+        Question::Stored(project, answer) => {
+            drop(answer.send(StoreView { project, declarations: String::new() }))
         }
         Question::Store(_, answer) => {
             drop(answer.send(Err(Refusal::NotStored(NotStored::NotSynced))))

@@ -13,6 +13,7 @@ mod access;
 mod completion;
 mod control;
 mod daemon;
+mod edit;
 mod log;
 mod machine;
 mod package;

@@ -32,6 +32,10 @@ impl Term for Export {
         self.filter.to_string().into()
     }
 
+    fn written(&self) -> Vec<(&'static str, toml::Value)> {
+        self.filter.written().map(|list| (Self::KEY, list)).into_iter().collect()
+    }
+
     fn weight(&self) -> usize {
         self.filter.to_string().len()
     }

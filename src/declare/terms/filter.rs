@@ -50,6 +50,22 @@ impl Rule {
         }
     }
 
+    /// It as an entry of a declared list.
+    fn written(&self) -> toml::Value {
+        if self.action == Action::Permit && self.ge.is_none() && self.le.is_none() {
+            return self.prefix.to_string().into();
+        }
+        let mut entry =
+            toml::Table::from_iter([("prefix".to_owned(), self.prefix.to_string().into())]);
+        for (key, length) in [("ge", self.ge), ("le", self.le)] {
+            entry.extend(length.map(|length| (key.to_owned(), i64::from(length).into())));
+        }
+        if self.action == Action::Deny {
+            entry.insert("action".to_owned(), "deny".into());
+        }
+        entry.into()
+    }
+
     /// Whether it permits exactly one prefix: that one is announced as written.
     #[must_use]
     pub fn names(&self) -> Option<IpNet> {
@@ -132,6 +148,13 @@ impl PrefixFilter {
             Self::All => true,
             Self::List(_) => false,
         }
+    }
+
+    /// The filter as declarations have it; `None` if all prefixes pass.
+    #[must_use]
+    pub(super) fn written(&self) -> Option<toml::Value> {
+        let rules = self.rules()?.iter().map(Rule::written);
+        Some(toml::Value::Array(rules.collect()))
     }
 
     /// The entries, in order; `None` if all prefixes pass.

@@ -28,6 +28,10 @@ impl Term for MaxPrefixes {
         self.limit.into()
     }
 
+    fn written(&self) -> Vec<(&'static str, toml::Value)> {
+        self.limit.map(|limit| (Self::KEY, i64::from(limit).into())).into_iter().collect()
+    }
+
     fn most(&self) -> Option<u32> {
         self.limit
     }

@@ -35,8 +35,8 @@ pub use filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 pub(super) use filter_reader::RULE_KEYS;
 pub use import::Import;
 pub use max_prefixes::MaxPrefixes;
-pub(super) use routes::table_name;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
+pub(super) use routes::{table_name, written_table};
 use term::Term;
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
@@ -79,6 +79,11 @@ macro_rules! terms {
                     unusual.push((<$term as Term>::TITLE, value));
                 })+
                 unusual
+            }
+
+            /// The keys of `[[peering]]` that say the same.
+            pub(super) fn written(&self) -> Vec<(&'static str, toml::Value)> {
+                [$(self.$field.written(),)+].concat()
             }
 
             pub(super) fn weight(&self) -> usize {

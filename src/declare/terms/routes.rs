@@ -186,6 +186,17 @@ impl Term for Routes {
         if self.is_manual() { "manual" } else { "automatic" }.into()
     }
 
+    fn written(&self) -> Vec<(&'static str, toml::Value)> {
+        match self {
+            Self::Automatic(Tables::All) => Vec::new(),
+            Self::Automatic(Tables::Only(names)) => {
+                let names = names.iter().map(|name| written_table(name).into()).collect();
+                vec![("route_tables", toml::Value::Array(names))]
+            }
+            Self::Manual(_) => vec![(Self::KEY, "manual".into())],
+        }
+    }
+
     fn weight(&self) -> usize {
         match self {
             Self::Automatic(Tables::All) => 0,
@@ -229,6 +240,11 @@ pub(in crate::declare) fn table_name(
         return None;
     }
     Some(if found.value == MAIN_TABLE { "" } else { found.value }.into())
+}
+
+/// A table's name as declarations have it.
+pub(in crate::declare) fn written_table(name: &str) -> &str {
+    if name.is_empty() { MAIN_TABLE } else { name }
 }
 
 /// As it is kept.

@@ -21,6 +21,9 @@ pub(super) trait Term: Default + PartialEq {
     /// It as users read it.
     fn shown(&self) -> Value;
 
+    /// The keys of `[[peering]]` that say the same; none for the default.
+    fn written(&self) -> Vec<(&'static str, toml::Value)>;
+
     /// How many bytes of the half's record it uses.
     fn weight(&self) -> usize {
         0
