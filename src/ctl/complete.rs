@@ -264,8 +264,11 @@ async fn ask(client: &ControlClient, names: Names) -> Option<BTreeSet<String>> {
             let networks: Vec<NetworkView> = client.get("/v1/networks").await.ok()?;
             found.extend(networks.iter().map(|it| written(&[&it.project, &it.network])));
             let halves: Vec<HalfView> = client.get("/v1/halves").await.ok()?;
-            let target = |it: &HalfView| written(&[&it.target_project, &it.target_network]);
-            found.extend(halves.iter().map(target));
+            let both = |it: &HalfView| {
+                let target = written(&[&it.target_project, &it.target_network]);
+                [written(&[&it.project, &it.network]), target]
+            };
+            found.extend(halves.iter().flat_map(both));
             let requests: Vec<RequestView> = client.get("/v1/requests").await.ok()?;
             let from = |it: &RequestView| written(&[&it.from_project, &it.from_network]);
             found.extend(requests.iter().map(from));
