@@ -15,7 +15,7 @@ use crate::{ctl, daemon};
 /// A line longer than this is broken.
 const WIDTH: usize = 78;
 /// Where the states stand.
-const STATES: &str = "README.md";
+const STATES: &str = "docs/states.md";
 
 #[test]
 fn the_pages_of_the_programs_have_every_command_option_and_exit_code() {
@@ -77,7 +77,10 @@ fn compare(page: &str, parts: &[(&str, String)]) {
         wanted = format!("{before}.\\\" generated: {name}\n{text}.\\\" end\n{after}");
     }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(path(page), &wanted).unwrap();
+        // Whole, as another test may read it.
+        let beside = path(&format!("{page}.new"));
+        fs::write(&beside, &wanted).unwrap();
+        fs::rename(beside, path(page)).unwrap();
         return;
     }
     for (line, (written, wanted)) in (1..).zip(written.lines().zip(wanted.lines())) {
@@ -200,7 +203,7 @@ fn states() -> String {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(STATES)).unwrap();
     let table = page.split("| state | reason |").nth(1).unwrap().split("\n\n").next().unwrap();
     let mut written = String::new();
-    for row in table.lines().skip(2) {
+    for row in table.replace('*', "").lines().skip(2) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let [state, reason, meaning, action] = cells[..] else { panic!("{row}") };
         let word = |cell: &str| code(cell.trim_matches('`'));
@@ -210,10 +213,17 @@ fn states() -> String {
         if reason != "-" {
             written += &format!(".TP\n.B {}\n", word(reason));
         }
-        written += &text(&format!("{meaning}."));
+        written += &text(&format!("{}.", sentence(meaning)));
+        let action = action.split(" ([more](").next().unwrap();
         written += &text(&format!("Next: {action}."));
     }
     written
+}
+
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// As it is to be typed.
@@ -264,7 +274,7 @@ fn protected(line: &str) -> String {
     if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() }
 }
 
-/// `[text](target)` as its text, `**bold**` without its stars.
+/// `[text](target)` as its text.
 fn without_links(markdown: &str) -> String {
     let mut plain = String::new();
     let mut rest = markdown;
@@ -275,5 +285,5 @@ fn without_links(markdown: &str) -> String {
         plain += &format!("{before}{text}");
         rest = after;
     }
-    (plain + rest).replace("**", "")
+    plain + rest
 }

@@ -153,9 +153,9 @@ fn a_list_fits_its_terminal_and_is_whole_elsewhere() {
     }
 }
 
-/// README.md shows what is printed.
+/// docs/operate.md shows what is printed.
 #[test]
-fn the_list_in_the_readme_is_true() {
+fn the_list_in_the_documentation_is_true() {
     let up = |project: &str, network: &str, name: &str, target: &str| HalfView {
         network: network.into(),
         exported: 2,
@@ -178,8 +178,8 @@ fn the_list_in_the_readme_is_true() {
     ];
     let text = list(&halves, &AttentionView::default(), &[], Some(80));
     let text = anstream::adapter::strip_str(&text).to_string();
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains(&format!("```text\n{text}```")), "{text}");
+    let page = include_str!("../../docs/operate.md");
+    assert!(page.contains(&format!("```text\n{text}```")), "{text}");
 }
 
 #[test]

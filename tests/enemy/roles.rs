@@ -1,4 +1,4 @@
-//! A role, with what has to be granted to it and no more: as the README tells it, by the client's certificate.
+//! A role, with what has to be granted to it and no more: as docs/troubleshoot.md has it, by the client's certificate.
 
 use std::fs;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::refusals::{SB_SCHEMA, refused, with_roles};
 use crate::server::{SCHEMA, Server};
 use crate::tls::Pki;
 
-/// What the README's table has: tables, whether rows come and go, columns.
+/// What the table of docs/troubleshoot.md has: tables, whether rows come and go, columns.
 fn grants() -> Vec<(String, bool, Vec<String>)> {
-    let readme = fs::read_to_string("README.md").expect("the README");
-    let table = readme.split("| `RBAC_Permission` of |").nth(1).expect("its table of grants");
+    let page = fs::read_to_string("docs/troubleshoot.md").expect("the page");
+    let table = page.split("| `RBAC_Permission` of |").nth(1).expect("its table of grants");
     let rows = table.split("\n\n").next().unwrap_or_default().lines().skip(2);
     let words = |cell: &str| -> Vec<String> {
         cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()

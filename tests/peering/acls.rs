@@ -1,4 +1,4 @@
-//! The README's ACL for a peer's prefixes, as it stands there.
+//! The ACL of docs/northbound.md for a peer's prefixes, as it stands there.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use crate::filters::show;
 use crate::lab::Lab;
 use crate::tenants::Tenants;
 
-/// The match that the README shows, with the name of a set in it.
+/// The match that the page shows, with the name of a set in it.
 fn example(set: &str) -> String {
-    let readme = fs::read_to_string("README.md").expect("the README");
-    let line = readme.lines().find(|line| line.contains("acl-add green-db")).expect("an ACL");
+    let page = fs::read_to_string("docs/northbound.md").expect("the page");
+    let line = page.lines().find(|line| line.contains("acl-add green-db")).expect("an ACL");
     let text = line.split('"').nth(1).expect("a match in quotes");
     assert!(text.contains("\\$$set"), "it names the set: {line}");
     text.replace("\\$$set", &format!("${set}"))

@@ -56,7 +56,7 @@ fn s0_1_s0_3_s0_4_s0_9_s0_18_s1_2_s2_28_to_s2_31_both_halves_make_a_path_and_one
     let after = lab.dump();
     let left = owned(&after);
     assert!(left.is_empty(), "nothing of ours is left: {left:?}");
-    // The counter of the host stays: see README, "What it writes to the northbound".
+    // The counter of the host stays: see docs/northbound.md.
     after.foreign(is_ours).assert_same_as(&before);
 }
 

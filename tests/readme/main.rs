@@ -1,19 +1,23 @@
-//! What README.md says is true: its files are good, its commands run, its tables know every state and reason. So is what
-//! tests/README.md says of tests.
+//! What README.md and the pages in `docs` say is true: their files are good, their commands run, their tables know every
+//! state and reason. So is what tests/README.md says of tests.
 //!
-//! Owns: which kinds of blocks there are. `toml` blocks name their file in the first line; `sh` blocks run in their order
-//! against one daemon; `console` (installing, building: what `.ci/run` does anyway) and `text` are not run.
-//! May not: know what the README is about beyond the names of its routers and switches.
+//! Owns: which kinds of blocks there are. `toml` blocks name their file in the first line; `sh` blocks run in their order;
+//! `console` (installing, building: what `.ci/run` does anyway) and `text` are not run. README.md and the quick starts are
+//! followed each by itself (`follow`); all other pages describe one installation.
+//! May not: know what the pages are about beyond the names of their routers and switches.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
 
 mod blocks;
+mod containers;
+mod follow;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod manual;
@@ -29,15 +33,15 @@ use lab::Lab;
 use lab::command::{output, poll};
 use lab::daemon::{CONTROL, DAEMON, Daemon};
 
-/// Where the README puts the configuration.
+/// Where the pages put the configuration.
 const CONFIGURATION: &str = "/etc/ovn-peerd/";
 const SETTINGS: &str = "ovn-peerd.toml";
 
 #[test]
 fn every_settings_block_passes_the_check_with_all_other_files() {
-    let files: Vec<_> = blocks::read().iter().filter_map(file_of).collect();
+    let files: Vec<_> = blocks::reference().iter().filter_map(file_of).collect();
     let (settings, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.0 == SETTINGS);
-    assert!(settings.len() >= 2 && others.len() >= 3, "the README shows all kinds of files");
+    assert!(settings.len() >= 2 && others.len() >= 3, "the pages show all kinds of files");
     for (_, text) in &settings {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in others.iter().chain([&(SETTINGS.to_owned(), text.clone())]) {
@@ -56,7 +60,7 @@ fn every_settings_block_passes_the_check_with_all_other_files() {
 /// The block that says "all keys, with their defaults" must not differ from an empty file.
 #[test]
 fn the_defaults_are_the_defaults() {
-    let files: Vec<_> = blocks::read().iter().filter_map(file_of).collect();
+    let files: Vec<_> = blocks::reference().iter().filter_map(file_of).collect();
     let (_, text) = files.iter().find(|file| file.0 == SETTINGS).unwrap();
     let path = Path::new(CONFIGURATION).join(SETTINGS);
     let (shown, _) = ovn_peerd::declare::Settings::parse(&path, text);
@@ -72,7 +76,7 @@ fn every_command_runs() {
     lab.add_network("green-db-lr", &["10.2.0.0/24 fd02::/64"]);
     lab.nbctl(&["ls-add", "green-db"]);
     let daemon = Daemon::start(&lab);
-    let blocks = blocks::read();
+    let blocks = blocks::reference();
     for (path, text) in blocks.iter().filter_map(file_of).filter(|file| file.0 != SETTINGS) {
         daemon.write(&path, &text);
     }
@@ -84,7 +88,7 @@ fn every_command_runs() {
     });
     let programs = shims(&daemon);
     let commands: Vec<_> = blocks.iter().filter(|block| block.kind == Kind::Shell).collect();
-    assert!(commands.len() >= 3, "the README shows commands");
+    assert!(commands.len() >= 3, "the pages show commands");
     for block in commands {
         let own = format!("{}/", daemon.dir().display());
         let script = block.text.replace(CONFIGURATION, &own);
@@ -95,9 +99,10 @@ fn every_command_runs() {
         shell.env("OVN_NB_DB", lab.nb_remote());
         let ran = output(&mut shell);
         let said = [&ran.stdout[..], &ran.stderr[..]].concat();
-        let (line, said) = (block.line, String::from_utf8_lossy(&said).into_owned());
-        assert!(ran.status.success(), "README.md:{line}: {script}\n{}\n{said}", ran.status);
-        assert!(block.is_silent() || !said.trim().is_empty(), "README.md:{line} prints nothing");
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let Block { page, line, .. } = block;
+        assert!(ran.status.success(), "{page}:{line}: {script}\n{}\n{said}", ran.status);
+        assert!(block.is_silent() || !said.trim().is_empty(), "{page}:{line} prints nothing");
     }
     let acl = lab.nbctl(&["acl-list", "green-db"]);
     assert!(acl.contains("ovn_peerd_") && acl.contains("_ip4"), "the ACL names the set: {acl}");
@@ -113,8 +118,8 @@ fn every_state_and_reason_is_explained_and_no_other() {
     };
     let known: BTreeSet<String> = rules.lines().filter_map(words).collect();
     assert!(known.contains("pending-peer") && known.contains("conflict-subnet"));
-    let readme = fs::read_to_string("README.md").unwrap();
-    let table = readme.split("| state | reason |").nth(1).expect("the table of states");
+    let page = fs::read_to_string("docs/states.md").unwrap();
+    let table = page.split("| state | reason |").nth(1).expect("the table of states");
     let table = table.split("\n\n").next().unwrap();
     let cells = table.lines().skip(2).flat_map(|row| row.split('|').skip(1).take(2));
     let word = |cell: &str| cell.trim().strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
@@ -124,18 +129,37 @@ fn every_state_and_reason_is_explained_and_no_other() {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    for link in links.filter(|link| !link.contains("://")) {
-        let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-        let page = if path.is_empty() { "README.md" } else { path };
-        assert!(Path::new(page).exists(), "no {link}");
-        if !anchor.is_empty() {
-            let text = fs::read_to_string(page).unwrap();
-            let mut headings = text.lines().filter(|line| line.starts_with('#'));
-            assert!(headings.any(|line| blocks::anchor(line) == anchor), "no heading for {link}");
+    let mut checked = 0;
+    for from in blocks::pages() {
+        let text = fs::read_to_string(&from).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let page = match path {
+                "" => Path::new(&from).to_owned(),
+                path => Path::new(&from).with_file_name(path),
+            };
+            assert!(page.exists(), "{from}: no {link}");
+            checked += 1;
+            if !anchor.is_empty() {
+                let text = fs::read_to_string(&page).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let found = headings.any(|line| blocks::anchor(line) == anchor);
+                assert!(found, "{from}: no heading for {link}");
+            }
         }
     }
+    assert!(checked > 20, "the pages link to each other");
+}
+
+/// Each page is reached from README.md.
+#[test]
+fn every_page_is_listed() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for page in &blocks::pages()[1..] {
+        assert!(readme.contains(&format!("]({page})")), "README.md does not lead to {page}");
+    }
+    assert!(readme.lines().count() <= 140, "README.md is an overview: a detail belongs in docs");
 }
 
 /// tests/README.md: its table names tests by file and function, and every test of a promise in `peering/`.
@@ -174,7 +198,7 @@ fn the_tests_that_are_said_to_prove_something_are_there() {
     }
 }
 
-/// The programs as the README calls them: installed, and without naming a socket.
+/// The programs as the pages call them: installed, and without naming a socket.
 fn shims(daemon: &Daemon) -> std::path::PathBuf {
     let dir = daemon.dir().join("bin");
     fs::create_dir(&dir).unwrap();
