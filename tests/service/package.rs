@@ -68,7 +68,14 @@ fn installs_and_waits(machine: &Machine, package: &str) {
     let owner = machine.run(&["stat", "--format=%U:%G %a", "/etc/ovn-peerd"]);
     assert_eq!(owner, "root:ovn-peerd 750\n");
     machine.run(&["ovn-peerd", "check"]);
-    for document in ["README.md", "changelog.gz", "service.md", "trust.md", "copyright"] {
+    for document in [
+        "README.md",
+        "changelog.gz",
+        "systemd/service.md",
+        "docs/trust.md",
+        "docs/states.md",
+        "copyright",
+    ] {
         machine.run(&["test", "-s", &format!("/usr/share/doc/ovn-peerd/{document}")]);
     }
     for page in ["ovn-peerd", "ovn-peerctl", "ovn-peerd.toml", "ovn-peerd-peerings"] {
