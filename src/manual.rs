@@ -27,6 +27,7 @@ fn the_pages_of_the_programs_have_every_command_option_and_exit_code() {
             ("commands", commands(&peerctl)),
             ("options", options(&peerctl)),
             ("exit codes", exit_codes(&peerctl)),
+            ("environment", environment(&peerctl)),
         ],
     );
     let mut peerd = daemon::command_line();
@@ -180,6 +181,27 @@ fn option(argument: &Arg) -> String {
         page += &format!(".IP\nDefault: \\fB{}\\fR.\n", code(&default.to_string()));
     }
     page
+}
+
+/// The variables that stand for options, each once.
+fn environment(root: &Command) -> String {
+    let mut variables = BTreeMap::new();
+    let mut waiting = vec![root];
+    while let Some(command) = waiting.pop() {
+        waiting.extend(command.get_subcommands());
+        for argument in command.get_arguments() {
+            if let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) {
+                variables.insert(variable.to_string_lossy(), long);
+            }
+        }
+    }
+    let written = variables.iter().map(|(variable, option)| {
+        format!(
+            ".TP\n.B {variable}\n{}",
+            text(&format!("Stands for `--{option}` where that is absent."))
+        )
+    });
+    written.collect()
 }
 
 /// The lines of the help that begin with a number.
