@@ -105,6 +105,10 @@ impl<'m, 'l> Running<'m, 'l> {
 
 impl Drop for Running<'_, '_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let logs = format!("tail -n 30 {}/logs/*/lxc.log", self.tool.client);
+            println!("{}", self.run(&logs).unwrap_or_else(|why| why));
+        }
         if let Err(why) = self.run(self.tool.shutdown) {
             println!("{why}");
         }

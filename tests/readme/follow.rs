@@ -61,7 +61,9 @@ impl<'a> Machine<'a> {
     /// Enters it to run this program.
     fn enter(&self, program: &str) -> Vec<String> {
         let holder = self.holder.pid().to_string();
-        ["--mount", "--net", "--root", "--target", &holder, program].map(str::to_owned).into()
+        ["--mount", "--net", "--root", "--wd", "--target", &holder, program]
+            .map(str::to_owned)
+            .into()
     }
 
     /// Sets a variable of the environment.
