@@ -21,6 +21,8 @@ _ovn_peerctl() {
         [[ -n $quote || $word != *[!A-Za-z0-9_./,:=@%+-]* ]] || printf -v word %q "$word"
         COMPREPLY+=("$word")
     done
+    # A value follows.
+    [[ ${#COMPREPLY[@]} -ne 1 || ${COMPREPLY[0]} != *= ]] || compopt -o nospace
     # Readline replaces what stands behind the last of these characters.
     if [[ -z $quote && $cur == *[=:]* ]]; then
         local before=${cur%"${cur##*[=:]}"} index

@@ -161,6 +161,9 @@ fn option(argument: &Arg) -> String {
     let named: Vec<_> = names.iter().map(|name| format!("\\fB{}\\fR", code(name))).collect();
     let tag = match (named.is_empty(), argument.get_action().takes_values()) {
         (true, _) => format!("\\fI{value}\\fR"),
+        (false, true) if argument.is_require_equals_set() => {
+            format!("{}[=\\fI{value}\\fR]", named.join(", "))
+        }
         (false, true) => format!("{} \\fI{value}\\fR", named.join(", ")),
         (false, false) => named.join(", "),
     };

@@ -16,7 +16,9 @@ use tokio::time;
 use super::client::ControlClient;
 use super::list::{Column, Order};
 use super::names::{WrittenHalf, WrittenNetwork, written};
+use super::store_arguments::Setting;
 use super::text::plain;
+use crate::declare::peering_keys;
 use crate::view::{HalfView, HostView, NetworkView, ProjectView, RequestView, State};
 
 /// The exit code that asks the shell to offer its files.
@@ -138,7 +140,8 @@ impl<'c, 'w> Line<'c, 'w> {
                         self.value(option, value);
                     }
                 }
-                None => self.option = self.long(long),
+                // The value of `--wait` stands in its own word, or nowhere.
+                None => self.option = self.long(long).filter(|it| !it.is_require_equals_set()),
             }
         } else {
             let short = word.chars().last();
@@ -226,6 +229,10 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
     if kind == TypeId::of::<WrittenNetwork>() {
         return Wanted::Names(Names::Networks);
     }
+    let keys = |end: &str| words(peering_keys().map(|key| format!("{key}{end}")).collect());
+    if kind == TypeId::of::<Setting>() {
+        return keys("=");
+    }
     if kind == TypeId::of::<State>() {
         return words(State::ALL.iter().map(ToString::to_string).collect());
     }
@@ -235,6 +242,7 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
     match (command.get_name(), argument.get_id().as_str()) {
         (_, "project") => Wanted::Names(Names::Projects),
         (_, "target") => Wanted::Names(Names::Networks),
+        (_, "key" | "keys") => keys(""),
         (_, "words") => Wanted::Names(Names::Halves),
         ("forget", "name") => Wanted::Names(Names::Hosts),
         _ if argument.get_value_hint() == ValueHint::Unknown => words(Vec::new()),

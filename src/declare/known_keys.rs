@@ -38,7 +38,7 @@ pub(crate) fn networks() -> Sections {
 pub(crate) fn peerings() -> Sections {
     let sections = vec![
         ("Top of the file", vec!["project"]),
-        ("[[peering]]", peerings::PEERING_KEYS.to_vec()),
+        ("[[peering]]", peerings::peering_keys().collect()),
         ("Entries of export and import", RULE_KEYS.to_vec()),
         ("[[route]]", routes_file::KEYS.to_vec()),
         ("[[rejection]]", rejections::KEYS.to_vec()),

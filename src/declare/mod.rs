@@ -60,6 +60,7 @@ pub use model::{
     Rejection, RejectionKey, RouterRef, TellGuests,
 };
 pub use pair::PeeringKey;
+pub use peerings::peering_keys;
 pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};

@@ -28,8 +28,13 @@ const OWN_KEYS: [&str; 8] = [
 ];
 
 /// All keys of `[[peering]]`.
-pub(super) static PEERING_KEYS: LazyLock<Vec<&str>> =
+static PEERING_KEYS: LazyLock<Vec<&str>> =
     LazyLock::new(|| OWN_KEYS.into_iter().chain(Terms::keys()).collect());
+
+/// All keys of `[[peering]]`: a half's own, and those of its terms.
+pub fn peering_keys() -> impl Iterator<Item = &'static str> {
+    PEERING_KEYS.iter().copied()
+}
 
 /// Longest description, in characters. A half's record in the northbound contains it.
 const MAX_DESCRIPTION_CHARS: usize = 1024;

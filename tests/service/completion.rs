@@ -125,6 +125,13 @@ fn shells_complete_commands_options_and_names() {
         let halves = complete(&["ovn-peerctl", "delete", "blue/web/to-"]);
         assert_eq!(halves, of(&["blue/web/to-db"]), "{name}");
         assert_eq!(complete(&["ovn-peerctl", "delete", "yellow"]), of(&[]), "{name}");
+        // The option's value stands in its own word, or nowhere.
+        let halves = complete(&["ovn-peerctl", "delete", "--wait", "blue/web/to-"]);
+        assert_eq!(halves, of(&["blue/web/to-db"]), "{name}");
+        let keys = complete(&["ovn-peerctl", "unset", "blue/web/to-db", "max_"]);
+        assert_eq!(keys, of(&["max_prefixes"]), "{name}");
+        let settings = complete(&["ovn-peerctl", "create", "blue/web/new", "green/db", "ex"]);
+        assert!(settings.contains("export="), "{name}: {settings:?}");
     }
     for shell in &SHELLS[..2] {
         let halves = shell.complete(&programs, &["ovn-peerctl", "delete", "blue/"]);
