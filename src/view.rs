@@ -4,6 +4,9 @@
 //! reasons ([`State`], [`Reason`]). The JSON of these types is a public interface: fields may be
 //! added, never renamed.
 
+mod catalog;
+mod event;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,9 +14,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-mod catalog;
-
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
+pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 
 pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
 pub use crate::peering::{Reason, State};

@@ -11,6 +11,7 @@
 //! | `GET /v1/halves/{project}/{network}/{name}` | [`HalfDetail`](crate::view::HalfDetail), or 404 |
 //! | `GET /v1/diagnostics` | [`DiagnosticsView`](crate::view::DiagnosticsView): what is wrong with the files |
 //! | `GET /v1/attention` | [`AttentionView`](crate::view::AttentionView): held withdrawals, errors in files, an absent northbound |
+//! | `GET /v1/events` | server-sent events: an [`EventView`](crate::view::EventView) each; goes on behind `Last-Event-ID` |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
@@ -23,34 +24,39 @@
 //!
 //! The kernel says who is at the other end (`SO_PEERCRED`). *Operators* (root, the daemon's own
 //! user, the socket's group, `[control] operators`) may use all routes. A *tenant* (the Unix
-//! account that a `[[project]]` names as its owner) may use the first four, for the halves of its
-//! projects and for its own files, and `POST /v1/store` for its projects. For a tenant, somebody else's half does not exist.
+//! account that a `[[project]]` names as its owner) may use the first five, for the halves of its
+//! projects and for its own files, and `POST /v1/store` for its projects. For a tenant, somebody
+//! else's half does not exist.
 //!
 //! Invariants: all others get a 403 and reach no handler; a tenant reaches only the handlers of the
-//! first four routes and of the store; its answers depend only on its own halves and files; no client uses
-//! connections, queue slots or memory beyond the limits below; neither a tenant nor a stranger can
-//! lock an operator out; a live daemon's socket is never replaced.
+//! first five routes and of the store; its answers depend only on its own halves and files; no
+//! client uses connections, queue slots or memory beyond the limits below; neither a tenant nor a
+//! stranger can lock an operator out; a live daemon's socket is never replaced.
 
 mod access;
 mod candidate;
 mod connection_limits;
+mod events;
 mod question;
 mod refusal;
 mod routes;
 mod server;
 mod socket;
 mod store;
+mod stream;
 mod wire;
 
 use std::time::Duration;
 
 pub use access::{Access, Actor};
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
+pub use events::Events;
 pub use question::Question;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};
 pub use store::{StoreAnswer, StoreRequest};
+pub use stream::KEEP_ALIVE;
 pub use wire::{
     Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, state_of,
 };
@@ -61,6 +67,11 @@ pub use wire::{
 pub const MAX_CONNECTIONS: usize = 64;
 /// The share of one user in the tenants' connections.
 pub const MAX_CONNECTIONS_PER_USER: usize = 16;
+/// Event streams at once: this many of operators, and this many of tenants. They do not count as
+/// connections.
+pub const MAX_STREAMS: usize = 1024;
+/// The share of one user in the tenants' event streams.
+pub const MAX_STREAMS_PER_USER: usize = 64;
 /// Questions waiting for the event loop; each connection has at most one.
 pub const MAX_QUESTIONS: usize = 2 * MAX_CONNECTIONS;
 /// Largest request body, in bytes: a candidate of some 50,000 halves and their networks.

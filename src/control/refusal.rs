@@ -79,6 +79,9 @@ pub enum Refusal {
     /// Too many connections at once.
     #[error("too many connections at once")]
     TooManyConnections,
+    /// Too many event streams at once.
+    #[error("too many event streams at once")]
+    TooManyStreams,
     /// Too many plans at once.
     #[error("too many plans are being made at once")]
     Busy,
@@ -109,9 +112,11 @@ impl Refusal {
             Self::BadRequest(_) | Self::BadDeclarations(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
-            Self::TooManyConnections | Self::Busy | Self::NotSynced | Self::Leaving => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooManyConnections
+            | Self::TooManyStreams
+            | Self::Busy
+            | Self::NotSynced
+            | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -136,6 +141,7 @@ impl Refusal {
             Self::TooLarge => "too-large",
             Self::TooLate => "too-late",
             Self::TooManyConnections => "crowded",
+            Self::TooManyStreams => "too-many-streams",
             Self::Busy => "busy",
             Self::NotSynced => "northbound-not-read",
             Self::Leaving => "stopping",
@@ -170,7 +176,7 @@ impl Refusal {
                 "ask the daemon of a host that has the newer version, or upgrade this one"
             }
             Self::NoSuchRoute { .. } => {
-                "the routes are /v1/halves, /v1/store, /v1/requests, /v1/networks, /v1/projects, /v1/whoami, /v1/attention, /v1/diagnostics, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
+                "the routes are /v1/halves, /v1/store, /v1/requests, /v1/networks, /v1/projects, /v1/whoami, /v1/attention, /v1/diagnostics, /v1/events, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
             }
             Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
             Self::BadRequest(_) => "correct the request",
@@ -179,6 +185,7 @@ impl Refusal {
                 "the daemon is busy: look at `systemctl status ovn-peerd`, then ask again"
             }
             Self::TooManyConnections => "ask again in a moment, on fewer connections",
+            Self::TooManyStreams => "end other event streams first, such as `ovn-peerctl monitor`",
             Self::Busy => "ask again in a moment; if that does not help, look at the file system",
             Self::NotSynced => {
                 "`ovn-peerctl status` shows why the northbound is out of reach; ask again once it is read"

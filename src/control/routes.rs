@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use tokio::{task, time};
 
 use super::access::{Access, Caller};
+use super::events::Events;
 use super::question::QuestionSender;
+use super::stream::{self, Lease};
 use super::{
     Actor, Candidate, Confirmation, Confirmed, Filter, HeldFilter, MAX_BODY_BYTES, Question,
     REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest,
@@ -26,7 +28,7 @@ use crate::view::{
 type Answer<T> = Result<Json<T>, Refusal>;
 
 /// All routes. Those that tenants may not use belong to `operators`.
-pub(super) fn router(questions: QuestionSender) -> Router {
+pub(super) fn router(questions: QuestionSender, events: Events) -> Router {
     let everybody = Router::new()
         .route("/v1/halves", get(list))
         .route("/v1/halves/{project}/{network}/{name}", get(show))
@@ -37,7 +39,8 @@ pub(super) fn router(questions: QuestionSender) -> Router {
         .route("/v1/projects", get(projects))
         .route("/v1/whoami", get(whoami))
         .route("/v1/diagnostics", get(diagnostics))
-        .route("/v1/attention", get(attention));
+        .route("/v1/attention", get(attention))
+        .merge(Router::new().route("/v1/events", get(stream::events)).with_state(events));
     let operators = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan).post(plan_candidate))
@@ -61,15 +64,22 @@ pub(super) fn for_client(
     router: Router,
     client: Arc<Caller>,
     access: watch::Receiver<Access>,
+    lease: Arc<Lease>,
 ) -> Router {
     router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
         let viewer = access.borrow().admit(&client);
         let actor = client.actor();
+        let (client, access) = (Arc::clone(&client), access.clone());
+        let lease = Arc::clone(&lease);
         async move {
             match viewer {
                 Ok(viewer) => {
-                    request.extensions_mut().insert(viewer);
-                    request.extensions_mut().insert(actor);
+                    let extensions = request.extensions_mut();
+                    extensions.insert(viewer);
+                    extensions.insert(actor);
+                    extensions.insert(client);
+                    extensions.insert(access);
+                    extensions.insert(lease);
                     next.run(request).await
                 }
                 Err(refusal) => refusal.into_response(),

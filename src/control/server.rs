@@ -8,16 +8,19 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
 use super::access::{Access, Accounts, Privileged};
 use super::connection_limits::{ConnectionLimits, Permit, Strangers};
+use super::events::Events;
 use super::question::QuestionSender;
+use super::stream::{Lease, StreamLimits};
 use super::{HEAD_TIME, MAX_CONNECTIONS, Question, REQUEST_TIME, Refusal, Socket, routes};
 use crate::view::Viewer;
 
@@ -25,6 +28,9 @@ use crate::view::Viewer;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Read buffer of one connection, in bytes; bodies pass through it piece by piece.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// What the kernel keeps for a client that does not read, in bytes; it takes this twice. A thousand
+/// listeners that read nothing would fill a thousand buffers of the usual 208 KiB.
+const SEND_BYTES: usize = 16 * 1024;
 /// Clients being identified at one time, of all users and of each. The user database answers within
 /// milliseconds; if it does not, only the clients that need it wait.
 const MOST_IDENTIFIED: usize = 256;
@@ -44,9 +50,10 @@ pub async fn serve(
     socket: Socket,
     questions: mpsc::Sender<Question>,
     access: watch::Receiver<Access>,
+    events: Events,
 ) {
     let server = Server {
-        router: routes::router(QuestionSender::new(questions)),
+        router: routes::router(QuestionSender::new(questions), events),
         privileged: socket.privileged(),
         access,
         accounts: Accounts::default(),
@@ -54,6 +61,7 @@ pub async fn serve(
         operators: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         waiting: Arc::new(Semaphore::new(MOST_WAITING)),
         tenants: ConnectionLimits::new(),
+        streams: StreamLimits::new(),
         identified: ConnectionLimits::of(MOST_IDENTIFIED, MOST_IDENTIFIED_OF_USER),
         turned_away: ConnectionLimits::of(MOST_TURNED_AWAY, MOST_TURNED_AWAY_OF_USER),
     };
@@ -69,6 +77,9 @@ pub async fn serve(
             }
         };
         while connections.try_join_next().is_some() {}
+        if let Err(error) = set_socket_send_buffer_size(&stream, SEND_BYTES) {
+            debug!(%error, "a control connection has a buffer of the usual size");
+        }
         let identifying = server.identified.acquire(peer.uid());
         if identifying.is_some() || server.privileged.includes(peer) {
             connections.spawn(server.clone().serve_client(stream, peer, identifying));
@@ -89,14 +100,9 @@ struct Server {
     operators: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     tenants: ConnectionLimits,
+    streams: StreamLimits,
     identified: ConnectionLimits,
     turned_away: ConnectionLimits,
-}
-
-/// The permits that a connection holds while it is served.
-enum Served {
-    Operator { _permit: OwnedSemaphorePermit },
-    Tenant { _permit: Permit },
 }
 
 impl Server {
@@ -107,9 +113,10 @@ impl Server {
         let viewer = self.access.borrow().admit(&client);
         let refusal = match self.permit(viewer, peer.uid()).await {
             Ok(permit) => {
-                let router = routes::for_client(self.router, client, self.access);
-                serve_http(stream, router, REQUEST_TIME).await;
-                return drop(permit);
+                let lease = Arc::new(Lease::new(self.streams, peer.uid(), permit));
+                let router =
+                    routes::for_client(self.router, client, self.access, Arc::clone(&lease));
+                return serve_http(stream, router, REQUEST_TIME, || lease.is_stream()).await;
             }
             Err(refusal) => refusal,
         };
@@ -121,19 +128,22 @@ impl Server {
         }
     }
 
-    async fn permit(&self, viewer: Result<Viewer, Refusal>, uid: u32) -> Result<Served, Refusal> {
+    /// The permit of another connection of this client; dropping it releases it.
+    async fn permit(
+        &self,
+        viewer: Result<Viewer, Refusal>,
+        uid: u32,
+    ) -> Result<Box<dyn Send>, Refusal> {
         match viewer? {
             Viewer::Operator => {
                 let _waiting =
                     self.waiting.try_acquire().map_err(|_| Refusal::TooManyConnections)?;
                 let permit = Arc::clone(&self.operators).acquire_owned().await;
-                permit
-                    .map(|permit| Served::Operator { _permit: permit })
-                    .map_err(|_| Refusal::Leaving)
+                Ok(Box::new(permit.map_err(|_| Refusal::Leaving)?))
             }
             Viewer::Tenant(_) => {
                 let permit = self.tenants.acquire(uid).ok_or(Refusal::TooManyConnections)?;
-                Ok(Served::Tenant { _permit: permit })
+                Ok(Box::new(permit))
             }
         }
     }
@@ -141,13 +151,19 @@ impl Server {
 
 /// Answers any request with a refusal, within a time limit.
 async fn turn_away(stream: UnixStream, refusal: Refusal, permit: Permit) {
-    serve_http(stream, routes::refuse_all(refusal), TURNING_AWAY_TIME).await;
+    serve_http(stream, routes::refuse_all(refusal), TURNING_AWAY_TIME, || false).await;
     drop(permit);
 }
 
 /// Serves a connection to its end: after `most` once the current request is answered, and after
-/// twice `most` in any case, for a client that does not read.
-async fn serve_http(stream: UnixStream, router: Router, most: Duration) {
+/// twice `most` in any case, for a client that does not read. An event stream lasts as long as its
+/// client wants: what that does not read waits nowhere.
+async fn serve_http(
+    stream: UnixStream,
+    router: Router,
+    most: Duration,
+    is_stream: impl Fn() -> bool,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -158,7 +174,11 @@ async fn serve_http(stream: UnixStream, router: Router, most: Duration) {
         Ok(served) => served,
         Err(_) => {
             connection.as_mut().graceful_shutdown();
-            time::timeout(most, connection).await.unwrap_or(Ok(()))
+            match time::timeout(most, connection.as_mut()).await {
+                Ok(served) => served,
+                Err(_) if is_stream() => connection.await,
+                Err(_) => Ok(()),
+            }
         }
     };
     if let Err(error) = served {
@@ -168,10 +188,13 @@ async fn serve_http(stream: UnixStream, router: Router, most: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::time::Duration;
 
     use axum::Router;
+    use axum::body::Body;
     use axum::routing::get;
+    use futures_util::{StreamExt, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
     use tokio::runtime::Builder;
@@ -186,7 +209,7 @@ mod tests {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (mut stream, served) = UnixStream::pair().unwrap();
-            let serving = tokio::spawn(serve_http(served, router, most));
+            let serving = tokio::spawn(serve_http(served, router, most, || false));
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             client(&mut stream).await;
             let mut answer = Vec::new();
@@ -202,6 +225,40 @@ mod tests {
         let most = Duration::from_millis(50);
         let read = read_of(most, async |_| time::sleep(most * 20).await);
         assert!(read < 8 << 20, "{read} bytes");
+    }
+
+    /// How much a client reads of an answer that takes many times as long as a request may.
+    fn read_of_stream(is_stream: bool) -> usize {
+        const PARTS: u64 = 40;
+        let most = Duration::from_millis(20);
+        let router = Router::new().route(
+            "/",
+            get(move || async move {
+                let parts = stream::iter(0..PARTS).then(move |_| async move {
+                    time::sleep(most / 2).await;
+                    Ok::<_, Infallible>("x")
+                });
+                Body::from_stream(parts)
+            }),
+        );
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, served) = UnixStream::pair().unwrap();
+            let serving = tokio::spawn(serve_http(served, router, most, move || is_stream));
+            client.write_all(b"GET / HTTP/1.1\r\nHost: y\r\n\r\n").await.unwrap();
+            let mut answer = Vec::new();
+            let _ = client.read_to_end(&mut answer).await;
+            time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+            let answer = String::from_utf8_lossy(&answer);
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            body.matches('x').count()
+        })
+    }
+
+    #[test]
+    fn an_event_stream_lasts_and_ends_its_connection() {
+        assert_eq!(read_of_stream(true), 40);
+        assert!(read_of_stream(false) < 40, "what is no stream has an end");
     }
 
     #[test]

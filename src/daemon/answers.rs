@@ -1,5 +1,6 @@
 //! Answers to clients of the control socket: views of the engine, and commands to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::{Actor, Confirmation, Confirmed, Refusal};
@@ -24,14 +25,15 @@ pub(super) fn status(engine: &Engine, heard_ago: Duration) -> StatusView {
     status
 }
 
-/// Logs an operator's command, who gave it, and its result.
+/// Reports an operator's command, who gave it, and its result.
 pub(super) fn written(
     engine: &mut Engine,
     actor: &Actor,
     what: String,
     result: Result<String, String>,
 ) {
-    engine.report(Change::Written { actor: actor.0.to_string(), what, result });
+    let actor = actor.0.to_string();
+    engine.report(Change::Written { actor, what, result, project: None });
 }
 
 pub(super) fn forget(
@@ -53,22 +55,32 @@ pub(super) fn forget(
     forgotten
 }
 
-/// Who wants a change of the store, and what, for the log.
-pub(super) fn store_asked(edit: &Edit) -> (Actor, String) {
-    let verb = if edit.replace { "apply" } else { "store" };
-    let dry_run = if edit.dry_run { " --dry-run" } else { "" };
-    (Actor(edit.by.as_str().into()), format!("{verb} of project {}{dry_run}", edit.project))
+/// Who wants a change of the store, and what.
+pub(super) struct StoreCommand {
+    actor: String,
+    what: String,
+    project: Arc<str>,
 }
 
-/// Logs what became of a change of the store.
+pub(super) fn store_command(edit: &Edit) -> StoreCommand {
+    let verb = if edit.replace { "apply" } else { "store" };
+    let dry_run = if edit.dry_run { " --dry-run" } else { "" };
+    StoreCommand {
+        actor: edit.by.clone(),
+        what: format!("{verb} of project {}{dry_run}", edit.project),
+        project: Arc::clone(&edit.project),
+    }
+}
+
+/// Reports what became of a change of the store.
 pub(super) fn stored(
     engine: &mut Engine,
-    actor: &Actor,
-    what: String,
+    command: StoreCommand,
     result: StoreResult,
 ) -> Result<StoredChange, Refusal> {
+    let StoreCommand { actor, what, project } = command;
     let text = result.as_ref().map_err(ToString::to_string).map(|change| change.to_string());
-    written(engine, actor, what, text);
+    engine.report(Change::Written { actor, what, result: text, project: Some(project) });
     result.map_err(Refusal::NotStored)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::control::Socket;
 use crate::declare::{Diagnostic, Settings, Severity};
@@ -16,6 +16,7 @@ use super::error::DaemonError;
 use super::events::Shell;
 use super::files::read_settings;
 use super::log;
+use super::open_files;
 
 /// Peer the OVN networks of two tenants directly, privately, with the consent of both.
 #[derive(Debug, Parser)]
@@ -102,6 +103,9 @@ fn refuse(why: &str) -> ExitCode {
 
 fn serve(config: &Path) -> Result<(), DaemonError> {
     let (settings, warnings) = load(config)?;
+    if let Err(why) = open_files::allow() {
+        warn!("too few files may be open for all clients of the control socket: {why}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::time;
 use tracing::{info, warn};
 
-use crate::control::{self, Actor, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
+use crate::control::{self, Actor, Events, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
 use crate::declare::{Diagnostic, ParsedFile, Reading, Settings, StoredChange};
-use crate::engine::{Engine, Event};
+use crate::engine::{Engine, Event, published};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
@@ -60,8 +60,7 @@ enum LoopEvent {
 
 /// A change of the store that somebody waits for.
 struct Asked {
-    actor: Actor,
-    what: String,
+    command: answers::StoreCommand,
     reply: oneshot::Sender<Result<StoredChange, Refusal>>,
 }
 
@@ -74,6 +73,7 @@ pub(super) struct Shell {
     reloads: Reloads,
     service: Service,
     log: Log,
+    events: Events,
     started: Instant,
     client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
@@ -118,7 +118,9 @@ impl Shell {
         let mut service = Service::new();
         service.configure(&settings);
         let (configuration, access) = Configuration::new(config, settings);
-        let server = tokio::spawn(control::serve(socket, ask, access));
+        let events = Events::new(Timestamp::now());
+        events.keep_for(&configuration.owned());
+        let server = tokio::spawn(control::serve(socket, ask, access, events.clone()));
         Ok(Self {
             configuration,
             engine,
@@ -128,6 +130,7 @@ impl Shell {
             feed_at: service.watchdog.map(|every| time::Instant::now() + every),
             service,
             log: Log::default(),
+            events,
             started: Instant::now(),
             client,
             questions,
@@ -292,9 +295,9 @@ impl Shell {
             Question::Store(mut edit, reply) => {
                 let now = self.now();
                 edit.at = now.wall;
-                let (actor, what) = answers::store_asked(&edit);
+                let command = answers::store_command(&edit);
                 let id = self.engine.store(edit, now);
-                self.stores.insert(id, Asked { actor, what, reply });
+                self.stores.insert(id, Asked { command, reply });
             }
             Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
         }
@@ -303,8 +306,8 @@ impl Shell {
     /// Answers those whose change of the store has a result, once it is decided on.
     fn answer_stores(&mut self) {
         for (id, result) in self.engine.take_stored() {
-            let Some(Asked { actor, what, reply }) = self.stores.remove(&id) else { continue };
-            drop(reply.send(answers::stored(&mut self.engine, &actor, what, result)));
+            let Some(Asked { command, reply }) = self.stores.remove(&id) else { continue };
+            drop(reply.send(answers::stored(&mut self.engine, command, result)));
         }
     }
 
@@ -322,6 +325,7 @@ impl Shell {
         self.service.reloading();
         let result = self.configuration.reload(&mut self.engine, &mut self.service);
         answers::written(&mut self.engine, actor, "reload".to_owned(), result);
+        self.events.keep_for(&self.configuration.owned());
         self.client.renew();
         self.reloads.begin(self.watch.reread(), reply);
     }
@@ -401,6 +405,7 @@ impl Shell {
         for change in &changes {
             self.log.take(change, now);
         }
+        self.events.publish(changes.iter().flat_map(published).collect(), self.now().wall);
         if self.ready && !changes.is_empty() && self.status_at.is_none() {
             self.status_at = Some(time::Instant::now() + STATUS_PACE);
         }

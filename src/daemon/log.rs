@@ -88,6 +88,9 @@ pub(super) struct Log {
 impl Log {
     /// Writes the line of a change, or only counts it if there are many like it.
     pub(super) fn take(&mut self, change: &Change, now: Duration) {
+        if !change.is_logged() {
+            return;
+        }
         let level = change.level();
         // Fields are made only for a line that is written: at a start all halves change at once.
         if is_written(level) && (level == Level::Debug || self.repeats.admits(change, now)) {
@@ -126,7 +129,7 @@ fn write(notice: &Notice) {
     let field = |field| notice.field(field);
     // Text output shows the fields; the half has all of them.
     let part = |name| field(name).filter(|_| in_journal);
-    let message = || if in_journal { sentence(notice) } else { notice.message.clone() };
+    let message = || if in_journal { notice.sentence() } else { notice.message.clone() };
     macro_rules! emit {
         ($level:expr) => {
             tracing::event!(
@@ -165,30 +168,6 @@ fn write(notice: &Notice) {
         Level::Info => emit!(tracing::Level::INFO),
         Level::Debug => emit!(tracing::Level::DEBUG),
     }
-}
-
-/// The message with its subject and reason, for a reader who sees no fields.
-fn sentence(notice: &Notice) -> String {
-    let mut text = match notice.field(Field::Half) {
-        Some(half) => format!("{half}: {}", notice.message),
-        None => notice.message.clone(),
-    };
-    for (field, label) in [
-        (Field::Cause, ""),
-        (Field::ExportedGained, "exported since: "),
-        (Field::ExportedLost, "no longer exported: "),
-        (Field::ImportedGained, "imported since: "),
-        (Field::ImportedLost, "no longer imported: "),
-        (Field::Unit, ""),
-        (Field::Remote, ""),
-        (Field::Version, "version "),
-        (Field::Error, ""),
-    ] {
-        if let Some(detail) = notice.field(field) {
-            text.push_str(&format!(": {label}{detail}"));
-        }
-    }
-    text
 }
 
 /// An error with all its causes, in one line.

@@ -14,6 +14,7 @@ mod events;
 pub mod files;
 mod log;
 mod northbound;
+mod open_files;
 mod plans;
 mod reload;
 mod service;

@@ -2,7 +2,9 @@
 //!
 //! Invariant: a reload ends once a reading that began after the request is applied.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
@@ -28,6 +30,11 @@ impl Configuration {
     pub(super) fn new(path: PathBuf, settings: Settings) -> (Self, watch::Receiver<Access>) {
         let (access, current) = watch::channel(Access::of(&settings));
         (Self { path, settings, access, restart: Vec::new() }, current)
+    }
+
+    /// The projects that have an owner.
+    pub(super) fn owned(&self) -> BTreeSet<Arc<str>> {
+        self.settings.projects.iter().map(|pin| pin.name.as_str().into()).collect()
     }
 
     /// Reads and applies them again. Settings with an error change nothing: half of an operator's

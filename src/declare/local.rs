@@ -340,4 +340,9 @@ impl LocalDeclarations {
     ) -> impl Iterator<Item = &'a Diagnostic> {
         self.files.diagnostics_of(projects, &self.pins)
     }
+
+    /// The projects of the account that owns a file of `peerings.d`, by its path as shown.
+    pub fn projects_of_owner(&self, path: &str) -> Vec<Arc<str>> {
+        self.files.projects_of_owner(path, &self.pins)
+    }
 }

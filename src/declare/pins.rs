@@ -105,6 +105,12 @@ impl Pins {
         projects.iter().filter_map(|project| self.owner(project)).any(|pinned| owner.is(pinned))
     }
 
+    /// The projects that are pinned to an account.
+    pub(super) fn projects_of(&self, owner: &Owner) -> Vec<Arc<str>> {
+        let own = self.projects.iter().filter(|(_, pin)| owner.is(&pin.owner));
+        own.map(|(project, _)| project.as_str().into()).collect()
+    }
+
     /// A project that a tenant owns; root is no tenant.
     fn owned_by(&self, owner: &Owner) -> Option<&str> {
         if owner.uid == 0 {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::declare::{Diagnostic, HalfKey, HostProblem};
+use crate::declare::{Diagnostic, HalfKey, HostProblem, NetworkKey};
 use crate::northbound::UnitId;
 use crate::peering::{Reason, State};
 
@@ -28,16 +28,38 @@ pub enum Change {
         reason: Option<Reason>,
         /// The reason in a sentence.
         explanation: Option<String>,
+        /// The same, as the half's owner may read it.
+        owner_explanation: Option<String>,
     },
     /// Halves were active before this daemon started, and still are.
     FoundActive {
         /// How many.
         halves: usize,
     },
+    /// Somebody declares a half that nobody declared, or declares it otherwise.
+    Declared {
+        /// The half.
+        half: OfHalf,
+        /// Whether nobody declared it before.
+        is_new: bool,
+    },
     /// Nobody declares the half any more.
     Withdrawn {
         /// The half.
         half: HalfKey,
+        /// Its state before.
+        previous: State,
+    },
+    /// A half asks a network to peer, and has no answer; or that is over.
+    Requested {
+        /// The half that asks.
+        half: HalfKey,
+        /// The network that it asks.
+        target: NetworkKey,
+        /// Whether it does not ask any more: it has an answer, or was withdrawn.
+        over: bool,
+        /// Whether the policy shows requests to those whom they ask.
+        disclosed: bool,
     },
     /// A half is in its state, but something about it is not as it should be.
     Degraded {
@@ -45,6 +67,8 @@ pub enum Change {
         half: OfHalf,
         /// What is not as it should be.
         cause: String,
+        /// Who reads it in these words.
+        reader: Reader,
     },
     /// A degradation of a half is over.
     DegradationEnded {
@@ -52,6 +76,8 @@ pub enum Change {
         half: OfHalf,
         /// What was not as it should be.
         cause: String,
+        /// Who reads it in these words.
+        reader: Reader,
     },
     /// Other prefixes cross an existing peering.
     PrefixesChanged {
@@ -105,19 +131,28 @@ pub enum Change {
         first: Vec<Diagnostic>,
         /// How many new ones follow those.
         more: usize,
+        /// The projects of the file's owner.
+        owners: Vec<Arc<str>>,
     },
     /// A file has no diagnostics any more.
     Mended {
         /// The file.
         file: String,
+        /// The projects of the file's owner.
+        owners: Vec<Arc<str>>,
     },
     /// A reload would withdraw so many halves that it waits for the operator.
     WithdrawalsHeld {
         /// How many halves.
         halves: usize,
+        /// How many of each project for which that changed.
+        projects: Vec<(Arc<str>, usize)>,
     },
     /// No withdrawal is held any more.
-    WithdrawalsReleased,
+    WithdrawalsReleased {
+        /// The projects of which some were held.
+        projects: Vec<(Arc<str>, usize)>,
+    },
     /// The settings have errors. The previous settings stay in effect.
     SettingsRejected {
         /// What is wrong with them.
@@ -138,6 +173,8 @@ pub enum Change {
         what: String,
         /// Its result, or why it was refused.
         result: Result<String, String>,
+        /// The project whose declarations it is about; none if it is the operators' alone.
+        project: Option<Arc<str>>,
     },
     /// The daemon connected to the northbound.
     Connected {
@@ -226,6 +263,17 @@ pub struct OfHalf {
     pub key: HalfKey,
     /// Whether this host declares it. Another host's instance reports its own halves.
     pub own: bool,
+}
+
+/// Who reads a text: its owner may not read all that operators read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Operators, and the half's owner.
+    Both,
+    /// Operators. What the owner reads of it did not change, or is in other words.
+    Operators,
+    /// The owner.
+    Owner,
 }
 
 /// How the prefixes that cross in one direction changed.

@@ -4,9 +4,11 @@
 //! at when the stream is drawn. The cost follows the pairs noted, not the halves there are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::declare::{
-    Changed, Declarations, Diagnostic, HalfKey, HostProblem, LocalDeclarations, PeeringKey,
+    Changed, Declarations, Diagnostic, HalfKey, HostProblem, LocalDeclarations, NetworkKey,
+    PeeringKey,
 };
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
@@ -14,6 +16,7 @@ use crate::peering::prefix::Prefixes;
 use crate::peering::{Reason, Resolver, State, end_of};
 
 use super::batch::pairs_with;
+use super::causes::Causes;
 use super::change::{Change, OfHalf, Outlook, PrefixChange};
 use super::damped::name_of;
 use super::damping::Cause;
@@ -38,7 +41,9 @@ pub(super) struct Changes {
     left: BTreeSet<HalfKey>,
     known: BTreeMap<HalfKey, Known>,
     /// What each half that is degraded was last said to suffer from.
-    degraded: BTreeMap<HalfKey, BTreeSet<String>>,
+    degraded: BTreeMap<HalfKey, Causes>,
+    /// Whether all halves were compared once: what is declared until then is nothing new.
+    begun: bool,
     /// How many halves are known to be in each state.
     states: BTreeMap<State, usize>,
     /// Halves that were found to be active: at a start, all that were left so.
@@ -46,6 +51,8 @@ pub(super) struct Changes {
     /// Halves that went out of effect; they may have come back since.
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<Diagnostic>,
+    /// The files with diagnostics, and the projects of their owners.
+    diagnosed: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     held: BTreeSet<HalfKey>,
     /// Why there was no connection, since there was one.
     disconnects: BTreeSet<String>,
@@ -64,6 +71,8 @@ struct Known {
     standing: Standing,
     /// What crosses its link: this side's prefixes, and the other side's.
     crossing: Option<[Prefixes; 2]>,
+    /// The network that it asks, as long as that has not answered.
+    asks: Option<NetworkKey>,
 }
 
 impl Changes {
@@ -88,10 +97,18 @@ impl Changes {
         self.all = true;
     }
 
-    /// Declarations changed: a half that is declared no more is to be reported.
+    /// Declarations changed: what is declared, and what is not any more, is to be reported.
     pub(super) fn declared(&mut self, changed: &Changed, declarations: &Declarations) {
-        let gone = changed.halves.iter().filter(|half| !declarations.declares(half));
-        self.withdrawn.extend(gone.cloned());
+        for half in &changed.halves {
+            if !declarations.declares(half) {
+                self.withdrawn.insert(half.clone());
+            } else if self.begun {
+                let is_new = !self.known.contains_key(half);
+                let own = declarations.local.half(half).is_some();
+                let half = OfHalf { key: half.clone(), own };
+                self.waiting.push(Change::Declared { half, is_new });
+            }
+        }
     }
 
     /// The local declarations were begun anew.
@@ -214,14 +231,18 @@ impl Changes {
             let first: Vec<Diagnostic> =
                 found.iter().take(if is_of_whole { 2 } else { 1 }).copied().cloned().collect();
             let more = found.len() - first.len();
-            self.push(Change::Diagnosed { file: file.to_owned(), first, more });
+            let owners = local.projects_of_owner(file);
+            self.diagnosed.insert(file.into(), owners.clone());
+            self.push(Change::Diagnosed { file: file.to_owned(), first, more, owners });
         }
         let files = |of: &BTreeSet<Diagnostic>| -> BTreeSet<_> {
             of.iter().map(|diagnostic| diagnostic.file.clone()).collect()
         };
         let mended = files(&before).difference(&files(&current)).cloned().collect::<Vec<_>>();
-        let mended = mended.into_iter().map(|file| Change::Mended { file: file.to_string() });
-        self.waiting.extend(mended);
+        for file in mended {
+            let owners = self.diagnosed.remove(&file).unwrap_or_default();
+            self.push(Change::Mended { file: file.to_string(), owners });
+        }
         self.diagnostics = current;
         self.hold(local);
     }
@@ -231,9 +252,14 @@ impl Changes {
         let held = local.held().map(|held| held.withdrawals.iter().cloned().collect());
         let held: BTreeSet<HalfKey> = held.unwrap_or_default();
         if held != self.held {
+            let (before, after) = (by_project(&self.held), by_project(&held));
+            let all: BTreeSet<&Arc<str>> = before.keys().chain(after.keys()).collect();
+            let differs = all.into_iter().filter(|it| before.get(*it) != after.get(*it));
+            let count = |it: &Arc<str>| after.get(it).copied().unwrap_or_default();
+            let projects = differs.map(|it| (Arc::clone(it), count(it))).collect();
             self.push(match held.len() {
-                0 => Change::WithdrawalsReleased,
-                halves => Change::WithdrawalsHeld { halves },
+                0 => Change::WithdrawalsReleased { projects },
+                halves => Change::WithdrawalsHeld { halves, projects },
             });
             self.held = held;
         }
@@ -250,19 +276,24 @@ impl Changes {
             if let Some(shown) = standings.in_log(&key) {
                 let own = state.declarations.local.half(&key).is_some();
                 let crossing = crossing(&key, &state.resolver);
-                self.state(&OfHalf { key, own }, &shown, crossing);
+                let asks = standings.asks(&key, &shown);
+                self.asked(&key, asks.as_ref(), standings.discloses_requests());
+                let to_owner = || standings.to_owner(&key);
+                let key = key.clone();
+                self.state(&OfHalf { key, own }, &shown, &to_owner, (crossing, asks));
             }
         }
         if self.is_left() {
             return;
         }
+        self.begun |= standings.northbound.is_some();
         let found = std::mem::take(&mut self.found);
         if found > 0 {
             self.push(Change::FoundActive { halves: found });
         }
         let withdrawn = std::mem::take(&mut self.withdrawn);
         for half in withdrawn.into_iter().filter(|half| !state.declarations.declares(half)) {
-            self.forget(half);
+            self.forget(half, standings.discloses_requests());
         }
     }
 
@@ -302,8 +333,26 @@ impl Changes {
         adjust(&mut self.states, before, after);
     }
 
+    /// What a half asks is compared with what was last said of it.
+    fn asked(&mut self, half: &HalfKey, target: Option<&NetworkKey>, disclosed: bool) {
+        let before = self.known.get(half).and_then(|known| known.asks.clone());
+        if before.as_ref() == target {
+            return;
+        }
+        let asked =
+            |target, over| Change::Requested { half: half.clone(), target, over, disclosed };
+        self.waiting.extend(before.map(|target| asked(target, true)));
+        self.waiting.extend(target.cloned().map(|target| asked(target, false)));
+    }
+
     /// How a half stands is compared with what was last said of it.
-    fn state(&mut self, half: &OfHalf, shown: &Shown, crossing: Option<[Prefixes; 2]>) {
+    fn state(
+        &mut self,
+        half: &OfHalf,
+        shown: &Shown,
+        to_owner: &dyn Fn() -> Option<Shown>,
+        (crossing, asks): (Option<[Prefixes; 2]>, Option<NetworkKey>),
+    ) {
         let standing = (shown.state, shown.reason);
         let known = self.known.get(&half.key);
         let previous = known.map(|known| known.standing);
@@ -313,19 +362,25 @@ impl Changes {
         let mut crossing_before = known.and_then(|known| known.crossing.clone());
         if !same {
             self.count(previous.map(|(state, _)| state), Some(shown.state));
-            self.changed_state(half, previous, shown);
+            self.changed_state(half, previous, shown, to_owner);
         }
         if !in_progress {
             if let (true, Some(before), Some(after)) = (same, &crossing_before, &crossing) {
                 self.crossing(half, before, after);
             }
             crossing_before = crossing;
-            self.degradation(half, same, &shown.degraded);
+            self.degradation(half, same, &shown.degraded, to_owner);
         }
-        self.known.insert(half.key.clone(), Known { standing, crossing: crossing_before });
+        self.known.insert(half.key.clone(), Known { standing, crossing: crossing_before, asks });
     }
 
-    fn changed_state(&mut self, half: &OfHalf, previous: Option<Standing>, shown: &Shown) {
+    fn changed_state(
+        &mut self,
+        half: &OfHalf,
+        previous: Option<Standing>,
+        shown: &Shown,
+        to_owner: &dyn Fn() -> Option<Shown>,
+    ) {
         if previous.is_none() && half.own && shown.state == State::Active {
             // A state as before is no news: a change for each half would bury those that matter.
             self.found += 1;
@@ -337,6 +392,7 @@ impl Changes {
             state: shown.state,
             reason: shown.reason,
             explanation: shown.explanation.clone(),
+            owner_explanation: to_owner().and_then(|shown| shown.explanation),
         });
     }
 
@@ -349,31 +405,53 @@ impl Changes {
         }
     }
 
-    /// What ends together with the state that it belongs to is no change of its own.
-    fn degradation(&mut self, half: &OfHalf, same_state: bool, causes: &[String]) {
+    /// What ends together with the state that it belongs to is no change of its own. What the owner
+    /// reads follows from what operators read, so it is the same as long as that is.
+    fn degradation(
+        &mut self,
+        half: &OfHalf,
+        same_state: bool,
+        causes: &[String],
+        to_owner: &dyn Fn() -> Option<Shown>,
+    ) {
         if causes.is_empty() && !self.degraded.contains_key(&half.key) {
             return;
         }
+        let operators: BTreeSet<String> = causes.iter().cloned().collect();
+        if self.degraded.get(&half.key).is_some_and(|before| before.operators == operators) {
+            return;
+        }
         let before = self.degraded.remove(&half.key).unwrap_or_default();
-        let causes: BTreeSet<String> = causes.iter().cloned().collect();
-        for cause in causes.difference(&before).cloned() {
-            self.push(Change::Degraded { half: half.clone(), cause });
+        let owner = to_owner().map(|shown| shown.degraded).unwrap_or_default();
+        let after = Causes { operators, owner: owner.into_iter().collect() };
+        for (cause, reader) in after.beyond(&before) {
+            self.push(Change::Degraded { half: half.clone(), cause, reader });
         }
-        for cause in before.difference(&causes).filter(|_| same_state).cloned() {
-            self.push(Change::DegradationEnded { half: half.clone(), cause });
+        for (cause, reader) in before.beyond(&after).into_iter().filter(|_| same_state) {
+            self.push(Change::DegradationEnded { half: half.clone(), cause, reader });
         }
-        if !causes.is_empty() {
-            self.degraded.insert(half.key.clone(), causes);
+        if !after.operators.is_empty() {
+            self.degraded.insert(half.key.clone(), after);
         }
     }
 
-    fn forget(&mut self, half: HalfKey) {
+    fn forget(&mut self, half: HalfKey, disclosed: bool) {
+        self.asked(&half, None, disclosed);
         self.degraded.remove(&half);
         if let Some(known) = self.known.remove(&half) {
-            self.count(Some(known.standing.0), None);
-            self.push(Change::Withdrawn { half });
+            let previous = known.standing.0;
+            self.count(Some(previous), None);
+            self.push(Change::Withdrawn { half, previous });
         }
     }
+}
+
+fn by_project(halves: &BTreeSet<HalfKey>) -> BTreeMap<Arc<str>, usize> {
+    let mut counts = BTreeMap::new();
+    for half in halves {
+        *counts.entry(Arc::clone(&half.network.project)).or_default() += 1;
+    }
+    counts
 }
 
 /// A half went from one state to another.

@@ -13,6 +13,7 @@
 mod allowance;
 mod batch;
 mod catalog;
+mod causes;
 mod change;
 mod changes;
 mod damped;
@@ -28,11 +29,13 @@ mod held;
 mod history;
 mod hosts;
 mod identity;
+mod lines;
 mod northd;
 mod notice;
 mod pauses;
 mod plan;
 mod progress;
+mod published;
 mod queue;
 mod recency;
 mod registrations;
@@ -53,11 +56,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use change::{Change, OfHalf, Outlook, PrefixChange};
+pub use change::{Change, OfHalf, Outlook, PrefixChange, Reader};
 pub use held::HeldElse;
 pub use hosts::NotForgotten;
 pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
+pub use published::published;
 pub use store::StoreResult;
 pub use writer::Submission;
 

@@ -3,9 +3,11 @@
 //! What is shown is true of the packets: a peering is up until its rows are gone, and not before
 //! OVN has acted on them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use crate::declare::{Half, HalfKey, Host, PeeringKey};
+use crate::declare::{Half, HalfKey, Host, NetworkKey, PeeringKey, ShowRequests};
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::{Local, Reason, State, Verdict};
 use crate::view::{NorthboundView, Viewer};
@@ -52,9 +54,38 @@ pub(super) struct Shown {
 impl Standings<'_> {
     /// Where a half stands, as its host's log says.
     pub(super) fn in_log(&self, key: &HalfKey) -> Option<Shown> {
+        self.shown_to(key, &Viewer::Operator)
+    }
+
+    /// Where a half stands, as its owner reads it.
+    pub(super) fn to_owner(&self, key: &HalfKey) -> Option<Shown> {
+        let own = BTreeSet::from([Arc::clone(&key.network.project)]);
+        self.shown_to(key, &Viewer::Tenant(Arc::new(own)))
+    }
+
+    fn shown_to(&self, key: &HalfKey, viewer: &Viewer) -> Option<Shown> {
         match self.state.resolver.said(key, &self.state.declarations) {
-            Some(_) => Some(self.declared(key, &Viewer::Operator)),
+            Some(_) => Some(self.declared(key, viewer)),
             None => self.state.history.get(key).map(|_| Shown::deleted()),
+        }
+    }
+
+    /// The network that a half asks and that has not answered, if it is there: whoever has no such
+    /// network gets no request.
+    pub(super) fn asks(&self, half: &HalfKey, shown: &Shown) -> Option<NetworkKey> {
+        if shown.reason != Some(Reason::AwaitingPeer) {
+            return None;
+        }
+        let declarations = &self.state.declarations;
+        let target = &self.state.resolver.said(half, declarations)?.value.target;
+        declarations.is_bound(target).then(|| target.clone())
+    }
+
+    /// Whether the policy shows requests to those whom they ask.
+    pub(super) fn discloses_requests(&self) -> bool {
+        match self.state.policy().show_requests {
+            ShowRequests::Targets => true,
+            ShowRequests::Operators => false,
         }
     }
 

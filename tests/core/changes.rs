@@ -1,10 +1,12 @@
 //! The stream of changes: what is in it, and what is not.
 
 use std::path::Path;
+use std::time::Duration;
 
-use ovn_peerd::declare::{MaxWithdrawals, Settings};
-use ovn_peerd::engine::{Change, Field, Level, PrefixChange};
-use ovn_peerd::view::State;
+use ovn_peerd::declare::{MaxWithdrawals, Settings, ShowRequests};
+use ovn_peerd::engine::{Change, Event, Field, Level, PrefixChange, published};
+use ovn_peerd::ovsdb;
+use ovn_peerd::view::{self, Audience, EventKind, State};
 
 use crate::world::{World, prefix};
 
@@ -127,11 +129,12 @@ fn a_held_withdrawal_is_said_when_it_is_another_one() {
     let held = |world: &mut World| {
         let changes = world.engine.changes();
         let held = changes.into_iter().map(|change| match change {
-            Change::WithdrawalsHeld { halves } => halves,
-            Change::WithdrawalsReleased => 0,
+            Change::WithdrawalsHeld { halves, .. } => Some(halves),
+            Change::WithdrawalsReleased { .. } => Some(0),
+            Change::Declared { .. } => None,
             other => panic!("{other:?}"),
         });
-        held.collect::<Vec<_>>()
+        held.flatten().collect::<Vec<_>>()
     };
     declare(&mut world, 0, 1, None);
     assert_eq!(held(&mut world), [1]);
@@ -181,5 +184,96 @@ fn a_file_with_many_faults_is_one_line_with_a_number() {
     assert!(line.message.contains("nonsense0") && line.field(Field::Count).is_some());
     world.read(good);
     let changes = world.engine.changes();
-    assert_eq!(changes, [Change::Mended { file: "p0.toml".to_owned() }]);
+    assert_eq!(changes, [Change::Mended { file: "p0.toml".to_owned(), owners: Vec::new() }]);
+}
+
+/// The events of changes that an audience gets; none is for operators.
+fn events_of(changes: &[Change], project: Option<&str>) -> Vec<view::Event> {
+    let of_audience = |(audience, event)| {
+        let is_theirs = match (audience, project) {
+            (Audience::Operators, project) => project.is_none(),
+            (Audience::AllOwners, project) => project.is_some(),
+            (Audience::OwnersOf(all), Some(project)) => all.iter().any(|it| **it == *project),
+            (Audience::OwnersOf(_), None) => false,
+        };
+        is_theirs.then_some(event)
+    };
+    changes.iter().flat_map(published).filter_map(of_audience).collect()
+}
+
+/// Each by its kind, its half or network, and its state.
+fn in_words(events: &[view::Event]) -> Vec<String> {
+    let words = |event: &view::Event| {
+        let parts = [&event.project, &event.network, &event.name, &event.from_project];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        let state = event.state.map(|state| format!(" {state}")).unwrap_or_default();
+        let over = if event.over { " over" } else { "" };
+        format!("{} {}{state}{over}", event.kind, parts.join("/"))
+    };
+    events.iter().map(words).collect()
+}
+
+#[test]
+fn an_owner_gets_the_events_of_its_halves_and_of_who_asks() {
+    let mut world = peered();
+    world.add_router(2);
+    world.bindings.insert(2, 2);
+    let file = world.network_file(2);
+    world.read(file);
+    world.rest();
+    world.engine.changes();
+    declare(&mut world, 0, 3, Some(true));
+    world.rest();
+    let nowhere = world.engine.changes();
+    assert_eq!(in_words(&events_of(&nowhere, Some("p3"))), [""; 0], "it has no such network");
+    declare(&mut world, 0, 2, Some(true));
+    world.rest();
+    let changes = world.engine.changes();
+    let own = ["half-declared p0/n/to-2", "half-state p0/n/to-2 pending-peer"];
+    assert_eq!(in_words(&events_of(&changes, Some("p0"))), own);
+    assert_eq!(in_words(&events_of(&changes, Some("p2"))), ["request p2/n/p0"]);
+    assert_eq!(in_words(&events_of(&changes, Some("p1"))), [""; 0]);
+    let all = ["half-declared p0/n/to-2", "request p2/n/p0", "half-state p0/n/to-2 pending-peer"];
+    assert_eq!(in_words(&events_of(&changes, None)), all);
+    let request = &events_of(&changes, Some("p2"))[0];
+    assert_eq!(request.message, "p0/n asks p2/n to peer");
+
+    declare(&mut world, 0, 2, None);
+    world.rest();
+    let changes = world.engine.changes();
+    assert_eq!(in_words(&events_of(&changes, Some("p0"))), ["half-state p0/n/to-2 deleted"]);
+    assert_eq!(in_words(&events_of(&changes, Some("p2"))), ["request p2/n/p0 over"]);
+    let gone = &events_of(&changes, Some("p0"))[0];
+    assert_eq!(gone.previous, Some(State::PendingPeer));
+
+    world.settings.policy.show_requests = ShowRequests::Operators;
+    world.configure();
+    world.engine.changes();
+    declare(&mut world, 0, 2, Some(true));
+    world.rest();
+    let changes = world.engine.changes();
+    assert_eq!(in_words(&events_of(&changes, Some("p2"))), [""; 0], "by the policy");
+    assert_eq!(in_words(&events_of(&changes, None)), all);
+}
+
+/// What a server says is the operators'; what happens is everybody's.
+#[test]
+fn an_owner_gets_events_in_its_own_words() {
+    let mut world = peered();
+    world.hear();
+    let first = in_words(&events_of(&world.engine.changes(), None));
+    assert!(first.iter().any(|it| it == "half-state p0/n/to-1 provisioning"), "{first:?}");
+    let error = "secret".to_owned();
+    let retry_in = Duration::from_secs(1);
+    world.handle(Event::Northbound(ovsdb::Event::Disconnected { error, retry_in }));
+    let changes = world.engine.changes();
+    let is_state = |event: &&view::Event| event.kind == EventKind::HalfState;
+    for project in [None, Some("p0")] {
+        let events = events_of(&changes, project);
+        assert!(events.iter().any(|event| event.kind == EventKind::Northbound), "{events:#?}");
+        let has_secret = events.iter().filter(|event| event.message.contains("secret")).count();
+        let states = events.iter().filter(is_state).count();
+        let expected = if project.is_none() { (3, 2) } else { (0, 1) };
+        assert_eq!((has_secret, states), expected, "{project:?}: {events:#?}");
+    }
 }

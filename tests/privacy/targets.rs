@@ -98,6 +98,9 @@ fn s0_10_s0_11_s3_23_no_output_tells_targets_apart() {
     let answers = TARGETS.map(|(_, target)| (target, ask(&site, target)));
     let (first, expected) = &answers[0];
     assert!(expected.len() >= 50, "only {} outputs", expected.len());
+    let events = &expected["events"];
+    assert!(events.contains("half-declared") && events.contains("pending-peer"), "{events}");
+    assert!(!events.contains("request"), "who asks, and nobody else, is told: {events}");
     let list = &expected["ovn-peerctl list"];
     assert!(list.contains("pending-peer") && list.contains("active"), "{list}");
     for (target, answer) in &answers {
@@ -114,6 +117,7 @@ fn s0_10_s0_11_s3_23_no_output_tells_targets_apart() {
 
 /// Every output for a half with this target, by what gave it; names and times made neutral.
 fn ask(site: &Site, target: &str) -> BTreeMap<String, String> {
+    let begin = position(site);
     site.declare(BLUE, &asking(target));
     site.wait_state("blue/web/asked", "pending-peer");
     site.settle();
@@ -126,6 +130,7 @@ fn ask(site: &Site, target: &str) -> BTreeMap<String, String> {
     commands(site, target, &mut keep);
     routes(site, target, &mut keep);
     checks(site, &asking(target), &mut keep);
+    keep("events".into(), listen(site, &begin));
     // A daemon that has just started has read the same.
     site.restart();
     site.settle();
@@ -134,7 +139,24 @@ fn ask(site: &Site, target: &str) -> BTreeMap<String, String> {
     site.wait_gone("blue/web/asked");
     keep("list after withdrawal".into(), site.ctl(BLUE.uid, &["list", "--format", "json"]));
     keep("show after withdrawal".into(), site.ctl(BLUE.uid, &["show", "blue", "web", "asked"]));
+    keep("events over a restart".into(), listen(site, &begin));
     answers
+}
+
+/// What blue gets behind an event, within a moment.
+fn listen(site: &Site, last: &str) -> Output {
+    let last = format!("Last-Event-ID: {last}");
+    let output = site.curl(BLUE.uid, &["-N", "--max-time", "0.5", "-H", &last], "/v1/events");
+    // There, curl says how long it has waited.
+    Output { stderr: Vec::new(), ..output }
+}
+
+/// Where blue's events end now.
+fn position(site: &Site) -> String {
+    let output = site.curl(BLUE.uid, &["-N", "--max-time", "0.5"], "/v1/events");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let id = text.lines().find_map(|line| line.strip_prefix("id:"));
+    id.unwrap_or_else(|| panic!("no id: {text}")).trim().to_owned()
 }
 
 /// Every command of `ovn-peerctl`, those that are refused too.
@@ -251,7 +273,11 @@ fn without_times(line: &str) -> String {
         let digits = word.trim_end_matches(['s', 'm']);
         let is_age = digits.len() + 1 == word.len() && digits.parse::<u32>().is_ok();
         shown.push_str(&rest[..start]);
-        shown.push_str(if word.parse::<Timestamp>().is_ok() {
+        let (time, number) = word.split_once('-').unwrap_or_default();
+        let is_id = time.len() == 13 && [time, number].iter().all(|it| it.parse::<u64>().is_ok());
+        shown.push_str(if is_id {
+            "ID"
+        } else if word.parse::<Timestamp>().is_ok() {
             "TIME"
         } else if is_age {
             "AGE"

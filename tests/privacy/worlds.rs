@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use ovn_peerd::declare::{HalfKey, NetworkKey};
-use ovn_peerd::engine::Change;
-use ovn_peerd::view::{Counters, Viewer};
+use ovn_peerd::engine::{Change, published};
+use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
 use crate::terms::{Terms, passed, terms};
@@ -132,6 +132,39 @@ fn seen(world: &World, viewer: &Viewer) -> Vec<String> {
         }
     }
     seen
+}
+
+/// The events of changes that the owner of a network's project gets.
+fn events(changes: &[Change], network: usize) -> Vec<Event> {
+    let project = format!("p{network}");
+    let of_owner = |(audience, event)| match audience {
+        Audience::OwnersOf(projects) => projects.iter().any(|it| **it == *project).then_some(event),
+        Audience::AllOwners => Some(event),
+        Audience::Operators => None,
+    };
+    changes.iter().flat_map(published).filter_map(of_owner).collect()
+}
+
+/// Those who ask a network disclose themselves to it.
+fn askers(world: &World, network: usize) -> Allowed {
+    let asks = |(from, halves): (&usize, &std::collections::BTreeMap<usize, bool>)| {
+        halves.contains_key(&network).then(|| format!("p{from}"))
+    };
+    Allowed { names: world.halves.iter().filter_map(asks).collect(), prefixes: BTreeSet::new() }
+}
+
+fn hold_events(
+    changes: &[Change],
+    network: usize,
+    allowed: &Allowed,
+    step: &str,
+) -> Result<(), TestCaseError> {
+    for event in events(changes, network) {
+        let text = erased::Json::json(&event);
+        let held = hold_against(&text, allowed);
+        prop_assert!(held.is_ok(), "{step}: p{network} gets {held:?}\n{text}");
+    }
+    Ok(())
 }
 
 /// Views as text.
@@ -262,14 +295,23 @@ proptest! {
                 named[*from].names.insert(format!("p{to}"));
             }
             let before: Vec<Allowed> = (0..NETWORKS).map(|network| allowed(&world, network)).collect();
+            let asked: Vec<Allowed> = (0..NETWORKS).map(|network| askers(&world, network)).collect();
             act(&mut world, action);
+            let mut changes = world.engine.changes();
             // The engine may not have read yet what has changed: what was allowed still is.
-            for (network, before) in before.into_iter().enumerate() {
+            for (network, before) in before.iter().enumerate() {
                 let step = format!("step {number}, {action:?}, not settled");
                 let now = allowed(&world, network).or(named[network].clone());
-                hold(&world, network, &now.or(before), &step)?;
+                hold(&world, network, &now.or(before.clone()), &step)?;
             }
             world.settle();
+            changes.extend(world.engine.changes());
+            for (network, (before, asked)) in before.into_iter().zip(asked).enumerate() {
+                let step = format!("step {number}, {action:?}");
+                let asks = askers(&world, network).or(asked);
+                let now = allowed(&world, network).or(named[network].clone());
+                hold_events(&changes, network, &now.or(before).or(asks), &step)?;
+            }
             for (network, named) in named.iter().enumerate() {
                 let step = format!("step {number}, {action:?}");
                 let allowed = allowed(&world, network).or(named.clone());
@@ -295,6 +337,14 @@ proptest! {
             act(&mut alone, if own { action } else { &Action::Port(NOWHERE, 0) });
             let (one, other) = (seen(&among_others, &tenant(0)), seen(&alone, &tenant(0)));
             prop_assert_eq!(one, other, "step {}, {:?}", number, action);
+            // Others may ask: that is theirs to disclose. How often a test's server goes away follows from its rows.
+            let told = |world: &mut World| {
+                let mut events = events(&world.engine.changes(), 0);
+                events.retain(|event| ![EventKind::Request, EventKind::Northbound].contains(&event.kind));
+                events
+            };
+            let (one, other) = (told(&mut among_others), told(&mut alone));
+            prop_assert_eq!(one, other, "events of step {}, {:?}", number, action);
         }
     }
 
@@ -317,7 +367,9 @@ proptest! {
             let before = world.engine.counters();
             declare(&mut world, 0, target, true);
             let transactions = world.settle();
-            let changes = world.engine.changes();
+            let mut changes = world.engine.changes();
+            // Whom it asks gets that, and the half's owner learns nothing of it.
+            changes.retain(|change| !matches!(change, Change::Requested { .. }));
             let rows: Vec<String> = world.own_content().into_iter().filter(|row| row.contains("p0/n")).collect();
             let done = Done { counters: since(before, world.engine.counters()), transactions, changes, rows, seen: seen(&world, &tenant(0)) };
             // Families are called so in names of rows.

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::control::{
-    self, Access, Confirmed, MAX_BODY_BYTES, Question, Refusal, Reloaded, Socket, SocketError,
+    self, Access, Confirmed, Events, MAX_BODY_BYTES, Question, Refusal, Reloaded, Socket,
+    SocketError,
 };
 use ovn_peerd::declare::{Diagnostic, DiagnosticCode, NotStored, Settings};
 use ovn_peerd::view::{
@@ -160,6 +161,7 @@ const SETTINGS: &str = "[control]\noperators = [\"20003\", \"%20009\"]\n\
 pub(crate) struct Served {
     pub(crate) directory: TempDir,
     pub(crate) access: watch::Sender<Access>,
+    pub(crate) events: Events,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -173,6 +175,8 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let (access, current) = watch::channel(access(SETTINGS));
         let (bound, wait) = std::sync::mpsc::channel();
+        let events = Events::new(Timestamp::now());
+        let published = events.clone();
         let thread = thread::spawn(move || {
             runtime().block_on(async {
                 let socket = Socket::bind(&path).await.unwrap();
@@ -184,14 +188,14 @@ impl Served {
                     }
                 };
                 tokio::select! {
-                    () = control::serve(socket, questions, current) => {}
+                    () = control::serve(socket, questions, current, published) => {}
                     () = answers => {}
                     _ = stopped => {}
                 }
             });
         });
         wait.recv().unwrap();
-        Self { directory, access, stop: Some(stop), thread: Some(thread) }
+        Self { directory, access, events, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn socket(&self) -> std::path::PathBuf {
@@ -422,6 +426,9 @@ fn an_answer_is_the_same_in_every_format() {
          b/1.toml,,,error,unreadable,\"=x, \"\"y\"\"\",z\n"
     );
     assert_eq!(text(&["host", "list", "--format", "csv"]), "name,halves,networks,own\n");
+    for list in ["requests", "networks", "projects"] {
+        text(&[list, "--format", "csv"]);
+    }
 }
 
 #[test]

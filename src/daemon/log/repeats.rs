@@ -120,7 +120,14 @@ mod tests {
     fn change(project: &str, half: &str, state: State) -> Change {
         let key = HalfKey::new(NetworkKey::new(project, "n"), half);
         let half = OfHalf { key, own: true };
-        Change::StateChanged { half, previous: None, state, reason: None, explanation: None }
+        Change::StateChanged {
+            half,
+            previous: None,
+            state,
+            reason: None,
+            explanation: None,
+            owner_explanation: None,
+        }
     }
 
     #[test]
@@ -186,8 +193,12 @@ mod tests {
     #[test]
     fn what_an_operator_did_is_always_written() {
         let mut repeats = Repeats::default();
-        let done =
-            Change::Written { actor: "root".into(), what: "x".into(), result: Ok("".into()) };
+        let done = Change::Written {
+            actor: "root".into(),
+            what: "x".into(),
+            result: Ok("".into()),
+            project: None,
+        };
         assert!((0..1000).all(|_| repeats.admits(&done, Duration::ZERO)));
     }
 }

@@ -166,6 +166,15 @@ impl Files {
         }
     }
 
+    /// The projects of the account that owns a file of `peerings.d`, by its path as shown.
+    pub(super) fn projects_of_owner(&self, path: &str, pins: &Pins) -> Vec<Arc<str>> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let id = FileId { directory: Directory::Peerings, name: name.into() };
+        let file = self.files.get(&id).filter(|state| *state.path == *path);
+        let owner = file.and_then(|state| state.giver(&id));
+        owner.map(|owner| pins.projects_of(owner)).unwrap_or_default()
+    }
+
     /// All present faults, sorted by file, line and column; of each file at most as many as are
     /// reported.
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
