@@ -7,6 +7,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 use super::catalog::CatalogCommand;
 use super::format::Format;
 use super::list::ListArguments;
+use super::monitor::MonitorArguments;
 use super::names::HalfArgument;
 use super::store_arguments::StoreCommand;
 
@@ -68,6 +69,10 @@ pub(super) enum Command {
     Store(StoreCommand),
     #[command(flatten)]
     Catalog(CatalogCommand),
+    /// Show what happens: a line for each event, until you end it.
+    ///
+    /// With --format json each line is an object. When the daemon restarts, it goes on where it was.
+    Monitor(MonitorArguments),
     /// Print what may stand at the cursor, for a shell.
     #[command(hide = true)]
     Complete {
@@ -112,7 +117,21 @@ pub(super) enum Command {
 impl Command {
     /// Whether its answer is a list.
     pub(super) fn lists(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Diagnostics | Self::Host(HostCommand::List))
+        match self {
+            Self::List(_)
+            | Self::Monitor(_)
+            | Self::Diagnostics
+            | Self::Host(HostCommand::List) => true,
+            Self::Catalog(command) => command.lists(),
+            Self::Show { .. }
+            | Self::Store(_)
+            | Self::Complete { .. }
+            | Self::Status
+            | Self::Plan { .. }
+            | Self::Host(HostCommand::Forget { .. })
+            | Self::Reload
+            | Self::Confirm { .. } => false,
+        }
     }
 }
 

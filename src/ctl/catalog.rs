@@ -26,6 +26,16 @@ pub(super) enum CatalogCommand {
     Whoami,
 }
 
+impl CatalogCommand {
+    /// Whether its answer is a list.
+    pub(super) fn lists(&self) -> bool {
+        match self {
+            Self::Requests | Self::Networks | Self::Projects => true,
+            Self::Whoami => false,
+        }
+    }
+}
+
 pub(super) async fn obey(
     client: &ControlClient,
     output: &Output,

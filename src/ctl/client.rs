@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::time;
 
 use super::error::CtlError;
+use super::event_stream::EventStream;
 use crate::control::{ErrorBody, REQUEST_TIME};
 
 /// Largest answer, in bytes: a list of some 500,000 halves.
@@ -76,6 +77,20 @@ impl ControlClient {
         self.ask_long(Method::POST, path, body.into()).await
     }
 
+    /// The events from now on, or those that follow the one with this id.
+    pub(super) async fn events(&self, last: Option<&str>) -> Result<EventStream, CtlError> {
+        let silent = |_| CtlError::Silent { socket: self.socket.clone(), patience: PATIENCE };
+        let headers = last.map(|last| ("last-event-id", last));
+        let response = send(&self.socket, Method::GET, "/v1/events", Bytes::new(), headers);
+        let response = time::timeout(PATIENCE, response).await.map_err(silent)??;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(EventStream::new(response.into_body()));
+        }
+        let answer = Answer { status, body: whole(&self.socket, response).await? };
+        Err(self.refusal(&answer))
+    }
+
     /// First checks with a short request that the daemon answers at all, so that a stopped process
     /// is reported soon.
     async fn ask_long<T: DeserializeOwned>(
@@ -100,13 +115,21 @@ impl ControlClient {
     }
 
     fn understand<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, CtlError> {
-        let foreign = |source| CtlError::Foreign { socket: self.socket.clone(), source };
-        if answer.status.is_success() {
-            serde_json::from_slice(&answer.body).map_err(foreign)
-        } else {
-            let ErrorBody { error } = serde_json::from_slice(&answer.body).map_err(foreign)?;
-            Err(CtlError::Refused(error))
+        if !answer.status.is_success() {
+            return Err(self.refusal(&answer));
         }
+        serde_json::from_slice(&answer.body).map_err(|source| self.foreign(source))
+    }
+
+    fn refusal(&self, answer: &Answer) -> CtlError {
+        match serde_json::from_slice(&answer.body) {
+            Ok(ErrorBody { error }) => CtlError::Refused(error),
+            Err(source) => self.foreign(source),
+        }
+    }
+
+    fn foreign(&self, source: serde_json::Error) -> CtlError {
+        CtlError::Foreign { socket: self.socket.clone(), source }
     }
 
     async fn exchange(
@@ -157,26 +180,40 @@ async fn exchange(
     path: &str,
     body: Bytes,
 ) -> Result<Answer, CtlError> {
+    let response = send(socket, method, path, body, None).await?;
+    Ok(Answer { status: response.status(), body: whole(socket, response).await? })
+}
+
+/// The whole body of an answer.
+async fn whole(socket: &Path, response: Response<Incoming>) -> Result<Bytes, CtlError> {
+    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+    let body = body.map_err(|source| CtlError::Cut { socket: socket.to_owned(), source })?;
+    Ok(body.to_bytes())
+}
+
+async fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    header: Option<(&str, &str)>,
+) -> Result<Response<Incoming>, CtlError> {
     let stream = connect(socket).await?;
     let broken = |source| CtlError::Broken { socket: socket.to_owned(), source };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // The task ends with the connection; its error is also the request's error.
     tokio::spawn(connection);
-    let request = Request::builder()
+    let request = header
+        .into_iter()
+        .fold(Request::builder(), |request, (name, value)| request.header(name, value));
+    let request = request
         .method(method)
         .uri(path)
         .header(HOST, "ovn-peerd")
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(body))
         .map_err(CtlError::Request)?;
-    let response = sender.send_request(request).await.map_err(broken)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-        .collect()
-        .await
-        .map_err(|source| CtlError::Cut { socket: socket.to_owned(), source })?
-        .to_bytes();
-    Ok(Answer { status, body })
+    sender.send_request(request).await.map_err(broken)
 }
 
 #[cfg(test)]

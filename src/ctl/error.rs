@@ -15,7 +15,7 @@ const NOT_FOUND: u8 = 3;
 const CONFLICT: u8 = 5;
 const CONFLICTS: [&str; 3] = ["exists", "changed", "kept-in-file"];
 /// No daemon answers at the socket.
-const NO_DAEMON: u8 = 4;
+pub(super) const NO_DAEMON: u8 = 4;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,8 @@ pub(super) enum CtlError {
     Silent { socket: PathBuf, patience: Duration },
     #[error("what answers on {socket} is not an ovn-peerd that this ovn-peerctl understands")]
     Foreign { socket: PathBuf, source: serde_json::Error },
+    #[error("an event cannot be understood")]
+    Event(#[source] serde_json::Error),
     #[error("{}", .0.message)]
     Refused(ErrorDetail),
     #[error("the settings have errors")]
@@ -103,7 +105,8 @@ impl CtlError {
             | Self::Broken { .. }
             | Self::Cut { .. }
             | Self::Silent { .. }
-            | Self::Foreign { .. } => NO_DAEMON,
+            | Self::Foreign { .. }
+            | Self::Event(_) => NO_DAEMON,
             Self::Refused(detail) if detail.code == "no-such-half" => NOT_FOUND,
             Self::Refused(detail) if CONFLICTS.contains(&&*detail.code) => CONFLICT,
             Self::Change(error) => error.exit_code(),
@@ -129,7 +132,7 @@ impl CtlError {
             Self::Connect { .. } => "not-connected",
             Self::Broken { .. } | Self::Cut { .. } => "connection-lost",
             Self::Silent { .. } => "no-answer",
-            Self::Foreign { .. } => "not-understood",
+            Self::Foreign { .. } | Self::Event(_) => "not-understood",
             Self::Refused(detail) => &detail.code,
             Self::Change(error) => error.code(),
             Self::Edited { error, .. } => error.code(),
@@ -160,6 +163,7 @@ impl CtlError {
             | Self::Cut { .. }
             | Self::Silent { .. }
             | Self::Foreign { .. }
+            | Self::Event(_)
             | Self::Read { .. }
             | Self::NoList
             | Self::Output(_)
@@ -204,7 +208,7 @@ impl CtlError {
                 "The socket or its directory is closed to you (as shipped, everybody may connect, \
                  and the daemon judges who is answered): ask the operator."
             }
-            Self::Broken { .. } | Self::Cut { .. } | Self::Foreign { .. } => {
+            Self::Broken { .. } | Self::Cut { .. } | Self::Foreign { .. } | Self::Event(_) => {
                 "Is this ovn-peerd's control socket, and is the daemon of the same version \
                  (`ovn-peerd --version`)? A daemon just upgraded wants a restart. It also hangs \
                  up on a user who has too many connections at once."

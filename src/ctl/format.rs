@@ -11,7 +11,7 @@ pub(super) enum Format {
     Json,
     /// The same fields in YAML.
     Yaml,
-    /// Lists alone (list, diagnostics, host list), for spreadsheets: a line of headings, then one
+    /// Lists alone (list, monitor, requests, networks, projects, diagnostics, host list), for spreadsheets: a line of headings, then one
     /// for each entry.
     Csv,
 }

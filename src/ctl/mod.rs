@@ -22,9 +22,11 @@ mod complete;
 mod document;
 mod edit;
 mod error;
+mod event_stream;
 mod format;
 mod half;
 mod list;
+mod monitor;
 mod names;
 mod output;
 mod plan;
@@ -130,6 +132,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
         Command::Store(command) => store::obey(&client, &output, command).await?,
         Command::Catalog(command) => catalog::obey(&client, &output, command, now).await?,
+        Command::Monitor(arguments) => monitor::monitor(&client, &output, arguments).await?,
         Command::Complete { words } => {
             let root = <Arguments as clap::CommandFactory>::command();
             return Ok(complete::complete(root, &words, &client).await);

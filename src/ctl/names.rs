@@ -95,6 +95,29 @@ impl HalfArgument {
     }
 }
 
+/// One half, or all.
+#[derive(Clone, Debug, Args)]
+pub(super) struct OptionalHalf {
+    /// Only this half: PROJECT/NETWORK/NAME, or these as three words.
+    #[arg(value_name = "HALF", num_args = 0..=3)]
+    words: Vec<String>,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+impl OptionalHalf {
+    pub(super) async fn resolve(
+        self,
+        client: &ControlClient,
+    ) -> Result<Option<HalfName>, CtlError> {
+        let Self { words, scope } = self;
+        if words.is_empty() {
+            return Ok(None);
+        }
+        HalfArgument { words, scope }.resolve(client).await.map(Some)
+    }
+}
+
 impl WrittenHalf {
     pub(super) async fn resolve(
         self,

@@ -84,13 +84,21 @@ impl Output {
         self.quiet
     }
 
-    /// Prints what a program reads. A terminal gets no character that controls it.
-    fn program(&self, text: &str) -> Result<(), CtlError> {
+    /// Prints a part of an answer. A terminal gets no character that controls it.
+    pub(super) fn piece(&self, text: &str) -> io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
-        written(match self.width {
+        match self.width {
             Some(_) => write_line(&mut stdout, &plain(text)),
             None => write_line(&mut stdout, text),
-        })
+        }
+    }
+
+    /// Prints what a program reads.
+    fn program(&self, text: &str) -> Result<(), CtlError> {
+        written(self.piece(text))
     }
 }
 

@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr;
 
 use super::arguments::{Arguments, Command};
-use super::{catalog, list};
+use super::{catalog, list, monitor};
 use crate::view::{
-    AttentionView, HalfDetail, HalfView, NetworkView, PlanView, PlannedAction, PlannedHalf,
-    PlannedRow, ProjectView, Reason, RequestView, RowView, ServedView, State, StoredView,
-    WhoamiView,
+    AttentionView, Event, EventKind, EventView, HalfDetail, HalfView, NetworkView, PlanView,
+    PlannedAction, PlannedHalf, PlannedRow, PrefixesView, ProjectView, Reason, RequestView,
+    RowView, ServedView, State, StoredView, WhoamiView,
 };
 
 /// The present time of every page.
@@ -153,7 +153,13 @@ fn a_list_fits_its_terminal_and_is_whole_elsewhere() {
     }
 }
 
-/// docs/operate.md shows what is printed.
+/// The page for operators shows what is printed.
+#[track_caller]
+fn assert_documented(text: &str) {
+    let page = include_str!("../../docs/operate.md");
+    assert!(page.contains(&format!("```text\n{text}```")), "{text}");
+}
+
 #[test]
 fn the_list_in_the_documentation_is_true() {
     let up = |project: &str, network: &str, name: &str, target: &str| HalfView {
@@ -178,8 +184,7 @@ fn the_list_in_the_documentation_is_true() {
     ];
     let text = list(&halves, &AttentionView::default(), &[], Some(80));
     let text = anstream::adapter::strip_str(&text).to_string();
-    let page = include_str!("../../docs/operate.md");
-    assert!(page.contains(&format!("```text\n{text}```")), "{text}");
+    assert_documented(&text);
 }
 
 #[test]
@@ -215,6 +220,41 @@ fn nothing_else_is_coloured() {
     assert_eq!(coloured.len(), 2, "{text:?}");
     assert!(coloured[0].contains("\u{1b}[33mactive, degraded\u{1b}[0m"), "{text:?}");
     assert!(coloured[1].contains("\u{1b}[31mfailed: peering-conflict\u{1b}[0m"), "{text:?}");
+}
+
+#[test]
+fn the_events_in_the_documentation_are_true() {
+    let of = |kind, text: &str| Event {
+        project: Some("blue".into()),
+        network: Some("web".into()),
+        name: Some("to-db".into()),
+        ..Event::new(kind, text)
+    };
+    let events = [
+        Event {
+            state: Some(State::PendingPeer),
+            reason: Some(Reason::AwaitingPeer),
+            ..of(EventKind::HalfState, "green/db has not answered")
+        },
+        Event {
+            project: Some("green".into()),
+            network: Some("db".into()),
+            ..Event::new(EventKind::Request, "blue/web asks green/db to peer")
+        },
+        Event {
+            imported: Some(PrefixesView {
+                gained: vec!["10.3.0.0/24".parse().unwrap()],
+                lost: vec!["10.2.0.0/24".parse().unwrap()],
+                more: 0,
+            }),
+            ..of(EventKind::Prefixes, "other prefixes cross the peering")
+        },
+        Event { over: true, ..of(EventKind::Degraded, "a route is missing") },
+        Event::new(EventKind::Write, "root: reload: the settings are applied, every file is read"),
+    ];
+    let view = |event| EventView { id: "1-0".into(), time: now(), event };
+    let lines = events.map(|event| monitor::line(&view(event)) + "\n").concat();
+    assert_documented(&lines);
 }
 
 fn row(table: &str, summary: &str, means: &str) -> RowView {

@@ -14,6 +14,8 @@ mod completion;
 mod control;
 mod daemon;
 mod edit;
+mod events;
+mod listener;
 mod log;
 mod machine;
 mod package;
