@@ -186,6 +186,18 @@ fn option(argument: &Arg) -> String {
     page
 }
 
+/// docs/operate.md has a table of them, too.
+#[test]
+fn the_documentation_has_every_exit_code_and_no_other() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operate.md"));
+    let page = page.unwrap();
+    let table = page.split("| exit code of").nth(1).unwrap().split("\n\n").next().unwrap();
+    let told = table.lines().skip(2).map(|row| row.split('|').nth(1).unwrap().trim().to_owned());
+    let codes = exit_codes(&ctl::command_line());
+    let known = codes.lines().filter_map(|line| line.strip_prefix(".B ")).map(str::to_owned);
+    assert_eq!(told.collect::<Vec<_>>(), known.collect::<Vec<_>>());
+}
+
 /// The variables that stand for options, each once.
 fn environment(root: &Command) -> String {
     let mut variables = BTreeMap::new();
