@@ -59,6 +59,8 @@ pub(super) enum CtlError {
     Csv(#[source] csv::Error),
     #[error("the answer is no list, so it cannot be CSV")]
     NoList,
+    #[error("{message}")]
+    Usage { message: String },
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     #[error("cannot start")]
@@ -119,6 +121,7 @@ impl CtlError {
             | Self::Yaml(_)
             | Self::Csv(_)
             | Self::NoList
+            | Self::Usage { .. }
             | Self::Output(_)
             | Self::Runtime(_) => super::FAILURE,
         }
@@ -139,6 +142,7 @@ impl CtlError {
             Self::Settings { .. } => "bad-settings",
             Self::Read { .. } => "unreadable-file",
             Self::NoList => "no-list",
+            Self::Usage { .. } => "usage",
             Self::Output(_) => "output",
             Self::Request(_)
             | Self::Encode(_)
@@ -166,6 +170,7 @@ impl CtlError {
             | Self::Event(_)
             | Self::Read { .. }
             | Self::NoList
+            | Self::Usage { .. }
             | Self::Output(_)
             | Self::Request(_)
             | Self::Encode(_)
@@ -226,6 +231,7 @@ impl CtlError {
             }
             Self::Read { .. } => "Check the name of the file, and whether you may read it.",
             Self::Output(_) => "Check where the output goes.",
+            Self::Usage { .. } => "`ovn-peerctl --help` lists the commands, and each has --help.",
             Self::NoList => "Use --format json or --format yaml.",
             Self::Request(_)
             | Self::Encode(_)

@@ -73,13 +73,10 @@ const FAILURE: u8 = 1;
 /// Runs one command line, the program's name included.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(usage) => {
-            drop(usage.print());
-            let asked = matches!(usage.kind(), UsageKind::DisplayHelp | UsageKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) };
-        }
+        Err(usage) => return misused(&usage, asks_for_json(&words)),
     };
     let format = arguments.format;
     let outcome = runtime::Builder::new_current_thread()
@@ -202,6 +199,29 @@ fn candidate(config: &Path) -> Result<Candidate, CtlError> {
         return Err(CtlError::Settings { diagnostics });
     }
     Ok(candidate_of(Files::new(&settings.paths).read_all(|found| found.source)))
+}
+
+/// Prints what is wrong with the command line, or the help that was asked for.
+fn misused(usage: &clap::Error, in_json: bool) -> ExitCode {
+    if matches!(usage.kind(), UsageKind::DisplayHelp | UsageKind::DisplayVersion) {
+        drop(usage.print());
+        return ExitCode::SUCCESS;
+    }
+    if in_json {
+        let text = usage.to_string();
+        let message = text.split("\n\n").next().unwrap_or_default();
+        let message = message.trim_start_matches("error: ").to_owned();
+        complain(&CtlError::Usage { message }, Format::Json);
+    } else {
+        drop(usage.print());
+    }
+    ExitCode::from(FAILURE)
+}
+
+/// Whether a command line that is wrong asks for JSON all the same.
+fn asks_for_json(words: &[OsString]) -> bool {
+    words.iter().any(|word| word == "--format=json")
+        || words.windows(2).any(|pair| pair == ["--format", "json"])
 }
 
 /// Prints the chain of causes once, and what to do.

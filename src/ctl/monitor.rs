@@ -164,7 +164,9 @@ fn subject(view: &EventView) -> Option<String> {
 pub(super) fn line(view: &EventView) -> String {
     let event = &view.event;
     let text = format!("{:.0}  {:<16} ", view.time, event.kind.as_str());
-    let subject = subject(view).map(|subject| format!(" {subject}:")).unwrap_or_default();
+    // A command names its project itself.
+    let subject = subject(view).filter(|_| event.kind != EventKind::Write);
+    let subject = subject.map(|subject| format!(" {subject}:")).unwrap_or_default();
     let over = if event.over { " over:" } else { "" };
     let said = match (event.kind, event.state) {
         (EventKind::HalfState, Some(state)) => {

@@ -459,6 +459,14 @@ fn errors_are_json_where_answers_are() {
     let told = String::from_utf8(served.ctl(&apply).stderr).unwrap();
     assert!(told.contains("bad.toml:2:1: error: unknown key `netwrk`"), "{told}");
 
+    for wrong in [&["list", "--state", "nonsense"][..], &["lst"], &["show"]] {
+        let usage = error(served.ctl(&[wrong, &json[..]].concat()), 1);
+        assert_eq!(usage["code"], "usage", "{usage}");
+        let told = String::from_utf8(served.ctl(wrong).stderr).unwrap();
+        let message = usage["message"].as_str().unwrap();
+        assert!(told.starts_with(&format!("error: {message}")), "{told}\n{usage}");
+    }
+
     // What cannot be printed is not done: nobody is asked.
     let mut alone = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
     alone.env("OVN_PEERD_SOCKET", "/nonexistent/control.sock");
