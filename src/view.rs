@@ -13,6 +13,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
@@ -59,10 +60,17 @@ pub struct HalfView {
     pub network: String,
     /// The half's name.
     pub name: String,
-    /// The project it targets.
+    /// The project it targets; empty of a target by UUID.
     pub target_project: String,
-    /// The network it targets.
+    /// The network it targets; empty of a target by UUID.
     pub target_network: String,
+    /// The UUID of the network that it targets, if it names that. It is shown as it was declared,
+    /// whether there is such a network or not.
+    #[serde(default)]
+    pub target_uuid: Option<Uuid>,
+    /// The half's UUID.
+    #[serde(default)]
+    pub uuid: Uuid,
     /// Where it stands.
     pub state: State,
     /// Why it is not active; `None` if it is, unless a newer version writes.
@@ -91,6 +99,17 @@ pub struct HalfView {
     /// before must renew again. `None` if they never got any.
     #[serde(default)]
     pub guests_since: Option<Timestamp>,
+}
+
+impl HalfView {
+    /// The target in one word: PROJECT/NETWORK, or a UUID.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self.target_uuid {
+            Some(uuid) => uuid.to_string(),
+            None => format!("{}/{}", self.target_project, self.target_network),
+        }
+    }
 }
 
 /// The routes to its peers that a network's guests get.
@@ -130,6 +149,9 @@ pub struct HalfDetail {
     pub declaration: Option<String>,
     /// The Logical_Router bound to the local network, as the operator wrote it.
     pub router: Option<String>,
+    /// The UUID of the local network, which the other side may name as its target.
+    #[serde(default)]
+    pub network_uuid: Uuid,
     /// What this side announces.
     pub local_prefixes: Vec<IpNet>,
     /// What the other side announces; empty until both sides consent.

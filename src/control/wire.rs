@@ -20,7 +20,8 @@ pub struct Filter {
     /// Only halves of networks of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// Only halves with this target: `PROJECT/NETWORK`, or `NETWORK` of the half's own project.
+    /// Only halves with this target: `PROJECT/NETWORK`, or `NETWORK` of the half's own
+    /// project, or a UUID as declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// Only halves in one of these states, in any if it is empty; in text with commas between.
@@ -45,6 +46,9 @@ impl Filter {
 }
 
 fn is_target(target: &str, half: &HalfView) -> bool {
+    if let Some(uuid) = half.target_uuid {
+        return uuid::Uuid::try_parse(target).is_ok_and(|target| target == uuid);
+    }
     let (project, network) = (half.target_project.as_str(), half.target_network.as_str());
     // Names may contain a slash, so the whole is compared.
     let of_network = target.strip_prefix(project).and_then(|rest| rest.strip_prefix('/'));

@@ -129,14 +129,14 @@ pub(super) fn networks_table(networks: &[NetworkView], width: Option<usize>) -> 
         ("NETWORK", Kind::Name),
         ("ROUTER", Kind::Name),
         ("HALVES", Kind::Number),
-        ("HOSTS", Kind::Text),
+        ("UUID", Kind::Word),
     ]);
     for network in networks {
         table.row([
             Cell::new(&format!("{}/{}", network.project, network.network)),
             Cell::new(&network.router),
             Cell::new(&network.halves.to_string()),
-            Cell::new(&network.hosts.join(", ")),
+            Cell::new(&network.uuid.to_string()),
         ]);
     }
     table.lines(true, width)

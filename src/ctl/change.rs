@@ -141,8 +141,7 @@ async fn change(
         attempts += 1;
         let (detail, mut document) = declared(client, half).await?;
         by(&mut document);
-        let etag = options.if_match.clone().or(detail.stored.map(|stored| stored.etag));
-        match replace(client, output, half, document, etag, options).await {
+        match replace(client, output, &detail, document, options).await {
             Err(error)
                 if error.has_changed() && options.if_match.is_none() && attempts < ATTEMPTS => {}
             result => return result,
@@ -150,28 +149,34 @@ async fn change(
     }
 }
 
-/// Stores a half in the place of the one that was read, and shows its state.
+/// Stores a half in the place of the one that was read, if that has not changed meanwhile, and shows
+/// its state. One with another name keeps its UUID.
 pub(super) async fn replace(
     client: &ControlClient,
     output: &Output,
-    half: &HalfName,
-    document: Document,
-    if_match: Option<String>,
+    read: &HalfDetail,
+    mut document: Document,
     options: &ChangeOptions,
 ) -> Result<(), CtlError> {
-    let name = document.name().unwrap_or(&half.name).to_owned();
-    let rename = name != half.name;
-    let former = rename.then(|| (half.network.clone(), half.name.clone()));
+    let former = &read.half;
+    let name = document.name().unwrap_or(&former.name).to_owned();
+    let rename = name != former.name;
+    let remove = rename.then(|| (former.network.clone(), former.name.clone()));
+    if rename {
+        document.set("uuid", former.uuid.to_string().into());
+    }
+    let etag = read.stored.as_ref().map(|stored| stored.etag.clone());
     let request = StoreRequest {
-        project: half.project.clone(),
+        project: former.project.clone(),
         declarations: Some(document.to_toml()),
-        remove: former.into_iter().collect(),
+        remove: remove.into_iter().collect(),
         rename,
         create: rename,
-        if_match,
+        if_match: options.if_match.clone().or(etag),
         dry_run: options.store.dry_run,
         ..StoreRequest::default()
     };
     store(client, output, &request).await?;
-    report(client, output, &HalfName { name, ..half.clone() }, &options.store).await
+    let (project, network) = (former.project.clone(), former.network.clone());
+    report(client, output, &HalfName { project, network, name }, &options.store).await
 }

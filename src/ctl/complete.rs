@@ -15,7 +15,7 @@ use tokio::time;
 
 use super::client::ControlClient;
 use super::list::{Column, Order};
-use super::names::{WrittenHalf, WrittenNetwork, written};
+use super::names::{WrittenHalf, WrittenNetwork, WrittenTarget, written};
 use super::store_arguments::Setting;
 use super::text::plain;
 use crate::declare::peering_keys;
@@ -226,7 +226,7 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
     if kind == TypeId::of::<WrittenHalf>() {
         return Wanted::Names(Names::Halves);
     }
-    if kind == TypeId::of::<WrittenNetwork>() {
+    if kind == TypeId::of::<WrittenNetwork>() || kind == TypeId::of::<WrittenTarget>() {
         return Wanted::Names(Names::Networks);
     }
     let keys = |end: &str| words(peering_keys().map(|key| format!("{key}{end}")).collect());
@@ -273,7 +273,10 @@ async fn ask(client: &ControlClient, names: Names) -> Option<BTreeSet<String>> {
             found.extend(networks.iter().map(|it| written(&[&it.project, &it.network])));
             let halves: Vec<HalfView> = client.get("/v1/halves").await.ok()?;
             let both = |it: &HalfView| {
-                let target = written(&[&it.target_project, &it.target_network]);
+                let target = match it.target_uuid {
+                    Some(uuid) => uuid.to_string(),
+                    None => written(&[&it.target_project, &it.target_network]),
+                };
                 [written(&[&it.project, &it.network]), target]
             };
             found.extend(halves.iter().flat_map(both));

@@ -49,8 +49,7 @@ pub(super) async fn edit(
             let standard_input = || "standard input".into();
             read.map_err(|source| CtlError::Read { file: standard_input(), source })?;
             let document = form.parse(&text).map_err(ChangeError::Text)?;
-            let etag = options.if_match.clone().or(detail.stored.map(|stored| stored.etag));
-            replace(client, output, &half, document, etag, &options).await
+            replace(client, output, &detail, document, &options).await
         }
     }
 }
@@ -113,9 +112,8 @@ async fn in_editor(
                 Some(error) => Err(CtlError::Edited { error, text: edited }),
             };
         }
-        let etag = options.if_match.clone().or(detail.stored.as_ref().map(|it| it.etag.clone()));
         let result = match form.parse(&edited) {
-            Ok(document) => replace(client, output, half, document, etag, options).await,
+            Ok(document) => replace(client, output, &detail, document, options).await,
             Err(why) => Err(ChangeError::Text(why).into()),
         };
         match result {

@@ -18,7 +18,7 @@ pub(super) fn half(
     let half = &detail.half;
     let mut sheet = Sheet::new();
     sheet.line("Half", format!("{}/{}/{}", half.project, half.network, half.name));
-    sheet.line("Target", format!("{}/{}", half.target_project, half.target_network));
+    sheet.line("Target", half.target());
     sheet.line("State", half.state);
     sheet.line("Since", moment(half.since, now));
     sheet.optional("Reason", half.reason);
@@ -36,6 +36,7 @@ pub(super) fn half(
         beside.map(|it| format!("by {}, {:.0}; not in effect: a file counts", it.by, it.at));
     sheet.optional("Stored, too", beside.as_ref());
     sheet.line("Router", detail.router.as_deref().unwrap_or("none is bound to this network"));
+    sheet.line("Network UUID", detail.network_uuid);
     sheet.several("Local prefixes", &detail.local_prefixes);
     sheet.several("Remote prefixes", &detail.remote_prefixes);
     terms(&mut sheet, detail);

@@ -81,8 +81,10 @@ pub(super) enum Column {
     Network,
     /// The half's name.
     Name,
-    /// PROJECT/NETWORK.
+    /// PROJECT/NETWORK, or a UUID.
     Target,
+    /// The half's UUID.
+    Uuid,
     /// The state; for people also whether it is degraded, and why it failed or is provisioning.
     State,
     /// Why it is not active.
@@ -174,6 +176,7 @@ impl Column {
             Self::Network => "NETWORK",
             Self::Name => "NAME",
             Self::Target => "TARGET",
+            Self::Uuid => "UUID",
             Self::State => "STATE",
             Self::Reason => "REASON",
             Self::Degraded => "DEGRADED",
@@ -191,7 +194,7 @@ impl Column {
         match self {
             Self::Half | Self::Project | Self::Network | Self::Name | Self::Target => Kind::Name,
             Self::Out | Self::In => Kind::Number,
-            Self::Age | Self::Since | Self::Guests => Kind::Word,
+            Self::Age | Self::Since | Self::Guests | Self::Uuid => Kind::Word,
             Self::State | Self::Reason | Self::Degraded | Self::Hosts | Self::Description => {
                 Kind::Text
             }
@@ -206,7 +209,8 @@ impl Column {
             Self::Project => half.project.clone(),
             Self::Network => half.network.clone(),
             Self::Name => half.name.clone(),
-            Self::Target => format!("{}/{}", half.target_project, half.target_network),
+            Self::Target => half.target(),
+            Self::Uuid => half.uuid.to_string(),
             Self::State => half.state.to_string(),
             Self::Reason => half.reason.map(|reason| reason.to_string()).unwrap_or_default(),
             Self::Degraded => half.degraded.join("; "),
@@ -229,6 +233,7 @@ impl Column {
             | Self::Network
             | Self::Name
             | Self::Target
+            | Self::Uuid
             | Self::Reason
             | Self::Degraded
             | Self::Out
@@ -255,6 +260,7 @@ impl Column {
             | Self::Network
             | Self::Name
             | Self::Target
+            | Self::Uuid
             | Self::Reason
             | Self::Degraded
             | Self::Hosts

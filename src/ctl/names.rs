@@ -6,6 +6,7 @@
 use std::str::FromStr;
 
 use clap::Args;
+use uuid::Uuid;
 
 use super::change_error::ChangeError;
 use super::client::{self, ControlClient};
@@ -51,6 +52,20 @@ pub(super) struct WrittenHalf {
 pub(super) struct WrittenNetwork {
     project: Option<String>,
     network: String,
+}
+
+/// The target of a half, as it is written. A single word that is a UUID is one.
+#[derive(Clone, Debug)]
+pub(super) enum WrittenTarget {
+    Uuid(Uuid),
+    Named(WrittenNetwork),
+}
+
+/// The target of a half.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Uuid(Uuid),
+    Named(NetworkName),
 }
 
 /// A half.
@@ -143,6 +158,27 @@ impl WrittenNetwork {
     pub(super) fn beside(self, project: &str) -> NetworkName {
         let project = self.project.unwrap_or_else(|| project.to_owned());
         NetworkName { project, network: self.network }
+    }
+}
+
+impl WrittenTarget {
+    /// The target; a network without a project is of this one.
+    pub(super) fn beside(self, project: &str) -> Target {
+        match self {
+            Self::Uuid(uuid) => Target::Uuid(uuid),
+            Self::Named(network) => Target::Named(network.beside(project)),
+        }
+    }
+}
+
+impl FromStr for WrittenTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match Uuid::try_parse(text) {
+            Ok(uuid) => Ok(Self::Uuid(uuid)),
+            Err(_) => text.parse().map(Self::Named),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::change;
 use super::client::{self, ControlClient};
 use super::edit;
 use super::error::CtlError;
-use super::names::{HalfName, NetworkName};
+use super::names::{HalfName, NetworkName, Target};
 use super::output::Output;
 use super::send::{report, state_line, store};
 use super::store_arguments::{
@@ -73,7 +73,7 @@ async fn accept(
     let name = name.unwrap_or_else(|| format!("{}-{}", from.project, from.network));
     let unreject = vec![(network.clone(), from.project.clone(), from.network.clone())];
     let half = HalfName { project, network, name };
-    let declarations = declaration(&half, &from, Vec::new());
+    let declarations = declaration(&half, &Target::Named(from), Vec::new());
     declare(client, output, &half, declarations, unreject, &options).await
 }
 
@@ -209,13 +209,15 @@ fn read(file: &Path) -> Result<String, CtlError> {
 }
 
 /// A file of `peerings.d` with one half.
-fn declaration(half: &HalfName, target: &NetworkName, settings: Vec<Setting>) -> String {
-    let mut entry = table([
-        ("name", half.name.clone()),
-        ("network", half.network.clone()),
-        ("target_project", target.project.clone()),
-        ("target_network", target.network.clone()),
-    ]);
+fn declaration(half: &HalfName, target: &Target, settings: Vec<Setting>) -> String {
+    let mut entry = table([("name", half.name.clone()), ("network", half.network.clone())]);
+    entry.extend(match target {
+        Target::Uuid(uuid) => table([("target_uuid", uuid.to_string())]),
+        Target::Named(target) => table([
+            ("target_project", target.project.clone()),
+            ("target_network", target.network.clone()),
+        ]),
+    });
     entry.extend(settings.into_iter().map(|Setting(key, value)| (key, value)));
     file(&half.project, "peering", entry)
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use toml::Value;
 
-use super::names::{HalfArgument, Scope, WrittenHalf, WrittenNetwork};
+use super::names::{HalfArgument, Scope, WrittenHalf, WrittenNetwork, WrittenTarget};
 use crate::control::state_of;
 use crate::view::State;
 
@@ -129,8 +129,8 @@ impl FromStr for Setting {
 pub(super) struct CreateArguments {
     /// The half: PROJECT/NETWORK/NAME.
     pub(super) half: WrittenHalf,
-    /// The network to peer with: PROJECT/NETWORK, or a NETWORK of the same project.
-    pub(super) target: WrittenNetwork,
+    /// The network to peer with: PROJECT/NETWORK, a NETWORK of the same project, or its UUID.
+    pub(super) target: WrittenTarget,
     /// Further keys of the half, as in a file: key=value, with the value in TOML.
     #[arg(value_name = "KEY=VALUE")]
     pub(super) settings: Vec<Setting>,

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr;
+use uuid::Uuid;
 
 use super::arguments::{Arguments, Command};
 use super::{catalog, list, monitor};
@@ -51,6 +52,8 @@ fn half(project: &str, name: &str, target: &str, state: State, reason: Option<Re
         name: name.into(),
         target_project: target_project.into(),
         target_network: target_network.into(),
+        target_uuid: None,
+        uuid: Uuid::from_u128(7),
         state,
         reason,
         explanation: None,
@@ -296,6 +299,7 @@ fn a_half_is_shown_in_words_of_peering() {
             in_effect: false,
         }),
         declaration: None,
+        network_uuid: Uuid::from_u128(8),
         router: Some("blue-web-lr".into()),
         local_prefixes: vec!["10.1.0.0/24".parse().unwrap()],
         remote_prefixes: vec!["10.2.0.0/24".parse().unwrap()],
@@ -380,6 +384,7 @@ fn requests_networks_and_projects_fit_into_a_terminal() {
     let networks = ["db", &long].map(|network| NetworkView {
         project: "green".into(),
         network: network.into(),
+        uuid: Uuid::from_u128(9),
         router: format!("green-{network}-lr"),
         halves: 12,
         hosts: vec!["hv1".into(), "hv2".into()],

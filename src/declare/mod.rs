@@ -8,7 +8,7 @@
 //! for that, within fixed limits. The [`LocalDeclarations`] applies parsed readings and holds what
 //! is in effect. [`Settings`] are the operator's own file.
 //!
-//! From below: facts (`model` and `terms`, `source`, `contribution`, `changed`, `diagnostic`,
+//! From below: facts (`model` and `terms`, `identity`, `source`, `contribution`, `changed`, `diagnostic`,
 //! `settings`); readers, which make facts of texts (`toml_reader`, `parse`, and a file for each
 //! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
 //! `rules`, `registered`, `said`, `declarations`); a writer, which makes text of facts again (`written`).
@@ -20,6 +20,7 @@ mod contribution;
 mod cover;
 mod declarations;
 mod diagnostic;
+mod identity;
 #[cfg(test)]
 pub(crate) mod known_keys;
 mod limit_group;
@@ -52,6 +53,7 @@ pub use contribution::ParsedFile;
 pub use cover::Cover;
 pub use declarations::Declarations;
 pub use diagnostic::{Diagnostic, DiagnosticCode, Position, Severity};
+pub use identity::{default_of_network, uuid_of_half, uuid_of_network};
 pub use limit_group::LimitGroup;
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use local::{Held, HeldPart, LastGood, LocalDeclarations, Remembered};

@@ -43,6 +43,20 @@ impl NetworkKey {
     }
 }
 
+impl NetworkKey {
+    /// Stands for the network with this UUID, whichever it is. No network has an empty project.
+    #[must_use]
+    pub fn of_uuid(uuid: Uuid) -> Self {
+        Self::new("", uuid.to_string())
+    }
+
+    /// The UUID, if it stands for the network with that.
+    #[must_use]
+    pub fn uuid(&self) -> Option<Uuid> {
+        if self.project.is_empty() { self.name.parse().ok() } else { None }
+    }
+}
+
 impl From<(String, String)> for NetworkKey {
     fn from((project, name): (String, String)) -> Self {
         Self::new(project, name)
@@ -89,7 +103,10 @@ impl PartialOrd for NetworkKey {
 
 impl fmt::Display for NetworkKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.project, self.name)
+        match self.project.is_empty() {
+            true => write!(f, "the network with UUID {}", self.name),
+            false => write!(f, "{}/{}", self.project, self.name),
+        }
     }
 }
 
@@ -186,6 +203,8 @@ pub struct Network {
     pub mtu: Option<u16>,
     /// How its guests learn the routes to its peers.
     pub tell_guests: TellGuests,
+    /// Its UUID, if the operator has given one.
+    pub uuid: Option<Uuid>,
 }
 
 /// How a network's guests learn the routes to its peers; by default they do not.
@@ -260,7 +279,7 @@ pub struct Rejection {
 pub struct Half {
     /// Who it is.
     pub key: HalfKey,
-    /// The network it wants to reach.
+    /// The network it wants to reach, as it was declared: by names or by UUID.
     pub target: NetworkKey,
     /// Free text.
     pub description: String,
@@ -273,6 +292,8 @@ pub struct Half {
     pub requested: Option<Timestamp>,
     /// Its terms; `None` for the default: all prefixes cross, and routes are automatic.
     pub terms: Option<Arc<Terms>>,
+    /// Its UUID, if its owner has given one.
+    pub uuid: Option<Uuid>,
 }
 
 impl Half {

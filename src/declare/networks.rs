@@ -12,8 +12,18 @@ use super::model::{Network, NetworkKey, NetworkType, RouterRef, TellGuests};
 use super::toml_reader::{Found, TomlReader, nearest};
 
 pub(super) const FILE_KEYS: &[&str] = &["network"];
-pub(super) const NETWORK_KEYS: &[&str] =
-    &["project", "name", "router", "zone", "region", "type", "may_export", "mtu", "tell_guests"];
+pub(super) const NETWORK_KEYS: &[&str] = &[
+    "project",
+    "name",
+    "router",
+    "zone",
+    "region",
+    "type",
+    "may_export",
+    "mtu",
+    "tell_guests",
+    "uuid",
+];
 
 /// The least MTU of IPv6 (RFC 8200 section 5), in bytes.
 const MIN_MTU: u16 = 1280;
@@ -56,6 +66,7 @@ fn network<'d>(
     let may_export = prefixes(reader, entry.value, "may_export");
     let mtu = mtu(reader, entry.value);
     let tell_guests = tell_guests(reader, entry.value);
+    let uuid = reader.uuid(entry.value, "uuid");
     let (project, name, router) = (project?, name?, router?);
     let network = Network {
         key: NetworkKey::new(project.value, name.value),
@@ -71,6 +82,7 @@ fn network<'d>(
         may_export,
         mtu,
         tell_guests,
+        uuid: uuid.map(|found| found.value),
     };
     Some((name, network))
 }

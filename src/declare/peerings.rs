@@ -16,11 +16,13 @@ use super::terms::Terms;
 use super::toml_reader::{Found, Refused, TomlReader, times};
 
 pub(super) const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
-const OWN_KEYS: [&str; 8] = [
+const OWN_KEYS: [&str; 10] = [
     "name",
     "network",
     "target_project",
     "target_network",
+    "target_uuid",
+    "uuid",
     "description",
     "configured_status",
     "config",
@@ -116,24 +118,24 @@ impl Halves {
         reader.refuse_unknown(entry.value, WHAT, &PEERING_KEYS, PEERING_REFUSED);
         let name = reader.name(entry, WHAT, "name", "\"to-db\"");
         let network = reader.name(entry, WHAT, "network", "\"web\"");
-        let target_project = reader.name(entry, WHAT, "target_project", "\"green\"");
-        let target_network = reader.name(entry, WHAT, "target_network", "\"db\"");
+        let (target, target_place) = match target(reader, entry) {
+            Some(found) => (Some(found.value), found.span),
+            None => (None, entry.span.clone()),
+        };
+        let uuid = reader.uuid(entry.value, "uuid");
         let description = reader.bounded(entry.value, "description", MAX_DESCRIPTION_CHARS);
         let configured_status = configured_status(reader, entry.value);
         let config = config(reader, entry.value);
         let requested = times::instant(reader, entry.value, "requested");
         let terms = Terms::read(reader, entry);
-        let (Some(name), Some(network), Some(target_project), Some(target_network)) =
-            (name, network, target_project, target_network)
-        else {
+        let (Some(name), Some(network), Some(target)) = (name, network, target) else {
             return;
         };
         let key =
             HalfKey::new(NetworkKey::new(Arc::clone(&self.project), network.value), name.value);
-        let target = NetworkKey::new(target_project.value, target_network.value);
         if target == key.network {
             reader.error(
-                &target_network.span,
+                &target_place,
                 format!("network {target} is to peer with itself"),
                 Some("name another network as the target".to_owned()),
             );
@@ -154,9 +156,35 @@ impl Halves {
             config,
             requested: requested.map(|found| found.value),
             terms,
+            uuid: uuid.map(|found| found.value),
         };
         self.found.push((Some(position), half));
     }
+}
+
+/// The target: by names, or by UUID.
+fn target(reader: &mut TomlReader<'_>, entry: &Found<&DeTable<'_>>) -> Option<Found<NetworkKey>> {
+    const WHAT: &str = "[[peering]]";
+    let Some(place) = entry.value.get("target_uuid").map(toml::Spanned::span) else {
+        let project = reader.name(entry, WHAT, "target_project", "\"green\"");
+        let network = reader.name(entry, WHAT, "target_network", "\"db\"");
+        let (project, network) = (project?, network?);
+        return Some(Found {
+            value: NetworkKey::new(project.value, network.value),
+            span: network.span,
+        });
+    };
+    for key in ["target_project", "target_network"] {
+        if let Some(value) = entry.value.get(key) {
+            reader.error(
+                &value.span(),
+                format!("the target is named by `target_uuid` and by `{key}`"),
+                Some("keep `target_uuid`, or `target_project` and `target_network`".to_owned()),
+            );
+        }
+    }
+    let found = reader.uuid(entry.value, "target_uuid")?;
+    Some(Found { value: NetworkKey::of_uuid(found.value), span: place })
 }
 
 fn configured_status(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> ConfiguredStatus {

@@ -49,12 +49,14 @@ pub fn written<'a>(
 
 /// The keys of a half, those that every half has first.
 fn keys(half: &Half) -> Vec<(&'static str, Value)> {
-    let mut keys = vec![
-        ("name", text(&half.key.name)),
-        ("network", text(&half.key.network.name)),
-        ("target_project", text(&half.target.project)),
-        ("target_network", text(&half.target.name)),
-    ];
+    let mut keys = vec![("name", text(&half.key.name)), ("network", text(&half.key.network.name))];
+    if half.target.uuid().is_some() {
+        keys.push(("target_uuid", text(&half.target.name)));
+    } else {
+        keys.push(("target_project", text(&half.target.project)));
+        keys.push(("target_network", text(&half.target.name)));
+    }
+    keys.extend(half.uuid.map(|uuid| ("uuid", uuid.to_string().into())));
     if !half.description.is_empty() {
         keys.push(("description", text(&half.description)));
     }
@@ -172,11 +174,16 @@ mod tests {
             config in prop::collection::btree_map("user\\.[a-z.\" ]{1,5}", "\\PC{0,9}", 0..3),
             requested in prop::option::of(0_i64..4_000_000_000_000),
             terms in terms(),
+            uuid in prop::option::of(1_u128..),
+            by_uuid in prop::option::of(1_u128..),
         ) -> Half {
             let (network, name, project, target) = names;
             Half {
                 key: HalfKey::new(NetworkKey::new("blue", network), name),
-                target: NetworkKey::new(project, target),
+                target: match by_uuid {
+                    Some(uuid) => NetworkKey::of_uuid(uuid::Uuid::from_u128(uuid)),
+                    None => NetworkKey::new(project, target),
+                },
                 description,
                 configured_status: match disabled {
                     true => ConfiguredStatus::Disabled,
@@ -185,6 +192,7 @@ mod tests {
                 config,
                 requested: requested.map(|at| Timestamp::from_millisecond(at).expect("in range")),
                 terms,
+                uuid: uuid.map(uuid::Uuid::from_u128),
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::declare::{HalfKey, NetworkKey, RejectionKey, STORE, ShowRequests, Source, written};
+use crate::declare::{
+    HalfKey, NetworkKey, RejectionKey, STORE, ShowRequests, Source, uuid_of_network, written,
+};
 use crate::northbound::stored::etag;
 use crate::peering::{Node, Reason};
 use crate::view::{NetworkView, ProjectView, RequestView, StoreView, StoredView, Viewer};
@@ -18,6 +20,7 @@ pub(super) fn networks(state: &State, viewer: &Viewer) -> Vec<NetworkView> {
         Some(NetworkView {
             project: key.project.to_string(),
             network: key.name.to_string(),
+            uuid: uuid_of_network(said.value),
             router: said.value.router.to_string(),
             halves: state.resolver.networks().node(key).map_or(0, |node| node.halves().len()),
             hosts: declarations.hosts_of_network(key).iter().map(ToString::to_string).collect(),
@@ -71,9 +74,11 @@ pub(super) fn requests(state: &State, viewer: &Viewer) -> Vec<RequestView> {
 }
 
 fn requests_to(state: &State, network: &NetworkKey) -> Vec<RequestView> {
-    let node = state.resolver.networks().node(network);
-    let pairs = node.map(Node::pairs).unwrap_or_default();
-    let unanswered = pairs.iter().filter_map(|pair| {
+    let said = state.declarations.network(network, || None);
+    let by_uuid = said.map(|said| NetworkKey::of_uuid(uuid_of_network(said.value)));
+    let names = [network].into_iter().chain(by_uuid.as_ref());
+    let nodes = names.filter_map(|name| state.resolver.networks().node(name));
+    let unanswered = nodes.flat_map(Node::pairs).filter_map(|pair| {
         let mut halves = state.resolver.halves_of(pair).peekable();
         let from = halves.peek().map(|half| half.network.clone())?;
         let rejection = RejectionKey { network: network.clone(), from };

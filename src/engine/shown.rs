@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::declare::{Half, HalfKey, Host, NetworkKey, PeeringKey, ShowRequests};
+use crate::declare::{Half, HalfKey, Host, NetworkKey, ShowRequests};
 use crate::northbound::{Id, Northbound, UnitId};
 use crate::peering::{Local, Reason, State, Verdict};
 use crate::view::{NorthboundView, Viewer};
@@ -78,7 +78,8 @@ impl Standings<'_> {
         }
         let declarations = &self.state.declarations;
         let target = &self.state.resolver.said(half, declarations)?.value.target;
-        declarations.is_bound(target).then(|| target.clone())
+        let asked = self.state.resolver.asked(target);
+        declarations.is_bound(asked).then(|| asked.clone())
     }
 
     /// Whether the policy shows requests to those whom they ask.
@@ -163,7 +164,7 @@ impl Standings<'_> {
     /// it.
     pub(super) fn is_leaving(&self, half: &Half) -> bool {
         let resolver = &self.state.resolver;
-        let pair = PeeringKey::new(half.key.network.clone(), half.target.clone());
+        let pair = resolver.pair_for(half, &self.state.declarations);
         let pair = pair.filter(|pair| resolver.link(pair).is_none());
         let found = self.northbound.zip(pair);
         found.is_some_and(|(northbound, pair)| {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::declare::{
     ConfiguredStatus, Diagnostic, Half, HalfKey, HeldPart, Host, LocalDeclarations, ManualRoute,
-    PeeringKey, Severity, TableOf, written,
+    PeeringKey, Severity, TableOf, default_of_network, uuid_of_half, uuid_of_network, written,
 };
 use crate::northbound::owner::address_set_name;
 use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
@@ -70,6 +70,7 @@ pub(super) fn show(
     let report = report(resolver, &half, declarations);
     let id = Id::of_network(&key.network);
     let place = declarations.local.place_of_half(key);
+    let bound = declarations.network(&key.network, || None);
     Some(HalfDetail {
         configured_status: match half.configured_status {
             ConfiguredStatus::Active => "active".into(),
@@ -82,9 +83,10 @@ pub(super) fn show(
         stored: catalog::stored(standings.state, key),
         declaration: (view.state != State::Deleted)
             .then(|| written(&key.network.project, [&*half], [])),
-        router: declarations
-            .network(&key.network, || None)
-            .map(|said| said.value.router.to_string()),
+        network_uuid: bound
+            .as_ref()
+            .map_or_else(|| default_of_network(&key.network), |said| uuid_of_network(said.value)),
+        router: bound.map(|said| said.value.router.to_string()),
         terms: half.terms().shown(),
         filtered: filtered(&report),
         manual_routes: routes(&report, &view),
@@ -298,6 +300,7 @@ fn ended_half(key: &HalfKey, record: &HalfRecord) -> Half {
         config: BTreeMap::new(),
         requested: None,
         terms: None,
+        uuid: None,
     }
 }
 
@@ -340,12 +343,19 @@ fn view(
     since: Option<jiff::Timestamp>,
     (exported, imported): (usize, usize),
 ) -> HalfView {
+    let target_uuid = half.target.uuid();
+    let named = |name: &str| match target_uuid {
+        Some(_) => String::new(),
+        None => name.to_owned(),
+    };
     HalfView {
         project: half.key.network.project.to_string(),
         network: half.key.network.name.to_string(),
         name: half.key.name.to_string(),
-        target_project: half.target.project.to_string(),
-        target_network: half.target.name.to_string(),
+        target_project: named(&half.target.project),
+        target_network: named(&half.target.name),
+        target_uuid,
+        uuid: uuid_of_half(half),
         state: shown.state,
         reason: shown.reason,
         explanation: shown.explanation,

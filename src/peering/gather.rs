@@ -50,8 +50,8 @@ impl Known<'_> {
             let declared = said.filter(Said::counts).map(|said| {
                 let half = said.value;
                 let record = self.records.get(&half.key);
-                let record = record.filter(|record| record.targets(target)).cloned();
-                let past = self.records.latest(&half.key, target);
+                let record = record.filter(|record| record.targets(&half.target)).cloned();
+                let past = self.records.latest(&half.key, &half.target);
                 let pending = past.filter(|past| past.state == RecordedState::Pending);
                 let waiting = Waiting {
                     pending: pending.map(|past| past.since),

@@ -34,6 +34,7 @@ mod resolver;
 mod shadow;
 mod space;
 mod state;
+mod targets;
 mod terms;
 
 pub use ground::Ground;

@@ -11,7 +11,8 @@ use crate::northbound::members::Members;
 use crate::northbound::{End, Id, Northbound};
 
 use super::inputs::Rank;
-use super::outcome::{Link, Resolution};
+use super::network::{Networks, Node};
+use super::outcome::{Link, Resolution, Verdict};
 use super::prefix::Prefixes;
 
 /// A pair of networks of which at least one has declared a half.
@@ -101,4 +102,32 @@ pub fn key_of_end(key: &PeeringKey, end: End) -> &NetworkKey {
         End::A => key.a(),
         End::B => key.b(),
     }
+}
+
+/// The verdict on a half of a pair; a surplus one conflicts.
+pub(super) fn verdict(
+    half: &HalfKey,
+    key: &PeeringKey,
+    pair: &PairState,
+    networks: &Networks,
+) -> Option<Verdict> {
+    let end = end_of(key, &half.network);
+    let dispute = pair.disputes.iter().find(|(disputed, _)| disputed == half);
+    let dispute = dispute.map(|(_, dispute)| dispute);
+    if let Some(dispute) = dispute.filter(|dispute| !dispute.stands) {
+        return Some(super::messages::disputed(half, &dispute.hosts));
+    }
+    let counting = of_end(&pair.counting, end).as_ref()?;
+    if counting != half {
+        return Some(super::messages::surplus(&counting.name, key_of_end(key, end.other())));
+    }
+    let mut verdict = pair.resolution.verdict(end)?;
+    let of_network = networks.node(&half.network).and_then(Node::dispute);
+    let is_linked = verdict.is_linked();
+    let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
+    let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
+    for (what, dispute) in disputes.filter(|_| is_linked) {
+        verdict.degraded.push(super::messages::differ(&what, &dispute.hosts));
+    }
+    Some(verdict)
 }

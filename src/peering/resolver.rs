@@ -24,12 +24,13 @@ use super::due::DueTimes;
 use super::gather::{Known, is_auto};
 use super::ground::Ground;
 use super::inputs::Rank;
-use super::network::{Networks, Node};
+use super::network::Networks;
 use super::outcome::{Link, Resolved, Verdict};
 use super::pair::{PairState, Pairs, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
 use super::records::Records;
+use super::targets::Targets;
 
 /// All pairs.
 #[derive(Debug, Default)]
@@ -48,6 +49,7 @@ pub struct Resolver {
     due: DueTimes,
     places: Places,
     depths: Depths,
+    targets: Targets,
 }
 
 impl Resolver {
@@ -73,8 +75,28 @@ impl Resolver {
             if let Some(said) = self.said(key, declarations) {
                 self.records.find(key, &said.value.target, northbound);
             }
+        }
+        let said = |half: &HalfKey| Some(self.records.said(half, declarations)?.value);
+        let pair_of = |half: &HalfKey| self.pair_of_half.get(half);
+        let by_uuid = self.targets.review(changed, declarations, said, pair_of);
+        // Whether a network of a UUID has answered is seen from the halves that name theirs.
+        for key in changed.halves.iter().filter(|half| !by_uuid.contains(*half)) {
             self.place(key, declarations, policy);
         }
+        for key in &by_uuid {
+            self.place(key, declarations, policy);
+        }
+    }
+
+    /// The pair that a half makes; `None` for a network with itself.
+    pub fn pair_for(&self, half: &Half, declarations: &Declarations) -> Option<PeeringKey> {
+        let found = self.targets.found(half, declarations, &self.records, &self.pairs);
+        PeeringKey::new(half.key.network.clone(), found.unwrap_or(&half.target).clone())
+    }
+
+    /// The network that a target stands for, whether that has answered or not: its own owner may know.
+    pub fn asked<'a>(&'a self, target: &'a NetworkKey) -> &'a NetworkKey {
+        self.targets.bound(target).unwrap_or(target)
     }
 
     /// Sets another policy: everything must be decided again.
@@ -118,22 +140,10 @@ impl Resolver {
                         self.pending.orphans.insert(*unit);
                     }
                 },
-                UnitId::Network(id) => match self.networks.key_of(*id) {
-                    Some(key) => {
-                        self.pending.networks.insert(key.clone());
-                    }
-                    None => {
-                        self.pending.orphans.insert(*unit);
-                    }
-                },
+                UnitId::Network(id) => self.touch_network(*id),
             }
         }
-        for id in touched.declared.keys() {
-            match self.networks.key_of(*id) {
-                Some(key) => drop(self.pending.networks.insert(key.clone())),
-                None => drop(self.pending.orphans.insert(UnitId::Network(*id))),
-            }
-        }
+        touched.declared.keys().for_each(|id| self.touch_network(*id));
         for (network, name) in &touched.records {
             let Some(network) = self.networks.key_of(*network).cloned() else { continue };
             let half = HalfKey::new(network, name.as_ref());
@@ -141,6 +151,13 @@ impl Resolver {
                 self.mark(&pair);
                 self.records.altered(half);
             }
+        }
+    }
+
+    fn touch_network(&mut self, id: Id) {
+        match self.networks.key_of(id) {
+            Some(key) => drop(self.pending.networks.insert(key.clone())),
+            None => drop(self.pending.orphans.insert(UnitId::Network(id))),
         }
     }
 
@@ -271,26 +288,7 @@ impl Resolver {
     #[must_use]
     pub fn verdict(&self, half: &HalfKey) -> Option<Verdict> {
         let key = self.pair_of_half.get(half)?;
-        let pair = self.pairs.get(key)?;
-        let end = end_of(key, &half.network);
-        let dispute = pair.disputes.iter().find(|(disputed, _)| disputed == half);
-        let dispute = dispute.map(|(_, dispute)| dispute);
-        if let Some(dispute) = dispute.filter(|dispute| !dispute.stands) {
-            return Some(super::messages::disputed(half, &dispute.hosts));
-        }
-        let counting = of_end(&pair.counting, end).as_ref()?;
-        if counting != half {
-            return Some(super::messages::surplus(&counting.name, key_of_end(key, end.other())));
-        }
-        let mut verdict = pair.resolution.verdict(end)?;
-        let of_network = self.networks.node(&half.network).and_then(Node::dispute);
-        let is_linked = verdict.is_linked();
-        let disputes = dispute.map(|it| (half.to_string(), it)).into_iter();
-        let disputes = disputes.chain(of_network.map(|it| (half.network.to_string(), it)));
-        for (what, dispute) in disputes.filter(|_| is_linked) {
-            verdict.degraded.push(super::messages::differ(&what, &dispute.hosts));
-        }
-        Some(verdict)
+        super::pair::verdict(half, key, self.pairs.get(key)?, &self.networks)
     }
 
     fn disputes(&self, state: &PairState, declarations: &Declarations) -> Vec<(HalfKey, Dispute)> {
@@ -329,8 +327,7 @@ impl Resolver {
     /// Moves a half to its present pair, if any.
     fn place(&mut self, key: &HalfKey, declarations: &Declarations, policy: &PolicySettings) {
         let half = self.said(key, declarations).map(|said| said.value);
-        let pair =
-            half.and_then(|half| PeeringKey::new(half.key.network.clone(), half.target.clone()));
+        let pair = half.and_then(|half| self.pair_for(half, declarations));
         if let Some(old) = self.pair_of_half.remove(key) {
             if let Some(state) = self.pairs.get_mut(&old) {
                 state.halves.remove(key);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Who stored a half.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct NetworkView {
     pub project: String,
     /// Its name.
     pub network: String,
+    /// Its UUID.
+    pub uuid: Uuid,
     /// Its Logical_Router, as the operator wrote it.
     pub router: String,
     /// How many halves it has.

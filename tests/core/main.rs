@@ -36,5 +36,6 @@ mod terms;
 mod texts;
 mod trusted_hosts;
 mod under_way;
+mod uuids;
 mod versions;
 mod world;

@@ -252,7 +252,9 @@ fn shown(views: &[HalfView]) -> BTreeMap<(usize, usize), (State, Option<ovn_peer
     views
         .iter()
         .map(|view| {
-            let half = (index(&view.project), index(&view.target_project));
+            // Its target may be named by a UUID.
+            let target = view.name.strip_prefix("to-").unwrap().parse().unwrap();
+            let half = (index(&view.project), target);
             (half, (view.state, view.reason))
         })
         .collect()

@@ -1,6 +1,6 @@
 //! What the files of a deployment say.
 
-use ovn_peerd::declare::{Directory, FileId, Reading, SourceFile};
+use ovn_peerd::declare::{Directory, FileId, NetworkKey, Reading, SourceFile, default_of_network};
 use ovn_peerd::engine::Event;
 
 use crate::world::{NETWORKS, PREFIXES, World, moment};
@@ -27,7 +27,8 @@ impl World {
         for (target, enabled) in self.halves.get(&network).into_iter().flatten() {
             let status = if *enabled { "active" } else { "disabled" };
             text += &format!(
-                "[[peering]]\nname = \"to-{target}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\nconfigured_status = \"{status}\"\n"
+                "[[peering]]\nname = \"to-{target}\"\nnetwork = \"n\"\n{}configured_status = \"{status}\"\n",
+                self.target(network, *target)
             );
             if let Some(at) = self.requested.get(&network).and_then(|of| of.get(target)) {
                 text += &format!("requested = {}\n", moment(*at));
@@ -42,6 +43,14 @@ impl World {
             text += "[[peering]\n";
         }
         source(Directory::Peerings, network, text)
+    }
+
+    fn target(&self, network: usize, target: usize) -> String {
+        if self.by_uuid.contains(&(network, target)) {
+            let uuid = default_of_network(&NetworkKey::new(format!("p{target}"), "n"));
+            return format!("target_uuid = \"{uuid}\"\n");
+        }
+        format!("target_project = \"p{target}\"\ntarget_network = \"n\"\n")
     }
 
     /// In a file of its own: across files a half outweighs a rejection.

@@ -63,6 +63,8 @@ pub struct World {
     /// Network -> router.
     pub bindings: BTreeMap<usize, usize>,
     pub halves: BTreeMap<usize, Halves>,
+    /// Halves, by network and target, that name their target by its UUID.
+    pub by_uuid: BTreeSet<(usize, usize)>,
     pub broken: BTreeSet<usize>,
     /// What crosses a half, by network and target.
     pub terms: BTreeMap<usize, BTreeMap<usize, Terms>>,
@@ -130,6 +132,7 @@ impl World {
             routers: BTreeMap::new(),
             bindings: BTreeMap::new(),
             halves: BTreeMap::new(),
+            by_uuid: BTreeSet::new(),
             broken: BTreeSet::new(),
             seconds: 0,
             tells: BTreeSet::new(),

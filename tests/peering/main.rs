@@ -49,3 +49,4 @@ mod subnets;
 mod tenants;
 mod upgrade;
 mod uplinks;
+mod uuids;

@@ -90,7 +90,10 @@ fn a_peering_is_made_and_ended_by_commands_at_any_host() {
         if half["hosts"] == serde_json::json!(["hv3"]) { Ok(()) } else { Err(half.to_string()) }
     });
     let text = ctl(&hv3, 5, &["create", "green/db/blue-web", "blue/web"]);
-    assert!(text.contains("green/db/blue-web is kept in a file, on hv3"), "{text}");
+    assert!(
+        text.contains("green/db/blue-web is kept in a file, ") && text.contains(", on hv3"),
+        "{text}"
+    );
     hv3.withdraw("green");
     poll("the stored half is in effect", LIMIT, || {
         let half = hv3.half("green", "db", "blue-web").ok_or("there is none")?;

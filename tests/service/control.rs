@@ -25,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
 
 fn half(project: &str, name: &str, state: State) -> HalfView {
     HalfView {
@@ -33,6 +34,8 @@ fn half(project: &str, name: &str, state: State) -> HalfView {
         name: name.into(),
         target_project: "green".into(),
         target_network: "db".into(),
+        target_uuid: None,
+        uuid: Uuid::from_u128(1),
         state,
         reason: (state == State::PendingPeer).then_some(Reason::AwaitingPeer),
         explanation: None,
@@ -65,6 +68,7 @@ fn detail(half: HalfView) -> HalfDetail {
         line: None,
         stored: None,
         declaration: None,
+        network_uuid: Uuid::from_u128(2),
         router: None,
         local_prefixes: Vec::new(),
         remote_prefixes: Vec::new(),

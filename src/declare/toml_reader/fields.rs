@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use uuid::Uuid;
 
 use super::{Found, TomlReader};
 
@@ -117,6 +118,26 @@ impl TomlReader<'_> {
             return None;
         }
         Some(found)
+    }
+
+    /// A UUID.
+    pub(in crate::declare) fn uuid(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+    ) -> Option<Found<Uuid>> {
+        let found = self.string(table, key)?;
+        match Uuid::try_parse(found.value) {
+            Ok(uuid) if !uuid.is_nil() => Some(Found { value: uuid, span: found.span }),
+            Ok(_) | Err(_) => {
+                self.error(
+                    &found.span,
+                    format!("`{key}` is \"{}\", which is not a UUID", found.value.escape_debug()),
+                    Some("write \"0d4bd3fe-7f4d-4d6c-9c8a-9e3d3a3f4c55\"".to_owned()),
+                );
+                None
+            }
+        }
     }
 
     /// A boolean.
