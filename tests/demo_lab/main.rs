@@ -17,27 +17,18 @@
 mod lab;
 mod story;
 
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use lab::Lab;
 use lab::command::poll;
-use lab::daemon::Daemon;
+use lab::daemon::{CONTROL, Daemon};
 use lab::host::{Host, Ping};
 use lab::topology::Network;
 use story::Story;
 
-const BLUE: &str = r#"[[peering]]
-name = "to-db"
-network = "web"
-target_project = "green"
-target_network = "db"
-"#;
-const GREEN: &str = r#"[[peering]]
-name = "to-web"
-network = "db"
-target_project = "blue"
-target_network = "web"
-"#;
 /// How long a repair may take before the demo is not as told.
 const REPAIR_LIMIT: Duration = Duration::from_secs(5);
 
@@ -66,12 +57,14 @@ fn main() {
     daemon.bind_network("blue", "web", blue.router());
     daemon.bind_network("green", "db", green.router());
     story.file("networks.d/blue-web.toml", &read(&daemon, "networks.d/blue-web.toml"));
+    let monitor = Monitor::start(&daemon, lab.dir().join("monitor.txt"));
     let stage = Stage { lab: &lab, daemon, web1, db1 };
     one_half(&mut story, &stage);
     both_halves(&mut story, &stage);
     what_was_written(&mut story, &stage);
     repair(&mut story, &stage);
     withdrawal(&mut story, &stage);
+    what_happened(&mut story, monitor);
     story.step("Cleaning up.");
     drop(stage);
     drop(lab);
@@ -80,11 +73,9 @@ fn main() {
 
 fn one_half(story: &mut Story, stage: &Stage) {
     story.step("Tenant blue asks for a peering: one half.");
-    stage.daemon.declare("blue", BLUE);
-    story.file("peerings.d/blue.toml", &read(&stage.daemon, "peerings.d/blue.toml"));
-    let half = stage.daemon.wait_state("blue", "web", "to-db", "pending-peer");
-    stage.show_command(story, &["list"]);
-    story.tell(&format!("Next step, says the daemon: {}.", half["next_step"].as_str().unwrap()));
+    stage.show_command(story, &["create", "blue/web/to-db", "green/db", "description=web tier"]);
+    story.tell("What the owner of green/db sees of it:");
+    stage.show_command(story, &["requests"]);
     stage.lab.sync();
     assert_eq!(stage.link_ports(), 0, "one half alone writes no port");
     stage.lost(story);
@@ -92,21 +83,19 @@ fn one_half(story: &mut Story, stage: &Stage) {
 
 fn both_halves(story: &mut Story, stage: &Stage) {
     story.step("Tenant green agrees: the other half.");
-    story.file("peerings.d/green.toml", &format!("project = \"green\"\n{GREEN}"));
     let start = Instant::now();
-    stage.daemon.declare("green", GREEN);
+    stage.show_command(story, &["accept", "green/db", "blue/web", "to-web", "--wait"]);
     stage.web1.assert_reaches(&stage.db1);
     let passed = start.elapsed().as_millis();
     stage.daemon.wait_state("blue", "web", "to-db", "active");
-    stage.daemon.wait_state("green", "db", "to-web", "active");
     stage.show_command(story, &["list"]);
     stage.answered(story);
-    story.tell(&format!("From green's file to the first packets both ways: {passed} ms."));
+    story.tell(&format!("From green's command to the first packets both ways: {passed} ms."));
 }
 
 fn what_was_written(story: &mut Story, stage: &Stage) {
     story.step("What the daemon knows of it, and the rows that it wrote.");
-    stage.show_command(story, &["show", "blue", "web", "to-db"]);
+    stage.show_command(story, &["show", "blue/web/to-db"]);
     for args in [["lr-route-list", "blue-web-lr"], ["lr-policy-list", "blue-web-lr"]] {
         story.output(&format!("ovn-nbctl {}", args.join(" ")), &stage.lab.nbctl(&args));
     }
@@ -132,8 +121,8 @@ fn repair(story: &mut Story, stage: &Stage) {
 }
 
 fn withdrawal(story: &mut Story, stage: &Stage) {
-    story.step("Tenant green withdraws: its file is removed.");
-    stage.daemon.withdraw("green");
+    story.step("Tenant green withdraws: it deletes its half.");
+    stage.show_command(story, &["delete", "green/db/to-web", "--wait"]);
     stage.daemon.wait_state("blue", "web", "to-db", "disconnected");
     poll("the rows are gone", REPAIR_LIMIT, || match stage.link_ports() {
         0 => Ok(()),
@@ -143,6 +132,51 @@ fn withdrawal(story: &mut Story, stage: &Stage) {
     stage.show_command(story, &["list"]);
     stage.lost(story);
     assert!(!stage.routes().contains("10.2.0.0/24"), "no route is left behind");
+}
+
+fn what_happened(story: &mut Story, monitor: Monitor) {
+    story.step("What `ovn-peerctl monitor` has printed meanwhile.");
+    let printed = poll("the last event is printed", REPAIR_LIMIT, || {
+        let printed = monitor.printed();
+        if printed.contains("disconnected") { Ok(printed) } else { Err(printed) }
+    });
+    for word in ["request", "active", "drift"] {
+        assert!(printed.contains(word), "{word}: {printed}");
+    }
+    story.output("ovn-peerctl monitor", &printed);
+}
+
+/// `ovn-peerctl monitor`, which goes on until it is dropped.
+struct Monitor {
+    process: Child,
+    output: PathBuf,
+}
+
+impl Monitor {
+    fn start(daemon: &Daemon, output: PathBuf) -> Self {
+        let file = File::create(&output).unwrap();
+        let mut command = Command::new(CONTROL);
+        command.arg("--socket").arg(daemon.socket()).arg("monitor").stdout(file);
+        let monitor = Self { process: command.spawn().unwrap(), output };
+        // It prints what happens from then on when it has connected.
+        poll("it prints an event", REPAIR_LIMIT, || {
+            daemon.ctl(&["reload"]);
+            let printed = monitor.printed();
+            if printed.contains("reload") { Ok(()) } else { Err(printed) }
+        });
+        monitor
+    }
+
+    fn printed(&self) -> String {
+        std::fs::read_to_string(&self.output).unwrap()
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Stage<'_> {
@@ -185,8 +219,9 @@ impl Stage<'_> {
 
     fn show_command(&self, story: &mut Story, args: &[&str]) {
         let output = self.daemon.ctl(args);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "ovn-peerctl {args:?}: {output:?}");
+        let said = [&output.stderr[..], &output.stdout[..]].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
         story.output(&format!("ovn-peerctl {}", args.join(" ")), &said);
     }
 }
