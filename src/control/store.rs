@@ -152,6 +152,7 @@ pub(super) fn status(why: &NotStored) -> StatusCode {
         | NotStored::Restoring
         | NotStored::Busy
         | NotStored::TooLate
+        | NotStored::Unknown
         | NotStored::Server(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -173,6 +174,7 @@ pub(super) fn code(why: &NotStored) -> &'static str {
         NotStored::Busy => "busy",
         NotStored::TooFast(_) => "too-fast",
         NotStored::TooLate => "not-in-time",
+        NotStored::Unknown => "not-known",
         NotStored::Server(_) => "northbound-refused",
     }
 }
@@ -208,6 +210,11 @@ pub(super) fn next_step(why: &NotStored) -> &'static str {
             "nothing was stored; wait, and join many changes by `ovn-peerctl apply`"
         }
         NotStored::TooLate => "nothing was stored; ask again",
-        NotStored::Server(_) => "nothing was stored; look at the disk and the log of the server",
+        NotStored::Unknown => {
+            "`ovn-peerctl list` shows whether it is stored, once the northbound is in reach"
+        }
+        NotStored::Server(_) => {
+            "nothing was stored; `ovn-peerctl status` and the log of the server show an operator more"
+        }
     }
 }

@@ -170,8 +170,15 @@ pub enum NotStored {
     #[error("the project has stored too much lately; it may go on in {0} s")]
     TooFast(u64),
     /// It could not be written in time.
-    #[error("it was not stored in time: other writers were faster, or the server is slow")]
+    #[error(
+        "it was not stored in time: other writers were faster, or the server is slow or has no leader"
+    )]
     TooLate,
+    /// Its reply was lost, and no rows have shown since whether it was done.
+    #[error(
+        "the connection to the northbound was lost before it answered: the change may be stored"
+    )]
+    Unknown,
     /// The server refused it.
     #[error("the northbound refused it: {0}")]
     Server(String),

@@ -186,9 +186,6 @@ impl Engine {
     }
 
     fn synced(&mut self) {
-        if let Some(northbound) = &self.northbound {
-            self.store.settle(self.state.declarations.host(), northbound);
-        }
         self.connection.synced = true;
         self.connection.away_since = None;
         self.connection.error = None;

@@ -73,5 +73,6 @@ pub(super) fn forget<'a>(
         counters.push(recency.forgetting(host, northbound));
     }
     operations.extend(program::set_counters(northbound, &counters));
+    operations.extend(program::drop_marks(northbound, counters.iter().map(|it| &*it.host)));
     operations
 }

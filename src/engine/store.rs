@@ -4,12 +4,15 @@
 //! instance writes it, without the writer's lock. Each write raises the store's counter, and asserts
 //! that all counters are as they were read: so it is judged by exactly the declarations that it
 //! changes. If another host was faster, the edit is judged anew. If the reply is lost, the mark that
-//! the same transaction leaves for this host shows whether the server did it.
+//! the same transaction leaves for this host shows whether the server did it. A new leader of a
+//! cluster may serve rows before it has applied what the last one committed. So an edit whose reply
+//! was lost looks for its mark each time before it is judged, and is refused for no other reason
+//! before it was.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::declare::{Edit, HalfKey, Host, NetworkKey, NotStored, Stored, StoredChange};
+use crate::declare::{Edit, HalfKey, NetworkKey, NotStored, Stored, StoredChange};
 use crate::northbound::counters::stored_mark;
 use crate::northbound::registration::half_key;
 use crate::northbound::stored::{
@@ -29,8 +32,13 @@ use super::state::State;
 const MOST_WAITING: usize = 64;
 /// How long an edit may wait until it is sent.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// The pause before an edit is judged anew, after another host was faster.
+/// How long an edit whose reply was lost may wait for the rows that settle it. Its client waits for
+/// 60 s.
+const SETTLING: Duration = Duration::from_secs(45);
+/// The first pause before an edit is judged anew, after another host was faster. It doubles up to
+/// [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 /// What a transaction writes beside the entries, about, in bytes.
 const OVERHEAD: usize = 512;
 
@@ -54,17 +62,33 @@ pub(super) struct Store {
 struct Waiting {
     id: u64,
     edit: Edit,
-    until: Duration,
+    asked: Duration,
+    pause: Duration,
+    /// The last attempt whose reply is lost, if there was one. Earlier ones cannot be done any more:
+    /// each asserts the counters that it has read.
+    lost: Option<Attempt>,
+}
+
+impl Waiting {
+    fn until(&self) -> Duration {
+        self.asked + if self.lost.is_some() { SETTLING } else { PATIENCE }
+    }
+}
+
+/// A transaction of an edit.
+#[derive(Debug)]
+struct Attempt {
+    change: StoredChange,
+    /// The store's counter as the transaction sets it.
+    counter: u64,
+    /// What it writes, about, in bytes.
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct UnderWay {
     waiting: Waiting,
-    change: StoredChange,
-    /// The store's counter as the transaction sets it.
-    counter: u64,
-    /// Whether its reply is lost: the rows of the next session show whether it was done.
-    lost: bool,
+    attempt: Attempt,
 }
 
 impl Store {
@@ -74,7 +98,8 @@ impl Store {
         self.last_id += 1;
         let id = self.last_id;
         if self.waiting.len() < MOST_WAITING {
-            self.waiting.push_back(Waiting { id, edit, until: now.since_start + PATIENCE });
+            let asked = now.since_start;
+            self.waiting.push_back(Waiting { id, edit, asked, pause: PAUSE, lost: None });
         } else {
             self.results.push((id, Err(NotStored::Busy)));
         }
@@ -85,18 +110,23 @@ impl Store {
         std::mem::take(&mut self.results)
     }
 
-    /// Refuses all edits that wait: nothing can be written now.
+    /// Refuses all edits that wait: nothing can be written now. Only rows tell what became of one
+    /// whose reply is lost.
     pub(super) fn refuse_all(&mut self, why: &NotStored) {
-        let refused = self.waiting.drain(..).map(|waiting| (waiting.id, Err(why.clone())));
-        self.results.extend(refused);
+        self.refuse(|waiting| waiting.lost.is_none(), why);
     }
 
     /// Time has passed: an edit waits no longer than it may, whatever keeps it from being written.
     pub(super) fn pass(&mut self, now: Duration) {
         self.paused_until.take_if(|until| *until <= now);
-        let due = self.waiting.iter().take_while(|waiting| waiting.until <= now).count();
-        let late = self.waiting.drain(..due).map(|late| (late.id, Err(NotStored::TooLate)));
-        self.results.extend(late);
+        self.refuse(|it| it.lost.is_none() && it.until() <= now, &NotStored::TooLate);
+        self.refuse(|it| it.until() <= now, &NotStored::Unknown);
+    }
+
+    fn refuse(&mut self, which: impl Fn(&Waiting) -> bool, why: &NotStored) {
+        let refused = self.waiting.iter().filter(|waiting| which(waiting));
+        self.results.extend(refused.map(|waiting| (waiting.id, Err(why.clone()))));
+        self.waiting.retain(|waiting| !which(waiting));
     }
 
     /// Judges the edits that wait, until one is to be written. Returns its operations.
@@ -109,23 +139,23 @@ impl Store {
         if self.under_way.is_some() || self.paused_until.is_some() {
             return None;
         }
-        while let Some(waiting) = self.waiting.pop_front() {
-            let judged = judge(&waiting.edit, state);
-            let wait = self.allowances.wait(&waiting.edit.project, now.since_start);
-            let judged = judged.and_then(|change| match (state.recency.older(), wait) {
-                (Some(_), _) => Err(NotStored::Restoring),
-                (None, Some(wait)) if !change.is_empty() => {
-                    Err(NotStored::TooFast(wait.as_secs() + 1))
-                }
-                (None, _) => Ok(change),
-            });
-            match judged {
+        let mark = northbound.stored_mark(state.declarations.host());
+        while let Some(mut waiting) = self.waiting.pop_front() {
+            if let Some(done) = waiting.lost.take_if(|lost| mark == Some(lost.counter)) {
+                self.done(UnderWay { waiting, attempt: done }, now);
+                continue;
+            }
+            match self.judge(&waiting.edit, state, now) {
                 Ok(change) if !change.is_empty() && !waiting.edit.dry_run => {
+                    if !are_in_place(&change, state, northbound) {
+                        self.waiting.push_front(waiting);
+                        return None;
+                    }
                     let counter = state.recency.next_stored(northbound);
                     let (operations, bytes) =
                         operations(state, northbound, &waiting.edit, &change, counter);
-                    self.allowances.take(&waiting.edit.project, bytes, now.since_start);
-                    self.under_way = Some(UnderWay { waiting, change, counter, lost: false });
+                    let attempt = Attempt { change, counter, bytes };
+                    self.under_way = Some(UnderWay { waiting, attempt });
                     return Some(operations);
                 }
                 result => self.results.push((waiting.id, result)),
@@ -134,43 +164,71 @@ impl Store {
         None
     }
 
-    /// The transaction of the edit under way has ended.
-    pub(super) fn ended(&mut self, result: Result<(), TransactError>, now: Now) {
-        let Some(mut under_way) = self.under_way.take() else { return };
-        let id = under_way.waiting.id;
-        match result {
-            Ok(()) => self.results.push((id, Ok(under_way.change))),
-            Err(TransactError::Unknown(_)) => {
-                under_way.lost = true;
-                self.under_way = Some(under_way);
-            }
-            Err(error) if error.is_retryable() => {
-                self.paused_until = Some(now.since_start + PAUSE);
-                self.waiting.push_front(under_way.waiting);
-            }
-            Err(error) => self.results.push((id, Err(NotStored::Server(error.to_string())))),
+    /// What an edit changes now, if it may change anything now.
+    fn judge(&self, edit: &Edit, state: &State, now: Now) -> StoreResult {
+        let change = judge(edit, state)?;
+        if state.recency.older().is_some() {
+            return Err(NotStored::Restoring);
+        }
+        let wait = self.allowances.wait(&edit.project, now.since_start);
+        match wait.filter(|_| !change.is_empty() && !edit.dry_run) {
+            Some(wait) => Err(NotStored::TooFast(wait.as_secs() + 1)),
+            None => Ok(change),
         }
     }
 
-    /// All rows were read: they show whether an edit whose reply was lost has been done.
-    pub(super) fn settle(&mut self, host: &Host, northbound: &Northbound) {
-        let Some(under_way) = self.under_way.take_if(|under_way| under_way.lost) else { return };
-        if northbound.stored_mark(host) == Some(under_way.counter) {
-            self.results.push((under_way.waiting.id, Ok(under_way.change)));
-        } else {
-            self.waiting.push_front(under_way.waiting);
+    /// The transaction of the edit under way has ended.
+    pub(super) fn ended(&mut self, result: Result<(), TransactError>, now: Now) {
+        let Some(under_way) = self.under_way.take() else { return };
+        match result {
+            Ok(()) => self.done(under_way, now),
+            Err(TransactError::Unknown(_)) => {
+                let UnderWay { mut waiting, attempt } = under_way;
+                waiting.lost = Some(attempt);
+                self.waiting.push_front(waiting);
+            }
+            // A client that waits learns of a full disk at once.
+            Err(error) if error.is_retryable() && !error.is_exhausted() => {
+                let mut waiting = under_way.waiting;
+                self.paused_until = Some(now.since_start + waiting.pause);
+                waiting.pause = (waiting.pause * 2).min(LONGEST_PAUSE);
+                self.waiting.push_front(waiting);
+            }
+            Err(error) => {
+                let refusal = NotStored::Server(error.to_string());
+                self.results.push((under_way.waiting.id, Err(refusal)));
+            }
         }
+    }
+
+    /// An edit was written. What was not is not charged.
+    fn done(&mut self, UnderWay { waiting, attempt }: UnderWay, now: Now) {
+        self.allowances.take(&waiting.edit.project, attempt.bytes, now.since_start);
+        self.results.push((waiting.id, Ok(attempt.change)));
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        let first = self.waiting.front()?.until;
+        let first = self.waiting.iter().map(Waiting::until).min()?;
         let at = self.paused_until.map_or(first, |until| until.min(first));
         Some(Deadline { at, why: "a change of the store waits" })
     }
 }
 
+/// Whether the registrations that a change writes to are there, as far as there should be any. One
+/// that somebody has deleted is put back first, with all that hosts declare in it: a new one with
+/// the change alone would withdraw that.
+fn are_in_place(change: &StoredChange, state: &State, northbound: &Northbound) -> bool {
+    let halves = change.stored.iter().chain(&change.removed).map(|half| &half.network);
+    let rejections = change.rejected.iter().chain(&change.unrejected).map(|it| &it.network);
+    halves.chain(rejections).all(|network| {
+        let id = Id::of_network(network);
+        northbound.registration(id).is_some() || !state.is_registered(id, network)
+    })
+}
+
 /// One transaction: the entries, in new registrations where there are none yet; the store's counter;
-/// and this host's mark. Also how many bytes it writes, about.
+/// and this host's mark. It asserts that the registrations are those that were read: whoever removes
+/// or restores one raises no counter. Also how many bytes it writes, about.
 fn operations(
     state: &State,
     northbound: &Northbound,
@@ -210,6 +268,7 @@ fn operations(
         }
     }
     let mut transaction = Transaction { declares_only: true, ..Transaction::default() };
+    let mut guards = Vec::new();
     for (network, entries) in entries {
         let id = Id::of_network(network);
         let base = northbound.registration(id).is_none().then(|| Base {
@@ -219,9 +278,11 @@ fn operations(
         });
         let diff = program::registration_diff(id, base.as_ref(), &entries, northbound);
         transaction.registrations.extend(diff);
+        guards.push(program::same_registration(id, northbound));
     }
     let mark = stored_mark(state.declarations.host());
     let mut operations = program::raise_stored(northbound, counter, &mark);
+    operations.extend(guards);
     operations.extend(transaction.operations());
     (operations, bytes)
 }

@@ -103,6 +103,12 @@ impl TransactionError {
         )
     }
 
+    /// Whether the server lacks something, as room on its disk: it refuses whatever is written until
+    /// somebody has seen to it.
+    pub fn is_exhausted(&self) -> bool {
+        matches!(self.error.as_str(), "I/O error" | "resources exhausted")
+    }
+
     /// Whether the server works well, and only rows or the lock have changed meanwhile.
     pub fn is_outrun(&self) -> bool {
         matches!(

@@ -2,7 +2,7 @@
 
 use crate::declare::{Host, STORE};
 use crate::northbound::Northbound;
-use crate::northbound::counters::{COUNTERS_NAME, counter_key};
+use crate::northbound::counters::{COUNTERS_NAME, counter_key, stored_mark};
 use crate::northbound::owner::{OWNER_KEY, OWNER_VALUE};
 use crate::northbound::tables::{ADDRESS_SET, address_set, column_name, table_name};
 use crate::ovsdb::{ColumnId, Datum, Mutator, Operation, Until, Where};
@@ -55,6 +55,25 @@ pub fn set_counters(northbound: &Northbound, counters: &[CounterDiff]) -> Vec<Op
         mutations.push((tags, Mutator::Insert, Datum::map([(key, counter.to_string())])));
     }
     vec![Operation::Mutate { table, selection: Where::Uuid(row), mutations }]
+}
+
+/// Removes the marks of changes of the store by hosts that are gone.
+#[must_use]
+pub fn drop_marks<'a>(
+    northbound: &Northbound,
+    hosts: impl Iterator<Item = &'a str>,
+) -> Option<Operation> {
+    let (row, found) = northbound.counters_row()?;
+    let marks = hosts.map(stored_mark).filter(|mark| found.has_key(mark));
+    let marks: Vec<String> = marks.collect();
+    let (table, tags) =
+        (table_name(ADDRESS_SET), column_name(ADDRESS_SET, address_set::EXTERNAL_IDS));
+    let mutations = vec![(tags, Mutator::Delete, Datum::strings(marks.clone()))];
+    (!marks.is_empty()).then_some(Operation::Mutate {
+        table,
+        selection: Where::Uuid(row),
+        mutations,
+    })
 }
 
 /// Sets the store's counter, and the mark of the host that changes the store, if all counters are as

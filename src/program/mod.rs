@@ -18,9 +18,13 @@ mod words;
 
 pub use borrowed::{BorrowedDiff, BorrowedField, Written, borrowed_changes};
 pub use contributors::{Network, Unit, Wants, wants};
-pub use counters::{CounterDiff, insert_counters, raise_stored, same_counters, set_counters};
+pub use counters::{
+    CounterDiff, drop_marks, insert_counters, raise_stored, same_counters, set_counters,
+};
 pub use diff::{RowDiff, diff, identity_of};
-pub use registration::{Base, Entries, RegistrationDiff, registration_diff, registration_removal};
+pub use registration::{
+    Base, Entries, RegistrationDiff, registration_diff, registration_removal, same_registration,
+};
 pub use row::{DesiredRow, Parent, RouterRow};
 pub use summary::{FindServed, planned_borrowed, planned_registration, planned_row, summarise};
 pub use transaction::{Transaction, drop_entries, raise_versions, tag_registrations};

@@ -9,9 +9,9 @@ use crate::northbound::owner::{
     Id, LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name, is_remotes_set,
 };
 use crate::northbound::registration::NETWORK_KEY;
-use crate::northbound::tables::{ADDRESS_SET, address_set};
+use crate::northbound::tables::{ADDRESS_SET, address_set, column_name, table_name};
 use crate::northbound::{Family, Northbound, UnitId};
-use crate::ovsdb::{Datum, Row};
+use crate::ovsdb::{Datum, Operation, Row, Until, Where};
 
 use super::diff::value_of;
 
@@ -109,6 +109,18 @@ pub fn registration_diff(
     };
     let sets = Family::BOTH.into_iter().filter_map(of);
     sets.chain(base.into_iter().flat_map(|_| surplus(network, northbound))).collect()
+}
+
+/// Asserts that a registration is the row that was read, or that there is still none.
+#[must_use]
+pub fn same_registration(network: Id, northbound: &Northbound) -> Operation {
+    let (table, name) = (table_name(ADDRESS_SET), column_name(ADDRESS_SET, address_set::NAME));
+    let text = Datum::String(address_set_name(network, Family::Ip4));
+    let (selection, rows) = match northbound.registration_row(network) {
+        Some(row) => (Where::Uuid(row), vec![vec![(name, text)]]),
+        None => (Where::Equal(vec![(name, text)]), Vec::new()),
+    };
+    Operation::Wait { table, selection, columns: vec![name], until: Until::Equal, rows }
 }
 
 /// Removes a whole registration.

@@ -6,18 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::declare::{
     Directory, FileId, Owner, PolicySettings, ProjectPin, Reading, Settings, SourceFile,
 };
-use ovn_peerd::engine::{Engine, Event};
+use ovn_peerd::engine::{Engine, Event, Submission};
 use ovn_peerd::northbound::Northbound;
-use ovn_peerd::northbound::tables::ROUTER_PORT;
 use ovn_peerd::now::Now;
 use ovn_peerd::ovsdb::{self, Operation, TransactError, TransactionError};
-use ovn_peerd::view::{HalfView, Reason, State};
+use ovn_peerd::view::HalfView;
 use uuid::Uuid;
 
+use crate::clients::{Clients, Fault, Wish, is_of_store, stored};
 use crate::database::{Database, Rows};
 use crate::texts::source;
 use crate::world::World;
@@ -25,6 +25,8 @@ use crate::world::World;
 pub const HOSTS: usize = 3;
 /// What is due later than this is not waited for: requests expire, and the clock is looked at.
 const SOON: Duration = Duration::from_secs(50);
+/// The store, where the hosts are named that may declare for a project.
+pub const STORE: usize = usize::MAX;
 /// Milliseconds between two looks at everybody.
 const STEP: u64 = 50;
 pub const NETWORKS: usize = 4;
@@ -32,7 +34,7 @@ pub const NETWORKS: usize = 4;
 /// What one host declares: network and target, whether it is enabled.
 type Declared = BTreeMap<(usize, usize), bool>;
 
-type Pairs = BTreeSet<(usize, usize)>;
+pub type Pairs = BTreeSet<(usize, usize)>;
 
 #[derive(Default)]
 pub struct Host {
@@ -46,6 +48,8 @@ pub struct Host {
     pub rejects: Pairs,
     /// When a half was asked for, in milliseconds of this fleet.
     pub requested: BTreeMap<(usize, usize), u64>,
+    /// What becomes of its next change of the store.
+    pub fault: Option<Fault>,
 }
 
 impl Host {
@@ -74,12 +78,20 @@ pub struct Fleet {
     pub backups: Vec<Rows>,
     /// In which order hosts that act in the same moment reach the server.
     pub order: Vec<usize>,
+    pub clients: Clients,
+    /// A change of the store that comes late: whose, its number, and what it does.
+    late: Option<(usize, u64, Vec<Operation>)>,
 }
 
 /// The account that owns a project's files.
 fn owner(project: usize) -> Owner {
     let uid = 1000 + u32::try_from(project).unwrap();
     Owner { uid, name: Some(format!("alice{project}")) }
+}
+
+/// The name of a host, or the mark of the store.
+fn mark(host: usize) -> String {
+    if host == STORE { "@store".to_owned() } else { format!("hv{host}") }
 }
 
 pub fn moment(milliseconds: u64) -> Timestamp {
@@ -114,6 +126,8 @@ impl Fleet {
             policies: BTreeMap::new(),
             backups: Vec::new(),
             order,
+            clients: Clients::default(),
+            late: None,
         };
         for host in 0..fleet.hosts.len() {
             fleet.start(host);
@@ -129,7 +143,7 @@ impl Fleet {
                 name: format!("p{project}"),
                 owner: owner(*project).uid.to_string(),
                 files: Vec::new(),
-                hosts: hosts.iter().map(|host| format!("hv{host}")).collect(),
+                hosts: hosts.iter().map(|host| mark(*host)).collect(),
             })
             .collect();
         settings.policy = self.policies.get(&host).cloned().unwrap_or_default();
@@ -150,7 +164,7 @@ impl Fleet {
     }
 
     /// The hosts whose word on a project counts.
-    fn speakers(&self, project: usize) -> impl Iterator<Item = &Host> {
+    pub fn speakers(&self, project: usize) -> impl Iterator<Item = &Host> {
         let named = self.named.get(&project);
         let hosts = self.hosts.iter().enumerate();
         hosts.filter(move |(host, _)| named.is_none_or(|hosts| hosts.contains(host))).map(|it| it.1)
@@ -169,6 +183,27 @@ impl Fleet {
                 engine.handle(Event::Tick, now);
             }
         }
+        self.answer(host);
+    }
+
+    /// Clients at a host learn what has become of their changes of the store.
+    fn answer(&mut self, host: usize) {
+        let results = self.hosts[host].engine.as_mut().map(Engine::take_stored);
+        for (id, result) in results.into_iter().flatten() {
+            self.clients.answered(host, id, result);
+        }
+    }
+
+    /// Somebody asks a host for a change of the store, as far as it answers at all.
+    pub fn ask(&mut self, host: usize, wish: &Wish) {
+        let now = self.now();
+        let frozen = self.hosts[host].frozen;
+        let Some(engine) = self.hosts[host].engine.as_mut().filter(|_| !frozen) else { return };
+        let edit = wish.edit(&self.clients.content);
+        let id = engine.store(edit.clone(), now);
+        let knows_all = self.hosts[host].told == self.world.database.monitored();
+        self.clients.asked(host, id, edit, knows_all);
+        self.answer(host);
     }
 
     fn client(&mut self, host: usize, event: ovsdb::Event<Northbound>) {
@@ -236,6 +271,10 @@ impl Fleet {
         self.hosts[host].engine = Some(Engine::new(&settings, format!("hv{host}")));
         self.hosts[host].frozen = false;
         self.read(host);
+        self.begin_session(host);
+    }
+
+    fn begin_session(&mut self, host: usize) {
         let layout = Arc::clone(&self.world.database.layout);
         let schema = Arc::new(
             serde_json::from_str(r#"{"name":"n","version":"1.0.0","tables":{}}"#).unwrap(),
@@ -253,11 +292,34 @@ impl Fleet {
     /// The process dies, and with it its session.
     pub fn kill(&mut self, host: usize) {
         self.hosts[host].engine = None;
+        self.clients.lost(host);
+        self.late.take_if(|(of, ..)| *of == host);
+        self.end_session(host);
+    }
+
+    /// The lock of a session that is over is the next one's.
+    fn end_session(&mut self, host: usize) {
         let held = self.queue.first() == Some(&host);
         self.queue.retain(|waiting| *waiting != host);
         if let (true, Some(next)) = (held, self.queue.first().copied()) {
             self.client(next, ovsdb::Event::Lock { held: true });
         }
+    }
+
+    /// A session ends with a transaction under way, and another one begins.
+    fn lose_session(&mut self, host: usize, id: u64) {
+        let error = "the server went away".to_owned();
+        let result = Err(TransactError::Unknown(error.clone()));
+        self.client(host, ovsdb::Event::Transacted { id, result });
+        let retry_in = Duration::from_secs(1);
+        self.client(host, ovsdb::Event::Disconnected { error, retry_in });
+        self.end_session(host);
+        self.begin_session(host);
+    }
+
+    /// All that are awake learn what has changed.
+    pub fn tell_all(&mut self) {
+        (0..self.hosts.len()).for_each(|host| self.tell(host));
     }
 
     fn tell(&mut self, host: usize) {
@@ -285,45 +347,112 @@ impl Fleet {
                 continue;
             };
             submissions.extend(engine.poll(now).map(|submission| (host, submission)));
+            self.answer(host);
         }
         let count = submissions.len();
+        self.land();
         for (host, submission) in submissions {
-            let asserts =
-                submission.operations.iter().any(|it| matches!(it, Operation::Assert { .. }));
-            let result = if asserts && self.queue.first() != Some(&host) {
-                Err("not owner".to_owned())
-            } else {
-                self.world.database.transact(&submission.operations)
-            };
-            self.tell(host);
-            let result = result.map(|()| Vec::new()).map_err(|error| {
-                let expected = ["not owner", "timed out", "constraint violation"];
-                assert!(expected.contains(&error.as_str()), "{error}");
-                TransactError::Rejected(TransactionError { index: None, error, details: None })
-            });
-            self.client(host, ovsdb::Event::Transacted { id: submission.id, result });
+            self.carry_out(host, submission);
         }
         count
+    }
+
+    /// What comes late is there: before whatever else is committed.
+    fn land(&mut self) {
+        let Some((host, id, operations)) = self.late.take() else { return };
+        let open = self.clients.first(host);
+        assert_eq!(open, Some(id), "what comes late was answered already");
+        drop(self.commit(host, &operations));
+    }
+
+    /// A transaction reaches the server, or something else becomes of it.
+    fn carry_out(&mut self, host: usize, Submission { id, operations }: Submission) {
+        self.land();
+        // It may have died in the same moment.
+        if self.hosts[host].engine.is_none() {
+            return;
+        }
+        let of_store = is_of_store(&operations);
+        let fault = if of_store { self.hosts[host].fault.take() } else { None };
+        if let Some(Fault::Deletes(choice)) = fault {
+            self.world.delete_own(choice);
+        }
+        let asserts = operations.iter().any(|it| matches!(it, Operation::Assert { .. }));
+        let result = match fault {
+            _ if asserts && self.queue.first() != Some(&host) => Err("not owner".to_owned()),
+            Some(Fault::Outrun) => Err("timed out".to_owned()),
+            Some(Fault::Lost) => return self.lose_session(host, id),
+            Some(Fault::Late) => {
+                let edit = self.clients.first(host).unwrap();
+                let holds = self.world.database.clone().transact(&operations).is_ok();
+                self.lose_session(host, id);
+                self.late = holds.then_some((host, edit, operations));
+                return;
+            }
+            Some(Fault::Unanswered) => {
+                drop(self.commit(host, &operations));
+                return self.lose_session(host, id);
+            }
+            Some(Fault::Dies) => {
+                drop(self.commit(host, &operations));
+                return self.kill(host);
+            }
+            Some(Fault::Deletes(_)) | None => self.commit(host, &operations),
+        };
+        self.tell(host);
+        let result = result.map(|()| Vec::new()).map_err(|error| {
+            let expected = ["not owner", "timed out", "constraint violation"];
+            assert!(expected.contains(&error.as_str()), "{error}");
+            TransactError::Rejected(TransactionError { index: None, error, details: None })
+        });
+        self.client(host, ovsdb::Event::Transacted { id, result });
+    }
+
+    fn commit(&mut self, host: usize, operations: &[Operation]) -> Result<(), String> {
+        if self.clients.have_asked_nothing() {
+            return self.world.database.transact(operations);
+        }
+        let before = stored(&self.world.database.rows);
+        let result = self.world.database.transact(operations);
+        let after = stored(&self.world.database.rows);
+        if !is_of_store(operations) {
+            self.clients.others_wrote(&before, &after);
+        } else if result.is_ok() {
+            self.clients.written(host, &before, &after);
+        }
+        result
+    }
+
+    /// A moment later.
+    pub fn pass(&mut self) -> usize {
+        self.milliseconds += STEP;
+        for host in 0..self.hosts.len() {
+            let frozen = self.hosts[host].frozen;
+            if !frozen {
+                self.handle(host, Event::Tick);
+            }
+            let engine = self.hosts[host].engine.as_mut().filter(|_| !frozen);
+            if engine.is_some_and(Engine::wants_lock) {
+                self.steal(host);
+            }
+        }
+        self.step()
+    }
+
+    /// What nobody declares any more is forgotten at once, by all hosts.
+    pub fn forget_at_once(&mut self) {
+        let policy = PolicySettings { history: SignedDuration::ZERO, ..PolicySettings::default() };
+        self.policies = (0..self.hosts.len()).map(|host| (host, policy.clone())).collect();
+        self.configure();
     }
 
     /// Until nobody has anything to do; a silent holder loses the lock meanwhile.
     pub fn settle(&mut self) -> usize {
         let mut transactions = 0;
         for _ in 0..400 {
-            self.milliseconds += STEP;
-            for host in 0..self.hosts.len() {
-                let frozen = self.hosts[host].frozen;
-                if !frozen {
-                    self.handle(host, Event::Tick);
-                }
-                let engine = self.hosts[host].engine.as_mut().filter(|_| !frozen);
-                if engine.is_some_and(Engine::wants_lock) {
-                    self.steal(host);
-                }
-            }
-            let count = self.step();
+            let count = self.pass();
             transactions += count;
-            if count != 0 {
+            if count != 0 || self.late.is_some() {
                 continue;
             }
             // ovn-northd does not let anybody wait.
@@ -360,76 +489,5 @@ impl Fleet {
 
     pub fn list(&mut self, host: usize) -> Vec<HalfView> {
         self.hosts[host].engine.as_ref().map(Engine::list).unwrap_or_default()
-    }
-
-    /// Pairs of which all hosts agree that they shall be linked, and those of which hosts differ.
-    fn expected(&self) -> (Pairs, Pairs) {
-        let (mut linked, mut disputed) = (BTreeSet::new(), BTreeSet::new());
-        for (a, b) in (0..NETWORKS).flat_map(|a| (a + 1..NETWORKS).map(move |b| (a, b))) {
-            let said = |from: usize, to: usize| -> BTreeSet<bool> {
-                let speakers = self.speakers(from);
-                speakers.filter_map(|host| host.declared.get(&(from, to)).copied()).collect()
-            };
-            let (one, other) = (said(a, b), said(b, a));
-            if one.len() > 1 || other.len() > 1 {
-                disputed.insert((a, b));
-            } else if one.contains(&true) && other.contains(&true) {
-                linked.insert((a, b));
-            }
-        }
-        (linked, disputed)
-    }
-
-    pub fn linked(&self) -> usize {
-        let own = self.world.own_rows();
-        own.iter().filter(|(table, _)| *table == ROUTER_PORT).count()
-    }
-
-    pub fn check(&mut self) {
-        if !self.hosts.iter().any(Host::is_awake) {
-            return;
-        }
-        self.settle();
-        self.world.northd();
-        self.settle();
-        assert_eq!(self.settle(), 0, "nothing changed, nothing written");
-        self.backups.push(self.world.database.rows.clone());
-        let (linked, disputed) = self.expected();
-        let ports = self.linked();
-        assert!(ports >= 2 * linked.len() && ports <= 2 * (linked.len() + disputed.len()));
-        let awake = (0..self.hosts.len()).filter(|host| self.hosts[*host].is_awake());
-        let mut lists: Vec<Vec<HalfView>> =
-            awake.collect::<Vec<_>>().into_iter().map(|host| self.list(host)).collect();
-        // A host that may not declare registers nothing: it alone shows what its files say, and
-        // others that it was withdrawn, if they knew of it.
-        let key = |half: &HalfView| (half.project.clone(), half.name.clone());
-        let all = lists.iter().flatten();
-        let untrusted = all.filter(|half| half.reason == Some(Reason::UntrustedHost));
-        let untrusted: BTreeSet<_> = untrusted.map(key).collect();
-        for list in &mut lists {
-            list.retain(|half| !untrusted.contains(&key(half)));
-        }
-        for list in &lists {
-            assert_eq!(list, &lists[0], "all hosts tell the same");
-        }
-        for half in &lists[0] {
-            let number = |project: &str| project[1..].parse::<usize>().unwrap();
-            let (a, b) = (number(&half.project), number(&half.target_project));
-            let pair = (a.min(b), a.max(b));
-            if linked.contains(&pair) {
-                assert_eq!(half.state, State::Active, "{half:?}");
-            } else if !disputed.contains(&pair) {
-                assert_ne!(half.state, State::Active, "{half:?}");
-            }
-            let said = |from, to| {
-                let mut hosts = self.speakers(from);
-                hosts.find_map(|host| host.declared.get(&(from, to)).copied())
-            };
-            if said(a, b) == Some(true) && said(b, a).is_none() && !disputed.contains(&pair) {
-                // Whoever says no, it is no as long as one of them does.
-                let rejected = self.speakers(b).any(|host| host.rejects.contains(&(b, a)));
-                assert_eq!(half.state == State::Rejected, rejected, "{half:?}");
-            }
-        }
     }
 }

@@ -13,9 +13,11 @@
     reason = "a test fails where it is wrong, and is nobody's library"
 )]
 
+mod agreement;
 mod attention;
 mod by_hand;
 mod changes;
+mod clients;
 mod database;
 mod depth;
 mod fit;
@@ -32,6 +34,7 @@ mod model;
 mod once;
 mod random;
 mod refusal;
+mod store;
 mod terms;
 mod texts;
 mod trusted_hosts;

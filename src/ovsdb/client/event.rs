@@ -145,6 +145,11 @@ impl TransactError {
         }
     }
 
+    /// Whether the server lacks something ([`TransactionError::is_exhausted`]).
+    pub fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Rejected(error) if error.is_exhausted())
+    }
+
     /// Whether a new transaction from the rows of that time may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
