@@ -28,5 +28,6 @@ mod roles;
 mod schema;
 mod soak;
 mod standing;
+mod store;
 mod tls;
 mod versions;
