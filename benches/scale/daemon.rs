@@ -146,16 +146,36 @@ impl Daemon {
         self.child.id()
     }
 
-    /// `GET /v1/status`; none before it listens.
+    /// Where it is asked.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// `GET /v1/status`; none before it listens, and while it is too busy to answer.
     pub(crate) fn try_status(&self) -> Option<StatusView> {
+        let (head, body) = self.try_ask("GET", "/v1/status", "")?;
+        head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(&body).expect("a status"))
+    }
+
+    /// Asks what is to be answered; gives the body.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let (head, body) = self.try_ask(method, path, body).expect("it answers");
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
+        body
+    }
+
+    fn try_ask(&self, method: &str, path: &str, body: &str) -> Option<(String, String)> {
         let mut stream = UnixStream::connect(&self.socket).ok()?;
-        let request = b"GET /v1/status HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).ok()?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply).ok()?;
         let (head, body) = reply.split_once("\r\n\r\n")?;
-        // It says so while it is too busy to answer.
-        head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).expect("a status"))
+        Some((head.to_owned(), body.to_owned()))
     }
 
     /// `GET /v1/status`.

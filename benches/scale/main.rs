@@ -32,6 +32,7 @@ mod quiet;
 mod server;
 mod start;
 mod statistics;
+mod store;
 mod table;
 mod wire;
 
@@ -65,7 +66,7 @@ pub(crate) struct Options {
     /// So long the measurements of several hosts go on, at the most; what is not done by then is told.
     #[arg(long, default_value_t = 18)]
     pub(crate) minutes: u64,
-    /// Only these measurements: bulk, start, client, quiet, hub, filters, half, fleet.
+    /// Only these measurements: bulk, start, client, quiet, hub, filters, store, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -136,6 +137,9 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
     }
     if wanted("filters") {
         filters::measure(plan, base, &dir.join("filters"), table);
+    }
+    if wanted("store") {
+        store::measure(plan, &full, &dir.join("store"), repetitions, table);
     }
     if wanted("half") {
         say(&format!("building {} networks", small.networks));

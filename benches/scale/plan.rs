@@ -212,11 +212,11 @@ fn file(index: usize, remote: usize) -> String {
     }
 }
 
-fn project(index: usize) -> String {
+pub(crate) fn project(index: usize) -> String {
     format!("p{:03}", index / NETWORKS_OF_A_PROJECT)
 }
 
-fn name(index: usize) -> String {
+pub(crate) fn name(index: usize) -> String {
     format!("n{index}")
 }
 
