@@ -154,30 +154,15 @@ impl CtlError {
 
     /// What is wrong with declarations or settings, if that is the error.
     pub(super) fn diagnostics(&self) -> &[Diagnostic] {
-        match self {
-            Self::Refused(detail) => &detail.diagnostics,
-            Self::Settings { diagnostics } => diagnostics,
-            Self::Edited { error, .. } => error.diagnostics(),
-            Self::Change(_)
-            | Self::NoSocket { .. }
-            | Self::NobodyListens { .. }
-            | Self::NotPermitted { .. }
-            | Self::Connect { .. }
-            | Self::Broken { .. }
-            | Self::Cut { .. }
-            | Self::Silent { .. }
-            | Self::Foreign { .. }
-            | Self::Event(_)
-            | Self::Read { .. }
-            | Self::NoList
-            | Self::Usage { .. }
-            | Self::Output(_)
-            | Self::Request(_)
-            | Self::Encode(_)
-            | Self::Yaml(_)
-            | Self::Csv(_)
-            | Self::Runtime(_) => &[],
+        if let Self::Edited { error, .. } = self {
+            return error.diagnostics();
         }
+        if let Self::Refused(ErrorDetail { diagnostics, .. }) | Self::Settings { diagnostics } =
+            self
+        {
+            return diagnostics;
+        }
+        &[]
     }
 
     /// The error and all its causes, in one line.

@@ -96,17 +96,10 @@ pub(super) struct HalfArgument {
 impl HalfArgument {
     pub(super) async fn resolve(self, client: &ControlClient) -> Result<HalfName, CtlError> {
         let half = match &self.words[..] {
-            [project, network, name] => WrittenHalf {
-                project: Some(project.clone()),
-                network: network.clone(),
-                name: name.clone(),
-            },
-            [network, name] => {
-                WrittenHalf { project: None, network: network.clone(), name: name.clone() }
-            }
-            words => words.concat().parse().map_err(ChangeError::Name)?,
+            [word] => word.parse(),
+            words => WrittenHalf::of(words),
         };
-        half.resolve(client, &self.scope).await
+        half.map_err(ChangeError::Name)?.resolve(client, &self.scope).await
     }
 }
 
@@ -134,6 +127,16 @@ impl OptionalHalf {
 }
 
 impl WrittenHalf {
+    /// The half of these names: the project, which may be absent, the network, and its own.
+    fn of(names: &[String]) -> Result<Self, String> {
+        let (project, network, name) = match names {
+            [project, network, name] => (Some(project.clone()), network.clone(), name.clone()),
+            [network, name] => (None, network.clone(), name.clone()),
+            _ => return Err("a half is PROJECT/NETWORK/NAME, such as blue/web/to-db".to_owned()),
+        };
+        Ok(Self { project, network, name })
+    }
+
     pub(super) async fn resolve(
         self,
         client: &ControlClient,
@@ -199,17 +202,7 @@ impl FromStr for WrittenHalf {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match parts(text)[..] {
-            [ref project, ref network, ref name] => Ok(Self {
-                project: Some(project.clone()),
-                network: network.clone(),
-                name: name.clone(),
-            }),
-            [ref network, ref name] => {
-                Ok(Self { project: None, network: network.clone(), name: name.clone() })
-            }
-            _ => Err("a half is PROJECT/NETWORK/NAME, such as blue/web/to-db".to_owned()),
-        }
+        Self::of(&parts(text))
     }
 }
 

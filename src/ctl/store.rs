@@ -10,7 +10,7 @@ use super::change;
 use super::client::{self, ControlClient};
 use super::edit;
 use super::error::CtlError;
-use super::names::{HalfName, NetworkName, Target};
+use super::names::{HalfName, NetworkName, Scope, Target, WrittenNetwork};
 use super::output::Output;
 use super::send::{report, state_line, store};
 use super::store_arguments::{
@@ -68,13 +68,24 @@ async fn accept(
     arguments: AcceptArguments,
 ) -> Result<(), CtlError> {
     let AcceptArguments { network, from, name, scope, options } = arguments;
-    let NetworkName { project, network } = network.resolve(client, &scope).await?;
-    let from = from.beside(&project);
+    let (NetworkName { project, network }, from) = both(client, network, from, &scope).await?;
     let name = name.unwrap_or_else(|| format!("{}-{}", from.project, from.network));
     let unreject = vec![(network.clone(), from.project.clone(), from.network.clone())];
     let half = HalfName { project, network, name };
     let declarations = declaration(&half, &Target::Named(from), Vec::new());
     declare(client, output, &half, declarations, unreject, &options).await
+}
+
+/// A network, and the one that asks it.
+async fn both(
+    client: &ControlClient,
+    network: WrittenNetwork,
+    from: WrittenNetwork,
+    scope: &Scope,
+) -> Result<(NetworkName, NetworkName), CtlError> {
+    let network = network.resolve(client, scope).await?;
+    let from = from.beside(&network.project);
+    Ok((network, from))
 }
 
 /// Stores a new half, and shows its state.
@@ -107,8 +118,7 @@ async fn reject(
     arguments: RejectArguments,
 ) -> Result<(), CtlError> {
     let RejectArguments { network, from, scope, dry_run } = arguments;
-    let NetworkName { project, network } = network.resolve(client, &scope).await?;
-    let from = from.beside(&project);
+    let (NetworkName { project, network }, from) = both(client, network, from, &scope).await?;
     let entry = table([
         ("network", network),
         ("from_project", from.project),
@@ -125,8 +135,7 @@ async fn unreject(
     arguments: RejectArguments,
 ) -> Result<(), CtlError> {
     let RejectArguments { network, from, scope, dry_run } = arguments;
-    let NetworkName { project, network } = network.resolve(client, &scope).await?;
-    let from = from.beside(&project);
+    let (NetworkName { project, network }, from) = both(client, network, from, &scope).await?;
     let unreject = vec![(network, from.project, from.network)];
     let request = StoreRequest { project, unreject, dry_run, ..StoreRequest::default() };
     store(client, output, &request).await

@@ -23,26 +23,32 @@ pub fn uuid_of_half(half: &Half) -> Uuid {
 /// The UUID of a network that has none of its own.
 #[must_use]
 pub fn default_of_network(key: &NetworkKey) -> Uuid {
-    digest(&["network", &key.project, &key.name])
+    uuid(&["network", &key.project, &key.name])
 }
 
 fn default_of_half(key: &HalfKey) -> Uuid {
-    digest(&["half", &key.network.project, &key.network.name, &key.name])
+    uuid(&["half", &key.network.project, &key.network.name, &key.name])
 }
 
-/// A UUID of version 8 (RFC 9562 section 5.8). Each part has its length before it, so that no two
-/// lists of parts give the same bytes.
-fn digest(parts: &[&str]) -> Uuid {
+/// A UUID of version 8 (RFC 9562 section 5.8).
+fn uuid(parts: &[&str]) -> Uuid {
+    Builder::from_custom_bytes(digest(parts)).into_uuid()
+}
+
+/// The first bytes of a digest of names. Each part has its length before it, so that no two lists of
+/// parts give the same bytes.
+#[must_use]
+pub fn digest<const N: usize>(parts: &[&str]) -> [u8; N] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let mut bytes = [0; 16];
+    let mut bytes = [0; N];
     for (place, byte) in bytes.iter_mut().zip(hash.finalize()) {
         *place = byte;
     }
-    Builder::from_custom_bytes(bytes).into_uuid()
+    bytes
 }
 
 #[cfg(test)]

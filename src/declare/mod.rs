@@ -53,7 +53,7 @@ pub use contribution::ParsedFile;
 pub use cover::Cover;
 pub use declarations::Declarations;
 pub use diagnostic::{Diagnostic, DiagnosticCode, Position, Severity};
-pub use identity::{default_of_network, uuid_of_half, uuid_of_network};
+pub use identity::{default_of_network, digest, uuid_of_half, uuid_of_network};
 pub use limit_group::LimitGroup;
 pub use limits::{MAX_FAULTS, MAX_FILE_BYTES, MAX_HALVES, MAX_REJECTIONS};
 pub use local::{Held, HeldPart, LastGood, LocalDeclarations, Remembered};

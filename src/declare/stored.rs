@@ -69,6 +69,27 @@ pub struct Edit {
     pub dry_run: bool,
 }
 
+impl Edit {
+    /// An edit that changes nothing yet.
+    #[must_use]
+    pub fn new(project: Arc<str>, by: String) -> Self {
+        Self {
+            project,
+            by,
+            at: Timestamp::UNIX_EPOCH,
+            halves: Vec::new(),
+            rejections: Vec::new(),
+            remove: Vec::new(),
+            unreject: Vec::new(),
+            rename: false,
+            create: false,
+            replace: false,
+            if_match: None,
+            dry_run: false,
+        }
+    }
+}
+
 /// What an edit changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredChange {

@@ -214,7 +214,7 @@ impl Batch {
             let UnitId::Peering(id) = unit else { return false };
             let pair = state.resolver.pair_with(*id);
             pair.is_some_and(|pair| state.resolver.link(pair).is_some())
-                || northbound.rows_of(*unit).next().is_some()
+                || northbound.has_rows(*unit)
         };
         let mut pairs = pairs_of(unit, &state.resolver);
         pairs.retain(|unit| self.whole || has_link(unit));

@@ -130,7 +130,7 @@ fn state_now(
     northbound: &Northbound,
 ) -> view::State {
     let id = state.resolver.pair_of(half).and_then(|pair| state.resolver.id(pair));
-    let has_rows = id.is_some_and(|id| northbound.rows_of(UnitId::Peering(id)).next().is_some());
+    let has_rows = id.is_some_and(|id| northbound.has_rows(UnitId::Peering(id)));
     if has_rows && (verdict.is_linked() || !stands(half, state)) {
         return view::State::Active;
     }

@@ -132,7 +132,7 @@ impl Queue {
             UnitId::Peering(id) => id,
         };
         let Some(pair) = resolver.pair_with(id) else { return Place::of_nobody(true, id) };
-        let has_rows = || northbound.is_some_and(|it| it.rows_of(unit).next().is_some());
+        let has_rows = || northbound.is_some_and(|it| it.has_rows(unit));
         let cut = resolver.link(pair).is_none() && has_rows();
         let mut sides: Vec<(&NetworkKey, &HalfKey)> = Vec::new();
         for half in resolver.halves_of(pair) {

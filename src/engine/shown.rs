@@ -157,7 +157,7 @@ impl Standings<'_> {
         let resolver = &self.state.resolver;
         let id = resolver.pair_of(key).and_then(|pair| resolver.id(pair));
         let found = self.northbound.zip(id);
-        found.is_some_and(|(it, id)| it.rows_of(UnitId::Peering(id)).next().is_some())
+        found.is_some_and(|(northbound, id)| northbound.has_rows(UnitId::Peering(id)))
     }
 
     /// Whether rows of a peering are there that shall not be, as the half that ended was part of
@@ -168,7 +168,7 @@ impl Standings<'_> {
         let pair = pair.filter(|pair| resolver.link(pair).is_none());
         let found = self.northbound.zip(pair);
         found.is_some_and(|(northbound, pair)| {
-            northbound.rows_of(UnitId::Peering(Id::of_peering(&pair))).next().is_some()
+            northbound.has_rows(UnitId::Peering(Id::of_peering(&pair)))
         })
     }
 

@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
-use crate::declare::{NetworkKey, PeeringKey};
+use crate::declare::{NetworkKey, PeeringKey, digest};
 
 /// The key in `external_ids` that marks a row as ours. Its value is the identity of the peering or
 /// network that the row belongs to.
@@ -66,7 +64,7 @@ impl UnitId {
 /// The lock whose holder speaks for a host.
 #[must_use]
 pub fn host_lock(host: &str) -> String {
-    ["ovn_peerd_host_", Id::digest(&["host", host]).digits().as_str()].concat()
+    ["ovn_peerd_host_", Id::of_host(host).digits().as_str()].concat()
 }
 
 /// A digest that represents an identity in names and tags.
@@ -78,33 +76,19 @@ impl Id {
     #[must_use]
     pub fn of_peering(key: &PeeringKey) -> Self {
         let (a, b) = (key.a(), key.b());
-        Self::digest(&["peering", &a.project, &a.name, &b.project, &b.name])
+        Self(digest(&["peering", &a.project, &a.name, &b.project, &b.name]))
     }
 
     /// The identity of a network.
     #[must_use]
     pub fn of_network(key: &NetworkKey) -> Self {
-        Self::digest(&["network", &key.project, &key.name])
+        Self(digest(&["network", &key.project, &key.name]))
     }
 
     /// The position among identities at which a host starts; each host has another one.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
-        Self::digest(&["host", host])
-    }
-
-    /// Each part has its length before it, so that no two lists of parts give the same bytes.
-    fn digest(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let mut id = [0; ID_BYTES];
-        for (byte, digest) in id.iter_mut().zip(hash.finalize()) {
-            *byte = digest;
-        }
-        Self(id)
+        Self(digest(&["host", host]))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -225,8 +209,7 @@ pub fn peering_of_link_switch_port(name: &str) -> Option<Id> {
 /// The Ethernet address of the link port with this name: locally administered, unicast.
 #[must_use]
 pub fn link_port_mac(name: &str) -> String {
-    let digest = Id::digest(&["mac", name]).0;
-    let [first, second, third, fourth, fifth, ..] = digest;
+    let [first, second, third, fourth, fifth]: [u8; 5] = digest(&["mac", name]);
     format!("0a:{first:02x}:{second:02x}:{third:02x}:{fourth:02x}:{fifth:02x}")
 }
 

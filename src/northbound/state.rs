@@ -175,6 +175,12 @@ impl Northbound {
         rows.filter_map(|(table, uuid)| self.replica.row(table, uuid).map(|row| (table, uuid, row)))
     }
 
+    /// Whether a row of ours serves a unit.
+    #[must_use]
+    pub fn has_rows(&self, unit: UnitId) -> bool {
+        self.rows_of(unit).next().is_some()
+    }
+
     /// All units with at least one row.
     pub fn units(&self) -> impl Iterator<Item = UnitId> {
         self.inventory.indexes.units.all()

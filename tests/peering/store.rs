@@ -13,9 +13,10 @@ use crate::lab::host::Host;
 use crate::owned::link_rows;
 use crate::tenants::{BLUE, GREEN, half, wait_all_active};
 
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-fn raise<const N: usize>() -> (Lab, [Host; 2], [Daemon; N]) {
+/// Two networks with a guest each, bound by so many hosts.
+pub(crate) fn raise<const N: usize>() -> (Lab, [Host; 2], [Daemon; N]) {
     let lab = Lab::single_chassis();
     let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
     let guests = [lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1)];

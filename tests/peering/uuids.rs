@@ -1,16 +1,12 @@
 //! Networks that are named by their UUIDs.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
 use crate::lab::host::Host;
-use crate::tenants::{BLUE, GREEN, wait_all_active};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::store::{LIMIT, raise};
+use crate::tenants::wait_all_active;
 
 fn done(daemon: &Daemon, args: &[&str]) -> Value {
     let output = daemon.ctl(&[args, &["--format", "json"]].concat());
@@ -21,17 +17,7 @@ fn done(daemon: &Daemon, args: &[&str]) -> Value {
 /// S3.3, S3.10: both sides name the other one by the UUID that its owner reads; every host shows the same ones.
 #[test]
 fn two_networks_peer_by_uuids_alone() {
-    let lab = Lab::single_chassis();
-    let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
-    let (a1, b1) = (lab.add_guest(&a, "a1", 0), lab.add_guest(&b, "b1", 1));
-    lab.settle();
-    let [hv1, hv2] = ["hv1", "hv2"].map(|host| {
-        let daemon = Daemon::prepare(&lab, host, "");
-        daemon.bind_network("blue", "web", "a");
-        daemon.bind_network("green", "db", "b");
-        daemon.start_again();
-        daemon
-    });
+    let (lab, [a1, b1], [hv1, hv2]) = raise();
     let uuids = |daemon: &Daemon| -> Vec<String> {
         let networks = done(daemon, &["networks"]);
         let networks = networks.as_array().unwrap().iter();
@@ -43,10 +29,7 @@ fn two_networks_peer_by_uuids_alone() {
     });
     let [web, db] = &uuids(&hv1)[..] else { panic!("two networks") };
     Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
-    poll("the first half is stored", LIMIT, || {
-        let output = hv1.ctl(&["create", "blue/web/to-db", db]);
-        if output.status.success() { Ok(()) } else { Err(format!("{output:?}")) }
-    });
+    done(&hv1, &["create", "blue/web/to-db", db]);
     let asked = hv2.wait_state("blue", "web", "to-db", "pending-peer");
     assert_eq!(
         (&asked["target_uuid"], &asked["target_network"]),
