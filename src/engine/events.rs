@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::declare::{Changed, NotStored, ParsedFile, Reading};
+use crate::declare::{Changed, ParsedFile, Reading};
 use crate::northbound::tables::{NB_GLOBAL, unknown_columns};
 use crate::northbound::{Northbound, Touched};
 use crate::now::Now;
@@ -39,6 +39,7 @@ impl Engine {
         let calm = calm.iter().map(|(unit, _)| *unit);
         note_changed(calm, &self.writer.damping, &mut self.progress, &self.state);
         self.state.recency.pass(now.since_start);
+        self.refuse_edits();
         self.store.pass(now.since_start);
         let due = self.writer.wake(now);
         self.state.mark_dirty(due, self.northbound.as_deref());
@@ -142,7 +143,6 @@ impl Engine {
             ovsdb::Event::Transacted { id, result } => results::transacted(self, id, result, now),
             ovsdb::Event::Disconnected { error, .. } => {
                 self.changes.disconnected(&error);
-                self.store.refuse_all(&NotStored::NotSynced);
                 self.changes.all_states();
                 self.connection.synced = false;
                 self.connection.active = false;

@@ -366,19 +366,22 @@ impl Engine {
     /// [`Engine::take_stored`] under the number that is returned.
     pub fn store(&mut self, edit: Edit, now: Now) -> u64 {
         let id = self.store.add(edit, now);
-        let refusal = if !self.connection.synced {
-            Some(NotStored::NotSynced)
-        } else if self.gate.is_closed() {
-            Some(NotStored::Newer)
-        } else if self.identity.is_taken() {
-            Some(NotStored::HostTaken)
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            self.store.refuse_all(&refusal);
-        }
+        self.refuse_edits();
         id
+    }
+
+    /// Refuses the edits that wait, as long as this instance may write none.
+    fn refuse_edits(&mut self) {
+        let why = if !self.connection.synced {
+            NotStored::NotSynced
+        } else if self.gate.is_closed() {
+            NotStored::Newer
+        } else if self.identity.is_taken() {
+            NotStored::HostTaken
+        } else {
+            return;
+        };
+        self.store.refuse_all(&why);
     }
 
     /// What became of changes of the store since the last call.

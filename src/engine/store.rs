@@ -145,6 +145,11 @@ impl Store {
                 self.done(UnderWay { waiting, attempt: done }, now);
                 continue;
             }
+            // The mark may be one of those that a restored backup does not have.
+            if waiting.lost.is_some() && state.recency.older().is_some() {
+                self.results.push((waiting.id, Err(NotStored::Unknown)));
+                continue;
+            }
             match self.judge(&waiting.edit, state, now) {
                 Ok(change) if !change.is_empty() && !waiting.edit.dry_run => {
                     if !are_in_place(&change, state, northbound) {
@@ -292,20 +297,7 @@ mod tests {
     use super::*;
 
     fn edit() -> Edit {
-        Edit {
-            project: "blue".into(),
-            by: "alice".to_owned(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-            halves: Vec::new(),
-            rejections: Vec::new(),
-            remove: Vec::new(),
-            unreject: Vec::new(),
-            rename: false,
-            create: false,
-            replace: false,
-            if_match: None,
-            dry_run: false,
-        }
+        Edit::new("blue".into(), "alice".to_owned())
     }
 
     fn at(seconds: u64) -> Now {

@@ -21,7 +21,7 @@ pub enum Place {
 }
 
 impl Place {
-    fn network(&self) -> usize {
+    pub fn network(&self) -> usize {
         match self {
             Self::Half(network, _) | Self::Rejection(network, _) => *network,
         }
@@ -114,6 +114,20 @@ impl Wish {
         }
     }
 
+    /// Whether a network is to peer with itself, or to reject itself.
+    pub fn is_of_itself(&self) -> bool {
+        match self {
+            Self::Create(of, to, _)
+            | Self::Set(of, to, _)
+            | Self::Delete(of, to)
+            | Self::Reject(of, to)
+            | Self::Accept(of, to)
+            | Self::Rename(of, to) => of == to,
+            Self::Apply(..) => false,
+            Self::Try(wish) => wish.is_of_itself(),
+        }
+    }
+
     /// What is asked for by that, of somebody who sees this store.
     pub fn edit(&self, content: &Content) -> Edit {
         let project = self.project();
@@ -155,9 +169,6 @@ impl Wish {
         }
         let (named, halves, rejections) = parse_stored("asked", text).unwrap();
         Edit {
-            project: named,
-            by: "alice".to_owned(),
-            at: jiff::Timestamp::UNIX_EPOCH,
             halves,
             rejections,
             remove,
@@ -165,8 +176,7 @@ impl Wish {
             rename: matches!(self, Self::Rename(..)),
             create: matches!(self, Self::Create(..) | Self::Rename(..)),
             replace: matches!(self, Self::Apply(..)),
-            if_match: None,
-            dry_run: false,
+            ..Edit::new(named, "alice".to_owned())
         }
     }
 }
@@ -337,6 +347,7 @@ impl Clients {
                 let wrote = written.iter().map(|(place, text)| (place.clone(), text.is_some()));
                 assert_eq!(said, wrote.collect(), "{edit:?}");
             }
+            Err(NotStored::Unknown) => self.unknown += 1,
             Err(why) => {
                 self.refused += 1;
                 assert!(written.is_empty(), "{why}, and yet it was written: {edit:?}");

@@ -374,7 +374,11 @@ impl Fleet {
         }
         let of_store = is_of_store(&operations);
         let fault = if of_store { self.hosts[host].fault.take() } else { None };
-        if let Some(Fault::Deletes(choice)) = fault {
+        // What counts for nobody is put back by nobody, nor is what nobody has seen yet.
+        if let Some(Fault::Deletes(choice)) = fault
+            && !self.has_stored_what_may_not_be()
+        {
+            self.tell_all();
             self.world.delete_own(choice);
         }
         let asserts = operations.iter().any(|it| matches!(it, Operation::Assert { .. }));

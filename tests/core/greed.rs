@@ -25,13 +25,7 @@ fn world(quota: u32) -> World {
     // What a tenant withdraws in these tests it means.
     settings.policy.max_withdrawals = MaxWithdrawals { halves: 0, percent: 100 };
     let mut world = World::with(settings);
-    for (network, subnet) in [(0, 0), (1, 4), (2, 5)] {
-        world.add_router(network);
-        world.toggle_port(network, subnet);
-        world.bindings.insert(network, network);
-        let file = world.network_file(network);
-        world.read(file);
-    }
+    world.add_networks(&[(0, 0), (1, 4), (2, 5)]);
     world.settle();
     world
 }

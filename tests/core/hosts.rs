@@ -28,7 +28,7 @@ pub enum Action {
     Name(usize, Option<usize>),
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub fn action() -> impl Strategy<Value = Action> {
     let (host, network) = (0..HOSTS, 0..NETWORKS);
     prop_oneof![
         8 => (host.clone(), network.clone(), network.clone(), prop::bool::weighted(0.9))

@@ -37,13 +37,7 @@ fn with(alter: impl FnOnce(&mut Settings)) -> World {
     let mut settings = Settings::defaults(Path::new("/etc/ovn-peerd"));
     alter(&mut settings);
     let mut world = World::with(settings);
-    for (network, subnet) in [(0, 0), (1, 4), (2, 5)] {
-        world.add_router(network);
-        world.toggle_port(network, subnet);
-        world.bindings.insert(network, network);
-        let file = world.network_file(network);
-        world.read(file);
-    }
+    world.add_networks(&[(0, 0), (1, 4), (2, 5)]);
     world
 }
 

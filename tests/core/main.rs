@@ -33,6 +33,7 @@ mod meddling;
 mod model;
 mod once;
 mod random;
+mod random_store;
 mod refusal;
 mod store;
 mod terms;

@@ -38,6 +38,8 @@ pub struct Model {
     routed: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
     /// What each project's file gave last when it was good.
     good: BTreeMap<usize, File>,
+    /// The same with what is stored; what a file declares counts before it.
+    said: BTreeMap<usize, File>,
     /// At (network, peer): the manual routes that stand, and on which router.
     by_hand: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
     /// Halves that nobody declares any more, since when.
@@ -57,8 +59,19 @@ impl Model {
                 self.good.insert(network, File { halves, requested, terms });
             }
         }
+        self.said.clone_from(&self.good);
+        for (network, stored) in &world.stored {
+            let file = self.said.entry(*network).or_default();
+            for (target, enabled) in stored {
+                if !file.halves.contains_key(target) {
+                    file.halves.insert(*target, *enabled);
+                    file.requested.remove(target);
+                    file.terms.remove(target);
+                }
+            }
+        }
         let halves: BTreeSet<(usize, usize)> = self
-            .good
+            .said
             .iter()
             .flat_map(|(from, file)| file.halves.keys().map(move |to| (*from, *to)))
             .collect();
@@ -82,7 +95,9 @@ impl Model {
                 let counts = self.counts(&over, (from, to));
                 self.enabled((from, to)).filter(|_| counts)
             };
-            let rejected = world.rejects.get(to).is_some_and(|rejects| rejects.contains(from));
+            let rejected = [&world.rejects, &world.stored_rejects]
+                .into_iter()
+                .any(|rejects| rejects.get(to).is_some_and(|rejects| rejects.contains(from)));
             let shown = if self.enabled((*from, *to)) == Some(false) {
                 (State::Disabled, Some(Reason::AdministrativelyDown))
             } else if memory.expired.is_some() {
@@ -150,7 +165,7 @@ impl Model {
     }
 
     fn terms(&self, (from, to): (usize, usize)) -> Terms {
-        let terms = self.good.get(&from).and_then(|good| good.terms.get(&to));
+        let terms = self.said.get(&from).and_then(|good| good.terms.get(&to));
         terms.cloned().unwrap_or_default()
     }
 
@@ -193,11 +208,11 @@ impl Model {
     }
 
     fn enabled(&self, (from, to): (usize, usize)) -> Option<bool> {
-        self.good.get(&from)?.halves.get(&to).copied()
+        self.said.get(&from)?.halves.get(&to).copied()
     }
 
     fn requested(&self, (from, to): (usize, usize)) -> Option<i64> {
-        self.good.get(&from)?.requested.get(&to).copied()
+        self.said.get(&from)?.requested.get(&to).copied()
     }
 
     /// Whether the other side may see a half.

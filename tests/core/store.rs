@@ -116,20 +116,7 @@ fn large(project: usize, halves: std::ops::Range<usize>, bytes: usize) -> Edit {
         );
     }
     let (project, halves, rejections) = parse_stored("large", text).unwrap();
-    Edit {
-        project,
-        by: "alice".to_owned(),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        halves,
-        rejections,
-        remove: Vec::new(),
-        unreject: Vec::new(),
-        rename: false,
-        create: false,
-        replace: false,
-        if_match: None,
-        dry_run: false,
-    }
+    Edit { halves, rejections, ..Edit::new(project, "alice".to_owned()) }
 }
 
 fn answer(world: &mut World, edit: Edit) -> Result<StoredChange, NotStored> {

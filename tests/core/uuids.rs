@@ -37,13 +37,7 @@ proptest! {
 /// Networks p0/n, p1/n and p2/n on routers of their own.
 fn three() -> World {
     let mut world = World::new();
-    for (network, subnet) in [(0, 0), (1, 4), (2, 5)] {
-        world.add_router(network);
-        world.toggle_port(network, subnet);
-        world.bindings.insert(network, network);
-        let file = world.network_file(network);
-        world.read(file);
-    }
+    world.add_networks(&[(0, 0), (1, 4), (2, 5)]);
     world
 }
 

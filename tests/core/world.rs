@@ -74,6 +74,9 @@ pub struct World {
     pub requested: BTreeMap<usize, BTreeMap<usize, i64>>,
     /// Whom each network rejects.
     pub rejects: BTreeMap<usize, BTreeSet<usize>>,
+    /// What is stored by command: halves, and whom each network rejects.
+    pub stored: BTreeMap<usize, Halves>,
+    pub stored_rejects: BTreeMap<usize, BTreeSet<usize>>,
     pub settings: Settings,
     /// The wall clock, which may jump.
     pub seconds: i64,
@@ -127,6 +130,8 @@ impl World {
             terms: BTreeMap::new(),
             may_export: BTreeMap::new(),
             rejects: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            stored_rejects: BTreeMap::new(),
             settings,
             steps: 0,
             routers: BTreeMap::new(),
@@ -335,6 +340,17 @@ impl World {
         self.routers.insert(index, Router { uuid, ..Router::default() });
         if self.late.is_some() {
             self.add_uplink(index);
+        }
+    }
+
+    /// Binds networks to routers of the same number, each with a port on a subnet.
+    pub fn add_networks(&mut self, networks: &[(usize, usize)]) {
+        for (network, subnet) in networks {
+            self.add_router(*network);
+            self.toggle_port(*network, *subnet);
+            self.bindings.insert(*network, *network);
+            let file = self.network_file(*network);
+            self.read(file);
         }
     }
 

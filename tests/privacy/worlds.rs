@@ -10,7 +10,7 @@ use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
 use crate::terms::{Terms, passed, terms};
-use crate::world::{NETWORKS, PREFIXES, World, prefix};
+use crate::world::{Halves, NETWORKS, PREFIXES, World, prefix};
 
 /// A network that is nowhere.
 const NOWHERE: usize = 9;
@@ -25,6 +25,8 @@ enum Action {
     Port(usize, usize),
     Route(usize, usize),
     Terms(usize, usize, Terms),
+    /// All that a project stores by command.
+    Store(usize, Halves, BTreeSet<usize>),
     Delete(usize),
     Northd,
     Settle,
@@ -41,12 +43,18 @@ fn action() -> impl Strategy<Value = Action> {
         1 => network.clone().prop_map(Action::Router),
         5 => (network.clone(), subnet.clone()).prop_map(|(r, s)| Action::Port(r, s)),
         4 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
+        4 => (network.clone(), stored_halves(), prop::collection::btree_set(network.clone(), 0..3))
+            .prop_map(|(n, halves, rejects)| Action::Store(n, halves, rejects)),
         2 => (network, subnet).prop_map(|(r, s)| Action::Route(r, s)),
         1 => any::<usize>().prop_map(Action::Delete),
         2 => Just(Action::Northd),
         3 => Just(Action::Settle),
         1 => Just(Action::Restart),
     ]
+}
+
+fn stored_halves() -> impl Strategy<Value = Halves> {
+    prop::collection::btree_map(0..NETWORKS, prop::bool::weighted(0.9), 0..4)
 }
 
 /// Each of these networks on a router and a subnet of its own.
@@ -82,6 +90,13 @@ fn act(world: &mut World, action: &Action) {
             world.read(file);
         }
         Action::Declare(from, to, enabled) => declare(world, *from, *to, *enabled),
+        Action::Store(network, halves, rejects) => {
+            let halves: Halves =
+                halves.iter().filter(|(to, _)| *to != network).map(|(to, on)| (*to, *on)).collect();
+            let others = rejects.iter().filter(|from| *from != network);
+            let rejects = others.filter(|from| !halves.contains_key(from)).copied().collect();
+            world.store(*network, halves, rejects);
+        }
         Action::Withdraw(from, to) => {
             world.halves.entry(*from).or_default().remove(to);
             let file = world.halves_file(*from);
@@ -147,10 +162,9 @@ fn events(changes: &[Change], network: usize) -> Vec<Event> {
 
 /// Those who ask a network disclose themselves to it.
 fn askers(world: &World, network: usize) -> Allowed {
-    let asks = |(from, halves): (&usize, &std::collections::BTreeMap<usize, bool>)| {
-        halves.contains_key(&network).then(|| format!("p{from}"))
-    };
-    Allowed { names: world.halves.iter().filter_map(asks).collect(), prefixes: BTreeSet::new() }
+    let asks = |from: &usize| said(world, *from).contains_key(&network);
+    let names = (0..NETWORKS).filter(asks).map(|from| format!("p{from}")).collect();
+    Allowed { names, prefixes: BTreeSet::new() }
 }
 
 fn hold_events(
@@ -204,11 +218,11 @@ fn allowed(world: &World, network: usize) -> Allowed {
             prefixes.extend(router.ports.keys().chain(router.routes.keys()).map(|it| prefix(*it)));
         }
     }
-    for (target, enabled) in world.halves.get(&network).into_iter().flatten() {
+    for (target, enabled) in said(world, network) {
         // The tenant wrote it.
         names.insert(format!("p{target}"));
-        let agreed = world.halves.get(target).and_then(|halves| halves.get(&network));
-        if *enabled && agreed == Some(&true) {
+        let (target, agreed) = (&target, said(world, target).get(&network).copied());
+        if enabled && agreed == Some(true) {
             let router = world.bindings.get(target).and_then(|router| world.routers.get(router));
             let all = router.into_iter().flat_map(|router| router.ports.keys());
             // What it announces, and no more.
@@ -226,6 +240,13 @@ fn allowed(world: &World, network: usize) -> Allowed {
         }
     }
     Allowed { names, prefixes }
+}
+
+/// What a network declares: a file counts before the store.
+fn said(world: &World, network: usize) -> Halves {
+    let mut said = world.stored.get(&network).cloned().unwrap_or_default();
+    said.extend(world.halves.get(&network).into_iter().flatten());
+    said
 }
 
 /// All prefixes that somebody wrote.
@@ -274,6 +295,9 @@ fn hold(world: &World, network: usize, allowed: &Allowed, step: &str) -> Result<
 fn leaves_alone(action: &Action) -> bool {
     match action {
         Action::Declare(from, to, _) => *from == 0 || *to != 0,
+        Action::Store(from, halves, rejects) => {
+            *from == 0 || !halves.contains_key(&0) && !rejects.contains(&0)
+        }
         Action::Bind(network, Some(router)) => (*network == 0) == (*router == 0),
         Action::Delete(_) => false,
         _ => true,
@@ -293,6 +317,9 @@ proptest! {
         for (number, action) in actions.iter().enumerate() {
             if let Action::Declare(from, to, _) = action {
                 named[*from].names.insert(format!("p{to}"));
+            }
+            if let Action::Store(from, halves, _) = action {
+                named[*from].names.extend(halves.keys().map(|to| format!("p{to}")));
             }
             let before: Vec<Allowed> = (0..NETWORKS).map(|network| allowed(&world, network)).collect();
             let asked: Vec<Allowed> = (0..NETWORKS).map(|network| askers(&world, network)).collect();
@@ -328,13 +355,21 @@ proptest! {
         for (number, action) in actions.iter().filter(|action| leaves_alone(action)).enumerate() {
             act(&mut among_others, action);
             let own = match action {
-                Action::Bind(network, _) | Action::Declare(network, ..) | Action::Withdraw(network, _) => *network == 0,
+                Action::Bind(network, _)
+                | Action::Declare(network, ..)
+                | Action::Withdraw(network, _)
+                | Action::Store(network, ..) => *network == 0,
                 Action::Terms(from, ..) => *from == 0,
                 Action::Router(router) | Action::Port(router, _) | Action::Route(router, _) => *router == 0,
                 Action::Delete(_) => false,
                 Action::Northd | Action::Settle | Action::Restart => true,
             };
-            act(&mut alone, if own { action } else { &Action::Port(NOWHERE, 0) });
+            let other = match action {
+                // Whoever stores waits until it is written.
+                Action::Store(..) => &Action::Settle,
+                _ => &Action::Port(NOWHERE, 0),
+            };
+            act(&mut alone, if own { action } else { other });
             let (one, other) = (seen(&among_others, &tenant(0)), seen(&alone, &tenant(0)));
             prop_assert_eq!(one, other, "step {}, {:?}", number, action);
             // Others may ask: that is theirs to disclose. How often a test's server goes away follows from its rows.
@@ -354,10 +389,13 @@ proptest! {
     ) {
         // Network 0 has no other half.
         let quiet = actions.iter().filter(|action| {
-            leaves_alone(action) && !matches!(action, Action::Declare(0, ..) | Action::Terms(0, ..))
+            leaves_alone(action) && !matches!(
+                    action,
+                    Action::Declare(0, ..) | Action::Terms(0, ..) | Action::Store(0, ..)
+                )
         });
         let quiet: Vec<_> = quiet.collect();
-        let work = |target: usize| {
+        let work = |target: usize, by_command: bool| {
             let mut world = prepared(0..NETWORKS);
             quiet.iter().for_each(|action| act(&mut world, action));
             world.settle();
@@ -365,7 +403,11 @@ proptest! {
             world.settle();
             world.engine.changes();
             let before = world.engine.counters();
-            declare(&mut world, 0, target, true);
+            if by_command {
+                world.store(0, [(target, true)].into(), BTreeSet::new());
+            } else {
+                declare(&mut world, 0, target, true);
+            }
             let transactions = world.settle();
             let mut changes = world.engine.changes();
             // Whom it asks gets that, and the half's owner learns nothing of it.
@@ -375,11 +417,13 @@ proptest! {
             // Families are called so in names of rows.
             let text = format!("{done:#?}").replace("_ip4", "_v4");
             let text = text.replace(&format!("p{target}"), "TARGET");
-            without_uuid(&text.replace(&format!("to-{target}"), "NAME"))
+            without_digests(&text.replace(&format!("to-{target}"), "NAME"))
         };
-        let expected = work(NOWHERE);
-        for target in 1..NETWORKS {
-            prop_assert_eq!(&work(target), &expected, "target {}", target);
+        for by_command in [false, true] {
+            let expected = work(NOWHERE, by_command);
+            for target in 1..NETWORKS {
+                prop_assert_eq!(&work(target, by_command), &expected, "target {}", target);
+            }
         }
     }
 }
@@ -407,10 +451,12 @@ fn since(before: Counters, after: Counters) -> Counters {
     }
 }
 
-/// Without the half's UUID, which follows from its name, and that has the target's number here.
-fn without_uuid(text: &str) -> String {
-    let key = "\\\"uuid\\\":\\\"";
-    let mut parts = text.split(key);
-    let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |all, rest| all + key + &rest[36..])
+/// Without what follows from the half's name and target, which have the target's number here: its UUID and its etag.
+fn without_digests(text: &str) -> String {
+    let without = |text: &str, key: &str, digits: usize| {
+        let mut parts = text.split(key);
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |all, rest| all + key + &rest[digits..])
+    };
+    without(&without(text, r#"\"uuid\":\""#, 36), r#"\"etag\":\""#, 16)
 }
