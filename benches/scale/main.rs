@@ -24,6 +24,7 @@ mod filters;
 mod fleet;
 mod half;
 mod hub;
+mod listeners;
 mod meter;
 mod nbctl;
 mod plan;
@@ -66,7 +67,8 @@ pub(crate) struct Options {
     /// So long the measurements of several hosts go on, at the most; what is not done by then is told.
     #[arg(long, default_value_t = 18)]
     pub(crate) minutes: u64,
-    /// Only these measurements: bulk, start, client, quiet, hub, filters, store, half, fleet.
+    /// Only these measurements: bulk, start, client, quiet, hub, filters, store, listeners,
+    /// half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -140,6 +142,10 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
     }
     if wanted("store") {
         store::measure(plan, &full, &dir.join("store"), repetitions, table);
+    }
+    if wanted("listeners") {
+        let idle = Duration::from_secs(if options.bench { 10 } else { 2 });
+        listeners::measure(plan, &full, &dir.join("listeners"), (repetitions, idle), table);
     }
     if wanted("half") {
         say(&format!("building {} networks", small.networks));

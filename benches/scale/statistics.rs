@@ -22,6 +22,19 @@ pub(crate) fn cpu_of(pid: u32) -> Duration {
         .sum()
 }
 
+/// How often the threads of a process went to sleep so far (proc(5), status).
+pub(crate) fn sleeps_of(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    let of = |status: String| {
+        let text = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        text.trim().parse::<u64>().ok()
+    };
+    tasks
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok())
+        .filter_map(of)
+        .sum()
+}
+
 /// Processor time that this process has used so far, by all its threads (getrusage(2)).
 pub(crate) fn own_cpu() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the kernel counts it");

@@ -78,7 +78,8 @@ fn with_one_stored(plan: &Plan, full: &Path, dir: &Path) -> std::path::PathBuf {
     server.stop()
 }
 
-fn settled(plan: &Plan, site: &Site, server: &Server, northbound: &Path) -> Daemon {
+/// A daemon for which all peerings are active.
+pub(crate) fn settled(plan: &Plan, site: &Site, server: &Server, northbound: &Path) -> Daemon {
     let daemon = site.start(northbound);
     daemon.settle(2 * plan.peerings.len(), &mut Connection::open(&server.socket()));
     daemon
@@ -94,7 +95,7 @@ fn local(plan: &Plan) -> usize {
 }
 
 /// Stores a half that nobody answers; the time until the answer.
-fn stored(daemon: &Daemon, plan: &Plan, number: usize) -> Duration {
+pub(crate) fn stored(daemon: &Daemon, plan: &Plan, number: usize) -> Duration {
     let local = local(plan);
     let text = format!(
         "project = \"{}\"\n[[peering]]\nname = \"stored-{number}\"\nnetwork = \"{}\"\n\

@@ -143,6 +143,8 @@ pub(super) fn status(why: &NotStored) -> StatusCode {
         NotStored::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
         NotStored::Changed(_) => StatusCode::PRECONDITION_FAILED,
         NotStored::Exists(_)
+        | NotStored::Targeted { .. }
+        | NotStored::Consented { .. }
         | NotStored::InFile { .. }
         | NotStored::TooMany(_)
         | NotStored::Withdraws(_)
@@ -166,6 +168,8 @@ pub(super) fn code(why: &NotStored) -> &'static str {
         NotStored::NotNamed(_) => "store-not-allowed",
         NotStored::NoNetwork(_) => "no-such-network",
         NotStored::Exists(_) => "exists",
+        NotStored::Targeted { .. } => "already-targeted",
+        NotStored::Consented { .. } => "already-consented",
         NotStored::Missing(_) => "no-such-half",
         NotStored::Changed(_) => "changed",
         NotStored::InFile { .. } => "kept-in-file",
@@ -196,6 +200,10 @@ pub(super) fn next_step(why: &NotStored) -> &'static str {
         }
         NotStored::NoNetwork(_) => "an operator binds it to its router in networks.d",
         NotStored::Exists(_) => "choose another name, or change the half that is there",
+        NotStored::Targeted { .. } => {
+            "one half is enough: change or enable the one that is there, or delete it first"
+        }
+        NotStored::Consented { .. } => "delete that half: the peering ends, and then reject",
         NotStored::Missing(_) => "`ovn-peerctl list` shows the halves by project, network and name",
         NotStored::Changed(_) => "look at it again, and repeat the change",
         NotStored::InFile { .. } => {

@@ -13,7 +13,8 @@ use crate::view::Diagnostic;
 const NOT_FOUND: u8 = 3;
 /// The half exists, has changed meanwhile, or is kept in a file.
 const CONFLICT: u8 = 5;
-const CONFLICTS: [&str; 3] = ["exists", "changed", "kept-in-file"];
+const CONFLICTS: [&str; 5] =
+    ["exists", "already-targeted", "already-consented", "changed", "kept-in-file"];
 /// No daemon answers at the socket.
 pub(super) const NO_DAEMON: u8 = 4;
 
@@ -93,7 +94,8 @@ impl CtlError {
 
     /// Whether another text would do.
     pub(super) fn is_about_text(&self) -> bool {
-        const CODES: [&str; 3] = ["bad-declarations", "bad-request", "exists"];
+        const CODES: [&str; 5] =
+            ["bad-declarations", "bad-request", "exists", "already-targeted", "already-consented"];
         let refused = matches!(self, Self::Refused(detail) if CODES.contains(&&*detail.code));
         refused || matches!(self, Self::Change(ChangeError::Text(_)))
     }

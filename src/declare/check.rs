@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::contribution::ParsedFile;
 use super::diagnostic::{Diagnostic, DiagnosticCode, Severity};
+use super::identity::uuid_of_network;
 use super::local::LocalDeclarations;
 use super::settings::Settings;
 use super::source::Reading;
@@ -30,6 +31,7 @@ pub fn check(settings: &Settings, reading: impl Into<Reading<ParsedFile>>) -> Ch
     diagnostics.extend(unbound(&local));
     diagnostics.extend(mute(&local));
     diagnostics.extend(shared(&local));
+    diagnostics.extend(same_uuid(&local));
     diagnostics.sort();
     diagnostics.dedup();
     Checked { diagnostics, networks: local.networks().count(), halves: local.halves().count() }
@@ -72,6 +74,24 @@ fn shared(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
                 network.key, network.router
             ),
             hint: Some("a router serves one network: remove one of the two".to_owned()),
+        })
+    })
+}
+
+/// Networks with the UUID of another one: a half that targets it by UUID finds neither of them.
+fn same_uuid(local: &LocalDeclarations) -> impl Iterator<Item = Diagnostic> {
+    let mut first = BTreeMap::new();
+    local.networks().filter_map(move |network| {
+        let uuid = uuid_of_network(network);
+        let other = first.insert(uuid, &network.key)?;
+        let (file, position) = local.position_of_network(&network.key)?;
+        Some(Diagnostic {
+            file: Arc::clone(file),
+            position,
+            severity: Severity::Error,
+            code: DiagnosticCode::SharedUuid,
+            message: format!("network {} has UUID {uuid}, as has network {other}", network.key),
+            hint: Some("give each network a `uuid` of its own, or none".to_owned()),
         })
     })
 }

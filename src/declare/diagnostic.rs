@@ -60,6 +60,8 @@ pub enum DiagnosticCode {
     UnboundNetwork,
     /// Two networks are on one router.
     SharedRouter,
+    /// Two networks have one UUID.
+    SharedUuid,
     /// A half announces nothing.
     ExportsNothing,
 }

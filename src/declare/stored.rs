@@ -162,6 +162,22 @@ pub enum NotStored {
     /// The half is there already.
     #[error("there is a half {0} already")]
     Exists(HalfKey),
+    /// Another half of the network has this target.
+    #[error("{half} already targets {target}")]
+    Targeted {
+        /// The other half.
+        half: HalfKey,
+        /// The target.
+        target: NetworkKey,
+    },
+    /// What is to be rejected has the consent of a half.
+    #[error("{half} targets {from}, and a half counts before a rejection")]
+    Consented {
+        /// The half.
+        half: HalfKey,
+        /// Whose request is to be rejected.
+        from: NetworkKey,
+    },
     /// The half is not there.
     #[error("there is no stored half {0}")]
     Missing(HalfKey),

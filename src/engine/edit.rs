@@ -3,7 +3,7 @@
 //! Judged by the declarations alone. Nothing of the target network is looked at, so the answer says
 //! nothing of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::declare::{
@@ -38,8 +38,49 @@ pub(super) fn judge(edit: &Edit, state: &State) -> Result<StoredChange, NotStore
     if edit.replace {
         replace(edit, state, &mut change)?;
     }
+    check_targets(edit, declarations, &change)?;
     check_quota(edit, state, &change)?;
     Ok(change)
+}
+
+/// Of two halves of a network with the same target only one could ever be up, and a half counts
+/// before a rejection of its target. In files that is shown as a state; here it is refused.
+fn check_targets(
+    edit: &Edit,
+    declarations: &Declarations,
+    change: &StoredChange,
+) -> Result<(), NotStored> {
+    let newly_targets = |half: &&Half| {
+        let stored = declarations.stored_half(&half.key);
+        change.stored.contains(&half.key)
+            && stored.is_none_or(|stored| stored.value.target != half.target)
+    };
+    let new: Vec<&Half> = edit.halves.iter().filter(newly_targets).collect();
+    if new.is_empty() && change.rejected.is_empty() {
+        return Ok(());
+    }
+    let targets = |key: &NetworkKey, target: &NetworkKey| (key.clone(), target.clone());
+    let stays =
+        |key: &&HalfKey| !change.removed.contains(key) && new.iter().all(|half| half.key != **key);
+    let others = declarations.halves_of_project(&edit.project);
+    let mut by_target: BTreeMap<(NetworkKey, NetworkKey), HalfKey> = BTreeMap::new();
+    for key in others.iter().filter(stays) {
+        let said = declarations.half(key, |_| false, |_| false);
+        let target = said.map(|said| targets(&key.network, &said.value.target));
+        by_target.extend(target.map(|targets| (targets, key.clone())));
+    }
+    for half in new {
+        let former = by_target.insert(targets(&half.key.network, &half.target), half.key.clone());
+        if let Some(other) = former {
+            return Err(NotStored::Targeted { half: other, target: half.target.clone() });
+        }
+    }
+    for RejectionKey { network, from } in &change.rejected {
+        if let Some(half) = by_target.get(&targets(network, from)) {
+            return Err(NotStored::Consented { half: half.clone(), from: from.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a half that may be stored differs from the stored one.

@@ -109,6 +109,13 @@ impl World {
             }
             Err(NotStored::InFile { .. }) => assert!(in_file || self.broken.contains(&network)),
             Err(NotStored::NoNetwork(_)) => assert!(!self.bindings.contains_key(&network)),
+            // A file has what is to be rejected.
+            Err(NotStored::Consented { .. }) => {
+                let halves = self.halves.get(&network);
+                let declared =
+                    halves.is_some_and(|of| rejects.iter().any(|it| of.contains_key(it)));
+                assert!(declared || self.broken.contains(&network));
+            }
             Err(NotStored::Newer) => assert!(self.engine.status().newer_version.is_some()),
             Err(why) => panic!("{why}"),
         }

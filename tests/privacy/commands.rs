@@ -146,12 +146,16 @@ fn a_request_discloses_the_one_who_asks_and_nothing_else() {
     // A file asks as the store does.
     site.declare(BLUE, &half("filed", "web", "green/db"));
     wait_asked(&site, GREEN.uid, &[request]);
-    let settings = std::fs::read_to_string(site.root().join("etc/ovn-peerd.toml")).unwrap();
-    let closed = settings.replacen("[policy]\n", "[policy]\nshow_requests = \"operators\"\n", 1);
-    site.operator_writes("ovn-peerd.toml", &closed);
-    assert!(site.ctl(0, &["reload"]).status.success());
+    add_to_policy(&site, "show_requests = \"operators\"");
     wait_asked(&site, GREEN.uid, &[]);
     wait_asked(&site, OPERATOR, &[request]);
+}
+
+fn add_to_policy(site: &Site, line: &str) {
+    let settings = std::fs::read_to_string(site.root().join("etc/ovn-peerd.toml")).unwrap();
+    let settings = settings.replacen("[policy]\n", &format!("[policy]\n{line}\n"), 1);
+    site.operator_writes("ovn-peerd.toml", &settings);
+    assert!(site.ctl(0, &["reload"]).status.success());
 }
 
 /// A command of an account.
@@ -159,7 +163,7 @@ type Step = (u32, &'static [&'static str]);
 
 /// Every state, and how the half `blue/BN/it` comes there after it was created: commands by blue and by green, whose
 /// network is `green/GN`.
-const STATES: [(&str, &[Step]); 8] = [
+const STATES: [(&str, &[Step]); 9] = [
     ("pending-peer", &[]),
     ("active", &[(GREEN.uid, &["accept", "GN", "BN", "back"])]),
     ("disabled", &[(BLUE.uid, &["disable", "BN/it"])]),
@@ -177,6 +181,8 @@ const STATES: [(&str, &[Step]); 8] = [
     ("rejected", &[(GREEN.uid, &["reject", "GN", "BN"])]),
     ("failed", &[(BLUE.uid, &["set", "BN/it", "export=[\"10.99.0.0/24\"]"])]),
     ("deleted", &[(BLUE.uid, &["delete", "BN/it"])]),
+    // From then on no request waits for long.
+    ("expired", &[]),
 ];
 
 /// What a command does to a half: in every state but `deleted`, and then.
@@ -187,13 +193,15 @@ enum Effect {
     Becomes(&'static str),
     /// The half has this name now, and is in the state where it was.
     Named(&'static str),
+    /// There is a new half, with the name that `accept` gives it.
+    Creates,
     /// Nothing has changed, and this is the exit code.
     Refused(i32),
 }
 
-use Effect::{Becomes, Named, Refused, Stays};
+use Effect::{Becomes, Creates, Named, Refused, Stays};
 
-const COMMANDS: [(&[&str], Effect, Effect); 11] = [
+const COMMANDS: [(&[&str], Effect, Effect); 14] = [
     (&["create", "BN/it", "GN"], Refused(5), Becomes("pending-peer")),
     (&["set", "BN/it", "description=new"], Stays, Refused(3)),
     (&["unset", "BN/it", "description"], Stays, Refused(3)),
@@ -205,6 +213,9 @@ const COMMANDS: [(&[&str], Effect, Effect); 11] = [
     (&["set", "BN/it", "description=new", "--if-match", "00"], Refused(5), Refused(3)),
     (&["set", "BN/it", "colour=red"], Refused(1), Refused(3)),
     (&["delete", "BN/it"], Becomes("deleted"), Refused(3)),
+    (&["accept", "BN", "GN"], Refused(5), Creates),
+    (&["reject", "BN", "GN"], Refused(5), Stays),
+    (&["unreject", "BN", "GN"], Stays, Stays),
 ];
 
 /// A network of blue and one of green for every state with every command: a unit that is written again and again would
@@ -255,6 +266,9 @@ fn every_command_does_what_it_says_in_every_state_and_for_its_owner_alone() {
         let words = |words: &[&str]| -> Vec<String> {
             words.iter().map(|word| word.replace("BN", &blue).replace("GN", &green)).collect()
         };
+        if *state == "expired" && command == &COMMANDS[0].0 {
+            add_to_policy(&site, "request_expiry = \"3s\"");
+        }
         let run = |uid: u32, words: &[String]| {
             site.ctl(uid, &words.iter().map(String::as_str).collect::<Vec<_>>())
         };
@@ -295,7 +309,10 @@ fn every_command_does_what_it_says_in_every_state_and_for_its_owner_alone() {
                 site.wait_state(&half, state);
             }
             // What is enabled is where it would be if it were new.
-            Stays if *state == "disabled" && command[0] == "enable" => {
+            Stays
+                if (*state == "disabled" && command[0] == "enable")
+                    || (*state == "expired" && command[0] == "renew") =>
+            {
                 assert_eq!(code, Some(0), "{what}: {}", text(&output));
                 site.wait_state(&half, "pending-peer");
             }
@@ -306,6 +323,10 @@ fn every_command_does_what_it_says_in_every_state_and_for_its_owner_alone() {
             Becomes(next) => {
                 assert_eq!(code, Some(0), "{what}: {}", text(&output));
                 site.wait_state(&half, next);
+            }
+            Creates => {
+                assert_eq!(code, Some(0), "{what}: {}", text(&output));
+                site.wait_state(&format!("{blue}/{}", green.replace('/', "-")), "pending-peer");
             }
             Named(name) => {
                 assert_eq!(code, Some(0), "{what}: {}", text(&output));
