@@ -35,6 +35,7 @@ mod once;
 mod random;
 mod random_store;
 mod refusal;
+mod restored;
 mod store;
 mod terms;
 mod texts;

@@ -104,10 +104,7 @@ fn act(fleet: &mut Fleet, action: &Action) {
         }
         Action::Hosts(action) => hosts::act(fleet, action),
         Action::Name(project, hosts) => {
-            for host in 0..HOSTS {
-                fleet.start(host);
-                fleet.hosts[host].frozen = false;
-            }
+            hosts::wake_all(fleet);
             fleet.settle();
             fleet.named.remove(project);
             let named = |(hosts, store): (usize, bool)| {
@@ -145,10 +142,7 @@ proptest! {
         for action in &actions {
             act(&mut fleet, action);
         }
-        for host in 0..HOSTS {
-            fleet.start(host);
-            fleet.hosts[host].frozen = false;
-        }
+        hosts::wake_all(&mut fleet);
         fleet.check();
         prop_assert_eq!(fleet.clients.open(), 0, "somebody has no answer");
         prop_assert_eq!(foreign, fleet.world.foreign());

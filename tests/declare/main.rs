@@ -18,3 +18,4 @@ mod owners;
 mod properties;
 mod texts;
 mod watch;
+mod withdrawals;

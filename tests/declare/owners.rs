@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ovn_peerd::declare::{FileId, Giver, LastGood, Owner, SourceFile};
+use ovn_peerd::declare::{FileId, Giver, LastGood, LocalDeclarations, Owner, SourceFile};
 
 use crate::texts::*;
 
@@ -63,10 +63,10 @@ fn over_a_restart_too_and_where_an_older_version_remembered_it() {
             let giver = Giver { file: FileId::peerings("a.toml"), owner: remembered };
             BTreeMap::from([(giver, good.clone())])
         };
-        let mut first = ovn_peerd::declare::LocalDeclarations::new(&pinned);
+        let mut first = LocalDeclarations::new(&pinned);
         first.remember(good());
         first.apply(all([bad.clone()]));
-        let mut last = ovn_peerd::declare::LocalDeclarations::new(&pinned);
+        let mut last = LocalDeclarations::new(&pinned);
         last.apply(all([bad]));
         last.remember(good());
         for local in [&first, &last] {
@@ -88,7 +88,7 @@ fn a_file_with_a_name_of_a_project_speaks_for_it_and_for_no_other() {
         ("blue.toml", "teal", "blue.toml may speak for project blue alone"),
         ("teal.toml", "blue", "files of other names may speak for project blue"),
     ] {
-        let mut local = ovn_peerd::declare::LocalDeclarations::new(&bound);
+        let mut local = LocalDeclarations::new(&bound);
         local.apply(all([peerings(name, &many(project, "p", 1))]));
         assert_eq!(local.halves().count(), usize::from(says.is_empty()), "{name} for {project}");
         assert!(told(&local).contains(says), "{}", told(&local));
@@ -96,10 +96,67 @@ fn a_file_with_a_name_of_a_project_speaks_for_it_and_for_no_other() {
     }
 }
 
-fn of(owner: &Owner, text: &str) -> SourceFile {
-    SourceFile { owner: Some(owner.clone()), ..peerings("a.toml", text) }
+#[test]
+fn whoever_owns_a_project_speaks_for_no_other() {
+    let pinned = settings(
+        "[[project]]\nname = \"blue\"\nowner = \"alice\"\n[[project]]\nname = \"teal\"\nowner = \"root\"\n",
+    );
+    let mut local = LocalDeclarations::new(&pinned);
+    let speak = |uid: u32, name: &str| SourceFile {
+        owner: Some(owner(uid, name)),
+        ..peerings(&format!("{name}.toml"), &many("grey", "p", 1))
+    };
+    assert!(local.apply(some([speak(1000, "alice")])).is_empty());
+    let text = told(&local);
+    assert!(
+        text.contains("alice's, who owns project blue and so may not speak for grey"),
+        "{text}"
+    );
+    // Told as if somebody owned the project, to whose text it is and to nobody else.
+    let projects = |names: [&str; 1]| names.map(std::sync::Arc::from).into();
+    let of = |project: &str| -> Vec<String> {
+        local.diagnostics_of(&projects([project])).map(ToString::to_string).collect()
+    };
+    assert_eq!(of("blue").concat(), text.trim_end());
+    assert_eq!((of("teal").len(), of("grey").len(), of("").len()), (0, 0, 0));
+    // Root is the operator, whatever it owns; mallory owns nothing.
+    for (uid, name) in [(0, "root"), (1666, "mallory")] {
+        assert!(!local.apply(all([speak(uid, name)])).is_empty(), "{name}");
+        assert_eq!(told(&local), "");
+    }
 }
 
-fn owner(uid: u32, name: &str) -> Owner {
-    Owner { uid, name: Some(name.to_owned()) }
+#[test]
+fn a_pinned_project_is_spoken_for_by_its_owner_only() {
+    let pinned = settings("[[project]]\nname = \"blue\"\nowner = \"alice\"\n");
+    let mut local = LocalDeclarations::new(&pinned);
+    local.apply(all([peerings("a.toml", &many("blue", "p", 1))]));
+    assert_eq!(local.halves().count(), 1);
+
+    let mallory = Some(owner(1666, "mallory"));
+    let mut theirs = peerings("a.toml", &many("blue", "p", 3));
+    theirs.owner = mallory.clone();
+    let mut new = peerings("00.toml", &many("blue", "x", 1));
+    new.owner = mallory;
+    let mut unknown = peerings("01.toml", &many("blue", "y", 1));
+    unknown.owner = None;
+    let changed = local.apply(some([theirs, new, unknown]));
+    assert_eq!(changed.halves.len(), 1, "alice has no file any more");
+    assert_eq!(local.halves().count(), 0);
+    let text = told(&local);
+    assert!(text.contains("00.toml:1:11: error: only files of alice may speak for project blue"));
+    assert!(text.contains("mallory's"), "{text}");
+    assert!(text.contains("a.toml: error: the file now belongs to mallory"), "{text}");
+    assert_eq!(local.diagnostics().count(), 4);
+
+    local.configure(&settings("[[project]]\nname = \"blue\"\nowner = \"1000\"\n"));
+    let mut by_uid = peerings("a.toml", &many("blue", "p", 2));
+    by_uid.owner = Some(Owner { uid: 1000, name: None });
+    local.apply(all([by_uid]));
+    assert_eq!(local.halves().count(), 2);
+    assert_eq!(told(&local), "");
+}
+
+fn of(owner: &Owner, text: &str) -> SourceFile {
+    SourceFile { owner: Some(owner.clone()), ..peerings("a.toml", text) }
 }

@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use ovn_peerd::declare::{
-    Directory, FileId, HalfKey, LocalDeclarations, NetworkKey, Owner, Reading, Settings, SourceFile,
+    Directory, FileId, Giver, HalfKey, LocalDeclarations, NetworkKey, Owner, Reading, Settings,
+    SourceFile,
 };
+
+/// A bound network, in a file's text.
+pub(crate) const WEB: &str = "[[network]]\nproject = \"blue\"\nname = \"web\"\nrouter = \"lr\"\n";
 
 pub(crate) fn settings(text: &str) -> Settings {
     let (settings, diagnostics) = Settings::parse(Path::new("/etc/ovn-peerd.toml"), text);
@@ -22,13 +26,21 @@ pub(crate) fn file(id: FileId, text: &str) -> SourceFile {
         Directory::Peerings => "peerings.d",
     };
     let path = format!("{directory}/{}", id.name).into();
-    let owner = Some(Owner { uid: 1000, name: Some("alice".to_owned()) });
-    SourceFile { id, path, text: Ok(text.to_owned()), owner }
+    SourceFile { id, path, text: Ok(text.to_owned()), owner: Some(owner(1000, "alice")) }
+}
+
+pub(crate) fn owner(uid: u32, name: &str) -> Owner {
+    Owner { uid, name: Some(name.to_owned()) }
 }
 
 /// A file of peerings.d.
 pub(crate) fn peerings(name: &str, text: &str) -> SourceFile {
     file(FileId::peerings(name), text)
+}
+
+/// The giver of such a file's declarations.
+pub(crate) fn giver(name: &str) -> Giver {
+    Giver { file: FileId::peerings(name), owner: Some(1000) }
 }
 
 /// A file of networks.d.

@@ -42,6 +42,7 @@ mod others;
 mod owned;
 mod progress;
 mod quiet;
+mod restored;
 mod routes;
 mod small;
 mod store;

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::process::Output;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
 use crate::lab::host::Host;
 use crate::owned::link_rows;
-use crate::tenants::{BLUE, GREEN, half, wait_all_active};
+use crate::tenants::{BLUE, GREEN, half, wait_all_active, wait_synced};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
@@ -30,14 +28,6 @@ pub(crate) fn raise<const N: usize>() -> (Lab, [Host; 2], [Daemon; N]) {
         daemon
     });
     (lab, guests, daemons)
-}
-
-fn wait_synced(daemon: &Daemon) {
-    poll("the northbound is read", LIMIT, || {
-        let status = daemon.ctl(&["status", "--format", "json"]);
-        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
-        if status["northbound"]["synced"] == true { Ok(()) } else { Err(daemon.log()) }
-    });
 }
 
 /// Runs a command that must end with this exit code; gives what it wrote, errors last.

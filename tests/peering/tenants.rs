@@ -146,8 +146,22 @@ pub(crate) fn flaws(half: &Value) -> Vec<String> {
 /// The daemon's status.
 #[track_caller]
 pub(crate) fn status(daemon: &Daemon) -> Value {
+    try_status(daemon).expect("the status is JSON")
+}
+
+/// The same, if the daemon answers.
+pub(crate) fn try_status(daemon: &Daemon) -> Option<Value> {
     let answer = daemon.ctl(&["status", "--format", "json"]);
-    serde_json::from_slice(&answer.stdout).expect("the status is JSON")
+    serde_json::from_slice(&answer.stdout).ok()
+}
+
+/// Waits until the daemon has read the northbound.
+#[track_caller]
+pub(crate) fn wait_synced(daemon: &Daemon) {
+    poll("the northbound is read", Duration::from_secs(20), || {
+        let synced = try_status(daemon).is_some_and(|it| it["northbound"]["synced"] == true);
+        if synced { Ok(()) } else { Err(daemon.log()) }
+    });
 }
 
 /// Asserts that a half is in a state for a reason, and that its explanation names all of these.

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use ovn_peerd::control::{HEAD_TIME, MAX_BODY_BYTES, MAX_CONNECTIONS_PER_USER};
 
-use crate::control::{Served, access, as_user, curl};
 use crate::running::wait_for;
+use crate::served::{Served, access, as_user, ctl, curl};
 
 /// What each route answers to whom: status codes in the order of root, an operator by the
 /// settings, the same by its group, a tenant, a stranger.
@@ -64,9 +64,8 @@ fn a_refusal_says_what_to_do() {
     let (_, tenant) = served.curl_as("20001", "20001", &[], "/v1/status");
     assert_eq!(tenant["error"]["code"], "operators-only");
     assert_eq!(tenant["error"]["message"], "/v1/status is for operators");
-    let list = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
-    let mut list = as_user("20002", "20002", &list);
-    let output = list.arg("--socket").arg(served.socket()).arg("list").output().unwrap();
+    let list = ctl(&served.socket(), &["list"]);
+    let output = as_user("20002", "20002", &list).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("owner"));
 }

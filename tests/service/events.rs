@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,9 @@ use ovn_peerd::control::{MAX_CONNECTIONS, MAX_STREAMS_PER_USER};
 use ovn_peerd::view::{Audience, Event, EventKind, State};
 use serde_json::Value;
 
-use crate::control::{Served, access, as_user, curl, parse};
 use crate::listener::Listener;
 use crate::running::{BLUE, Process, Running, Start, directory, peered, place, wait_for};
+use crate::served::{Served, access, as_user, ctl, curl, parse};
 
 fn is(kind: &str, name: &str) -> impl Fn(&Value) -> bool {
     move |event| event["type"] == kind && event["name"] == name
@@ -114,8 +115,7 @@ fn every_write_is_an_event_and_a_line_with_actor_and_result() {
 }
 
 fn monitor(running: &Running, arguments: &[&str], to: &str) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
-    command.arg("--socket").arg(running.socket()).arg("monitor").args(arguments);
+    let mut command = ctl(&running.socket(), &[&["monitor"], arguments].concat());
     command.stdout(fs::File::create(running.path().join(to)).unwrap());
     command.stderr(fs::File::create(running.path().join(format!("{to}-errors"))).unwrap());
     Process(command.stdin(Stdio::null()).spawn().unwrap())
@@ -175,8 +175,7 @@ fn monitor_prints_events_and_goes_on_after_a_restart() {
     assert!(read("half-errors").contains("waiting for it"), "{}", read("half-errors"));
 
     // Where nobody is, nobody is waited for.
-    let mut alone = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
-    let alone = alone.args(["--socket", "/nonexistent/c.sock", "monitor"]).output().unwrap();
+    let alone = ctl(Path::new("/nonexistent/c.sock"), &["monitor"]).output().unwrap();
     assert_eq!(alone.status.code(), Some(4), "{alone:?}");
 }
 

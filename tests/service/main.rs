@@ -21,5 +21,7 @@ mod machine;
 mod package;
 mod running;
 mod sandbox;
+mod served;
 mod shown;
+mod tool;
 mod unit;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use ovn_peerd::view::{HalfView, State};
 use tempfile::TempDir;
 
+use crate::served;
+
 /// How long a test waits for what must come; generous, for busy machines.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -251,8 +253,7 @@ impl Running {
     }
 
     pub(crate) fn ctl(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ovn-peerctl"));
-        command.arg("--socket").arg(self.socket()).args(arguments).output().unwrap()
+        served::ctl(&self.socket(), arguments).output().unwrap()
     }
 
     pub(crate) fn halves(&self) -> Vec<HalfView> {

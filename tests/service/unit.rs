@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use crate::control::as_user;
 use crate::running::{directory, place};
+use crate::served::as_user;
 
 const UNITS: [&str; 3] = ["ovn-peerd.service", "ovn-peerd-access.service", "ovn-peerd-access.path"];
 
