@@ -98,10 +98,11 @@ fn a_half_is_edited_until_it_is_right() {
 
     let (said, code, texts) = session.edit(
         "blue web it --yaml",
-        &["sed -i 's/^description:.*/description: by yaml/' \"$file\""],
+        &["sed -i 's/^description:.*/description: by yaml/; $a colour: red' \"$file\"", right],
     );
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!((code, texts.len()), (Some(0), 2), "{said}");
     assert!(texts[0].contains("\ntarget_network: db\n"), "{}", texts[0]);
+    assert!(texts[1].starts_with("#: ") && texts[1].contains("\ndescription: by yaml\n"));
     assert_eq!(session.get(&["blue/web/it", "description"]), "by yaml\n");
 
     let etag = session.get(&["blue/web/it", "--etag"]);
