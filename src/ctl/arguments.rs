@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     /// Print nothing but errors: the exit code says the rest.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// Whether to colour what failed and what is degraded. NO_COLOR in the environment means never.
+    /// Whether to colour what failed and what is degraded. With `auto`, NO_COLOR in the environment means never.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub(super) color: ColorChoice,
     /// What to do.

@@ -64,12 +64,18 @@ pub(super) fn start(level: Option<&str>) -> Result<(), String> {
             .with(
                 tracing_subscriber::fmt::layer()
                     .with_writer(io::stderr)
-                    .with_ansi(io::stderr().is_terminal())
+                    .with_ansi(may_colour())
                     .with_target(false),
             )
             .init(),
     }
     Ok(())
+}
+
+/// Whether stderr is a terminal, and nobody asks for no colours (https://no-color.org).
+fn may_colour() -> bool {
+    let asked_for_none = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !asked_for_none
 }
 
 /// Whether the service manager connected stderr to the journal (systemd.exec(5), JOURNAL_STREAM).
