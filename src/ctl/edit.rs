@@ -8,14 +8,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use tokio::time::{Instant, sleep};
-
 use super::change::{declared, replace};
 use super::change_error::ChangeError;
 use super::client::ControlClient;
 use super::document::Document;
 use super::error::CtlError;
+use super::follow::{Look, look_until};
 use super::names::HalfName;
 use super::output::Output;
 use super::store_arguments::{ChangeOptions, EditArguments};
@@ -25,8 +23,7 @@ use crate::view::HalfDetail;
 /// Begins a line that is not part of the text: both TOML and YAML ignore it.
 const MARK: &str = "#: ";
 /// How long the daemon may take to apply a file that was edited.
-const APPLIED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(50);
+const APPLIED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn edit(
     client: &ControlClient,
@@ -197,22 +194,21 @@ async fn applied(
     half: &HalfName,
     wanted: Option<String>,
 ) -> Result<(), CtlError> {
-    let until = Instant::now() + Duration::try_from(APPLIED_WITHIN).unwrap_or_default();
-    loop {
+    let look = async || {
         let found = match client.get::<HalfDetail>(&half.path()).await {
             Ok(detail) => detail.declaration,
             Err(error) if error.is_missing() => None,
             Err(error) => return Err(error),
         };
-        if found == wanted {
-            drop(writeln!(io::stderr(), "It is in effect."));
-            return Ok(());
-        }
-        if Instant::now() > until {
-            return Err(ChangeError::NotApplied(half.to_string()).into());
-        }
-        sleep(PAUSE).await;
-    }
+        Ok(if found == wanted {
+            Look::Found(())
+        } else {
+            Look::NotYet(ChangeError::NotApplied(half.to_string()).into())
+        })
+    };
+    look_until(client, half, APPLIED_WITHIN, look).await?;
+    drop(writeln!(io::stderr(), "It is in effect."));
+    Ok(())
 }
 
 /// Runs the editor of the user.

@@ -15,7 +15,7 @@ const NOT_FOUND: u8 = 3;
 const CONFLICT: u8 = 5;
 const CONFLICTS: [&str; 3] = ["exists", "changed", "kept-in-file"];
 /// No daemon answers at the socket.
-pub(super) const NO_DAEMON: u8 = 4;
+const NO_DAEMON: u8 = 4;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,12 @@ impl CtlError {
         } else {
             Self::Connect { socket, source }
         }
+    }
+
+    /// Whether the daemon is away, or about to leave: it may come back.
+    pub(super) fn is_away(&self) -> bool {
+        let leaves = matches!(self, Self::Refused(detail) if detail.code == "stopping");
+        leaves || self.exit_code() == NO_DAEMON
     }
 
     /// Whether there is no such half.

@@ -23,6 +23,7 @@ mod document;
 mod edit;
 mod error;
 mod event_stream;
+mod follow;
 mod format;
 mod half;
 mod list;

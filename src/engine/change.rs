@@ -4,7 +4,7 @@
 //! and its caller passes that to every subscriber. States are compared at that moment: one that
 //! changed and changed back since the last time is no change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -33,8 +33,8 @@ pub enum Change {
     },
     /// Halves were active before this daemon started, and still are.
     FoundActive {
-        /// How many.
-        halves: usize,
+        /// How many of each project.
+        projects: BTreeMap<Arc<str>, usize>,
     },
     /// Somebody declares a half that nobody declared, or declares it otherwise.
     Declared {

@@ -210,7 +210,8 @@ impl Change {
                 let message = explanation.clone().unwrap_or_else(text);
                 state_fields(line(&message), *previous, (*state, *reason))
             }
-            Self::FoundActive { halves } => {
+            Self::FoundActive { projects } => {
+                let halves: usize = projects.values().sum();
                 line("halves are active as they were before").with(Field::Count, halves)
             }
             Self::Withdrawn { .. } => line("the half was withdrawn"),

@@ -23,3 +23,4 @@ mod running;
 mod sandbox;
 mod shown;
 mod unit;
+mod wait;
