@@ -203,16 +203,25 @@ fn shown(account: &Owner) -> String {
     }
 }
 
+impl From<Refusal> for ErrorDetail {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code().to_owned(),
+            message: refusal.to_string(),
+            next_step: refusal.next_step().to_owned(),
+            diagnostics: if let Refusal::BadDeclarations(found) = refusal {
+                found
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
-        let error = ErrorDetail {
-            code: self.code().to_owned(),
-            message: self.to_string(),
-            next_step: self.next_step().to_owned(),
-            diagnostics: if let Self::BadDeclarations(found) = self { found } else { Vec::new() },
-        };
-        (status, Json(ErrorBody { error })).into_response()
+        (status, Json(ErrorBody { error: self.into() })).into_response()
     }
 }
 
