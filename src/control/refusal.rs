@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
 use crate::declare::{Diagnostic, HalfKey, NotStored, Owner};
+use crate::view::Viewer;
 
 /// The reason for a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,6 +146,14 @@ impl Refusal {
             Self::Busy => "busy",
             Self::NotSynced => "northbound-not-read",
             Self::Leaving => "stopping",
+        }
+    }
+
+    /// The same, in the words that a viewer may read.
+    pub(super) fn for_viewer(self, viewer: &Viewer) -> Self {
+        match self {
+            Self::NotStored(why) if !viewer.is_operator() => Self::NotStored(why.for_tenant()),
+            refusal => refusal,
         }
     }
 

@@ -173,6 +173,8 @@ pub enum Change {
         what: String,
         /// Its result, or why it was refused.
         result: Result<String, String>,
+        /// Whether the database refuses it, so that an operator must act.
+        fault: bool,
         /// The project whose declarations it is about; none if it is the operators' alone.
         project: Option<Arc<str>>,
     },

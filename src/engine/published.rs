@@ -73,7 +73,7 @@ pub fn published(change: &Change) -> Vec<(Audience, Event)> {
         Change::Mended { owners, .. } => diagnosed(change, owners, &[]),
         Change::SettingsRejected { errors } => diagnosed(change, &[], errors),
         Change::HostProblem { .. } => to_operators(change, EventKind::Diagnostic),
-        Change::Written { actor, what, result, project } => {
+        Change::Written { actor, what, result, project, .. } => {
             written(change, (actor, what), result.is_ok(), project.as_ref())
         }
         Change::Connected { .. } | Change::Disconnected { .. } => connection(change),
