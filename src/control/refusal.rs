@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
 use crate::declare::{Diagnostic, HalfKey, NotStored, Owner};
+use crate::view::Viewer;
 
 /// The reason for a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +149,14 @@ impl Refusal {
         }
     }
 
+    /// The same, in the words that a viewer may read.
+    pub(super) fn for_viewer(self, viewer: &Viewer) -> Self {
+        match self {
+            Self::NotStored(why) if !viewer.is_operator() => Self::NotStored(why.for_tenant()),
+            refusal => refusal,
+        }
+    }
+
     /// What the client can do about it.
     #[must_use]
     pub fn next_step(&self) -> &'static str {
@@ -203,16 +212,25 @@ fn shown(account: &Owner) -> String {
     }
 }
 
+impl From<Refusal> for ErrorDetail {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code().to_owned(),
+            message: refusal.to_string(),
+            next_step: refusal.next_step().to_owned(),
+            diagnostics: if let Refusal::BadDeclarations(found) = refusal {
+                found
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
-        let error = ErrorDetail {
-            code: self.code().to_owned(),
-            message: self.to_string(),
-            next_step: self.next_step().to_owned(),
-            diagnostics: if let Self::BadDeclarations(found) = self { found } else { Vec::new() },
-        };
-        (status, Json(ErrorBody { error })).into_response()
+        (status, Json(ErrorBody { error: self.into() })).into_response()
     }
 }
 

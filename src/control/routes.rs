@@ -140,7 +140,8 @@ async fn store(
     // Its time is in proportion to the text, which the client controls.
     let edit = task::spawn_blocking(move || request.into_edit(&actor)).await;
     let edit = edit.map_err(|_| Refusal::Leaving)??;
-    let change = questions.ask(|answer| Question::Store(edit, answer)).await??;
+    let change = questions.ask(|answer| Question::Store(edit, answer)).await?;
+    let change = change.map_err(|refusal| refusal.for_viewer(&viewer))?;
     Ok(Json(change.into()))
 }
 

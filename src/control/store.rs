@@ -150,7 +150,9 @@ pub(super) fn status(why: &NotStored) -> StatusCode {
         | NotStored::Withdraws(_)
         | NotStored::Newer
         | NotStored::HostTaken => StatusCode::CONFLICT,
-        NotStored::NotSynced
+        NotStored::NotSynced(_)
+        | NotStored::ReadOnly(_)
+        | NotStored::Full(_)
         | NotStored::Restoring
         | NotStored::Busy
         | NotStored::TooLate
@@ -161,7 +163,9 @@ pub(super) fn status(why: &NotStored) -> StatusCode {
 
 pub(super) fn code(why: &NotStored) -> &'static str {
     match why {
-        NotStored::NotSynced => "northbound-not-read",
+        NotStored::NotSynced(_) => "northbound-not-read",
+        NotStored::ReadOnly(_) => "northbound-read-only",
+        NotStored::Full(_) => "northbound-full",
         NotStored::Newer => "newer-version",
         NotStored::HostTaken => "host-name-in-use",
         NotStored::Restoring => "northbound-restoring",
@@ -185,8 +189,14 @@ pub(super) fn code(why: &NotStored) -> &'static str {
 
 pub(super) fn next_step(why: &NotStored) -> &'static str {
     match why {
-        NotStored::NotSynced => {
+        NotStored::NotSynced(_) => {
             "nothing was stored; `ovn-peerctl status` shows an operator why the northbound is out of reach"
+        }
+        NotStored::ReadOnly(_) => {
+            "nothing was stored; ask an operator to name a remote that may write, or to make a backup server the active one (`ovn-peerctl status`)"
+        }
+        NotStored::Full(_) => {
+            "nothing was stored; ask an operator to look at the disk and the log of the northbound's server (`ovn-peerctl status`), then repeat the change"
         }
         NotStored::Newer => {
             "ask the daemon of a host that has the newer version, or upgrade this one"
@@ -222,7 +232,7 @@ pub(super) fn next_step(why: &NotStored) -> &'static str {
             "`ovn-peerctl list` shows whether it is stored, once the northbound is in reach"
         }
         NotStored::Server(_) => {
-            "nothing was stored; `ovn-peerctl status` and the log of the server show an operator more"
+            "nothing was stored; ask an operator: the log of ovn-peerd has the words of the server"
         }
     }
 }

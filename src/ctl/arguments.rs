@@ -22,7 +22,7 @@ Exit codes:
   2  plan: a row or the state of a half would change, or withdrawals are held
   3  there is no such half
   4  no daemon answers at the socket
-  5  the half exists already, has changed meanwhile, or is kept in a file
+  5  another half is in the way; or the half has changed meanwhile, or is kept in a file
   6  the half has not come to the state in time";
 
 /// Show and control the peerings of this host's ovn-peerd.

@@ -8,25 +8,23 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use tokio::time::{Instant, sleep};
-
 use super::change::{declared, replace};
 use super::change_error::ChangeError;
 use super::client::ControlClient;
 use super::document::Document;
 use super::error::CtlError;
+use super::follow::{Look, look_until};
 use super::names::HalfName;
 use super::output::Output;
 use super::store_arguments::{ChangeOptions, EditArguments};
-use crate::declare::{parse_stored, written};
+use crate::control::Refusal;
+use crate::declare::{HalfKey, NetworkKey, NotStored, STORE, parse_stored, written};
 use crate::view::HalfDetail;
 
 /// Begins a line that is not part of the text: both TOML and YAML ignore it.
 const MARK: &str = "#: ";
 /// How long the daemon may take to apply a file that was edited.
-const APPLIED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(50);
+const APPLIED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn edit(
     client: &ControlClient,
@@ -40,6 +38,7 @@ pub(super) async fn edit(
     let form = if yaml { Form::Yaml } else { Form::Toml };
     match (&detail.path, detail.line) {
         (Some(path), Some(line)) if !stored => in_file(client, &half, Path::new(path), line).await,
+        _ if is_filed(&detail) => Err(kept_in_file(&half, &detail)),
         _ if io::stdin().is_terminal() => {
             in_editor(client, output, &half, form, detail, document, &options).await
         }
@@ -52,6 +51,24 @@ pub(super) async fn edit(
             replace(client, output, &detail, document, &options).await
         }
     }
+}
+
+/// Whether a file of some host declares the half: that counts before the store.
+fn is_filed(detail: &HalfDetail) -> bool {
+    detail.half.hosts.iter().any(|host| host != STORE)
+}
+
+/// The refusal that the daemon would answer with, before anybody has written anything.
+fn kept_in_file(half: &HalfName, detail: &HalfDetail) -> CtlError {
+    let network = NetworkKey::new(half.project.as_str(), half.network.as_str());
+    let place = detail.path.as_ref().zip(detail.line);
+    let hosts = detail.half.hosts.iter().filter(|host| *host != STORE);
+    let why = NotStored::InFile {
+        half: HalfKey::new(network, half.name.as_str()),
+        place: place.map(|(path, line)| format!("{path}:{line}")),
+        hosts: hosts.map(|host| host.as_str().into()).collect(),
+    };
+    CtlError::Refused(Refusal::NotStored(why).into())
 }
 
 /// How the half is written.
@@ -197,22 +214,21 @@ async fn applied(
     half: &HalfName,
     wanted: Option<String>,
 ) -> Result<(), CtlError> {
-    let until = Instant::now() + Duration::try_from(APPLIED_WITHIN).unwrap_or_default();
-    loop {
+    let look = async || {
         let found = match client.get::<HalfDetail>(&half.path()).await {
             Ok(detail) => detail.declaration,
             Err(error) if error.is_missing() => None,
             Err(error) => return Err(error),
         };
-        if found == wanted {
-            drop(writeln!(io::stderr(), "It is in effect."));
-            return Ok(());
-        }
-        if Instant::now() > until {
-            return Err(ChangeError::NotApplied(half.to_string()).into());
-        }
-        sleep(PAUSE).await;
-    }
+        Ok(if found == wanted {
+            Look::Found(())
+        } else {
+            Look::NotYet(ChangeError::NotApplied(half.to_string()).into())
+        })
+    };
+    look_until(client, half, APPLIED_WITHIN, look).await?;
+    drop(writeln!(io::stderr(), "It is in effect."));
+    Ok(())
 }
 
 /// Runs the editor of the user.

@@ -11,12 +11,12 @@ use crate::view::Diagnostic;
 
 /// There is no such half.
 const NOT_FOUND: u8 = 3;
-/// The half exists, has changed meanwhile, or is kept in a file.
+/// Another half is in the way; or the half has changed meanwhile, or is kept in a file.
 const CONFLICT: u8 = 5;
 const CONFLICTS: [&str; 5] =
     ["exists", "already-targeted", "already-consented", "changed", "kept-in-file"];
 /// No daemon answers at the socket.
-pub(super) const NO_DAEMON: u8 = 4;
+const NO_DAEMON: u8 = 4;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,12 @@ impl CtlError {
         } else {
             Self::Connect { socket, source }
         }
+    }
+
+    /// Whether the daemon is away, or about to leave: it may come back.
+    pub(super) fn is_away(&self) -> bool {
+        let leaves = matches!(self, Self::Refused(detail) if detail.code == "stopping");
+        leaves || self.exit_code() == NO_DAEMON
     }
 
     /// Whether there is no such half.

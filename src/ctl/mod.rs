@@ -7,7 +7,7 @@
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
 //! something is held; 2 `plan`: a row or a state would change, or withdrawals are held; 3 no such
-//! half; 4 no daemon answers at the socket; 5 a half that exists, has changed meanwhile, or is kept
+//! half; 4 no daemon answers at the socket; 5 another half is in the way, or the half has changed meanwhile or is kept
 //! in a file; 6 a half that has not come to a state in time.
 //!
 //! Invariants: control characters in tenants' texts are escaped for the terminal; JSON on standard
@@ -23,6 +23,7 @@ mod document;
 mod edit;
 mod error;
 mod event_stream;
+mod follow;
 mod format;
 mod half;
 mod list;

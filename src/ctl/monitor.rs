@@ -1,27 +1,19 @@
 //! `monitor`: a line for each event, until somebody ends it.
 
 use std::io::{self, ErrorKind, Write};
-use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tokio::time;
 
 use super::client::ControlClient;
-use super::error::{CtlError, NO_DAEMON};
-use super::event_stream::EventStream;
+use super::error::CtlError;
+use super::follow::{Follower, News};
 use super::format::{Format, Records};
 use super::list::state_words;
 use super::names::{HalfName, OptionalHalf};
 use super::output::Output;
 use super::text::plain;
-use crate::control::KEEP_ALIVE;
 use crate::view::{EventKind, EventView, PrefixesView, State};
-
-/// A daemon that says nothing for so long is gone.
-const MOST_SILENCE: Duration = KEEP_ALIVE.saturating_mul(2);
-/// The pause between attempts to reach the daemon again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// What to show.
 #[derive(Clone, Debug, Args)]
@@ -51,14 +43,10 @@ struct Selection {
 impl Selection {
     /// Whether to show an event. A gap concerns all of them.
     fn admits(&self, event: &EventView) -> bool {
-        let event = &event.event;
-        let parts = |half: &HalfName| {
-            [&half.project, &half.network, &half.name].map(|part| Some(part.clone()))
-        };
-        let own = [&event.project, &event.network, &event.name].map(Clone::clone);
-        event.kind == EventKind::Gap
-            || self.half.as_ref().is_none_or(|half| parts(half) == own)
-                && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+        let kind = event.event.kind;
+        kind == EventKind::Gap
+            || self.half.as_ref().is_none_or(|half| half.is_of(event))
+                && (self.kinds.is_empty() || self.kinds.contains(&kind))
     }
 }
 
@@ -71,65 +59,24 @@ pub(super) async fn monitor(
 ) -> Result<(), CtlError> {
     let MonitorArguments { half, r#type: kinds } = arguments;
     let selection = Selection { half: half.resolve(client).await?, kinds };
-    let mut last = None;
     let mut printer = Printer { output, is_first: true };
-    let mut has_begun = false;
+    let mut follower = Follower::start(client).await?;
     loop {
-        match client.events(last.as_deref()).await {
-            Ok(mut stream) => {
-                has_begun = true;
-                if follow(&mut stream, &mut last, &selection, &mut printer).await?.is_over() {
+        match follower.next().await? {
+            News::Event(event) if selection.admits(&event) => match printer.print(&event) {
+                // Nobody reads what is printed.
+                Err(CtlError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
                     return Ok(());
                 }
-                drop(writeln!(
-                    io::stderr().lock(),
-                    "ovn-peerctl: the daemon has ended the stream; waiting for it"
-                ));
-            }
-            Err(error) if has_begun && error.exit_code() == NO_DAEMON => {}
-            Err(error) => return Err(error),
-        }
-        time::sleep(PAUSE).await;
-    }
-}
-
-/// Why a stream is not read any more.
-enum End {
-    /// The daemon is gone.
-    OfDaemon,
-    /// Nobody reads what is printed.
-    OfReader,
-}
-
-impl End {
-    fn is_over(&self) -> bool {
-        matches!(self, Self::OfReader)
-    }
-}
-
-async fn follow(
-    stream: &mut EventStream,
-    last: &mut Option<String>,
-    selection: &Selection,
-    printer: &mut Printer<'_>,
-) -> Result<End, CtlError> {
-    while let Ok(Some(frame)) = time::timeout(MOST_SILENCE, stream.next()).await {
-        if let Some(data) = frame.data {
-            let event: EventView = serde_json::from_str(&data).map_err(CtlError::Event)?;
-            if selection.admits(&event) {
-                match printer.print(&event) {
-                    Err(CtlError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
-                        return Ok(End::OfReader);
-                    }
-                    printed => printed?,
-                }
-            }
-        }
-        if frame.id.is_some() {
-            *last = frame.id;
+                printed => printed?,
+            },
+            News::Lost => drop(writeln!(
+                io::stderr().lock(),
+                "ovn-peerctl: the daemon has ended the stream; waiting for it"
+            )),
+            News::Event(_) | News::Back => {}
         }
     }
-    Ok(End::OfDaemon)
 }
 
 struct Printer<'a> {

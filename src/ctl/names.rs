@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::change_error::ChangeError;
 use super::client::{self, ControlClient};
 use super::error::CtlError;
-use crate::view::WhoamiView;
+use crate::view::{EventView, WhoamiView};
 
 /// Which project is meant where a name has none.
 #[derive(Clone, Debug, Default, Args)]
@@ -189,6 +189,13 @@ impl HalfName {
     /// The path of the half at the control socket.
     pub(super) fn path(&self) -> String {
         client::path(&["v1", "halves", &self.project, &self.network, &self.name])
+    }
+
+    /// Whether an event is about this half.
+    pub(super) fn is_of(&self, event: &EventView) -> bool {
+        let event = &event.event;
+        let named = [&event.project, &event.network, &event.name].map(Option::as_deref);
+        named == [&self.project, &self.network, &self.name].map(|part| Some(part.as_str()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
@@ -98,7 +99,13 @@ pub(super) struct WaitOptions {
 pub(super) struct Timeout {
     /// How long to wait at the most.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
-    pub(super) timeout: SignedDuration,
+    timeout: SignedDuration,
+}
+
+impl Timeout {
+    pub(super) fn time(&self) -> Duration {
+        Duration::try_from(self.timeout).unwrap_or_default()
+    }
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {

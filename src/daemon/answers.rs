@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::{Actor, Confirmation, Confirmed, Refusal};
-use crate::declare::{Edit, StoredChange};
+use crate::declare::{Edit, NotStored, StoredChange};
 use crate::engine::{Change, Engine, HeldElse, NotForgotten, StoreResult};
 use crate::now::Now;
 use crate::ovsdb::client::ASK_INTERVAL;
@@ -33,7 +33,7 @@ pub(super) fn written(
     result: Result<String, String>,
 ) {
     let actor = actor.0.to_string();
-    engine.report(Change::Written { actor, what, result, project: None });
+    engine.report(Change::Written { actor, what, result, fault: false, project: None });
 }
 
 pub(super) fn forget(
@@ -80,7 +80,8 @@ pub(super) fn stored(
 ) -> Result<StoredChange, Refusal> {
     let StoreCommand { actor, what, project } = command;
     let text = result.as_ref().map_err(ToString::to_string).map(|change| change.to_string());
-    engine.report(Change::Written { actor, what, result: text, project: Some(project) });
+    let fault = result.as_ref().is_err_and(NotStored::is_fault);
+    engine.report(Change::Written { actor, what, result: text, fault, project: Some(project) });
     result.map_err(Refusal::NotStored)
 }
 

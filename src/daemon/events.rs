@@ -121,7 +121,7 @@ impl Shell {
         let events = Events::new(Timestamp::now());
         events.keep_for(&configuration.owned());
         let server = tokio::spawn(control::serve(socket, ask, access, events.clone()));
-        Ok(Self {
+        let mut shell = Self {
             configuration,
             engine,
             watch,
@@ -143,7 +143,10 @@ impl Shell {
             under_way: BTreeSet::new(),
             publishes: false,
             is_behind: false,
-        })
+        };
+        // From now on the northbound is away until it is read.
+        shell.handle(Event::Tick);
+        Ok(shell)
     }
 
     /// Runs until a signal ends it.

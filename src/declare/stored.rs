@@ -136,12 +136,24 @@ fn list(keys: &[impl fmt::Display]) -> Option<String> {
     (!named.is_empty()).then(|| named.join(", "))
 }
 
-/// Why nothing is stored.
+/// Why nothing is stored. What the database server says of it is for operators.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotStored {
     /// The northbound is not connected, or not read.
-    #[error("the northbound is not connected or not read yet, so nothing can be stored in it")]
-    NotSynced,
+    #[error(
+        "the northbound is not connected or not read yet, so nothing can be stored in it{}",
+        because(.0)
+    )]
+    NotSynced(Option<String>),
+    /// The northbound takes no writes: it is a backup, or its remote is read-only.
+    #[error("the northbound may only be read now, so nothing can be stored in it{}", because(.0))]
+    ReadOnly(Option<String>),
+    /// The northbound's server lacks room.
+    #[error(
+        "the northbound has no room for it: the disk of its server is full or fails, or a quota is reached{}",
+        because(.0)
+    )]
+    Full(Option<String>),
     /// A newer version has written to the northbound.
     #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
     Newer,
@@ -216,9 +228,47 @@ pub enum NotStored {
         "the connection to the northbound was lost before it answered: the change may be stored"
     )]
     Unknown,
-    /// The server refused it.
-    #[error("the northbound refused it: {0}")]
-    Server(String),
+    /// The server refused it for another reason.
+    #[error("the northbound refused it{}", because(.0))]
+    Server(Option<String>),
+}
+
+fn because(words: &Option<String>) -> String {
+    words.iter().map(|words| format!(": {words}")).collect()
+}
+
+impl NotStored {
+    /// The same without what the database server says: that may name what is somebody else's.
+    #[must_use]
+    pub fn for_tenant(self) -> Self {
+        match self {
+            Self::NotSynced(_) => Self::NotSynced(None),
+            Self::ReadOnly(_) => Self::ReadOnly(None),
+            Self::Full(_) => Self::Full(None),
+            Self::Server(_) => Self::Server(None),
+            Self::Newer
+            | Self::HostTaken
+            | Self::Restoring
+            | Self::NotNamed(_)
+            | Self::NoNetwork(_)
+            | Self::Exists(_)
+            | Self::Missing(_)
+            | Self::Changed(_)
+            | Self::InFile { .. }
+            | Self::TooMany(_)
+            | Self::Withdraws(_)
+            | Self::Busy
+            | Self::TooFast(_)
+            | Self::TooLate
+            | Self::Unknown => self,
+        }
+    }
+
+    /// Whether the database refuses it, so that an operator must act.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::ReadOnly(_) | Self::Full(_) | Self::Server(_))
+    }
 }
 
 /// The declarations in a text of the form of `peerings.d`, or what is wrong with it.

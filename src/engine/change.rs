@@ -4,7 +4,7 @@
 //! and its caller passes that to every subscriber. States are compared at that moment: one that
 //! changed and changed back since the last time is no change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -33,8 +33,8 @@ pub enum Change {
     },
     /// Halves were active before this daemon started, and still are.
     FoundActive {
-        /// How many.
-        halves: usize,
+        /// How many of each project.
+        projects: BTreeMap<Arc<str>, usize>,
     },
     /// Somebody declares a half that nobody declared, or declares it otherwise.
     Declared {
@@ -173,6 +173,8 @@ pub enum Change {
         what: String,
         /// Its result, or why it was refused.
         result: Result<String, String>,
+        /// Whether the database refuses it, so that an operator must act.
+        fault: bool,
         /// The project whose declarations it is about; none if it is the operators' alone.
         project: Option<Arc<str>>,
     },

@@ -46,8 +46,8 @@ pub(super) struct Changes {
     begun: bool,
     /// How many halves are known to be in each state.
     states: BTreeMap<State, usize>,
-    /// Halves that were found to be active: at a start, all that were left so.
-    found: usize,
+    /// How many halves of each project were found to be active: at a start, all that were left so.
+    found: BTreeMap<Arc<str>, usize>,
     /// Halves that went out of effect; they may have come back since.
     withdrawn: BTreeSet<HalfKey>,
     diagnostics: BTreeSet<Diagnostic>,
@@ -287,9 +287,9 @@ impl Changes {
             return;
         }
         self.begun |= standings.northbound.is_some();
-        let found = std::mem::take(&mut self.found);
-        if found > 0 {
-            self.push(Change::FoundActive { halves: found });
+        let projects = std::mem::take(&mut self.found);
+        if !projects.is_empty() {
+            self.push(Change::FoundActive { projects });
         }
         let withdrawn = std::mem::take(&mut self.withdrawn);
         for half in withdrawn.into_iter().filter(|half| !state.declarations.declares(half)) {
@@ -383,7 +383,7 @@ impl Changes {
     ) {
         if previous.is_none() && half.own && shown.state == State::Active {
             // A state as before is no news: a change for each half would bury those that matter.
-            self.found += 1;
+            *self.found.entry(Arc::clone(&half.key.network.project)).or_default() += 1;
             return;
         }
         self.push(Change::StateChanged {

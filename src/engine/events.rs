@@ -141,7 +141,8 @@ impl Engine {
                 self.changes.all_states();
             }
             ovsdb::Event::Transacted { id, result } => results::transacted(self, id, result, now),
-            ovsdb::Event::Disconnected { error, .. } => {
+            ovsdb::Event::Disconnected { error, read_only, .. } => {
+                self.read_only = read_only;
                 self.changes.disconnected(&error);
                 self.changes.all_states();
                 self.connection.synced = false;
@@ -189,6 +190,7 @@ impl Engine {
         self.connection.synced = true;
         self.connection.away_since = None;
         self.connection.error = None;
+        self.read_only = false;
         self.changes.all_states();
     }
 

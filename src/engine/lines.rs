@@ -52,6 +52,7 @@ impl Change {
             | Self::UnknownColumns { .. }
             | Self::CertificatesRejected { .. }
             | Self::CertificateExpires { .. }
+            | Self::Written { fault: true, .. }
             | Self::TransactionFailed { outlook: Outlook::Passing, .. } => Level::Warn,
             Self::SettingsApplied { restart } if !restart.is_empty() => Level::Warn,
             Self::FoundActive { .. }
@@ -63,7 +64,7 @@ impl Change {
             | Self::WithdrawalsReleased { .. }
             | Self::SettingsApplied { .. }
             | Self::Reloaded
-            | Self::Written { .. }
+            | Self::Written { fault: false, .. }
             | Self::Connected { .. }
             | Self::LockChanged { .. }
             | Self::HostName { taken: false, .. }
@@ -210,7 +211,8 @@ impl Change {
                 let message = explanation.clone().unwrap_or_else(text);
                 state_fields(line(&message), *previous, (*state, *reason))
             }
-            Self::FoundActive { halves } => {
+            Self::FoundActive { projects } => {
+                let halves: usize = projects.values().sum();
                 line("halves are active as they were before").with(Field::Count, halves)
             }
             Self::Withdrawn { .. } => line("the half was withdrawn"),
@@ -272,7 +274,7 @@ impl Change {
                 restart.join(", ")
             )),
             Self::Reloaded => line("every file was read again"),
-            Self::Written { actor, what, result, .. } => {
+            Self::Written { actor, what, result, project, .. } => {
                 let (message, result) = match result {
                     Ok(done) => (format!("{actor}: {what}: {done}"), "done"),
                     Err(why) => (format!("{actor}: {what}: refused: {why}"), "refused"),
@@ -281,6 +283,7 @@ impl Change {
                     .with(Field::Actor, actor)
                     .with(Field::Command, what)
                     .with(Field::Result, result)
+                    .with_some(Field::Project, project.as_ref())
             }
             Self::Connected { remote, schema } => line("connected to the northbound")
                 .with(Field::Remote, remote)

@@ -131,6 +131,8 @@ pub struct Engine {
     state: State,
     northbound: Option<Arc<Northbound>>,
     connection: NorthboundView,
+    /// Whether the last session ended because the servers let this client write nothing.
+    read_only: bool,
     resync: Resync,
     /// Whether all rows were read since the units were last compared.
     unsifted: bool,
@@ -170,6 +172,7 @@ impl Engine {
             state: State::new(settings, host.into()),
             northbound: None,
             connection: NorthboundView::default(),
+            read_only: false,
             resync: Resync::default(),
             unsifted: false,
             progress: Progress::default(),
@@ -373,7 +376,8 @@ impl Engine {
     /// Refuses the edits that wait, as long as this instance may write none.
     fn refuse_edits(&mut self) {
         let why = if !self.connection.synced {
-            NotStored::NotSynced
+            let why = self.connection.error.clone();
+            if self.read_only { NotStored::ReadOnly(why) } else { NotStored::NotSynced(why) }
         } else if self.gate.is_closed() {
             NotStored::Newer
         } else if self.identity.is_taken() {

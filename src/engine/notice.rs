@@ -4,8 +4,8 @@
 //!   accepted, held withdrawals, a transaction that the server refuses, updates that contradict
 //!   each other.
 //! - `warn`: for the operator or a tenant, today. It may pass, or somebody must repair it: a half
-//!   that failed or was refused, a degradation and its cause, drift, diagnostics, a lost
-//!   connection, certificates.
+//!   that failed or was refused, a command that the database refuses, a degradation and its cause,
+//!   drift, diagnostics, a lost connection, certificates.
 //! - `info`: for nobody, until somebody asks what happened. All is well: other changes of state,
 //!   the end of a degradation, prefixes that cross, an operator's command, the connection, the
 //!   lock.

@@ -1,6 +1,7 @@
 //! The events of a change: operators get all of it, the owner of a project what concerns its own
 //! halves, in the words that the views have for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::declare::{Diagnostic, HalfKey, NetworkKey};
@@ -72,7 +73,7 @@ pub fn published(change: &Change) -> Vec<(Audience, Event)> {
         Change::Mended { owners, .. } => diagnosed(change, owners, &[]),
         Change::SettingsRejected { errors } => diagnosed(change, &[], errors),
         Change::HostProblem { .. } => to_operators(change, EventKind::Diagnostic),
-        Change::Written { actor, what, result, project } => {
+        Change::Written { actor, what, result, project, .. } => {
             written(change, (actor, what), result.is_ok(), project.as_ref())
         }
         Change::Connected { .. } | Change::Disconnected { .. } => connection(change),
@@ -92,10 +93,9 @@ pub fn published(change: &Change) -> Vec<(Audience, Event)> {
         | Change::CertificatesApplied
         | Change::CertificateExpires { .. }
         | Change::TransactionFailed { .. } => to_operators(change, EventKind::Northbound),
-        // The states that stay are no news, and the command that reads files is an event itself.
-        Change::FoundActive { .. } | Change::SettingsApplied { .. } | Change::Reloaded => {
-            Vec::new()
-        }
+        Change::FoundActive { projects } => found_active(change, projects),
+        // The command that reads files is an event itself.
+        Change::SettingsApplied { .. } | Change::Reloaded => Vec::new(),
     }
 }
 
@@ -186,6 +186,17 @@ fn prefixes(change: &PrefixChange) -> Option<PrefixesView> {
     (!change.is_empty()).then_some(PrefixesView { gained, lost, more })
 }
 
+/// States that stay are one event, not one for each half: who waits for them looks again.
+fn found_active(change: &Change, projects: &BTreeMap<Arc<str>, usize>) -> Vec<(Audience, Event)> {
+    let of_project = |(project, halves): (&Arc<str>, &usize)| {
+        let text = format!("halves of {project} that are active as they were before: {halves}");
+        let event = Event::new(EventKind::Northbound, text);
+        (owner(project), Event { project: Some(project.to_string()), ..event })
+    };
+    let operators = to_operators(change, EventKind::Northbound);
+    operators.into_iter().chain(projects.iter().map(of_project)).collect()
+}
+
 /// How many halves of a project are held, for its owner.
 fn of_held(project: &Arc<str>, held: usize) -> (Audience, Event) {
     let text = match held {
@@ -253,4 +264,33 @@ fn connection(change: &Change) -> Vec<(Audience, Event)> {
     let event = Event { over, ..Event::new(EventKind::Northbound, text) };
     events.push((Audience::AllOwners, event));
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Change, published};
+    use crate::view::Audience;
+
+    /// How many halves others have is nothing that an owner may learn.
+    #[test]
+    fn what_is_active_as_before_is_counted_for_each_owner_alone() {
+        let projects = [("blue", 2), ("green", 40)].map(|(name, halves)| (name.into(), halves));
+        let events = published(&Change::FoundActive { projects: projects.into() });
+        let of = |audience: &Audience| {
+            let found = events.iter().find(|(to, _)| to == audience).map(|(_, event)| event);
+            found.map(|event| (event.project.clone(), event.message.clone()))
+        };
+        let message = "halves are active as they were before".to_owned();
+        assert_eq!(of(&Audience::Operators), Some((None, message)));
+        for (project, halves) in [("blue", 2), ("green", 40)] {
+            let project: Arc<str> = project.into();
+            let message =
+                format!("halves of {project} that are active as they were before: {halves}");
+            let own = Some((Some(project.to_string()), message));
+            assert_eq!(of(&Audience::OwnersOf(vec![project])), own);
+        }
+        assert_eq!(events.len(), 3);
+    }
 }

@@ -200,8 +200,7 @@ impl Store {
                 self.waiting.push_front(waiting);
             }
             Err(error) => {
-                let refusal = NotStored::Server(error.to_string());
-                self.results.push((under_way.waiting.id, Err(refusal)));
+                self.results.push((under_way.waiting.id, Err(refusal(&error))));
             }
         }
     }
@@ -216,6 +215,18 @@ impl Store {
         let first = self.waiting.iter().map(Waiting::until).min()?;
         let at = self.paused_until.map_or(first, |until| until.min(first));
         Some(Deadline { at, why: "a change of the store waits" })
+    }
+}
+
+/// What to say of a transaction that is not tried again.
+fn refusal(error: &TransactError) -> NotStored {
+    let words = Some(error.to_string());
+    if error.is_exhausted() {
+        NotStored::Full(words)
+    } else if error.is_read_only() {
+        NotStored::ReadOnly(words)
+    } else {
+        NotStored::Server(words)
     }
 }
 

@@ -48,7 +48,11 @@ fn the_northbound_is_said_to_be_away_since_it_was_lost() {
     assert_eq!(since(&world), None);
     let lost = world.now().wall;
     let (error, retry_in) = ("gone".to_owned(), std::time::Duration::from_secs(1));
-    world.handle(Event::Northbound(ovsdb::Event::Disconnected { error, retry_in }));
+    world.handle(Event::Northbound(ovsdb::Event::Disconnected {
+        error,
+        read_only: false,
+        retry_in,
+    }));
     assert_eq!(since(&world), Some(lost));
     world.seconds += 60;
     world.handle(Event::Tick);

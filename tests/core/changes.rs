@@ -265,7 +265,11 @@ fn an_owner_gets_events_in_its_own_words() {
     assert!(first.iter().any(|it| it == "half-state p0/n/to-1 provisioning"), "{first:?}");
     let error = "secret".to_owned();
     let retry_in = Duration::from_secs(1);
-    world.handle(Event::Northbound(ovsdb::Event::Disconnected { error, retry_in }));
+    world.handle(Event::Northbound(ovsdb::Event::Disconnected {
+        error,
+        read_only: false,
+        retry_in,
+    }));
     let changes = world.engine.changes();
     let is_state = |event: &&view::Event| event.kind == EventKind::HalfState;
     for project in [None, Some("p0")] {

@@ -312,7 +312,7 @@ impl Fleet {
         let result = Err(TransactError::Unknown(error.clone()));
         self.client(host, ovsdb::Event::Transacted { id, result });
         let retry_in = Duration::from_secs(1);
-        self.client(host, ovsdb::Event::Disconnected { error, retry_in });
+        self.client(host, ovsdb::Event::Disconnected { error, read_only: false, retry_in });
         self.end_session(host);
         self.begin_session(host);
     }

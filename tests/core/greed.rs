@@ -382,7 +382,11 @@ fn a_session_that_ended_leaves_no_remote() {
     let remote = |world: &World| world.engine.status().northbound.remote;
     assert!(remote(&world).is_some());
     let (error, retry_in) = ("gone".to_owned(), std::time::Duration::from_secs(1));
-    world.handle(Event::Northbound(ovsdb::Event::Disconnected { error, retry_in }));
+    world.handle(Event::Northbound(ovsdb::Event::Disconnected {
+        error,
+        read_only: false,
+        retry_in,
+    }));
     assert_eq!(remote(&world), None);
 }
 

@@ -288,7 +288,7 @@ impl World {
             self.client(ovsdb::Event::Transacted { id, result });
         }
         let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
-        self.client(ovsdb::Event::Disconnected { error, retry_in });
+        self.client(ovsdb::Event::Disconnected { error, read_only: false, retry_in });
         assert!(self.engine.poll(self.now()).is_none(), "nothing is sent without a session");
     }
 

@@ -229,7 +229,7 @@ impl World {
         if rows.count().is_multiple_of(3) {
             // The first attempt comes to nothing.
             let (error, retry_in) = ("the server went away".to_owned(), Duration::from_secs(1));
-            self.client(ovsdb::Event::Disconnected { error, retry_in });
+            self.client(ovsdb::Event::Disconnected { error, read_only: false, retry_in });
         }
         let rows = self.database.dump(&self.told);
         self.greet();

@@ -30,4 +30,5 @@ mod soak;
 mod standing;
 mod store;
 mod tls;
+mod unwritable;
 mod versions;

@@ -1,6 +1,5 @@
 //! Changes of the store by three writers at three hosts, on a cluster whose leaders change and with daemons that are
-//! killed: the northbound has what was acknowledged. And what is said where it takes nothing: a full disk, a read-only
-//! remote, an election.
+//! killed: the northbound has what was acknowledged. And what is said amid an election.
 //!
 //! Each writer has a project of its own, and keeps all states in which its store may be: after an answer there is one,
 //! after none there may be two.
@@ -22,10 +21,9 @@ use crate::lab::daemon::Daemon;
 use crate::lab::northbound::Dump;
 use crate::lab::scope::Scope;
 use crate::random::Random;
-use crate::server::Server;
 
 /// Halves and rejections of one writer: for each a text that no other has.
-type Stored = BTreeMap<String, String>;
+pub(crate) type Stored = BTreeMap<String, String>;
 
 /// What a writer asks for: what it removes, and what it puts, in one.
 #[derive(Clone, Debug, Default)]
@@ -151,9 +149,11 @@ fn post(socket: &Path, body: &Value) -> Answer {
     match code {
         "exists" | "no-such-half" => Answer::Refused,
         "not-known" => Answer::Unknown(body.to_string()),
-        "northbound-not-read" | "not-in-time" | "northbound-refused" | "busy" => {
-            Answer::Nothing(body.to_string())
-        }
+        "northbound-not-read"
+        | "not-in-time"
+        | "northbound-refused"
+        | "northbound-read-only"
+        | "busy" => Answer::Nothing(body.to_string()),
         _ => panic!("{head}\n{body}"),
     }
 }
@@ -209,7 +209,7 @@ impl Book {
 }
 
 /// What the northbound has of a project.
-fn stored(dump: &Dump, project: &str) -> Stored {
+pub(crate) fn stored(dump: &Dump, project: &str) -> Stored {
     let mut stored = Stored::new();
     for row in dump.table("Address_Set").values() {
         let tags: BTreeMap<&str, &str> = row["external_ids"][1]
@@ -236,7 +236,7 @@ fn stored(dump: &Dump, project: &str) -> Stored {
     stored
 }
 
-fn daemons<const N: usize>(scope: &Scope, northbound: &str) -> [Daemon; N] {
+pub(crate) fn daemons<const N: usize>(scope: &Scope, northbound: &str) -> [Daemon; N] {
     std::array::from_fn(|host| {
         let daemon = Daemon::prepare_for(scope.dir(), northbound, &format!("hv{host}"), None);
         for network in 0..3 {
@@ -376,92 +376,6 @@ fn what_three_writers_are_answered_while_leaders_change_is_what_is_stored() {
             if names == expected { Ok(()) } else { Err(format!("{names:?}, not {expected:?}")) }
         });
     }
-}
-
-/// A server on its own with networks, and a daemon.
-fn alone(scope: &Scope) -> (Server, Daemon) {
-    require_root_and_tools();
-    let server = Server::standalone(scope.dir(), &[]);
-    seed(&server.remote());
-    let [daemon] = daemons(scope, &format!("remotes = [{:?}]\n", server.remote()));
-    (server, daemon)
-}
-
-fn create(name: &str) -> Value {
-    let puts = Stored::from([(name.to_owned(), format!("text of {name}"))]);
-    Change { puts, creates: true, ..Change::default() }.request("p0")
-}
-
-/// What a command prints that creates a half.
-fn created(daemon: &Daemon, name: &str) -> (Option<i32>, String) {
-    let output = daemon.ctl(&["create", &format!("p0/n/{name}"), "x/n"]);
-    let text =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    (output.status.code(), text.concat())
-}
-
-fn names(server: &Server) -> Vec<String> {
-    stored(&Dump::read(&server.remote()), "p0").into_keys().collect()
-}
-
-#[test]
-fn a_full_disk_is_named_to_who_stores_and_nothing_is_half_done() {
-    let scope = Scope::new();
-    let (server, daemon) = alone(&scope);
-    assert!(matches!(post(&daemon.socket(), &create("a")), Answer::Done));
-    daemon.wait_quiet();
-    let before = Dump::read(&server.remote());
-    server.let_grow(false);
-    let begin = Instant::now();
-    let (code, text) = created(&daemon, "b");
-    println!("{text}");
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    assert_eq!(code, Some(1), "{text}");
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["I/O error", "is the disk full?", "nothing was stored", "`ovn-peerctl status`"] {
-        assert!(flat.contains(words), "{words}: {text}");
-    }
-    Dump::read(&server.remote()).assert_same_as(&before);
-    server.let_grow(true);
-    let (code, text) = created(&daemon, "b");
-    assert_eq!(code, Some(0), "{text}");
-    assert_eq!(names(&server), ["a", "b"]);
-}
-
-/// It is a backup, or its remote is read-only: it answers, and takes nothing.
-#[test]
-fn a_northbound_that_may_only_be_read_is_named_to_who_stores() {
-    let scope = Scope::new();
-    let (server, daemon) = alone(&scope);
-    assert!(matches!(post(&daemon.socket(), &create("a")), Answer::Done));
-    daemon.wait_quiet();
-    let backup = Server::prepare(
-        scope.dir(),
-        "copy",
-        None,
-        &[format!("--sync-from={}", server.remote()), "--active".to_owned()],
-    );
-    backup.create();
-    backup.start();
-    backup.appctl(&["ovsdb-server/connect-active-ovsdb-server"]);
-    poll("the backup has it", DEADLINE, || {
-        if names(&backup) == ["a"] { Ok(()) } else { Err("not yet".to_owned()) }
-    });
-    let reader = Daemon::prepare_for(
-        scope.dir(),
-        &format!("remotes = [{:?}]\n", backup.remote()),
-        "hv9",
-        None,
-    );
-    reader.start_again();
-    let (code, text) = created(&reader, "b");
-    println!("{text}");
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("nothing was stored"), "{text}");
-    let status = String::from_utf8_lossy(&reader.ctl(&["status"]).stdout).into_owned();
-    println!("{status}");
-    assert!(status.contains("may only"), "{status}");
-    assert_eq!(names(&server), ["a"]);
 }
 
 /// The members that are left elect no leader until the one that was stopped goes on.

@@ -197,7 +197,7 @@ impl Follower {
                 self.seen.push(Seen::Transacted(id));
                 assert!(self.outcomes.insert(id, result).is_none(), "{id} ended twice");
             }
-            Event::Disconnected { error, retry_in } => {
+            Event::Disconnected { error, retry_in, .. } => {
                 assert!(retry_in.as_secs() <= 10);
                 self.connected = false;
                 self.lock = None;

@@ -1,7 +1,7 @@
 //! `edit`, as a person has it: in an editor on a terminal, and as a script has it: by standard input.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -161,6 +161,32 @@ fn a_half_of_a_file_is_edited_in_its_file() {
         said.contains("blue/web/filed is kept in a file, ") && said.contains("blue.toml:3, on"),
         "{said}"
     );
+}
+
+/// A half in a file of another host is refused before anybody writes anything, as a command is.
+#[test]
+fn a_half_of_another_hosts_file_is_refused_before_the_editor_opens() {
+    let session = session();
+    let there = directory();
+    symlink(session.running.path().join("nb.sock"), there.path().join("nb.sock")).unwrap();
+    let away = "project = \"blue\"\n[[peering]]\nname = \"away\"\nnetwork = \"web\"\n\
+                target_project = \"red\"\ntarget_network = \"x\"\n";
+    place(there.path(), "peerings.d/away.toml", away);
+    let settings = "[daemon]\nhost = \"there\"\n";
+    let _there = Running::ready(there, &Start { settings, ..Start::default() });
+    wait_for("the other host's half", || {
+        session.running.halves().into_iter().find(|half| half.name == "away")
+    });
+    let (said, code, texts) = session.edit("blue/web/away", &["sed -i 's/x/y/' \"$file\""]);
+    assert_eq!((code, texts.len()), (Some(5), 0), "{said}");
+    assert!(said.contains("blue/web/away is kept in a file, on there"), "{said}");
+    let refusal = |arguments: &[&str]| {
+        let output = session.running.ctl(&[&["--format", "json"], arguments].concat());
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let by_server = refusal(&["set", "blue/web/away", "description=x"]);
+    assert_eq!(refusal(&["edit", "blue/web/away"]), by_server);
 }
 
 /// Without a terminal the text comes by standard input.

@@ -160,10 +160,7 @@ fn monitor_prints_events_and_goes_on_after_a_restart() {
 
     running.daemon.signal("TERM");
     running.daemon.ended();
-    let mut again = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"));
-    again.arg("--config").arg(path.join("ovn-peerd.toml"));
-    running.daemon =
-        Process(again.stderr(fs::File::create(path.join("log2")).unwrap()).spawn().unwrap());
+    running.start_again();
     wait_for("word of what is lost", || {
         ["all", "half", "json"].iter().all(|it| read(it).contains("gap")).then_some(())
     });

@@ -25,3 +25,4 @@ mod served;
 mod shown;
 mod tool;
 mod unit;
+mod wait;

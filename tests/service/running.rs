@@ -240,6 +240,14 @@ impl Running {
         running
     }
 
+    /// Starts another daemon after the first has ended, with a log of its own.
+    pub(crate) fn start_again(&mut self) {
+        let mut again = Command::new(env!("CARGO_BIN_EXE_ovn-peerd"));
+        again.arg("--config").arg(self.path().join("ovn-peerd.toml"));
+        again.stderr(fs::File::create(self.path().join("log2")).unwrap()).stdin(Stdio::null());
+        self.daemon = Process(again.spawn().unwrap());
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }

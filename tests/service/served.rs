@@ -134,7 +134,7 @@ fn answer(question: Question) {
             drop(answer.send(StoreView { project, declarations: String::new() }))
         }
         Question::Store(_, answer) => {
-            drop(answer.send(Err(Refusal::NotStored(NotStored::NotSynced))))
+            drop(answer.send(Err(Refusal::NotStored(NotStored::NotSynced(None)))))
         }
         Question::Reload(_, answer) => {
             drop(answer.send(Reloaded { halves: 3, ..Reloaded::default() }))

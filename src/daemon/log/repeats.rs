@@ -197,6 +197,7 @@ mod tests {
             actor: "root".into(),
             what: "x".into(),
             result: Ok("".into()),
+            fault: false,
             project: None,
         };
         assert!((0..1000).all(|_| repeats.admits(&done, Duration::ZERO)));

@@ -122,6 +122,11 @@ impl SessionError {
         matches!(self, Self::Inconsistent(_) | Self::Resync)
     }
 
+    /// Whether the server, or each of them, lets this client write nothing.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Self::ReadOnly(_) | Self::AllReadOnly { .. })
+    }
+
     /// Whether other certificates might have succeeded.
     pub(super) fn may_be_the_certificates(&self) -> bool {
         matches!(

@@ -69,6 +69,8 @@ pub enum Event<S = Replica> {
     Disconnected {
         /// Why, with all causes, and what an operator can do about it.
         error: String,
+        /// Whether the server, or each of them, lets this client write nothing.
+        read_only: bool,
         /// When the next attempt follows.
         retry_in: Duration,
     },
@@ -133,6 +135,11 @@ impl TransactError {
     /// Whether the server forbids this client such writes ([`TransactionError::is_forbidden`]).
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Rejected(error) if error.is_forbidden())
+    }
+
+    /// Whether the server forbids this client all writes ([`TransactionError::is_read_only`]).
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Rejected(error) if error.is_read_only())
     }
 
     /// Whether the server is not at fault: rows or the lock have changed meanwhile

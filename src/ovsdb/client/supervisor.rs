@@ -126,9 +126,14 @@ pub(super) async fn supervise<S: Store>(
             resume = Resume { last_id: uuid::Uuid::nil(), ..resume };
         }
         let retry_in = backoff.next(chance());
+        let writes_nothing = error.is_read_only();
         let error =
             if name.is_empty() { chain(&error) } else { format!("{name}: {}", chain(&error)) };
-        if events.send(Event::Disconnected { error, retry_in }.into()).await.is_err() {
+        if events
+            .send(Event::Disconnected { error, read_only: writes_nothing, retry_in }.into())
+            .await
+            .is_err()
+        {
             return;
         }
         let wait = disconnected_while(tokio::time::sleep(retry_in), &events, &mut submissions);
