@@ -151,10 +151,10 @@ impl Refusal {
 
     /// The same, in the words that a viewer may read.
     pub(super) fn for_viewer(self, viewer: &Viewer) -> Self {
-        match self {
-            Self::NotStored(why) if !viewer.is_operator() => Self::NotStored(why.for_tenant()),
-            refusal => refusal,
+        if let (Self::NotStored(why), false) = (&self, viewer.is_operator()) {
+            return Self::NotStored(why.clone().for_tenant());
         }
+        self
     }
 
     /// What the client can do about it.

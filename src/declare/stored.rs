@@ -252,6 +252,8 @@ impl NotStored {
             | Self::NotNamed(_)
             | Self::NoNetwork(_)
             | Self::Exists(_)
+            | Self::Targeted { .. }
+            | Self::Consented { .. }
             | Self::Missing(_)
             | Self::Changed(_)
             | Self::InFile { .. }
