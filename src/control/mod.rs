@@ -30,10 +30,12 @@
 //!
 //! Invariants: all others get a 403 and reach no handler; a tenant reaches only the handlers of the
 //! first five routes and of the store; its answers depend only on its own halves and files; no
-//! client uses connections, queue slots or memory beyond the limits below; neither a tenant nor a
+//! client uses connections, queue slots or memory beyond the limits below; a request to change something
+//! is reported with its actor and result, whether it reaches the event loop or is refused before; neither a tenant nor a
 //! stranger can lock an operator out; a live daemon's socket is never replaced.
 
 mod access;
+mod audit;
 mod candidate;
 mod connection_limits;
 mod events;
@@ -49,13 +51,14 @@ mod wire;
 use std::time::Duration;
 
 pub use access::{Access, Actor};
+pub use audit::Refused;
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 pub use events::Events;
 pub use question::Question;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};
-pub use store::{StoreAnswer, StoreRequest};
+pub use store::{StoreAnswer, StoreRequest, command};
 pub use stream::KEEP_ALIVE;
 pub use wire::{
     Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, state_of,

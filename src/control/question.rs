@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Reloaded};
+use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloaded};
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
@@ -43,6 +43,8 @@ pub enum Question {
     Stored(String, oneshot::Sender<StoreView>),
     /// Changes the store.
     Store(Edit, oneshot::Sender<Result<StoredChange, Refusal>>),
+    /// A request to change something was refused before; it is reported.
+    Refused(Refused),
     /// Read every file again.
     Reload(Actor, oneshot::Sender<Reloaded>),
 }

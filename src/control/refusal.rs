@@ -6,6 +6,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::audit::EarlyRefusal;
 use super::{ErrorBody, ErrorDetail, MAX_BODY_BYTES, REQUEST_TIME};
 use crate::declare::{Diagnostic, HalfKey, NotStored, Owner};
 use crate::view::Viewer;
@@ -149,6 +150,36 @@ impl Refusal {
         }
     }
 
+    /// Why, if the event loop has not had the request.
+    fn early(&self) -> Option<EarlyRefusal> {
+        match self {
+            Self::BadDeclarations(found) => {
+                let first = found.iter().take(1).map(|first| format!(": {first}"));
+                Some(EarlyRefusal(first.fold(self.to_string(), |text, first| text + &first)))
+            }
+            Self::OperatorsOnly { .. }
+            | Self::NotOwner(_)
+            | Self::NoSuchRoute { .. }
+            | Self::WrongMethod { .. }
+            | Self::BadRequest(_)
+            | Self::TooLarge => Some(EarlyRefusal(self.to_string())),
+            Self::Stranger(_)
+            | Self::NoSuchHalf(_)
+            | Self::NoSuchHost(_)
+            | Self::OwnHost(_)
+            | Self::NotAHost
+            | Self::NotStored(_)
+            | Self::HeldElse
+            | Self::NewerVersion
+            | Self::TooLate
+            | Self::TooManyConnections
+            | Self::TooManyStreams
+            | Self::Busy
+            | Self::NotSynced
+            | Self::Leaving => None,
+        }
+    }
+
     /// The same, in the words that a viewer may read.
     pub(super) fn for_viewer(self, viewer: &Viewer) -> Self {
         if let (Self::NotStored(why), false) = (&self, viewer.is_operator()) {
@@ -229,8 +260,12 @@ impl From<Refusal> for ErrorDetail {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = self.status();
-        (status, Json(ErrorBody { error: self.into() })).into_response()
+        let (status, early) = (self.status(), self.early());
+        let mut response = (status, Json(ErrorBody { error: self.into() })).into_response();
+        if let Some(early) = early {
+            response.extensions_mut().insert(early);
+        }
+        response
     }
 }
 

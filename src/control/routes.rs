@@ -8,16 +8,17 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::{task, time};
 
 use super::access::{Access, Caller};
+use super::audit::{Audit, Intent, audited};
 use super::events::Events;
 use super::question::QuestionSender;
 use super::stream::{self, Lease};
 use super::{
     Actor, Candidate, Confirmation, Confirmed, Filter, HeldFilter, MAX_BODY_BYTES, Question,
-    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest,
+    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, store,
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::view::{
@@ -28,7 +29,9 @@ use crate::view::{
 type Answer<T> = Result<Json<T>, Refusal>;
 
 /// All routes. Those that tenants may not use belong to `operators`.
-pub(super) fn router(questions: QuestionSender, events: Events) -> Router {
+pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Router {
+    let audit = Audit::new(questions.clone());
+    let questions = QuestionSender::new(questions);
     let everybody = Router::new()
         .route("/v1/halves", get(list))
         .route("/v1/halves/{project}/{network}/{name}", get(show))
@@ -56,6 +59,7 @@ pub(super) fn router(questions: QuestionSender, events: Events) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(within_request_time))
+        .layer(middleware::from_fn_with_state(audit, audited))
         .with_state(questions)
 }
 
@@ -131,10 +135,14 @@ async fn store(
     State(questions): State<QuestionSender>,
     Extension(viewer): Extension<Viewer>,
     Extension(actor): Extension<Actor>,
+    Extension(intent): Extension<Intent>,
     request: Result<Json<StoreRequest>, JsonRejection>,
 ) -> Answer<StoreAnswer> {
     let Json(request) = request?;
-    if !viewer.sees(&request.project) {
+    let own = Some(&request.project).filter(|project| viewer.sees(project));
+    let command = store::command(&request.project, request.replace, request.dry_run);
+    intent.is(command, own.map(|project| project.as_str().into()));
+    if own.is_none() {
         return Err(Refusal::NotOwner(request.project));
     }
     // Its time is in proportion to the text, which the client controls.

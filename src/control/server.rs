@@ -19,7 +19,6 @@ use tracing::{debug, warn};
 use super::access::{Access, Accounts, Privileged};
 use super::connection_limits::{ConnectionLimits, Permit, Strangers};
 use super::events::Events;
-use super::question::QuestionSender;
 use super::stream::{Lease, StreamLimits};
 use super::{HEAD_TIME, MAX_CONNECTIONS, Question, REQUEST_TIME, Refusal, Socket, routes};
 use crate::view::Viewer;
@@ -53,7 +52,7 @@ pub async fn serve(
     events: Events,
 ) {
     let server = Server {
-        router: routes::router(QuestionSender::new(questions), events),
+        router: routes::router(questions, events),
         privileged: socket.privileged(),
         access,
         accounts: Accounts::default(),

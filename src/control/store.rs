@@ -136,6 +136,14 @@ impl StoreRequest {
     }
 }
 
+/// A change of the store in words, as the journal names it.
+#[must_use]
+pub fn command(project: &str, replace: bool, dry_run: bool) -> String {
+    let verb = if replace { "apply" } else { "store" };
+    let dry_run = if dry_run { " --dry-run" } else { "" };
+    format!("{verb} of project {project}{dry_run}")
+}
+
 pub(super) fn status(why: &NotStored) -> StatusCode {
     match why {
         NotStored::NoNetwork(_) | NotStored::Missing(_) => StatusCode::NOT_FOUND,

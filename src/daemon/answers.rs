@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::control::{Actor, Confirmation, Confirmed, Refusal};
+use crate::control::{self, Actor, Confirmation, Confirmed, Refusal, Refused};
 use crate::declare::{Edit, NotStored, StoredChange};
 use crate::engine::{Change, Engine, HeldElse, NotForgotten, StoreResult};
 use crate::now::Now;
@@ -36,6 +36,13 @@ pub(super) fn written(
     engine.report(Change::Written { actor, what, result, fault: false, project: None });
 }
 
+/// Reports a request that was refused before it was asked here.
+pub(super) fn refused(engine: &mut Engine, refused: Refused) {
+    let Refused { actor, what, why, project } = refused;
+    let (actor, result) = (actor.0.to_string(), Err(why));
+    engine.report(Change::Written { actor, what, result, fault: false, project });
+}
+
 pub(super) fn forget(
     engine: &mut Engine,
     actor: &Actor,
@@ -63,11 +70,9 @@ pub(super) struct StoreCommand {
 }
 
 pub(super) fn store_command(edit: &Edit) -> StoreCommand {
-    let verb = if edit.replace { "apply" } else { "store" };
-    let dry_run = if edit.dry_run { " --dry-run" } else { "" };
     StoreCommand {
         actor: edit.by.clone(),
-        what: format!("{verb} of project {}{dry_run}", edit.project),
+        what: control::command(&edit.project, edit.replace, edit.dry_run),
         project: Arc::clone(&edit.project),
     }
 }

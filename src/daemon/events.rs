@@ -302,6 +302,7 @@ impl Shell {
                 let id = self.engine.store(edit, now);
                 self.stores.insert(id, Asked { command, reply });
             }
+            Question::Refused(refused) => answers::refused(engine, refused),
             Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
         }
     }

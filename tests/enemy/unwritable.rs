@@ -37,7 +37,7 @@ fn settings(server: &Server) -> String {
 
 /// What a command prints that creates a half, in one line.
 fn created(daemon: &Daemon, name: &str) -> (Option<i32>, String) {
-    let output = daemon.ctl(&["create", &format!("p0/n/{name}"), "x/n"]);
+    let output = daemon.ctl(&["create", &format!("p0/n/{name}"), &format!("x-{name}/n")]);
     let text =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     let words: Vec<String> = text.concat().split_whitespace().map(str::to_owned).collect();
@@ -47,7 +47,7 @@ fn created(daemon: &Daemon, name: &str) -> (Option<i32>, String) {
 /// What the tenant is answered who stores a half.
 fn told(socket: &Path, name: &str) -> Value {
     let half = format!(
-        "project = \"p0\"\n[[peering]]\nname = \"{name}\"\nnetwork = \"n\"\ntarget_project = \"x\"\ntarget_network = \"n\"\n"
+        "project = \"p0\"\n[[peering]]\nname = \"{name}\"\nnetwork = \"n\"\ntarget_project = \"x-{name}\"\ntarget_network = \"n\"\n"
     );
     let body = json!({ "project": "p0", "declarations": half, "create": true }).to_string();
     let mut curl = Command::new("setpriv");

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -112,6 +113,53 @@ fn every_write_is_an_event_and_a_line_with_actor_and_result() {
     let all = Listener::start(&socket, Some(&begin)).until("all", is_last);
     let writes = all.iter().filter(|event| event["type"] == "write");
     assert_eq!(writes.count(), 9, "one for each: {all:?}");
+}
+
+/// A request that is refused before the engine has it is reported all the same: an operator's, and a
+/// tenant's who may not ask for it. Whoever floods the daemon with them does not flood the journal.
+#[test]
+fn every_refused_write_is_an_event_and_a_line_and_a_flood_of_them_is_none() {
+    let settings = "[[project]]\nname = \"red\"\nowner = \"20001\"\n";
+    let (_northbound, running) = peered(&Start { settings, ..Start::default() });
+    fs::set_permissions(running.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut listener = Listener::start(&running.socket(), None);
+    let ask = |uid: &str, arguments: &[&str], path: &str| {
+        let (status, body) =
+            parse(&as_user(uid, uid, &curl(&running.socket(), arguments, path)).output().unwrap());
+        assert!((400..500).contains(&status), "{status} {body}");
+    };
+    let store = "/v1/store";
+    let wrong = r#"{"project":"blue","declarations":"project = \"blue\"\nnonsense = 1\n"}"#;
+    let own = &wrong.replace("blue", "red");
+    let long = format!(r#"{{"project":"blue","{}":1}}"#, "x".repeat(100_000));
+    for (uid, arguments, path, words) in [
+        ("0", &["--json", "{"][..], store, "POST /v1/store: refused: the request cannot be"),
+        ("0", &["--json", r#"{"project":"blue","colour":1}"#], store, "unknown field `colour`"),
+        ("0", &["--json", &long], store, "type: xxx"),
+        ("0", &["--json", wrong], store, "store of project blue: refused: the declarations have"),
+        ("0", &["--json", "{}"], "/v1/withdrawals/confirm", "confirm: refused: the request"),
+        ("0", &["-X", "DELETE"], "/v1/halves", "DELETE /v1/halves: refused: "),
+        ("20001", &["--json", r#"{"project":"green"}"#], store, "project green is not yours"),
+        ("20001", &["-X", "POST"], "/v1/reload", "reload: refused: /v1/reload is for operators"),
+        ("20001", &["--json", own], store, "store of project red: refused: the declarations have"),
+    ] {
+        ask(uid, arguments, path);
+        let write = listener.next(words, |event| event["type"] == "write");
+        let actor = if uid == "0" { "root" } else { "uid 20001" };
+        assert_eq!(write["actor"], actor, "{write}");
+        let message = write["message"].as_str().unwrap();
+        assert!(message.starts_with(actor) && message.contains(words), "{words}: {message}");
+        assert!(message.len() < 1000, "{message}");
+        wait_for("the line", || running.log().contains(message).then_some(()));
+    }
+    ask("20001", &[], "/v1/status");
+    for _ in 0..30 {
+        ask("20001", &["-X", "POST"], "/v1/reload");
+    }
+    running.ctl(&["reload"]);
+    listener.next("what comes after", |event| event["actor"] == "root");
+    let lines = running.log().lines().filter(|line| line.contains("uid 20001: ")).count();
+    assert_eq!(lines, 10, "{}", running.log());
 }
 
 fn monitor(running: &Running, arguments: &[&str], to: &str) -> Process {

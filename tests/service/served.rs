@@ -136,6 +136,7 @@ fn answer(question: Question) {
         Question::Store(_, answer) => {
             drop(answer.send(Err(Refusal::NotStored(NotStored::NotSynced(None)))))
         }
+        Question::Refused(_) => {}
         Question::Reload(_, answer) => {
             drop(answer.send(Reloaded { halves: 3, ..Reloaded::default() }))
         }
