@@ -72,7 +72,7 @@ pub(super) fn start(level: Option<&str>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether stderr is a terminal, and nobody asks for no colours (https://no-color.org).
+/// Whether stderr is a terminal, and nobody asks for no colours (<https://no-color.org>).
 fn may_colour() -> bool {
     let asked_for_none = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stderr().is_terminal() && !asked_for_none

@@ -197,6 +197,14 @@ impl Declarations {
         own.chain(self.registered.halves_of_project(project)).cloned().collect()
     }
 
+    /// All halves of one network that any host declares.
+    #[must_use]
+    pub fn halves_of_network(&self, network: &NetworkKey) -> BTreeSet<HalfKey> {
+        let own = self.local.halves_of(network).map(|half| &half.key);
+        let own = own.filter(|_| self.may_declare(&network.project));
+        own.chain(self.registered.halves_of_network(network)).cloned().collect()
+    }
+
     /// Halves, of one project or of all, that are declared only by hosts that may not declare for
     /// the project.
     #[must_use]

@@ -105,6 +105,15 @@ impl Registered {
         halves.take_while(move |key| *key.network.project == *project)
     }
 
+    /// All halves of one network.
+    pub(super) fn halves_of_network<'a>(
+        &'a self,
+        network: &'a NetworkKey,
+    ) -> impl Iterator<Item = &'a HalfKey> {
+        let halves = self.halves.range(HalfKey::new(network.clone(), "")..).map(|(key, _)| key);
+        halves.take_while(move |key| key.network == *network)
+    }
+
     /// All rejections by networks of one project.
     pub(super) fn rejections_of_project(
         &self,

@@ -50,24 +50,25 @@ fn check_targets(
     declarations: &Declarations,
     change: &StoredChange,
 ) -> Result<(), NotStored> {
+    let stored: BTreeSet<&HalfKey> = change.stored.iter().collect();
     let newly_targets = |half: &&Half| {
-        let stored = declarations.stored_half(&half.key);
-        change.stored.contains(&half.key)
-            && stored.is_none_or(|stored| stored.value.target != half.target)
+        let before = declarations.stored_half(&half.key);
+        stored.contains(&half.key) && before.is_none_or(|before| before.value.target != half.target)
     };
     let new: Vec<&Half> = edit.halves.iter().filter(newly_targets).collect();
-    if new.is_empty() && change.rejected.is_empty() {
-        return Ok(());
-    }
+    let networks = new.iter().map(|half| &half.key.network);
+    let networks: BTreeSet<&NetworkKey> =
+        networks.chain(change.rejected.iter().map(|key| &key.network)).collect();
+    // These go, or get a target now.
+    let moving: BTreeSet<&HalfKey> =
+        change.removed.iter().chain(new.iter().map(|half| &half.key)).collect();
     let targets = |key: &NetworkKey, target: &NetworkKey| (key.clone(), target.clone());
-    let stays =
-        |key: &&HalfKey| !change.removed.contains(key) && new.iter().all(|half| half.key != **key);
-    let others = declarations.halves_of_project(&edit.project);
     let mut by_target: BTreeMap<(NetworkKey, NetworkKey), HalfKey> = BTreeMap::new();
-    for key in others.iter().filter(stays) {
-        let said = declarations.half(key, |_| false, |_| false);
-        let target = said.map(|said| targets(&key.network, &said.value.target));
-        by_target.extend(target.map(|targets| (targets, key.clone())));
+    for key in networks.into_iter().flat_map(|network| declarations.halves_of_network(network)) {
+        let said = declarations.half(&key, |_| false, |_| false);
+        if let Some(said) = said.filter(|_| !moving.contains(&key)) {
+            by_target.insert(targets(&key.network, &said.value.target), key);
+        }
     }
     for half in new {
         let former = by_target.insert(targets(&half.key.network, &half.target), half.key.clone());

@@ -1,7 +1,7 @@
 //! The store on several hosts: what was acknowledged is in the northbound until somebody changes it, what was refused
 //! changed nothing, nothing is done twice, whoever else writes, is lost, or is restored.
 
-use ovn_peerd::declare::{Edit, NotStored, StoredChange, parse_stored};
+use ovn_peerd::declare::{Edit, HalfKey, NetworkKey, NotStored, StoredChange, parse_stored};
 use ovn_peerd::northbound::tables::{ADDRESS_SET, address_set};
 use ovn_peerd::view::State;
 
@@ -131,6 +131,44 @@ fn answer(world: &mut World, edit: Edit) -> Result<StoredChange, NotStored> {
         world.pass(1);
     }
     panic!("there is no answer")
+}
+
+/// What a project stores of halves (name, target), and whom it rejects.
+fn edit(halves: &[(&str, usize)], rejects: Option<usize>) -> Edit {
+    let mut text = "project = \"p0\"\n".to_owned();
+    for (name, target) in halves {
+        text += &format!(
+            "[[peering]]\nname = \"{name}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\n"
+        );
+    }
+    text.extend(rejects.map(|from| {
+        format!(
+            "[[rejection]]\nnetwork = \"n\"\nfrom_project = \"p{from}\"\nfrom_network = \"n\"\n"
+        )
+    }));
+    let (project, halves, rejections) = parse_stored("asked", text).unwrap();
+    Edit { halves, rejections, ..Edit::new(project, "alice".to_owned()) }
+}
+
+/// Of two halves with one target only one could be up, and a half counts before a rejection.
+#[test]
+fn a_network_has_one_half_for_each_target_and_rejects_none_that_it_targets() {
+    let mut world = prepared();
+    let network = |number: usize| NetworkKey::new(format!("p{number}"), "n");
+    let key = |name: &str| HalfKey::new(network(0), name);
+    let targeted =
+        |name: &str, to: usize| Err(NotStored::Targeted { half: key(name), target: network(to) });
+    assert!(answer(&mut world, edit(&[("one", 1)], None)).is_ok());
+    assert_eq!(answer(&mut world, edit(&[("two", 1)], None)), targeted("one", 1));
+    assert_eq!(answer(&mut world, edit(&[("a", 2), ("b", 2)], None)), targeted("a", 2));
+    // What is changed together counts together.
+    assert!(answer(&mut world, edit(&[("one", 2), ("two", 1)], None)).is_ok());
+    let consented = Err(NotStored::Consented { half: key("two"), from: network(1) });
+    assert_eq!(answer(&mut world, edit(&[], Some(1))), consented);
+    let instead = Edit { remove: vec![key("two")], ..edit(&[], Some(1)) };
+    assert!(answer(&mut world, instead).is_ok());
+    // A half outweighs the rejection that is there.
+    assert!(answer(&mut world, edit(&[("two", 1)], None)).is_ok());
 }
 
 /// What others outrun was not written, and what is only tried is not either: neither is charged.

@@ -150,7 +150,7 @@ fn what_three_hosts_acknowledge_at_once_is_stored() {
             let half = format!("blue/web/{name}");
             let creates = *is_stored != Some(true);
             let output = if creates {
-                daemon.ctl(&["create", &half, "green/db"])
+                daemon.ctl(&["create", &half, &format!("green/{name}")])
             } else {
                 daemon.ctl(&["delete", &half])
             };
