@@ -88,12 +88,12 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
         pki.path("0-client.key")
     );
     let mut ground = Ground::start(scope.dir(), &settings, Some(netns.name()), &[(0, 1), (1, 2)]);
-    let tells = "[[network]]\nproject = \"p1\"\nname = \"n\"\nrouter = \"r1\"\ntell_guests = [\"dhcp\", \"ra\"]\n";
-    ground.daemon.write("networks.d/p1-n.toml", tells);
     let explanation = refused(&ground);
     for word in ["client0", "peering", "RBAC_Permission"] {
         assert!(explanation.contains(word), "{explanation}");
     }
+    let tells = "[[network]]\nproject = \"p1\"\nname = \"n\"\nrouter = \"r1\"\ntell_guests = [\"dhcp\", \"ra\"]\n";
+    ground.daemon.write("networks.d/p1-n.toml", tells);
     let told = ground
         .status_that("it is in the status", |status| !status["northbound"]["refusal"].is_null());
     assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
