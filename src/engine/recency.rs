@@ -34,6 +34,8 @@ pub(super) struct Recency {
     older: Option<Older>,
     /// Limits the writes of counters alone: somebody may lower them again and again.
     pauses: Pauses<()>,
+    /// The server has refused counters alone: they wait until then.
+    refused_until: Option<Duration>,
 }
 
 /// The northbound is older than known.
@@ -55,6 +57,7 @@ impl Default for Recency {
             owed: false,
             older: None,
             pauses: Pauses::new(AT_ONCE),
+            refused_until: None,
         }
     }
 }
@@ -162,7 +165,12 @@ impl Recency {
 
     /// Whether counters are to be set though nothing else differs.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        self.is_needed() && !self.pauses.waits(&(), now)
+        self.is_needed() && self.until().is_none_or(|until| until <= now)
+    }
+
+    /// When counters may be sent on their own again; none if they do not have to wait.
+    fn until(&self) -> Option<Duration> {
+        self.pauses.until(&()).max(self.refused_until)
     }
 
     fn is_needed(&self) -> bool {
@@ -174,15 +182,23 @@ impl Recency {
         self.pauses.note(&(), true, now);
     }
 
+    /// The server refuses counters on their own, and will refuse them again.
+    pub(super) fn refused(&mut self, until: Duration) {
+        self.refused_until = Some(until);
+    }
+
     /// Time has passed.
     pub(super) fn pass(&mut self, now: Duration) {
         self.pauses.pass(now);
+        self.refused_until.take_if(|until| *until <= now);
     }
 
     pub(super) fn deadline(&self, now: Duration) -> Option<Deadline> {
-        let at = self.pauses.until(&()).filter(|at| *at > now)?;
-        self.is_needed()
-            .then_some(Deadline { at, why: "counters that were lowered again and again wait" })
+        let at = self.until().filter(|at| *at > now)?;
+        self.is_needed().then_some(Deadline {
+            at,
+            why: "counters that were refused, or lowered again and again, wait",
+        })
     }
 
     /// The counter of a host that is forgotten: what it declared before is older than that.

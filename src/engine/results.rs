@@ -10,7 +10,7 @@ use crate::ovsdb::{OperationResult, TransactError};
 use super::Engine;
 use super::batch::pairs_among;
 use super::takeover::turns_before;
-use super::writer::Work;
+use super::writer::{REFUSAL_PAUSE, Work};
 
 /// A transaction has ended.
 pub(super) fn transacted(
@@ -44,9 +44,12 @@ pub(super) fn transacted(
         (Work::Hosts(_) | Work::Versions | Work::Counters | Work::Raise, Ok(_)) => {
             written(engine, &BTreeSet::new(), 1)
         }
-        (Work::Versions | Work::Counters, Err(error)) => {
+        (work @ (Work::Versions | Work::Counters), Err(error)) => {
             failed(engine, &error, &BTreeSet::new(), now);
             engine.writer.pause(now);
+            if matches!(work, Work::Counters) && !error.is_retryable() {
+                engine.state.recency.refused(now.since_start + REFUSAL_PAUSE);
+            }
         }
         (Work::Raise, Err(error)) => {
             failed(engine, &error, &BTreeSet::new(), now);

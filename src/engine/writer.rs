@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The pause after repeated failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How long a unit that the server refuses waits, unless it changes before.
-const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// What this instance may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -93,6 +93,7 @@ pub(crate) fn refused(ground: &Ground) -> String {
             Err(format!("{halves:?}"))
         }
     });
+    // What was refused together, and the counters of hosts.
     let counters = &ground.status().expect("the daemon answers")["counters"];
     assert!(counters["transactions"].as_u64().unwrap() < 3, "tried again and again: {counters}");
     let text = |half: &Value| half["explanation"].as_str().unwrap_or_default().to_owned();
