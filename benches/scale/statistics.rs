@@ -1,5 +1,7 @@
 //! Medians, and processor time as the kernel accounts it.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
@@ -22,17 +24,20 @@ pub(crate) fn cpu_of(pid: u32) -> Duration {
         .sum()
 }
 
-/// How often the threads of a process went to sleep so far (proc(5), status).
-pub(crate) fn sleeps_of(pid: u32) -> u64 {
+/// How often each thread of a process that lives went to sleep so far (proc(5), status).
+pub(crate) fn sleeps_of(pid: u32) -> BTreeMap<OsString, u64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
-    let of = |status: String| {
+    let count = |status: &str| {
         let text = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
         text.trim().parse::<u64>().ok()
     };
     tasks
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok())
-        .filter_map(of)
-        .sum()
+        .filter_map(|task| {
+            let task = task.ok()?;
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            Some((task.file_name(), count(&status)?))
+        })
+        .collect()
 }
 
 /// Processor time that this process has used so far, by all its threads (getrusage(2)).
