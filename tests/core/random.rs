@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use crate::late::Late;
 use crate::model::Model;
 use crate::terms::{Terms, terms};
-use crate::world::{Halves, NETWORKS, PREFIXES, World};
+use crate::world::{Halves, NETWORKS, PREFIXES, World, halves};
 
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -85,17 +85,13 @@ pub fn action() -> impl Strategy<Value = Action> {
         1 => network.clone().prop_map(Action::Mend),
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Reject(a, b)),
         2 => (network.clone(), network.clone(), -40..20i64).prop_map(|(a, b, at)| Action::Renew(a, b, at)),
-        4 => (network.clone(), stored_halves(), prop::collection::btree_set(network.clone(), 0..3))
+        4 => (network.clone(), halves(), prop::collection::btree_set(network.clone(), 0..3))
             .prop_map(|(n, halves, rejects)| Action::Store(n, halves, rejects)),
         3 => (-30..60i64).prop_map(Action::Clock),
         1 => Just(Action::Restart),
         1 => Just(Action::Crash),
         1 => Just(Action::Reconnect),
     ]
-}
-
-fn stored_halves() -> impl Strategy<Value = Halves> {
-    prop::collection::btree_map(0..NETWORKS, prop::bool::weighted(0.9), 0..4)
 }
 
 /// Policies under which much happens within a minute.
@@ -174,14 +170,7 @@ pub fn act(world: &mut World, action: &Action) {
             let file = world.rejections_file(*from);
             world.read(file);
         }
-        Action::Store(network, halves, rejects) => {
-            let halves: Halves =
-                halves.iter().filter(|(to, _)| *to != network).map(|(to, on)| (*to, *on)).collect();
-            // In one text a half and a rejection of the same network contradict each other.
-            let others = rejects.iter().filter(|from| *from != network);
-            let rejects = others.filter(|from| !halves.contains_key(from)).copied().collect();
-            world.store(*network, halves, rejects);
-        }
+        Action::Store(network, halves, rejects) => world.store(*network, halves, rejects),
         Action::Renew(from, to, when) => {
             let at = world.seconds + when;
             world.requested.entry(*from).or_default().insert(*to, at);

@@ -86,10 +86,16 @@ impl World {
     /// Somebody stores by command what a project shall have in the store. It is refused as a whole
     /// if it has a half that a file declares, or if nobody binds the network. (What becomes of it on
     /// a server that takes its time, or fails, is looked at in fleets.)
-    pub fn store(&mut self, network: usize, halves: Halves, rejects: BTreeSet<usize>) {
+    pub fn store(&mut self, network: usize, halves: &Halves, rejects: &BTreeSet<usize>) {
         if self.late.is_some() {
             return;
         }
+        let halves: Halves =
+            halves.iter().filter(|(to, _)| **to != network).map(|(to, on)| (*to, *on)).collect();
+        // In one text a half and a rejection of the same network contradict each other.
+        let others = rejects.iter().filter(|from| **from != network);
+        let rejects: BTreeSet<usize> =
+            others.filter(|from| !halves.contains_key(from)).copied().collect();
         let edit = self.apply(network, &halves, &rejects);
         let now = self.now();
         let id = self.engine.store(edit, now);

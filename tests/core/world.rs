@@ -18,6 +18,7 @@ use ovn_peerd::northbound::tables::{
 use ovn_peerd::northbound::{Northbound, tags_of};
 use ovn_peerd::now::Now;
 use ovn_peerd::ovsdb::{self, Row, TableId, TransactError, TransactionError, Value};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::database::{Database, Rows};
@@ -53,6 +54,11 @@ pub struct Router {
 
 /// What one project declares: for each target, whether it is enabled.
 pub type Halves = BTreeMap<usize, bool>;
+
+/// What a project stores: for each of a few targets, whether it is enabled.
+pub fn halves() -> impl Strategy<Value = Halves> {
+    prop::collection::btree_map(0..NETWORKS, prop::bool::weighted(0.9), 0..4)
+}
 
 /// The deployment.
 pub struct World {

@@ -10,7 +10,7 @@ use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
 use crate::terms::{Terms, passed, terms};
-use crate::world::{Halves, NETWORKS, PREFIXES, World, prefix};
+use crate::world::{Halves, NETWORKS, PREFIXES, World, halves, prefix};
 
 /// A network that is nowhere.
 const NOWHERE: usize = 9;
@@ -43,7 +43,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => network.clone().prop_map(Action::Router),
         5 => (network.clone(), subnet.clone()).prop_map(|(r, s)| Action::Port(r, s)),
         4 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
-        4 => (network.clone(), stored_halves(), prop::collection::btree_set(network.clone(), 0..3))
+        4 => (network.clone(), halves(), prop::collection::btree_set(network.clone(), 0..3))
             .prop_map(|(n, halves, rejects)| Action::Store(n, halves, rejects)),
         2 => (network, subnet).prop_map(|(r, s)| Action::Route(r, s)),
         1 => any::<usize>().prop_map(Action::Delete),
@@ -51,10 +51,6 @@ fn action() -> impl Strategy<Value = Action> {
         3 => Just(Action::Settle),
         1 => Just(Action::Restart),
     ]
-}
-
-fn stored_halves() -> impl Strategy<Value = Halves> {
-    prop::collection::btree_map(0..NETWORKS, prop::bool::weighted(0.9), 0..4)
 }
 
 /// Each of these networks on a router and a subnet of its own.
@@ -90,13 +86,7 @@ fn act(world: &mut World, action: &Action) {
             world.read(file);
         }
         Action::Declare(from, to, enabled) => declare(world, *from, *to, *enabled),
-        Action::Store(network, halves, rejects) => {
-            let halves: Halves =
-                halves.iter().filter(|(to, _)| *to != network).map(|(to, on)| (*to, *on)).collect();
-            let others = rejects.iter().filter(|from| *from != network);
-            let rejects = others.filter(|from| !halves.contains_key(from)).copied().collect();
-            world.store(*network, halves, rejects);
-        }
+        Action::Store(network, halves, rejects) => world.store(*network, halves, rejects),
         Action::Withdraw(from, to) => {
             world.halves.entry(*from).or_default().remove(to);
             let file = world.halves_file(*from);
@@ -404,7 +394,7 @@ proptest! {
             world.engine.changes();
             let before = world.engine.counters();
             if by_command {
-                world.store(0, [(target, true)].into(), BTreeSet::new());
+                world.store(0, &[(target, true)].into(), &BTreeSet::new());
             } else {
                 declare(&mut world, 0, target, true);
             }
