@@ -201,10 +201,12 @@ pub(super) fn next_step(why: &NotStored) -> &'static str {
             "nothing was stored; `ovn-peerctl status` shows an operator why the northbound is out of reach"
         }
         NotStored::ReadOnly(_) => {
-            "nothing was stored; ask an operator to name a remote that may write, or to make a backup server the active one (`ovn-peerctl status`)"
+            "nothing was stored; ask an operator to name a remote that may write, or to \
+             make a backup server the active one (`ovn-peerctl status`)"
         }
         NotStored::Full(_) => {
-            "nothing was stored; ask an operator to look at the disk and the log of the northbound's server (`ovn-peerctl status`), then repeat the change"
+            "nothing was stored; ask an operator to look at the disk and the log of the \
+             northbound's server (`ovn-peerctl status`), then repeat the change"
         }
         NotStored::Newer => {
             "ask the daemon of a host that has the newer version, or upgrade this one"
