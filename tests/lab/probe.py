@@ -174,19 +174,6 @@ def forge(kind, source, target, port, count, interval):
     return {"sent": int(count)}
 
 
-def fragmented_syn(source, target, port, sport):
-    """Asks for a TCP connection by a SYN that is parted over two fragments, whose first has the ports."""
-    head = struct.pack("!HHIIBBHHH", int(sport), int(port), 1, 0, 5 << 4, 2, 65535, 0, 0)
-    pseudo = pack(source) + pack(target) + struct.pack("!BBH", 0, 6, len(head))
-    head = head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
-    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    ident = random.randrange(1, 0xFFFF)
-    for at, part, more in ((0, head[:16], 1), (16, head[16:], 0)):
-        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(part), ident, more << 13 | at // 8, 64, 6, 0)
-        sock.sendto(ip + pack(source) + pack(target) + part, (target, 0))
-    return {"sent": 2}
-
-
 def serve(port):
     """A TCP server: echoes after an `e`, counts after a `b`. Ends with stdin."""
     listener = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -255,7 +242,8 @@ def tcp_bulk(target, port, patience, size):
         return {"ok": False, "why": str(error)}
 
 
-COMMANDS = {f.__name__: f for f in (ping, forge, fragmented_syn, serve, tcp_echo, tcp_bulk)}
+COMMANDS = {f.__name__: f for f in (ping, forge, serve, tcp_echo, tcp_bulk)}
+COMMANDS |= {f.__name__: f for f in (fragmented_syn, ask_tcp, ask_udp, serve_udp, hold, flood, watch)}
 try:
     print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])), flush=True)
 except BrokenPipeError:  # the test is gone
