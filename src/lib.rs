@@ -6,7 +6,8 @@
 //! Start at [`declare`]: it parses the files of operators and tenants, and
 //! [`LocalDeclarations`](declare::LocalDeclarations) holds the declarations in effect.
 //! [`northbound`] reads OVN's rows: routers as facts, our own rows by their tag. [`peering`]
-//! decides: each pair of networks gets one [`Resolution`](peering::Resolution). [`program`] makes
+//! decides: each pair of networks gets one [`Resolution`](peering::Resolution); [`traffic`] decides
+//! which packets cross. [`program`] makes
 //! rows of a [`Link`](peering::Link), and one transaction of the differences. [`engine`] joins
 //! these pure rooms. [`daemon`] is the event loop around it, [`ovsdb`] the protocol below it,
 //! [`control`] and [`ctl`] are the interface for operators and tenants, and [`view`] has the values
@@ -40,4 +41,5 @@ pub mod now;
 pub mod ovsdb;
 pub mod peering;
 pub mod program;
+pub mod traffic;
 pub mod view;

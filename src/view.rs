@@ -6,6 +6,7 @@
 
 mod catalog;
 mod event;
+mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
+pub use traffic::{RuleView, TrafficView};
 
 pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
 pub use crate::peering::{Reason, State};
@@ -156,12 +158,16 @@ pub struct HalfDetail {
     pub local_prefixes: Vec<IpNet>,
     /// What the other side announces; empty until both sides consent.
     pub remote_prefixes: Vec<IpNet>,
-    /// The terms as declared, each under its key: `export`, `import`, `max_prefixes`, `routes`.
+    /// The terms as declared, each under its key: `export`, `import`, `max_prefixes`, `routes`,
+    /// `in`, `out`.
     #[serde(flatten)]
     pub terms: BTreeMap<String, serde_json::Value>,
     /// Prefixes that do not cross, and why.
     #[serde(default)]
     pub filtered: Vec<FilteredView>,
+    /// Which packets cross; `None` if all do, or while there is no link.
+    #[serde(default)]
+    pub traffic: Option<TrafficView>,
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,

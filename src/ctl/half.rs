@@ -1,12 +1,15 @@
 //! `show`: one half in full.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::sheet::Sheet;
 use super::table::{Cell, Kind, Table};
 use super::text::{age, count, moment};
 use crate::declare::Terms;
-use crate::view::HalfDetail;
+use crate::view::{HalfDetail, RuleView, TrafficView};
 
 /// The page; `rows` asks for the rows as the northbound has them.
 pub(super) fn half(
@@ -40,10 +43,11 @@ pub(super) fn half(
     sheet.several("Local prefixes", &detail.local_prefixes);
     sheet.several("Remote prefixes", &detail.remote_prefixes);
     terms(&mut sheet, detail);
+    if let Some(traffic) = &detail.traffic {
+        traffic_of(&mut sheet, traffic);
+    }
     guests(&mut sheet, detail, now);
-    let mut rows_of: Vec<&str> = detail.rows.iter().map(|row| row.means.as_str()).collect();
-    rows_of.sort_unstable();
-    sheet.several("In the northbound", &rows_of);
+    sheet.several("In the northbound", &meanings(detail));
     let sets: Vec<_> = detail.address_sets.iter().map(|name| format!("${name}")).collect();
     sheet.several("Address sets", &sets);
     let mut text = sheet.into_text(width);
@@ -74,9 +78,15 @@ fn declared_in(detail: &HalfDetail) -> Option<String> {
 
 /// Terms and limits of the prefixes that cross the peering, if any.
 fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (title, value) in Terms::unusual(&detail.terms) {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        sheet.line(title, text);
+        match value.as_array().map(Vec::as_slice) {
+            None => sheet.line(title, text(value)),
+            Some([]) => sheet.line(title, "nothing"),
+            Some(entries) => {
+                sheet.several(title, &entries.iter().map(text).collect::<Vec<String>>());
+            }
+        }
     }
     let filtered: Vec<_> = detail
         .filtered
@@ -99,6 +109,40 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
         })
         .collect();
     sheet.several("Manual routes", &routes);
+}
+
+/// The traffic filters of both sides together.
+fn traffic_of(sheet: &mut Sheet, traffic: &TrafficView) {
+    let rules = |rules: &[RuleView], closed: Option<&String>| -> Vec<String> {
+        if let Some(why) = closed {
+            return vec![format!("nothing: {why}")];
+        }
+        let line = |rule: &RuleView| {
+            let by = match rule.by.as_str() {
+                "local" => "this side",
+                "remote" => "the other side",
+                _ => "both sides",
+            };
+            format!("{} ({by})", rule.rule)
+        };
+        rules.iter().map(line).collect()
+    };
+    sheet.several("May open here", &rules(&traffic.inward, traffic.in_closed.as_ref()));
+    sheet.several("May open there", &rules(&traffic.outward, traffic.out_closed.as_ref()));
+    sheet.several("Not exact", &traffic.inexact);
+}
+
+/// What the rows are for, each meaning once.
+fn meanings(detail: &HalfDetail) -> Vec<String> {
+    let mut meanings: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &detail.rows {
+        *meanings.entry(&row.means).or_default() += 1;
+    }
+    let line = |(meaning, rows): (&str, usize)| match rows {
+        1 => meaning.to_owned(),
+        rows => format!("{meaning} ({})", count(rows, "row")),
+    };
+    meanings.into_iter().map(line).collect()
 }
 
 /// Which guests must renew to get the present routes.

@@ -1,6 +1,6 @@
 //! All keys of all files, by their sections: for the test of the manual pages.
 
-use super::terms::RULE_KEYS;
+use super::terms::{ENTRY_KEYS, RULE_KEYS};
 use super::{networks, peerings, policy_file, rejections, routes_file, settings_file};
 
 /// The sections of a file, each with its keys.
@@ -40,6 +40,7 @@ pub(crate) fn peerings() -> Sections {
         ("Top of the file", vec!["project"]),
         ("[[peering]]", peerings::peering_keys().collect()),
         ("Entries of export and import", RULE_KEYS.to_vec()),
+        ("Entries of in and out", ENTRY_KEYS.to_vec()),
         ("[[route]]", routes_file::KEYS.to_vec()),
         ("[[rejection]]", rejections::KEYS.to_vec()),
     ];

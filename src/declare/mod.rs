@@ -67,14 +67,15 @@ pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};
 pub use settings::{
-    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, MaxWithdrawals, NorthboundSettings,
-    OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings, ShowRequests,
+    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, MaxWithdrawals,
+    NorthboundSettings, OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
+    ShowRequests,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
 pub use terms::{
-    Action, Export, Import, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter, PrefixList,
-    RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
+    Action, Export, Import, In, ManualRoute, MaxPrefixes, Out, PlacedRoute, PrefixFilter,
+    PrefixList, RouteTables, Routes, Rule, TableOf, Tables, Terms, TrafficList, UnreadableRule,
 };
 pub use trust::HostProblem;
 pub use written::written;

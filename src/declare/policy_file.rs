@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
-use super::settings::{AddressSpace, AutoAccept, MaxWithdrawals, PolicySettings, ShowRequests};
+use super::settings::{
+    AddressSpace, AutoAccept, Filters, MaxWithdrawals, PolicySettings, ShowRequests,
+};
 use super::toml_reader::{Found, TomlReader, times};
 
 pub(super) const KEYS: &[&str] = &[
@@ -18,6 +20,7 @@ pub(super) const KEYS: &[&str] = &[
     "max_halves_per_project",
     "max_rejections_per_project",
     "show_requests",
+    "filters",
 ];
 pub(super) const MAX_WITHDRAWALS_KEYS: &[&str] = &["halves", "percent"];
 /// ovn-controller follows at most this many datapaths.
@@ -41,6 +44,8 @@ pub(super) fn read(reader: &mut TomlReader<'_>, top: &DeTable<'_>, policy: &mut 
     let words = [("targets", ShowRequests::Targets), ("operators", ShowRequests::Operators)];
     policy.show_requests =
         word(reader, table, "show_requests", &words).unwrap_or(policy.show_requests);
+    let words = [("open", Filters::Open), ("closed", Filters::Closed)];
+    policy.filters = word(reader, table, "filters", &words).unwrap_or(policy.filters);
     if let Some(required) = reader.boolean(table, "require_workload") {
         policy.require_workload = required;
     }

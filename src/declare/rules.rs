@@ -109,7 +109,7 @@ fn digest(settings: &Settings) -> RulesDigest {
 
 /// The keys of `[policy]` with their values. How much may be withdrawn at once, and what is shown to
 /// whom, is each host's own.
-fn keys(policy: &PolicySettings) -> [(&'static str, String); 9] {
+fn keys(policy: &PolicySettings) -> [(&'static str, String); 10] {
     let PolicySettings {
         max_withdrawals: _,
         auto_accept,
@@ -120,6 +120,7 @@ fn keys(policy: &PolicySettings) -> [(&'static str, String); 9] {
         max_mesh_depth,
         quotas,
         show_requests: _,
+        filters,
     } = policy;
     [
         ("auto_accept", format!("{auto_accept:?}")),
@@ -131,6 +132,7 @@ fn keys(policy: &PolicySettings) -> [(&'static str, String); 9] {
         ("max_halves_per_network", format!("{:?}", quotas.per_network)),
         ("max_halves_per_project", format!("{:?}", quotas.per_project)),
         ("max_rejections_per_project", format!("{:?}", quotas.rejections_per_project)),
+        ("filters", format!("{filters:?}")),
     ]
 }
 
@@ -168,6 +170,7 @@ mod tests {
             "max_halves_per_network = 1000",
             "max_halves_per_project = 999",
             "max_rejections_per_project = 999",
+            "filters = \"closed\"",
         ]
         .map(|key| of(&format!("[policy]\n{key}\n")))
         .into_iter()

@@ -95,6 +95,8 @@ pub struct PolicySettings {
     pub quotas: Quotas,
     /// Who is shown requests.
     pub show_requests: ShowRequests,
+    /// What a half without `in` or `out` lets open.
+    pub filters: Filters,
 }
 
 impl Default for PolicySettings {
@@ -109,8 +111,18 @@ impl Default for PolicySettings {
             max_mesh_depth: 89,
             quotas: Quotas::default(),
             show_requests: ShowRequests::Targets,
+            filters: Filters::Open,
         }
     }
+}
+
+/// `filters`: what may open where a half has no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filters {
+    /// Everything (LXD, Windows Server).
+    Open,
+    /// Nothing, until both sides allow it (Outscale).
+    Closed,
 }
 
 /// `show_requests`: who is shown requests that nobody has answered.

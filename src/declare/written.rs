@@ -100,8 +100,8 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Export, Import, ManualRoute, MaxPrefixes, PrefixFilter, PrefixList, Routes, Rule,
-        Tables, Terms,
+        Action, Export, Import, In, ManualRoute, MaxPrefixes, Out, PrefixFilter, PrefixList,
+        Routes, Rule, Tables, Terms, TrafficList,
     };
     use super::*;
 
@@ -153,14 +153,22 @@ mod tests {
         prop_oneof![Just(Routes::default()), tables, manual]
     }
 
+    fn traffic() -> impl Strategy<Value = TrafficList> {
+        let entries = prop::collection::vec(crate::traffic::arbitrary::entry(), 0..4);
+        prop::option::of(entries).prop_map(|entries| TrafficList(entries.map(Into::into)))
+    }
+
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
-        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes());
-        terms.prop_map(|(export, import, limit, routes)| {
+        let lists = (traffic(), traffic());
+        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), lists);
+        terms.prop_map(|(export, import, limit, routes, (inward, outward))| {
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
                 max_prefixes: MaxPrefixes { limit },
                 routes,
+                inward: In { list: inward },
+                outward: Out { list: outward },
             };
             (terms != Terms::default()).then(|| Arc::new(terms))
         })

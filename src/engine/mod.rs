@@ -46,6 +46,7 @@ mod state;
 mod store;
 mod submit;
 mod takeover;
+mod traffic;
 mod troubles;
 mod unbound;
 mod unit_changes;

@@ -23,6 +23,7 @@ use crate::view::{
 };
 
 use super::shown::{Shown, Standings};
+use super::traffic::traffic;
 use super::{Engine, catalog, damped};
 
 /// So many entries of each list are in the status; other commands show all of them.
@@ -89,6 +90,7 @@ pub(super) fn show(
         router: bound.map(|said| said.value.router.to_string()),
         terms: half.terms().shown(),
         filtered: filtered(&report),
+        traffic: traffic(standings, key),
         manual_routes: routes(&report, &view),
         half: view,
         local_prefixes: report.announced,

@@ -10,7 +10,18 @@ use std::ops::RangeInclusive;
 /// The offsets start here.
 const BASE: i64 = 32_000;
 
-/// Allows packets between the two networks of a link.
+/// Allows ICMP errors, if traffic filters allow anything.
+pub const ERRORS: i64 = BASE + 290;
+/// What the other side may open, and what it may not: the first run of policies; each further run
+/// is one below.
+pub const FORWARD: i64 = BASE + 280;
+/// Drops what is shaped like an opening, before replies pass.
+pub const OPENINGS: i64 = BASE + 250;
+/// Replies to what this side has opened: the first run.
+pub const REPLIES: i64 = BASE + 249;
+/// Echo replies of the router itself: the first run.
+pub const ECHOES: i64 = BASE + 220;
+/// Allows packets between the two networks of a link, if no traffic filter does it instead.
 pub const ALLOW: i64 = BASE + 200;
 /// Drops all other packets from the link: the peering is not transitive.
 pub const DROP: i64 = BASE + 100;
@@ -19,5 +30,23 @@ pub const PASS: i64 = BASE + 95;
 /// Drops packets with a source that cannot come from there.
 pub const SPOOF: i64 = BASE + 90;
 
+/// Whether a policy decides on what the other side opens.
+#[must_use]
+pub fn is_forward(priority: i64) -> bool {
+    (OPENINGS + 1..=FORWARD).contains(&priority)
+}
+
+/// Whether it decides on replies of the other side.
+#[must_use]
+pub fn is_reply(priority: i64) -> bool {
+    (ECHOES + 1..=REPLIES).contains(&priority)
+}
+
+/// Whether it decides on echo replies of the router.
+#[must_use]
+pub fn is_echo(priority: i64) -> bool {
+    (ALLOW + 1..=ECHOES).contains(&priority)
+}
+
 /// The range of our policies.
-pub const OURS: RangeInclusive<i64> = SPOOF..=ALLOW;
+pub const OURS: RangeInclusive<i64> = SPOOF..=ERRORS;

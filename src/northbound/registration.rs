@@ -25,8 +25,9 @@ pub const HALF_PREFIX: &str = "ovn-peerd-half:";
 pub const GUESTS_KEY: &str = "ovn-peerd-guests";
 /// The version of the format of a registration and of the rows of its network (`version`).
 ///
-/// 1: policies from priority 30090 to 30200. 2: from 32090 to 32200.
-pub const VERSION: u32 = 2;
+/// 1: policies from priority 30090 to 30200. 2: from 32090 to 32200. 3: halves may have traffic
+/// filters, which an older daemon would not read, and so open.
+pub const VERSION: u32 = 3;
 
 /// The key of a half's record.
 #[must_use]

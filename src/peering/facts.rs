@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::declare::{AddressSpace, Half, NetworkKey, PeeringKey, Terms};
+use crate::declare::{AddressSpace, Filters, Half, NetworkKey, PeeringKey, Terms};
 use crate::northbound::{End, Frozen, Id, LinkFacts, NameCollision};
 
 use super::conflict::RivalPrefix;
@@ -71,6 +71,8 @@ pub(super) struct PairFacts<'a> {
     pub(super) address_space: AddressSpace,
     /// Whether a network must have a port of a VM before it may peer.
     pub(super) require_workload: bool,
+    /// What may open where a half has no list.
+    pub(super) filters: Filters,
     /// The moment.
     pub(super) now: Timestamp,
     /// Ports of others that have the name of one of its ports; nearly always none.

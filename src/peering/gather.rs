@@ -134,6 +134,7 @@ impl Known<'_> {
             collisions: &inputs.collisions,
             address_space: ground.policy.address_space,
             require_workload: ground.policy.require_workload,
+            filters: ground.policy.filters,
             now: ground.now,
             too_deep: {
                 let (rank, most) = (rank.clone(), ground.policy.max_mesh_depth);

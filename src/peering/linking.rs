@@ -10,18 +10,20 @@ use ipnet::IpNet;
 use crate::declare::{Cover, Terms};
 use crate::northbound::owner::link_port_name;
 use crate::northbound::{End, Family, Persisted, RouterKind};
+use crate::traffic::TooComplex;
 
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
 use super::facts::PairFacts;
 use super::local::Ready;
-use super::messages::{nothing_exchanged, too_many, too_many_for, verdict};
+use super::messages::{nothing_exchanged, too_complex, too_many, too_many_for, verdict};
 use super::mtu::checking_end;
 use super::outcome::{Link, LinkEnd, Resolution, Verdict, earlier};
 use super::shadow::{shadowed_at, shadows};
 use super::space::offered;
 use super::state::Reason;
 use super::terms::{Admitted, admit, manual_routes, unmet};
+use super::traffic::filtered;
 
 /// A message names at most this many conflicts: more would not help.
 const MOST_CONFLICTS: usize = 8;
@@ -60,7 +62,12 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         has_switch,
         a: link_end(pair, End::A, (a, b), (&at_a, &at_b), &families),
         b: link_end(pair, End::B, (b, a), (&at_b, &at_a), &families),
+        traffic: None,
     };
+    match filtered(pair, &link, (a, b)) {
+        Ok(traffic) => link.traffic = traffic,
+        Err(why) => return unfiltered(pair, why),
+    }
     if let Some((end, mtu)) = checking_end(pair.a.mtu_input(a), pair.b.mtu_input(b)) {
         link.end_mut(end).mtu = Some(mtu);
     }
@@ -88,6 +95,15 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     at_b.persisted.frozen_remote = of_a.frozen.filter(|_| pair.a.implied);
     let verdicts = [pair.a.half.map(|_| at_a.into()), pair.b.half.map(|_| at_b.into())];
     Resolution { verdicts, link: Some(Box::new(link)), due }
+}
+
+/// Two ends whose traffic filters cannot be kept are not linked: nothing passes then.
+fn unfiltered(pair: &PairFacts, why: TooComplex) -> Resolution {
+    let refused = |end: End| {
+        pair.end(end).half?;
+        Some(too_complex(why, pair.end(end.other()).network).into())
+    };
+    Resolution { verdicts: [refused(End::A), refused(End::B)], link: None, due: None }
 }
 
 /// Policies of others that come before those of the link, as each end's owner may see them.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::declare::{Half, HalfKey, Host, NetworkKey};
 use crate::northbound::Persisted;
+use crate::traffic::TooComplex;
 
 use super::outcome::Verdict;
 use super::quota::Over;
@@ -148,13 +149,24 @@ pub(super) fn too_many_for(remote: &NetworkKey) -> Verdict {
     )
 }
 
-/// Filters that leave nothing.
+/// Traffic filters that need more policies than a router can have.
+pub(super) fn too_complex(why: TooComplex, remote: &NetworkKey) -> Verdict {
+    verdict(
+        Reason::FilterTooComplex,
+        format!("the traffic filters of this network and {remote} are too complex: {why}"),
+        "name more prefixes or ports in one entry of `in` and `out`, and write the entries that deny \
+         one after the other"
+            .into(),
+    )
+}
+
+/// Prefix filters that leave nothing.
 pub(super) fn nothing_exchanged(remote: &NetworkKey) -> Verdict {
     verdict(
         Reason::NothingExchanged,
         format!(
-            "the filters of this network and {remote} leave no address family in which both announce \
-             something that the other one takes"
+            "`export` and `import` of this network and {remote} leave no address family in which both \
+             announce something that the other one takes"
         ),
         "widen `export` or `import` on one of the two sides".into(),
     )

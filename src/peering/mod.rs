@@ -36,12 +36,13 @@ mod space;
 mod state;
 mod targets;
 mod terms;
+mod traffic;
 
 pub use ground::Ground;
 pub use guest_routes::{GuestRoutes, Omitted, RouteCell};
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
-pub use outcome::{Link, LinkEnd, Resolution, Resolved, Verdict};
+pub use outcome::{Link, LinkEnd, Resolution, Resolved, Traffic, Verdict};
 pub use pair::{end_of, key_of_end};
 pub use resolver::Resolver;
 pub use state::{Reason, State};

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey, PlacedRoute};
 use crate::northbound::{End, Family, Id, Persisted, RecordedState, UnitId};
+use crate::traffic::{Openings, Policies};
 
 use super::prefix::Prefixes;
 use super::state::{Reason, State};
@@ -80,6 +81,44 @@ pub struct Link {
     pub a: LinkEnd,
     /// The other end.
     pub b: LinkEnd,
+    /// Which packets may cross; `None` for all, as it nearly always is.
+    pub traffic: Option<Box<Traffic>>,
+}
+
+/// The traffic filters of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// What end A may open at end B.
+    from_a: Openings,
+    /// What end B may open at end A.
+    from_b: Openings,
+    at_a: Policies,
+    at_b: Policies,
+}
+
+impl Traffic {
+    /// The rules of both directions, and the policies of both routers, of end A first.
+    pub(super) fn new([from_a, from_b]: [Openings; 2], [at_a, at_b]: [Policies; 2]) -> Self {
+        Self { from_a, from_b, at_a, at_b }
+    }
+
+    /// What one end may open at the other.
+    #[must_use]
+    pub fn opened_by(&self, end: End) -> &Openings {
+        match end {
+            End::A => &self.from_a,
+            End::B => &self.from_b,
+        }
+    }
+
+    /// The policies on the router of one end.
+    #[must_use]
+    pub fn policies(&self, end: End) -> &Policies {
+        match end {
+            End::A => &self.at_a,
+            End::B => &self.at_b,
+        }
+    }
 }
 
 impl Link {

@@ -133,8 +133,10 @@ pub enum Reason {
     PeeringConflict,
     /// A half's `export` names a prefix that its network does not own.
     ExportNotOwned,
-    /// The filters leave no address family in which both sides announce something.
+    /// The prefix filters leave no address family in which both sides announce something.
     NothingExchanged,
+    /// The traffic filters need more policies than a router can have.
+    FilterTooComplex,
     /// One side announces more prefixes than `max_prefixes` of the other side allows.
     TooManyPrefixes,
     /// A network has no VM's port, and the policy asks for one.
@@ -183,6 +185,7 @@ impl Reason {
             | Self::PeeringConflict
             | Self::ExportNotOwned
             | Self::NothingExchanged
+            | Self::FilterTooComplex
             | Self::TooManyPrefixes
             | Self::NoWorkload
             | Self::ConflictingDeclarations
@@ -225,6 +228,7 @@ impl Reason {
             Self::PeeringConflict => "peering-conflict",
             Self::ExportNotOwned => "export-not-owned",
             Self::NothingExchanged => "nothing-exchanged",
+            Self::FilterTooComplex => "filter-too-complex",
             Self::TooManyPrefixes => "too-many-prefixes",
             Self::NoWorkload => "no-workload",
             Self::ConflictingDeclarations => "conflicting-declarations",

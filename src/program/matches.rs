@@ -43,10 +43,24 @@ impl Addresses {
         }
     }
 
+    /// Some prefixes of one end, in one family; all of them are its Address_Set.
+    pub(super) fn some_of(end: &LinkEnd, family: Family, prefixes: &[IpNet]) -> Self {
+        let of_family = |prefix: &&IpNet| Family::of(prefix) == family;
+        if prefixes.iter().filter(of_family).eq(end.prefixes.iter().filter(of_family)) {
+            return Self::of(end, family);
+        }
+        Self::listed(family, prefixes)
+    }
+
+    /// These prefixes of a family, written out.
+    pub(super) fn listed(family: Family, prefixes: &[IpNet]) -> Self {
+        let of_family = |prefix: &&IpNet| Family::of(prefix) == family;
+        Self::Prefixes(prefixes.iter().filter(of_family).copied().collect())
+    }
+
     /// The same without an Address_Set.
     fn written_out(end: &LinkEnd, family: Family) -> Self {
-        let prefixes = end.prefixes.iter().filter(|prefix| Family::of(prefix) == family);
-        Self::Prefixes(prefixes.copied().collect())
+        Self::listed(family, &end.prefixes)
     }
 
     /// Its form in a match.

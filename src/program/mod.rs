@@ -10,6 +10,7 @@ mod contributors;
 mod counters;
 mod diff;
 mod matches;
+mod packets;
 mod registration;
 mod row;
 mod summary;

@@ -67,6 +67,17 @@ impl Served {
                 Some(format!("route {prefix}{table}"))
             }
             ROUTER_POLICY => match priority? {
+                priority::ERRORS => Some(format!("allow ICMP errors of {local} and {remote}")),
+                priority::OPENINGS => Some(format!("drop all else that {remote} opens")),
+                rank if priority::is_forward(rank) => {
+                    Some(format!("{} what {remote} opens", text(router_policy::ACTION)))
+                }
+                rank if priority::is_reply(rank) => {
+                    Some(format!("{} replies of {remote}", text(router_policy::ACTION)))
+                }
+                rank if priority::is_echo(rank) => {
+                    Some(format!("{} echo replies of the router", text(router_policy::ACTION)))
+                }
                 priority::ALLOW => Some(format!("allow {local} <-> {remote}")),
                 priority::PASS => Some(format!("allow {local} <-> {remote} over the other link")),
                 priority::DROP => Some(format!("drop all else from {remote}")),

@@ -229,7 +229,7 @@ fn the_files_of_a_room_form_no_circle() {
     // Only the client's own may: a session has to do with its connection, its keys and its errors.
     let rooms = [
         ("declare", "local", "local::guard"),
-        ("declare", "terms::export", "terms::filter"),
+        ("declare", "terms::export", "terms::prefix_filter"),
         ("ovsdb", "replica", "update"),
         ("northbound", "index::switch", "index::outlets"),
         ("peering", "decide", "linking"),

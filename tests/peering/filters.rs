@@ -226,7 +226,7 @@ fn b6_families_are_linked_where_both_have_them() {
     blue(&tenants, &format!("export = {v4}\n"));
     green(&tenants, &format!("export = {v6}\n"));
     let half = tenants.wait_blue("failed");
-    assert_says(&half, "nothing-exchanged", &["green/db", "filters"]);
+    assert_says(&half, "nothing-exchanged", &["green/db", "export"]);
     assert_says(&tenants.wait_green("failed"), "nothing-exchanged", &["blue/web"]);
     assert_eq!(link_rows(&lab.dump()).len(), 0);
     green(&tenants, "");

@@ -68,6 +68,7 @@ fn detail(half: HalfView) -> HalfDetail {
         remote_prefixes: Vec::new(),
         terms: ovn_peerd::declare::Terms::default().shown(),
         filtered: Vec::new(),
+        traffic: None,
         manual_routes: Vec::new(),
         guests: None,
         address_sets: Vec::new(),

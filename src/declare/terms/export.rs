@@ -7,8 +7,8 @@ use toml::de::DeTable;
 
 use super::super::cover::Cover;
 use super::super::toml_reader::TomlReader;
-use super::filter::PrefixFilter;
-use super::filter_reader;
+use super::prefix_filter::PrefixFilter;
+use super::prefix_reader;
 use super::term::Term;
 
 /// The prefixes of its network that a half announces.
@@ -25,7 +25,7 @@ impl Term for Export {
     const TITLE: &'static str = "Export";
 
     fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
-        Self { filter: filter_reader::read(reader, table, Self::KEY) }
+        Self { filter: prefix_reader::read(reader, table, Self::KEY) }
     }
 
     fn shown(&self) -> Value {

@@ -6,8 +6,8 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::super::toml_reader::TomlReader;
-use super::filter::PrefixFilter;
-use super::filter_reader;
+use super::prefix_filter::PrefixFilter;
+use super::prefix_reader;
 use super::term::Term;
 
 /// The prefixes of the other side that a half accepts.
@@ -24,7 +24,7 @@ impl Term for Import {
     const TITLE: &'static str = "Import";
 
     fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
-        Self { filter: filter_reader::read(reader, table, Self::KEY) }
+        Self { filter: prefix_reader::read(reader, table, Self::KEY) }
     }
 
     fn shown(&self) -> Value {

@@ -1,5 +1,5 @@
-//! The terms of a half: which prefixes cross its peering, and which routes it requests, where they
-//! differ from the default.
+//! The terms of a half: which prefixes and packets cross its peering, and which routes it requests,
+//! where they differ from the default.
 //!
 //! A term is one file here. It says which keys of `[[peering]]` it reads, how the northbound
 //! records it (its `serde` form, inside the half's declaration), how it changes what crosses the
@@ -10,12 +10,16 @@
 //! would open the half.
 
 mod export;
-mod filter;
-mod filter_reader;
 mod import;
 mod max_prefixes;
+mod prefix_filter;
+mod prefix_reader;
 mod routes;
 mod term;
+mod traffic_in;
+mod traffic_list;
+mod traffic_out;
+mod traffic_reader;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,14 +34,19 @@ use toml::de::DeTable;
 use super::toml_reader::{Found, TomlReader};
 
 pub use export::Export;
-pub use filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
-#[cfg(test)]
-pub(super) use filter_reader::RULE_KEYS;
 pub use import::Import;
 pub use max_prefixes::MaxPrefixes;
+pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
+#[cfg(test)]
+pub(super) use prefix_reader::RULE_KEYS;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 pub(super) use routes::{table_name, written_table};
 use term::Term;
+pub use traffic_in::In;
+pub use traffic_list::TrafficList;
+pub use traffic_out::Out;
+#[cfg(test)]
+pub(super) use traffic_reader::ENTRY_KEYS;
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
 /// them.
@@ -137,6 +146,10 @@ terms! {
     max_prefixes: MaxPrefixes,
     /// Who makes the routes, and in which tables.
     routes: Routes,
+    /// What the other side may open here.
+    inward: In,
+    /// What this side may open there.
+    outward: Out,
 }
 
 /// The default, which nearly every half has.

@@ -3,8 +3,8 @@
 use super::super::others::{declared_by_others, entries_of_others};
 use super::*;
 use crate::declare::{
-    ByHost, Export, Import, ManualRoute, MaxPrefixes, Others, PrefixFilter, PrefixList, Routes,
-    TableOf,
+    ByHost, Export, Import, In, ManualRoute, MaxPrefixes, Others, Out, PrefixFilter, PrefixList,
+    Routes, TableOf, TrafficList,
 };
 use crate::ovsdb::{Atom, Value};
 
@@ -53,6 +53,13 @@ fn what_a_host_declares_survives_its_entries() {
                     table: TableOf::Subnet("fd01::/64".parse().expect("a prefix")),
                 },
             ]),
+            inward: In {
+                list: TrafficList(Some(Box::new([
+                    "deny any remote 10.2.0.11/32".parse().expect("an entry"),
+                    "allow tcp 22,8000-8100 local 10.64.0.0/25".parse().expect("an entry"),
+                ]))),
+            },
+            outward: Out { list: TrafficList(Some(Box::new([]))) },
         })),
         uuid: Some(Uuid::from_u128(8)),
     };
@@ -68,7 +75,7 @@ fn what_a_host_declares_survives_its_entries() {
         rejection_entry("hv1", &rejection.key, &file),
     ];
     // All releases have written it like this. Another spelling would be another declaration.
-    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}]}"#;
+    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[]}"#;
     assert!(entries[1].1.contains(terms), "{}", entries[1].1);
     let tags = value(&entries);
     assert_eq!(network_of(tags.view()), Some(key.clone()));
@@ -96,9 +103,14 @@ fn what_a_host_declares_survives_its_entries() {
     assert_eq!(back, written);
     assert_eq!(keys_of(tags.view(), "odd:host%").count(), 1);
     // Terms that do not parse must not count as "all".
-    let odd = entries[1].1.replace("deny 10.64.9.0/24", "allow everything");
-    assert_ne!(odd, entries[1].1);
-    assert_eq!(super::half(&key, "to:db", &odd), None);
+    for (good, odd) in [
+        ("deny 10.64.9.0/24", "allow everything"),
+        ("deny any remote 10.2.0.11/32", "deny any on fridays"),
+    ] {
+        let odd = entries[1].1.replace(good, odd);
+        assert_ne!(odd, entries[1].1);
+        assert_eq!(super::half(&key, "to:db", &odd), None);
+    }
     let rules = [("odd:host%".into(), None)].into();
     let said = Others { rules, ..Others::default() };
     assert_eq!(declared_by_others("hv1", &key, tags.view()), (said, 1));

@@ -14,13 +14,17 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
             side.row(ROUTER_POLICY, wants).policy(priority, text, action)
         };
         let port = [side.port.as_str()];
-        let mut rows = vec![policy(priority::ALLOW, exchanged(&side, &port), "allow")];
-        // Traffic between the two networks over links of other tools: if these links have routes,
-        // too, OVN balances over both, so packets at their ports are not forged. Only this traffic
-        // is allowed there.
-        let beside: Vec<&str> = side.local.beside.iter().map(AsRef::as_ref).collect();
-        if !beside.is_empty() {
-            rows.push(policy(priority::PASS, exchanged(&side, &beside), "allow"));
+        let mut rows = Vec::new();
+        // Traffic filters have policies of their own instead (`link_traffic`).
+        if link.traffic.is_none() {
+            rows.push(policy(priority::ALLOW, exchanged(&side, &port), "allow"));
+            // Traffic between the two networks over links of other tools: if these links have
+            // routes, too, OVN balances over both, so packets at their ports are not forged. Only
+            // this traffic is allowed there.
+            let beside: Vec<&str> = side.local.beside.iter().map(AsRef::as_ref).collect();
+            if !beside.is_empty() {
+                rows.push(policy(priority::PASS, exchanged(&side, &beside), "allow"));
+            }
         }
         rows.push(policy(priority::DROP, inport(port), "drop"));
         let spoofed = Sources::of(&side.remote.prefixes);

@@ -10,6 +10,7 @@ mod link_ports;
 mod link_routes;
 mod link_side;
 mod link_switch;
+mod link_traffic;
 mod nat_exemption;
 mod uplink_anti_spoof;
 
@@ -22,6 +23,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_ports::contribute,
     link_routes::contribute,
     link_policies::contribute,
+    link_traffic::contribute,
     uplink_anti_spoof::contribute,
     nat_exemption::contribute,
     guest_routes::contribute,

@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::super::toml_reader::TomlReader;
-use super::filter::{Action, PrefixFilter, PrefixList, Rule};
+use super::prefix_filter::{Action, PrefixFilter, PrefixList, Rule};
 
 pub(in crate::declare) const RULE_KEYS: &[&str] = &["prefix", "ge", "le", "action"];
 

@@ -1,0 +1,104 @@
+//! Protocols, ports and ICMP types in the match of a policy.
+//!
+//! To OVN, every fragment has ports and types of 0, the first one too. So an allow with ports never
+//! matches a fragment, and a deny with ports must match every fragment of its protocol: each is
+//! perhaps of a packet that is denied.
+
+use crate::northbound::Family;
+use crate::traffic::{Action, IcmpType, Kind, Policy, Ports, Protocol};
+
+/// Matches ICMP errors of a family: unreachable, time exceeded, a bad header, packet too big.
+pub(super) fn errors(family: Family) -> &'static str {
+    match family {
+        Family::Ip4 => "icmp4.type == {3, 11, 12}",
+        Family::Ip6 => "icmp6.type == {1, 2, 3, 4}",
+    }
+}
+
+/// Matches what is shaped like an opening, and fragments that may be: a SYN without ACK, and
+/// requests of ICMP.
+pub(super) fn openings(family: Family) -> &'static str {
+    match family {
+        Family::Ip4 => {
+            "ip4 && ((tcp && ((tcp.flags[1] == 1 && tcp.flags[4] == 0) || ip.is_frag)) || \
+             (icmp4 && (icmp4.type == {8, 10, 13, 15, 17} || ip.is_frag)))"
+        }
+        Family::Ip6 => {
+            "ip6 && ((tcp && ((tcp.flags[1] == 1 && tcp.flags[4] == 0) || ip.is_frag)) || \
+             (icmp6 && (icmp6.type == {128, 139} || ip.is_frag)))"
+        }
+    }
+}
+
+/// The protocol of a policy's packets, with ports or types; `None` for all packets of the family.
+pub(super) fn protocol(policy: &Policy, family: Family) -> Option<String> {
+    let with_ports = |name: &str, ports: &Ports| {
+        if ports.ranges().is_empty() {
+            return name.to_owned();
+        }
+        let field = match policy.kind {
+            Kind::Forward => format!("{name}.dst"),
+            Kind::Reply | Kind::Echo => format!("{name}.src"),
+        };
+        let listed = in_ranges(&field, ports);
+        match policy.action {
+            Action::Allow => listed,
+            Action::Deny => format!("{name} && ({listed} || ip.is_frag)"),
+        }
+    };
+    match &policy.protocol {
+        Protocol::Any => None,
+        Protocol::Tcp(ports) => Some(with_ports("tcp", ports)),
+        Protocol::Udp(ports) => Some(with_ports("udp", ports)),
+        Protocol::Sctp(ports) => Some(with_ports("sctp", ports)),
+        Protocol::Icmp(types) => Some(icmp(policy, types, family)),
+        Protocol::Number(number) => Some(format!("ip.proto == {number}")),
+    }
+}
+
+fn icmp(policy: &Policy, types: &[IcmpType], family: Family) -> String {
+    let (name, ip6) = match family {
+        Family::Ip4 => ("icmp4", false),
+        Family::Ip6 => ("icmp6", true),
+    };
+    if types.is_empty() {
+        return name.to_owned();
+    }
+    let number = |message: &IcmpType| match policy.kind {
+        Kind::Forward => message.request(ip6),
+        Kind::Reply | Kind::Echo => message.reply(ip6),
+    };
+    let numbers: Vec<String> =
+        types.iter().filter_map(number).map(|number| number.to_string()).collect();
+    let listed = format!("{name}.type == {}", set(&numbers));
+    match policy.action {
+        Action::Allow => format!("{listed} && !ip.is_frag"),
+        Action::Deny => format!("{name} && ({listed} || ip.is_frag)"),
+    }
+}
+
+/// `tcp.dst == {22, 80}`, or `(tcp.dst == 22 || (tcp.dst >= 8000 && tcp.dst <= 8100))`.
+fn in_ranges(field: &str, ports: &Ports) -> String {
+    let single = ports.ranges().iter().filter(|(first, last)| first == last);
+    let single: Vec<String> = single.map(|(port, _)| port.to_string()).collect();
+    let several = ports.ranges().iter().filter(|(first, last)| first < last);
+    let mut terms: Vec<String> = (!single.is_empty())
+        .then(|| format!("{field} == {}", set(&single)))
+        .into_iter()
+        .chain(several.map(|(first, last)| format!("({field} >= {first} && {field} <= {last})")))
+        .collect();
+    match (terms.pop(), terms.is_empty()) {
+        (Some(only), true) => only,
+        (last, _) => {
+            terms.extend(last);
+            format!("({})", terms.join(" || "))
+        }
+    }
+}
+
+fn set(numbers: &[String]) -> String {
+    match numbers {
+        [one] => one.clone(),
+        several => format!("{{{}}}", several.join(", ")),
+    }
+}

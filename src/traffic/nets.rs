@@ -1,0 +1,62 @@
+//! The addresses of an entry or a rule.
+
+use ipnet::IpNet;
+
+/// All addresses, or those of some prefixes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Nets {
+    /// All.
+    #[default]
+    All,
+    /// Those of these prefixes, sorted, none inside another one.
+    Some(Box<[IpNet]>),
+}
+
+impl Nets {
+    /// The addresses of these prefixes, in any order.
+    #[must_use]
+    pub fn of(prefixes: impl IntoIterator<Item = IpNet>) -> Self {
+        Self::Some(outermost(prefixes.into_iter().map(|prefix| prefix.trunc()).collect()).into())
+    }
+
+    /// The prefixes; `None` for all addresses.
+    #[must_use]
+    pub fn some(&self) -> Option<&[IpNet]> {
+        match self {
+            Self::All => None,
+            Self::Some(nets) => Some(nets),
+        }
+    }
+
+    /// The part of these prefixes that it has.
+    pub(super) fn within(&self, prefixes: &[IpNet]) -> Vec<IpNet> {
+        match self {
+            Self::All => prefixes.to_vec(),
+            Self::Some(nets) => common(nets, prefixes),
+        }
+    }
+}
+
+/// The addresses that both lists have, as few prefixes.
+pub(super) fn common(one: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
+    let pairs = one.iter().flat_map(|one| other.iter().map(move |other| (one, other)));
+    let both = pairs.filter_map(|(one, other)| {
+        if one.contains(other) { Some(*other) } else { other.contains(one).then_some(*one) }
+    });
+    outermost(both.collect())
+}
+
+/// The prefixes that are inside no other one, sorted.
+fn outermost(mut prefixes: Vec<IpNet>) -> Vec<IpNet> {
+    prefixes.sort_unstable();
+    let mut last: Option<IpNet> = None;
+    // In sorted order, a prefix comes before those that it contains.
+    prefixes.retain(|prefix| {
+        let inside = last.is_some_and(|last| last.contains(prefix));
+        if !inside {
+            last = Some(*prefix);
+        }
+        !inside
+    });
+    prefixes
+}

@@ -1,0 +1,76 @@
+//! What one router has to do with the packets that enter by a link.
+
+use ipnet::IpNet;
+
+use super::entry::Action;
+use super::protocol::Protocol;
+
+/// Most policies of one router for one link, and most rules of one direction.
+pub(super) const MOST_POLICIES: usize = 256;
+
+/// The ranked policies of one router. What none matches is dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// Whether ICMP errors pass, before all else: that is, whether anything may open either way.
+    pub pass_errors: bool,
+    /// Whether what is shaped like an opening is dropped before replies pass.
+    pub drop_openings: bool,
+    /// By kind and run.
+    pub list: Box<[Policy]>,
+}
+
+/// A policy: which packets it decides on, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Which packets it is for.
+    pub kind: Kind,
+    /// Its rank among those of its kind: 0 is decided first. Policies of one run all allow or all
+    /// deny, so that their order does not matter.
+    pub run: u8,
+    /// Whether it allows.
+    pub action: Action,
+    /// The protocol, with ports or types as the side that opens has them: of replies and echo
+    /// replies the match has to be mirrored.
+    pub protocol: Protocol,
+    /// The sources of the packets, as they enter.
+    pub sources: Box<[IpNet]>,
+    /// Their destinations.
+    pub destinations: Box<[IpNet]>,
+}
+
+/// The kinds of packets, in the order in which they are decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// What the other side opens, and all that follows.
+    Forward,
+    /// Replies of the other side to what this side has opened.
+    Reply,
+    /// Echo replies of the router itself, which have the port by which the request came.
+    Echo,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Forward, Self::Reply, Self::Echo];
+
+    /// How many runs it may have: priorities are limited.
+    #[must_use]
+    pub fn runs(self) -> u8 {
+        match self {
+            Self::Forward => 30,
+            Self::Reply => 29,
+            Self::Echo => 10,
+        }
+    }
+}
+
+/// Two lists that together need more than a router can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooComplex {
+    /// Too many policies.
+    #[error("they need more than {MOST_POLICIES} policies on one router")]
+    Policies,
+    /// Too many changes between allow and deny.
+    #[error("they change between allow and deny more than {0} times")]
+    Runs(u8),
+}
