@@ -165,8 +165,19 @@ fn named(network: usize) -> impl Strategy<Value = Vec<IpNet>> {
 }
 
 fn entries(network: usize) -> impl Strategy<Value = Vec<Entry>> {
-    let entry = (prop::bool::weighted(0.4), what(), named(1 - network), named(network))
-        .prop_map(|(deny, what, remote, local)| Entry { deny, what, remote, local });
+    let deny = prop::bool::weighted(0.4);
+    let entry = (deny, what(), named(1 - network), named(network)).prop_map(
+        |(deny, what, remote, mut local)| {
+            // Two ends without a common family are an error in a file.
+            let have = |nets: &[IpNet], is_v4| {
+                nets.is_empty() || nets.iter().any(|net| net.addr().is_ipv4() == is_v4)
+            };
+            if ![true, false].into_iter().any(|it| have(&remote, it) && have(&local, it)) {
+                local.clear();
+            }
+            Entry { deny, what, remote, local }
+        },
+    );
     prop::collection::vec(entry, 0..5)
 }
 

@@ -2,7 +2,10 @@
 //! the lists say, on both routers, after each edit.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
+use ovn_peerd::declare::Filters;
 use ovn_peerd::northbound::tables::{
     ADDRESS_SET, LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, address_set, logical_router,
     router_policy, router_port,
@@ -27,6 +30,8 @@ struct Ground {
     world: World,
     lists: [Lists; 2],
     hides: bool,
+    /// What the operator takes a list for that is missing.
+    closed: bool,
 }
 
 /// A policy, as OVN would read it.
@@ -38,8 +43,10 @@ struct Row {
 }
 
 impl Ground {
-    fn new() -> Self {
-        let mut world = World::new();
+    fn new(closed: bool) -> Self {
+        let mut settings = crate::world::settings();
+        settings.policy.filters = if closed { Filters::Closed } else { Filters::Open };
+        let mut world = World::with(settings);
         for network in 0..2 {
             world.add_router(network);
             for (at, prefix) in ANNOUNCED[network].iter().enumerate() {
@@ -58,7 +65,7 @@ impl Ground {
             let file = world.network_file(network);
             world.read(file);
         }
-        Self { world, lists: Default::default(), hides: false }
+        Self { world, lists: Default::default(), hides: false, closed }
     }
 
     /// Reads both halves as they are now, and comes to rest; how many transactions that took.
@@ -81,7 +88,12 @@ impl Ground {
         let side = |network: usize| {
             let mut crossing = nets(ANNOUNCED[network]);
             crossing.retain(|net| !self.hides || net.to_string() != HIDDEN);
-            Side::new(&self.lists[network], false, &crossing, &addresses(ROUTERS[network]))
+            let link = self.link(network).1;
+            Side::new(&self.lists[network], self.closed).with(
+                &crossing,
+                &addresses(ROUTERS[network]),
+                &link,
+            )
         };
         Reference::new([side(0), side(1)])
     }
@@ -95,13 +107,16 @@ impl Ground {
         self.world.database.cell(LOGICAL_ROUTER, router, column).uuids().collect()
     }
 
-    /// The name of the link's port on a router.
-    fn link_port(&self, network: usize) -> String {
+    /// The name of the link's port on a router, and its addresses.
+    fn link(&self, network: usize) -> (String, Vec<IpAddr>) {
         let own: BTreeSet<_> = self.world.own_rows().into_iter().collect();
         let ports = self.refers_to(network, logical_router::PORTS).into_iter();
         let mut ports = ports.filter(|port| own.contains(&(ROUTER_PORT, *port)));
         let port = ports.next().expect("a port of the link");
-        self.world.database.cell(ROUTER_PORT, port, router_port::NAME).string().to_owned()
+        let cell = |column| self.world.database.cell(ROUTER_PORT, port, column);
+        let nets = cell(router_port::NETWORKS).strings();
+        let addresses = nets.map(|net| net.parse::<IpNet>().unwrap().addr()).collect();
+        (cell(router_port::NAME).string().to_owned(), addresses)
     }
 
     /// The policies of a router.
@@ -134,7 +149,7 @@ impl Ground {
     #[track_caller]
     fn assert_agrees(&self, from: usize, packets: &[Packet]) {
         let (reference, rows) = (self.reference(), self.rows(1 - from));
-        let (inport, outport) = (self.link_port(1 - from), subnet_port(1 - from, 0));
+        let (inport, outport) = (self.link(1 - from).0, subnet_port(1 - from, 0));
         for packet in packets {
             let (inport, outport) = (inport.clone(), outport.clone());
             let packet = Packet { inport, outport, ..packet.clone() };
@@ -148,7 +163,7 @@ impl Ground {
     /// What leaves a network is not filtered at its own router: only the other one's.
     #[track_caller]
     fn assert_leaves(&self, packets: &[Packet]) {
-        let (rows, inport, outport) = (self.rows(0), subnet_port(0, 0), self.link_port(0));
+        let (rows, inport, outport) = (self.rows(0), subnet_port(0, 0), self.link(0).0);
         for packet in packets {
             let (inport, outport) = (inport.clone(), outport.clone());
             let packet = Packet { inport, outport, ..packet.clone() };
@@ -168,7 +183,7 @@ impl Ground {
             rows.sort_by_key(|row| -row.priority);
             for row in rows {
                 let action = if row.allows { "allow" } else { "drop" };
-                text += &format!("  {} {action} {}\n", row.priority, row.text);
+                text += &format!("- {} {action} {}\n", row.priority, row.text);
             }
         }
         text
@@ -214,15 +229,16 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn policies_do_what_the_lists_say(
         edits in prop::collection::vec(edit(), 1..6),
         to_second in prop::collection::vec(packet(0), 150),
         to_first in prop::collection::vec(packet(1), 150),
+        closed in prop::bool::weighted(0.2),
     ) {
-        let mut ground = Ground::new();
+        let mut ground = Ground::new(closed);
         ground.declare();
         for edit in edits {
             match edit {
@@ -255,7 +271,7 @@ fn the_model_is_what_the_examples_say() {
     let green = Lists { inward, out: Some(vec![]) };
     let side = |network: usize, lists: &Lists| {
         let (nets, routers) = (nets(ANNOUNCED[network]), addresses(ROUTERS[network]));
-        Side::new(lists, false, &nets, &routers)
+        Side::new(lists, false).with(&nets, &routers, &routers)
     };
     let reference = Reference::new([side(0, &Lists::default()), side(1, &green)]);
     let to = |protocol, ports, flags, kind| {

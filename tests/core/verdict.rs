@@ -24,6 +24,8 @@ pub struct Side {
     prefixes: Vec<IpNet>,
     /// Its router's addresses.
     router: Vec<IpAddr>,
+    /// Those that the router's port of the link has.
+    link: Vec<IpAddr>,
 }
 
 /// What is to become of a packet.
@@ -50,7 +52,8 @@ pub struct Reference {
 }
 
 impl Side {
-    pub fn new(lists: &Lists, closed: bool, prefixes: &[IpNet], router: &[IpAddr]) -> Self {
+    /// With these lists; what is missing lets everything through, or nothing if the operator has closed the halves.
+    pub fn new(lists: &Lists, closed: bool) -> Self {
         let list = |list: &Option<Vec<Entry>>| {
             let missing = || if closed { vec![] } else { vec![Entry::all()] };
             let mut list = list.clone().unwrap_or_else(missing);
@@ -60,7 +63,14 @@ impl Side {
         };
         let (inward, out) = (list(&lists.inward), list(&lists.out));
         let is_unfiltered = !closed && *lists == Lists::default();
-        Self { inward, out, is_unfiltered, prefixes: prefixes.to_vec(), router: router.to_vec() }
+        let (prefixes, router, link) = (vec![], vec![], vec![]);
+        Self { inward, out, is_unfiltered, prefixes, router, link }
+    }
+
+    /// With these prefixes that cross, and these addresses of its router and of that one's port of the link.
+    pub fn with(self, prefixes: &[IpNet], router: &[IpAddr], link: &[IpAddr]) -> Self {
+        let (prefixes, router, link) = (prefixes.to_vec(), router.to_vec(), link.to_vec());
+        Self { prefixes, router, link, ..self }
     }
 
     fn has(&self, address: IpAddr) -> bool {
@@ -177,6 +187,10 @@ impl Reference {
         whole
     }
 
+    fn of_errors(&self) -> Verdict {
+        self.opens.map_or(Verdict::Either, Verdict::from)
+    }
+
     fn of_whole(&self, from: &Side, to: &Side, packet: &Packet) -> Verdict {
         let crosses = from.has(packet.source) && to.has(packet.destination);
         let is_back = to.has(packet.source) && from.has(packet.destination);
@@ -186,22 +200,21 @@ impl Reference {
         if from.is_unfiltered && to.is_unfiltered {
             return Verdict::Pass;
         }
-        if is_error(packet) && self.opens != Some(false) {
-            let passes = crosses && opened(from, to, packet) == Some(true);
-            return if passes {
-                Verdict::Pass
-            } else {
-                self.opens.map_or(Verdict::Either, Verdict::from)
-            };
-        }
+        // The router's own messages have the port by which their cause came.
         if is_back {
-            // The router's own replies have the port by which the request came.
             let is_echo = (packet.is_icmp4() && packet.kind == 0)
                 || (packet.is_icmp6() && packet.kind == 129);
-            let is_own = is_echo && to.is_router(packet.source);
-            return (is_own && opened(from, to, &answered(packet)) == Some(true)).into();
+            if is_echo && to.is_router(packet.source) {
+                return (opened(from, to, &answered(packet)) == Some(true)).into();
+            }
+            let is_own_error = is_error(packet) && to.link.contains(&packet.source);
+            return if is_own_error { self.of_errors() } else { Verdict::Drop };
         }
-        match opened(from, to, packet) {
+        let opens = opened(from, to, packet);
+        if is_error(packet) && opens != Some(true) && self.opens != Some(false) {
+            return self.of_errors();
+        }
+        match opens {
             Some(opens) => opens.into(),
             None if is_shaped_like_an_opening(packet) => Verdict::Drop,
             None => (opened(to, from, &answered(packet)) == Some(true)).into(),

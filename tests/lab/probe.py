@@ -192,10 +192,16 @@ def serve(port):
             conn.sendall(str(total).encode())
         conn.close()
 
+    def try_attend(conn):
+        try:
+            attend(conn)
+        except OSError:  # whoever asked has gone
+            conn.close()
+
     def accept():
         while True:
             conn, _ = listener.accept()
-            threading.Thread(target=attend, args=(conn,), daemon=True).start()
+            threading.Thread(target=try_attend, args=(conn,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     sys.stdin.read()

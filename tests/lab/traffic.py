@@ -23,9 +23,9 @@ def with_checksum(source, target, number, body, at):
     return body[:at] + struct.pack("!H", value) + body[at + 2 :]
 
 
-def tcp_segment(source, target, sport, port, flags, payload=b""):
+def tcp_segment(source, target, sport, port, flags, payload=b"", number=1):
     # With eight bytes of options that say nothing, so that a first fragment has the whole fixed header.
-    head = struct.pack("!HHIIBBHHH", sport, port, 1, 0, 7 << 4, flags, 65535, 0, 0) + b"\x01" * 8
+    head = struct.pack("!HHIIBBHHH", sport, port, number, 0, 7 << 4, flags, 65535, 0, 0) + b"\x01" * 8
     return with_checksum(source, target, 6, head + payload, 16)
 
 
@@ -51,13 +51,16 @@ def in_fragments(source, target, number, body, at):
         yield head + part
 
 
-def fragmented_syn(source, target, port, sport, patience):
+def fragmented_syn(source, target, port, patience):
     """Asks for a TCP connection by a SYN that is parted over two fragments, the first of which has the ports; tells
     whether it is answered."""
     kind = socket.AF_INET if family(target) == 4 else socket.AF_INET6
     answers = socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_TCP)
     sock, to = raw_socket(target)
-    for packet in in_fragments(source, target, 6, tcp_segment(source, target, int(sport), int(port), 2), 24):
+    # A server whose answer was not heard says it again: by the number we know what it is about.
+    sport, number = random.randrange(32768, 60999), random.randrange(1 << 31)
+    segment = tcp_segment(source, target, sport, int(port), 2, number=number)
+    for packet in in_fragments(source, target, 6, segment, 24):
         sock.sendto(packet, to)
     until = time.monotonic() + float(patience)
     while True:
@@ -67,9 +70,9 @@ def fragmented_syn(source, target, port, sport, patience):
         data, got = answers.recvfrom(65535)
         if family(target) == 4:
             data = data[(data[0] & 15) * 4 :]
-        ports = struct.unpack("!HH", data[:4])
-        if got[0] == target and ports == (int(port), int(sport)) and data[13] & 0x12 == 0x12:
-            return {"answered": True}
+        ports, acknowledged = struct.unpack("!HH", data[:4]), struct.unpack("!I", data[8:12])[0]
+        if got[0] == target and ports == (int(port), sport) and acknowledged == number + 1:
+            return {"answered": data[13] & 0x12 == 0x12}
 
 
 def outcome(error):

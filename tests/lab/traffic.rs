@@ -207,13 +207,12 @@ impl Host {
         struct Answer {
             answered: bool,
         }
-        let ask = |(at, (to, port)): (u16, &(IpAddr, u16))| {
+        let ask = |(to, port): &(IpAddr, u16)| {
             let own = if to.is_ipv4() { self.v4() } else { self.v6() };
-            let from = (40_022 + at).to_string();
             let (own, to, port) = (own.to_string(), to.to_string(), port.to_string());
-            self.probe(&["fragmented_syn", &own, &to, &port, &from, PATIENCE])
+            self.probe(&["fragmented_syn", &own, &to, &port, PATIENCE])
         };
-        let probes: Vec<Probe> = (0..).zip(asked).map(ask).collect();
+        let probes: Vec<Probe> = asked.iter().map(ask).collect();
         probes.into_iter().map(|probe| probe.report::<Answer>().answered).collect()
     }
 
