@@ -174,10 +174,9 @@ def forge(kind, source, target, port, count, interval):
     return {"sent": int(count)}
 
 
-def serve(port):
-    """A TCP server: echoes after an `e`, counts after a `b`. Ends with stdin."""
+def listen(port):
+    """A TCP server on a thread of its own: echoes after an `e`, counts after a `b`. Gives its port."""
     listener = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
-    print(json.dumps({"listening": listener.getsockname()[1]}), flush=True)
 
     def attend(conn):
         mode, total = conn.recv(1), 0
@@ -204,6 +203,12 @@ def serve(port):
             threading.Thread(target=try_attend, args=(conn,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def serve(port):
+    """A TCP server that ends with stdin."""
+    print(json.dumps({"listening": listen(port)}), flush=True)
     sys.stdin.read()
     os._exit(0)
 
@@ -249,7 +254,7 @@ def tcp_bulk(target, port, patience, size):
 
 
 COMMANDS = {f.__name__: f for f in (ping, forge, serve, tcp_echo, tcp_bulk)}
-COMMANDS |= {f.__name__: f for f in (fragmented_syn, ask_tcp, ask_udp, serve_udp, hold, flood, watch)}
+COMMANDS |= {f.__name__: f for f in (fragmented_syn, ask_tcp, ask_udp, ask_echo, serve_all, hold, flood, watch)}
 try:
     print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])), flush=True)
 except BrokenPipeError:  # the test is gone

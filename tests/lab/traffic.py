@@ -123,13 +123,28 @@ def ask_udp(target, port, sport, patience, size):
         return outcome(error)
 
 
-def serve_udp(port):
-    """Echoes datagrams, until stdin ends."""
+def ask_echo(target, patience):
+    """Sends echo requests until one is answered."""
+    echo = Echo(target, 0, 56, False)
+    for seq in range(10):
+        try:
+            echo.send(seq)
+            wake = time.monotonic() + float(patience) / 10
+            while select.select([echo.sock], [], [], max(wake - time.monotonic(), 0))[0]:
+                got = echo.receive()
+                if got:
+                    return {"outcome": "answered" if got[0] == "reply" else "unreachable"}
+        except OSError as error:
+            return outcome(error)
+    return {"outcome": "lost"}
+
+
+def listen_udp(port):
+    """Echoes datagrams, on a thread of its own."""
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     sock.setsockopt(socket.IPPROTO_IP, 10, 0)
-    sock.bind(("::", int(port)))
-    print(json.dumps({"listening": sock.getsockname()[1]}), flush=True)
+    sock.bind(("::", port))
 
     def echo():
         while True:
@@ -140,6 +155,15 @@ def serve_udp(port):
                 continue
 
     threading.Thread(target=echo, daemon=True).start()
+
+
+def serve_all(tcp, udp):
+    """Serves many ports until stdin ends."""
+    for port in json.loads(tcp):
+        listen(port)
+    for port in json.loads(udp):
+        listen_udp(port)
+    print(json.dumps({"listening": True}), flush=True)
     sys.stdin.read()
     os._exit(0)
 

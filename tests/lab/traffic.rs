@@ -15,7 +15,7 @@ const PATIENCE: &str = "2";
 /// How long a held connection may be silent before it counts as cut, in seconds.
 const SILENCE: &str = "2";
 /// How long one is held at the most, in seconds.
-const HOLD_LIMIT: &str = "60";
+const HOLD_LIMIT: &str = "20";
 /// How long the last packet of a flood may take, in seconds.
 const QUIET: &str = "0.5";
 
@@ -82,7 +82,7 @@ pub struct HeldReport {
 }
 
 impl Held {
-    /// Waits until it is cut, or for a minute.
+    /// Waits until it is cut, or for twenty seconds.
     #[track_caller]
     pub fn until_cut(self) -> HeldReport {
         self.0.report()
@@ -182,6 +182,13 @@ impl Host {
         self.ask("ask_udp", to, port, from, &[PATIENCE, &size.to_string()])
     }
 
+    /// Asks for an echo of ICMP.
+    #[track_caller]
+    pub fn ask_echo(&self, to: IpAddr) -> Asked {
+        let args = ["ask_echo", &to.to_string(), PATIENCE];
+        Asked { what: format!("{}: {}", self.name, args.join(" ")), probe: self.probe(&args) }
+    }
+
     #[track_caller]
     fn ask(&self, command: &str, to: IpAddr, port: u16, from: u16, more: &[&str]) -> Asked {
         let texts = [to.to_string(), port.to_string(), from.to_string()];
@@ -192,10 +199,10 @@ impl Host {
         Asked { what, probe: self.probe(&args) }
     }
 
-    /// Echoes datagrams at a port, in both families, as long as it is held.
+    /// Echoes at ports of TCP and of UDP, in both families, as long as it is held.
     #[track_caller]
-    pub fn serve_udp_at(&self, port: u16) -> impl Drop + use<> {
-        let mut serving = self.probe(&["serve_udp", &port.to_string()]);
+    pub fn serve_all(&self, tcp: &[u16], udp: &[u16]) -> Probe {
+        let mut serving = self.probe(&["serve_all", &format!("{tcp:?}"), &format!("{udp:?}")]);
         serving.line();
         serving
     }

@@ -51,8 +51,7 @@ fn clear(lab: &Lab) {
 fn probes_tell_what_passes(lab: &Lab) {
     use Outcome::{Answered, Lost, Refused};
     let [a1, b1] = &joined(lab);
-    let _tcp = [22, 80].map(|port| b1.serve_at(port));
-    let _udp = [53, 123].map(|port| b1.serve_udp_at(port));
+    let _serving = b1.serve_all(&[22, 80], &[53, 123]);
     let both = [b1.v4(), b1.v6()];
     let ask_all = |tcp22, udp53, closed| {
         let mut all = vec![];
