@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use crate::packets::{ACK, ICMP4, ICMP6, Packet, RST, SCTP, SYN, TCP, UDP};
+use crate::packets::{ACK, ICMP4, ICMP6, Packet, Part, RST, SCTP, SYN, TCP, UDP};
 
 /// What each network announces.
 pub const ANNOUNCED: [&[&str]; 2] =
@@ -250,7 +250,8 @@ fn between(from: usize, to: usize, is_v4: bool) -> impl Strategy<Value = Packet>
     )
         .prop_map(|((source, destination), protocol, ports, flags, kind, fragment)| {
             let packet = Packet::new(protocol, source, destination);
-            Packet { ports: ports.into(), flags, kind, fragment, ..packet }
+            let part = if fragment { Part::First } else { Part::Whole };
+            Packet { ports: ports.into(), flags, kind, part, ..packet }
         })
 }
 

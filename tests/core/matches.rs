@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::packets::{ICMP4, ICMP6, Packet, SCTP, TCP, UDP};
+use crate::packets::{FRAGMENT6, ICMP4, ICMP6, Packet, Part, SCTP, TCP, UDP};
 
 /// Address_Sets by name.
 pub type Sets = BTreeMap<String, Vec<IpNet>>;
@@ -136,16 +136,17 @@ impl Match {
 
 impl Named {
     fn holds(self, packet: &Packet) -> bool {
+        let of = |protocol| seen_protocol(packet) == protocol;
         match self {
             Self::Ip => true,
             Self::Ip4 => packet.is_v4(),
             Self::Ip6 => !packet.is_v4(),
-            Self::Tcp => packet.protocol == TCP,
-            Self::Udp => packet.protocol == UDP,
-            Self::Sctp => packet.protocol == SCTP,
-            Self::Icmp4 => packet.is_v4() && packet.protocol == ICMP4,
-            Self::Icmp6 => !packet.is_v4() && packet.protocol == ICMP6,
-            Self::Fragment => packet.fragment,
+            Self::Tcp => of(TCP),
+            Self::Udp => of(UDP),
+            Self::Sctp => of(SCTP),
+            Self::Icmp4 => packet.is_v4() && of(ICMP4),
+            Self::Icmp6 => !packet.is_v4() && of(ICMP6),
+            Self::Fragment => packet.is_fragment(),
         }
     }
 
@@ -166,10 +167,15 @@ impl Named {
     }
 }
 
+/// The protocol: where OVN finds it, which is not in a fragment of IPv6 that is not the first.
+fn seen_protocol(packet: &Packet) -> u8 {
+    if packet.part == Part::Later && !packet.is_v4() { FRAGMENT6 } else { packet.protocol }
+}
+
 impl Field {
     /// Its value; none where the packet is not of its protocol. OVN sees zeros in each fragment, also in the first.
     fn of(self, packet: &Packet) -> Option<u16> {
-        let seen = |value: u16| if packet.fragment { 0 } else { value };
+        let seen = |value: u16| if packet.is_fragment() { 0 } else { value };
         match self {
             Self::L4(of, is_source) => {
                 of.holds(packet).then(|| seen(packet.ports[usize::from(!is_source)]))
@@ -178,7 +184,7 @@ impl Field {
                 Named::Tcp.holds(packet).then(|| seen(u16::from(packet.flags >> bit & 1)))
             }
             Self::Kind(of) => of.holds(packet).then(|| seen(packet.kind.into())),
-            Self::Protocol => Some(packet.protocol.into()),
+            Self::Protocol => Some(seen_protocol(packet).into()),
             Self::TurnedAround => Some(packet.turned_around.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! The reader of matches is right: what OVN would not understand is an error, and the rest means what it means there.
 
 use crate::matches::{Match, Sets};
-use crate::packets::{ICMP4, ICMP6, Packet, SYN, TCP};
+use crate::packets::{ICMP4, ICMP6, Packet, Part, SYN, TCP};
 
 fn sets() -> Sets {
     let nets = ["10.1.0.0/24", "10.3.0.0/25"].map(|net| net.parse().unwrap());
@@ -151,4 +151,10 @@ fn a_fragment_has_zeros_for_all_that_is_behind_its_addresses() {
     assert_holds("icmp4.type == 8", &packet(ICMP4).in_fragments(), false);
     assert_holds("icmp4.type == 0", &packet(ICMP4).in_fragments(), true);
     assert_holds("icmp6.type == 0 && !ip.is_frag", &packet(ICMP6).in_fragments(), false);
+    let later = Packet { part: Part::Later, ..packet(ICMP6) };
+    for (text, wanted) in [("icmp6", false), ("ip.proto == 44", true), ("ip.is_frag", true)] {
+        assert_holds(text, &later, wanted);
+        assert_holds(text, &packet(ICMP6).in_fragments(), !wanted || text == "ip.is_frag");
+    }
+    assert_holds("tcp", &Packet { part: Part::Later, ..packet(TCP) }, true);
 }

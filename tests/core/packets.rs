@@ -6,12 +6,24 @@ pub const ICMP4: u8 = 1;
 pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ICMP6: u8 = 58;
+/// What OVN takes for the protocol of all fragments in IPv6 but the first.
+pub const FRAGMENT6: u8 = 44;
 pub const SCTP: u8 = 132;
 
 /// Bits of the flags of TCP (RFC 9293 section 3.1).
 pub const SYN: u8 = 1 << 1;
 pub const RST: u8 = 1 << 2;
 pub const ACK: u8 = 1 << 4;
+
+/// Which part of a packet it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    /// The first fragment.
+    First,
+    /// A later fragment.
+    Later,
+}
 
 /// What a packet says. A fragment has what its whole packet would say, which OVN does not see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +38,7 @@ pub struct Packet {
     pub flags: u8,
     /// The type of an ICMP message.
     pub kind: u8,
-    pub fragment: bool,
+    pub part: Part,
     /// OVN has turned it around at the port through which it would have left.
     pub turned_around: bool,
 }
@@ -43,7 +55,7 @@ impl Packet {
             ports: [0; 2],
             flags: 0,
             kind: 0,
-            fragment: false,
+            part: Part::Whole,
             turned_around: false,
         }
     }
@@ -64,8 +76,19 @@ impl Packet {
         self.is_icmp4() || self.is_icmp6()
     }
 
-    /// The same as one of several fragments, the first or a later one.
+    /// The same in fragments.
     pub fn in_fragments(&self) -> Self {
-        Self { fragment: true, ..self.clone() }
+        Self { part: Part::First, ..self.clone() }
+    }
+
+    pub fn is_fragment(&self) -> bool {
+        self.part != Part::Whole
+    }
+
+    /// All parts that have to pass.
+    pub fn parts(&self) -> Vec<Self> {
+        let parts =
+            if self.is_fragment() { &[Part::First, Part::Later][..] } else { &[Part::Whole] };
+        parts.iter().map(|part| Self { part: *part, ..self.clone() }).collect()
     }
 }

@@ -153,8 +153,10 @@ impl Ground {
         for packet in packets {
             let (inport, outport) = (inport.clone(), outport.clone());
             let packet = Packet { inport, outport, ..packet.clone() };
-            let (passes, by) = decided(&rows, &packet);
-            let verdict = reference.verdict(from, &packet);
+            let decided: Vec<_> = packet.parts().iter().map(|it| decided(&rows, it)).collect();
+            let passes = decided.iter().all(|(passes, _)| *passes);
+            let by: Vec<_> = decided.into_iter().map(|(_, by)| by).collect();
+            let (by, verdict) = (by.join("\n"), reference.verdict(from, &packet));
             let agrees = verdict == Verdict::Either || Verdict::from(passes) == verdict;
             assert!(agrees, "{verdict:?} is wanted of {packet:?}\nby {by}\n{}", self.explained());
         }

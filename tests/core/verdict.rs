@@ -126,6 +126,15 @@ fn opened(from: &Side, to: &Side, packet: &Packet) -> Option<bool> {
     }
 }
 
+/// Whether a deny of the side that opens matches, which is not the first of its entries that do. Where the first one
+/// allows and no entry of the other side matches, no policy stands for the first one: so this deny may stop replies.
+fn is_denied_further_down(from: &Side, packet: &Packet) -> bool {
+    from.out.iter().filter(|entry| entry.deny).any(|entry| {
+        let entry = std::slice::from_ref(entry);
+        first(entry, packet, packet.source, packet.destination).is_some()
+    })
+}
+
 /// What a packet that is a reply would answer.
 fn answered(reply: &Packet) -> Packet {
     let [source, destination] = reply.ports;
@@ -164,27 +173,33 @@ impl Reference {
         Self { sides, opens }
     }
 
-    /// Of a packet that enters at the router of the other side of `from`.
+    /// Of a packet that enters at the router of the other side of `from`; of one in fragments, whether it gets through as
+    /// a whole.
     pub fn verdict(&self, from: usize, packet: &Packet) -> Verdict {
         let (from, to) = (&self.sides[from], &self.sides[1 - from]);
         let whole = self.of_whole(from, to, packet);
-        if !packet.fragment || whole == Verdict::Drop {
+        if !packet.is_fragment() || whole == Verdict::Drop {
             return whole;
         }
-        let sees_more = |entry: &Entry| match &entry.what {
+        let any = |what: fn(&What) -> bool| {
+            from.entries().chain(to.entries()).any(|entry| what(&entry.what))
+        };
+        let sees_more = any(|what| match what {
             What::Ports(_, ranges) => !ranges.is_empty(),
             What::Icmp(types) => !types.is_empty(),
             What::Any | What::Number(_) => false,
-        };
+        });
         let crosses = from.has(packet.source) && to.has(packet.destination);
-        if !crosses || from.entries().chain(to.entries()).any(sees_more) {
+        if !crosses || sees_more {
             return Verdict::Either;
         }
         // A fragment shows neither flags nor types, so it is no reply.
-        if packet.protocol == TCP || packet.is_icmp() {
-            return (opened(from, to, packet) == Some(true)).into();
+        let opens = opened(from, to, packet) == Some(true);
+        if (packet.protocol == TCP || packet.is_icmp()) && !opens {
+            return Verdict::Drop;
         }
-        whole
+        // With IPv6, a later fragment shows no protocol either.
+        if !packet.is_v4() && any(|what| *what != What::Any) { Verdict::Either } else { whole }
     }
 
     fn of_errors(&self) -> Verdict {
@@ -217,7 +232,9 @@ impl Reference {
         match opens {
             Some(opens) => opens.into(),
             None if is_shaped_like_an_opening(packet) => Verdict::Drop,
-            None => (opened(to, from, &answered(packet)) == Some(true)).into(),
+            None if opened(to, from, &answered(packet)) != Some(true) => Verdict::Drop,
+            None if is_denied_further_down(from, packet) => Verdict::Either,
+            None => Verdict::Pass,
         }
     }
 }

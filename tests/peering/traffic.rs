@@ -133,6 +133,8 @@ fn s1_15_s1_31_one_side_opens_what_the_other_lets_in_and_nothing_else(lab: &Lab)
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     assert_all([tcp(a1, b1, &[22, 5432], Answered), tcp(b1, a1, &[22], Answered)]);
+    // With IPv6, OVN lets a router say so only to its neighbours.
+    let path = a1.trace(b1.v6(), 5);
     filtered.declare(
         "",
         "in = [{ protocol = \"tcp\", ports = [5432, \"8000-8100\"] }, { protocol = \"udp\", ports = [53, 55] }, \
@@ -163,8 +165,7 @@ fn s1_15_s1_31_one_side_opens_what_the_other_lets_in_and_nothing_else(lab: &Lab)
     assert_all([udp(b1, a1, [55, 123], Answered)]);
     let hops = [filtered.tenants.a.router_addresses()[0], filtered.tenants.b.router_addresses()[0]];
     assert_eq!(a1.trace(b1.v4(), 5), [Some(hops[0]), Some(hops[1]), Some(b1.v4())]);
-    let hops = [filtered.tenants.a.router_addresses()[1], filtered.tenants.b.router_addresses()[1]];
-    assert_eq!(a1.trace(b1.v6(), 5), [Some(hops[0]), Some(hops[1]), Some(b1.v6())]);
+    assert_eq!(a1.trace(b1.v6(), 5), path);
     // The same the other way round.
     filtered.declare("in = []\nout = [{ protocol = \"tcp\", ports = [5432] }]", "out = [{}]");
     assert_all([
@@ -183,27 +184,29 @@ fn s1_31_no_fragment_slips_by_the_ports(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     let syns = [(b1.v4(), 22), (b1.v4(), 5432), (b1.v6(), 22), (b1.v6(), 5432)];
-    let large = |wanted| {
-        let ask = |to| (a1.ask_udp_with(to, 53, 0, 3000), wanted);
-        vec![both(b1).map(ask).into()]
-    };
+    let large = |to: IpAddr, wanted| (a1.ask_udp_with(to, 53, 0, 3000), wanted);
+    let [v4, v6] = both(b1);
     assert_eq!(a1.are_answered_in_fragments(&syns), [true; 4]);
-    assert_all(large(Answered));
+    assert_all([vec![large(v4, Answered), large(v6, Answered)]]);
     filtered.declare(
         "",
         "in = [{ protocol = \"tcp\", ports = [5432] }, { protocol = \"udp\", ports = [53] }]\nout = []",
     );
     assert_eq!(a1.are_answered_in_fragments(&syns), [false; 4]);
-    assert_all(large(Lost));
+    assert_all([vec![large(v4, Lost), large(v6, Lost)]]);
     assert_all([tcp(a1, b1, &[5432], Answered), udp(a1, b1, [0, 53], Answered)]);
     filtered.declare("", "in = [{ action = \"deny\", protocol = \"tcp\", ports = [22] }, {}]");
     assert_eq!(a1.are_answered_in_fragments(&syns), [false; 4]);
-    assert_all(large(Answered));
+    assert_all([vec![large(v4, Answered), large(v6, Answered)]]);
     assert_all([tcp(a1, b1, &[5432, 80], Answered), tcp(a1, b1, &[22], Lost)]);
+    // With IPv6, OVN sees the protocol in the first fragment only: an entry of a protocol lets no others pass.
     filtered.declare("", "in = [{ protocol = \"tcp\" }, { protocol = \"udp\" }]\nout = []");
-    assert_eq!(a1.are_answered_in_fragments(&syns), [true; 4]);
-    assert_all(large(Answered));
+    assert_eq!(a1.are_answered_in_fragments(&syns), [true, true, false, false]);
+    assert_all([vec![large(v4, Answered), large(v6, Lost)]]);
     assert_all([ping(a1, b1, Lost)]);
+    filtered.declare("", "in = [{}]\nout = []");
+    assert_eq!(a1.are_answered_in_fragments(&syns), [true; 4]);
+    assert_all([vec![large(v4, Answered), large(v6, Answered)]]);
     filtered.end();
 }
 
