@@ -101,17 +101,17 @@ def ask_tcp(target, port, sport, patience):
 
 
 def ask_udp(target, port, sport, patience, size):
-    """Sends a datagram up to three times until it is echoed."""
+    """Sends a datagram twice a second until it is echoed."""
     sock = socket.socket(socket.AF_INET if family(target) == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family(target) == 4:
         sock.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT: large ones go in fragments.
-    sock.settimeout(float(patience) / 3)
-    data = os.urandom(int(size))
+    sock.settimeout(0.5)
+    data, until = os.urandom(int(size)), time.monotonic() + float(patience)
     try:
         sock.bind(("", int(sport)))
         sock.connect((target, int(port)))
-        for _ in range(3):
+        while time.monotonic() < until:
             sock.send(data)
             try:
                 if sock.recv(65535) == data:
@@ -126,10 +126,11 @@ def ask_udp(target, port, sport, patience, size):
 def ask_echo(target, patience):
     """Sends echo requests until one is answered."""
     echo = Echo(target, 0, 56, False)
-    for seq in range(10):
+    until, seq = time.monotonic() + float(patience), 0
+    while time.monotonic() < until:
         try:
             echo.send(seq)
-            wake = time.monotonic() + float(patience) / 10
+            seq, wake = seq + 1, time.monotonic() + 0.2
             while select.select([echo.sock], [], [], max(wake - time.monotonic(), 0))[0]:
                 got = echo.receive()
                 if got:

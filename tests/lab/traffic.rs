@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::host::Host;
 use super::probe::Probe;
 
-/// How long somebody who asks waits for an answer.
-const PATIENCE: &str = "2";
+/// How long somebody who asks waits for an answer that is to come, in seconds, on a slow and busy machine.
+const PATIENCE: &str = "15";
+/// The same for one that is not to come.
+const LOST_PATIENCE: &str = "2";
 /// How long a held connection may be silent before it counts as cut, in seconds.
 const SILENCE: &str = "2";
 /// How long one is held at the most, in seconds.
@@ -37,31 +39,25 @@ struct Report {
     outcome: Outcome,
 }
 
-/// Somebody who asks, by a fresh or a chosen port.
+/// Somebody who asks, and what is to come of it.
 #[derive(Debug)]
 pub struct Asked {
     what: String,
     probe: Probe,
+    wanted: Outcome,
 }
 
 impl Asked {
-    /// What came of it.
+    /// Asserts that what comes of each is what is wanted, with one wait for all of them.
     #[track_caller]
-    pub fn outcome(self) -> Outcome {
-        self.probe.report::<Report>().outcome
-    }
-
-    /// Asserts what comes of each, with one wait for all of them.
-    #[track_caller]
-    pub fn assert_all(all: Vec<(Asked, Outcome)>) {
-        let ended = all.into_iter().map(|(asked, wanted)| {
-            let what = asked.what.clone();
-            (what, asked.outcome(), wanted)
+    pub fn assert_all(all: impl IntoIterator<Item = Asked>) {
+        // All are asking before the first one is waited for.
+        let all: Vec<Asked> = all.into_iter().collect();
+        let wrong = all.into_iter().filter_map(|Asked { what, probe, wanted }| {
+            let found = probe.report::<Report>().outcome;
+            (found != wanted).then(|| format!("{what}: {found:?}, not {wanted:?}"))
         });
-        let wrong: Vec<_> = ended
-            .filter(|(_, outcome, wanted)| outcome != wanted)
-            .map(|(what, outcome, wanted)| format!("{what}: {outcome:?}, not {wanted:?}"))
-            .collect();
+        let wrong: Vec<_> = wrong.collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }
@@ -164,39 +160,44 @@ impl Watch {
 }
 
 impl Host {
-    /// Asks a TCP port, from a port of its own unless that is 0, and has some bytes echoed.
+    /// Asks a TCP port, and has some bytes echoed; from a port of one's choice unless that is 0.
     #[track_caller]
-    pub fn ask_tcp(&self, to: IpAddr, port: u16, from: u16) -> Asked {
-        self.ask("ask_tcp", to, port, from, &[PATIENCE])
+    pub fn ask_tcp(&self, to: IpAddr, port: u16, from: u16, wanted: Outcome) -> Asked {
+        self.ask(&["ask_tcp", &to.to_string(), &port.to_string(), &from.to_string()], &[], wanted)
     }
 
     /// Asks a UDP port for an echo, likewise.
     #[track_caller]
-    pub fn ask_udp(&self, to: IpAddr, port: u16, from: u16) -> Asked {
-        self.ask_udp_with(to, port, from, 16)
+    pub fn ask_udp(&self, to: IpAddr, port: u16, from: u16, wanted: Outcome) -> Asked {
+        self.ask_udp_with(to, port, from, 16, wanted)
     }
 
     /// The same with so many bytes, which may need fragments.
     #[track_caller]
-    pub fn ask_udp_with(&self, to: IpAddr, port: u16, from: u16, size: u16) -> Asked {
-        self.ask("ask_udp", to, port, from, &[PATIENCE, &size.to_string()])
+    pub fn ask_udp_with(
+        &self,
+        to: IpAddr,
+        port: u16,
+        from: u16,
+        size: u16,
+        wanted: Outcome,
+    ) -> Asked {
+        let args = ["ask_udp", &to.to_string(), &port.to_string(), &from.to_string()];
+        self.ask(&args, &[&size.to_string()], wanted)
     }
 
     /// Asks for an echo of ICMP.
     #[track_caller]
-    pub fn ask_echo(&self, to: IpAddr) -> Asked {
-        let args = ["ask_echo", &to.to_string(), PATIENCE];
-        Asked { what: format!("{}: {}", self.name, args.join(" ")), probe: self.probe(&args) }
+    pub fn ask_echo(&self, to: IpAddr, wanted: Outcome) -> Asked {
+        self.ask(&["ask_echo", &to.to_string()], &[], wanted)
     }
 
     #[track_caller]
-    fn ask(&self, command: &str, to: IpAddr, port: u16, from: u16, more: &[&str]) -> Asked {
-        let texts = [to.to_string(), port.to_string(), from.to_string()];
-        let mut args = vec![command];
-        args.extend(texts.iter().map(String::as_str));
-        args.extend(more);
+    fn ask(&self, args: &[&str], more: &[&str], wanted: Outcome) -> Asked {
+        let patience = if wanted == Outcome::Lost { LOST_PATIENCE } else { PATIENCE };
+        let args = [args, &[patience], more].concat();
         let what = format!("{}: {}", self.name, args.join(" "));
-        Asked { what, probe: self.probe(&args) }
+        Asked { what, probe: self.probe(&args), wanted }
     }
 
     /// Echoes at ports of TCP and of UDP, in both families, as long as it is held.
@@ -217,7 +218,7 @@ impl Host {
         let ask = |(to, port): &(IpAddr, u16)| {
             let own = if to.is_ipv4() { self.v4() } else { self.v6() };
             let (own, to, port) = (own.to_string(), to.to_string(), port.to_string());
-            self.probe(&["fragmented_syn", &own, &to, &port, PATIENCE])
+            self.probe(&["fragmented_syn", &own, &to, &port, LOST_PATIENCE])
         };
         let probes: Vec<Probe> = asked.iter().map(ask).collect();
         probes.into_iter().map(|probe| probe.report::<Answer>().answered).collect()

@@ -57,14 +57,14 @@ fn probes_tell_what_passes(lab: &Lab) {
         let mut all = vec![];
         for to in both {
             all.extend([
-                (a1.ask_tcp(to, 80, 0), Answered),
-                (a1.ask_tcp(to, 22, 0), tcp22),
-                (a1.ask_tcp(to, 22, 5432), tcp22),
-                (a1.ask_tcp(to, 81, 0), closed),
-                (a1.ask_udp(to, 123, 0), Answered),
-                (a1.ask_udp(to, 53, 0), udp53),
-                (a1.ask_udp(to, 54, 0), closed),
-                (a1.ask_udp_with(to, 123, 0, 3000), Answered),
+                a1.ask_tcp(to, 80, 0, Answered),
+                a1.ask_tcp(to, 22, 0, tcp22),
+                a1.ask_tcp(to, 22, 5432, tcp22),
+                a1.ask_tcp(to, 81, 0, closed),
+                a1.ask_udp(to, 123, 0, Answered),
+                a1.ask_udp(to, 53, 0, udp53),
+                a1.ask_udp(to, 54, 0, closed),
+                a1.ask_udp_with(to, 123, 0, 3000, Answered),
             ]);
         }
         Asked::assert_all(all);
@@ -82,14 +82,14 @@ fn probes_tell_what_passes(lab: &Lab) {
     deny(lab, "udp && ip.is_frag");
     lab.sync();
     assert_eq!(a1.are_answered_in_fragments(&ports), [false; 4]);
-    let large = both.map(|to| (a1.ask_udp_with(to, 123, 0, 3000), Lost));
-    Asked::assert_all(large.into());
+    let large = both.map(|to| a1.ask_udp_with(to, 123, 0, 3000, Lost));
+    Asked::assert_all(large);
     clear(lab);
     let [held, kept] = [80, 22].map(|port| a1.hold(b1.v4(), port));
     let seen = b1.capture("tcp dst port 80 and tcp[13] = 2");
     deny(lab, "tcp.dst == 80");
     lab.sync();
-    assert_eq!(a1.ask_tcp(b1.v4(), 80, 0).outcome(), Lost);
+    Asked::assert_all([a1.ask_tcp(b1.v4(), 80, 0, Lost)]);
     let held = held.until_cut();
     assert!(held.cut && held.echoed > 0, "{held:?}");
     let kept = kept.finish();
@@ -97,7 +97,7 @@ fn probes_tell_what_passes(lab: &Lab) {
     assert_eq!(seen.stop(), Vec::<String>::new(), "no opening arrives");
     clear(lab);
     let seen = b1.capture("tcp dst port 80 and tcp[13] = 2");
-    assert_eq!(a1.ask_tcp(b1.v4(), 80, 0).outcome(), Answered);
+    Asked::assert_all([a1.ask_tcp(b1.v4(), 80, 0, Answered)]);
     assert_eq!(seen.stop().len(), 1, "an opening arrives");
     lab.assert_all_matches_parse();
 }
