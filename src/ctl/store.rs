@@ -24,7 +24,8 @@ use crate::view::{State, StoreView};
 /// What everybody who declares a peering has to know.
 const WARNING: &str = "\
 warning: peer only with networks that you trust. Once both sides have declared it, every address of
-  one reaches every address of the other, on every port. `export`, `import` and ACLs narrow that.";
+  one reaches every address of the other, on every port. `in` and `out` close that, as
+  `filters = \"closed\"` of the operator does for halves without them; `export` and `import` narrow it.";
 
 pub(super) async fn obey(
     client: &ControlClient,

@@ -48,10 +48,9 @@ const PEERING_REFUSED: &[Refused] = &[
     Refused {
         key: "ports",
         message: "`ports` is not a key of a peering: LXD documents it for network peers as a \
-                  \"network forward port list\", but a peering carries whole prefixes and never \
-                  looks at ports",
-        hint: "remove it; to narrow what flows, choose prefixes by `export` and `import`, or use \
-               ACLs on the network's own switch",
+                  \"network forward port list\", where it does nothing",
+        hint: "remove it; to choose ports, write in = [{ protocol = \"tcp\", ports = [443] }], and \
+               `out` likewise",
     },
     Refused {
         key: "status",

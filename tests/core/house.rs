@@ -52,7 +52,7 @@ fn pure_rooms_have_no_clock_no_io_no_environment_and_no_tokio() {
         "println!",
         "eprintln!",
     ];
-    let pure = ["declare", "northbound", "peering", "program", "engine"];
+    let pure = ["declare", "northbound", "peering", "traffic", "program", "engine"];
     let protocol = sources("ovsdb").into_iter().filter(|(path, _)| {
         !path.components().any(|part| part.as_os_str() == "client") && !path.ends_with("client.rs")
     });
@@ -77,6 +77,21 @@ fn arrows_run_only_as_drawn() {
             "ovsdb",
             &[
                 "declare",
+                "northbound",
+                "peering",
+                "program",
+                "engine",
+                "daemon",
+                "control",
+                "ctl",
+                "view",
+            ],
+        ),
+        (
+            "traffic",
+            &[
+                "declare",
+                "ovsdb",
                 "northbound",
                 "peering",
                 "program",
@@ -233,6 +248,7 @@ fn the_files_of_a_room_form_no_circle() {
         ("ovsdb", "replica", "update"),
         ("northbound", "index::switch", "index::outlets"),
         ("peering", "decide", "linking"),
+        ("traffic", "compile", "product"),
         ("program", "contributors::link_routes", "contributors::contributor"),
         ("engine", "submit", "batch"),
         ("daemon", "watch::watcher", "files"),

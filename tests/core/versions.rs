@@ -216,7 +216,7 @@ fn older_registrations_are_raised_first_and_without_the_lock() {
         world.client(ovsdb::Event::Lock { held });
         world.hear();
         let submission = world.engine.poll(world.now()).expect("something is to be written");
-        let raised = r#""version":2"#.replace('"', "\\\"");
+        let raised = r#""version":3"#.replace('"', "\\\"");
         assert!(format!("{:?}", submission.operations).contains(&raised), "{submission:?}");
         let [Operation::Mutate { table: "Address_Set", .. }] = submission.operations.as_slice()
         else {
@@ -270,7 +270,7 @@ fn policies_of_the_release_before_are_moved_a_unit_in_one_transaction() {
         let tags = tags_of(table).map(|tags| world.database.cell(table, row, tags));
         let record = tags.and_then(|tags| Some(tags.get(NETWORK_KEY)?.to_owned()));
         if let Some(record) = record {
-            set_entry(&mut world, table, row, NETWORK_KEY, &record.replace(":2,", ":1,"));
+            set_entry(&mut world, table, row, NETWORK_KEY, &record.replace(":3,", ":1,"));
         }
         if let Some(priority) = priority(&world, table, row) {
             let before = Value::from(priority - 2000);

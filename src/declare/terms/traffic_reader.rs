@@ -122,20 +122,17 @@ fn protocol(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<Protocol
         }
     };
     let (ports, types) = (ports?, types?);
-    let misplaced = |key: &str, belongs: &str| {
-        format!("`{key}` belongs to {belongs}, not to `protocol = {protocol}`")
+    let (has_ports, has_types) = match &protocol {
+        Protocol::Tcp(_) | Protocol::Udp(_) | Protocol::Sctp(_) => (true, false),
+        Protocol::Icmp(_) => (false, true),
+        Protocol::Any | Protocol::Number(_) => (false, false),
     };
-    match &protocol {
-        Protocol::Tcp(_) | Protocol::Udp(_) | Protocol::Sctp(_) => {
-            refuse(reader, table, "types", || misplaced("types", "icmp"))?;
-        }
-        Protocol::Icmp(_) => {
-            refuse(reader, table, "ports", || misplaced("ports", "tcp, udp and sctp"))?;
-        }
-        Protocol::Any | Protocol::Number(_) => {
-            refuse(reader, table, "ports", || misplaced("ports", "tcp, udp and sctp"))?;
-            refuse(reader, table, "types", || misplaced("types", "icmp"))?;
-        }
+    let written = table.contains_key("protocol").then(|| protocol.to_string());
+    if !has_ports {
+        refuse(reader, table, "ports", "\"tcp\", \"udp\" or \"sctp\"", written.as_deref())?;
+    }
+    if !has_types {
+        refuse(reader, table, "types", "\"icmp\"", written.as_deref())?;
     }
     Some(match protocol {
         Protocol::Tcp(_) => Protocol::Tcp(ports),
@@ -146,15 +143,21 @@ fn protocol(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<Protocol
     })
 }
 
-/// Notes that a key does not belong here, if it is there.
+/// Notes that a key does not fit the protocol, if it is there.
 fn refuse(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     key: &str,
-    message: impl FnOnce() -> String,
+    fits: &str,
+    protocol: Option<&str>,
 ) -> Option<()> {
     let Some(value) = table.get(key) else { return Some(()) };
-    reader.error(&value.span(), message(), Some(format!("name the protocol, or remove `{key}`")));
+    let message = match protocol {
+        Some(protocol) => format!("`{key}` does not fit protocol {protocol}"),
+        None => format!("`{key}` needs a protocol"),
+    };
+    let hint = format!("write protocol = {fits}, or remove `{key}`");
+    reader.error(&value.span(), message, Some(hint));
     None
 }
 
@@ -162,10 +165,15 @@ fn refuse(
 fn ports(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<Ports> {
     const HINT: &str = "write ports = [443, \"8000-8100\"]; ports are 1 to 65535";
     let Some(value) = table.get("ports") else { return Some(Ports::default()) };
-    let Some(array) = value.get_ref().as_array().filter(|array| !array.is_empty()) else {
+    let Some(array) = value.get_ref().as_array() else {
         reader.mistyped("ports", "an array of ports", value, Some(HINT.to_owned()));
         return None;
     };
+    if array.is_empty() {
+        let hint = "remove `ports` to match every port".to_owned();
+        reader.error(&value.span(), "`ports` is empty, so nothing matches", Some(hint));
+        return None;
+    }
     let mut ranges = Vec::with_capacity(array.len());
     for item in array.iter() {
         let number = item.get_ref().as_integer().map(ToString::to_string);
@@ -210,6 +218,11 @@ fn types(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<Vec<IcmpTyp
 /// The addresses under this key; all if it is not there. An array has one prefix at least.
 fn nets(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) -> Option<Nets> {
     let Some(value) = table.get(key) else { return Some(Nets::All) };
+    if value.get_ref().as_str().is_some() {
+        let hint = format!("write {key} = [\"10.2.0.0/24\"]");
+        reader.mistyped(key, "an array of prefixes", value, Some(hint));
+        return None;
+    }
     let texts = reader.strings(table, key)?;
     if texts.is_empty() {
         let hint = format!("remove `{key}` to match every address");
