@@ -38,6 +38,7 @@ impl World {
                 text += &terms.keys();
                 routes += &terms.routes(*target);
             }
+            text.extend(self.more.get(&(network, *target)).map(String::as_str));
         }
         text += &routes;
         if self.broken.contains(&network) {

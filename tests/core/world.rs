@@ -74,6 +74,8 @@ pub struct World {
     pub broken: BTreeSet<usize>,
     /// What crosses a half, by network and target.
     pub terms: BTreeMap<usize, BTreeMap<usize, Terms>>,
+    /// Further keys of a half, by network and target.
+    pub more: BTreeMap<(usize, usize), String>,
     /// What a network may announce beyond its subnets.
     pub may_export: BTreeMap<usize, BTreeSet<usize>>,
     /// When a half was asked for, by network and target; in seconds of this world.
@@ -134,6 +136,7 @@ impl World {
             engine: Engine::new(&settings, "hv1".into()),
             requested: BTreeMap::new(),
             terms: BTreeMap::new(),
+            more: BTreeMap::new(),
             may_export: BTreeMap::new(),
             rejects: BTreeMap::new(),
             stored: BTreeMap::new(),

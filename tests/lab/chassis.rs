@@ -6,6 +6,7 @@
 //!
 //! Invariant: in a namespace, `OVS_RUNDIR` and the like point into the chassis' own directory, so that no system OVS is ever spoken to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::command::run_command;
@@ -156,13 +157,47 @@ impl Chassis {
     /// How many OpenFlow flows `br-int` holds.
     #[track_caller]
     pub fn openflow_flows(&self) -> usize {
+        self.dump_flows().lines().count()
+    }
+
+    /// The cookies of the OpenFlow flows that `br-int` holds: the first eight digits of the UUIDs of logical flows.
+    #[track_caller]
+    pub fn openflow_cookies(&self) -> BTreeSet<u32> {
+        let flows = self.dump_flows();
+        let cookie = |line: &str| {
+            let digits = line.split_once("cookie=0x")?.1.split(',').next()?;
+            u32::from_str_radix(digits, 16).ok()
+        };
+        flows.lines().filter_map(cookie).collect()
+    }
+
+    /// Waits until the datapath forwards by the flows that there are now: what it remembers of former packets has been
+    /// compared with them.
+    #[track_caller]
+    pub fn revalidate(&self) {
+        let target = match &self.place {
+            Place::Node(_) => "ovs-vswitchd".to_owned(),
+            Place::Here(processes) => {
+                let files = std::fs::read_dir(&processes.dir).expect("the chassis' directory");
+                let mut paths = files.map(|file| file.expect("a file").path());
+                let is_it = |path: &PathBuf| {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    name.starts_with("ovs-vswitchd.") && name.ends_with(".ctl")
+                };
+                let socket = paths.find(is_it).expect("ovs-vswitchd's control socket");
+                socket.display().to_string()
+            }
+        };
+        self.tool("ovs-appctl", &["-t", &target], &["revalidator/wait"]);
+    }
+
+    #[track_caller]
+    fn dump_flows(&self) -> String {
         let bridge = match &self.place {
             Place::Here(processes) => format!("unix:{}/br-int.mgmt", processes.dir.display()),
             Place::Node(_) => "br-int".to_owned(),
         };
-        let flows =
-            self.tool("ovs-ofctl", &["-OOpenFlow15", "--no-stats"], &["dump-flows", &bridge]);
-        flows.lines().count()
+        self.tool("ovs-ofctl", &["-OOpenFlow15", "--no-stats"], &["dump-flows", &bridge])
     }
 
     /// Adds one end of a veth pair to a bridge, the other goes to `other` as `eth0`. Does not wait.

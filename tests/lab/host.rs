@@ -242,20 +242,6 @@ impl Host {
         serving
     }
 
-    /// Asks for a TCP connection with IPv4 by a SYN in two fragments; whether it is answered.
-    #[track_caller]
-    pub fn is_answered_in_fragments(&self, server: &Host, port: u16) -> bool {
-        const FROM: u16 = 40_022;
-        let [own, to] = [self.v4(), server.v4()];
-        let answer = format!("tcp src port {port} and dst port {FROM} and tcp[13] = 0x12");
-        let capture = self.capture(&format!("src {to} and {answer}"));
-        let [own, to, port, from] =
-            [own.to_string(), to.to_string(), port.to_string(), FROM.to_string()];
-        let args = ["fragmented_syn", &own, &to, &port, &from];
-        let _: serde_json::Value = Probe::start(&self.namespace, &args).report();
-        capture.sees_something(NO_TCP_PATIENCE)
-    }
-
     /// Whether a TCP connection to a port comes about with IPv4.
     #[track_caller]
     pub fn connects(&self, server: &Host, port: u16) -> bool {
@@ -280,6 +266,12 @@ impl Host {
     #[track_caller]
     pub fn run(&self, program_and_args: &[&str]) -> String {
         run_inside(&self.namespace, program_and_args)
+    }
+
+    /// Starts a command of the script here.
+    #[track_caller]
+    pub(super) fn probe(&self, args: &[&str]) -> Probe {
+        Probe::start(&self.namespace, args)
     }
 
     /// The other host's addresses in the families that both have.

@@ -43,6 +43,7 @@ pub mod scope;
 pub mod service;
 mod tools;
 pub mod topology;
+pub mod traffic;
 mod underlay;
 
 use std::path::{Path, PathBuf};

@@ -174,23 +174,9 @@ def forge(kind, source, target, port, count, interval):
     return {"sent": int(count)}
 
 
-def fragmented_syn(source, target, port, sport):
-    """Asks for a TCP connection by a SYN that is parted over two fragments, whose first has the ports."""
-    head = struct.pack("!HHIIBBHHH", int(sport), int(port), 1, 0, 5 << 4, 2, 65535, 0, 0)
-    pseudo = pack(source) + pack(target) + struct.pack("!BBH", 0, 6, len(head))
-    head = head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
-    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    ident = random.randrange(1, 0xFFFF)
-    for at, part, more in ((0, head[:16], 1), (16, head[16:], 0)):
-        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(part), ident, more << 13 | at // 8, 64, 6, 0)
-        sock.sendto(ip + pack(source) + pack(target) + part, (target, 0))
-    return {"sent": 2}
-
-
-def serve(port):
-    """A TCP server: echoes after an `e`, counts after a `b`. Ends with stdin."""
+def listen(port):
+    """A TCP server on a thread of its own: echoes after an `e`, counts after a `b`. Gives its port."""
     listener = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
-    print(json.dumps({"listening": listener.getsockname()[1]}), flush=True)
 
     def attend(conn):
         mode, total = conn.recv(1), 0
@@ -205,12 +191,24 @@ def serve(port):
             conn.sendall(str(total).encode())
         conn.close()
 
+    def try_attend(conn):
+        try:
+            attend(conn)
+        except OSError:  # whoever asked has gone
+            conn.close()
+
     def accept():
         while True:
             conn, _ = listener.accept()
-            threading.Thread(target=attend, args=(conn,), daemon=True).start()
+            threading.Thread(target=try_attend, args=(conn,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def serve(port):
+    """A TCP server that ends with stdin."""
+    print(json.dumps({"listening": listen(port)}), flush=True)
     sys.stdin.read()
     os._exit(0)
 
@@ -255,7 +253,8 @@ def tcp_bulk(target, port, patience, size):
         return {"ok": False, "why": str(error)}
 
 
-COMMANDS = {f.__name__: f for f in (ping, forge, fragmented_syn, serve, tcp_echo, tcp_bulk)}
+COMMANDS = {f.__name__: f for f in (ping, forge, serve, tcp_echo, tcp_bulk)}
+COMMANDS |= {f.__name__: f for f in (fragmented_syn, ask_tcp, ask_udp, ask_echo, serve_all, hold, flood, watch)}
 try:
     print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])), flush=True)
 except BrokenPipeError:  # the test is gone

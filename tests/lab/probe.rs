@@ -1,4 +1,4 @@
-//! Runs `probe.py`, and tcpdump, inside a host's namespace, and gives back what they found.
+//! Runs `probe.py` with `traffic.py`, and tcpdump, inside a host's namespace, and gives back what they found.
 //!
 //! May not: judge. What must arrive and what must not is [`super::host`]'s and the test's business.
 
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::scope::NAMESPACES;
 use super::service::{reap, signal, spawn};
 
-const SCRIPT: &str = include_str!("probe.py");
+const SCRIPT: &str = concat!(include_str!("traffic.py"), include_str!("probe.py"));
 
 /// What became of some echo requests.
 #[derive(Clone, Debug, Deserialize)]

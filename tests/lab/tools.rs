@@ -2,6 +2,11 @@
 //!
 //! Invariant: a wait has a deadline, after which the test fails and says what was missing.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::chassis::Chassis;
 use super::command::{poll, run_command};
 use super::{Central, Lab, SETTLE_LIMIT};
 
@@ -62,6 +67,40 @@ impl Lab {
             let bad: Vec<_> = log.lines().filter(|l| l.contains("error parsing match")).collect();
             assert!(bad.is_empty(), "{}: {}", chassis.name(), bad.join("\n"));
         }
+    }
+
+    /// [`Lab::sync`]s, and waits until no chassis forwards by what it remembers from before.
+    #[track_caller]
+    pub fn sync_packets(&self) {
+        self.sync();
+        self.chassis.iter().for_each(Chassis::revalidate);
+    }
+
+    /// Asserts that every policy of every router is at work somewhere: its logical flow, which names it, has OpenFlow
+    /// flows on a chassis. Each router has to have a guest. Of what does not parse, ovn-controller does not always speak.
+    #[track_caller]
+    pub fn assert_all_policies_are_at_work(&self) {
+        self.assert_all_matches_parse();
+        let cookies: BTreeSet<u32> =
+            self.chassis.iter().flat_map(Chassis::openflow_cookies).collect();
+        let flows =
+            self.sbctl(&["--format=json", "--columns=_uuid,external_ids", "list", "Logical_Flow"]);
+        let flows: Value = serde_json::from_str(&flows).expect("JSON");
+        let mut at_work = BTreeSet::new();
+        for flow in flows["data"].as_array().expect("rows") {
+            let hints = flow[1][1].as_array().into_iter().flatten();
+            let hint = hints.filter(|pair| pair[0] == "stage-hint").find_map(|it| it[1].as_str());
+            let uuid = flow[0][1].as_str().and_then(|uuid| uuid.get(..8)).expect("a UUID");
+            let cookie = u32::from_str_radix(uuid, 16).expect("digits");
+            at_work.extend(hint.filter(|_| cookies.contains(&cookie)).map(str::to_owned));
+        }
+        let dump = self.dump();
+        let policies = dump.table("Logical_Router_Policy").iter();
+        let idle: Vec<String> = policies
+            .filter(|(uuid, _)| !at_work.contains(&uuid[..8]))
+            .map(|(_, row)| format!("{} {}", row["priority"], row["match"]))
+            .collect();
+        assert!(idle.is_empty(), "no flows of:\n{}", idle.join("\n"));
     }
 
     #[track_caller]

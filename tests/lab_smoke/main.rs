@@ -14,3 +14,4 @@ mod lab;
 mod databases;
 mod guests;
 mod leftovers;
+mod traffic;

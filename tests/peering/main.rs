@@ -48,6 +48,7 @@ mod small;
 mod store;
 mod subnets;
 mod tenants;
+mod traffic;
 mod upgrade;
 mod uplinks;
 mod uuids;
