@@ -100,8 +100,9 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Export, Import, In, ManualRoute, MaxPrefixes, Out, PrefixFilter, PrefixList,
-        Routes, Rule, Tables, Terms, TrafficList,
+        Action, Destinations, Export, GatewayOffer, Import, In, ManualRoute, MaxPrefixes,
+        OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Tables, Terms, TrafficList,
+        UseGateway,
     };
     use super::*;
 
@@ -158,10 +159,20 @@ mod tests {
         prop::option::of(entries).prop_map(|entries| TrafficList(entries.map(Into::into)))
     }
 
+    fn gateway() -> impl Strategy<Value = (OfferGateway, UseGateway)> {
+        let offer = prop_oneof![Just(GatewayOffer::AsOwnGuests), Just(GatewayOffer::Untranslated)];
+        let listed = prop::collection::btree_set(prefix(), 1..4);
+        let listed = listed.prop_map(|it| Destinations::Listed(it.into_iter().collect()));
+        let destinations = prop_oneof![Just(Destinations::All), listed];
+        let offer = prop::option::of(offer).prop_map(|offer| OfferGateway { offer });
+        let uses = prop::option::of(destinations);
+        (offer, uses.prop_map(|destinations| UseGateway { destinations }))
+    }
+
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
-        let lists = (traffic(), traffic());
+        let lists = (traffic(), traffic(), gateway());
         let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), lists);
-        terms.prop_map(|(export, import, limit, routes, (inward, outward))| {
+        terms.prop_map(|(export, import, limit, routes, (inward, outward, gateway))| {
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -169,6 +180,8 @@ mod tests {
                 routes,
                 inward: In { list: inward },
                 outward: Out { list: outward },
+                gateway: gateway.0,
+                use_gateway: gateway.1,
             };
             (terms != Terms::default()).then(|| Arc::new(terms))
         })

@@ -24,6 +24,7 @@ mod edit;
 mod events;
 mod expiry;
 mod gate;
+mod gateway;
 mod guests;
 mod held;
 mod history;

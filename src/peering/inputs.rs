@@ -48,6 +48,8 @@ pub(super) struct EndInputs<'a> {
     pub(super) frozen_remote: Option<Box<Frozen>>,
     pub(super) routed: BTreeSet<IpNet>,
     pub(super) port: LinkFacts,
+    /// Whether it uses the other end's gateway now.
+    pub(super) holds_gateway: bool,
 }
 
 /// A half that may count, with its record.

@@ -15,6 +15,7 @@ use crate::traffic::TooComplex;
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
 use super::facts::PairFacts;
+use super::gateway::decide_gateway;
 use super::local::Ready;
 use super::messages::{nothing_exchanged, too_complex, too_many, too_many_for, verdict};
 use super::mtu::checking_end;
@@ -63,6 +64,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         a: link_end(pair, End::A, (a, b), (&at_a, &at_b), &families),
         b: link_end(pair, End::B, (b, a), (&at_b, &at_a), &families),
         traffic: None,
+        gateway: None,
     };
     match filtered(pair, &link, (a, b)) {
         Ok(traffic) => link.traffic = traffic,
@@ -80,6 +82,11 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         linked(pair, End::A, (a, b), (&at_a, &at_b)),
         linked(pair, End::B, (b, a), (&at_b, &at_a)),
     ];
+    let decided = decide_gateway(pair, &link, (a, b));
+    link.gateway = decided.gateway;
+    for (verdict, degraded) in verdicts.iter_mut().zip(decided.degraded) {
+        verdict.degraded.extend(degraded.into_iter().take(MOST_CONFLICTS));
+    }
     report_shadows(&link, (a, b), &mut verdicts);
     for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
         let between = between.iter().map(|it| it.text(end).to_owned());

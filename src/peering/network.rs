@@ -27,6 +27,8 @@ pub struct Node {
     implied: Members<PeeringKey>,
     pairs: Members<PeeringKey>,
     linked: Members<PeeringKey>,
+    /// Its pairs that may use the other side's gateway: one of these does.
+    users: Members<PeeringKey>,
     local: Option<Local>,
     /// Whether hosts bind it differently; nearly always false.
     dispute: Option<Box<Dispute>>,
@@ -160,6 +162,23 @@ impl Networks {
         self.wanted.overlapping(network, prefix)
     }
 
+    /// The pairs of a network that may use the other side's gateway.
+    pub(super) fn gateway_users(&self, key: &NetworkKey) -> &[PeeringKey] {
+        self.node(key).map(|node| &*node.users).unwrap_or_default()
+    }
+
+    /// Notes which network of a pair may use the other side's gateway, if one may.
+    pub(super) fn set_user(&mut self, pair: &PeeringKey, user: Option<&NetworkKey>) {
+        for key in [pair.a(), pair.b()] {
+            let Some(node) = self.nodes.get_mut(key) else { continue };
+            if user == Some(key) {
+                node.users.insert(pair.clone());
+            } else {
+                node.users.remove(pair);
+            }
+        }
+    }
+
     pub(super) fn pairs_of(&self, key: &NetworkKey) -> Vec<PeeringKey> {
         self.nodes.get(key).map(|node| node.pairs.to_vec()).unwrap_or_default()
     }
@@ -267,6 +286,7 @@ impl Networks {
             let Some(node) = self.nodes.get_mut(key) else { continue };
             node.pairs.remove(pair);
             node.linked.remove(pair);
+            node.users.remove(pair);
             self.dismiss(key);
         }
     }

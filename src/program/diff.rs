@@ -1,5 +1,7 @@
 //! Compares desired rows with the present ones: which to insert, to update and to delete.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
@@ -82,7 +84,9 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
     let link_switch = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
+    let sets = present_sets(&present);
     for mut row in desired {
+        row.resolve(&sets);
         if let Some(Parent::LinkSwitch(switch)) = &mut row.parent {
             *switch = link_switch;
         }
@@ -111,7 +115,9 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
 /// Sorted by table, parent and identity.
 fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
-        *table != ADDRESS_SET || is_remotes_set(row.get(address_set::NAME).string())
+        // The registration is compared elsewhere.
+        let of_network = matches!(unit, UnitId::Network(_)) && *table == ADDRESS_SET;
+        !of_network || is_remotes_set(row.get(address_set::NAME).string())
     });
     let rows = rows.flat_map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());
@@ -126,6 +132,12 @@ fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>
     let mut rows: Vec<Present<'a>> = rows.collect();
     rows.sort_by(|a, b| a.place.cmp(&b.place));
     rows
+}
+
+/// The Address_Sets of a unit, by name.
+fn present_sets(present: &[Present<'_>]) -> BTreeMap<String, Uuid> {
+    let sets = present.iter().filter(|row| row.place.0 == ADDRESS_SET);
+    sets.map(|set| (set.row.get(address_set::NAME).string().to_owned(), set.uuid)).collect()
 }
 
 /// Removes and returns the row with the same table, parent and identifying columns; the last one if
@@ -179,6 +191,8 @@ fn is(found: ValueRef<'_>, desired: Option<&Datum>) -> bool {
         Some(Datum::String(text)) if text.is_empty() => found.is_blank(),
         Some(Datum::String(text)) => found.is_string(text),
         Some(Datum::Integer(integer)) => found.integer() == Some(*integer),
+        // A row that is not there yet.
+        Some(Datum::NamedUuid(_)) => false,
         Some(desired) => {
             let desired = value_of(desired);
             found == desired || found.is_blank() && desired.view().is_blank()

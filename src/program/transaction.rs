@@ -202,7 +202,11 @@ impl Assembly {
     }
 
     fn insert(&mut self, row: DesiredRow) {
-        let name = format!("row{}", self.inserted);
+        // A row of the same unit may refer to a set by its name, which is unique.
+        let name = match row.column(address_set::NAME) {
+            Some(Datum::String(set)) if row.table == ADDRESS_SET => set.clone(),
+            _ => format!("row{}", self.inserted),
+        };
         self.inserted += 1;
         let table = row.table;
         let tags =

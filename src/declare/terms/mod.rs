@@ -12,6 +12,7 @@
 mod export;
 mod import;
 mod max_prefixes;
+mod offer_gateway;
 mod prefix_filter;
 mod prefix_reader;
 mod routes;
@@ -20,6 +21,7 @@ mod traffic_in;
 mod traffic_list;
 mod traffic_out;
 mod traffic_reader;
+mod use_gateway;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,6 +38,7 @@ use super::toml_reader::{Found, TomlReader};
 pub use export::Export;
 pub use import::Import;
 pub use max_prefixes::MaxPrefixes;
+pub use offer_gateway::{GatewayOffer, OfferGateway};
 pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 #[cfg(test)]
 pub(super) use prefix_reader::RULE_KEYS;
@@ -47,6 +50,7 @@ pub use traffic_list::TrafficList;
 pub use traffic_out::Out;
 #[cfg(test)]
 pub(super) use traffic_reader::ENTRY_KEYS;
+pub use use_gateway::{Destinations, UseGateway};
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
 /// them.
@@ -150,6 +154,10 @@ terms! {
     inward: In,
     /// What this side may open there.
     outward: Out,
+    /// Whether the other side may use this side's gateway.
+    gateway: OfferGateway,
+    /// What this side reaches by the other side's gateway.
+    use_gateway: UseGateway,
 }
 
 /// The default, which nearly every half has.

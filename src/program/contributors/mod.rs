@@ -5,6 +5,7 @@
 
 mod contributor;
 mod guest_routes;
+mod link_gateway;
 mod link_policies;
 mod link_ports;
 mod link_routes;
@@ -24,6 +25,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_routes::contribute,
     link_policies::contribute,
     link_traffic::contribute,
+    link_gateway::contribute,
     uplink_anti_spoof::contribute,
     nat_exemption::contribute,
     guest_routes::contribute,
