@@ -9,7 +9,8 @@ use crate::northbound::End;
 
 use super::alone::verdict_alone;
 use super::facts::{EndFacts, PairFacts};
-use super::gateway::{self, User};
+use super::gateway;
+use super::inputs::User;
 use super::linking::decide_link;
 use super::local::{Local, Ready};
 use super::outcome::{Resolution, Verdict, earlier};

@@ -18,6 +18,7 @@ use crate::northbound::{End, Family, RouterKind};
 
 use super::conflict::Obstacles;
 use super::facts::PairFacts;
+use super::inputs::User;
 use super::local::Ready;
 use super::outcome::{Gateway, Link, TranslatedSource};
 use super::prefix::{Prefixes, overlap};
@@ -30,14 +31,6 @@ const NOT_OFFERED: &str = "gateway-not-offered";
 const NO_UPLINK: &str = "no-uplink";
 /// The addresses leave as they are, although those of the guests there do not.
 const NOT_TRANSLATED: &str = "gateway-not-translated";
-
-/// The end of a pair that may use the other end's gateway, unless another pair comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) end: End,
-    /// Whether it uses it already.
-    pub(super) holds: bool,
-}
 
 /// What of a gateway there is, and what of it cannot be, for the owners of both ends.
 #[derive(Debug, Default)]

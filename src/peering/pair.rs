@@ -10,8 +10,7 @@ use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey};
 use crate::northbound::members::Members;
 use crate::northbound::{End, Id, Northbound};
 
-use super::gateway::User;
-use super::inputs::Rank;
+use super::inputs::{Rank, User};
 use super::network::{Networks, Node};
 use super::outcome::{Link, Resolution, Verdict};
 use super::prefix::Prefixes;

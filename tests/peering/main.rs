@@ -49,6 +49,7 @@ mod store;
 mod subnets;
 mod tenants;
 mod traffic;
+mod transit;
 mod upgrade;
 mod uplinks;
 mod uuids;
