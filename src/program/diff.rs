@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOGICAL_SWITCH, Ours, address_set, children_of, spec, tags_of,
+    ADDRESS_SET, LOGICAL_SWITCH, NAT, Ours, address_set, children_of, nat, spec, tags_of,
 };
 use crate::northbound::{Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
@@ -37,6 +37,8 @@ pub enum RowDiff {
         uuid: Uuid,
         /// The row that refers to this one.
         parent: Option<Uuid>,
+        /// A column that refers to a set: until this row is gone, the set could not be deleted.
+        refers: Option<ColumnId>,
     },
 }
 
@@ -85,18 +87,24 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let mut diffs = Vec::new();
     let link_switch = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
     let sets = present_sets(&present);
+    let mut kept = Vec::new();
     for mut row in desired {
         row.resolve(&sets);
         if let Some(Parent::LinkSwitch(switch)) = &mut row.parent {
             *switch = link_switch;
         }
         match take(&mut present, &row) {
-            Some(found) => diffs.extend(compare(row, found.uuid, found.row, layout)),
+            Some(found) => {
+                kept.extend((row.table == NAT).then_some(found.uuid));
+                diffs.extend(compare(row, found.uuid, found.row, layout));
+            }
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
-    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, .. }| {
-        RowDiff::Delete { table, uuid, parent }
+    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, row }| {
+        let refers = table == NAT && !row.get(nat::EXEMPTED_EXT_IPS).is_empty();
+        let refers = refers && !kept.contains(&uuid);
+        RowDiff::Delete { table, uuid, parent, refers: refers.then_some(nat::EXEMPTED_EXT_IPS) }
     }));
     diffs
 }

@@ -184,11 +184,16 @@ impl Assembly {
                 let entries = entries.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
                 self.entries(row.table, uuid, entries.collect());
             }
-            RowDiff::Delete { table, uuid, parent } => match reference_to(table) {
-                // Without a reference OVSDB removes the row by itself; without a parent there is
-                // nothing to do.
+            RowDiff::Delete { table, uuid, parent, refers } => match reference_to(table) {
+                // Without a reference OVSDB removes the row by itself, but only after it has checked
+                // references; without a parent there is nothing to do.
                 Some((of, column)) => {
                     let Some(parent) = parent else { return };
+                    self.operations.extend(refers.map(|refers| Operation::Update {
+                        table: table_name(table),
+                        row_uuid: uuid,
+                        row: vec![(column_name(table, refers), Datum::Set(Vec::new()))],
+                    }));
                     let referrer = (of, Referrer::Row(parent));
                     let lost = &mut self.references.entry(referrer).or_default().lost;
                     lost.entry(column).or_default().push(Datum::Uuid(uuid));

@@ -50,6 +50,7 @@ mod subnets;
 mod tenants;
 mod traffic;
 mod transit;
+mod transit_rows;
 mod upgrade;
 mod uplinks;
 mod uuids;
