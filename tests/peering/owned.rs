@@ -105,7 +105,14 @@ pub(crate) fn owned(dump: &Dump) -> Vec<Owned> {
         router: routers.get(uuid).cloned().unwrap_or_default(),
         row: {
             let kept = |column: &String| KEPT.contains(&(table, column.as_str()));
-            row.iter().filter(|(c, _)| !kept(c)).map(|(c, v)| (c.clone(), v.clone())).collect()
+            // A set that was put back has another UUID.
+            let named = |value: &Value| match uuids(value).first() {
+                Some(set) => dump.table("Address_Set")[set]["name"].clone(),
+                None => value.clone(),
+            };
+            let exempts = |column: &String| column == "exempted_ext_ips";
+            let value = |c: &String, v: &Value| if exempts(c) { named(v) } else { v.clone() };
+            row.iter().filter(|(c, _)| !kept(c)).map(|(c, v)| (c.clone(), value(c, v))).collect()
         },
     })
     .collect()
