@@ -22,8 +22,8 @@ use crate::view::{
     RowView, State, StatusView, Viewer,
 };
 
-use super::shown::{Shown, Standings};
 use super::gateway::gateway;
+use super::shown::{Shown, Standings};
 use super::traffic::traffic;
 use super::{Engine, catalog, damped};
 

@@ -54,7 +54,8 @@ impl Northbound {
     #[must_use]
     pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
         let rows = self.link_rows_on(STATIC_ROUTE, peering, router);
-        let prefixes = rows.filter_map(|row| row.get(static_route::IP_PREFIX).string().parse().ok());
+        let prefixes =
+            rows.filter_map(|row| row.get(static_route::IP_PREFIX).string().parse().ok());
         prefixes.filter(|prefix: &IpNet| prefix.prefix_len() != 0).collect()
     }
 

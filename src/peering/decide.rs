@@ -23,8 +23,7 @@ use super::state::Reason;
 pub(super) fn wanted(pair: &PairFacts) -> [Prefixes; 2] {
     match candidate(pair) {
         Some((a, b)) => {
-            let mut wanted =
-                [offered(pair, End::B, b).prefixes, offered(pair, End::A, a).prefixes];
+            let mut wanted = [offered(pair, End::B, b).prefixes, offered(pair, End::A, a).prefixes];
             gateway::add_listed(pair, (a, b), &mut wanted);
             wanted
         }

@@ -143,14 +143,18 @@ fn obstacle(pair: &PairFacts, user: End, (own, provider): (&Ready, &Ready)) -> O
         return Some(format!("{NOT_OFFERED}: {remote} does not offer its gateway to this network"));
     }
     let leads = !provider.router.uplinks.is_empty();
-    (!leads).then(|| format!("{NO_UPLINK}: {remote} offers its gateway, which has no uplink at present"))
+    (!leads).then(|| {
+        format!("{NO_UPLINK}: {remote} offers its gateway, which has no uplink at present")
+    })
 }
 
 /// The network of another peering by whose gateway an end goes.
 fn rival(pair: &PairFacts, user: End) -> Option<String> {
     let other = (pair.rival_gateway)(user, holds(pair, user))?;
     let remote = pair.end(user.other()).network;
-    Some(format!("{CONFLICT}: this network uses the gateway of {other}, and so not that of {remote}"))
+    Some(format!(
+        "{CONFLICT}: this network uses the gateway of {other}, and so not that of {remote}"
+    ))
 }
 
 /// The tables for routes to the gateway. If routes are manual, none of them says where these go.
@@ -194,7 +198,8 @@ fn admit(
         match fault.or_else(|| claimed().filter(|_| !routed(prefix))) {
             None => admitted.push(*prefix),
             Some(why) => {
-                degraded.push(format!("{CONFLICT}: {prefix} of use_gateway {why}, and is left out"));
+                degraded
+                    .push(format!("{CONFLICT}: {prefix} of use_gateway {why}, and is left out"));
             }
         }
     }
@@ -250,6 +255,7 @@ fn translated(
 /// The prefixes of both networks, announced or not.
 fn never_outside(link: &Link, (a, b): (&Ready, &Ready)) -> Arc<[IpNet]> {
     let all = [&a.prefixes, &b.prefixes, &link.a.prefixes, &link.b.prefixes];
-    let all: BTreeSet<IpNet> = all.into_iter().flat_map(|prefixes| prefixes.iter().copied()).collect();
+    let all: BTreeSet<IpNet> =
+        all.into_iter().flat_map(|prefixes| prefixes.iter().copied()).collect();
     all.into_iter().collect()
 }

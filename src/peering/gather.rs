@@ -69,8 +69,8 @@ impl Known<'_> {
                 counting.as_ref().is_some_and(|declared| declared.half.has_manual_routes());
             let asks = |half: &Half| half.terms().use_gateway.destinations.is_some();
             let asks = counting.as_ref().is_some_and(|declared| asks(declared.half));
-            let holds_gateway = asks
-                && router.is_some_and(|router| holds_gateway(state, end, router, northbound));
+            let holds_gateway =
+                asks && router.is_some_and(|router| holds_gateway(state, end, router, northbound));
             EndInputs {
                 network_id,
                 request: counting

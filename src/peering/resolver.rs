@@ -435,7 +435,8 @@ impl Resolver {
         state.user = user;
         self.networks.set_user(key, user.map(|user| key_of_end(key, user.end)));
         let claims_differ = old_claims != (state.claims(), state.uses_gateway());
-        let moved = old_rank != state.rank || (&old_held.0, old_held.1) != (&state.held, state.user);
+        let moved =
+            old_rank != state.rank || (&old_held.0, old_held.1) != (&state.held, state.user);
         if claims_differ {
             self.mark_borrowers(key);
         }

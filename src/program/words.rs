@@ -97,7 +97,9 @@ impl Served {
                 }
                 priority::ALLOW => Some(format!("allow {local} <-> {remote}")),
                 priority::PASS => Some(format!("allow {local} <-> {remote} over the other link")),
-                priority::DROP | priority::GATEWAY_DROP => Some(format!("drop all else from {remote}")),
+                priority::DROP | priority::GATEWAY_DROP => {
+                    Some(format!("drop all else from {remote}"))
+                }
                 priority::SPOOF => Some(format!("drop sources of {remote} at other ports")),
                 _ => None,
             },

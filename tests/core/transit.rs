@@ -225,11 +225,8 @@ impl Ground {
     fn translated(&self, provider: usize) -> BTreeMap<String, BTreeSet<String>> {
         let world = &self.world;
         let own: BTreeSet<_> = world.own_rows().into_iter().collect();
-        let rows = world.database.cell(
-            LOGICAL_ROUTER,
-            world.routers[&provider].uuid,
-            logical_router::NAT,
-        );
+        let rows =
+            world.database.cell(LOGICAL_ROUTER, world.routers[&provider].uuid, logical_router::NAT);
         let rows = rows.uuids().filter(|row| own.contains(&(NAT, *row)));
         let rows = rows.map(|row| {
             let cell = |column| world.database.cell(NAT, row, column);
@@ -248,7 +245,11 @@ impl Ground {
         for user in 0..SUBNETS.len() {
             let (may, found) = (self.may_use(user), self.found(user));
             let before = self.used.remove(&user);
-            assert_eq!(found.len(), usize::from(!may.is_empty()), "{user} {may:?} {found:?}: {step}");
+            assert_eq!(
+                found.len(),
+                usize::from(!may.is_empty()),
+                "{user} {may:?} {found:?}: {step}"
+            );
             let Some((provider, to)) = found.into_iter().next() else { continue };
             assert!(may.contains(&provider), "{user} uses {provider}, {may:?}: {step}");
             if let Some(before) = before.filter(|before| may.contains(before)) {

@@ -59,8 +59,7 @@ impl<'a> Transit<'a> {
         tenants.daemon.bind_network("grey", "edge", d.router());
         let guest = |network: &Network, name, nth| lab.add_guest(network, name, nth);
         let (a1, a2) = (guest(&tenants.a, "a1", 0), guest(&tenants.a, "a2", 1));
-        let (b1, c1, d1) =
-            (guest(&tenants.b, "b1", 1), guest(&c, "c1", 0), guest(&d, "d1", 1));
+        let (b1, c1, d1) = (guest(&tenants.b, "b1", 1), guest(&c, "c1", 0), guest(&d, "d1", 1));
         lab.add_uplink(&tenants.b, nat);
         if kind == Kind::Gateway {
             let chassis = format!("options:chassis={}", lab.gateway().name());
@@ -75,17 +74,8 @@ impl<'a> Transit<'a> {
             }
         }
         let serving = [&a1, &b1, &outside].map(|host| host.serve_all(&[80], &[53]));
-        let transit = Transit {
-            lab,
-            tenants,
-            a1,
-            a2,
-            b1,
-            c1,
-            d1,
-            outside,
-            _serving: serving.into(),
-        };
+        let transit =
+            Transit { lab, tenants, a1, a2, b1, c1, d1, outside, _serving: serving.into() };
         lab.settle();
         transit
     }
@@ -94,8 +84,10 @@ impl<'a> Transit<'a> {
     #[track_caller]
     fn declare(&self, blue: &str, green: &str) {
         let daemon = &self.tenants.daemon;
-        let of_blue = half("to-db", "web", "green/db") + blue + &half("to-edge", "web", "grey/edge");
-        let of_green = half("to-web", "db", "blue/web") + green + &half("to-copy", "db", "red/copy");
+        let of_blue =
+            half("to-db", "web", "green/db") + blue + &half("to-edge", "web", "grey/edge");
+        let of_green =
+            half("to-web", "db", "blue/web") + green + &half("to-copy", "db", "red/copy");
         daemon.declare("blue", &of_blue);
         daemon.declare("green", &of_green);
         daemon.declare("red", &(half("to-db", "copy", "green/db") + "use_gateway = true\n"));
@@ -110,18 +102,21 @@ impl<'a> Transit<'a> {
     /// Waits until a half is active, and what degrades it begins with this word, or nothing does.
     #[track_caller]
     fn wait_said(&self, (project, network, name): (&str, &str, &str), word: Option<&str>) {
-        self.tenants.daemon.wait_until(&format!("{project}/{network}/{name}: {word:?}"), |halves| {
-            let found = halves.iter().find(|half| {
-                half["project"] == project && half["network"] == network && half["name"] == name
-            });
-            let found = found.ok_or("no such half")?;
-            let said = flaws(found);
-            let fits = match word {
-                None => said.is_empty(),
-                Some(word) => said.len() == 1 && said[0].starts_with(&format!("{word}: ")),
-            };
-            if fits && found["state"] == "active" { Ok(()) } else { Err(found.to_string()) }
-        });
+        self.tenants.daemon.wait_until(
+            &format!("{project}/{network}/{name}: {word:?}"),
+            |halves| {
+                let found = halves.iter().find(|half| {
+                    half["project"] == project && half["network"] == network && half["name"] == name
+                });
+                let found = found.ok_or("no such half")?;
+                let said = flaws(found);
+                let fits = match word {
+                    None => said.is_empty(),
+                    Some(word) => said.len() == 1 && said[0].starts_with(&format!("{word}: ")),
+                };
+                if fits && found["state"] == "active" { Ok(()) } else { Err(found.to_string()) }
+            },
+        );
     }
 
     #[track_caller]
@@ -152,13 +147,7 @@ impl<'a> Transit<'a> {
     #[track_caller]
     fn assert_apart(&self) {
         let Transit { a1, c1, d1, b1, outside, .. } = self;
-        Host::assert_all_isolated(&[
-            (a1, c1),
-            (c1, a1),
-            (d1, b1),
-            (d1, outside),
-            (c1, outside),
-        ]);
+        Host::assert_all_isolated(&[(a1, c1), (c1, a1), (d1, b1), (d1, outside), (c1, outside)]);
     }
 
     /// What comes from the outside to `a1` in the name of others, and in its own.
@@ -174,7 +163,8 @@ impl<'a> Transit<'a> {
         let all = own.into_iter().chain(others).flat_map(forge).collect();
         let arrived = Forgery::which_arrive(all);
         let names = ["itself", "a2", "b1", "c1", "d1"].iter().flat_map(|name| [name; 2]);
-        let arrived: Vec<_> = names.zip(arrived).filter(|(_, it)| *it).map(|(name, _)| *name).collect();
+        let arrived: Vec<_> =
+            names.zip(arrived).filter(|(_, it)| *it).map(|(name, _)| *name).collect();
         assert_eq!(arrived, ["itself", "itself"]);
     }
 

@@ -37,7 +37,9 @@ fn gateway_rows(lab: &Lab) -> Vec<String> {
     let of = |row: &Owned| match row.table.as_str() {
         "Logical_Router_Policy" => {
             let offset = row.row["priority"].as_i64().expect("a number") - 32_000;
-            [80, 85, 94, 96, 300, 310].contains(&offset).then(|| format!("{} +{offset}", row.router))
+            [80, 85, 94, 96, 300, 310]
+                .contains(&offset)
+                .then(|| format!("{} +{offset}", row.router))
         }
         "Logical_Router_Static_Route" => {
             let prefix = row.text("ip_prefix");
@@ -169,9 +171,12 @@ fn damage_all(lab: &Lab, count: usize) {
     let mut tables = BTreeSet::new();
     for row in owned(&lab.dump()) {
         let ways: &[&'static str] = match row.table.as_str() {
-            "Logical_Router_Policy" if is_of_gateway(&row) => {
-                &["deleted", "set priority=7", "set match=\"1\"", "set action=drop options:pkt_mark=1"]
-            }
+            "Logical_Router_Policy" if is_of_gateway(&row) => &[
+                "deleted",
+                "set priority=7",
+                "set match=\"1\"",
+                "set action=drop options:pkt_mark=1",
+            ],
             "Logical_Router_Static_Route" if is_of_gateway(&row) => {
                 &["deleted", "set nexthop=10.1.0.99", "clear output_port", "set route_table=other"]
             }
@@ -220,7 +225,8 @@ fn a_network_keeps_the_gateway_that_it_uses() {
          lrp-add c c-up 0a:00:00:00:00:73 172.31.0.3/24\nlrp-set-gateway-chassis c-up hv1",
     );
     let blue = |db: &str, copy: &str| {
-        let text = half("to-copy", "web", "red/copy") + copy + &half("to-db", "web", "green/db") + db;
+        let text =
+            half("to-copy", "web", "red/copy") + copy + &half("to-db", "web", "green/db") + db;
         tenants.daemon.declare("blue", &text);
     };
     let offers = |green: &str, red: &str| {
@@ -269,12 +275,15 @@ fn a_network_keeps_the_gateway_that_it_uses() {
     lab.nbctl(&["lrp-del", "b-up"]);
     wait("no-uplink", "", "c");
     tenants.daemon.withdraw("green");
-    wait_rows(&lab, &{
-        let mut rows: Vec<_> = ALL.iter().map(|it| it.replace("b +", "c +")).collect();
-        rows.sort();
-        rows
-    }
-    .iter()
-    .map(String::as_str)
-    .collect::<Vec<_>>());
+    wait_rows(
+        &lab,
+        &{
+            let mut rows: Vec<_> = ALL.iter().map(|it| it.replace("b +", "c +")).collect();
+            rows.sort();
+            rows
+        }
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>(),
+    );
 }

@@ -131,6 +131,10 @@ fn listed(reader: &mut TomlReader<'_>, value: &Spanned<DeValue<'_>>) -> Option<V
     }
     let mut prefixes = Vec::with_capacity(array.len());
     for entry in array.iter() {
+        if entry.get_ref().as_str().is_none() {
+            reader.mistyped(KEY, "made of prefixes", entry, Some(HINT.to_owned()));
+            continue;
+        }
         let prefix = reader.text(KEY, entry).and_then(|text| reader.prefix(&text));
         if prefix.is_some_and(|prefix| prefix.prefix_len() == 0) {
             let hint = "write use_gateway = true to reach everything by the gateway".to_owned();
