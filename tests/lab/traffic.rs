@@ -117,7 +117,7 @@ pub struct Watch(Probe);
 #[derive(Deserialize)]
 struct Sent {
     number: u16,
-    sent_at: Vec<i64>,
+    sent_at: Vec<[i64; 2]>,
 }
 
 #[derive(Deserialize)]
@@ -140,9 +140,9 @@ struct WatchReport {
 }
 
 impl Flood {
-    /// Stops; tells when each packet of each flow was sent, in microseconds since 1970.
+    /// Stops; tells between which two moments each packet of each flow was sent, in microseconds since 1970.
     #[track_caller]
-    pub fn finish(self) -> BTreeMap<u16, Vec<i64>> {
+    pub fn finish(self) -> BTreeMap<u16, Vec<[i64; 2]>> {
         let report: FloodReport = self.0.finish();
         assert_eq!(report.failed, 0, "the sender's own kernel refused packets");
         report.flows.into_iter().map(|flow| (flow.number, flow.sent_at)).collect()
@@ -248,10 +248,11 @@ impl Host {
         Flood(probe)
     }
 
-    /// Watches for packets of floods to this host.
+    /// Watches for packets of these flows of floods, which are to this host.
     #[track_caller]
-    pub fn watch(&self) -> Watch {
-        let mut probe = self.probe(&["watch", QUIET]);
+    pub fn watch(&self, flows: &[Flow]) -> Watch {
+        let numbers: Vec<u16> = flows.iter().map(|flow| flow.number).collect();
+        let mut probe = self.probe(&["watch", &format!("{numbers:?}"), QUIET]);
         probe.line();
         Watch(probe)
     }

@@ -43,7 +43,7 @@ pub(crate) struct Filtered<'a> {
 }
 
 impl<'a> Filtered<'a> {
-    pub(crate) fn new(lab: &'a Lab, policy: &str) -> Filtered<'a> {
+    fn new(lab: &'a Lab, policy: &str) -> Filtered<'a> {
         let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
         let daemon = Daemon::prepare(lab, "hv1", policy);
         daemon.start_again();
@@ -64,7 +64,7 @@ impl<'a> Filtered<'a> {
     }
 
     /// With both halves open, and seen to be so.
-    fn open(lab: &'a Lab) -> Filtered<'a> {
+    pub(crate) fn open(lab: &'a Lab) -> Filtered<'a> {
         let filtered = Filtered::new(lab, "");
         filtered.declare("", "");
         filtered.tenants.wait_active();
@@ -75,10 +75,28 @@ impl<'a> Filtered<'a> {
 
     /// Blue's and green's half with more keys, until packets are treated by them.
     #[track_caller]
-    pub(crate) fn declare(&self, blue: &str, green: &str) {
+    fn declare(&self, blue: &str, green: &str) {
+        self.write(0, blue);
+        self.write(1, green);
+        self.take_effect();
+    }
+
+    /// The same of one half, by its network.
+    #[track_caller]
+    pub(crate) fn declare_one(&self, network: usize, keys: &str) {
+        self.write(network, keys);
+        self.take_effect();
+    }
+
+    fn write(&self, network: usize, keys: &str) {
+        let halves = [("blue", "to-db", "web", "green/db"), ("green", "to-web", "db", "blue/web")];
+        let (project, name, own, target) = halves[network];
+        self.tenants.daemon.declare(project, &format!("{}{keys}\n", half(name, own, target)));
+    }
+
+    #[track_caller]
+    fn take_effect(&self) {
         let daemon = &self.tenants.daemon;
-        daemon.declare("blue", &format!("{}{blue}\n", half("to-db", "web", "green/db")));
-        daemon.declare("green", &format!("{}{green}\n", half("to-web", "db", "blue/web")));
         let reloaded = daemon.ctl(&["reload"]);
         assert!(reloaded.status.success(), "{reloaded:?}\n{}", daemon.log());
         daemon.wait_quiet();
@@ -96,7 +114,7 @@ impl<'a> Filtered<'a> {
     }
 
     /// No match is lost on its way to the chassis.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.tenants.wait_active();
         self.lab.assert_all_policies_are_at_work();
     }
