@@ -88,7 +88,7 @@ pub(crate) fn declare_all(
     for name in files.keys() {
         site.commit(&format!("peerings.d/{name}"));
     }
-    observer.ports(2 * plan.peerings.len());
+    observer.rows(2 * plan.peerings.len());
     let taken = begin.elapsed();
     let status = daemon.status();
     let (cpu, counters) = (cpu_of(daemon.pid()) - cpu, status.counters);

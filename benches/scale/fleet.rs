@@ -247,7 +247,7 @@ impl<'a> Fleet<'a> {
             sleep(BREATH);
             let begin = Instant::now();
             site.commit(&file);
-            observer.ports(2);
+            observer.rows(2);
             times.push(begin.elapsed());
         }
         let on_active = ("on the active one", time(median(&on_active)));

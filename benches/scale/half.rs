@@ -86,7 +86,7 @@ impl Scene<'_> {
                 sleep(CALM);
                 let begin = Instant::now();
                 self.connection.send(&message);
-                observer.ports(2);
+                observer.rows(2);
                 let taken = begin.elapsed();
                 self.connection.frame();
                 taken
@@ -103,7 +103,7 @@ impl Scene<'_> {
                 sleep(CALM);
                 let begin = Instant::now();
                 let mut child = command.spawn().expect("ovn-nbctl can be started");
-                observer.ports(2);
+                observer.rows(2);
                 let taken = begin.elapsed();
                 assert!(child.wait().expect("ovn-nbctl ends").success(), "{command:?}");
                 taken
@@ -131,7 +131,7 @@ impl Scene<'_> {
                 sleep(CALM);
                 let begin = Instant::now();
                 self.site.commit(&file);
-                observer.ports(2);
+                observer.rows(2);
                 begin.elapsed()
             })
             .collect()

@@ -35,7 +35,7 @@ pub(crate) fn measure(plan: &Plan, full: &Path, dir: &Path, table: &mut Table) {
         let begin = Instant::now();
         connection.transact(vec![update]);
         // The hub's own port, and one port of each link.
-        observer.ports(1 + plan.spokes);
+        observer.rows(1 + plan.spokes);
         times.push(begin.elapsed());
         daemon.settle(2 * plan.peerings.len(), &mut connection);
     }

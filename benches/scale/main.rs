@@ -20,12 +20,12 @@
 mod bulk;
 mod client;
 mod daemon;
-mod filters;
 mod fleet;
 mod half;
 mod hub;
 mod listeners;
 mod meter;
+mod narrowed;
 mod nbctl;
 mod plan;
 mod proxy;
@@ -138,7 +138,7 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
         hub::measure(plan, &full, &dir.join("hub"), table);
     }
     if wanted("filters") {
-        filters::measure(plan, base, &dir.join("filters"), table);
+        narrowed::measure(plan, base, &dir.join("filters"), table);
     }
     if wanted("store") {
         store::measure(plan, &full, &dir.join("store"), repetitions, table);

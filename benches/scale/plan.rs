@@ -12,8 +12,8 @@ use super::wire::Connection;
 /// Networks of one project, so that files have the size that tenants give them.
 const NETWORKS_OF_A_PROJECT: usize = 100;
 const NETWORKS_OF_A_FILE: usize = 20;
-/// With filters, a half is some 150 words and signs.
-const HUB_HALVES_OF_A_FILE: usize = 500;
+/// With prefix filters a half is some 150 words and signs, with traffic filters 500.
+const HUB_HALVES_OF_A_FILE: usize = 200;
 /// Networks made by one transaction.
 const BATCH: usize = 250;
 /// Guests on each switch, beside its router.
@@ -35,8 +35,19 @@ pub(crate) struct Plan {
     pub(crate) spokes: usize,
     /// All peerings: the hub's first.
     pub(crate) peerings: Vec<(usize, usize)>,
-    /// Whether every half has filters.
-    filtered: bool,
+    /// What every half has beside its target.
+    keys: Keys,
+}
+
+/// What a half has beside its target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keys {
+    /// Nothing.
+    None,
+    /// Filters of prefixes, of some entries each.
+    Prefixes,
+    /// Filters of traffic, of so many entries each.
+    Traffic(usize),
 }
 
 impl Plan {
@@ -48,19 +59,19 @@ impl Plan {
         assert!(networks < 1 << 16, "addresses are made for 65,535 networks");
         let hub = (1..=spokes).map(|spoke| (0, spoke));
         let pairs = (0..pairs).map(|pair| (1 + spokes + 2 * pair, 2 + spokes + 2 * pair));
-        Self { networks, spokes, peerings: hub.chain(pairs).collect(), filtered: false }
+        Self { networks, spokes, peerings: hub.chain(pairs).collect(), keys: Keys::None }
     }
 
     /// The hub and its spokes alone.
-    pub(crate) fn hub(&self, filtered: bool) -> Self {
-        Self { peerings: self.peerings[..self.spokes].to_vec(), filtered, ..self.clone() }
+    pub(crate) fn hub(&self, keys: Keys) -> Self {
+        Self { peerings: self.peerings[..self.spokes].to_vec(), keys, ..self.clone() }
     }
 
     /// All with all, of so many networks as OVN can connect in a row.
     pub(crate) fn mesh(&self) -> Self {
         let members = MESH.min(self.networks);
         let peerings = (0..members).flat_map(|a| (a + 1..members).map(move |b| (a, b)));
-        Self { peerings: peerings.collect(), filtered: false, ..self.clone() }
+        Self { peerings: peerings.collect(), keys: Keys::None, ..self.clone() }
     }
 
     /// The `k`th peering that may be added to those that stand: between two pairs.
@@ -118,35 +129,62 @@ impl Plan {
                 let text: &mut String =
                     files.entry(file(local, remote)).or_insert_with(|| head(local));
                 text.push_str(&half(local, remote));
-                if self.filtered {
-                    text.push_str(&filters(local, remote, true));
-                }
+                text.push_str(&self.keys.of(local, remote, true));
             }
         }
         files
     }
 
-    /// The file that a spoke's half is in: its name, its text before the half, and after it.
-    pub(crate) fn filtered_spoke_file(&self, spoke: usize) -> (String, String, String) {
+    /// The file that a spoke's half is in: its name, its text before the half's keys, and after it.
+    pub(crate) fn cut_spoke_file(&self, spoke: usize) -> (String, String, String) {
         let name = file(spoke, 0);
         let text = &self.peering_files()[&name];
-        let filters = filters(spoke, 0, true);
-        let (before, after) = text.split_once(&filters).expect("the spoke's half is there");
+        let keys = self.keys.of(spoke, 0, true);
+        let (before, after) = text.split_once(&keys).expect("the spoke's half is there");
         (name, before.to_owned(), after.to_owned())
     }
 
-    /// That file, with the spoke announcing both families or IPv4 alone.
+    /// That file, with the keys as they were or edited.
     pub(crate) fn spoke_file(
         &self,
         (_, before, after): &(String, String, String),
-        both_families: bool,
+        as_before: bool,
     ) -> String {
-        format!("{before}{}{after}", filters(self.spokes, 0, both_families))
+        format!("{before}{}{after}", self.keys.of(self.spokes, 0, as_before))
     }
 }
 
-/// Filters of some entries each, which let through what the two have.
-fn filters(local: usize, remote: usize, both_families: bool) -> String {
+impl Keys {
+    /// The keys of one half, as they are at first or edited.
+    fn of(self, local: usize, remote: usize, as_before: bool) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Prefixes => prefix_filters(local, remote, as_before),
+            Self::Traffic(entries) => traffic_filters(entries, remote, as_before),
+        }
+    }
+}
+
+/// Ping and some ports, of which an edit moves the first.
+fn traffic_filters(entries: usize, remote: usize, as_before: bool) -> String {
+    let (v4, v6) = prefixes(remote);
+    let first = if as_before { 5432 } else { 5433 };
+    let entries: Vec<String> = (1..entries)
+        .map(|n| match n {
+            1 => format!("{{ protocol = \"tcp\", ports = [{first}] }}"),
+            n if n % 3 == 0 => format!("{{ action = \"deny\", protocol = \"udp\", ports = [{n}] }}"),
+            n => format!("{{ protocol = \"tcp\", ports = [{n}, \"80{n}0-80{n}8\"], remote = [\"{v4}\", \"{v6}\"] }}"),
+        })
+        .collect();
+    format!(
+        "in = [{}, {{ protocol = \"icmp\", types = [\"echo-request\"] }}]\n",
+        entries.join(", ")
+    )
+}
+
+/// Filters of some entries each, which let through what the two have; edited, the half announces
+/// IPv4 alone.
+fn prefix_filters(local: usize, remote: usize, both_families: bool) -> String {
     let (v4, v6) = prefixes(local);
     let (their_v4, their_v6) = prefixes(remote);
     let six = if both_families { format!(", \"{v6}\"") } else { String::new() };

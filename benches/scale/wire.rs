@@ -128,31 +128,42 @@ fn parse(frame: &[u8]) -> Value {
     serde_json::from_slice(frame).expect("the server sends JSON")
 }
 
-/// A second client, which sees router ports appear, change and go.
+/// A second client, which sees the rows of a table appear, change and go.
 #[derive(Debug)]
 pub(crate) struct Observer {
     connection: Connection,
+    table: &'static str,
 }
 
 impl Observer {
-    /// Begins to look.
+    /// Begins to look at router ports.
     pub(crate) fn new(socket: &Path) -> Self {
-        let mut connection = Connection::open(socket);
-        let request = json!({"columns": ["name", "networks"], "select": {"initial": false}});
-        let requests = json!({"Logical_Router_Port": [request]});
-        connection.call("monitor", &json!([DATABASE, "observer", requests]));
-        Self { connection }
+        Self::of(socket, "Logical_Router_Port", &["name", "networks"])
     }
 
-    /// Waits for the next commit that concerns router ports, and tells how many.
+    /// Begins to look at router policies.
+    pub(crate) fn policies(socket: &Path) -> Self {
+        Self::of(socket, "Logical_Router_Policy", &["match"])
+    }
+
+    fn of(socket: &Path, table: &'static str, columns: &[&str]) -> Self {
+        let mut connection = Connection::open(socket);
+        let request = json!({"columns": columns, "select": {"initial": false}});
+        let mut requests = serde_json::Map::new();
+        requests.insert(table.to_owned(), json!([request]));
+        connection.call("monitor", &json!([DATABASE, "observer", requests]));
+        Self { connection, table }
+    }
+
+    /// Waits for the next commit that concerns such rows, and tells how many.
     pub(crate) fn next(&mut self) -> usize {
         let message = parse(&self.connection.frame());
         assert_eq!(message["method"], "update", "{message}");
-        message["params"][1]["Logical_Router_Port"].as_object().map_or(0, serde_json::Map::len)
+        message["params"][1][self.table].as_object().map_or(0, serde_json::Map::len)
     }
 
-    /// Waits until that many router ports were seen to change.
-    pub(crate) fn ports(&mut self, wanted: usize) {
+    /// Waits until that many rows were seen to change.
+    pub(crate) fn rows(&mut self, wanted: usize) {
         let mut seen = 0;
         while seen < wanted {
             seen += self.next();

@@ -70,7 +70,7 @@ impl FromStr for Entry {
         };
         let word = words.next().ok_or(UnreadableEntry)?;
         let list = words.next_if(|word| !matches!(*word, "remote" | "local"));
-        let protocol = Protocol::parse(word, list)?;
+        let protocol = Protocol::parse(word, list).ok_or(UnreadableEntry)?;
         let mut nets = |key: &str| match words.next_if(|word| *word == key) {
             Some(_) => {
                 let list = words.next().ok_or(UnreadableEntry)?.split(',');

@@ -1,9 +1,6 @@
 //! Protocols, ports and ICMP types of an entry.
 
 use std::fmt;
-use std::str::FromStr;
-
-use super::entry::UnreadableEntry;
 
 /// What an entry says of a packet besides its addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,9 +33,6 @@ pub enum IcmpType {
     /// It has no counterpart in ICMPv6.
     TimestampRequest,
 }
-
-/// Protocols with a word of their own, by number.
-const NAMED: [(u8, &str); 5] = [(1, "icmp"), (6, "tcp"), (17, "udp"), (58, "icmp"), (132, "sctp")];
 
 impl Protocol {
     /// The protocol with this number; `None` for ICMP, which has two.
@@ -131,25 +125,22 @@ impl fmt::Display for Protocol {
 
 impl Protocol {
     /// Reads its form: a word or a number, and the ports or types.
-    pub(super) fn parse(word: &str, list: Option<&str>) -> Result<Self, UnreadableEntry> {
-        let ports = || list.map_or(Ok(Ports::default()), str::parse);
+    pub(super) fn parse(word: &str, list: Option<&str>) -> Option<Self> {
+        let ports = || list.map_or(Some(Ports::default()), Ports::parse);
         match word {
             "tcp" => ports().map(Self::Tcp),
             "udp" => ports().map(Self::Udp),
             "sctp" => ports().map(Self::Sctp),
             "icmp" => {
                 let words = list.into_iter().flat_map(|list| list.split(','));
-                let types = words.map(|word| IcmpType::parse(word).ok_or(UnreadableEntry));
-                types.collect::<Result<Vec<_>, _>>().map(Self::icmp)
+                words.map(IcmpType::parse).collect::<Option<Vec<_>>>().map(Self::icmp)
             }
-            _ if list.is_some() => Err(UnreadableEntry),
-            "any" => Ok(Self::Any),
+            _ if list.is_some() => None,
+            "any" => Some(Self::Any),
             number => {
-                let number: u8 = number.parse().map_err(|_| UnreadableEntry)?;
-                match NAMED.iter().any(|(named, _)| *named == number) {
-                    true => Err(UnreadableEntry),
-                    false => Ok(Self::Number(number)),
-                }
+                let number: u8 = number.parse().ok()?;
+                // A protocol with a word is written as that.
+                Self::of_number(number).filter(|protocol| *protocol == Self::Number(number))
             }
         }
     }
@@ -218,16 +209,12 @@ impl fmt::Display for Ports {
     }
 }
 
-impl FromStr for Ports {
-    type Err = UnreadableEntry;
-
-    fn from_str(text: &str) -> Result<Self, UnreadableEntry> {
-        let ranges = text.split(',').map(Self::range).collect::<Option<Vec<_>>>();
-        ranges.map(Self::of).ok_or(UnreadableEntry)
-    }
-}
-
 impl Ports {
+    /// Reads `22,8000-8100`.
+    fn parse(text: &str) -> Option<Self> {
+        text.split(',').map(Self::range).collect::<Option<Vec<_>>>().map(Self::of)
+    }
+
     /// Reads `22` or `8000-8100`; `None` also for port 0 and for a range that is empty.
     #[must_use]
     pub fn range(text: &str) -> Option<(u16, u16)> {
