@@ -22,8 +22,8 @@ use crate::verdict::{Reference, Side, Verdict};
 
 on_every_lab!(s1_32_edits_under_load_are_exact);
 
-/// How many edits, unless `TRAFFIC_EDITS` says otherwise.
-const EDITS: usize = 200;
+/// How many edits, on one chassis and on several, where each takes longer; unless `TRAFFIC_EDITS` says otherwise.
+const EDITS: [usize; 2] = [200, 80];
 /// Packets a second, of all flows.
 const RATE: u32 = 1000;
 /// More edits of one half in a short time would be held back; another process counts anew.
@@ -129,8 +129,9 @@ fn s1_32_edits_under_load_are_exact(lab: &Lab) {
     let mut eras = vec![Era { lists: Default::default(), begun, reached: begun }];
     let floods = [a1.flood(&all_of(0), share(0)), b1.flood(&all_of(1), share(1))];
     let mut runner = TestRunner::deterministic();
+    let edits = EDITS[usize::from(lab.all_chassis().len() > 1)];
     let edits =
-        std::env::var("TRAFFIC_EDITS").map_or(EDITS, |text| text.parse().expect("a number"));
+        std::env::var("TRAFFIC_EDITS").map_or(edits, |text| text.parse().expect("a number"));
     for number in 0..edits {
         let mut lists = eras.last().expect("one at the least").lists.clone();
         lists[number % 2] = edited(&mut runner, number);
