@@ -73,8 +73,8 @@ pub use settings::{
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
 pub use terms::{
-    Action, Export, Import, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter, PrefixList,
-    RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
+    Action, Export, Import, LoadBalancers, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter,
+    PrefixList, RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
 };
 pub use trust::HostProblem;
 pub use written::written;

@@ -13,9 +13,11 @@ mod export;
 mod filter;
 mod filter_reader;
 mod import;
+mod load_balancers;
 mod max_prefixes;
 mod routes;
 mod term;
+mod use_load_balancers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,10 +36,12 @@ pub use filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 #[cfg(test)]
 pub(super) use filter_reader::RULE_KEYS;
 pub use import::Import;
+pub use load_balancers::LoadBalancers;
 pub use max_prefixes::MaxPrefixes;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 pub(super) use routes::{table_name, written_table};
 use term::Term;
+pub use use_load_balancers::UseLoadBalancers;
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
 /// them.
@@ -137,6 +141,10 @@ terms! {
     max_prefixes: MaxPrefixes,
     /// Who makes the routes, and in which tables.
     routes: Routes,
+    /// The load balancers that it exports.
+    load_balancers: LoadBalancers,
+    /// Whether it uses those of the other side.
+    use_load_balancers: UseLoadBalancers,
 }
 
 /// The default, which nearly every half has.
