@@ -75,6 +75,7 @@ pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredTex
 pub use terms::{
     Action, Export, Import, LoadBalancers, ManualRoute, MaxPrefixes, PlacedRoute, PrefixFilter,
     PrefixList, RouteTables, Routes, Rule, TableOf, Tables, Terms, UnreadableRule,
+    UseLoadBalancers,
 };
 pub use trust::HostProblem;
 pub use written::written;

@@ -100,8 +100,8 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Export, Import, ManualRoute, MaxPrefixes, PrefixFilter, PrefixList, Routes, Rule,
-        Tables, Terms,
+        Action, Export, Import, LoadBalancers, ManualRoute, MaxPrefixes, PrefixFilter, PrefixList,
+        Routes, Rule, Tables, Terms, UseLoadBalancers,
     };
     use super::*;
 
@@ -154,13 +154,17 @@ mod tests {
     }
 
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
-        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes());
-        terms.prop_map(|(export, import, limit, routes)| {
+        let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
+        let balancers = (balancers, any::<bool>());
+        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), balancers);
+        terms.prop_map(|(export, import, limit, routes, (names, wanted))| {
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
                 max_prefixes: MaxPrefixes { limit },
                 routes,
+                load_balancers: LoadBalancers { names: names.into_iter().collect() },
+                use_load_balancers: UseLoadBalancers { wanted },
             };
             (terms != Terms::default()).then(|| Arc::new(terms))
         })

@@ -17,6 +17,7 @@
 mod lab;
 
 mod acls;
+mod balancers;
 mod changes;
 mod chassis;
 mod conflicts;
