@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::filters::show;
 use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::host::Host;
 use crate::lab::northbound::{Dump, Row};
 use crate::on_every_lab;
-use crate::owned::{contents, foreign, is_ours, tags};
-use crate::tenants::{BLUE, GREEN, Tenants, flaws, half, wait_all_active};
+use crate::owned::{foreign, is_ours};
+use crate::tenants::{Tenants, flaws, half, wait_all_active};
 
 on_every_lab!(s2_15_guests_reach_what_the_other_side_exports);
 
@@ -82,14 +79,36 @@ pub(crate) fn switches_with(dump: &Dump, uuid: &str) -> BTreeSet<String> {
 #[track_caller]
 pub(crate) fn wait_vips(lab: &Lab, wanted: &[&str], limit: Duration) -> Duration {
     let start = std::time::Instant::now();
+    let wanted: BTreeSet<String> = wanted.iter().map(|&it| it.to_owned()).collect();
     poll(&format!("the copies are {wanted:?}"), limit, || {
         let found = vips(&lab.dump());
-        if found.iter().eq(wanted) { Ok(()) } else { Err(format!("{found:?}")) }
+        if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
     });
     start.elapsed()
 }
 
-fn address(text: &str) -> IpAddr {
+/// Waits until a half is active and what is wrong with it is exactly this many times each of these words.
+#[track_caller]
+pub(crate) fn wait_flaws(
+    tenants: &Tenants,
+    (project, network, name): (&str, &str, &str),
+    wanted: &[&str],
+) -> Vec<String> {
+    poll(&format!("{project}/{network}/{name} says {wanted:?}"), WRITE_LIMIT, || {
+        let half = tenants.daemon.half(project, network, name).ok_or("not there")?;
+        let mut said = flaws(&half);
+        // While rows are written, that is said, too.
+        said.retain(|it| it.split_once(':').is_some_and(|(word, _)| !word.contains(' ')));
+        let words = said.iter().filter_map(|it| it.split_once(':')).map(|(word, _)| word);
+        if half["state"] == "active" && words.eq(wanted.iter().copied()) {
+            Ok(said)
+        } else {
+            Err(half.to_string())
+        }
+    })
+}
+
+pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
@@ -195,4 +214,206 @@ fn s2_15_guests_reach_what_the_other_side_exports(lab: &Lab) {
     unanswered(&a1);
     a1.assert_answered("tcp", b1.v4(), 8080, &[&b1]);
     foreign(lab).assert_same_as(&before);
+}
+
+/// S2.15: what the provider changes of its balancer is what the guests of the other side use, within a second, and one
+/// transaction each.
+#[test]
+fn s2_15_the_providers_edits_are_followed_within_a_second() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    let b2 = lab.add_guest(&tenants.b, "b2", 0);
+    let _serving = [b1.answer_at(8080), b2.answer_at(8080), b2.answer_at(8081)];
+    lab.nbctl_batch(&format!("lb-add web-lb {INSIDE}:80 {}:8080\nls-lb-add b-s0 web-lb", b1.v4()));
+    blue(&tenants, "use_load_balancers = true");
+    green(&tenants, "load_balancers = [\"web-lb\"]", "");
+    tenants.wait_active();
+    wait_vips(&lab, &[&format!("tcp {INSIDE}:80 -> {}:8080", b1.v4())], WRITE_LIMIT);
+    lab.settle();
+    a1.assert_answered("tcp", address(INSIDE), 80, &[&b1]);
+    let before = copies(&lab.dump());
+    let (one, two) = (b1.v4(), b2.v4());
+    let vip = format!("\"{INSIDE}:80\"");
+    let mut slowest = Duration::ZERO;
+    for (edit, wanted, answering) in [
+        (
+            format!("set Load_Balancer web-lb vips:{vip}=\"{one}:8080,{two}:8080\""),
+            vec![format!("tcp {INSIDE}:80 -> {one}:8080,{two}:8080")],
+            vec![&b1, &b2],
+        ),
+        (
+            format!("set Load_Balancer web-lb vips:{vip}=\"{two}:8081\""),
+            vec![format!("tcp {INSIDE}:80 -> {two}:8081")],
+            vec![&b2],
+        ),
+        (
+            format!("set Load_Balancer web-lb vips:\"10.2.0.102:80\"=\"{one}:8080\""),
+            vec![
+                format!("tcp 10.2.0.102:80 -> {one}:8080"),
+                format!("tcp {INSIDE}:80 -> {two}:8081"),
+            ],
+            vec![&b2],
+        ),
+        (
+            "remove Load_Balancer web-lb vips \"10.2.0.102:80\"".to_owned(),
+            vec![format!("tcp {INSIDE}:80 -> {two}:8081")],
+            vec![&b2],
+        ),
+        (
+            format!("set Load_Balancer web-lb vips:{vip}=\"{one}:8080\""),
+            vec![format!("tcp {INSIDE}:80 -> {one}:8080")],
+            vec![&b1],
+        ),
+    ] {
+        let written = lab.northbound_transactions();
+        lab.nbctl_batch(&edit);
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        slowest = slowest.max(wait_vips(&lab, &wanted, FOLLOW_LIMIT));
+        assert_eq!(lab.northbound_transactions() - written, 2, "the edit, and the copy's: {edit}");
+        lab.sync();
+        a1.assert_answered("tcp", address(INSIDE), 80, &answering);
+    }
+    println!("the slowest of five edits was followed after {slowest:?} with looking");
+    assert_eq!(copies(&lab.dump()), before, "it is the same row, and says what it said at first");
+
+    // Renamed, it is not the one that is exported; named again, it is.
+    lab.nbctl(&["set", "Load_Balancer", "web-lb", "name=other-lb"]);
+    wait_vips(&lab, &[], FOLLOW_LIMIT);
+    let said = wait_flaws(&tenants, ("green", "db", "to-web"), &["balancer-not-found"]);
+    assert!(said[0].contains("web-lb") && said[0].contains("green/db"), "{said:?}");
+    lab.sync();
+    a1.assert_unanswered("tcp", address(INSIDE), 80);
+    lab.nbctl(&["set", "Load_Balancer", "other-lb", "name=web-lb"]);
+    wait_vips(&lab, &[&format!("tcp {INSIDE}:80 -> {one}:8080")], FOLLOW_LIMIT);
+    tenants.wait_active();
+    lab.sync();
+    a1.assert_answered("tcp", address(INSIDE), 80, &[&b1]);
+    // Taken off the switch, it is no longer the network's own; on its router, it is.
+    lab.nbctl(&["ls-lb-del", "b-s0", "web-lb"]);
+    wait_vips(&lab, &[], FOLLOW_LIMIT);
+    lab.nbctl(&["lr-lb-add", "b", "web-lb"]);
+    wait_vips(&lab, &[&format!("tcp {INSIDE}:80 -> {one}:8080")], FOLLOW_LIMIT);
+    // Made anew as LXD does it, in one transaction: nothing is to be written.
+    let (was, written) = (copies(&lab.dump()), lab.northbound_transactions());
+    tenants.hear_of(|| {
+        lab.nbctl(&[
+            "lb-del",
+            "web-lb",
+            "--",
+            "lb-add",
+            "web-lb",
+            &format!("{INSIDE}:80"),
+            &format!("{one}:8080"),
+            "--",
+            "lr-lb-add",
+            "b",
+            "web-lb",
+        ])
+    });
+    tenants.daemon.wait_quiet();
+    assert_eq!(lab.northbound_transactions() - written, 1, "only what the other tool did");
+    assert_eq!(copies(&lab.dump()), was);
+    lab.sync();
+    a1.assert_answered("tcp", address(INSIDE), 80, &[&b1]);
+}
+
+/// S2.15: a provider that moves its virtual address to a guest of the other side takes nothing: the address is left out,
+/// and both are told what concerns them.
+#[test]
+fn s2_15_a_virtual_address_in_the_clients_subnet_is_left_out() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let a2 = lab.add_guest(&tenants.a, "a2", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    let _serving = [b1.answer_at(8080), a2.answer_at(8080)];
+    let own = |vip: &str| format!("{vip}:8080");
+    lab.nbctl_batch(&format!(
+        "lb-add web-lb {INSIDE}:8080 {}\nls-lb-add b-s0 web-lb",
+        own("10.2.0.10")
+    ));
+    blue(&tenants, "use_load_balancers = true");
+    green(&tenants, "load_balancers = [\"web-lb\"]", "");
+    tenants.wait_active();
+    let kept = format!("tcp {INSIDE}:8080 -> {}", own("10.2.0.10"));
+    wait_vips(&lab, &[&kept], WRITE_LIMIT);
+    lab.settle();
+    a1.assert_answered("tcp", address(INSIDE), 8080, &[&b1]);
+    a1.assert_answered("tcp", a2.v4(), 8080, &[&a2]);
+    let moved = format!("set Load_Balancer web-lb vips:\"{}:8080\"=\"10.2.0.10:8080\"", a2.v4());
+    lab.nbctl_batch(&moved);
+    let said = wait_flaws(&tenants, ("green", "db", "to-web"), &["vip-not-owned"]);
+    assert!(said[0].contains("10.1.0.11:8080") && said[0].contains("web-lb"), "{said:?}");
+    wait_flaws(&tenants, ("blue", "web", "to-db"), &[]);
+    // Even if the operator lets it have any address.
+    permit(&tenants, "[\"10.0.0.0/8\"]");
+    let said = wait_flaws(&tenants, ("blue", "web", "to-db"), &["vip-in-use"]);
+    assert!(said[0].contains("10.1.0.11") && said[0].contains("10.1.0.0/24"), "{said:?}");
+    wait_flaws(&tenants, ("green", "db", "to-web"), &[]);
+    wait_vips(&lab, &[&kept], WRITE_LIMIT);
+    lab.sync();
+    a1.assert_answered("tcp", address(INSIDE), 8080, &[&b1]);
+    a1.assert_answered("tcp", a2.v4(), 8080, &[&a2]);
+    lab.nbctl(&["remove", "Load_Balancer", "web-lb", "vips", "\"10.1.0.11:8080\""]);
+    tenants.wait_active();
+}
+
+/// S2.15: a backend that does not answer the provider's health check gets nothing from the other side's guests.
+#[test]
+fn s2_15_a_dead_backend_leaves_the_copy() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let a1 = lab.add_guest(&tenants.a, "a1", 0);
+    let b1 = lab.add_guest(&tenants.b, "b1", 0);
+    let b2 = lab.add_guest(&tenants.b, "b2", 0);
+    let first = b1.answer_at(8080);
+    let _second = b2.answer_at(8080);
+    let (one, two) = (b1.v4(), b2.v4());
+    lab.nbctl_batch(&format!(
+        "lb-add web-lb {INSIDE}:80 {one}:8080,{two}:8080\n\
+         ls-lb-add b-s0 web-lb\n\
+         set Load_Balancer web-lb ip_port_mappings:{one}=b1:10.2.0.254 ip_port_mappings:{two}=b2:10.2.0.254"
+    ));
+    lab.nbctl(&[
+        "--id=@check",
+        "create",
+        "Load_Balancer_Health_Check",
+        &format!("vip=\"{INSIDE}:80\""),
+        "options:interval=1",
+        "options:timeout=1",
+        "options:success_count=1",
+        "options:failure_count=2",
+        "--",
+        "add",
+        "Load_Balancer",
+        "web-lb",
+        "health_check",
+        "@check",
+    ]);
+    blue(&tenants, "use_load_balancers = true");
+    green(&tenants, "load_balancers = [\"web-lb\"]", "");
+    tenants.wait_active();
+    wait_vips(&lab, &[&format!("tcp {INSIDE}:80 -> {one}:8080,{two}:8080")], WRITE_LIMIT);
+    lab.settle();
+    a1.assert_answered("tcp", address(INSIDE), 80, &[&b1, &b2]);
+    let dump = lab.dump();
+    let checks = dump.table("Load_Balancer_Health_Check").values();
+    assert_eq!(checks.filter(|row| is_ours("Load_Balancer_Health_Check", row)).count(), 1);
+    let monitors = lab.sbctl(&["--bare", "--columns=ip", "list", "Service_Monitor"]);
+    assert_eq!(monitors.split_whitespace().count(), 2, "the checks are shared: {monitors}");
+    drop(first);
+    a1.assert_answered("tcp", address(INSIDE), 80, &[&b2]);
+    let dead = lab.sbctl(&["--bare", "--columns=ip", "find", "Service_Monitor", "status=offline"]);
+    assert_eq!(dead.trim(), one.to_string());
+    assert_eq!(vips(&lab.dump()).len(), 1, "the copy is as it was");
+    let _again = b1.answer_at(8080);
+    a1.assert_answered("tcp", address(INSIDE), 80, &[&b1, &b2]);
+    // The check goes from the copy when it goes from the original.
+    lab.nbctl(&["clear", "Load_Balancer", "web-lb", "health_check"]);
+    poll("our health check is gone", FOLLOW_LIMIT, || {
+        let left = lab.dump().table("Load_Balancer_Health_Check").len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
+    });
 }

@@ -17,6 +17,7 @@
 mod lab;
 
 mod acls;
+mod balancer_rows;
 mod balancers;
 mod changes;
 mod chassis;
