@@ -173,7 +173,7 @@ impl<'p, 'a> Offer<'p, 'a> {
         let prefix = IpNet::from(at.address);
         if !self.owned.contains(&prefix) || special(&prefix).is_some() {
             self.flaws.push(format!(
-                "{NOT_OWNED}: the virtual address {at} of {name} is neither in what {} announces to {remote} nor \
+                "{NOT_OWNED}: the virtual address {at} of {name} is neither in what crosses from {} to {remote} nor \
                  within its may_export",
                 self.network()
             ));

@@ -19,6 +19,8 @@ pub struct Terms {
     pub most: Option<usize>,
     /// Destinations of manual routes.
     pub manual: Option<BTreeSet<usize>>,
+    /// Whether it exports the balancers of its network, and whether it uses the other side's.
+    pub balancers: [bool; 2],
 }
 
 impl Terms {
@@ -40,6 +42,11 @@ impl Terms {
         if self.manual.is_some() {
             text += "routes = \"manual\"\n";
         }
+        let [exports, uses] = self.balancers;
+        if exports {
+            writeln!(text, "load_balancers = {:?}", crate::balancers::EXPORTED).unwrap();
+        }
+        writeln!(text, "use_load_balancers = {uses}").unwrap();
         text
     }
 
@@ -113,6 +120,13 @@ pub fn terms() -> impl Strategy<Value = Terms> {
         prop::option::weighted(0.3, filter()),
         prop::option::weighted(0.2, 0_usize..3),
         prop::option::weighted(0.2, manual),
+        any::<[bool; 2]>(),
     )
-        .prop_map(|(export, import, most, manual)| Terms { export, import, most, manual })
+        .prop_map(|(export, import, most, manual, balancers)| Terms {
+            export,
+            import,
+            most,
+            manual,
+            balancers,
+        })
 }
