@@ -1,7 +1,8 @@
 //! Load balancers of others, in the golden folders and in random runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use ipnet::IpNet;
 use ovn_peerd::northbound::Endpoint;
@@ -11,11 +12,14 @@ use ovn_peerd::northbound::tables::{
     router_port, switch_port,
 };
 use ovn_peerd::ovsdb::{ColumnId, Row, TableId, Value};
+use proptest::prelude::*;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::database::Database;
-use crate::world::{PREFIXES, World, prefix};
+use crate::random::{Action, action, run};
+use crate::terms::Terms;
+use crate::world::{NETWORKS, PREFIXES, World, prefix};
 
 /// A load balancer in a golden folder.
 #[derive(Deserialize)]
@@ -109,6 +113,8 @@ impl World {
         let (what, choice) = (choice % 12, choice / 12);
         let router = self.routers[&router].uuid;
         let own: BTreeSet<Uuid> = self.own_rows().into_iter().map(|(_, uuid)| uuid).collect();
+        let own_subnets: Vec<usize> = ports.keys().copied().collect();
+        let vips = |choice| vips(choice, &own_subnets);
         let database = &mut self.database;
         let pick = |database: &Database, table: TableId, ours: bool| -> Option<Uuid> {
             let rows = database.rows.keys().filter(|(of, uuid)| {
@@ -208,30 +214,32 @@ fn toggle(database: &mut Database, at: (TableId, Uuid), column: ColumnId, to: Uu
     database.set(at.0, at.1, column, Value::set(members));
 }
 
-/// One or two virtual addresses in the prefixes of this world, with backends there.
-fn vips(mut choice: usize) -> Value {
+/// One or two virtual addresses in the prefixes of this world, with backends there: mostly in these.
+fn vips(mut choice: usize, mostly: &[usize]) -> Value {
     let mut take = |of: usize| {
         let taken = choice % of;
         choice /= of;
         taken
     };
-    let host = |at: usize, nth: u128| match prefix(at).network() {
-        IpAddr::V4(base) => {
-            IpAddr::from(std::net::Ipv4Addr::from_bits(base.to_bits() + nth as u32))
-        }
-        IpAddr::V6(base) => IpAddr::from(std::net::Ipv6Addr::from_bits(base.to_bits() + nth)),
+    let host = |at: usize, nth: usize| match prefix(at).network() {
+        IpAddr::V4(base) => IpAddr::from(Ipv4Addr::from_bits(base.to_bits() + nth as u32)),
+        IpAddr::V6(base) => IpAddr::from(Ipv6Addr::from_bits(base.to_bits() + nth as u128)),
     };
     let count = 1 + take(2);
-    let pairs = (0..count).map(|_| {
-        let vip = Endpoint {
-            address: host(take(PREFIXES.len()), 100),
-            port: (take(2) == 0).then(|| std::num::NonZeroU16::new(80).unwrap()),
+    let mut pairs = Vec::new();
+    for _ in 0..count {
+        let mut place = || match (take(4), mostly.len()) {
+            (0, _) | (_, 0) => take(PREFIXES.len()),
+            (_, len) => mostly[take(len)],
         };
-        let backends =
-            [take(PREFIXES.len()), take(PREFIXES.len())].map(|at| host(at, 10).to_string());
-        (vip.to_string().as_str().into(), backends.join(",").as_str().into())
-    });
-    Value::map(pairs.collect())
+        let [at, one, other] = [place(), place(), place()];
+        let address = host(at, 100 + take(2));
+        let port = (take(2) == 0).then(|| NonZeroU16::new(80).unwrap());
+        let vip = Endpoint { address, port }.to_string();
+        let backends = format!("{},{}", host(one, 10), host(other, 10 + take(2)));
+        pairs.push((vip.as_str().into(), backends.as_str().into()));
+    }
+    Value::map(pairs)
 }
 
 /// Copies hold what may cross and nothing else: an address that its guests have is taken from nobody, and each backend is
@@ -284,5 +292,56 @@ fn check_copy(
             let crosses = reached.iter().any(|net| net.contains(&backend.address));
             assert!(crosses, "the backend {backend:?} is not in what crosses: {step}");
         }
+    }
+}
+
+/// Networks that all peer with each other, and export and use balancers; each has some, and switches.
+fn prepared() -> World {
+    let mut world = crate::random::prepared();
+    let terms = Terms { balancers: [true, true], ..Terms::default() };
+    for network in 0..NETWORKS {
+        for target in (0..NETWORKS).filter(|target| *target != network) {
+            world.halves.entry(network).or_default().insert(target, true);
+            world.terms.entry(network).or_default().insert(target, terms.clone());
+        }
+        world.may_export.entry(network).or_default().insert(2);
+        let (network_file, halves) = (world.network_file(network), world.halves_file(network));
+        world.read(network_file);
+        world.read(halves);
+        // A switch, and balancers of each name.
+        for choice in [2, 0, 12, 36 * 7, 36 * 11, 12 + 36 * 23] {
+            world.meddle_with_balancers(network, choice);
+        }
+    }
+    world.settle();
+    world
+}
+
+/// How many copies there are.
+fn count(world: &World) -> usize {
+    world.own_rows().iter().filter(|(table, _)| *table == LOAD_BALANCER).count()
+}
+
+#[test]
+fn networks_that_all_peer_have_copies_to_begin_with() {
+    let mut world = prepared();
+    crate::random::rest(&mut world, "prepared");
+    assert!(count(&world) > 5, "only {}", count(&world));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn copies_by_increments_equal_a_full_recompute(
+        actions in prop::collection::vec(
+            prop_oneof![
+                8 => (0..NETWORKS, any::<usize>()).prop_map(|(n, c)| Action::Balancer(n, c)),
+                3 => action(),
+            ],
+            1..30,
+        ),
+    ) {
+        run(prepared(), &actions);
     }
 }
