@@ -26,6 +26,9 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, NoEndpoint> {
         if let Ok(both) = text.parse::<SocketAddr>() {
             let port = NonZeroU16::new(both.port()).ok_or(NoEndpoint)?;
+            if matches!(both, SocketAddr::V6(both) if both.scope_id() != 0) {
+                return Err(NoEndpoint);
+            }
             return Ok(Self { address: both.ip(), port: Some(port) });
         }
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));

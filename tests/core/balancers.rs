@@ -101,9 +101,6 @@ pub fn add(database: &mut Database, balancer: &Balancer) {
     }
 }
 
-/// What halves of random runs export.
-pub const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
-
 impl World {
     /// Somebody makes, alters or removes a load balancer, or a switch for one.
     pub fn meddle_with_balancers(&mut self, router: usize, choice: usize) {

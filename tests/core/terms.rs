@@ -8,6 +8,9 @@ use proptest::prelude::*;
 
 use crate::world::{PREFIXES, prefix};
 
+/// The load balancers that halves export, if any.
+const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
+
 /// An entry of a filter: whether it denies, which prefix, and `le` if it has one.
 pub type Entry = (bool, usize, Option<u8>);
 
@@ -44,7 +47,7 @@ impl Terms {
         }
         let [exports, uses] = self.balancers;
         if exports {
-            writeln!(text, "load_balancers = {:?}", crate::balancers::EXPORTED).unwrap();
+            writeln!(text, "load_balancers = {:?}", EXPORTED).unwrap();
         }
         writeln!(text, "use_load_balancers = {uses}").unwrap();
         text

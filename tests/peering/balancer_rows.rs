@@ -417,7 +417,7 @@ fn s2_15_balancers_of_other_tools_are_read_as_they_write_them() {
         assert!(digits.chars().all(|it| it.is_ascii_hexdigit()) && digits.len() == 48, "{name}");
     }
     // Out of the group it is nobody's.
-    lab.nbctl(&["clear", "Load_Balancer_Group", &group.trim(), "load_balancer"]);
+    lab.nbctl(&["clear", "Load_Balancer_Group", group.trim(), "load_balancer"]);
     wait_vips(&lab, &all[..7], WRITE_LIMIT);
     wait_flaws(&tenants, PROVIDER, &["balancer-not-found", "backend-outside"]);
     // An address of the client's own router is none of the provider's.

@@ -10,7 +10,7 @@ use crate::ovsdb::{ColumnId, DatabaseSchema, TableId, Wanted};
 /// Declares the columns of a table, in order: their positions, and their names for the server.
 macro_rules! columns {
     ($($(#[$meta:meta])* $column:ident = $name:literal;)*) => {
-        #[expect(
+        #[allow(
             non_camel_case_types,
             clippy::upper_case_acronyms,
             reason = "named as the columns are; only their order counts"
