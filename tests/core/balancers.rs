@@ -327,7 +327,7 @@ fn networks_that_all_peer_have_copies_to_begin_with() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn copies_by_increments_equal_a_full_recompute(
@@ -336,7 +336,7 @@ proptest! {
                 8 => (0..NETWORKS, any::<usize>()).prop_map(|(n, c)| Action::Balancer(n, c)),
                 3 => action(),
             ],
-            1..30,
+            1..20,
         ),
     ) {
         run(prepared(), &actions);
