@@ -6,6 +6,7 @@
 
 mod balancers;
 mod catalog;
+mod crossing;
 mod event;
 mod traffic;
 
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 pub use balancers::VirtualAddressView;
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
+pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use traffic::{RuleView, TrafficView};
 
@@ -185,30 +187,6 @@ pub struct HalfDetail {
     pub address_sets: Vec<String>,
     /// The northbound rows of this side of the peering; only for operators.
     pub rows: Vec<RowView>,
-}
-
-/// A prefix that does not cross.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilteredView {
-    /// The prefix.
-    pub prefix: IpNet,
-    /// The side that has it: `local` or `remote`.
-    pub side: String,
-    /// Why, in a sentence.
-    pub explanation: String,
-}
-
-/// A route that its owner makes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteView {
-    /// Its destination.
-    pub destination: IpNet,
-    /// The table or subnet that it is for, as declared; `None` for the main table.
-    pub for_table: Option<String>,
-    /// Whether it is installed; otherwise it waits.
-    pub installed: bool,
-    /// Why it waits.
-    pub explanation: Option<String>,
 }
 
 /// A host with declarations.
