@@ -4,7 +4,9 @@
 //! reasons ([`State`], [`Reason`]). The JSON of these types is a public interface: fields may be
 //! added, never renamed.
 
+mod balancers;
 mod catalog;
+mod crossing;
 mod event;
 mod gateway;
 mod traffic;
@@ -17,7 +19,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use balancers::VirtualAddressView;
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
+pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use gateway::{GatewayView, TranslatedView};
 pub use traffic::{RuleView, TrafficView};
@@ -176,6 +180,10 @@ pub struct HalfDetail {
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,
+    /// The virtual addresses of the other side's load balancers that guests of the local network may
+    /// use.
+    #[serde(default)]
+    pub virtual_addresses: Vec<VirtualAddressView>,
     /// The routes to all its peers that the guests of the local network get; `None` if they never
     /// got any.
     #[serde(default)]
@@ -184,30 +192,6 @@ pub struct HalfDetail {
     pub address_sets: Vec<String>,
     /// The northbound rows of this side of the peering; only for operators.
     pub rows: Vec<RowView>,
-}
-
-/// A prefix that does not cross.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilteredView {
-    /// The prefix.
-    pub prefix: IpNet,
-    /// The side that has it: `local` or `remote`.
-    pub side: String,
-    /// Why, in a sentence.
-    pub explanation: String,
-}
-
-/// A route that its owner makes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteView {
-    /// Its destination.
-    pub destination: IpNet,
-    /// The table or subnet that it is for, as declared; `None` for the main table.
-    pub for_table: Option<String>,
-    /// Whether it is installed; otherwise it waits.
-    pub installed: bool,
-    /// Why it waits.
-    pub explanation: Option<String>,
 }
 
 /// A host with declarations.

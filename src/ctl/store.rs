@@ -24,8 +24,8 @@ use crate::view::{State, StoreView};
 /// What everybody who declares a peering has to know.
 const WARNING: &str = "\
 warning: peer only with networks that you trust. Once both sides have declared it, every address of
-  one reaches every address of the other, on every port. `in` and `out` close that, as
-  `filters = \"closed\"` of the operator does for halves without them; `export` and `import` narrow it.";
+  one reaches every address of the other, on every port, unless the operator's `filters` is \"closed\".
+  `in` and `out` close ports, protocols and addresses; `export` and `import` choose prefixes.";
 
 pub(super) async fn obey(
     client: &ControlClient,

@@ -100,9 +100,9 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Destinations, Export, GatewayOffer, Import, In, ManualRoute, MaxPrefixes,
-        OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Tables, Terms, TrafficList,
-        UseGateway,
+        Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
+        MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Tables, Terms,
+        TrafficList, UseGateway, UseLoadBalancers,
     };
     use super::*;
 
@@ -170,9 +170,11 @@ mod tests {
     }
 
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
-        let lists = (traffic(), traffic(), gateway());
-        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), lists);
-        terms.prop_map(|(export, import, limit, routes, (inward, outward, gateway))| {
+        let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
+        let packets = ((traffic(), traffic()), (balancers, any::<bool>()), gateway());
+        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), packets);
+        terms.prop_map(|(export, import, limit, routes, packets)| {
+            let ((inward, outward), (names, wanted), gateway) = packets;
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -180,6 +182,8 @@ mod tests {
                 routes,
                 inward: In { list: inward },
                 outward: Out { list: outward },
+                load_balancers: LoadBalancers { names: names.into_iter().collect() },
+                use_load_balancers: UseLoadBalancers { wanted },
                 gateway: gateway.0,
                 use_gateway: gateway.1,
             };

@@ -1,6 +1,6 @@
 //! The traffic filters of a link, for the owner of one half.
 
-use crate::declare::HalfKey;
+use crate::declare::{HalfKey, TrafficList};
 use crate::northbound::End;
 use crate::traffic::{Decider, Openings, inexact};
 use crate::view::{RuleView, TrafficView};
@@ -15,6 +15,9 @@ pub(super) fn traffic(standings: &Standings<'_>, key: &HalfKey) -> Option<Traffi
     let end = if link.a.network == key.network { End::A } else { End::B };
     let (local, remote) = (link.end(end), link.end(end.other()));
     let (inward, outward) = (traffic.opened_by(end.other()), traffic.opened_by(end));
+    let declared = resolver.said(key, &standings.state.declarations).map(|said| said.value);
+    let terms = declared.and_then(|half| half.terms.as_deref());
+    let (of_in, of_out) = (terms.map(|it| &it.inward.list), terms.map(|it| &it.outward.list));
     let rules = |openings: &Openings, opener: &str, opened: &str, ends: [&[_]; 2]| {
         let [from, to] = ends;
         let views = openings.rules.iter().map(|rule| RuleView {
@@ -31,22 +34,28 @@ pub(super) fn traffic(standings: &Standings<'_>, key: &HalfKey) -> Option<Traffi
     Some(TrafficView {
         inward: rules(inward, "remote", "local", [&remote.prefixes, &local.prefixes]),
         outward: rules(outward, "local", "remote", [&local.prefixes, &remote.prefixes]),
-        in_closed: closed(inward, [("out", "the other side"), ("in", "this side")]),
-        out_closed: closed(outward, [("out", "this side"), ("in", "the other side")]),
+        in_closed: closed(inward, ["`out` of the other side".into(), own("in", of_in)]),
+        out_closed: closed(outward, [own("out", of_out), "`in` of the other side".into()]),
         inexact: inexact(&inward.rules, &outward.rules),
     })
 }
 
-/// Why nothing may be opened in a direction.
-fn closed(openings: &Openings, [opener, opened]: [(&str, &str); 2]) -> Option<String> {
+/// Why nothing may be opened in a direction. The lists are named with their sides: that of the side
+/// that opens first.
+fn closed(openings: &Openings, [opener, opened]: [String; 2]) -> Option<String> {
     if openings.allow_any() {
         return None;
     }
-    let silent = |(list, side)| format!("`{list}` of {side} allows nothing that crosses");
     Some(match openings.closed_by {
-        Some(Decider::Both) => format!("{}, and {}", silent(opener), silent(opened)),
-        Some(Decider::Opener) => silent(opener),
-        Some(Decider::Opened) => silent(opened),
+        Some(Decider::Both) => format!("neither {opener} nor {opened} allows anything"),
+        Some(Decider::Opener) => format!("{opener} allows nothing"),
+        Some(Decider::Opened) => format!("{opened} allows nothing"),
         None => "no packet is allowed by the lists of both sides".to_owned(),
     })
+}
+
+/// A list of this side, in words.
+fn own(list: &str, declared: Option<&TrafficList>) -> String {
+    let by_policy = declared.is_none_or(TrafficList::is_absent);
+    format!("`{list}` of this side{}", if by_policy { " (by the operator's policy)" } else { "" })
 }

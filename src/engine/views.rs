@@ -22,6 +22,7 @@ use crate::view::{
     RowView, State, StatusView, Viewer,
 };
 
+use super::balanced::{is_for, virtual_addresses};
 use super::gateway::gateway;
 use super::shown::{Shown, Standings};
 use super::traffic::traffic;
@@ -94,6 +95,7 @@ pub(super) fn show(
         traffic: traffic(standings, key),
         gateway_in_use: gateway(standings, key),
         manual_routes: routes(&report, &view),
+        virtual_addresses: virtual_addresses(resolver, key),
         half: view,
         local_prefixes: report.announced,
         remote_prefixes: report.taken,
@@ -259,7 +261,8 @@ fn rows(standings: &Standings<'_>, key: &HalfKey) -> Vec<RowView> {
         .rows_of(UnitId::Peering(id))
         .filter(|(table, uuid, _)| {
             let of_switch = [LOGICAL_SWITCH, SWITCH_PORT, ADDRESS_SET].contains(table);
-            of_switch || northbound.parents_of(*uuid).any(|of| of == router)
+            let of_balancer = is_for(key, (*table, *uuid), resolver, northbound);
+            of_switch || of_balancer || northbound.parents_of(*uuid).any(|of| of == router)
         })
         .map(|(table, uuid, row)| summarise(table, Some(uuid), row, &served))
         .collect();

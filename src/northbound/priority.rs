@@ -16,14 +16,14 @@ pub const GATEWAY_LISTED: i64 = BASE + 310;
 pub const GATEWAY_OUT: i64 = BASE + 300;
 /// Allows ICMP errors, if traffic filters allow anything.
 pub const ERRORS: i64 = BASE + 290;
-/// What the other side may open, and what it may not: the first run of policies; each further run
-/// is one below.
+/// What the other side may open, and what it may not: the first rank of policies; each further
+/// rank is one below.
 pub const FORWARD: i64 = BASE + 280;
 /// Drops what is shaped like an opening, before replies pass.
 pub const OPENINGS: i64 = BASE + 250;
-/// Replies to what this side has opened: the first run.
+/// Replies to what this side has opened: the first rank.
 pub const REPLIES: i64 = BASE + 249;
-/// Echo replies of the router itself: the first run.
+/// Echo replies of the router itself: the first rank.
 pub const ECHOES: i64 = BASE + 220;
 /// Allows packets between the two networks of a link, if no traffic filter does it instead.
 pub const ALLOW: i64 = BASE + 200;

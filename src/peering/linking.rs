@@ -12,6 +12,7 @@ use crate::northbound::owner::link_port_name;
 use crate::northbound::{End, Family, Persisted, RouterKind};
 use crate::traffic::TooComplex;
 
+use super::balancing::balance;
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
 use super::facts::PairFacts;
@@ -88,6 +89,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         verdict.degraded.extend(degraded.into_iter().take(MOST_CONFLICTS));
     }
     report_shadows(&link, (a, b), &mut verdicts);
+    balance(pair, (a, b), &mut link, &mut verdicts);
     for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
         let between = between.iter().map(|it| it.text(end).to_owned());
         verdict.degraded.splice(0..0, between);
@@ -234,6 +236,7 @@ fn link_end(
             prefixes.into()
         },
         partial: families.iter().copied().filter(is_partial).collect(),
+        balancing: None,
     }
 }
 

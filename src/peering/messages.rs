@@ -154,8 +154,8 @@ pub(super) fn too_complex(why: TooComplex, remote: &NetworkKey) -> Verdict {
     verdict(
         Reason::FilterTooComplex,
         format!("the traffic filters of this network and {remote} are too complex: {why}"),
-        "name more prefixes or ports in one entry of `in` and `out`, and write the entries that deny \
-         one after the other"
+        "name more prefixes or ports in one entry of `in` and `out`, and write fewer exceptions of \
+         exceptions"
             .into(),
     )
 }

@@ -2,7 +2,9 @@
 //!
 //! To OVN, every fragment has ports and types of 0, the first one too. So an allow with ports never
 //! matches a fragment, and a deny with ports must match every fragment of its protocol: each is
-//! perhaps of a packet that is denied.
+//! perhaps of a packet that is denied. In IPv6 only the first fragment shows its protocol. An allow
+//! of a whole protocol therefore matches all later fragments there: without the first one, nobody
+//! can put them together.
 
 use crate::northbound::Family;
 use crate::traffic::{Action, IcmpType, Kind, Policy, Ports, Protocol};
@@ -32,9 +34,13 @@ pub(super) fn openings(family: Family) -> &'static str {
 
 /// The protocol of a policy's packets, with ports or types; `None` for all packets of the family.
 pub(super) fn protocol(policy: &Policy, family: Family) -> Option<String> {
+    let whole = |name: &str| match (family, policy.action) {
+        (Family::Ip6, Action::Allow) => format!("({name} || ip.later_frag)"),
+        (Family::Ip4, _) | (Family::Ip6, Action::Deny) => name.to_owned(),
+    };
     let with_ports = |name: &str, ports: &Ports| {
         if ports.ranges().is_empty() {
-            return name.to_owned();
+            return whole(name);
         }
         let field = match policy.kind {
             Kind::Forward => format!("{name}.dst"),
@@ -51,19 +57,21 @@ pub(super) fn protocol(policy: &Policy, family: Family) -> Option<String> {
         Protocol::Tcp(ports) => Some(with_ports("tcp", ports)),
         Protocol::Udp(ports) => Some(with_ports("udp", ports)),
         Protocol::Sctp(ports) => Some(with_ports("sctp", ports)),
+        Protocol::Icmp(types) if types.is_empty() => Some(whole(icmp_name(family))),
         Protocol::Icmp(types) => Some(icmp(policy, types, family)),
-        Protocol::Number(number) => Some(format!("ip.proto == {number}")),
+        Protocol::Number(number) => Some(whole(&format!("ip.proto == {number}"))),
+    }
+}
+
+fn icmp_name(family: Family) -> &'static str {
+    match family {
+        Family::Ip4 => "icmp4",
+        Family::Ip6 => "icmp6",
     }
 }
 
 fn icmp(policy: &Policy, types: &[IcmpType], family: Family) -> String {
-    let (name, ip6) = match family {
-        Family::Ip4 => ("icmp4", false),
-        Family::Ip6 => ("icmp6", true),
-    };
-    if types.is_empty() {
-        return name.to_owned();
-    }
+    let (name, ip6) = (icmp_name(family), family == Family::Ip6);
     let number = |message: &IcmpType| match policy.kind {
         Kind::Forward => message.request(ip6),
         Kind::Reply | Kind::Echo => message.reply(ip6),

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::entry::Action;
 use super::nets::common;
 use super::policies::{Kind, MOST_POLICIES, Policies, Policy, TooComplex};
 use super::product::Rule;
@@ -29,7 +28,7 @@ pub struct Crossing<'a> {
 ///
 /// # Errors
 ///
-/// [`TooComplex`] if there are too many, or if they have too many runs.
+/// [`TooComplex`] if there are too many, or if they have too many ranks.
 pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
     let Crossing { inward, outward, .. } = crossing;
     let opens = |rules: &[Rule]| rules.iter().any(Rule::allows);
@@ -37,22 +36,14 @@ pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
         return Ok(Policies::default());
     }
     let is_open = inward.last().is_some_and(|rule| crossing.is_all(rule));
-    let replies = if is_open || !opens(outward) {
-        Vec::new()
-    } else {
-        effective(outward.iter().map(mirrored).collect())
-    };
-    // A deny also stops replies from what it names, so it has an effect as long as there are any.
-    let forward = if replies.is_empty() {
-        effective(inward.iter().map(forwarded).collect())
-    } else {
-        inward.iter().map(forwarded).collect()
-    };
-    let echoes = effective(crossing.echoes());
+    let replies: Vec<Policy> = outward.iter().map(mirrored).filter(|_| !is_open).collect();
+    let replies = effective(replies, &[]);
+    let forward = effective(inward.iter().map(forwarded).collect(), &replies);
+    let echoes = effective(crossing.echoes(), &[]);
     let drop_openings = !replies.is_empty();
     let mut list = Vec::with_capacity(forward.len() + replies.len() + echoes.len());
     for policies in [forward, replies, echoes] {
-        rank(policies, &mut list)?;
+        list.extend(ranked(policies)?);
     }
     if list.len() > MOST_POLICIES {
         return Err(TooComplex::Policies);
@@ -63,7 +54,7 @@ pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
 fn forwarded(rule: &Rule) -> Policy {
     Policy {
         kind: Kind::Forward,
-        run: 0,
+        rank: 0,
         action: rule.action,
         protocol: rule.protocol.clone(),
         sources: rule.sources.clone(),
@@ -77,30 +68,38 @@ fn mirrored(rule: &Rule) -> Policy {
     Policy { kind: Kind::Reply, sources, destinations, ..forwarded(rule) }
 }
 
-/// Without the denies at the end: what no policy matches is dropped anyway.
-fn effective(mut policies: Vec<Policy>) -> Vec<Policy> {
-    let last = policies.iter().rposition(|policy| policy.action == Action::Allow);
-    policies.truncate(last.map_or(0, |last| last + 1));
-    policies
+/// Without the denies that decide nothing, because no policy after them, nor one of `replies`,
+/// allows such a packet: what no policy matches is dropped anyway.
+fn effective(mut policies: Vec<Policy>, replies: &[Policy]) -> Vec<Policy> {
+    let mut allowed: Vec<Policy> = replies.iter().filter(|it| it.allows()).cloned().collect();
+    let mut kept: Vec<Policy> = Vec::with_capacity(policies.len());
+    while let Some(policy) = policies.pop() {
+        if policy.allows() {
+            allowed.push(policy.clone());
+        } else if !allowed.iter().any(|allowed| allowed.meets(&policy)) {
+            continue;
+        }
+        kept.push(policy);
+    }
+    kept.reverse();
+    kept
 }
 
-/// Adds policies of one kind with their runs.
-fn rank(policies: Vec<Policy>, list: &mut Vec<Policy>) -> Result<(), TooComplex> {
-    let mut last: Option<(u8, Action)> = None;
-    for mut policy in policies {
-        let run = match last {
-            Some((run, action)) if action == policy.action => run,
-            Some((run, _)) => run + 1,
-            None => 0,
-        };
-        let most = policy.kind.runs();
-        if run >= most {
-            return Err(TooComplex::Runs(most - 1));
+/// Gives policies of one kind, in order, their ranks: each comes after the earlier ones with another
+/// action that match a packet in common with it. So of all policies that match a packet, those of
+/// the highest rank have the action of the first one.
+fn ranked(mut policies: Vec<Policy>) -> Result<Vec<Policy>, TooComplex> {
+    for at in 0..policies.len() {
+        let (before, from) = policies.split_at_mut(at);
+        let Some(policy) = from.first_mut() else { break };
+        let others = before.iter().filter(|it| it.action != policy.action && it.meets(policy));
+        policy.rank = others.map(|other| other.rank + 1).max().unwrap_or_default();
+        let most = policy.kind.ranks();
+        if policy.rank >= most {
+            return Err(TooComplex::Ranks(most));
         }
-        (last, policy.run) = (Some((run, policy.action)), run);
-        list.push(policy);
     }
-    Ok(())
+    Ok(policies)
 }
 
 impl Crossing<'_> {

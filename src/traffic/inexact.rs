@@ -14,24 +14,13 @@ pub fn inexact(inward: &[Rule], outward: &[Rule]) -> Vec<String> {
         let above = Rule {
             sources: rule.destinations.clone(),
             destinations: rule.sources.clone(),
-            protocol: whole(&rule.protocol),
+            protocol: rule.protocol.whole(),
             ..rule.clone()
         };
         inward.first().is_some_and(|first| first.allows() && first.covers(&above))
     };
     let rules = outward.iter().filter(|rule| rule.allows() && !open(rule));
     rules.filter_map(sentence).collect()
-}
-
-/// The protocol with every port.
-fn whole(protocol: &Protocol) -> Protocol {
-    match protocol {
-        Protocol::Udp(_) => Protocol::Udp(Ports::default()),
-        Protocol::Sctp(_) => Protocol::Sctp(Ports::default()),
-        Protocol::Any | Protocol::Tcp(_) | Protocol::Icmp(_) | Protocol::Number(_) => {
-            protocol.clone()
-        }
-    }
 }
 
 fn sentence(rule: &Rule) -> Option<String> {

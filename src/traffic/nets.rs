@@ -46,6 +46,14 @@ pub(super) fn common(one: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
     outermost(both.collect())
 }
 
+/// Whether two lists have an address of this family in common.
+pub(super) fn meet(one: &[IpNet], other: &[IpNet], ip6: bool) -> bool {
+    let of_family = |net: &&IpNet| matches!(net, IpNet::V6(_)) == ip6;
+    one.iter().filter(of_family).any(|one| {
+        other.iter().filter(of_family).any(|other| one.contains(other) || other.contains(one))
+    })
+}
+
 /// The prefixes that are inside no other one, sorted.
 fn outermost(mut prefixes: Vec<IpNet>) -> Vec<IpNet> {
     prefixes.sort_unstable();

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::entry::Action;
+use super::nets::meet;
 use super::protocol::Protocol;
 
 /// Most policies of one router for one link, and most rules of one direction.
@@ -15,7 +16,7 @@ pub struct Policies {
     pub pass_errors: bool,
     /// Whether what is shaped like an opening is dropped before replies pass.
     pub drop_openings: bool,
-    /// By kind and run.
+    /// By kind.
     pub list: Box<[Policy]>,
 }
 
@@ -24,9 +25,9 @@ pub struct Policies {
 pub struct Policy {
     /// Which packets it is for.
     pub kind: Kind,
-    /// Its rank among those of its kind: 0 is decided first. Policies of one run all allow or all
-    /// deny, so that their order does not matter.
-    pub run: u8,
+    /// Its rank among those of its kind: 0 is decided first. Of two policies of one rank that
+    /// match a packet in common, both allow or both deny.
+    pub rank: u8,
     /// Whether it allows.
     pub action: Action,
     /// The protocol, with ports or types as the side that opens has them: of replies and echo
@@ -53,14 +54,36 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Forward, Self::Reply, Self::Echo];
 
-    /// How many runs it may have: priorities are limited.
+    /// How many ranks it may have: priorities are limited.
     #[must_use]
-    pub fn runs(self) -> u8 {
+    pub fn ranks(self) -> u8 {
         match self {
             Self::Forward => 30,
             Self::Reply => 29,
             Self::Echo => 10,
         }
+    }
+}
+
+impl Policy {
+    /// Whether it allows.
+    pub(super) fn allows(&self) -> bool {
+        self.action == Action::Allow
+    }
+
+    /// Whether a packet may match both. Of a reply the ports are at the other end, so two policies
+    /// of different kinds are compared without ports.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let protocol = if self.kind == other.kind {
+            self.protocol.and(&other.protocol).is_some()
+        } else {
+            self.protocol.whole().and(&other.protocol.whole()).is_some()
+        };
+        protocol
+            && [false, true].into_iter().any(|ip6| {
+                meet(&self.sources, &other.sources, ip6)
+                    && meet(&self.destinations, &other.destinations, ip6)
+            })
     }
 }
 
@@ -70,7 +93,7 @@ pub enum TooComplex {
     /// Too many policies.
     #[error("they need more than {MOST_POLICIES} policies on one router")]
     Policies,
-    /// Too many changes between allow and deny.
-    #[error("they change between allow and deny more than {0} times")]
-    Runs(u8),
+    /// Too many entries that are exceptions of each other.
+    #[error("more than {0} entries are exceptions of each other")]
+    Ranks(u8),
 }

@@ -35,11 +35,12 @@ pub enum IcmpType {
 }
 
 impl Protocol {
-    /// The protocol with this number; `None` for ICMP, which has two.
+    /// The protocol with this number; `None` for ICMP, which has two, and for extension headers of
+    /// IPv6, after which the protocol follows. OVN sees the one of fragments in their place.
     #[must_use]
     pub fn of_number(number: u8) -> Option<Self> {
         match number {
-            1 | 58 => None,
+            0 | 1 | 43 | 44 | 51 | 58 | 60 => None,
             6 => Some(Self::Tcp(Ports::default())),
             17 => Some(Self::Udp(Ports::default())),
             132 => Some(Self::Sctp(Ports::default())),
@@ -85,6 +86,17 @@ impl Protocol {
             (Self::Tcp(_) | Self::Udp(_) | Self::Sctp(_) | Self::Icmp(_) | Self::Number(_), _) => {
                 false
             }
+        }
+    }
+
+    /// The protocol with every port and type.
+    pub(super) fn whole(&self) -> Self {
+        match self {
+            Self::Tcp(_) => Self::Tcp(Ports::default()),
+            Self::Udp(_) => Self::Udp(Ports::default()),
+            Self::Sctp(_) => Self::Sctp(Ports::default()),
+            Self::Icmp(_) => Self::icmp(Vec::new()),
+            Self::Any | Self::Number(_) => self.clone(),
         }
     }
 

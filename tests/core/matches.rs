@@ -41,6 +41,7 @@ pub enum Named {
     Icmp4,
     Icmp6,
     Fragment,
+    LaterFragment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,7 @@ impl Named {
             Self::Icmp4 => packet.is_v4() && of(ICMP4),
             Self::Icmp6 => !packet.is_v4() && of(ICMP6),
             Self::Fragment => packet.is_fragment(),
+            Self::LaterFragment => packet.part == Part::Later,
         }
     }
 
@@ -161,6 +163,7 @@ impl Named {
             "icmp4" => Self::Icmp4,
             "icmp6" => Self::Icmp6,
             "ip.is_frag" => Self::Fragment,
+            "ip.later_frag" => Self::LaterFragment,
             _ => return None,
         };
         Some(named)

@@ -198,8 +198,7 @@ impl Reference {
         if (packet.protocol == TCP || packet.is_icmp()) && !opens {
             return Verdict::Drop;
         }
-        // With IPv6, a later fragment shows no protocol either.
-        if !packet.is_v4() && any(|what| *what != What::Any) { Verdict::Either } else { whole }
+        whole
     }
 
     fn of_errors(&self) -> Verdict {

@@ -171,10 +171,11 @@ impl Chassis {
         flows.lines().filter_map(cookie).collect()
     }
 
-    /// Waits until the datapath forwards by the flows that there are now: what it remembers of former packets has been
-    /// compared with them.
+    /// Makes the datapath forget what it remembers of former packets, so that it forwards by the flows that there are now.
+    /// To wait until it has compared them is not enough: where two of its flows overlap, the userspace datapath of OVS 3.1.0
+    /// changes the wrong one, and the other one goes on as before as long as packets use it.
     #[track_caller]
-    pub fn revalidate(&self) {
+    pub fn forget_packets(&self) {
         let target = match &self.place {
             Place::Node(_) => "ovs-vswitchd".to_owned(),
             Place::Here(processes) => {
@@ -188,7 +189,9 @@ impl Chassis {
                 socket.display().to_string()
             }
         };
-        self.tool("ovs-appctl", &["-t", &target], &["revalidator/wait"]);
+        for command in ["revalidator/wait", "revalidator/purge"] {
+            self.tool("ovs-appctl", &["-t", &target], &[command]);
+        }
     }
 
     #[track_caller]

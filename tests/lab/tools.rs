@@ -70,11 +70,11 @@ impl Lab {
         }
     }
 
-    /// [`Lab::sync`]s, and waits until no chassis forwards by what it remembers from before.
+    /// [`Lab::sync`]s, and has no chassis forward by what it remembers from before.
     #[track_caller]
     pub fn sync_packets(&self) {
         self.sync();
-        self.chassis.iter().for_each(Chassis::revalidate);
+        self.chassis.iter().for_each(Chassis::forget_packets);
     }
 
     /// Asserts that every policy of every router is at work somewhere: its logical flow, which names it, has OpenFlow

@@ -212,8 +212,8 @@ def shaped(flow, source, payload):
 
 
 def flood(flows, rate):
-    """Sends packets of several flows in turn, `rate` a second in all, until stdin ends. Tells when each was sent, in
-    microseconds since 1970."""
+    """Sends packets of several flows in turn, `rate` a second in all, until stdin ends. Tells between which two moments
+    each was sent, in microseconds since 1970."""
     flows = json.loads(flows)
     sent_at = [[] for _ in flows]
     sockets = [raw_socket(flow["target"]) for flow in flows]
@@ -229,11 +229,12 @@ def flood(flows, rate):
         wait = first + count / float(rate) - time.monotonic()
         if wait > 0:
             time.sleep(wait)
-        sent_at[at].append(int((time.monotonic() + ahead) * 1e6))
+        begun = time.monotonic()
         try:
             sock.sendto(packet, to)
         except OSError:
             failed += 1
+        sent_at[at].append([int((moment + ahead) * 1e6) for moment in (begun, time.monotonic())])
         count += 1
     return {"flows": [{"number": f["number"], "sent_at": s} for f, s in zip(flows, sent_at)], "failed": failed}
 
@@ -257,8 +258,10 @@ def marked(frame):
     return struct.unpack(MARK, mark)[1:]
 
 
-def watch(quiet):
-    """Notes which packets of a flood come in, until stdin ends and nothing has come for `quiet` seconds."""
+def watch(flows, quiet):
+    """Notes which packets of a flood come in, until stdin ends and nothing has come for `quiet` seconds. Other flows are
+    those that this host sends: what echoes them has their marks, too."""
+    flows = set(json.loads(flows))
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
     sock.bind(("eth0", 0))
     sock.setsockopt(socket.SOL_SOCKET, 33, 1 << 25)  # SO_RCVBUFFORCE
@@ -273,7 +276,7 @@ def watch(quiet):
         if sock in ready:
             frame, address = sock.recvfrom(4096)
             mark = marked(frame) if address[2] != 4 else None  # PACKET_OUTGOING
-            if mark:
+            if mark and mark[0] in flows:
                 arrived.setdefault(mark[0], set()).add(mark[1])
     statistics = sock.getsockopt(263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS
     return {"flows": [{"number": n, "arrived": sorted(a)} for n, a in arrived.items()], "missed": struct.unpack("II", statistics)[1]}

@@ -117,7 +117,7 @@ pub struct Watch(Probe);
 #[derive(Deserialize)]
 struct Sent {
     number: u16,
-    sent_at: Vec<i64>,
+    sent_at: Vec<[i64; 2]>,
 }
 
 #[derive(Deserialize)]
@@ -140,9 +140,9 @@ struct WatchReport {
 }
 
 impl Flood {
-    /// Stops; tells when each packet of each flow was sent, in microseconds since 1970.
+    /// Stops; tells between which two moments each packet of each flow was sent, in microseconds since 1970.
     #[track_caller]
-    pub fn finish(self) -> BTreeMap<u16, Vec<i64>> {
+    pub fn finish(self) -> BTreeMap<u16, Vec<[i64; 2]>> {
         let report: FloodReport = self.0.finish();
         assert_eq!(report.failed, 0, "the sender's own kernel refused packets");
         report.flows.into_iter().map(|flow| (flow.number, flow.sent_at)).collect()
@@ -163,7 +163,11 @@ impl Host {
     /// Asks a TCP port, and has some bytes echoed; from a port of one's choice unless that is 0.
     #[track_caller]
     pub fn ask_tcp(&self, to: IpAddr, port: u16, from: u16, wanted: Outcome) -> Asked {
-        self.ask(&["ask_tcp", &to.to_string(), &port.to_string(), &from.to_string()], &[], wanted)
+        self.outcome(
+            &["ask_tcp", &to.to_string(), &port.to_string(), &from.to_string()],
+            &[],
+            wanted,
+        )
     }
 
     /// Asks a UDP port for an echo, likewise.
@@ -183,17 +187,17 @@ impl Host {
         wanted: Outcome,
     ) -> Asked {
         let args = ["ask_udp", &to.to_string(), &port.to_string(), &from.to_string()];
-        self.ask(&args, &[&size.to_string()], wanted)
+        self.outcome(&args, &[&size.to_string()], wanted)
     }
 
     /// Asks for an echo of ICMP.
     #[track_caller]
     pub fn ask_echo(&self, to: IpAddr, wanted: Outcome) -> Asked {
-        self.ask(&["ask_echo", &to.to_string()], &[], wanted)
+        self.outcome(&["ask_echo", &to.to_string()], &[], wanted)
     }
 
     #[track_caller]
-    fn ask(&self, args: &[&str], more: &[&str], wanted: Outcome) -> Asked {
+    fn outcome(&self, args: &[&str], more: &[&str], wanted: Outcome) -> Asked {
         let patience = if wanted == Outcome::Lost { LOST_PATIENCE } else { PATIENCE };
         let args = [args, &[patience], more].concat();
         let what = format!("{}: {}", self.name, args.join(" "));
@@ -248,10 +252,11 @@ impl Host {
         Flood(probe)
     }
 
-    /// Watches for packets of floods to this host.
+    /// Watches for packets of these flows of floods, which are to this host.
     #[track_caller]
-    pub fn watch(&self) -> Watch {
-        let mut probe = self.probe(&["watch", QUIET]);
+    pub fn watch(&self, flows: &[Flow]) -> Watch {
+        let numbers: Vec<u16> = flows.iter().map(|flow| flow.number).collect();
+        let mut probe = self.probe(&["watch", &format!("{numbers:?}"), QUIET]);
         probe.line();
         Watch(probe)
     }

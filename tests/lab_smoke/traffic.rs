@@ -119,7 +119,7 @@ fn a_flood_is_counted_packet_by_packet(lab: &Lab) {
     ];
     deny(lab, "(tcp.dst == 81 || udp.src == 53)");
     lab.sync();
-    let watch = b1.watch();
+    let watch = b1.watch(&flows);
     let flood = a1.flood(&flows, 1000);
     let start = std::time::Instant::now();
     while start.elapsed() < std::time::Duration::from_secs(3) {

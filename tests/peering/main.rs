@@ -15,8 +15,20 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+// What the lists of traffic filters mean: the same model that judges the pure core.
+#[allow(dead_code, unreachable_pub, reason = "packets need less of it than the core")]
+#[path = "../core/lists.rs"]
+mod lists;
+#[allow(dead_code, unreachable_pub, reason = "as above")]
+#[path = "../core/packets.rs"]
+mod packets;
+#[allow(dead_code, unreachable_pub, reason = "as above")]
+#[path = "../core/verdict.rs"]
+mod verdict;
 
 mod acls;
+mod balancer_rows;
+mod balancers;
 mod changes;
 mod chassis;
 mod conflicts;
@@ -49,6 +61,7 @@ mod store;
 mod subnets;
 mod tenants;
 mod traffic;
+mod traffic_edits;
 mod transit;
 mod transit_rows;
 mod upgrade;

@@ -19,9 +19,11 @@ const REFERENCES: [(&str, &str, &str); 5] = [
     ("Logical_Router", "policies", LINK_TABLES[2]),
     ("Logical_Router", "nat", "NAT"),
     ("Logical_Switch", "ports", "Logical_Switch_Port"),
+    ("Load_Balancer", "health_check", "Load_Balancer_Health_Check"),
 ];
 /// Columns of the daemon's rows that others keep: references to children, and what northd notes.
-const KEPT: [(&str, &str); 2] = [("Logical_Switch", "ports"), ("Logical_Switch_Port", "up")];
+const KEPT: [(&str, &str); 3] =
+    [("Logical_Switch", "ports"), ("Logical_Switch_Port", "up"), ("Load_Balancer", "health_check")];
 
 /// A row of the daemon.
 #[derive(Clone, Debug)]

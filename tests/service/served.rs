@@ -71,6 +71,7 @@ fn detail(half: HalfView) -> HalfDetail {
         traffic: None,
         gateway_in_use: None,
         manual_routes: Vec::new(),
+        virtual_addresses: Vec::new(),
         guests: None,
         address_sets: Vec::new(),
         rows: Vec::new(),

@@ -11,6 +11,7 @@
 
 mod export;
 mod import;
+mod load_balancers;
 mod max_prefixes;
 mod offer_gateway;
 mod prefix_filter;
@@ -22,6 +23,7 @@ mod traffic_list;
 mod traffic_out;
 mod traffic_reader;
 mod use_gateway;
+mod use_load_balancers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -37,6 +39,7 @@ use super::toml_reader::{Found, TomlReader};
 
 pub use export::Export;
 pub use import::Import;
+pub use load_balancers::LoadBalancers;
 pub use max_prefixes::MaxPrefixes;
 pub use offer_gateway::{GatewayOffer, OfferGateway};
 pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
@@ -51,6 +54,7 @@ pub use traffic_out::Out;
 #[cfg(test)]
 pub(super) use traffic_reader::ENTRY_KEYS;
 pub use use_gateway::{Destinations, UseGateway};
+pub use use_load_balancers::UseLoadBalancers;
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
 /// them.
@@ -154,6 +158,10 @@ terms! {
     inward: In,
     /// What this side may open there.
     outward: Out,
+    /// The load balancers that it exports.
+    load_balancers: LoadBalancers,
+    /// Whether it uses those of the other side.
+    use_load_balancers: UseLoadBalancers,
     /// Whether the other side may use this side's gateway.
     gateway: OfferGateway,
     /// What this side reaches by the other side's gateway.

@@ -94,12 +94,15 @@ fn protocol(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Option<Protocol
             let number = reader.number(table, "protocol", u32::from(u8::MAX))?;
             let known = u8::try_from(number).ok().and_then(Protocol::of_number);
             if known.is_none() {
-                let hint = "write protocol = \"icmp\", which is ICMP in IPv4 and ICMPv6 in IPv6";
-                reader.error(
-                    &value.span(),
-                    format!("`protocol` is {number}, which exists in one address family only"),
-                    Some(hint.to_owned()),
-                );
+                let (why, hint) = match number {
+                    1 | 58 => (
+                        "is ICMP of one address family only",
+                        "write protocol = \"icmp\", which is ICMP in IPv4 and ICMPv6 in IPv6",
+                    ),
+                    _ => ("is an extension header of IPv6", "write the protocol that follows it"),
+                };
+                let message = format!("`protocol` is {number}, which {why}");
+                reader.error(&value.span(), message, Some(hint.to_owned()));
             }
             known?
         }

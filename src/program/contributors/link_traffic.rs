@@ -46,20 +46,20 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
                 Action::Allow => "allow",
                 Action::Deny => "drop",
             };
-            row(rank(policy), decided(&side, &ports, policy), action)
+            row(priority_of(policy), decided(&side, &ports, policy), action)
         }));
         wants.rows.append(&mut rows);
     }
 }
 
 /// The priority of a policy.
-fn rank(policy: &Policy) -> i64 {
+fn priority_of(policy: &Policy) -> i64 {
     let first = match policy.kind {
         Kind::Forward => priority::FORWARD,
         Kind::Reply => priority::REPLIES,
         Kind::Echo => priority::ECHOES,
     };
-    first - i64::from(policy.run)
+    first - i64::from(policy.rank)
 }
 
 /// The packets that a policy decides on.

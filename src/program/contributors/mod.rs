@@ -3,6 +3,7 @@
 //! Each is a file of its own, with the same shape. A further kind of row is a further file, named
 //! here, and a line in [`CONTRIBUTORS`].
 
+mod balancer_copies;
 mod contributor;
 mod guest_routes;
 mod link_gateway;
@@ -26,6 +27,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_policies::contribute,
     link_traffic::contribute,
     link_gateway::contribute,
+    balancer_copies::contribute,
     uplink_anti_spoof::contribute,
     nat_exemption::contribute,
     guest_routes::contribute,
