@@ -13,7 +13,7 @@ use crate::lab::northbound::{Dump, Row};
 pub(crate) const LINK_TABLES: [&str; 3] =
     ["Logical_Router_Port", "Logical_Router_Static_Route", "Logical_Router_Policy"];
 /// What refers to rows: the parents' table, its column, the children's table.
-const REFERENCES: [(&str, &str, &str); 5] = [
+const REFERENCES: [(&str, &str, &str); 6] = [
     ("Logical_Router", "ports", LINK_TABLES[0]),
     ("Logical_Router", "static_routes", LINK_TABLES[1]),
     ("Logical_Router", "policies", LINK_TABLES[2]),
