@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::tables::{
     ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, NAT, Ours, address_set, children_of, load_balancer,
-    nat, spec, tags_of,
+    spec, tags_of,
 };
 use crate::northbound::{BalancerFacts, Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
@@ -40,8 +40,9 @@ pub enum RowDiff {
         uuid: Uuid,
         /// The row that refers to this one.
         parent: Option<Uuid>,
-        /// A column that refers to a set: until this row is gone, the set could not be deleted.
-        refers: Option<ColumnId>,
+        /// The NAT rows, whoever's they are, that refer to this set: it can only be deleted once they do
+        /// not.
+        exempting: Vec<Uuid>,
     },
 }
 
@@ -121,10 +122,10 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
-    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, row }| {
-        let refers = table == NAT && !row.get(nat::EXEMPTED_EXT_IPS).is_empty();
-        let refers = refers && !kept.contains(&uuid);
-        RowDiff::Delete { table, uuid, parent, refers: refers.then_some(nat::EXEMPTED_EXT_IPS) }
+    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, .. }| {
+        let of_peering = table == ADDRESS_SET && matches!(unit, UnitId::Peering(_));
+        let exempting = northbound.exempting(uuid).filter(|nat| of_peering && !kept.contains(nat));
+        RowDiff::Delete { table, uuid, parent, exempting: exempting.collect() }
     }));
     diffs
 }

@@ -14,9 +14,9 @@ use crate::northbound::declared::Entry;
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOAD_BALANCER, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, address_set,
-    balancer_group, column_name, load_balancer, logical_router, logical_switch, nb_global, spec,
-    table_name, tags_of,
+    ADDRESS_SET, LOAD_BALANCER, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, address_set,
+    balancer_group, column_name, load_balancer, logical_router, logical_switch, nat, nb_global,
+    spec, table_name, tags_of,
 };
 use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
@@ -190,21 +190,22 @@ impl Assembly {
                 let entries = entries.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
                 self.entries(row.table, uuid, entries.collect());
             }
-            RowDiff::Delete { table, uuid, parent, refers } => match reference_to(table) {
-                // Without a reference OVSDB removes the row by itself, but only after it has checked
-                // references; without a parent there is nothing to do.
+            RowDiff::Delete { table, uuid, parent, exempting } => match reference_to(table) {
+                // Without a reference OVSDB removes the row by itself; without a parent there is
+                // nothing to do.
                 Some((of, column)) => {
                     let Some(parent) = parent else { return };
-                    self.operations.extend(refers.map(|refers| Operation::Update {
-                        table: table_name(table),
-                        row_uuid: uuid,
-                        row: vec![(column_name(table, refers), Datum::Set(Vec::new()))],
-                    }));
                     let referrer = (of, Referrer::Row(parent));
                     let lost = &mut self.references.entry(referrer).or_default().lost;
                     lost.entry(column).or_default().push(Datum::Uuid(uuid));
                 }
                 None => {
+                    // A NAT row that goes in the same transaction counts, too.
+                    let column = column_name(NAT, nat::EXEMPTED_EXT_IPS);
+                    self.operations.extend(exempting.into_iter().map(|row_uuid| {
+                        let row = vec![(column, Datum::Set(Vec::new()))];
+                        Operation::Update { table: table_name(NAT), row_uuid, row }
+                    }));
                     let table = table_name(table);
                     self.operations.push(Operation::Delete { table, row_uuid: uuid });
                 }

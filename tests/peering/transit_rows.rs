@@ -163,6 +163,13 @@ fn what_is_altered_by_hand_is_put_back() {
     wait_said(&tenants, "", "");
     tenants.daemon.wait_quiet();
     damage_all(&lab, 5);
+    // A row that lost its tag is somebody's, and still no reason for the set to stay.
+    let row = owned(&lab.dump()).into_iter().find(|row| row.table == "NAT").expect("the row");
+    lab.nbctl(&["remove", "NAT", &row.uuid, "external_ids", "ovn-peerd-unit"]);
+    wait_rows(&lab, &["a +310", "a 10.99.0.0/16", "b +300"]);
+    tenants.daemon.withdraw("blue");
+    wait_rows(&lab, &[]);
+    tenants.daemon.wait_quiet();
 }
 
 /// Deletes each row of a gateway, and alters it in some ways.
