@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::drift::all_are_repaired;
 use crate::lab::Lab;
 use crate::lab::command::poll;
@@ -100,6 +102,20 @@ fn the_rows_follow_the_provider_s_router_by_one_transaction_each() {
     let tenants = tenants(&lab, USE, OFFER);
     wait_said(&tenants, "", "");
     wait_rows(&lab, &all_and(&["b 10.1.0.0/24 as 172.31.0.2"]));
+    let shown = |half: &str| -> Value {
+        let shown = tenants.daemon.ctl(&["show", half, "--format", "json"]);
+        serde_json::from_slice(&shown.stdout).expect("a half")
+    };
+    // The user learns nothing of the provider's addresses outside.
+    let (of_blue, of_green) = (shown("blue/web/to-db"), shown("green/db/to-web"));
+    let all = |of: &str, translated: Value| json!({"of": of, "destinations": null, "translated": translated});
+    assert_eq!(of_blue["gateway_in_use"], all("remote", json!([])));
+    assert!(!of_blue.to_string().contains("172.31.0."), "{of_blue}");
+    let translated = json!([{"from": "10.1.0.0/24", "to": "172.31.0.2"}]);
+    assert_eq!(of_green["gateway_in_use"], all("local", translated));
+    let page = tenants.daemon.ctl(&["show", "green/db/to-web"]).stdout;
+    let page = String::from_utf8(page).expect("text");
+    assert!(page.contains("10.1.0.0/24 as 172.31.0.2"), "{page}");
     let snat = lab.nbctl(&["--bare", "--columns=_uuid", "find", "NAT", "logical_ip=10.2.0.0/24"]);
     let other = format!("set NAT {} external_ip=172.31.0.9", snat.trim());
     let back = format!("set NAT {} external_ip=172.31.0.2", snat.trim());
