@@ -4,6 +4,7 @@
 //! reasons ([`State`], [`Reason`]). The JSON of these types is a public interface: fields may be
 //! added, never renamed.
 
+mod balancers;
 mod catalog;
 mod event;
 mod traffic;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use balancers::VirtualAddressView;
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use traffic::{RuleView, TrafficView};
@@ -171,6 +173,10 @@ pub struct HalfDetail {
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,
+    /// The virtual addresses of the other side's load balancers that guests of the local network may
+    /// use.
+    #[serde(default)]
+    pub virtual_addresses: Vec<VirtualAddressView>,
     /// The routes to all its peers that the guests of the local network get; `None` if they never
     /// got any.
     #[serde(default)]

@@ -9,7 +9,7 @@ use super::sheet::Sheet;
 use super::table::{Cell, Kind, Table};
 use super::text::{age, count, moment};
 use crate::declare::Terms;
-use crate::view::{HalfDetail, RuleView, TrafficView};
+use crate::view::{HalfDetail, RuleView, TrafficView, VirtualAddressView};
 
 /// The page; `rows` asks for the rows as the northbound has them.
 pub(super) fn half(
@@ -109,6 +109,14 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
         })
         .collect();
     sheet.several("Manual routes", &routes);
+    let addresses: Vec<_> = detail.virtual_addresses.iter().map(virtual_address).collect();
+    sheet.several("Virtual addresses", &addresses);
+}
+
+/// A virtual address, and how many backends it has.
+fn virtual_address(it: &VirtualAddressView) -> String {
+    let protocol = it.protocol.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("{}{protocol}: {}", it.address, count(it.backends.len(), "backend"))
 }
 
 /// The traffic filters of both sides together.

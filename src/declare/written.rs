@@ -100,8 +100,8 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Export, Import, In, ManualRoute, MaxPrefixes, Out, PrefixFilter, PrefixList,
-        Routes, Rule, Tables, Terms, TrafficList,
+        Action, Export, Import, In, LoadBalancers, ManualRoute, MaxPrefixes, Out, PrefixFilter,
+        PrefixList, Routes, Rule, Tables, Terms, TrafficList, UseLoadBalancers,
     };
     use super::*;
 
@@ -159,9 +159,11 @@ mod tests {
     }
 
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
-        let lists = (traffic(), traffic());
-        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), lists);
-        terms.prop_map(|(export, import, limit, routes, (inward, outward))| {
+        let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
+        let packets = ((traffic(), traffic()), (balancers, any::<bool>()));
+        let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), packets);
+        terms.prop_map(|(export, import, limit, routes, packets)| {
+            let ((inward, outward), (names, wanted)) = packets;
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -169,6 +171,8 @@ mod tests {
                 routes,
                 inward: In { list: inward },
                 outward: Out { list: outward },
+                load_balancers: LoadBalancers { names: names.into_iter().collect() },
+                use_load_balancers: UseLoadBalancers { wanted },
             };
             (terms != Terms::default()).then(|| Arc::new(terms))
         })

@@ -234,8 +234,8 @@ impl Trace {
         for row in &changes.rows {
             match row {
                 RowDiff::Insert(row) => row.hash(&mut hasher),
-                RowDiff::Update { row, columns, tags, .. } => {
-                    (row, columns, tags).hash(&mut hasher)
+                RowDiff::Update { row, columns, tags, references, .. } => {
+                    (row, columns, tags, references).hash(&mut hasher)
                 }
                 RowDiff::Delete { table, uuid, parent } => {
                     (table, parent, identity_of(*table, *uuid, northbound)).hash(&mut hasher);

@@ -11,6 +11,7 @@
 //! functions that get the parts which they read.
 
 mod allowance;
+mod balanced;
 mod batch;
 mod catalog;
 mod causes;

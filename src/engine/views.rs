@@ -22,6 +22,7 @@ use crate::view::{
     RowView, State, StatusView, Viewer,
 };
 
+use super::balanced::{is_for, virtual_addresses};
 use super::shown::{Shown, Standings};
 use super::traffic::traffic;
 use super::{Engine, catalog, damped};
@@ -92,6 +93,7 @@ pub(super) fn show(
         filtered: filtered(&report),
         traffic: traffic(standings, key),
         manual_routes: routes(&report, &view),
+        virtual_addresses: virtual_addresses(resolver, key),
         half: view,
         local_prefixes: report.announced,
         remote_prefixes: report.taken,
@@ -257,7 +259,8 @@ fn rows(standings: &Standings<'_>, key: &HalfKey) -> Vec<RowView> {
         .rows_of(UnitId::Peering(id))
         .filter(|(table, uuid, _)| {
             let of_switch = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
-            of_switch || northbound.parents_of(*uuid).any(|of| of == router)
+            let of_balancer = is_for(key, (*table, *uuid), resolver, northbound);
+            of_switch || of_balancer || northbound.parents_of(*uuid).any(|of| of == router)
         })
         .map(|(table, uuid, row)| summarise(table, Some(uuid), row, &served))
         .collect();

@@ -5,9 +5,11 @@
 //! It may not use peering rules, operations or sockets. Invariant: the cost of applying a change
 //! follows the size of the change, whatever else the northbound holds.
 
+pub mod balancers;
 pub mod borrowed;
 pub mod counters;
 pub mod declared;
+pub mod endpoint;
 pub mod guest_routes;
 mod index;
 mod link;
@@ -27,7 +29,9 @@ pub mod tables;
 mod translation;
 mod zones;
 
-pub use index::change::{Differing, Touched};
+pub use balancers::{Backend, Balancer, BalancerFacts, Vip};
+pub use endpoint::Endpoint;
+pub use index::change::{Differing, Touched, TouchedBalancers};
 pub use index::dhcp::DhcpOptions;
 pub use index::served::PORT_KEY;
 pub use link::LinkFacts;

@@ -206,6 +206,25 @@ pub fn peering_of_link_switch_port(name: &str) -> Option<Id> {
     if matches!(end, "ta" | "tb") { Id::parse(id) } else { None }
 }
 
+/// The name of a peering's copy of a load balancer of one end's network. `balancer` says which one:
+/// its texts end in the digest.
+#[must_use]
+pub fn balancer_name(peering: Id, provider: End, balancer: &[&str]) -> String {
+    let end = match provider {
+        End::A => "a",
+        End::B => "b",
+    };
+    let copy = Id(digest(&[&["balancer", end], balancer].concat()));
+    [PORT_PREFIX, peering.digits().as_str(), "-", copy.digits().as_str()].concat()
+}
+
+/// The peering of the copy of a load balancer with this name; none if the name is not ours.
+#[must_use]
+pub fn peering_of_balancer(name: &str) -> Option<Id> {
+    let (id, copy) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
+    Id::parse(copy).and_then(|_| Id::parse(id))
+}
+
 /// The Ethernet address of the link port with this name: locally administered, unicast.
 #[must_use]
 pub fn link_port_mac(name: &str) -> String {
@@ -283,6 +302,11 @@ mod tests {
         assert_eq!(peering_of_link_switch_port(&link_switch_port_name(id, End::B)), Some(id));
         assert_eq!(peering_of_link_switch_port(&link_port_name(id, End::B)), None);
         assert_eq!(peering_of_link_port(&link_switch_port_name(id, End::B)), None);
+        let copy = balancer_name(id, End::A, &["web-lb", "tcp"]);
+        assert_eq!(peering_of_balancer(&copy), Some(id));
+        assert_eq!(peering_of_balancer(&link_port_name(id, End::A)), None);
+        assert_ne!(copy, balancer_name(id, End::B, &["web-lb", "tcp"]));
+        assert_ne!(copy, balancer_name(id, End::A, &["web-lbtcp"]));
         assert_eq!(peering_of_link_port("ovn-peerd-zz-a"), None);
         assert_eq!(peering_of_link_port("lrp0"), None);
         let mac = |end| link_port_mac(&link_port_name(id, end));

@@ -1,5 +1,6 @@
 //! The northbound as last read: the replica and its index, in step.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::ovsdb::{
 
 use super::counters::{HostCounters, counters, stored_mark};
 use super::index::Inventory;
+use super::index::balancer::BalancerIndex;
 use super::index::change::Touched;
 use super::index::dhcp::DhcpOptions;
 use super::owner::{Family, Id, UnitId, address_set_name};
@@ -146,6 +148,17 @@ impl Northbound {
         let port = self.port_named(port)?;
         let configs = self.replica.row(ROUTER_PORT, port)?.get(router_port::IPV6_RA_CONFIGS);
         configs.get(ADDRESS_MODE).filter(|mode| !mode.is_empty()).map(|_| port)
+    }
+
+    /// The references to load balancers, and their virtual addresses.
+    pub(super) fn balancer_index(&self) -> &BalancerIndex {
+        &self.inventory.indexes.balancers
+    }
+
+    /// The switches with a router port, and those that are joined to them.
+    pub(super) fn switches_of(&self, router_port: &str) -> BTreeSet<Uuid> {
+        let rows = self.inventory.rows(&self.replica);
+        self.inventory.indexes.switches.reach(rows, router_port)
     }
 
     /// The router port of this name.

@@ -5,12 +5,13 @@
 //! nothing of the other network: the verdict on one half alone depends only on that half.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::declare::{AddressSpace, Filters, Half, NetworkKey, PeeringKey, Terms};
-use crate::northbound::{End, Frozen, Id, LinkFacts, NameCollision};
+use crate::northbound::{End, Frozen, Id, LinkFacts, NameCollision, Northbound};
 
 use super::conflict::RivalPrefix;
 use super::local::{Local, Ready};
@@ -52,6 +53,9 @@ pub(super) struct EndFacts<'a> {
 /// Finds the claim of a peering with a higher rank to a prefix at one end.
 pub(super) type RivalBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix> + 'a>;
 
+/// Finds the peer of a network to which a virtual address at one end belongs before this pair.
+pub(super) type VipRival<'a> = Box<dyn Fn(End, IpAddr) -> Option<&'a NetworkKey> + 'a>;
+
 /// Finds whether a path would be too deep with the pair linked.
 pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
 
@@ -81,6 +85,10 @@ pub(super) struct PairFacts<'a> {
     pub(super) rival: RivalBefore<'a>,
     /// Whether a path would be too deep with it.
     pub(super) too_deep: TooDeep<'a>,
+    /// For the load balancers of two networks that agree.
+    pub(super) northbound: &'a Northbound,
+    /// Whose a virtual address is already.
+    pub(super) vip_rival: VipRival<'a>,
 }
 
 impl<'a> PairFacts<'a> {

@@ -1,11 +1,14 @@
 //! Collects the facts of a pair for the decision: declarations, records, routed prefixes, and
 //! peerings with a higher rank.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
-use crate::declare::{AutoAccept, PeeringKey, PolicySettings, RejectionKey, Said};
+use crate::declare::{AutoAccept, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said};
 use crate::northbound::{End, Id, RecordedState};
 
+use super::balancing_index::BalancingIndex;
 use super::conflict::RivalPrefix;
 use super::depth::Depths;
 use super::facts::{EndFacts, PairFacts};
@@ -26,6 +29,7 @@ pub(super) struct Known<'a> {
     pub(super) records: &'a Records,
     pub(super) places: &'a Places,
     pub(super) depths: &'a Depths,
+    pub(super) balancing: &'a BalancingIndex,
 }
 
 impl Known<'_> {
@@ -99,9 +103,10 @@ impl Known<'_> {
         key: &'a PeeringKey,
         state: &PairState,
         inputs: &'a Inputs<'a>,
-        ground: &Ground,
+        ground: &Ground<'a>,
     ) -> PairFacts<'a> {
         let rank = state.rank.clone();
+        let of_vips = rank.clone();
         let read = |end: End| {
             let input = inputs.end(end);
             let network = key_of_end(key, end);
@@ -142,6 +147,8 @@ impl Known<'_> {
                 Box::new(move || self.depths.too_deep(key, &rank, most, self.networks, &rank_of))
             },
             rival: Box::new(move |end, prefix| self.rival_before(key, &rank, end, prefix)),
+            northbound: ground.northbound,
+            vip_rival: Box::new(move |end, address| self.vip_rival(key, &of_vips, end, address)),
         }
     }
 
@@ -171,6 +178,29 @@ impl Known<'_> {
             let claimed = claims.chain(held).find(|it| overlap(it, prefix))?;
             Some(RivalPrefix { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })
         })
+    }
+
+    /// The peer to which a virtual address belongs before this pair: one that routes it, whatever
+    /// its rank, or one of a higher rank that has it as a virtual address, too.
+    fn vip_rival(
+        &self,
+        key: &PeeringKey,
+        rank: &Rank,
+        end: End,
+        address: IpAddr,
+    ) -> Option<&NetworkKey> {
+        let (network, prefix) = (key_of_end(key, end), IpNet::from(address));
+        let routes = |rival: &&PeeringKey| {
+            let claims = self.pairs.get(*rival).map(|pair| pair.claims());
+            let claims = claims.map(|claims| of_end(&claims, end_of(rival, network)).clone());
+            claims.iter().flat_map(|claims| claims.iter()).any(|it| it.contains(&address))
+        };
+        let before =
+            |rival: &&PeeringKey| self.pairs.get(*rival).is_some_and(|pair| pair.rank < *rank);
+        let routing = self.networks.wanting(network, &prefix).filter(routes);
+        let claiming = self.balancing.claiming(network, &prefix).filter(before);
+        let mut rivals = routing.chain(claiming).filter(|rival| *rival != key);
+        rivals.next().map(|rival| key_of_end(rival, end_of(rival, network).other()))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::northbound::owner::link_port_name;
 use crate::northbound::{End, Family, Persisted, RouterKind};
 use crate::traffic::TooComplex;
 
+use super::balancing::balance;
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
 use super::facts::PairFacts;
@@ -81,6 +82,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         linked(pair, End::B, (b, a), (&at_b, &at_a)),
     ];
     report_shadows(&link, (a, b), &mut verdicts);
+    balance(pair, (a, b), &mut link, &mut verdicts);
     for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
         let between = between.iter().map(|it| it.text(end).to_owned());
         verdict.degraded.splice(0..0, between);
@@ -227,6 +229,7 @@ fn link_end(
             prefixes.into()
         },
         partial: families.iter().copied().filter(is_partial).collect(),
+        balancing: None,
     }
 }
 

@@ -7,6 +7,9 @@
 //! network; the result does not depend on the order of the input.
 
 mod alone;
+mod balancer_copies;
+mod balancing;
+mod balancing_index;
 mod blockers;
 mod conflict;
 mod decide;
@@ -38,6 +41,7 @@ mod targets;
 mod terms;
 mod traffic;
 
+pub use balancer_copies::{BalancerCopy, Balancing};
 pub use ground::Ground;
 pub use guest_routes::{GuestRoutes, Omitted, RouteCell};
 pub use local::{Local, Ready};

@@ -15,7 +15,7 @@ use crate::northbound::members::Members;
 use crate::northbound::{Id, Northbound, Touched};
 
 use super::local::{Local, Ready};
-use super::prefix::PrefixIndex;
+use super::prefix::{PrefixIndex, Prefixes};
 
 /// A network that has halves or rejections, or is the target of one.
 #[derive(Debug, Default)]
@@ -160,6 +160,23 @@ impl Networks {
         self.wanted.overlapping(network, prefix)
     }
 
+    /// The other pairs that want prefixes at a network which overlap those of a pair, old and new,
+    /// at each of its ends.
+    pub(super) fn rivals(
+        &self,
+        key: &PeeringKey,
+        old: &[Prefixes; 2],
+        new: &[Prefixes; 2],
+    ) -> BTreeSet<PeeringKey> {
+        let mut rivals = BTreeSet::new();
+        for (network, (old, new)) in [key.a(), key.b()].into_iter().zip(old.iter().zip(new)) {
+            for prefix in old.iter().chain(new.iter()) {
+                rivals.extend(self.wanting(network, prefix).filter(|it| *it != key).cloned());
+            }
+        }
+        rivals
+    }
+
     pub(super) fn pairs_of(&self, key: &NetworkKey) -> Vec<PeeringKey> {
         self.nodes.get(key).map(|node| node.pairs.to_vec()).unwrap_or_default()
     }
@@ -183,7 +200,11 @@ impl Networks {
     }
 
     /// The networks that are bound to a router, by its UUID or by its name.
-    fn sharing(&self, router: Uuid, northbound: &Northbound) -> impl Iterator<Item = &NetworkKey> {
+    pub(super) fn sharing(
+        &self,
+        router: Uuid,
+        northbound: &Northbound,
+    ) -> impl Iterator<Item = &NetworkKey> {
         let name = northbound.router_name(router).map(|name| RouterRef::Name(name.into()));
         let references = [RouterRef::Uuid(router)].into_iter().chain(name);
         references.flat_map(|reference| self.bound_to(reference))

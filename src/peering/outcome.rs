@@ -13,6 +13,7 @@ use crate::declare::{NetworkKey, PeeringKey, PlacedRoute};
 use crate::northbound::{End, Family, Id, Persisted, RecordedState, UnitId};
 use crate::traffic::{Openings, Policies};
 
+use super::balancer_copies::Balancing;
 use super::prefix::Prefixes;
 use super::state::{Reason, State};
 
@@ -181,6 +182,8 @@ pub struct LinkEnd {
     /// other families, policies use the registration's Address_Sets, which follow the network's
     /// prefixes without a change of the policies.
     pub partial: Box<[Family]>,
+    /// Its load balancers; nearly always none.
+    pub balancing: Option<Box<Balancing>>,
 }
 
 impl LinkEnd {

@@ -18,6 +18,7 @@ use crate::declare::{
 };
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
+use super::balancing_index::BalancingIndex;
 use super::decide::{decide, wanted};
 use super::depth::{Depths, PairStatus};
 use super::due::DueTimes;
@@ -50,6 +51,7 @@ pub struct Resolver {
     places: Places,
     depths: Depths,
     targets: Targets,
+    balancing: BalancingIndex,
 }
 
 impl Resolver {
@@ -132,6 +134,8 @@ impl Resolver {
     /// Notes changes of the northbound.
     pub fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.networks.touched(touched, northbound);
+        let concerned = self.balancing.concerned(touched, &self.networks, northbound);
+        concerned.iter().for_each(|pair| self.mark(pair));
         for unit in &touched.units {
             match unit {
                 UnitId::Peering(id) => match self.pair_of_id.get(id).cloned() {
@@ -388,6 +392,7 @@ impl Resolver {
             records: &self.records,
             places: &self.places,
             depths: &self.depths,
+            balancing: &self.balancing,
         }
     }
 
@@ -400,6 +405,7 @@ impl Resolver {
             let old_wanted = state.wanted.clone();
             self.set_wanted(key, &mut state, Default::default());
             self.mark_rivals(key, &old_wanted, &state, true);
+            self.balancing.set(key, None, true).iter().for_each(|pair| self.mark(pair));
             self.networks.set_linked(key, false, &mut self.pending.networks);
             self.mark_borrowers(key);
             self.networks.leave(key);
@@ -440,7 +446,9 @@ impl Resolver {
         if moved || claims_differ {
             self.mark_rivals(key, &old_wanted, &state, moved);
         }
-        let linked = state.resolution.link.is_some();
+        let link = state.resolution.link.as_deref();
+        let linked = link.is_some();
+        self.balancing.set(key, link, moved).iter().for_each(|pair| self.mark(pair));
         self.networks.set_linked(key, linked, &mut self.pending.networks);
         let after = PairStatus { rank: state.rank.clone(), linked };
         let refused = state.resolution.is_too_deep();
@@ -477,15 +485,8 @@ impl Resolver {
         state: &PairState,
         moved: bool,
     ) {
-        let mut rivals = BTreeSet::new();
-        for ((end, old), new) in End::BOTH.into_iter().zip(old).zip(&state.wanted) {
-            let network = key_of_end(key, end);
-            for prefix in old.iter().chain(new.iter()) {
-                let wanting = self.networks.wanting(network, prefix);
-                rivals.extend(wanting.filter(|rival| *rival != key).cloned());
-            }
-        }
-        for rival in rivals {
+        self.balancing.beside(key, old, &state.wanted).iter().for_each(|pair| self.mark(pair));
+        for rival in self.networks.rivals(key, old, &state.wanted) {
             let after = self.pairs.get(&rival).is_some_and(|other| other.rank > state.rank);
             if after || moved {
                 self.mark(&rival);

@@ -1,12 +1,15 @@
 //! Compares desired rows with the present ones: which to insert, to update and to delete.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOGICAL_SWITCH, Ours, address_set, children_of, spec, tags_of,
+    ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, Ours, address_set, children_of, load_balancer,
+    spec, tags_of,
 };
-use crate::northbound::{Northbound, UnitId};
+use crate::northbound::{BalancerFacts, Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
 use super::row::{DesiredRow, Parent};
@@ -26,6 +29,8 @@ pub enum RowDiff {
         columns: Vec<(ColumnId, Datum)>,
         /// The keys of the tags that differ.
         tags: Vec<&'static str>,
+        /// The weak references to it that differ.
+        references: Vec<Reference>,
     },
     /// The row is not desired.
     Delete {
@@ -36,6 +41,17 @@ pub enum RowDiff {
         /// The row that refers to this one.
         parent: Option<Uuid>,
     },
+}
+
+/// A row of others that shall refer weakly to a row of ours, or shall not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    /// Its table.
+    pub table: TableId,
+    /// It.
+    pub row: Uuid,
+    /// Whether it shall.
+    pub wanted: bool,
 }
 
 /// A present row of a unit, with one of the rows that refer to it.
@@ -79,15 +95,21 @@ fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
 #[must_use]
 pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
     let mut present = present_rows(unit, northbound);
-    let layout = northbound.replica().layout();
     let mut diffs = Vec::new();
+    let named = present.iter().filter(|row| row.place.0 == LOAD_BALANCER);
+    let balancers: BTreeMap<&str, Uuid> =
+        named.map(|row| (row.row.get(load_balancer::NAME).string(), row.uuid)).collect();
     let link_switch = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
     for mut row in desired {
-        if let Some(Parent::LinkSwitch(switch)) = &mut row.parent {
-            *switch = link_switch;
+        match &mut row.parent {
+            Some(Parent::LinkSwitch(switch)) => *switch = link_switch,
+            Some(Parent::Balancer(name, balancer)) => {
+                *balancer = balancers.get(&**name).copied();
+            }
+            Some(Parent::Router(_)) | None => {}
         }
         match take(&mut present, &row) {
-            Some(found) => diffs.extend(compare(row, found.uuid, found.row, layout)),
+            Some(found) => diffs.extend(compare(row, found.uuid, found.row, northbound)),
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
@@ -143,8 +165,8 @@ fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Pres
     Some(present.remove(end - 1 - back))
 }
 
-fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<RowDiff> {
-    let table = row.table;
+fn compare(row: DesiredRow, uuid: Uuid, found: &Row, northbound: &Northbound) -> Option<RowDiff> {
+    let (table, layout) = (row.table, northbound.replica().layout());
     let tags_column = tags_of(table);
     let mut columns = Vec::new();
     let mut tags: Vec<&'static str> = Vec::new();
@@ -164,10 +186,24 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, layout: &Layout) -> Option<
         }
         columns.push((column, desired.cloned().unwrap_or_else(|| empty(table, column, layout))));
     }
-    if columns.is_empty() && tags.is_empty() {
+    let references = references(&row, uuid, northbound);
+    if columns.is_empty() && tags.is_empty() && references.is_empty() {
         return None;
     }
-    Some(RowDiff::Update { row, uuid, columns, tags })
+    Some(RowDiff::Update { row, uuid, columns, tags, references })
+}
+
+/// The weak references to a row that differ. We own all of them.
+fn references(row: &DesiredRow, uuid: Uuid, northbound: &Northbound) -> Vec<Reference> {
+    if row.table != LOAD_BALANCER {
+        return Vec::new();
+    }
+    let present: BTreeSet<_> = BalancerFacts::of(northbound).holders(uuid).collect();
+    let wanted = row.referrers.iter().map(|switch| (LOGICAL_SWITCH, *switch)).collect();
+    let differing = present.symmetric_difference(&wanted);
+    let reference =
+        |it: &(TableId, Uuid)| Reference { table: it.0, row: it.1, wanted: wanted.contains(it) };
+    differing.map(reference).collect()
 }
 
 /// Whether a cell has its desired value. The empty string (the default of a mandatory column) and

@@ -22,7 +22,7 @@ pub use contributors::{Network, Unit, Wants, wants};
 pub use counters::{
     CounterDiff, drop_marks, insert_counters, raise_stored, same_counters, set_counters,
 };
-pub use diff::{RowDiff, diff, identity_of};
+pub use diff::{Reference, RowDiff, diff, identity_of};
 pub use registration::{
     Base, Entries, RegistrationDiff, registration_diff, registration_removal, same_registration,
 };

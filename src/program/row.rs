@@ -22,6 +22,9 @@ pub struct DesiredRow {
     pub unit: Arc<str>,
     /// The label: what it serves, in words, if the row has one.
     pub label: Option<String>,
+    /// Switches of others that refer to it weakly; no other row may. Only copies of load balancers
+    /// have such.
+    pub referrers: Vec<Uuid>,
 }
 
 /// The parent of a row: the row that refers to it.
@@ -31,6 +34,9 @@ pub enum Parent {
     Router(RouterRow),
     /// The link switch of the row's own unit; with its UUID if it exists already.
     LinkSwitch(Option<Uuid>),
+    /// The copy of a load balancer with this name, of the row's own unit; with its UUID if it exists
+    /// already.
+    Balancer(Arc<str>, Option<Uuid>),
 }
 
 impl Parent {
@@ -38,7 +44,7 @@ impl Parent {
     pub(super) fn row(&self) -> Option<Uuid> {
         match self {
             Self::Router(router) => Some(router.uuid),
-            Self::LinkSwitch(switch) => *switch,
+            Self::LinkSwitch(row) | Self::Balancer(_, row) => *row,
         }
     }
 }
@@ -56,7 +62,7 @@ pub struct RouterRow {
 impl DesiredRow {
     /// A row of a unit.
     pub(super) fn new(table: TableId, parent: Option<Parent>, unit: Arc<str>) -> Self {
-        Self { table, parent, columns: Vec::new(), unit, label: None }
+        Self { table, parent, columns: Vec::new(), unit, label: None, referrers: Vec::new() }
     }
 
     /// Adds a label. Only one row of a unit has one: every start reads all labels, and the other
@@ -71,7 +77,7 @@ impl DesiredRow {
     pub fn router(&self) -> Option<&RouterRow> {
         match &self.parent {
             Some(Parent::Router(router)) => Some(router),
-            Some(Parent::LinkSwitch(_)) | None => None,
+            Some(Parent::LinkSwitch(_) | Parent::Balancer(..)) | None => None,
         }
     }
 

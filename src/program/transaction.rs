@@ -14,14 +14,15 @@ use crate::northbound::declared::Entry;
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, address_set, column_name,
-    logical_router, nb_global, spec, table_name, tags_of,
+    ADDRESS_SET, LOAD_BALANCER, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, address_set,
+    balancer_group, column_name, load_balancer, logical_router, logical_switch, nb_global, spec,
+    table_name, tags_of,
 };
 use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 
 use super::borrowed::{BorrowedDiff, Written};
-use super::diff::RowDiff;
+use super::diff::{Reference, RowDiff};
 use super::registration::{Entries, RegistrationDiff};
 use super::row::{DesiredRow, Parent, RouterRow};
 
@@ -165,13 +166,18 @@ struct Assembly {
     switches: BTreeMap<Arc<str>, String>,
     /// `uuid_name` of each new Address_Set, by its name.
     sets: BTreeMap<String, String>,
+    /// The same of each new copy of a load balancer.
+    balancers: BTreeMap<String, String>,
 }
 
 impl Assembly {
     fn row(&mut self, diff: RowDiff) {
         match diff {
             RowDiff::Insert(row) => self.insert(row),
-            RowDiff::Update { row, uuid, columns, tags } => {
+            RowDiff::Update { row, uuid, columns, tags, references } => {
+                for Reference { table, row, wanted } in references {
+                    self.refer(table, Referrer::Row(row), Datum::Uuid(uuid), wanted);
+                }
                 if !columns.is_empty() {
                     let columns = columns
                         .into_iter()
@@ -214,6 +220,11 @@ impl Assembly {
                     self.sets.insert(set.clone(), name.clone());
                 }
             }
+            LOAD_BALANCER => {
+                if let Some(Datum::String(balancer)) = row.column(load_balancer::NAME) {
+                    self.balancers.insert(balancer.clone(), name.clone());
+                }
+            }
             _ => {}
         }
         let referrer = match row.parent {
@@ -226,11 +237,19 @@ impl Assembly {
             Some(Parent::LinkSwitch(None)) => {
                 self.switches.get(&row.unit).cloned().map(Referrer::New)
             }
+            Some(Parent::Balancer(_, Some(balancer))) => Some(Referrer::Row(balancer)),
+            Some(Parent::Balancer(of, None)) => {
+                self.balancers.get(&*of).cloned().map(Referrer::New)
+            }
             None => None,
         };
         if let (Some(referrer), Some((of, column))) = (referrer, reference_to(table)) {
             let gained = &mut self.references.entry((of, referrer)).or_default().gained;
             gained.entry(column).or_default().push(Datum::NamedUuid(name.clone()));
+        }
+        for switch in row.referrers {
+            let new = Datum::NamedUuid(name.clone());
+            self.refer(LOGICAL_SWITCH, Referrer::Row(switch), new, true);
         }
         let mut columns: Columns = row
             .columns
@@ -240,6 +259,18 @@ impl Assembly {
         columns.extend(tags);
         let table = table_name(table);
         self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
+    }
+
+    /// A row refers weakly to a copy of a load balancer, or does no longer.
+    fn refer(&mut self, table: TableId, referrer: Referrer, copy: Datum, wanted: bool) {
+        let column = match table {
+            LOGICAL_ROUTER => column_name(table, logical_router::LOAD_BALANCER),
+            LOGICAL_SWITCH => column_name(table, logical_switch::LOAD_BALANCER),
+            _ => column_name(table, balancer_group::LOAD_BALANCER),
+        };
+        let references = self.references.entry((table, referrer)).or_default();
+        let side = if wanted { &mut references.gained } else { &mut references.lost };
+        side.entry(column).or_default().push(copy);
     }
 
     /// Changes somebody else's row, only if the field's column is still as it was read.

@@ -4,8 +4,9 @@ use crate::declare::{HalfKey, NetworkKey};
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::priority;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT,
-    address_set, router_policy, static_route,
+    ADDRESS_SET, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, address_set, health_check, load_balancer, router_policy,
+    static_route,
 };
 use crate::ovsdb::{Row, TableId};
 use crate::view::ServedView;
@@ -57,6 +58,11 @@ impl Served {
         };
         match table {
             ROUTER_PORT => Some(format!("port to {remote}")),
+            LOAD_BALANCER => Some(format!("{} between {local} and {remote}", balanced(row))),
+            HEALTH_CHECK => {
+                let vip = text(health_check::VIP);
+                Some(format!("health check of {vip} between {local} and {remote}"))
+            }
             LOGICAL_SWITCH => Some(format!("switch between {local} and {remote}")),
             SWITCH_PORT => Some(format!("port of the switch between {local} and {remote}")),
             STATIC_ROUTE => {
@@ -87,4 +93,10 @@ impl Served {
             _ => None,
         }
     }
+}
+
+/// The virtual addresses of a copy of a load balancer.
+fn balanced(row: &Row) -> String {
+    let vips: Vec<&str> = row.get(load_balancer::VIPS).entries().map(|(vip, _)| vip).collect();
+    format!("load balancer {}", vips.join(", "))
 }

@@ -4,9 +4,9 @@ use ipnet::IpNet;
 use ovn_peerd::northbound::counters::counter_key;
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
-    SWITCH_PORT, address_set, logical_router, logical_switch, nat, router_policy, router_port,
-    static_route, switch_port,
+    ADDRESS_SET, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, address_set, load_balancer, logical_router, logical_switch, nat,
+    router_policy, router_port, static_route, switch_port,
 };
 use ovn_peerd::ovsdb::Value;
 use uuid::Uuid;
@@ -164,6 +164,7 @@ impl World {
             }
             ADDRESS_SET => address_set::ADDRESSES,
             LOGICAL_SWITCH => logical_switch::NAME,
+            LOAD_BALANCER => [load_balancer::PROTOCOL, load_balancer::SELECTION_FIELDS][choice % 2],
             SWITCH_PORT => {
                 [switch_port::TYPE, switch_port::ADDRESSES, switch_port::ENABLED][choice % 3]
             }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use ovn_peerd::northbound::counters::COUNTERS_NAME;
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, WANTED, address_set, logical_router, logical_switch, nat, nb_global,
-    router_port, switch_port,
+    ADDRESS_SET, BALANCER_GROUP, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT,
+    NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED, address_set,
+    balancer_group, load_balancer, logical_router, logical_switch, nat, nb_global, router_port,
+    switch_port,
 };
 use ovn_peerd::northbound::{Northbound, tags_of};
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
@@ -33,7 +34,7 @@ pub struct Database {
     pub kept: BTreeSet<(TableId, Uuid)>,
 }
 
-const MAPS: &[&str] = &["options", "external_ids", "ipv6_ra_configs"];
+const MAPS: &[&str] = &["options", "external_ids", "ipv6_ra_configs", "vips", "ip_port_mappings"];
 const SETS: &[&str] = &[
     "ports",
     "static_routes",
@@ -56,6 +57,10 @@ const SETS: &[&str] = &[
     "mirror_rules",
     "port_security",
     "selection_fields",
+    "load_balancer",
+    "load_balancer_group",
+    "health_check",
+    "protocol",
 ];
 const INTEGERS: &[&str] = &["nb_cfg", "sb_cfg", "priority"];
 
@@ -66,6 +71,14 @@ pub const LISTS: &[(TableId, ColumnId, TableId)] = &[
     (LOGICAL_ROUTER, logical_router::POLICIES, ROUTER_POLICY),
     (LOGICAL_ROUTER, logical_router::NAT, NAT),
     (LOGICAL_SWITCH, logical_switch::PORTS, SWITCH_PORT),
+    (LOAD_BALANCER, load_balancer::HEALTH_CHECK, HEALTH_CHECK),
+];
+
+/// Weak references to load balancers: the tables with them, and their columns.
+const WEAK: &[(TableId, ColumnId)] = &[
+    (LOGICAL_ROUTER, logical_router::LOAD_BALANCER),
+    (LOGICAL_SWITCH, logical_switch::LOAD_BALANCER),
+    (BALANCER_GROUP, balancer_group::LOAD_BALANCER),
 ];
 
 /// The columns that are read, with their kinds as in ovn-nb(5).
@@ -204,6 +217,19 @@ impl Database {
         }
         let is_child = |key: &(TableId, Uuid)| LISTS.iter().any(|(_, _, child)| *child == key.0);
         self.rows.retain(|key, _| !is_child(key) || held.contains(key));
+        // A weak reference goes with what it refers to.
+        for (table, column) in WEAK {
+            let holders: Vec<Uuid> =
+                self.rows.keys().filter(|(of, _)| of == table).map(|(_, uuid)| *uuid).collect();
+            for holder in holders {
+                let old: Vec<Uuid> = self.cell(*table, holder, *column).uuids().collect();
+                let there = |uuid: &&Uuid| self.rows.contains_key(&(LOAD_BALANCER, **uuid));
+                let left: Vec<Atom> = old.iter().filter(there).map(|it| Atom::from(*it)).collect();
+                if left.len() < old.len() {
+                    self.set(*table, holder, *column, Value::set(left));
+                }
+            }
+        }
     }
 
     /// Commits a transaction whole, or says what is wrong with it.

@@ -19,6 +19,7 @@ use ovn_peerd::ovsdb::{Atom, Row, TableId, Value};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::balancers::{self, Balancer};
 use crate::database::{Database, Rows};
 use crate::world::World;
 
@@ -32,6 +33,8 @@ pub struct Northbound {
     switch: Vec<Switch>,
     #[serde(default)]
     dhcp: Vec<Dhcp>,
+    #[serde(default)]
+    balancer: Vec<Balancer>,
 }
 
 /// A row of DHCP_Options.
@@ -229,6 +232,9 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
             let child = database.insert(ROUTER_POLICY, &cells);
             database.refer(uuid, logical_router::POLICIES, child, true);
         }
+    }
+    for balancer in &northbound.balancer {
+        balancers::add(database, balancer);
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod agreement;
 mod attention;
+mod balancers;
 mod by_hand;
 mod changes;
 mod clients;

@@ -37,6 +37,8 @@ pub enum Action {
     Link(usize, usize, bool),
     /// Somebody has a port with a name of ours.
     Namesake(usize, usize),
+    /// Somebody makes, alters or removes a load balancer, or a switch for one.
+    Balancer(usize, usize),
     Tell(usize),
     Lease(usize, usize),
     Options(usize),
@@ -72,6 +74,7 @@ pub fn action() -> impl Strategy<Value = Action> {
         2 => (router.clone(), prop::sample::select(vec![None, Some("hv1"), Some("hv2")]))
             .prop_map(|(r, chassis)| Action::Pin(r, chassis)),
         2 => (router.clone(), subnet).prop_map(|(r, s)| Action::Nat(r, s)),
+        6 => (router.clone(), any::<usize>()).prop_map(|(r, c)| Action::Balancer(r, c)),
         2 => (router.clone(), router, any::<bool>()).prop_map(|(a, b, s)| Action::Link(a, b, s)),
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Namesake(a, b)),
         1 => any::<usize>().prop_map(Action::Rewrite),
@@ -213,6 +216,7 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Link(one, other, over_switch) => world.toggle_link(*one, *other, *over_switch),
         Action::Namesake(one, other) => world.toggle_name_collision(*one, *other),
         Action::Rewrite(choice) => world.rewrite_nat(*choice),
+        Action::Balancer(router, choice) => world.meddle_with_balancers(*router, *choice),
         Action::Tell(network) => {
             if !world.tells.remove(network) {
                 world.tells.insert(*network);
@@ -360,6 +364,7 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
 
     check_nats(world, &by_router, step);
     crate::guests::check(world, &routed, step);
+    crate::balancers::check(world, &by_router, step);
     for view in world.engine.list() {
         let told = view.reason.is_some() && view.explanation.is_some() && view.next_step.is_some();
         assert!(view.state == State::Active || told, "no reason told: {view:#?}");

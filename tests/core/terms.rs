@@ -8,6 +8,9 @@ use proptest::prelude::*;
 
 use crate::world::{PREFIXES, prefix};
 
+/// The load balancers that halves export, if any.
+const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
+
 /// An entry of a filter: whether it denies, which prefix, and `le` if it has one.
 pub type Entry = (bool, usize, Option<u8>);
 
@@ -19,6 +22,8 @@ pub struct Terms {
     pub most: Option<usize>,
     /// Destinations of manual routes.
     pub manual: Option<BTreeSet<usize>>,
+    /// Whether it exports the balancers of its network, and whether it uses the other side's.
+    pub balancers: [bool; 2],
 }
 
 impl Terms {
@@ -40,6 +45,11 @@ impl Terms {
         if self.manual.is_some() {
             text += "routes = \"manual\"\n";
         }
+        let [exports, uses] = self.balancers;
+        if exports {
+            writeln!(text, "load_balancers = {:?}", EXPORTED).unwrap();
+        }
+        writeln!(text, "use_load_balancers = {uses}").unwrap();
         text
     }
 
@@ -113,6 +123,13 @@ pub fn terms() -> impl Strategy<Value = Terms> {
         prop::option::weighted(0.3, filter()),
         prop::option::weighted(0.2, 0_usize..3),
         prop::option::weighted(0.2, manual),
+        any::<[bool; 2]>(),
     )
-        .prop_map(|(export, import, most, manual)| Terms { export, import, most, manual })
+        .prop_map(|(export, import, most, manual, balancers)| Terms {
+            export,
+            import,
+            most,
+            manual,
+            balancers,
+        })
 }

@@ -79,6 +79,11 @@ impl Host {
         }
     }
 
+    /// The network namespace that it is.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Its IPv4 address.
     #[track_caller]
     pub fn v4(&self) -> IpAddr {

@@ -29,6 +29,7 @@
     reason = "a test fails by panicking, and a lab is made of files, clocks and processes"
 )]
 
+pub mod answers;
 pub mod chassis;
 pub mod command;
 pub mod container;

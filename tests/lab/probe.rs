@@ -82,12 +82,18 @@ impl Probe {
     /// Starts a command of the script.
     #[track_caller]
     pub fn start(namespace: &str, args: &[&str]) -> Probe {
+        Probe::start_script(namespace, SCRIPT, args)
+    }
+
+    /// Starts a command of another script of this kind.
+    #[track_caller]
+    pub fn start_script(namespace: &str, script: &str, args: &[&str]) -> Probe {
         let python = ["/usr/bin/python3", "python3"]
             .into_iter()
             .find(|p| std::path::Path::new(p).exists())
             .unwrap_or("python3");
         let mut command = inside(namespace);
-        command.args([python, "-I", "-S", "-c", SCRIPT]).args(args);
+        command.args([python, "-I", "-S", "-c", script]).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = spawn(command);
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));

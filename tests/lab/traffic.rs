@@ -163,7 +163,11 @@ impl Host {
     /// Asks a TCP port, and has some bytes echoed; from a port of one's choice unless that is 0.
     #[track_caller]
     pub fn ask_tcp(&self, to: IpAddr, port: u16, from: u16, wanted: Outcome) -> Asked {
-        self.ask(&["ask_tcp", &to.to_string(), &port.to_string(), &from.to_string()], &[], wanted)
+        self.outcome(
+            &["ask_tcp", &to.to_string(), &port.to_string(), &from.to_string()],
+            &[],
+            wanted,
+        )
     }
 
     /// Asks a UDP port for an echo, likewise.
@@ -183,17 +187,17 @@ impl Host {
         wanted: Outcome,
     ) -> Asked {
         let args = ["ask_udp", &to.to_string(), &port.to_string(), &from.to_string()];
-        self.ask(&args, &[&size.to_string()], wanted)
+        self.outcome(&args, &[&size.to_string()], wanted)
     }
 
     /// Asks for an echo of ICMP.
     #[track_caller]
     pub fn ask_echo(&self, to: IpAddr, wanted: Outcome) -> Asked {
-        self.ask(&["ask_echo", &to.to_string()], &[], wanted)
+        self.outcome(&["ask_echo", &to.to_string()], &[], wanted)
     }
 
     #[track_caller]
-    fn ask(&self, args: &[&str], more: &[&str], wanted: Outcome) -> Asked {
+    fn outcome(&self, args: &[&str], more: &[&str], wanted: Outcome) -> Asked {
         let patience = if wanted == Outcome::Lost { LOST_PATIENCE } else { PATIENCE };
         let args = [args, &[patience], more].concat();
         let what = format!("{}: {}", self.name, args.join(" "));

@@ -27,6 +27,8 @@ mod packets;
 mod verdict;
 
 mod acls;
+mod balancer_rows;
+mod balancers;
 mod changes;
 mod chassis;
 mod conflicts;

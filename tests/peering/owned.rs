@@ -13,14 +13,16 @@ use crate::lab::northbound::{Dump, Row};
 pub(crate) const LINK_TABLES: [&str; 3] =
     ["Logical_Router_Port", "Logical_Router_Static_Route", "Logical_Router_Policy"];
 /// What refers to rows: the parents' table, its column, the children's table.
-const REFERENCES: [(&str, &str, &str); 4] = [
+const REFERENCES: [(&str, &str, &str); 5] = [
     ("Logical_Router", "ports", LINK_TABLES[0]),
     ("Logical_Router", "static_routes", LINK_TABLES[1]),
     ("Logical_Router", "policies", LINK_TABLES[2]),
     ("Logical_Switch", "ports", "Logical_Switch_Port"),
+    ("Load_Balancer", "health_check", "Load_Balancer_Health_Check"),
 ];
 /// Columns of the daemon's rows that others keep: references to children, and what northd notes.
-const KEPT: [(&str, &str); 2] = [("Logical_Switch", "ports"), ("Logical_Switch_Port", "up")];
+const KEPT: [(&str, &str); 3] =
+    [("Logical_Switch", "ports"), ("Logical_Switch_Port", "up"), ("Load_Balancer", "health_check")];
 
 /// A row of the daemon.
 #[derive(Clone, Debug)]

@@ -70,6 +70,7 @@ fn detail(half: HalfView) -> HalfDetail {
         filtered: Vec::new(),
         traffic: None,
         manual_routes: Vec::new(),
+        virtual_addresses: Vec::new(),
         guests: None,
         address_sets: Vec::new(),
         rows: Vec::new(),

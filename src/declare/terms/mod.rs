@@ -11,6 +11,7 @@
 
 mod export;
 mod import;
+mod load_balancers;
 mod max_prefixes;
 mod prefix_filter;
 mod prefix_reader;
@@ -20,6 +21,7 @@ mod traffic_in;
 mod traffic_list;
 mod traffic_out;
 mod traffic_reader;
+mod use_load_balancers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -35,6 +37,7 @@ use super::toml_reader::{Found, TomlReader};
 
 pub use export::Export;
 pub use import::Import;
+pub use load_balancers::LoadBalancers;
 pub use max_prefixes::MaxPrefixes;
 pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 #[cfg(test)]
@@ -47,6 +50,7 @@ pub use traffic_list::TrafficList;
 pub use traffic_out::Out;
 #[cfg(test)]
 pub(super) use traffic_reader::ENTRY_KEYS;
+pub use use_load_balancers::UseLoadBalancers;
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
 /// them.
@@ -150,6 +154,10 @@ terms! {
     inward: In,
     /// What this side may open there.
     outward: Out,
+    /// The load balancers that it exports.
+    load_balancers: LoadBalancers,
+    /// Whether it uses those of the other side.
+    use_load_balancers: UseLoadBalancers,
 }
 
 /// The default, which nearly every half has.

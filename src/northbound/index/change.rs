@@ -2,6 +2,7 @@
 //! change concerns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -31,6 +32,19 @@ pub struct Touched {
     pub counters: bool,
     /// Whether `nb_cfg` or `sb_cfg` changed.
     pub sequence: bool,
+    /// Load balancers of others.
+    pub balancers: TouchedBalancers,
+}
+
+/// What some changes of load balancers of others concern.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct TouchedBalancers {
+    /// Those that were added, changed or removed.
+    pub rows: BTreeSet<Uuid>,
+    /// Names that one of them gained or lost.
+    pub names: BTreeSet<Box<str>>,
+    /// Virtual addresses that one of them gained or lost.
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 /// The entries of hosts that differ in a registration.

@@ -8,6 +8,7 @@
 //!
 //! A new table needs a new file, its name here, and a line in `indexes!`.
 
+pub(super) mod balancer;
 pub(super) mod change;
 mod counters;
 pub(super) mod dhcp;
@@ -58,6 +59,7 @@ indexes! {
     switches: switch::SwitchIndex;
     nat: nat::NatIndex;
     dhcp: dhcp::DhcpIndex;
+    balancers: balancer::BalancerIndex;
 }
 
 /// The index.

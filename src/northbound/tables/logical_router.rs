@@ -18,6 +18,10 @@ columns! {
     NAT = "nat";
     /// Administratively enabled; unset means enabled.
     ENABLED = "enabled";
+    /// Weak references to `Load_Balancer`.
+    LOAD_BALANCER = "load_balancer";
+    /// References to `Load_Balancer_Group`; OVN 21.12 and later.
+    LOAD_BALANCER_GROUP = "load_balancer_group";
 }
 
 /// The table.

@@ -10,7 +10,7 @@ use crate::ovsdb::{ColumnId, DatabaseSchema, TableId, Wanted};
 /// Declares the columns of a table, in order: their positions, and their names for the server.
 macro_rules! columns {
     ($($(#[$meta:meta])* $column:ident = $name:literal;)*) => {
-        #[expect(
+        #[allow(
             non_camel_case_types,
             clippy::upper_case_acronyms,
             reason = "named as the columns are; only their order counts"
@@ -23,7 +23,10 @@ macro_rules! columns {
 }
 
 pub mod address_set;
+pub mod balancer_group;
 pub mod dhcp_options;
+pub mod health_check;
+pub mod load_balancer;
 pub mod logical_router;
 pub mod logical_switch;
 pub mod nat;
@@ -65,6 +68,9 @@ macro_rules! tables {
 tables! {
     NB_GLOBAL = nb_global;
     ADDRESS_SET = address_set;
+    LOAD_BALANCER = load_balancer;
+    HEALTH_CHECK = health_check;
+    BALANCER_GROUP = balancer_group;
     ROUTER_POLICY = router_policy;
     ROUTER_PORT = router_port;
     LOGICAL_ROUTER = logical_router;

@@ -3,6 +3,7 @@
 //! Each is a file of its own, with the same shape. A further kind of row is a further file, named
 //! here, and a line in [`CONTRIBUTORS`].
 
+mod balancer_copies;
 mod contributor;
 mod guest_routes;
 mod link_policies;
@@ -24,6 +25,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_routes::contribute,
     link_policies::contribute,
     link_traffic::contribute,
+    balancer_copies::contribute,
     uplink_anti_spoof::contribute,
     nat_exemption::contribute,
     guest_routes::contribute,
