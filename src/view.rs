@@ -8,6 +8,7 @@ mod balancers;
 mod catalog;
 mod crossing;
 mod event;
+mod gateway;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub use balancers::VirtualAddressView;
 pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, WhoamiView};
 pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
+pub use gateway::{GatewayView, TranslatedView};
 pub use traffic::{RuleView, TrafficView};
 
 pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
@@ -163,7 +165,7 @@ pub struct HalfDetail {
     /// What the other side announces; empty until both sides consent.
     pub remote_prefixes: Vec<IpNet>,
     /// The terms as declared, each under its key: `export`, `import`, `max_prefixes`, `routes`,
-    /// `in`, `out`.
+    /// `in`, `out`, `gateway`, `use_gateway`.
     #[serde(flatten)]
     pub terms: BTreeMap<String, serde_json::Value>,
     /// Prefixes that do not cross, and why.
@@ -172,6 +174,9 @@ pub struct HalfDetail {
     /// Which packets cross; `None` if all do, or while there is no link.
     #[serde(default)]
     pub traffic: Option<TrafficView>,
+    /// Which side leaves by the gateway of the other one, if one does.
+    #[serde(default)]
+    pub gateway_in_use: Option<GatewayView>,
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,

@@ -9,7 +9,9 @@ use super::sheet::Sheet;
 use super::table::{Cell, Kind, Table};
 use super::text::{age, count, moment};
 use crate::declare::Terms;
-use crate::view::{HalfDetail, RuleView, TrafficView, VirtualAddressView};
+use crate::view::{
+    GatewayView, HalfDetail, RuleView, TrafficView, TranslatedView, VirtualAddressView,
+};
 
 /// The page; `rows` asks for the rows as the northbound has them.
 pub(super) fn half(
@@ -45,6 +47,9 @@ pub(super) fn half(
     terms(&mut sheet, detail);
     if let Some(traffic) = &detail.traffic {
         traffic_of(&mut sheet, traffic);
+    }
+    if let Some(gateway) = &detail.gateway_in_use {
+        gateway_of(&mut sheet, gateway);
     }
     guests(&mut sheet, detail, now);
     sheet.several("In the northbound", &meanings(detail));
@@ -138,6 +143,17 @@ fn traffic_of(sheet: &mut Sheet, traffic: &TrafficView) {
     sheet.several("May open here", &rules(&traffic.inward, traffic.in_closed.as_ref()));
     sheet.several("May open there", &rules(&traffic.outward, traffic.out_closed.as_ref()));
     sheet.several("Not exact", &traffic.inexact);
+}
+
+/// Which side leaves by the gateway of the other one.
+fn gateway_of(sheet: &mut Sheet, gateway: &GatewayView) {
+    let title = if gateway.of == "local" { "Leaves by this side" } else { "Leaves by that side" };
+    match &gateway.destinations {
+        None => sheet.line(title, "everything that is not reached otherwise"),
+        Some(prefixes) => sheet.several(title, prefixes),
+    }
+    let line = |TranslatedView { from, to }: &TranslatedView| format!("{from} as {to}");
+    sheet.several("Translated", &gateway.translated.iter().map(line).collect::<Vec<_>>());
 }
 
 /// What the rows are for, each meaning once.

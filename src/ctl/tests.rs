@@ -306,6 +306,7 @@ fn a_half_is_shown_in_words_of_peering() {
         terms: crate::declare::Terms::default().shown(),
         filtered: Vec::new(),
         traffic: None,
+        gateway_in_use: None,
         manual_routes: Vec::new(),
         virtual_addresses: Vec::new(),
         guests: None,

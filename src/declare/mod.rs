@@ -74,9 +74,9 @@ pub use settings::{
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
 pub use terms::{
-    Action, Export, Import, In, LoadBalancers, ManualRoute, MaxPrefixes, Out, PlacedRoute,
-    PrefixFilter, PrefixList, RouteTables, Routes, Rule, TableOf, Tables, Terms, TrafficList,
-    UnreadableRule, UseLoadBalancers,
+    Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
+    MaxPrefixes, OfferGateway, Out, PlacedRoute, PrefixFilter, PrefixList, RouteTables, Routes,
+    Rule, TableOf, Tables, Terms, TrafficList, UnreadableRule, UseGateway, UseLoadBalancers,
 };
 pub use trust::HostProblem;
 pub use written::written;

@@ -100,8 +100,9 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Export, Import, In, LoadBalancers, ManualRoute, MaxPrefixes, Out, PrefixFilter,
-        PrefixList, Routes, Rule, Tables, Terms, TrafficList, UseLoadBalancers,
+        Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
+        MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Tables, Terms,
+        TrafficList, UseGateway, UseLoadBalancers,
     };
     use super::*;
 
@@ -158,12 +159,22 @@ mod tests {
         prop::option::of(entries).prop_map(|entries| TrafficList(entries.map(Into::into)))
     }
 
+    fn gateway() -> impl Strategy<Value = (OfferGateway, UseGateway)> {
+        let offer = prop_oneof![Just(GatewayOffer::AsOwnGuests), Just(GatewayOffer::Untranslated)];
+        let listed = prop::collection::btree_set(prefix(), 1..4);
+        let listed = listed.prop_map(|it| Destinations::Listed(it.into_iter().collect()));
+        let destinations = prop_oneof![Just(Destinations::All), listed];
+        let offer = prop::option::of(offer).prop_map(|offer| OfferGateway { offer });
+        let uses = prop::option::of(destinations);
+        (offer, uses.prop_map(|destinations| UseGateway { destinations }))
+    }
+
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
         let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
-        let packets = ((traffic(), traffic()), (balancers, any::<bool>()));
+        let packets = ((traffic(), traffic()), (balancers, any::<bool>()), gateway());
         let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), packets);
         terms.prop_map(|(export, import, limit, routes, packets)| {
-            let ((inward, outward), (names, wanted)) = packets;
+            let ((inward, outward), (names, wanted), gateway) = packets;
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -173,6 +184,8 @@ mod tests {
                 outward: Out { list: outward },
                 load_balancers: LoadBalancers { names: names.into_iter().collect() },
                 use_load_balancers: UseLoadBalancers { wanted },
+                gateway: gateway.0,
+                use_gateway: gateway.1,
             };
             (terms != Terms::default()).then(|| Arc::new(terms))
         })

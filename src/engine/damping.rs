@@ -237,7 +237,7 @@ impl Trace {
                 RowDiff::Update { row, columns, tags, references, .. } => {
                     (row, columns, tags, references).hash(&mut hasher)
                 }
-                RowDiff::Delete { table, uuid, parent } => {
+                RowDiff::Delete { table, uuid, parent, .. } => {
                     (table, parent, identity_of(*table, *uuid, northbound)).hash(&mut hasher);
                 }
             }

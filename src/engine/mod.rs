@@ -25,6 +25,7 @@ mod edit;
 mod events;
 mod expiry;
 mod gate;
+mod gateway;
 mod guests;
 mod held;
 mod history;

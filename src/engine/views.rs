@@ -12,7 +12,7 @@ use crate::declare::{
     PeeringKey, Severity, TableOf, default_of_network, uuid_of_half, uuid_of_network, written,
 };
 use crate::northbound::owner::address_set_name;
-use crate::northbound::tables::{LOGICAL_SWITCH, SWITCH_PORT};
+use crate::northbound::tables::{ADDRESS_SET, LOGICAL_SWITCH, SWITCH_PORT};
 use crate::northbound::{End, Family, HalfRecord, Id, UnitId};
 use crate::peering::report::{Report, report};
 use crate::peering::{Resolver, end_of, key_of_end};
@@ -23,6 +23,7 @@ use crate::view::{
 };
 
 use super::balanced::{is_for, virtual_addresses};
+use super::gateway::gateway;
 use super::shown::{Shown, Standings};
 use super::traffic::traffic;
 use super::{Engine, catalog, damped};
@@ -92,6 +93,7 @@ pub(super) fn show(
         terms: half.terms().shown(),
         filtered: filtered(&report),
         traffic: traffic(standings, key),
+        gateway_in_use: gateway(standings, key),
         manual_routes: routes(&report, &view),
         virtual_addresses: virtual_addresses(resolver, key),
         half: view,
@@ -258,7 +260,7 @@ fn rows(standings: &Standings<'_>, key: &HalfKey) -> Vec<RowView> {
     let mut rows: Vec<RowView> = northbound
         .rows_of(UnitId::Peering(id))
         .filter(|(table, uuid, _)| {
-            let of_switch = [LOGICAL_SWITCH, SWITCH_PORT].contains(table);
+            let of_switch = [LOGICAL_SWITCH, SWITCH_PORT, ADDRESS_SET].contains(table);
             let of_balancer = is_for(key, (*table, *uuid), resolver, northbound);
             of_switch || of_balancer || northbound.parents_of(*uuid).any(|of| of == router)
         })

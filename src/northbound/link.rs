@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::ovsdb::{Row, TableId};
 
 use super::owner::{End, Id, UnitId, link_port_name};
+use super::priority;
 use super::router::GATEWAY_MTU;
 use super::rows::unit_of;
 use super::sources::Sources;
@@ -48,11 +49,24 @@ impl Northbound {
         }
     }
 
-    /// The prefixes of a peering's routes on this router.
+    /// The prefixes of a peering's routes on this router. A default route leads to a gateway, and is
+    /// no prefix of anybody.
     #[must_use]
     pub fn link_routes(&self, peering: Id, router: Uuid) -> BTreeSet<IpNet> {
         let rows = self.link_rows_on(STATIC_ROUTE, peering, router);
-        rows.filter_map(|row| row.get(static_route::IP_PREFIX).string().parse().ok()).collect()
+        let prefixes =
+            rows.filter_map(|row| row.get(static_route::IP_PREFIX).string().parse().ok());
+        prefixes.filter(|prefix: &IpNet| prefix.prefix_len() != 0).collect()
+    }
+
+    /// Whether this router uses the gateway of the peering's other side.
+    #[must_use]
+    pub fn link_uses_gateway(&self, peering: Id, router: Uuid) -> bool {
+        let mut rows = self.link_rows_on(ROUTER_POLICY, peering, router);
+        rows.any(|row| {
+            let priority = row.get(router_policy::PRIORITY).integer();
+            [Some(priority::GATEWAY_LISTED), Some(priority::GATEWAY_IN)].contains(&priority)
+        })
     }
 
     /// The prefixes that a peering's policies on this router accept as sources only at its link

@@ -44,5 +44,5 @@ pub use router::{
 pub use sources::Sources;
 pub use state::{NameCollision, Northbound};
 pub use tables::tags_of;
-pub use translation::{Choice, Translation};
+pub use translation::{Choice, SourceNat, Translation};
 pub use zones::Zones;

@@ -272,12 +272,27 @@ pub fn address_set_name(network: Id, family: Family) -> String {
 
 /// The part that only names of [`remotes_set_name`] have.
 const REMOTES: &str = "_remotes_";
+/// The part that only names of [`inside_set_name`] have.
+const INSIDE: &str = "_inside_";
 
 /// The name of the Address_Set that holds all prefixes of one family that a network's router
 /// reaches over links of ours.
 #[must_use]
 pub fn remotes_set_name(network: Id, family: Family) -> String {
     format!("{SET_PREFIX}{network}{REMOTES}{}", family.as_str())
+}
+
+/// The name of the Address_Set with the prefixes of one family of a network whose gateway router
+/// translates for the other side of this peering.
+#[must_use]
+pub fn inside_set_name(peering: Id, family: Family) -> String {
+    format!("{SET_PREFIX}{peering}{INSIDE}{}", family.as_str())
+}
+
+/// Whether the name is one of [`inside_set_name`].
+#[must_use]
+pub fn is_inside_set(name: &str) -> bool {
+    name.contains(INSIDE)
 }
 
 /// Whether the name is one of [`remotes_set_name`].

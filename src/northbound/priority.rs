@@ -10,6 +10,10 @@ use std::ops::RangeInclusive;
 /// The offsets start here.
 const BASE: i64 = 32_000;
 
+/// Allows what comes from listed prefixes by the gateway of the other side.
+pub const GATEWAY_LISTED: i64 = BASE + 310;
+/// Allows the other side to leave by an uplink of this router.
+pub const GATEWAY_OUT: i64 = BASE + 300;
 /// Allows ICMP errors, if traffic filters allow anything.
 pub const ERRORS: i64 = BASE + 290;
 /// What the other side may open, and what it may not: the first rank of policies; each further
@@ -25,10 +29,19 @@ pub const ECHOES: i64 = BASE + 220;
 pub const ALLOW: i64 = BASE + 200;
 /// Drops all other packets from the link: the peering is not transitive.
 pub const DROP: i64 = BASE + 100;
+/// Allows replies of the router itself to what comes by the gateway of the other side.
+pub const GATEWAY_REPLIES: i64 = BASE + 96;
 /// Allows legitimate packets that `SPOOF` would drop.
 pub const PASS: i64 = BASE + 95;
+/// Drops sources of the two networks that `GATEWAY_IN` would allow.
+pub const GATEWAY_OWN: i64 = BASE + 94;
 /// Drops packets with a source that cannot come from there.
 pub const SPOOF: i64 = BASE + 90;
+/// Allows what comes by the gateway of the other side, from anywhere. It is below `SPOOF`, so that
+/// nothing comes in the name of another peer.
+pub const GATEWAY_IN: i64 = BASE + 85;
+/// The place of `DROP` below `GATEWAY_IN`.
+pub const GATEWAY_DROP: i64 = BASE + 80;
 
 /// Whether a policy decides on what the other side opens.
 #[must_use]
@@ -49,4 +62,4 @@ pub fn is_echo(priority: i64) -> bool {
 }
 
 /// The range of our policies.
-pub const OURS: RangeInclusive<i64> = SPOOF..=ERRORS;
+pub const OURS: RangeInclusive<i64> = GATEWAY_DROP..=GATEWAY_LISTED;

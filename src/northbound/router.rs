@@ -23,7 +23,7 @@ use super::tables::{
     LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
     logical_router, logical_switch, router_policy, router_port, static_route,
 };
-use super::translation::Translation;
+use super::translation::{SourceNat, Translation};
 use super::zones::Zones;
 
 /// The option of a router port that limits the size of packets (ovn-nb(5)).
@@ -148,6 +148,8 @@ pub struct RouterFacts {
     /// The NAT rows that a gateway router applies on every port. A distributed router applies NAT
     /// on its gateway ports only, and peered traffic does not use these.
     pub translations: Box<[Translation]>,
+    /// The rows that translate the sources of packets to the outside.
+    pub source_nat: Box<[SourceNat]>,
 }
 
 /// The facts about a router's ports.
@@ -209,7 +211,8 @@ impl RouterFacts {
         let policies = router.get(logical_router::POLICIES).uuids();
         let policies =
             policies.filter_map(|uuid| foreign_policy(uuid, replica.row(ROUTER_POLICY, uuid)?));
-        let translating = router.get(logical_router::NAT).uuids().filter(|_| gateway);
+        let nat = || router.get(logical_router::NAT).uuids();
+        let translating = nat().filter(|_| gateway);
         Some(Self {
             uuid,
             name: router.get(logical_router::NAME).string().into(),
@@ -232,6 +235,7 @@ impl RouterFacts {
             disabled: sorted(disabled),
             zones: zones.map(|zones| zones.filtered(router, logical_router::OPTIONS)),
             translations: sorted(translating.filter_map(|row| Translation::read(row, replica))),
+            source_nat: sorted(nat().filter_map(|row| SourceNat::read(row, replica))),
         })
     }
 
@@ -429,6 +433,12 @@ impl ForeignPolicy {
     /// either.
     #[must_use]
     pub fn is_above_ours(&self) -> bool {
-        self.priority >= *priority::OURS.start()
+        self.is_from(*priority::OURS.start())
+    }
+
+    /// Whether it may take effect before ours of this priority.
+    #[must_use]
+    pub fn is_from(&self, priority: i64) -> bool {
+        self.priority >= priority
     }
 }

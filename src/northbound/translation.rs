@@ -1,5 +1,6 @@
 //! The NAT rows that translate sources, and how their owners restrict them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::Replica;
 
-use super::rows::parse_prefix;
+use super::rows::{is_ours, parse_prefix};
 use super::tables::{ADDRESS_SET, NAT, nat};
 
 /// A NAT row of somebody else that translates the sources of packets that leave a gateway router.
@@ -23,6 +24,20 @@ pub struct Translation {
     pub chosen: Option<Choice>,
 }
 
+/// A row of somebody else that translates the sources of packets to the outside, on a router of any
+/// kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceNat {
+    /// The sources, without host bits.
+    pub sources: IpNet,
+    /// The address that replaces them.
+    pub external: IpAddr,
+    /// The gateway port that translates, if the row names one.
+    pub gateway_port: Option<Uuid>,
+    /// Whether its owner has restricted it to some packets.
+    pub restricted: bool,
+}
+
 /// How the owner of a NAT row restricts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Choice {
@@ -33,9 +48,9 @@ pub enum Choice {
 }
 
 impl Translation {
-    /// Reads a row; none if it does not exist or has no prefix.
+    /// Reads a row; none if it does not exist, is ours, or has no prefix.
     pub(super) fn read(uuid: Uuid, replica: &Replica) -> Option<Self> {
-        let row = replica.row(NAT, uuid)?;
+        let row = replica.row(NAT, uuid).filter(|row| !is_ours(row.get(nat::EXTERNAL_IDS)))?;
         let logical = row.get(nat::LOGICAL_IP).string();
         let [kind, external] = [nat::TYPE, nat::EXTERNAL_IP].map(|column| row.get(column).string());
         let exempted = row.get(nat::EXEMPTED_EXT_IPS).uuid();
@@ -50,6 +65,20 @@ impl Translation {
             } else {
                 (!row.get(nat::MATCH).is_blank()).then_some(Choice::Match)
             },
+        })
+    }
+}
+
+impl SourceNat {
+    /// Reads a row; none if it does not translate sources alone, is ours, or does not parse.
+    pub(super) fn read(uuid: Uuid, replica: &Replica) -> Option<Self> {
+        let row = replica.row(NAT, uuid).filter(|row| row.get(nat::TYPE).is_string("snat"))?;
+        let Translation { sources, chosen, .. } = Translation::read(uuid, replica)?;
+        Some(Self {
+            sources,
+            external: row.get(nat::EXTERNAL_IP).string().parse().ok()?,
+            gateway_port: row.get(nat::GATEWAY_PORT).uuid(),
+            restricted: chosen.is_some(),
         })
     }
 }

@@ -9,6 +9,8 @@ use crate::northbound::End;
 
 use super::alone::verdict_alone;
 use super::facts::{EndFacts, PairFacts};
+use super::gateway;
+use super::inputs::User;
 use super::linking::decide_link;
 use super::local::{Local, Ready};
 use super::outcome::{Resolution, Verdict, earlier};
@@ -20,9 +22,18 @@ use super::state::Reason;
 /// The prefixes that each end's router is to route, if only conflicts can still prevent a link.
 pub(super) fn wanted(pair: &PairFacts) -> [Prefixes; 2] {
     match candidate(pair) {
-        Some((a, b)) => [offered(pair, End::B, b).prefixes, offered(pair, End::A, a).prefixes],
+        Some((a, b)) => {
+            let mut wanted = [offered(pair, End::B, b).prefixes, offered(pair, End::A, a).prefixes];
+            gateway::add_listed(pair, (a, b), &mut wanted);
+            wanted
+        }
         None => Default::default(),
     }
+}
+
+/// The end that may use the other end's gateway, if only another peering can still prevent it.
+pub(super) fn user(pair: &PairFacts) -> Option<User> {
+    candidate(pair).and_then(|ends| gateway::user(pair, ends))
 }
 
 /// Decides.

@@ -46,6 +46,8 @@ pub(super) struct EndFacts<'a> {
     pub(super) routed: &'a BTreeSet<IpNet>,
     /// This end's present link port.
     pub(super) port: &'a LinkFacts,
+    /// Whether this end's router uses the other end's gateway now.
+    pub(super) holds_gateway: bool,
     /// The number of its network's pairs.
     pub(super) pairs: usize,
 }
@@ -55,6 +57,9 @@ pub(super) type RivalBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix>
 
 /// Finds the peer of a network to which a virtual address at one end belongs before this pair.
 pub(super) type VipRival<'a> = Box<dyn Fn(End, IpAddr) -> Option<&'a NetworkKey> + 'a>;
+/// Finds the network of a pair that comes first in using a gateway at one end; the flag says whether
+/// the pair itself uses one already.
+pub(super) type RivalGateway<'a> = Box<dyn Fn(End, bool) -> Option<NetworkKey> + 'a>;
 
 /// Finds whether a path would be too deep with the pair linked.
 pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
@@ -83,6 +88,8 @@ pub(super) struct PairFacts<'a> {
     pub(super) collisions: &'a [NameCollision],
     /// The claim of a peering with a higher rank to a prefix that this one would route at one end.
     pub(super) rival: RivalBefore<'a>,
+    /// The network by whose gateway one end goes in the place of this pair's.
+    pub(super) rival_gateway: RivalGateway<'a>,
     /// Whether a path would be too deep with it.
     pub(super) too_deep: TooDeep<'a>,
     /// For the load balancers of two networks that agree.

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::declare::{AutoAccept, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said};
+use crate::declare::{
+    AutoAccept, Half, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said,
+};
 use crate::northbound::{End, Id, RecordedState};
 
 use super::balancing_index::BalancingIndex;
@@ -15,7 +17,7 @@ use super::facts::{EndFacts, PairFacts};
 use super::ground::Ground;
 use super::inputs::{Declared, EndInputs, Inputs, Rank};
 use super::network::{Networks, Node};
-use super::pair::{PairState, Pairs, end_of, key_of_end, of_end, routed};
+use super::pair::{PairState, Pairs, end_of, holds_gateway, key_of_end, of_end, routed};
 use super::prefix::overlap;
 use super::quota::Places;
 use super::records::Records;
@@ -69,6 +71,10 @@ impl Known<'_> {
             let router = self.networks.router_of(network);
             let manual =
                 counting.as_ref().is_some_and(|declared| declared.half.has_manual_routes());
+            let asks = |half: &Half| half.terms().use_gateway.destinations.is_some();
+            let asks = counting.as_ref().is_some_and(|declared| asks(declared.half));
+            let holds_gateway =
+                asks && router.is_some_and(|router| holds_gateway(state, end, router, northbound));
             EndInputs {
                 network_id,
                 request: counting
@@ -87,6 +93,7 @@ impl Known<'_> {
                     .map(|router| routed(state, end, router, manual, northbound))
                     .unwrap_or_default(),
                 port: northbound.link_facts(state.id, end),
+                holds_gateway,
             }
         };
         Inputs {
@@ -127,6 +134,7 @@ impl Known<'_> {
                 was_linked: input.record.as_ref().is_some_and(|record| record.was_linked),
                 routed: &input.routed,
                 port: &input.port,
+                holds_gateway: input.holds_gateway,
                 pairs: self.networks.node(network).map_or(0, |node| node.pairs().len()),
             }
         };
@@ -146,10 +154,36 @@ impl Known<'_> {
                 let rank_of = |pair: &PeeringKey| self.pairs.get(pair).map(|other| &other.rank);
                 Box::new(move || self.depths.too_deep(key, &rank, most, self.networks, &rank_of))
             },
+            rival_gateway: {
+                let rank = rank.clone();
+                Box::new(move |end, holds| self.rival_gateway(key, &rank, end, holds))
+            },
             rival: Box::new(move |end, prefix| self.rival_before(key, &rank, end, prefix)),
             northbound: ground.northbound,
             vip_rival: Box::new(move |end, address| self.vip_rival(key, &of_vips, end, address)),
         }
+    }
+
+    /// The network of another pair that comes first in using a gateway at one end: one that does so
+    /// already, else one with a higher rank.
+    fn rival_gateway(
+        &self,
+        key: &PeeringKey,
+        rank: &Rank,
+        end: End,
+        holds: bool,
+    ) -> Option<NetworkKey> {
+        let network = key_of_end(key, end);
+        let users = self.networks.gateway_users(network).iter().filter(|other| *other != key);
+        let first = users.filter_map(|other| {
+            let pair = self.pairs.get(other)?;
+            let (end, before) = (end_of(other, network), pair.rank < *rank);
+            let held = pair.user.is_some_and(|user| user.end == end && user.holds);
+            let claimed = before && !holds && pair.uses_gateway() == Some(end);
+            (held && (before || !holds) || claimed).then(|| (!held, &pair.rank, other))
+        });
+        let (.., other) = first.min()?;
+        Some(key_of_end(other, end_of(other, network).other()).clone())
     }
 
     /// The claim of a peering with a higher rank to a prefix that this one would route at one end.

@@ -24,6 +24,14 @@ pub(super) struct Rank {
     pub(super) key: PeeringKey,
 }
 
+/// The end of a pair that may use the other end's gateway, unless another pair comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) end: End,
+    /// Whether it uses it already.
+    pub(super) holds: bool,
+}
+
 /// The inputs of both ends.
 pub(super) struct Inputs<'a> {
     /// Whether one half is enough for both.
@@ -48,6 +56,8 @@ pub(super) struct EndInputs<'a> {
     pub(super) frozen_remote: Option<Box<Frozen>>,
     pub(super) routed: BTreeSet<IpNet>,
     pub(super) port: LinkFacts,
+    /// Whether it uses the other end's gateway now.
+    pub(super) holds_gateway: bool,
 }
 
 /// A half that may count, with its record.

@@ -16,6 +16,7 @@ use super::balancing::balance;
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
 use super::conflict;
 use super::facts::PairFacts;
+use super::gateway::decide_gateway;
 use super::local::Ready;
 use super::messages::{nothing_exchanged, too_complex, too_many, too_many_for, verdict};
 use super::mtu::checking_end;
@@ -64,6 +65,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         a: link_end(pair, End::A, (a, b), (&at_a, &at_b), &families),
         b: link_end(pair, End::B, (b, a), (&at_b, &at_a), &families),
         traffic: None,
+        gateway: None,
     };
     match filtered(pair, &link, (a, b)) {
         Ok(traffic) => link.traffic = traffic,
@@ -81,6 +83,11 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         linked(pair, End::A, (a, b), (&at_a, &at_b)),
         linked(pair, End::B, (b, a), (&at_b, &at_a)),
     ];
+    let decided = decide_gateway(pair, &link, (a, b));
+    link.gateway = decided.gateway;
+    for (verdict, degraded) in verdicts.iter_mut().zip(decided.degraded) {
+        verdict.degraded.extend(degraded.into_iter().take(MOST_CONFLICTS));
+    }
     report_shadows(&link, (a, b), &mut verdicts);
     balance(pair, (a, b), &mut link, &mut verdicts);
     for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {

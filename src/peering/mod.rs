@@ -16,6 +16,7 @@ mod decide;
 mod depth;
 mod due;
 mod facts;
+mod gateway;
 mod gather;
 mod ground;
 pub mod guest_routes;
@@ -46,7 +47,9 @@ pub use ground::Ground;
 pub use guest_routes::{GuestRoutes, Omitted, RouteCell};
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
-pub use outcome::{Link, LinkEnd, Resolution, Resolved, Traffic, Verdict};
+pub use outcome::{
+    Gateway, Link, LinkEnd, Resolution, Resolved, Traffic, TranslatedSource, Verdict,
+};
 pub use pair::{end_of, key_of_end};
 pub use resolver::Resolver;
 pub use state::{Reason, State};

@@ -27,6 +27,8 @@ pub struct Node {
     implied: Members<PeeringKey>,
     pairs: Members<PeeringKey>,
     linked: Members<PeeringKey>,
+    /// Its pairs that may use the other side's gateway: one of these does.
+    users: Members<PeeringKey>,
     local: Option<Local>,
     /// Whether hosts bind it differently; nearly always false.
     dispute: Option<Box<Dispute>>,
@@ -160,8 +162,8 @@ impl Networks {
         self.wanted.overlapping(network, prefix)
     }
 
-    /// The other pairs that want prefixes at a network which overlap those of a pair, old and new,
-    /// at each of its ends.
+    /// The other pairs that compete with a pair at each of its ends: those that want prefixes there
+    /// which overlap its own, old and new, and those that may use a gateway.
     pub(super) fn rivals(
         &self,
         key: &PeeringKey,
@@ -170,11 +172,30 @@ impl Networks {
     ) -> BTreeSet<PeeringKey> {
         let mut rivals = BTreeSet::new();
         for (network, (old, new)) in [key.a(), key.b()].into_iter().zip(old.iter().zip(new)) {
+            let users = self.gateway_users(network).iter();
+            rivals.extend(users.filter(|it| *it != key).cloned());
             for prefix in old.iter().chain(new.iter()) {
                 rivals.extend(self.wanting(network, prefix).filter(|it| *it != key).cloned());
             }
         }
         rivals
+    }
+
+    /// The pairs of a network that may use the other side's gateway.
+    pub(super) fn gateway_users(&self, key: &NetworkKey) -> &[PeeringKey] {
+        self.node(key).map(|node| &*node.users).unwrap_or_default()
+    }
+
+    /// Notes which network of a pair may use the other side's gateway, if one may.
+    pub(super) fn set_user(&mut self, pair: &PeeringKey, user: Option<&NetworkKey>) {
+        for key in [pair.a(), pair.b()] {
+            let Some(node) = self.nodes.get_mut(key) else { continue };
+            if user == Some(key) {
+                node.users.insert(pair.clone());
+            } else {
+                node.users.remove(pair);
+            }
+        }
     }
 
     pub(super) fn pairs_of(&self, key: &NetworkKey) -> Vec<PeeringKey> {
@@ -288,6 +309,7 @@ impl Networks {
             let Some(node) = self.nodes.get_mut(key) else { continue };
             node.pairs.remove(pair);
             node.linked.remove(pair);
+            node.users.remove(pair);
             self.dismiss(key);
         }
     }

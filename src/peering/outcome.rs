@@ -84,6 +84,39 @@ pub struct Link {
     pub b: LinkEnd,
     /// Which packets may cross; `None` for all, as it nearly always is.
     pub traffic: Option<Box<Traffic>>,
+    /// The use of one end's gateway by the other end, if there is any.
+    pub gateway: Option<Box<Gateway>>,
+}
+
+/// The use of one end's gateway by the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The end that uses it.
+    pub user: End,
+    /// The destinations that it reaches so; `None` for all that it does not reach otherwise.
+    pub listed: Option<Prefixes>,
+    /// The route tables for the routes there.
+    pub tables: Arc<SortedSet<Arc<str>>>,
+    /// The uplinks of the other end's router.
+    pub uplinks: Box<[Arc<str>]>,
+    /// The sources that the other end's router translates for it.
+    pub nat: Box<[TranslatedSource]>,
+    /// The destinations to which it does not translate them: a gateway router would do so on every
+    /// port.
+    pub exempted: Option<Prefixes>,
+    /// The prefixes of both networks: no packet from the outside has such a source.
+    pub never_outside: Arc<[IpNet]>,
+}
+
+/// Sources that leave with another address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslatedSource {
+    /// The sources.
+    pub sources: IpNet,
+    /// The address that replaces them.
+    pub external: IpAddr,
+    /// The gateway port that translates, if the router has several.
+    pub gateway_port: Option<Uuid>,
 }
 
 /// The traffic filters of a link.
@@ -138,6 +171,24 @@ impl Link {
             End::A => &mut self.a,
             End::B => &mut self.b,
         }
+    }
+
+    /// The use of the other end's gateway by this end.
+    #[must_use]
+    pub fn used_by(&self, end: End) -> Option<&Gateway> {
+        self.gateway.as_deref().filter(|gateway| gateway.user == end)
+    }
+
+    /// The listed prefixes that an end reaches by the other end's gateway.
+    #[must_use]
+    pub fn listed(&self, end: End) -> &[IpNet] {
+        self.used_by(end).and_then(|gateway| gateway.listed.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether an end takes packets from anywhere by the other end's gateway.
+    #[must_use]
+    pub fn takes_all(&self, end: End) -> bool {
+        self.used_by(end).is_some_and(|gateway| gateway.listed.is_none())
     }
 
     /// Both ends, this network's own first.

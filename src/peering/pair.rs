@@ -10,7 +10,7 @@ use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey};
 use crate::northbound::members::Members;
 use crate::northbound::{End, Id, Northbound};
 
-use super::inputs::Rank;
+use super::inputs::{Rank, User};
 use super::network::{Networks, Node};
 use super::outcome::{Link, Resolution, Verdict};
 use super::prefix::Prefixes;
@@ -29,6 +29,8 @@ pub(super) struct PairState {
     pub(super) wanted: [Prefixes; 2],
     /// At each end, the prefixes that a present link routes already: no other pair gets these.
     pub(super) held: [Prefixes; 2],
+    /// The end that may use the other end's gateway, if any.
+    pub(super) user: Option<User>,
     /// During a pass of the rules: the desired link at the end of the last pass.
     pub(super) rested: Option<Box<Link>>,
     pub(super) resolution: Resolution,
@@ -48,10 +50,19 @@ pub(super) fn of_end<T>([a, b]: &[T; 2], end: End) -> &T {
 impl PairState {
     /// At each end, the wanted prefixes that were admitted.
     pub(super) fn claims(&self) -> [Prefixes; 2] {
-        match &self.resolution.link {
-            Some(link) => [&link.b, &link.a].map(|remote| Prefixes::clone(&remote.prefixes)),
-            None => Default::default(),
-        }
+        let Some(link) = &self.resolution.link else { return Default::default() };
+        End::BOTH.map(|end| {
+            let remote = &link.end(end.other()).prefixes;
+            match link.listed(end) {
+                [] => Prefixes::clone(remote),
+                listed => remote.iter().chain(listed).copied().collect(),
+            }
+        })
+    }
+
+    /// The end that uses the other end's gateway.
+    pub(super) fn uses_gateway(&self) -> Option<End> {
+        self.resolution.link.as_ref()?.gateway.as_ref().map(|gateway| gateway.user)
     }
 
     pub(super) fn new(id: Id, key: &PeeringKey) -> Self {
@@ -63,6 +74,7 @@ impl PairState {
             disputes: Vec::new(),
             wanted: Default::default(),
             held: Default::default(),
+            user: None,
             rested: None,
             resolution: Resolution { verdicts: [None, None], link: None, due: None },
         }
@@ -84,9 +96,23 @@ pub(super) fn routed(
     }
     if let Some(link) = state.rested.as_deref().filter(|link| link.end(end).router == router) {
         let by_hand = link.end(end).routes.iter().flatten().map(|(_, prefix)| prefix);
-        routed.extend(link.end(end.other()).prefixes.iter().chain(by_hand));
+        let listed = link.listed(end);
+        routed.extend(link.end(end.other()).prefixes.iter().chain(listed).chain(by_hand));
     }
     routed
+}
+
+/// Whether one end's router uses the other end's gateway, or should.
+pub(super) fn holds_gateway(
+    state: &PairState,
+    end: End,
+    router: Uuid,
+    northbound: &Northbound,
+) -> bool {
+    let rested = state.rested.as_deref().filter(|link| link.end(end).router == router);
+    let rested = rested.and_then(|link| link.gateway.as_ref());
+    rested.is_some_and(|gateway| gateway.user == end)
+        || northbound.link_uses_gateway(state.id, router)
 }
 
 /// The end at which a network is.

@@ -19,7 +19,7 @@ use crate::declare::{
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
 use super::balancing_index::BalancingIndex;
-use super::decide::{decide, wanted};
+use super::decide::{decide, user, wanted};
 use super::depth::{Depths, PairStatus};
 use super::due::DueTimes;
 use super::gather::{Known, is_auto};
@@ -421,25 +421,28 @@ impl Resolver {
             self.count(half, ground.policy);
         }
         state.disputes = self.disputes(&state, declarations);
-        let old_claims = state.claims();
+        let old_claims = (state.claims(), state.uses_gateway());
         if !self.pending.pairs.contains(key) && !self.decided.contains(key) {
             state.rested = state.resolution.link.take();
         }
         let inputs = self.known().inputs(key, &state, ground);
         let old_rank = std::mem::replace(&mut state.rank, inputs.rank(key));
         let old_wanted = state.wanted.clone();
-        let old_held = std::mem::take(&mut state.held);
-        let (wanted, resolution) = {
+        let old_held = (std::mem::take(&mut state.held), state.user);
+        let (wanted, user, resolution) = {
             let known = self.known();
             let pair = known.facts(key, &state, &inputs, ground);
-            (wanted(&pair), decide(&pair))
+            (wanted(&pair), user(&pair), decide(&pair))
         };
         state.held = inputs.held(&state.rank, &wanted);
         state.counting = inputs.counting();
         state.resolution = resolution;
         self.set_wanted(key, &mut state, wanted);
-        let claims_differ = old_claims != state.claims();
-        let moved = old_rank != state.rank || old_held != state.held;
+        state.user = user;
+        self.networks.set_user(key, user.map(|user| key_of_end(key, user.end)));
+        let claims_differ = old_claims != (state.claims(), state.uses_gateway());
+        let moved =
+            old_rank != state.rank || (&old_held.0, old_held.1) != (&state.held, state.user);
         if claims_differ {
             self.mark_borrowers(key);
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::northbound::{End, Family, ForeignPolicy, RouterFacts};
+use crate::northbound::{End, Family, ForeignPolicy, RouterFacts, priority};
 
 use super::outcome::Link;
 use super::pair::key_of_end;
@@ -27,10 +27,11 @@ pub(super) fn shadows<'a>(
 ) -> impl Iterator<Item = String> + 'a {
     let (own, remote) = (&link.end(end).prefixes, &link.end(end.other()).prefixes);
     let ports = Ports { link: port, uplinks: &router.uplinks };
+    let last = if link.takes_all(end) { priority::GATEWAY_DROP } else { priority::SPOOF };
     let shadowing = router
         .policies
         .iter()
-        .filter(move |policy| policy.is_above_ours() && may_shadow(policy, &ports, own, remote));
+        .filter(move |policy| policy.is_from(last) && may_shadow(policy, &ports, own, remote));
     let router = &link.end(end).router_name;
     shadowing.map(move |policy| {
         let ForeignPolicy { priority, action, text, row } = policy;

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, Ours, address_set, children_of, load_balancer,
-    spec, tags_of,
+    ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, NAT, Ours, address_set, children_of, load_balancer,
+    nat, spec, tags_of,
 };
 use crate::northbound::{BalancerFacts, Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
@@ -40,6 +40,8 @@ pub enum RowDiff {
         uuid: Uuid,
         /// The row that refers to this one.
         parent: Option<Uuid>,
+        /// A column that refers to a set: until this row is gone, the set could not be deleted.
+        refers: Option<ColumnId>,
     },
 }
 
@@ -100,6 +102,8 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let balancers: BTreeMap<&str, Uuid> =
         named.map(|row| (row.row.get(load_balancer::NAME).string(), row.uuid)).collect();
     let link_switch = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
+    let sets = present_sets(&present);
+    let mut kept = Vec::new();
     for mut row in desired {
         match &mut row.parent {
             Some(Parent::LinkSwitch(switch)) => *switch = link_switch,
@@ -108,13 +112,19 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
             }
             Some(Parent::Router(_)) | None => {}
         }
+        row.resolve(&sets);
         match take(&mut present, &row) {
-            Some(found) => diffs.extend(compare(row, found.uuid, found.row, northbound)),
+            Some(found) => {
+                kept.extend((row.table == NAT).then_some(found.uuid));
+                diffs.extend(compare(row, found.uuid, found.row, northbound));
+            }
             None => diffs.push(RowDiff::Insert(row)),
         }
     }
-    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, .. }| {
-        RowDiff::Delete { table, uuid, parent }
+    diffs.extend(present.into_iter().map(|Present { place: (table, parent, _), uuid, row }| {
+        let refers = table == NAT && !row.get(nat::EXEMPTED_EXT_IPS).is_empty();
+        let refers = refers && !kept.contains(&uuid);
+        RowDiff::Delete { table, uuid, parent, refers: refers.then_some(nat::EXEMPTED_EXT_IPS) }
     }));
     diffs
 }
@@ -133,7 +143,9 @@ pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<S
 /// Sorted by table, parent and identity.
 fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>> {
     let rows = northbound.rows_of(unit).filter(|(table, _, row)| {
-        *table != ADDRESS_SET || is_remotes_set(row.get(address_set::NAME).string())
+        // The registration is compared elsewhere.
+        let of_network = matches!(unit, UnitId::Network(_)) && *table == ADDRESS_SET;
+        !of_network || is_remotes_set(row.get(address_set::NAME).string())
     });
     let rows = rows.flat_map(|(table, uuid, row)| {
         let key = |value: ValueRef<'a>| (value.string(), value.integer());
@@ -148,6 +160,12 @@ fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>
     let mut rows: Vec<Present<'a>> = rows.collect();
     rows.sort_by(|a, b| a.place.cmp(&b.place));
     rows
+}
+
+/// The Address_Sets of a unit, by name.
+fn present_sets(present: &[Present<'_>]) -> BTreeMap<String, Uuid> {
+    let sets = present.iter().filter(|row| row.place.0 == ADDRESS_SET);
+    sets.map(|set| (set.row.get(address_set::NAME).string().to_owned(), set.uuid)).collect()
 }
 
 /// Removes and returns the row with the same table, parent and identifying columns; the last one if
@@ -215,6 +233,8 @@ fn is(found: ValueRef<'_>, desired: Option<&Datum>) -> bool {
         Some(Datum::String(text)) if text.is_empty() => found.is_blank(),
         Some(Datum::String(text)) => found.is_string(text),
         Some(Datum::Integer(integer)) => found.integer() == Some(*integer),
+        // A row that is not there yet.
+        Some(Datum::NamedUuid(_)) => false,
         Some(desired) => {
             let desired = value_of(desired);
             found == desired || found.is_blank() && desired.view().is_blank()

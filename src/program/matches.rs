@@ -81,6 +81,16 @@ pub(super) fn between(family: Family, from: &Addresses, to: &Addresses) -> Strin
     ["(", family, ".src == ", &from.text(), " && ", family, ".dst == ", &to.text(), ")"].concat()
 }
 
+/// `ip4.src == X`.
+pub(super) fn from(family: Family, sources: &Addresses) -> String {
+    [family.as_str(), ".src == ", &sources.text()].concat()
+}
+
+/// `ip4.dst == X`.
+pub(super) fn to(family: Family, destinations: &Addresses) -> String {
+    [family.as_str(), ".dst == ", &destinations.text()].concat()
+}
+
 /// `inport == "name"`, or `inport == {"one", "other"}`.
 pub(super) fn inport<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     port("inport", names)

@@ -1,5 +1,6 @@
 //! A desired row of any table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -70,6 +71,17 @@ impl DesiredRow {
     pub(super) fn labelled(mut self, label: String) -> Self {
         self.label = Some(label);
         self
+    }
+
+    /// Replaces names of Address_Sets that are there by their rows.
+    pub(super) fn resolve(&mut self, sets: &BTreeMap<String, Uuid>) {
+        for (_, datum) in &mut self.columns {
+            if let Datum::NamedUuid(name) = datum
+                && let Some(set) = sets.get(name)
+            {
+                *datum = Datum::Uuid(*set);
+            }
+        }
     }
 
     /// The router that refers to it, if its parent is a router.

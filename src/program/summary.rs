@@ -47,7 +47,7 @@ pub fn planned_row(
         RowDiff::Update { row, uuid, .. } => {
             (planned(PlannedAction::Update, row, Some(*uuid), &of_desired(row)), None)
         }
-        RowDiff::Delete { table, uuid, parent } => {
+        RowDiff::Delete { table, uuid, parent, .. } => {
             let found = northbound.replica().row(*table, *uuid);
             let served = found.map(|row| of(unit_of(*table, row), *parent)).unwrap_or_default();
             let row = found

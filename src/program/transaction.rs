@@ -190,11 +190,16 @@ impl Assembly {
                 let entries = entries.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
                 self.entries(row.table, uuid, entries.collect());
             }
-            RowDiff::Delete { table, uuid, parent } => match reference_to(table) {
-                // Without a reference OVSDB removes the row by itself; without a parent there is
-                // nothing to do.
+            RowDiff::Delete { table, uuid, parent, refers } => match reference_to(table) {
+                // Without a reference OVSDB removes the row by itself, but only after it has checked
+                // references; without a parent there is nothing to do.
                 Some((of, column)) => {
                     let Some(parent) = parent else { return };
+                    self.operations.extend(refers.map(|refers| Operation::Update {
+                        table: table_name(table),
+                        row_uuid: uuid,
+                        row: vec![(column_name(table, refers), Datum::Set(Vec::new()))],
+                    }));
                     let referrer = (of, Referrer::Row(parent));
                     let lost = &mut self.references.entry(referrer).or_default().lost;
                     lost.entry(column).or_default().push(Datum::Uuid(uuid));
@@ -208,7 +213,11 @@ impl Assembly {
     }
 
     fn insert(&mut self, row: DesiredRow) {
-        let name = format!("row{}", self.inserted);
+        // A row of the same unit may refer to a set by its name, which is unique.
+        let name = match row.column(address_set::NAME) {
+            Some(Datum::String(set)) if row.table == ADDRESS_SET => set.clone(),
+            _ => format!("row{}", self.inserted),
+        };
         self.inserted += 1;
         let table = row.table;
         let tags =

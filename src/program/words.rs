@@ -1,11 +1,11 @@
 //! What a row is for, in words of peering: for people who do not read matches.
 
 use crate::declare::{HalfKey, NetworkKey};
-use crate::northbound::owner::is_remotes_set;
+use crate::northbound::owner::{is_inside_set, is_remotes_set};
 use crate::northbound::priority;
 use crate::northbound::tables::{
-    ADDRESS_SET, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, health_check, load_balancer, router_policy,
+    ADDRESS_SET, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT,
+    STATIC_ROUTE, SWITCH_PORT, address_set, health_check, load_balancer, nat, router_policy,
     static_route,
 };
 use crate::ovsdb::{Row, TableId};
@@ -43,6 +43,9 @@ impl Served {
             let name = text(address_set::NAME);
             let family = if name.ends_with("_ip4") { "IPv4" } else { "IPv6" };
             let of = if is_remotes_set(name) { "behind the peerings of" } else { "of" };
+            if let Some(remote) = self.remote.as_ref().filter(|_| is_inside_set(name)) {
+                return Some(format!("{family} prefixes to which {remote} is not translated"));
+            }
             let addresses: Vec<_> = row.get(address_set::ADDRESSES).strings().collect();
             let addresses =
                 if addresses.is_empty() { "none".to_owned() } else { addresses.join(", ") };
@@ -72,7 +75,21 @@ impl Served {
                     if table.is_empty() { String::new() } else { format!(" in table {table}") };
                 Some(format!("route {prefix}{table}"))
             }
+            NAT => {
+                let (from, to) = (text(nat::LOGICAL_IP), text(nat::EXTERNAL_IP));
+                Some(format!("translate {from} of {remote} to {to}"))
+            }
             ROUTER_POLICY => match priority? {
+                priority::GATEWAY_LISTED | priority::GATEWAY_IN => {
+                    Some(format!("allow what comes by the gateway of {remote}"))
+                }
+                priority::GATEWAY_OUT => Some(format!("allow {remote} to leave by the uplinks")),
+                priority::GATEWAY_REPLIES => {
+                    Some(format!("allow replies of the router by the gateway of {remote}"))
+                }
+                priority::GATEWAY_OWN => {
+                    Some(format!("drop sources of {local} and {remote} from that gateway"))
+                }
                 priority::ERRORS => Some(format!("allow ICMP errors of {local} and {remote}")),
                 priority::OPENINGS => Some(format!("drop all else that {remote} opens")),
                 rank if priority::is_forward(rank) => {
@@ -86,7 +103,9 @@ impl Served {
                 }
                 priority::ALLOW => Some(format!("allow {local} <-> {remote}")),
                 priority::PASS => Some(format!("allow {local} <-> {remote} over the other link")),
-                priority::DROP => Some(format!("drop all else from {remote}")),
+                priority::DROP | priority::GATEWAY_DROP => {
+                    Some(format!("drop all else from {remote}"))
+                }
                 priority::SPOOF => Some(format!("drop sources of {remote} at other ports")),
                 _ => None,
             },

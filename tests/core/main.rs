@@ -45,6 +45,7 @@ mod store;
 mod terms;
 mod texts;
 mod traffic;
+mod transit;
 mod trusted_hosts;
 mod under_way;
 mod uuids;

@@ -54,7 +54,7 @@ fn wait_repaired(lab: &Lab, wanted: &std::collections::BTreeSet<String>, what: &
 }
 
 /// Does each damage to its row, and waits until it is repaired by one transaction.
-fn all_are_repaired(lab: &Lab, damages: &[(Owned, &str)]) {
+pub(crate) fn all_are_repaired(lab: &Lab, damages: &[(Owned, &str)]) {
     let (wanted, theirs) = (contents(&lab.dump()), foreign(lab));
     let mut slowest = (Duration::ZERO, String::new());
     for (row, how) in damages {

@@ -62,6 +62,8 @@ mod subnets;
 mod tenants;
 mod traffic;
 mod traffic_edits;
+mod transit;
+mod transit_rows;
 mod upgrade;
 mod uplinks;
 mod uuids;

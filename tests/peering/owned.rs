@@ -13,10 +13,11 @@ use crate::lab::northbound::{Dump, Row};
 pub(crate) const LINK_TABLES: [&str; 3] =
     ["Logical_Router_Port", "Logical_Router_Static_Route", "Logical_Router_Policy"];
 /// What refers to rows: the parents' table, its column, the children's table.
-const REFERENCES: [(&str, &str, &str); 5] = [
+const REFERENCES: [(&str, &str, &str); 6] = [
     ("Logical_Router", "ports", LINK_TABLES[0]),
     ("Logical_Router", "static_routes", LINK_TABLES[1]),
     ("Logical_Router", "policies", LINK_TABLES[2]),
+    ("Logical_Router", "nat", "NAT"),
     ("Logical_Switch", "ports", "Logical_Switch_Port"),
     ("Load_Balancer", "health_check", "Load_Balancer_Health_Check"),
 ];
@@ -106,7 +107,14 @@ pub(crate) fn owned(dump: &Dump) -> Vec<Owned> {
         router: routers.get(uuid).cloned().unwrap_or_default(),
         row: {
             let kept = |column: &String| KEPT.contains(&(table, column.as_str()));
-            row.iter().filter(|(c, _)| !kept(c)).map(|(c, v)| (c.clone(), v.clone())).collect()
+            // A set that was put back has another UUID.
+            let named = |value: &Value| match uuids(value).first() {
+                Some(set) => dump.table("Address_Set")[set]["name"].clone(),
+                None => value.clone(),
+            };
+            let exempts = |column: &String| column == "exempted_ext_ips";
+            let value = |c: &String, v: &Value| if exempts(c) { named(v) } else { v.clone() };
+            row.iter().filter(|(c, _)| !kept(c)).map(|(c, v)| (c.clone(), value(c, v))).collect()
         },
     })
     .collect()

@@ -69,6 +69,7 @@ fn detail(half: HalfView) -> HalfDetail {
         terms: ovn_peerd::declare::Terms::default().shown(),
         filtered: Vec::new(),
         traffic: None,
+        gateway_in_use: None,
         manual_routes: Vec::new(),
         virtual_addresses: Vec::new(),
         guests: None,

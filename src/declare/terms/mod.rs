@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod load_balancers;
 mod max_prefixes;
+mod offer_gateway;
 mod prefix_filter;
 mod prefix_reader;
 mod routes;
@@ -21,6 +22,7 @@ mod traffic_in;
 mod traffic_list;
 mod traffic_out;
 mod traffic_reader;
+mod use_gateway;
 mod use_load_balancers;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ pub use export::Export;
 pub use import::Import;
 pub use load_balancers::LoadBalancers;
 pub use max_prefixes::MaxPrefixes;
+pub use offer_gateway::{GatewayOffer, OfferGateway};
 pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 #[cfg(test)]
 pub(super) use prefix_reader::RULE_KEYS;
@@ -50,6 +53,7 @@ pub use traffic_list::TrafficList;
 pub use traffic_out::Out;
 #[cfg(test)]
 pub(super) use traffic_reader::ENTRY_KEYS;
+pub use use_gateway::{Destinations, UseGateway};
 pub use use_load_balancers::UseLoadBalancers;
 
 /// Most bytes of a half's terms together, as they are shown: its record in the northbound contains
@@ -158,6 +162,10 @@ terms! {
     load_balancers: LoadBalancers,
     /// Whether it uses those of the other side.
     use_load_balancers: UseLoadBalancers,
+    /// Whether the other side may use this side's gateway.
+    gateway: OfferGateway,
+    /// What this side reaches by the other side's gateway.
+    use_gateway: UseGateway,
 }
 
 /// The default, which nearly every half has.

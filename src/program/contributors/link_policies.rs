@@ -26,7 +26,8 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
                 rows.push(policy(priority::PASS, exchanged(&side, &beside), "allow"));
             }
         }
-        rows.push(policy(priority::DROP, inport(port), "drop"));
+        let last = if link.takes_all(side.end) { priority::GATEWAY_DROP } else { priority::DROP };
+        rows.push(policy(last, inport(port), "drop"));
         let spoofed = Sources::of(&side.remote.prefixes);
         rows.push(policy(priority::SPOOF, spoofed.to_string(), "drop"));
         wants.rows.append(&mut rows);

@@ -19,7 +19,12 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
     }
 }
 
-fn route(side: &LinkSide<'_>, table: &str, prefix: &IpNet, wants: &Wants) -> Option<DesiredRow> {
+pub(super) fn route(
+    side: &LinkSide<'_>,
+    table: &str,
+    prefix: &IpNet,
+    wants: &Wants,
+) -> Option<DesiredRow> {
     let nexthop = side.remote.address(Family::of(prefix))?;
     let row = side
         .row(STATIC_ROUTE, wants)

@@ -28,7 +28,8 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
         if policies.pass_errors {
             rows.push(row(priority::ERRORS, passed_errors(&side, &ports), "allow"));
         }
-        if policies.drop_openings {
+        // What comes by a gateway opens nothing, either.
+        if policies.drop_openings || link.takes_all(side.end) {
             let shaped: Vec<String> =
                 side.families().map(|family| format!("({})", openings(family))).collect();
             let text = format!("{} && ({})", inport([side.port.as_str()]), any(&shaped));

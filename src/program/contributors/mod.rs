@@ -6,6 +6,7 @@
 mod balancer_copies;
 mod contributor;
 mod guest_routes;
+mod link_gateway;
 mod link_policies;
 mod link_ports;
 mod link_routes;
@@ -26,6 +27,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_policies::contribute,
     link_traffic::contribute,
     balancer_copies::contribute,
+    link_gateway::contribute,
     uplink_anti_spoof::contribute,
     nat_exemption::contribute,
     guest_routes::contribute,

@@ -1,0 +1,151 @@
+//! `use_gateway`: what a network reaches by the gateway of the other side: everything that it does
+//! not reach otherwise, or some prefixes.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::super::toml_reader::TomlReader;
+use super::term::Term;
+
+/// Most prefixes of a list: a half's record in the northbound contains them.
+const MAX_PREFIXES: usize = 256;
+
+/// What a half reaches by the other side's gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UseGateway {
+    /// The destinations, if there are any.
+    #[serde(default, rename = "use_gateway", skip_serializing_if = "Option::is_none")]
+    pub destinations: Option<Destinations>,
+}
+
+/// The destinations that a network reaches by the gateway of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Record", into = "Record")]
+pub enum Destinations {
+    /// All: by a default route.
+    All,
+    /// These, sorted.
+    Listed(Vec<IpNet>),
+}
+
+/// The form in the half's record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Record {
+    All(bool),
+    Listed(Vec<IpNet>),
+}
+
+impl TryFrom<Record> for Destinations {
+    type Error = &'static str;
+
+    fn try_from(record: Record) -> Result<Self, Self::Error> {
+        match record {
+            Record::All(true) => Ok(Self::All),
+            Record::All(false) => Err("no record has `use_gateway` = false"),
+            Record::Listed(prefixes) if prefixes.iter().any(|prefix| prefix.prefix_len() == 0) => {
+                Err("no record lists the default route")
+            }
+            Record::Listed(prefixes) => Ok(Self::Listed(prefixes)),
+        }
+    }
+}
+
+impl From<Destinations> for Record {
+    fn from(destinations: Destinations) -> Self {
+        match destinations {
+            Destinations::All => Self::All(true),
+            Destinations::Listed(prefixes) => Self::Listed(prefixes),
+        }
+    }
+}
+
+impl Term for UseGateway {
+    const KEYS: &'static [&'static str] = &[Self::KEY];
+    const KEY: &'static str = "use_gateway";
+    const TITLE: &'static str = "Use gateway";
+
+    fn read(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> Self {
+        let Some(value) = table.get(Self::KEY) else { return Self::default() };
+        let destinations = match value.get_ref().as_bool() {
+            Some(all) => all.then_some(Destinations::All),
+            None => listed(reader, value).map(Destinations::Listed),
+        };
+        Self { destinations }
+    }
+
+    fn shown(&self) -> Value {
+        match &self.destinations {
+            None => Value::Null,
+            Some(Destinations::All) => "all".into(),
+            Some(Destinations::Listed(prefixes)) => {
+                prefixes.iter().map(IpNet::to_string).collect::<Vec<_>>().into()
+            }
+        }
+    }
+
+    fn written(&self) -> Vec<(&'static str, toml::Value)> {
+        let value = match &self.destinations {
+            None => return Vec::new(),
+            Some(Destinations::All) => true.into(),
+            Some(Destinations::Listed(prefixes)) => {
+                prefixes.iter().map(IpNet::to_string).collect::<Vec<_>>().into()
+            }
+        };
+        vec![(Self::KEY, value)]
+    }
+
+    fn weight(&self) -> usize {
+        match &self.destinations {
+            None | Some(Destinations::All) => 0,
+            Some(Destinations::Listed(prefixes)) => {
+                prefixes.iter().map(|prefix| prefix.to_string().len()).sum()
+            }
+        }
+    }
+}
+
+/// The prefixes of a list, sorted; `None` if there is a fault in it.
+fn listed(reader: &mut TomlReader<'_>, value: &Spanned<DeValue<'_>>) -> Option<Vec<IpNet>> {
+    const KEY: &str = UseGateway::KEY;
+    const HINT: &str = "write use_gateway = true, or use_gateway = [\"10.99.0.0/16\"]";
+    let Some(array) = value.get_ref().as_array() else {
+        reader.mistyped(KEY, "true or an array of prefixes", value, Some(HINT.to_owned()));
+        return None;
+    };
+    if array.is_empty() {
+        let hint = "remove the key to reach nothing by the gateway".to_owned();
+        reader.error(&value.span(), format!("`{KEY}` is empty"), Some(hint));
+        return None;
+    }
+    if array.len() > MAX_PREFIXES {
+        reader.over_limit(
+            &value.span(),
+            format!("`{KEY}` has {} prefixes; at most {MAX_PREFIXES} are allowed", array.len()),
+            Some("cover several prefixes by a shorter one".to_owned()),
+        );
+        return None;
+    }
+    let mut prefixes = Vec::with_capacity(array.len());
+    for entry in array.iter() {
+        if entry.get_ref().as_str().is_none() {
+            reader.mistyped(KEY, "made of prefixes", entry, Some(HINT.to_owned()));
+            continue;
+        }
+        let prefix = reader.text(KEY, entry).and_then(|text| reader.prefix(&text));
+        if prefix.is_some_and(|prefix| prefix.prefix_len() == 0) {
+            let hint = "write use_gateway = true to reach everything by the gateway".to_owned();
+            reader.error(&entry.span(), format!("`{KEY}` lists the default route"), Some(hint));
+        }
+        prefixes.extend(prefix.filter(|prefix| prefix.prefix_len() != 0));
+    }
+    if prefixes.len() < array.len() {
+        return None;
+    }
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    Some(prefixes)
+}
