@@ -180,7 +180,7 @@ impl Known<'_> {
             let (end, before) = (end_of(other, network), pair.rank < *rank);
             let held = pair.user.is_some_and(|user| user.end == end && user.holds);
             let claimed = before && !holds && pair.uses_gateway() == Some(end);
-            (held && (before || !holds) || claimed).then(|| (!held, &pair.rank, other))
+            (held && (before || !holds) || claimed).then_some((!held, &pair.rank, other))
         });
         let (.., other) = first.min()?;
         Some(key_of_end(other, end_of(other, network).other()).clone())
