@@ -55,11 +55,12 @@ pub(super) struct EndFacts<'a> {
 /// Finds the claim of a peering with a higher rank to a prefix at one end.
 pub(super) type RivalBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix> + 'a>;
 
-/// Finds the peer of a network to which a virtual address at one end belongs before this pair.
-pub(super) type VipRival<'a> = Box<dyn Fn(End, IpAddr) -> Option<&'a NetworkKey> + 'a>;
 /// Finds the network of a pair that comes first in using a gateway at one end; the flag says whether
 /// the pair itself uses one already.
 pub(super) type RivalGateway<'a> = Box<dyn Fn(End, bool) -> Option<NetworkKey> + 'a>;
+
+/// Finds the peer of a network to which a virtual address at one end belongs before this pair.
+pub(super) type VipRival<'a> = Box<dyn Fn(End, IpAddr) -> Option<&'a NetworkKey> + 'a>;
 
 /// Finds whether a path would be too deep with the pair linked.
 pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
