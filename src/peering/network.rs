@@ -162,6 +162,25 @@ impl Networks {
         self.wanted.overlapping(network, prefix)
     }
 
+    /// The other pairs that compete with a pair at each of its ends: those that want prefixes there
+    /// which overlap its own, old and new, and those that may use a gateway.
+    pub(super) fn rivals(
+        &self,
+        key: &PeeringKey,
+        old: &[Prefixes; 2],
+        new: &[Prefixes; 2],
+    ) -> BTreeSet<PeeringKey> {
+        let mut rivals = BTreeSet::new();
+        for (network, (old, new)) in [key.a(), key.b()].into_iter().zip(old.iter().zip(new)) {
+            let users = self.gateway_users(network).iter();
+            rivals.extend(users.filter(|it| *it != key).cloned());
+            for prefix in old.iter().chain(new.iter()) {
+                rivals.extend(self.wanting(network, prefix).filter(|it| *it != key).cloned());
+            }
+        }
+        rivals
+    }
+
     /// The pairs of a network that may use the other side's gateway.
     pub(super) fn gateway_users(&self, key: &NetworkKey) -> &[PeeringKey] {
         self.node(key).map(|node| &*node.users).unwrap_or_default()
@@ -177,25 +196,6 @@ impl Networks {
                 node.users.remove(pair);
             }
         }
-    }
-
-    /// The other pairs that want prefixes at a network which overlap those of a pair, old and new,
-    /// at each of its ends; and those that may use a gateway there.
-    pub(super) fn rivals(
-        &self,
-        key: &PeeringKey,
-        old: &[Prefixes; 2],
-        new: &[Prefixes; 2],
-    ) -> BTreeSet<PeeringKey> {
-        let mut rivals = BTreeSet::new();
-        for (network, (old, new)) in [key.a(), key.b()].into_iter().zip(old.iter().zip(new)) {
-            rivals.extend(self.gateway_users(network).iter().cloned());
-            for prefix in old.iter().chain(new.iter()) {
-                rivals.extend(self.wanting(network, prefix).cloned());
-            }
-        }
-        rivals.remove(key);
-        rivals
     }
 
     pub(super) fn pairs_of(&self, key: &NetworkKey) -> Vec<PeeringKey> {

@@ -106,7 +106,6 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
     let sets = present_sets(&present);
     let mut kept = Vec::new();
     for mut row in desired {
-        row.resolve(&sets);
         match &mut row.parent {
             Some(Parent::LinkSwitch(switch)) => *switch = link_switch,
             Some(Parent::Balancer(name, balancer)) => {
@@ -114,6 +113,7 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
             }
             Some(Parent::Router(_)) | None => {}
         }
+        row.resolve(&sets);
         match take(&mut present, &row) {
             Some(found) => {
                 kept.extend((row.table == NAT).then_some(found.uuid));

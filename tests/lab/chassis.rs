@@ -173,7 +173,7 @@ impl Chassis {
 
     /// Makes the datapath forget what it remembers of former packets, so that it forwards by the flows that there are now.
     /// To wait until it has compared them is not enough: where two of its flows overlap, the userspace datapath of OVS 3.1.0
-    /// changes the wrong one, and the other one goes on as before as long as packets use it.
+    /// (not of 3.5.0) changes the wrong one, and the other one goes on as before as long as packets use it.
     #[track_caller]
     pub fn forget_packets(&self) {
         let target = match &self.place {

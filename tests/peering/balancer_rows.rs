@@ -54,7 +54,7 @@ fn exported(lab: &Lab) -> Tenants {
 /// S2.15: a stranger's balancer, an address that is not the network's, a backend outside of what crosses: each is left
 /// out, and only its own side is told.
 #[test]
-fn s2_15_what_may_not_cross_is_left_out_and_reported() {
+fn what_may_not_cross_is_left_out_and_reported() {
     let lab = Lab::databases_only();
     let tenants = exported(&lab);
     lab.add_network("c", &["10.3.0.0/24"]);
@@ -137,7 +137,7 @@ fn s2_15_what_may_not_cross_is_left_out_and_reported() {
 
 /// S2.15: what the provider is shown is the same whether its balancer is used or not.
 #[test]
-fn s2_15_a_provider_does_not_see_who_uses_its_balancer() {
+fn a_provider_does_not_see_who_uses_its_balancer() {
     let lab = Lab::databases_only();
     let tenants = exported(&lab);
     lab.nbctl(&[
@@ -176,7 +176,7 @@ fn s2_15_a_provider_does_not_see_who_uses_its_balancer() {
 /// B2: copies that somebody deletes, alters, or takes off or puts on a switch are as before within a second, each by one
 /// transaction.
 #[test]
-fn b2_copies_of_load_balancers_are_put_back() {
+fn copies_of_load_balancers_are_put_back() {
     let lab = Lab::databases_only();
     let tenants = exported(&lab);
     lab.nbctl(&["create", "Load_Balancer_Group", "name=group"]);
@@ -240,7 +240,7 @@ fn b2_copies_of_load_balancers_are_put_back() {
 
 /// B2: with nothing changed nothing is written: not after a restart, nor for other people's balancers.
 #[test]
-fn b2_load_balancers_that_concern_no_peering_cause_no_write() {
+fn load_balancers_that_concern_no_peering_cause_no_write() {
     let lab = Lab::databases_only();
     let tenants = exported(&lab);
     lab.nbctl(&["set", "Load_Balancer", "web-lb", "vips:\"10.2.0.101:80\"=\"10.3.0.5:80\""]);
@@ -268,7 +268,7 @@ fn b2_load_balancers_that_concern_no_peering_cause_no_write() {
 
 /// S2.15: a copy goes with the link, in the same transaction; it comes back with it.
 #[test]
-fn s2_15_a_link_takes_its_copies_with_it() {
+fn a_link_takes_its_copies_with_it() {
     let lab = Lab::databases_only();
     let tenants = exported(&lab);
     let kept = vips(&lab.dump());
@@ -292,7 +292,7 @@ fn s2_15_a_link_takes_its_copies_with_it() {
 
 /// S2.15: a hub may export to many; two that export one address to the same network do not both get it.
 #[test]
-fn s2_15_an_address_of_two_peers_is_the_first_ones() {
+fn an_address_of_two_peers_is_the_first_ones() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let third = lab.add_network("c", &["10.3.0.0/24"]);
@@ -334,7 +334,7 @@ fn s2_15_an_address_of_two_peers_is_the_first_ones() {
 
 /// S2.15: balancers as LXD, Kube-OVN and Octavia write them, and in a group.
 #[test]
-fn s2_15_balancers_of_other_tools_are_read_as_they_write_them() {
+fn balancers_of_other_tools_are_read_as_they_write_them() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     permit(&tenants, "[\"10.96.0.0/12\", \"fd00:10:96::/112\", \"172.31.0.0/24\"]");

@@ -13,7 +13,7 @@ use crate::on_every_lab;
 use crate::owned::{foreign, is_ours};
 use crate::tenants::{Tenants, flaws, half, wait_all_active};
 
-on_every_lab!(s2_15_guests_reach_what_the_other_side_exports);
+on_every_lab!(guests_reach_what_the_other_side_exports);
 
 /// What a change of the northbound may take until it is followed.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(1);
@@ -122,7 +122,7 @@ fn backends(hosts: &[&Host], six: bool, port: u16) -> String {
 
 /// S2.15: TCP and UDP, IPv4 and IPv6, inside the other side's subnet and outside, and all traffic to an address. Neither
 /// before, nor from a network that it is not exported to or that does not ask, nor afterwards.
-fn s2_15_guests_reach_what_the_other_side_exports(lab: &Lab) {
+fn guests_reach_what_the_other_side_exports(lab: &Lab) {
     let tenants = Tenants::new(lab);
     let third = lab.add_network("c", &["10.3.0.0/24 fd03::/64"]);
     tenants.daemon.bind_network("red", "app", third.router());
@@ -219,7 +219,7 @@ fn s2_15_guests_reach_what_the_other_side_exports(lab: &Lab) {
 /// S2.15: what the provider changes of its balancer is what the guests of the other side use, within a second, and one
 /// transaction each.
 #[test]
-fn s2_15_the_providers_edits_are_followed_within_a_second() {
+fn the_providers_edits_are_followed_within_a_second() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -322,7 +322,7 @@ fn s2_15_the_providers_edits_are_followed_within_a_second() {
 /// S2.15: a provider that moves its virtual address to a guest of the other side takes nothing: the address is left out,
 /// and both are told what concerns them.
 #[test]
-fn s2_15_a_virtual_address_in_the_clients_subnet_is_left_out() {
+fn a_virtual_address_in_the_clients_subnet_is_left_out() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -362,7 +362,7 @@ fn s2_15_a_virtual_address_in_the_clients_subnet_is_left_out() {
 
 /// S2.15: a backend that does not answer the provider's health check gets nothing from the other side's guests.
 #[test]
-fn s2_15_a_dead_backend_leaves_the_copy() {
+fn a_dead_backend_leaves_the_copy() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);

@@ -15,9 +15,9 @@ const LATENCY_RATIO: f64 = 10.0;
 const THROUGHPUT_RATIO: f64 = 0.1;
 const BYTES: u64 = 3_000_000;
 
-on_several_chassis!(s1_9_s2_12_s2_13_across_chassis_as_inside_one_network);
+on_several_chassis!(across_chassis_as_inside_one_network);
 
-fn s1_9_s2_12_s2_13_across_chassis_as_inside_one_network(lab: &Lab) {
+fn across_chassis_as_inside_one_network(lab: &Lab) {
     let tenants = Tenants::new(lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
     let a2 = lab.add_guest(&tenants.a, "a2", 1);

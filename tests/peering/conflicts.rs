@@ -20,7 +20,7 @@ fn assert_no_link(lab: &Lab) {
 }
 
 #[test]
-fn s1_6_s1_7_s2_6_s3_5_overlap_is_refused_with_both_prefixes_named() {
+fn overlap_is_refused_with_both_prefixes_named() {
     let lab = Lab::databases_only();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.9.0.0/16"], &[GREEN, "10.9.7.0/24"]);
     tenants.both_declare();
@@ -33,7 +33,7 @@ fn s1_6_s1_7_s2_6_s3_5_overlap_is_refused_with_both_prefixes_named() {
 }
 
 #[test]
-fn s1_6_overlap_in_ip6_alone_is_refused() {
+fn overlap_in_ip6_alone_is_refused() {
     let lab = Lab::databases_only();
     let tenants =
         Tenants::with_subnets(&lab, &["10.1.0.0/24 fd01::/48"], &["10.2.0.0/24 fd01:0:0:7::/64"]);
@@ -46,7 +46,7 @@ fn s1_6_overlap_in_ip6_alone_is_refused() {
 }
 
 #[test]
-fn b3_a_static_route_to_the_same_prefix_is_refused_and_named() {
+fn a_static_route_to_the_same_prefix_is_refused_and_named() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.hear_of(|| lab.nbctl(&["lr-route-add", "a", "10.2.0.0/24", "10.1.0.99"]));
@@ -63,7 +63,7 @@ fn b3_a_static_route_to_the_same_prefix_is_refused_and_named() {
 
 /// OVN takes a route with host bits set for its network, after a recompute.
 #[test]
-fn b3_a_static_route_with_host_bits_is_the_same_clash() {
+fn a_static_route_with_host_bits_is_the_same_clash() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.hear_of(|| {
@@ -81,7 +81,7 @@ fn b3_a_static_route_with_host_bits_is_the_same_clash() {
 }
 
 #[test]
-fn b3_a_prefix_in_use_on_an_uplink_is_refused() {
+fn a_prefix_in_use_on_an_uplink_is_refused() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.hear_of(|| {
@@ -99,7 +99,7 @@ fn b3_a_prefix_in_use_on_an_uplink_is_refused() {
 
 /// What others route beside a standing peering is told, and not touched.
 #[test]
-fn b3_what_takes_traffic_away_degrades_and_is_named() {
+fn what_takes_traffic_away_degrades_and_is_named() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -187,7 +187,7 @@ fn a_narrower_route_at_the_side_that_announces_degrades_both() {
 
 /// A standing peering keeps what it routes when a clash appears later: to cut what works is worse.
 #[test]
-fn b3_a_clash_that_appears_later_degrades() {
+fn a_clash_that_appears_later_degrades() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -205,7 +205,7 @@ fn b3_a_clash_that_appears_later_degrades() {
 }
 
 #[test]
-fn s1_5_s3_24_a_second_half_for_the_same_network_conflicts() {
+fn a_second_half_for_the_same_network_conflicts() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -223,7 +223,7 @@ fn s1_5_s3_24_a_second_half_for_the_same_network_conflicts() {
 
 /// Nobody learns of a third network: green is blue's peer, and red only hears that a prefix of its own is in use.
 #[test]
-fn s1_6_overlap_with_another_peer_is_refused_without_naming_it_to_strangers() {
+fn overlap_with_another_peer_is_refused_without_naming_it_to_strangers() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.add_network("c", &["10.2.0.128/25 fd02::/64"]);
@@ -252,7 +252,7 @@ fn s1_6_overlap_with_another_peer_is_refused_without_naming_it_to_strangers() {
 }
 
 #[test]
-fn s3_21_a_missing_router_is_reported_to_both_and_awaited() {
+fn a_missing_router_is_reported_to_both_and_awaited() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.daemon.bind_network("green", "db", "later");
@@ -285,7 +285,7 @@ fn bind_green(daemon: &Daemon, more: &str) {
 }
 
 #[test]
-fn s1_8_s3_4_s3_6_zone_region_and_type_must_fit() {
+fn zone_region_and_type_must_fit() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let blue = "[[network]]\nproject = \"blue\"\nname = \"web\"\nrouter = \"a\"\nzone = \"az1\"\nregion = \"north\"\n";

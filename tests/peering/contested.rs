@@ -131,7 +131,7 @@ impl Peered {
 
 /// Somebody deletes a policy of ours as fast as they can.
 #[test]
-fn b2_rows_deleted_again_and_again_are_put_back_a_bounded_number_of_times() {
+fn rows_deleted_again_and_again_are_put_back_a_bounded_number_of_times() {
     let Peered { lab, tenants, guests, wanted, theirs } = Peered::start();
     let rows = link_rows(&lab.dump());
     // One that drops: without it the peering's own packets pass all the same.
@@ -170,7 +170,7 @@ fn b2_rows_deleted_again_and_again_are_put_back_a_bounded_number_of_times() {
 
 /// Somebody alters a column of ours as fast as they can.
 #[test]
-fn b2_rows_altered_again_and_again_are_put_back_a_bounded_number_of_times() {
+fn rows_altered_again_and_again_are_put_back_a_bounded_number_of_times() {
     let Peered { lab, tenants, guests, theirs, .. } = Peered::start();
     let rows = link_rows(&lab.dump());
     let route =
@@ -191,7 +191,7 @@ fn b2_rows_altered_again_and_again_are_put_back_a_bounded_number_of_times() {
 
 /// A half that is declared and withdrawn as fast as its file can be written: few writes, and it rests closed.
 #[test]
-fn b2_a_half_that_changes_a_thousand_times_a_second_is_written_a_bounded_number_of_times() {
+fn a_half_that_changes_a_thousand_times_a_second_is_written_a_bounded_number_of_times() {
     let Peered { lab, tenants, guests, wanted, theirs } = Peered::start();
     guests[0].assert_reaches(&guests[1]);
     let flap = |turn: usize| {
@@ -229,7 +229,7 @@ fn b2_a_half_that_changes_a_thousand_times_a_second_is_written_a_bounded_number_
 
 /// A hundred halves of one tenant change every 50 ms; a change of another tenant is written as soon as ever.
 #[test]
-fn b2_halves_that_change_again_and_again_hold_nobody_else_up() {
+fn halves_that_change_again_and_again_hold_nobody_else_up() {
     let lab = Lab::databases_only();
     let daemon = Daemon::start(&lab);
     lab.add_network("c", &["10.3.0.0/24"]);
@@ -287,7 +287,7 @@ fn b2_halves_that_change_again_and_again_hold_nobody_else_up() {
 /// loses no packet by routes and policies. (A port on two routers is another matter: of those OVN chooses one, and ovn-controller
 /// goes on with it until the other router goes.)
 #[test]
-fn b2_what_a_copied_router_refers_to_of_ours_is_taken_out_once() {
+fn what_a_copied_router_refers_to_of_ours_is_taken_out_once() {
     let lab = Lab::single_chassis();
     let (tenants, guests) = Tenants::peered(&lab);
     let rows =

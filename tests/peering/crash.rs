@@ -18,7 +18,7 @@ fn key(half: &Value) -> Option<(usize, usize)> {
 }
 
 #[test]
-fn b2_b10_killed_at_random_points_of_200_changes_it_converges() {
+fn killed_at_random_points_of_200_changes_it_converges() {
     let lab = Lab::databases_only();
     let mut world = run(&lab, false);
     let theirs = foreign(&lab);
@@ -54,7 +54,7 @@ fn b2_b10_killed_at_random_points_of_200_changes_it_converges() {
 /// With subnets that clash all the time: both sides of a mutual peering come to the same, a full recompute agrees, and
 /// so does a daemon that is started afresh.
 #[test]
-fn b3_b10_killed_amid_clashes_it_converges_and_a_restart_agrees() {
+fn killed_amid_clashes_it_converges_and_a_restart_agrees() {
     let lab = Lab::databases_only();
     let world = run(&lab, true);
     let theirs = foreign(&lab);

@@ -78,7 +78,7 @@ pub(crate) fn all_are_repaired(lab: &Lab, damages: &[(Owned, &str)]) {
 }
 
 #[test]
-fn b2_every_row_deleted_by_hand_is_back_within_a_second() {
+fn every_row_deleted_by_hand_is_back_within_a_second() {
     let lab = Lab::databases_only();
     let tenants = peered(&lab);
     let rows = owned(&lab.dump());
@@ -97,7 +97,7 @@ fn b2_every_row_deleted_by_hand_is_back_within_a_second() {
 }
 
 #[test]
-fn b2_every_column_altered_by_hand_is_back_within_a_second() {
+fn every_column_altered_by_hand_is_back_within_a_second() {
     let lab = Lab::databases_only();
     let tenants = peered(&lab);
     let rows = owned(&lab.dump());
@@ -153,7 +153,7 @@ fn alterations(table: &str) -> &'static [&'static str] {
 
 /// A row whose tag is gone is nobody's that we know: it is left alone, and ours is written anew beside it.
 #[test]
-fn b2_a_row_that_lost_its_tag_is_replaced_and_left_alone() {
+fn a_row_that_lost_its_tag_is_replaced_and_left_alone() {
     let lab = Lab::databases_only();
     let tenants = peered(&lab);
     let wanted = contents(&lab.dump());
@@ -171,7 +171,7 @@ fn b2_a_row_that_lost_its_tag_is_replaced_and_left_alone() {
 
 /// Somebody clears a router's columns, references and all.
 #[test]
-fn b2_all_of_a_router_cleared_at_once_is_back() {
+fn all_of_a_router_cleared_at_once_is_back() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -224,7 +224,7 @@ fn the_policies_of_a_router_that_are_cleared_are_one_line_in_the_log() {
 
 /// Rows with our tag that serve nothing declared: made while the daemon runs, and while it does not.
 #[test]
-fn b2_orphans_of_ours_are_removed() {
+fn orphans_of_ours_are_removed() {
     let lab = Lab::databases_only();
     let tenants = peered(&lab);
     let (wanted, theirs) = (contents(&lab.dump()), foreign(&lab));
@@ -253,7 +253,7 @@ fn b2_orphans_of_ours_are_removed() {
 
 /// Files that went while the daemon was down: what they declared goes at the start, and nothing else.
 #[test]
-fn b2_a_half_withdrawn_while_the_daemon_is_down_goes_at_its_start() {
+fn a_half_withdrawn_while_the_daemon_is_down_goes_at_its_start() {
     let lab = Lab::databases_only();
     let tenants = peered(&lab);
     lab.add_network("c", &["10.3.0.0/24"]);

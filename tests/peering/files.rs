@@ -28,7 +28,7 @@ fn wait_told(daemon: &Daemon, list: &str, named: &str) {
 }
 
 #[test]
-fn b17_what_cannot_be_read_changes_nothing() {
+fn what_cannot_be_read_changes_nothing() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -76,7 +76,7 @@ fn b17_what_cannot_be_read_changes_nothing() {
 }
 
 #[test]
-fn b17_many_withdrawals_at_once_wait_for_the_operator() {
+fn many_withdrawals_at_once_wait_for_the_operator() {
     const SPOKES: usize = 12;
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);

@@ -13,7 +13,7 @@ use crate::on_every_lab;
 use crate::owned::{contents, foreign, link_rows, linked_prefixes};
 use crate::tenants::{BLUE, GREEN, Tenants, assert_says, flaws, half, wait_all_active};
 
-on_every_lab!(b6_an_export_filter_is_what_the_other_side_reaches);
+on_every_lab!(an_export_filter_is_what_the_other_side_reaches);
 
 /// Blue's half with more keys.
 fn blue(tenants: &Tenants, more: &str) {
@@ -42,7 +42,7 @@ pub(crate) fn show(tenants: &Tenants, project: &str, network: &str, name: &str) 
 }
 
 /// B6: the prefix that is not exported is neither reached nor reaches, until the filter goes; the other one all the time.
-fn b6_an_export_filter_is_what_the_other_side_reaches(lab: &Lab) {
+fn an_export_filter_is_what_the_other_side_reaches(lab: &Lab) {
     let tenants = Tenants::with_subnets(lab, &[BLUE, "10.11.0.0/24 fd11::/64"], &[GREEN]);
     let told = lab.add_guest(&tenants.a, "a1", 0);
     let hidden = lab.add_guest_in(&tenants.a.subnets[1], "a2", 1);
@@ -90,7 +90,7 @@ fn b6_an_export_filter_is_what_the_other_side_reaches(lab: &Lab) {
 
 /// B6: the side that takes decides, too; what it does not take does not reach it, though the other side announces it.
 #[test]
-fn b6_an_import_filter_is_what_this_side_takes() {
+fn an_import_filter_is_what_this_side_takes() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::with_subnets(&lab, &[BLUE], &[GREEN, "10.12.0.0/24 fd12::/64"]);
     let guest = lab.add_guest(&tenants.a, "a1", 0);
@@ -139,7 +139,7 @@ fn b6_an_import_filter_is_what_this_side_takes() {
 
 /// B7: both have the same subnet, which neither announces; each goes on using its own, and the rest is peered.
 #[test]
-fn b7_networks_that_overlap_peer_by_what_does_not() {
+fn networks_that_overlap_peer_by_what_does_not() {
     let lab = Lab::single_chassis();
     let same = "10.9.0.0/24 fd09::/64";
     // The overlapping subnet sorts first on one side: its router's address is the same on both.
@@ -206,7 +206,7 @@ fn b7_networks_that_overlap_peer_by_what_does_not() {
 
 /// B6: IPv4 alone, IPv6 alone, and both, on either side; a family is linked only where both have something in it.
 #[test]
-fn b6_families_are_linked_where_both_have_them() {
+fn families_are_linked_where_both_have_them() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let v4 = "[{ prefix = \"0.0.0.0/0\", le = 32 }]";
@@ -236,7 +236,7 @@ fn b6_families_are_linked_where_both_have_them() {
 
 /// B6: what is named must be owned; the other side learns that and no prefix. What stands is not cut for it.
 #[test]
-fn b6_an_export_that_is_not_owned_is_refused() {
+fn an_export_that_is_not_owned_is_refused() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     blue(&tenants, "export = [\"10.1.0.0/24\", \"10.77.0.0/16\"]\n");
@@ -268,7 +268,7 @@ fn b6_an_export_that_is_not_owned_is_refused() {
 
 /// B6: max_prefixes refuses a peering that is new, and cuts none that stands.
 #[test]
-fn b6_max_prefixes_is_a_limit() {
+fn max_prefixes_is_a_limit() {
     let lab = Lab::databases_only();
     let mut tenants = Tenants::with_subnets(&lab, &[BLUE], &[GREEN, "10.12.0.0/24"]);
     blue(&tenants, "max_prefixes = 2\n");
@@ -294,7 +294,7 @@ fn b6_max_prefixes_is_a_limit() {
 
 /// An edit of a filter is one transaction, and a filter that says what held anyway is none at all.
 #[test]
-fn b6_an_edit_of_a_filter_is_one_transaction() {
+fn an_edit_of_a_filter_is_one_transaction() {
     let lab = Lab::databases_only();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24"], &[GREEN]);
     tenants.peer();
@@ -320,7 +320,7 @@ fn b6_an_edit_of_a_filter_is_one_transaction() {
 
 /// B9: what a half on another host says of its prefixes counts, over that host's absence too.
 #[test]
-fn b6_filters_travel_between_hosts() {
+fn filters_travel_between_hosts() {
     let lab = Lab::databases_only();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24"], &[GREEN]);
     let other = Daemon::prepare(&lab, "hv2", "");
@@ -358,7 +358,7 @@ fn b6_filters_travel_between_hosts() {
 
 /// The link's own address is not one of a subnet that is held back, from the moment on from which it is.
 #[test]
-fn b6_the_path_shows_no_address_that_is_not_announced() {
+fn the_path_shows_no_address_that_is_not_announced() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24 fd11::/64"], &[GREEN]);
     let a2 = lab.add_guest_in(&tenants.a.subnets[1], "a2", 0);

@@ -8,7 +8,7 @@ use crate::on_every_lab;
 use crate::owned::linked_prefixes;
 use crate::tenants::{Tenants, half};
 
-on_every_lab!(s2_5_no_packet_is_lost_while_others_change);
+on_every_lab!(no_packet_is_lost_while_others_change);
 
 /// Echo requests a second, on each flow.
 const RATE: u32 = 100;
@@ -38,7 +38,7 @@ impl Flow {
 /// S2.5: 1000 packets at 100 a second on this peering, on another one and inside a network, while subnets come and go
 /// and while other networks peer, withdraw and peer again, and while the daemon ends, is
 /// killed and starts.
-fn s2_5_no_packet_is_lost_while_others_change(lab: &Lab) {
+fn no_packet_is_lost_while_others_change(lab: &Lab) {
     let mut tenants = Tenants::new(lab);
     let others: Vec<_> = [("c", 3), ("d", 4), ("e", 5)]
         .map(|(name, n)| lab.add_network(name, &[&format!("10.{n}.0.0/24 fd0{n}::/64")]))

@@ -73,14 +73,14 @@ fn assert_peered(lab: &Lab, one: &Host, other: &Host) {
 }
 
 on_every_lab!(
-    b11_a_gateway_router_peers_with_a_distributed_one,
-    b11_two_gateway_routers_peer,
-    b11_a_hub_that_is_a_gateway_router_peers_with_distributed_spokes,
-    b11_a_distributed_hub_peers_with_spokes_that_are_gateway_routers,
+    a_gateway_router_peers_with_a_distributed_one,
+    two_gateway_routers_peer,
+    a_hub_that_is_a_gateway_router_peers_with_distributed_spokes,
+    a_distributed_hub_peers_with_spokes_that_are_gateway_routers,
 );
 
 /// With what its owner may do to the NAT row meanwhile; and afterwards that row is as it was.
-fn b11_a_gateway_router_peers_with_a_distributed_one(lab: &Lab) {
+fn a_gateway_router_peers_with_a_distributed_one(lab: &Lab) {
     let tenants = Tenants::new(lab);
     make_gateway(lab, &tenants.b, 2);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -125,7 +125,7 @@ fn b11_a_gateway_router_peers_with_a_distributed_one(lab: &Lab) {
 }
 
 /// On the same chassis, which OVN could link directly; then one of them on another chassis, if there is one.
-fn b11_two_gateway_routers_peer(lab: &Lab) {
+fn two_gateway_routers_peer(lab: &Lab) {
     let tenants = Tenants::new(lab);
     make_gateway(lab, &tenants.a, 1);
     make_gateway(lab, &tenants.b, 2);
@@ -167,11 +167,11 @@ fn b11_two_gateway_routers_peer(lab: &Lab) {
     Host::assert_all_isolated(&[(&a1, &b1), (&b1, &a1)]);
 }
 
-fn b11_a_hub_that_is_a_gateway_router_peers_with_distributed_spokes(lab: &Lab) {
+fn a_hub_that_is_a_gateway_router_peers_with_distributed_spokes(lab: &Lab) {
     hub_and_spokes(lab, true);
 }
 
-fn b11_a_distributed_hub_peers_with_spokes_that_are_gateway_routers(lab: &Lab) {
+fn a_distributed_hub_peers_with_spokes_that_are_gateway_routers(lab: &Lab) {
     hub_and_spokes(lab, false);
 }
 
@@ -215,7 +215,7 @@ fn hub_and_spokes(lab: &Lab, hub_is_gateway: bool) {
 
 /// A floating address does not make a guest a stranger to its peers, and a NAT row is as it was when the peering goes.
 #[test]
-fn b11_a_field_of_a_nat_row_is_borrowed_and_given_back() {
+fn a_field_of_a_nat_row_is_borrowed_and_given_back() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.nbctl_batch(
@@ -285,7 +285,7 @@ fn set_named(lab: &Lab, name: &str) -> String {
 
 /// A distributed router translates at its gateway port only: the far guest sees the source's own address.
 #[test]
-fn b11_distributed_routers_with_gateway_ports_translate_nothing_between_peers() {
+fn distributed_routers_with_gateway_ports_translate_nothing_between_peers() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -305,7 +305,7 @@ fn b11_distributed_routers_with_gateway_ports_translate_nothing_between_peers() 
 
 /// Somebody copies the switch of a link with its ports: they have two parents then, and the copy loses them.
 #[test]
-fn b2_what_a_copied_switch_refers_to_of_ours_is_taken_out() {
+fn what_a_copied_switch_refers_to_of_ours_is_taken_out() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.nbctl(&["set", "Logical_Router", "b", "options:chassis=hv1"]);
@@ -326,7 +326,7 @@ fn b2_what_a_copied_switch_refers_to_of_ours_is_taken_out() {
 
 /// Every row of a link switch, and the set that NAT rows refer to, deleted and altered by hand.
 #[test]
-fn b2_b11_a_deleted_link_switch_is_back_within_a_second() {
+fn a_deleted_link_switch_is_back_within_a_second() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.nbctl_batch(

@@ -22,7 +22,7 @@ fn bind(tenants: &Tenants, may_export: &str) {
 
 /// B14: reached when the operator allows it and the filter does, while the route is there; and no longer.
 #[test]
-fn b14_routes_to_guests_are_announced_when_owned_and_permitted() {
+fn routes_to_guests_are_announced_when_owned_and_permitted() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -89,7 +89,7 @@ fn b14_routes_to_guests_are_announced_when_owned_and_permitted() {
 
 /// What only looks like a route to a guest is nobody's prefix; and what clashes with one is refused.
 #[test]
-fn b14_what_leads_elsewhere_is_not_announced_and_what_clashes_is_named() {
+fn what_leads_elsewhere_is_not_announced_and_what_clashes_is_named() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     bind(&tenants, "[\"0.0.0.0/0\", \"::/0\"]");

@@ -80,7 +80,7 @@ fn assert_same_view(one: &Daemon, other: &Daemon) {
 }
 
 #[test]
-fn b9_halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
+fn halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
     let (lab, [a1, b1], [hv1, hv2]) = raise();
     let theirs = foreign(&lab);
     hv2.declare("green", &half("to-web", "db", "blue/web"));
@@ -133,7 +133,7 @@ fn b9_halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
 
 /// B9: the holder of the lock is killed, or stopped; another takes over, no packet is lost, and one that wakes does no harm.
 #[test]
-fn b9_failover_loses_no_packet_and_a_holder_that_wakes_does_no_harm() {
+fn failover_loses_no_packet_and_a_holder_that_wakes_does_no_harm() {
     let (lab, [a1, b1], [hv1, hv2]) = raise();
     for daemon in [&hv1, &hv2] {
         daemon.declare("blue", &half("to-db", "web", "green/db"));
@@ -192,7 +192,7 @@ fn b9_failover_loses_no_packet_and_a_holder_that_wakes_does_no_harm() {
 /// A rejection of one host is heard on the other; of two that ask at different times the last one counts; two that differ in what
 /// they want are told so.
 #[test]
-fn b9_rejections_and_requests_of_one_host_count_on_the_other() {
+fn rejections_and_requests_of_one_host_count_on_the_other() {
     let (_lab, [a1, b1], [hv1, hv2]) = raise();
     let ask = |requested: &str| half("to-db", "web", "green/db") + requested;
     hv1.declare("blue", &ask(""));
@@ -238,7 +238,7 @@ fn b9_rejections_and_requests_of_one_host_count_on_the_other() {
 /// Green is for hv1 to declare: what hv2 registers for it, whose settings do not say so, is no
 /// consent, and hv1 names hv2.
 #[test]
-fn b9_a_host_that_may_not_declare_for_a_project_is_not_believed_and_is_named() {
+fn a_host_that_may_not_declare_for_a_project_is_not_believed_and_is_named() {
     let lab = Lab::single_chassis();
     let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
     lab.add_network("c", &["10.3.0.0/24"]);
@@ -274,7 +274,7 @@ fn b9_a_host_that_may_not_declare_for_a_project_is_not_believed_and_is_named() {
 /// By hv2's policy one half between two networks of a project is enough, by hv1's it is not: the
 /// holder's counts, both name the other one, and nothing is written by turns.
 #[test]
-fn b9_hosts_whose_policies_differ_are_named_and_do_not_write_by_turns() {
+fn hosts_whose_policies_differ_are_named_and_do_not_write_by_turns() {
     let (lab, hv1) = peered_by_one();
     let hv2 = start_with(&lab, "hv2", "[policy]\nauto_accept = \"same-project\"\n");
     for daemon in [&hv1, &hv2] {
@@ -314,7 +314,7 @@ fn b9_hosts_whose_policies_differ_are_named_and_do_not_write_by_turns() {
 /// Two daemons of one host's name: the second one learns of the first, declares nothing and says so; it is there at once when
 /// the first one ends. A holder of the name that is stopped and replaced yields when it wakes.
 #[test]
-fn b9_of_two_daemons_with_one_host_name_one_speaks_for_the_host() {
+fn of_two_daemons_with_one_host_name_one_speaks_for_the_host() {
     let (lab, first) = peered_by_one();
     let (rows, written) = (contents(&lab.dump()), lab.northbound_transactions());
     // By hand: it ends, and says why.
@@ -350,7 +350,7 @@ fn b9_of_two_daemons_with_one_host_name_one_speaks_for_the_host() {
 
 /// A holder of the name that hangs is replaced after a challenge, and yields when it wakes.
 #[test]
-fn b9_a_daemon_that_was_stopped_and_replaced_by_its_like_yields_when_it_wakes() {
+fn a_daemon_that_was_stopped_and_replaced_by_its_like_yields_when_it_wakes() {
     let (lab, first) = peered_by_one();
     let (rows, written) = (contents(&lab.dump()), lab.northbound_transactions());
     first.process().pause();

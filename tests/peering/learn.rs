@@ -127,7 +127,7 @@ impl<'a> Client<'a> {
 /// S3.25, S3.27: a guest that knows no way to the peer learns it by DHCP, with the default route that it had, and forgets it
 /// when it renews after the end; from when on guests must renew is shown, and outlives the daemon.
 #[test]
-fn s3_25_s3_27_a_guest_learns_routes_by_dhcp() {
+fn a_guest_learns_routes_by_dhcp() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -198,7 +198,7 @@ fn s3_25_s3_27_a_guest_learns_routes_by_dhcp() {
 
 /// S3.25: likewise by router advertisements.
 #[test]
-fn s3_25_a_guest_learns_routes_by_router_advertisements() {
+fn a_guest_learns_routes_by_router_advertisements() {
     require_programs(&[("rdisc6", "ndisc6")]);
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
@@ -277,7 +277,7 @@ fn s3_25_a_guest_learns_routes_by_router_advertisements() {
 /// S3.25: what an option holds is told, and not one route more: with one too many no guest would get a lease at all. What
 /// guests know already stays, and everybody is told why no more is.
 #[test]
-fn s3_25_an_option_that_is_full_takes_nothing_away() {
+fn an_option_that_is_full_takes_nothing_away() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -329,7 +329,7 @@ fn s3_25_an_option_that_is_full_takes_nothing_away() {
 /// S3.26: keys of others are never touched, routes of theirs are kept as they are written, whenever they write them, and all
 /// is theirs again at the end, byte by byte; also where our own records are deleted, and with a row for each kind of owner.
 #[test]
-fn s3_26_the_rows_stay_their_owners() {
+fn the_rows_stay_their_owners() {
     const CLASSLESS: &str = "classless_static_route";
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
@@ -422,7 +422,7 @@ fn s3_26_the_rows_stay_their_owners() {
 
 /// S3.26, S3.27: what one host has lent another gives back, and since when guests must renew is the same on both.
 #[test]
-fn s3_26_s3_27_a_borrowed_field_outlives_the_host_that_borrowed_it() {
+fn a_borrowed_field_outlives_the_host_that_borrowed_it() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let own = "{172.16.0.0/12,10.1.0.9}";

@@ -46,7 +46,7 @@ fn gone(daemon: &Daemon) {
 }
 
 #[test]
-fn s1_10_a_network_needs_a_vm_before_it_peers() {
+fn a_network_needs_a_vm_before_it_peers() {
     let lab = Lab::databases_only();
     let daemon = start(&lab, "require_workload = true");
     blue(&daemon);
@@ -78,7 +78,7 @@ fn s1_10_a_network_needs_a_vm_before_it_peers() {
 }
 
 #[test]
-fn s1_22_s1_23_a_request_expires_by_itself_and_is_renewed() {
+fn a_request_expires_by_itself_and_is_renewed() {
     let lab = Lab::databases_only();
     let daemon = start(&lab, "request_expiry = \"1s\"");
     blue(&daemon);
@@ -107,7 +107,7 @@ fn s1_22_s1_23_a_request_expires_by_itself_and_is_renewed() {
 }
 
 #[test]
-fn s1_20_s1_24_a_request_is_rejected_until_that_is_taken_back() {
+fn a_request_is_rejected_until_that_is_taken_back() {
     let lab = Lab::databases_only();
     let daemon = start(&lab, "");
     daemon.declare("green", REJECTION);
@@ -131,7 +131,7 @@ fn s1_20_s1_24_a_request_is_rejected_until_that_is_taken_back() {
 }
 
 #[test]
-fn s1_27_a_withdrawn_half_is_shown_for_a_while() {
+fn a_withdrawn_half_is_shown_for_a_while() {
     let lab = Lab::databases_only();
     let daemon = start(&lab, "history = \"2s\"");
     blue(&daemon);
@@ -150,7 +150,7 @@ fn s1_27_a_withdrawn_half_is_shown_for_a_while() {
 }
 
 #[test]
-fn s2_8_s2_9_a_frozen_address_space_is_renewed_on_purpose() {
+fn a_frozen_address_space_is_renewed_on_purpose() {
     let lab = Lab::databases_only();
     let daemon = start(&lab, "address_space = \"freeze\"");
     blue(&daemon);
@@ -168,7 +168,7 @@ fn s2_8_s2_9_a_frozen_address_space_is_renewed_on_purpose() {
 }
 
 #[test]
-fn s1_12_one_half_is_enough_inside_a_project() {
+fn one_half_is_enough_inside_a_project() {
     let lab = Lab::databases_only();
     let daemon = start(&lab, "auto_accept = \"same-project\"");
     daemon.bind_network("green", "app", "c");

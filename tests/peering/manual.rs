@@ -29,7 +29,7 @@ fn green(tenants: &Tenants, routes: &[(&str, &str)]) {
 
 /// S1.14, S1.28: an active peering without routes carries nothing; each owner makes the way in its own direction.
 #[test]
-fn s1_14_s1_28_both_owners_make_routes_with_the_peering_as_target() {
+fn both_owners_make_routes_with_the_peering_as_target() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -84,7 +84,7 @@ fn s1_14_s1_28_both_owners_make_routes_with_the_peering_as_target() {
 
 /// S1.29: the route tables of subnets. Who looks up another table has no way.
 #[test]
-fn s1_29_a_manual_route_is_for_a_table_or_for_a_subnet() {
+fn a_manual_route_is_for_a_table_or_for_a_subnet() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24 fd11::/64"], &[GREEN]);
     lab.nbctl(&["set", "Logical_Router_Port", "a-r1", "options:route_table=special"]);
@@ -121,7 +121,7 @@ fn s1_29_a_manual_route_is_for_a_table_or_for_a_subnet() {
 /// S1.30: Outscale recommends waiting until a peering is active before a route is made. Here the route waits by itself, and
 /// says so: while nobody has answered, while the other side is down, and for what it does not announce.
 #[test]
-fn s1_30_a_route_to_a_peering_that_is_not_active_waits_and_says_so() {
+fn a_route_to_a_peering_that_is_not_active_waits_and_says_so() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let told = |wanted: &str| {

@@ -53,9 +53,9 @@ fn ping(from: &Host, to: IpAddr, bytes: u16) -> PingReport {
     from.ping(to, Ping { size: bytes - headers, dont_fragment: true, ..Ping::default() })
 }
 
-on_every_lab!(b12_too_large_packets_are_answered_where_mtus_differ);
+on_every_lab!(too_large_packets_are_answered_where_mtus_differ);
 
-fn b12_too_large_packets_are_answered_where_mtus_differ(lab: &Lab) {
+fn too_large_packets_are_answered_where_mtus_differ(lab: &Lab) {
     let tenants = Tenants::new(lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
     let b1 = lab.add_guest(&tenants.b, "b1", 1);
@@ -116,7 +116,7 @@ fn b12_too_large_packets_are_answered_where_mtus_differ(lab: &Lab) {
 
 /// A hub's ports never check; an MTU that a network's own ports say counts where none is declared.
 #[test]
-fn b12_spokes_check_and_hubs_do_not() {
+fn spokes_check_and_hubs_do_not() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     let mut hub = half("to-db", "web", "green/db");

@@ -11,7 +11,7 @@ const NAMES: [(&str, &str); 4] =
     [("a b", "x\\\" || 1 == 1"), ("ünïcode №", "$set"), ("slash/es", "../.."), ("a-b", "{inport}")];
 
 #[test]
-fn s0_12_no_name_of_a_tenant_reaches_a_match_or_a_row_name() {
+fn no_name_of_a_tenant_reaches_a_match_or_a_row_name() {
     let lab = Lab::databases_only();
     let daemon = Daemon::start(&lab);
     for (n, (project, network)) in NAMES.iter().enumerate() {
@@ -59,7 +59,7 @@ fn s0_12_no_name_of_a_tenant_reaches_a_match_or_a_row_name() {
 
 /// By name, and by UUID, which outlives a rename.
 #[test]
-fn s3_3_a_router_is_bound_by_its_uuid_too() {
+fn a_router_is_bound_by_its_uuid_too() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -79,7 +79,7 @@ fn s3_3_a_router_is_bound_by_its_uuid_too() {
 
 /// S0.5-S0.9, S0.12, S0.13, S0.18, S0.19, S1.1, S1.2, S1.4, S3.12: names of one's own, many peerings for a network.
 #[test]
-fn s0_5_s0_8_s0_9_s1_4_names_of_ones_own_within_and_across_projects() {
+fn names_of_ones_own_within_and_across_projects() {
     let lab = Lab::single_chassis();
     let networks: Vec<_> = [("a", 1), ("b", 2), ("c", 3)]
         .map(|(name, n)| lab.add_network(name, &[&format!("10.{n}.0.0/24 fd0{n}::/64")]))

@@ -41,7 +41,7 @@ const LINKS: [(&str, &str, [&str; 2]); 2] = [
 ];
 
 #[test]
-fn b3_a_link_of_another_tool_is_refused_and_named() {
+fn a_link_of_another_tool_is_refused_and_named() {
     for (add, remove, named) in LINKS {
         let lab = Lab::databases_only();
         let tenants = Tenants::new(&lab);
@@ -59,7 +59,7 @@ fn b3_a_link_of_another_tool_is_refused_and_named() {
 }
 
 #[test]
-fn b3_a_link_of_another_tool_that_appears_later_degrades_and_cuts_nothing() {
+fn a_link_of_another_tool_that_appears_later_degrades_and_cuts_nothing() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let (a1, b1) = (lab.add_guest(&tenants.a, "a1", 0), lab.add_guest(&tenants.b, "b1", 0));
@@ -199,7 +199,7 @@ fn a_link_of_another_tool_beside_ours_loses_no_packet() {
 
 /// One side alone links nothing: OVN connects two ports only if each names the other.
 #[test]
-fn b3_a_port_that_names_a_peer_which_does_not_name_it_is_no_link() {
+fn a_port_that_names_a_peer_which_does_not_name_it_is_no_link() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.hear_of(|| {
@@ -214,7 +214,7 @@ fn b3_a_port_that_names_a_peer_which_does_not_name_it_is_no_link() {
 
 /// Router and switch ports share one namespace in the southbound, and not in the northbound.
 #[test]
-fn b3_a_taken_name_of_ours_is_reported_and_repaired_later() {
+fn a_taken_name_of_ours_is_reported_and_repaired_later() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();

@@ -15,7 +15,7 @@ use crate::tenants::{Tenants, assert_says, half, status};
 const ASKS_AFTER: Duration = Duration::from_secs(7);
 
 #[test]
-fn b1_active_only_when_ovn_has_acted() {
+fn active_only_when_ovn_has_acted() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     lab.databases().northd().pause();
@@ -115,7 +115,7 @@ fn a_change_that_northd_does_not_act_on_is_reported() {
 }
 
 #[test]
-fn b1_a_dead_chassis_holds_nothing_up() {
+fn a_dead_chassis_holds_nothing_up() {
     let lab = Lab::two_chassis_and_gateway();
     let tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -131,7 +131,7 @@ fn b1_a_dead_chassis_holds_nothing_up() {
 
 /// Without a northbound every half says so, and nothing is forgotten when it is back.
 #[test]
-fn b10_a_missing_northbound_is_reported_and_awaited() {
+fn a_missing_northbound_is_reported_and_awaited() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.blue_declares();
@@ -151,7 +151,7 @@ fn b10_a_missing_northbound_is_reported_and_awaited() {
 
 /// What is declared together is written together, 16 peerings at a time; what follows from one change is written at once.
 #[test]
-fn b9_many_changes_are_batched() {
+fn many_changes_are_batched() {
     const SPOKES: usize = 60;
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);

@@ -22,7 +22,7 @@ fn stir(lab: &Lab, tenants: &Tenants, name: &str) -> usize {
 }
 
 #[test]
-fn b2_nothing_changed_nothing_is_written() {
+fn nothing_changed_nothing_is_written() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();

@@ -67,7 +67,7 @@ const WATCHED: Duration = Duration::from_secs(5);
 
 /// B9: what a host had withdrawn is not back with a backup, though that host is gone: no packet passes.
 #[test]
-fn b9_a_restored_northbound_revives_no_consent_that_a_running_host_saw_withdrawn() {
+fn a_restored_northbound_revives_no_consent_that_a_running_host_saw_withdrawn() {
     let (lab, [a1, b1], [hv1, hv2]) = raise();
     let (blue, green) = (half("to-db", "web", "green/db"), half("to-web", "db", "blue/web"));
     hv2.declare("green", &green);
@@ -133,7 +133,7 @@ fn b9_a_restored_northbound_revives_no_consent_that_a_running_host_saw_withdrawn
 
 /// B9: a backup with the rows of a link that is gone: they are removed, and do not come back.
 #[test]
-fn b9_a_link_that_a_backup_contains_ends_again() {
+fn a_link_that_a_backup_contains_ends_again() {
     let (lab, [a1, b1], [hv1, hv2]) = raise();
     hv1.declare("blue", &half("to-db", "web", "green/db"));
     hv2.declare("green", &half("to-web", "db", "blue/web"));

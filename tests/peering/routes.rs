@@ -8,7 +8,7 @@ use crate::tenants::{BLUE, GREEN, Tenants, half};
 
 /// A port with a route table of its own ignores routes of the main table.
 #[test]
-fn b13_a_subnet_with_its_own_route_table_gets_the_routes_there_too() {
+fn a_subnet_with_its_own_route_table_gets_the_routes_there_too() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -35,7 +35,7 @@ fn b13_a_subnet_with_its_own_route_table_gets_the_routes_there_too() {
 /// B13: by default whoever is on a subnet reaches the peer, whatever table its port looks up; with chosen tables, only those
 /// whose table is among them.
 #[test]
-fn b13_routes_stand_in_the_tables_that_a_half_chooses() {
+fn routes_stand_in_the_tables_that_a_half_chooses() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::with_subnets(&lab, &[BLUE, "10.11.0.0/24 fd11::/64"], &[GREEN]);
     let main = lab.add_guest(&tenants.a, "a1", 0);

@@ -7,7 +7,7 @@ use crate::tenants::{Tenants, assert_says, flaws};
 
 /// Several subnets on several ports, several networks on one port: each is reached from each.
 #[test]
-fn b3_several_internal_subnets_and_networks_on_one_port_are_reached() {
+fn several_internal_subnets_and_networks_on_one_port_are_reached() {
     let lab = Lab::single_chassis();
     let blue = ["10.1.0.0/24 10.11.0.0/24 fd01::/64 fd11::/64", "10.21.0.0/28"];
     let green = ["10.2.0.0/24 fd02::/64", "10.12.0.0/24 10.22.0.0/16 fd12::/64"];
@@ -34,7 +34,7 @@ fn b3_several_internal_subnets_and_networks_on_one_port_are_reached() {
 
 /// The smallest subnets: a guest beside the router, or the router alone.
 #[test]
-fn b3_the_smallest_subnets_are_reached() {
+fn the_smallest_subnets_are_reached() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::with_subnets(
         &lab,
@@ -77,7 +77,7 @@ fn b3_the_smallest_subnets_are_reached() {
 
 /// What is no network's address space is not announced, and told; the rest crosses.
 #[test]
-fn b3_special_ranges_cross_no_peering() {
+fn special_ranges_cross_no_peering() {
     let lab = Lab::databases_only();
     let tenants =
         Tenants::with_subnets(&lab, &["10.1.0.0/24 fd01::/64"], &["192.0.2.0/24 2001:db8::/64"]);
@@ -114,7 +114,7 @@ fn b3_special_ranges_cross_no_peering() {
 
 /// A port that takes the whole of a family for connected leaves no place for routes to peers.
 #[test]
-fn b3_a_default_route_as_a_subnet_is_refused() {
+fn a_default_route_as_a_subnet_is_refused() {
     for (network, prefix) in [("10.7.0.1/0", "0.0.0.0/0"), ("fd07::1/0", "::/0")] {
         let lab = Lab::databases_only();
         let tenants = Tenants::new(&lab);

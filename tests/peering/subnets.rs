@@ -28,7 +28,7 @@ fn written_since(lab: &Lab, count: usize) -> Vec<Record> {
 }
 
 #[test]
-fn b2_a_subnet_added_or_removed_is_carried_over_in_one_transaction() {
+fn a_subnet_added_or_removed_is_carried_over_in_one_transaction() {
     let lab = Lab::databases_only();
     let mut tenants = Tenants::new(&lab);
     tenants.peer();
@@ -56,7 +56,7 @@ fn b2_a_subnet_added_or_removed_is_carried_over_in_one_transaction() {
 
 /// S2.9: the way to another address space is to remove the peering, change, and peer again. And the way of `follow`.
 #[test]
-fn s2_9_subnets_added_between_two_peerings_and_while_peered_are_reached() {
+fn subnets_added_between_two_peerings_and_while_peered_are_reached() {
     let lab = Lab::single_chassis();
     let mut tenants = Tenants::new(&lab);
     let a1 = lab.add_guest(&tenants.a, "a1", 0);
@@ -84,7 +84,7 @@ fn s2_9_subnets_added_between_two_peerings_and_while_peered_are_reached() {
 
 /// A subnet on both sides at once, and one renumbered in place: the way stays the same rows.
 #[test]
-fn b2_a_subnet_renumbered_in_place_is_followed() {
+fn a_subnet_renumbered_in_place_is_followed() {
     let lab = Lab::databases_only();
     let tenants = Tenants::new(&lab);
     tenants.peer();
@@ -110,7 +110,7 @@ fn b2_a_subnet_renumbered_in_place_is_followed() {
 
 /// B3: what worked goes on, what clashes is named, and it heals when the clash goes.
 #[test]
-fn s1_6_b3_a_new_overlap_keeps_the_old_routes_and_degrades() {
+fn a_new_overlap_keeps_the_old_routes_and_degrades() {
     let lab = Lab::databases_only();
     let mut tenants = Tenants::new(&lab);
     tenants.peer();

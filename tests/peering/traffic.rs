@@ -19,13 +19,13 @@ use crate::tenants::{BLUE, GREEN, Tenants, half};
 use Outcome::{Answered, Lost, Refused};
 
 on_every_lab!(
-    s1_15_s1_31_one_side_opens_what_the_other_lets_in_and_nothing_else,
-    s1_31_no_fragment_slips_by_the_ports,
-    s1_31_the_router_answers_a_ping_only_where_a_list_lets_it,
-    s1_32_an_entry_that_goes_cuts_what_stands,
-    s2_16_one_vm_among_all_is_kept_out,
-    s2_17_s2_18_both_sides_narrow_what_may_be_opened,
-    s2_18_halves_that_are_closed_open_by_the_lists_of_both,
+    one_side_opens_what_the_other_lets_in_and_nothing_else,
+    no_fragment_slips_by_the_ports,
+    the_router_answers_a_ping_only_where_a_list_lets_it,
+    an_entry_that_goes_cuts_what_stands,
+    one_vm_among_all_is_kept_out,
+    both_sides_narrow_what_may_be_opened,
+    halves_that_are_closed_open_by_the_lists_of_both,
 );
 
 /// The ports that are served at green's guest by TCP; 81 and 8050 are allowed in places and served by nobody.
@@ -147,7 +147,7 @@ fn assert_all(groups: impl IntoIterator<Item = Vec<Asked>>) {
 
 /// Blue opens some ports and pings; green opens nothing, from whichever port it tries. What answers passes: data, "connection
 /// refused", and that a hop limit has expired.
-fn s1_15_s1_31_one_side_opens_what_the_other_lets_in_and_nothing_else(lab: &Lab) {
+fn one_side_opens_what_the_other_lets_in_and_nothing_else(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     assert_all([tcp(a1, b1, &[22, 5432], Answered), tcp(b1, a1, &[22], Answered)]);
@@ -198,7 +198,7 @@ fn s1_15_s1_31_one_side_opens_what_the_other_lets_in_and_nothing_else(lab: &Lab)
 
 /// Of a SYN in fragments no policy sees the port: neither one to a denied nor one to an allowed port is answered, and
 /// large datagrams pass only where no ports are named.
-fn s1_31_no_fragment_slips_by_the_ports(lab: &Lab) {
+fn no_fragment_slips_by_the_ports(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     let syns = [(b1.v4(), 22), (b1.v4(), 5432), (b1.v6(), 22), (b1.v6(), 5432)];
@@ -231,7 +231,7 @@ fn s1_31_no_fragment_slips_by_the_ports(lab: &Lab) {
     filtered.end();
 }
 
-fn s1_31_the_router_answers_a_ping_only_where_a_list_lets_it(lab: &Lab) {
+fn the_router_answers_a_ping_only_where_a_list_lets_it(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     let asked = |wanted: Outcome| {
@@ -254,7 +254,7 @@ fn s1_31_the_router_answers_a_ping_only_where_a_list_lets_it(lab: &Lab) {
 
 /// An entry that goes ends what it let open, unless the packets could also answer what the other side may open; a deny
 /// ends it in any case.
-fn s1_32_an_entry_that_goes_cuts_what_stands(lab: &Lab) {
+fn an_entry_that_goes_cuts_what_stands(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     let hold = || both(b1).map(|to| [80, 5432].map(|port| a1.hold(to, port)));
@@ -282,7 +282,7 @@ fn assert_one_is_cut(connections: [[Held; 2]; 2]) {
 }
 
 /// "All but one": it neither reaches nor is reached.
-fn s2_16_one_vm_among_all_is_kept_out(lab: &Lab) {
+fn one_vm_among_all_is_kept_out(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let a2 = &lab.add_guest(&filtered.tenants.a, "a2", 1);
     lab.settle();
@@ -314,7 +314,7 @@ fn s2_16_one_vm_among_all_is_kept_out(lab: &Lab) {
 }
 
 /// What the one lets out and the other lets in may be opened; one way, if that is all that is let.
-fn s2_17_s2_18_both_sides_narrow_what_may_be_opened(lab: &Lab) {
+fn both_sides_narrow_what_may_be_opened(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     filtered.declare(
@@ -351,7 +351,7 @@ fn s2_17_s2_18_both_sides_narrow_what_may_be_opened(lab: &Lab) {
 }
 
 /// Where the operator has closed halves without lists, both have to open; nothing but the drop stands before.
-fn s2_18_halves_that_are_closed_open_by_the_lists_of_both(lab: &Lab) {
+fn halves_that_are_closed_open_by_the_lists_of_both(lab: &Lab) {
     let filtered = Filtered::new(lab, "[policy]\nfilters = \"closed\"\n");
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     let (out, inward) = ("out = [{ protocol = \"tcp\", ports = [80] }]", "in = [{}]");

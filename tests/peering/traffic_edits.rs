@@ -20,7 +20,7 @@ use crate::packets::{ACK, ICMP4, ICMP6, Packet, SYN, TCP, UDP};
 use crate::traffic::Filtered;
 use crate::verdict::{Reference, Side, Verdict};
 
-on_every_lab!(s1_32_edits_under_load_are_exact);
+on_every_lab!(edits_under_load_are_exact);
 
 /// How many edits, on one chassis and on several, where each takes longer; unless `TRAFFIC_EDITS` says otherwise.
 const EDITS: [usize; 2] = [200, 80];
@@ -117,7 +117,7 @@ fn edit(filtered: &Filtered<'_>, number: usize, lists: [Lists; 2]) -> Era {
     Era { lists, begun, reached: now() }
 }
 
-fn s1_32_edits_under_load_are_exact(lab: &Lab) {
+fn edits_under_load_are_exact(lab: &Lab) {
     let filtered = Filtered::open(lab);
     let (a1, b1) = (&filtered.a1, &filtered.b1);
     let sent = flows(a1, b1);

@@ -9,7 +9,7 @@ use crate::on_every_lab;
 use crate::owned::{contents, foreign, owned};
 use crate::tenants::{BLUE, GREEN, Tenants};
 
-on_every_lab!(s2_10_policies_that_move_to_another_priority_lose_no_packet,);
+on_every_lab!(policies_that_move_to_another_priority_lose_no_packet,);
 
 /// So far the policies moved.
 const MOVED_BY: i64 = 2000;
@@ -39,7 +39,7 @@ fn age(lab: &Lab) {
     lab.nbctl_batch(&lines);
 }
 
-fn s2_10_policies_that_move_to_another_priority_lose_no_packet(lab: &Lab) {
+fn policies_that_move_to_another_priority_lose_no_packet(lab: &Lab) {
     let tenants = Tenants::with_subnets(
         lab,
         &[BLUE, "10.11.0.0/24 fd11::/64"],

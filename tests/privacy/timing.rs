@@ -9,7 +9,7 @@ use crate::targets::{TARGETS, asking, world};
 const ROUNDS: usize = 7;
 
 #[test]
-fn s0_11_no_kind_of_target_takes_longer() {
+fn no_kind_of_target_takes_longer() {
     let site = world();
     let mut taken: Vec<[Vec<Duration>; 3]> = TARGETS.iter().map(|_| Default::default()).collect();
     for _ in 0..ROUNDS {

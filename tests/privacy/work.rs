@@ -9,7 +9,7 @@ use crate::site::{BLUE, PATIENCE, Site, half, is_answer};
 use crate::targets::{TARGETS, neutral, world};
 
 #[test]
-fn s0_11_the_work_done_does_not_tell_targets_apart() {
+fn the_work_done_does_not_tell_targets_apart() {
     let site = world();
     let work = (0..).zip(TARGETS).map(|(number, (_, target))| {
         let asked = Asked { name: format!("asked{number:02}"), target };

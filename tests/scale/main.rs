@@ -12,7 +12,7 @@ mod scale;
 /// as is an edit of one filter of prefixes or of traffic, which concerns no other peering; what concerns no declared network is applied and nothing else;
 /// and several hosts that start, or lose the server, at once write nothing.
 #[test]
-fn b2_b9_the_benchmark_counts_what_it_should() {
+fn the_benchmark_counts_what_it_should() {
     let small = ["--networks=60", "--peerings=25", "--hosts=3", "--repetitions=2", "--changes=500"];
     let options = scale::Options::parse_from([&["scale"][..], &small].concat());
     let table = scale::measure(&options);
