@@ -327,7 +327,7 @@ fn networks_that_all_peer_have_copies_to_begin_with() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
     fn copies_by_increments_equal_a_full_recompute(

@@ -98,6 +98,8 @@ pub fn act(fleet: &mut Fleet, action: &Action) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
     #[test]
     fn whoever_lives_what_all_declare_stands(actions in prop::collection::vec(action(), 1..40)) {
         let mut fleet = Fleet::new();

@@ -402,7 +402,7 @@ fn check_nats(world: &World, routed: &BTreeMap<usize, BTreeSet<IpNet>>, step: &s
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 72, ..ProptestConfig::default() })]
 
     #[test]
     fn incremental_equals_full_recompute_equals_the_model(

@@ -281,7 +281,7 @@ fn pairs() -> impl Iterator<Item = (usize, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_may_use_a_gateway_uses_one_and_keeps_it(
