@@ -14,7 +14,7 @@ on_every_lab!(policies_that_move_to_another_priority_lose_no_packet,);
 /// So far the policies moved.
 const MOVED_BY: i64 = 2000;
 
-/// Writes the rows as the release before did: its priorities, ports without options, and its version in each registration.
+/// Writes the rows as the first release did: its priorities, ports without options, and its version in each registration.
 fn age(lab: &Lab) {
     let mut lines = String::new();
     for row in owned(&lab.dump()) {
@@ -27,7 +27,7 @@ fn age(lab: &Lab) {
         }
         let tags = crate::owned::tags(&row.row);
         if let Some(record) = tags.get("ovn-peerd-network") {
-            let aged = record.replace("\"version\":2", "\"version\":1");
+            let aged = record.replace("\"version\":3", "\"version\":1");
             assert_ne!(*record, aged, "the version of this release");
             let quoted = aged.replace('"', "\\\"");
             lines += &format!(

@@ -217,7 +217,13 @@ fn allowed(world: &World, network: usize) -> Allowed {
             let all = router.into_iter().flat_map(|router| router.ports.keys());
             // What it announces, and no more.
             let all = all.map(|it| prefix(*it)).collect();
-            let terms = |from: usize, to| world.terms.get(&from).and_then(|of| of.get(to));
+            // Terms are keys of the file's half; a stored one has none.
+            let in_file = |from: &usize, to| {
+                world.halves.get(from).is_some_and(|halves| halves.contains_key(to))
+            };
+            let terms = |from: usize, to| {
+                world.terms.get(&from).filter(|_| in_file(&from, to)).and_then(|of| of.get(to))
+            };
             let export = terms(*target, &network).and_then(|terms| terms.export.as_ref());
             let announced = passed(&all, export);
             let import = terms(network, target).and_then(|terms| terms.import.as_ref());
