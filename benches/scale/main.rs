@@ -19,6 +19,7 @@
 
 mod bulk;
 mod client;
+mod compile;
 mod daemon;
 mod fleet;
 mod half;
@@ -67,8 +68,8 @@ pub(crate) struct Options {
     /// So long the measurements of several hosts go on, at the most; what is not done by then is told.
     #[arg(long, default_value_t = 18)]
     pub(crate) minutes: u64,
-    /// Only these measurements: bulk, start, client, quiet, hub, filters, store, listeners,
-    /// half, fleet.
+    /// Only these measurements: bulk, start, client, quiet, hub, compile, filters, store,
+    /// listeners, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -136,6 +137,9 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
     }
     if wanted("hub") {
         hub::measure(plan, &full, &dir.join("hub"), table);
+    }
+    if wanted("compile") {
+        compile::measure(table);
     }
     if wanted("filters") {
         narrowed::measure(plan, base, &dir.join("filters"), table);
