@@ -45,7 +45,7 @@ fn deny(lab: &Lab, what: &str) {
 
 fn clear(lab: &Lab) {
     lab.nbctl(&["lr-policy-del", "b"]);
-    lab.sync();
+    lab.sync_packets();
 }
 
 fn probes_tell_what_passes(lab: &Lab) {
@@ -73,14 +73,14 @@ fn probes_tell_what_passes(lab: &Lab) {
     let ports = [(b1.v4(), 22), (b1.v6(), 22), (b1.v4(), 80), (b1.v6(), 80)];
     assert_eq!(a1.are_answered_in_fragments(&ports), [true; 4]);
     deny(lab, "(tcp.dst == {22, 81} || udp.dst == {53, 54})");
-    lab.sync();
+    lab.sync_packets();
     ask_all(Lost, Lost, Lost);
     // No fragment shows its ports.
     assert_eq!(a1.are_answered_in_fragments(&ports), [true; 4]);
     clear(lab);
     deny(lab, "tcp && (tcp.dst == 22 || ip.is_frag)");
     deny(lab, "udp && ip.is_frag");
-    lab.sync();
+    lab.sync_packets();
     assert_eq!(a1.are_answered_in_fragments(&ports), [false; 4]);
     let large = both.map(|to| a1.ask_udp_with(to, 123, 0, 3000, Lost));
     Asked::assert_all(large);
@@ -88,7 +88,7 @@ fn probes_tell_what_passes(lab: &Lab) {
     let [held, kept] = [80, 22].map(|port| a1.hold(b1.v4(), port));
     let seen = b1.capture("tcp dst port 80 and tcp[13] = 2");
     deny(lab, "tcp.dst == 80");
-    lab.sync();
+    lab.sync_packets();
     Asked::assert_all([a1.ask_tcp(b1.v4(), 80, 0, Lost)]);
     let held = held.until_cut();
     assert!(held.cut && held.echoed > 0, "{held:?}");
@@ -118,7 +118,7 @@ fn a_flood_is_counted_packet_by_packet(lab: &Lab) {
         flow(6, 47, false, [0, 0]),
     ];
     deny(lab, "(tcp.dst == 81 || udp.src == 53)");
-    lab.sync();
+    lab.sync_packets();
     let watch = b1.watch(&flows);
     let flood = a1.flood(&flows, 1000);
     let start = std::time::Instant::now();
