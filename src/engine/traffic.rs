@@ -1,7 +1,7 @@
 //! The traffic filters of a link, for the owner of one half.
 
 use crate::declare::{HalfKey, TrafficList};
-use crate::northbound::End;
+use crate::peering::end_of;
 use crate::traffic::{Decider, Openings, inexact};
 use crate::view::{RuleView, TrafficView};
 
@@ -10,9 +10,10 @@ use super::shown::Standings;
 /// Which packets cross the link of a half; `None` if all do, or if there is no link.
 pub(super) fn traffic(standings: &Standings<'_>, key: &HalfKey) -> Option<TrafficView> {
     let resolver = &standings.state.resolver;
-    let link = resolver.link(resolver.pair_of(key)?)?;
+    let pair = resolver.pair_of(key)?;
+    let link = resolver.link(pair)?;
     let traffic = link.traffic.as_deref()?;
-    let end = if link.a.network == key.network { End::A } else { End::B };
+    let end = end_of(pair, &key.network);
     let (local, remote) = (link.end(end), link.end(end.other()));
     let (inward, outward) = (traffic.opened_by(end.other()), traffic.opened_by(end));
     let declared = resolver.said(key, &standings.state.declarations).map(|said| said.value);

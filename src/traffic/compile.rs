@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::nets::common;
+use super::nets::{common, inside};
 use super::policies::{Kind, MOST_POLICIES, Policies, Policy, TooComplex};
 use super::product::Rule;
 use super::protocol::{IcmpType, Protocol};
@@ -105,13 +105,10 @@ fn ranked(mut policies: Vec<Policy>) -> Result<Vec<Policy>, TooComplex> {
 impl Crossing<'_> {
     /// Whether a rule allows all that crosses.
     fn is_all(&self, rule: &Rule) -> bool {
-        let within = |nets: &[IpNet], above: &[IpNet]| {
-            nets.iter().all(|net| above.iter().any(|above| above.contains(net)))
-        };
         rule.allows()
             && rule.protocol == Protocol::Any
-            && within(self.remote, &rule.sources)
-            && within(self.local, &rule.destinations)
+            && inside(self.remote, &rule.sources)
+            && inside(self.local, &rule.destinations)
     }
 
     /// The router's echo replies, where the other side may ping it.

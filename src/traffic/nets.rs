@@ -46,6 +46,11 @@ pub(super) fn common(one: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
     outermost(both.collect())
 }
 
+/// Whether each prefix of a list is inside one of the other list.
+pub(super) fn inside(nets: &[IpNet], above: &[IpNet]) -> bool {
+    nets.iter().all(|net| above.iter().any(|above| above.contains(net)))
+}
+
 /// Whether two lists have an address of this family in common.
 pub(super) fn meet(one: &[IpNet], other: &[IpNet], ip6: bool) -> bool {
     let of_family = |net: &&IpNet| matches!(net, IpNet::V6(_)) == ip6;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ipnet::IpNet;
 
 use super::entry::{Action, Entry};
-use super::nets::{Nets, common};
+use super::nets::{Nets, common, inside};
 use super::policies::{MOST_POLICIES, TooComplex};
 use super::protocol::Protocol;
 
@@ -146,12 +146,9 @@ impl Rule {
 
     /// Whether it matches every packet that the other one matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
-        let within = |nets: &[IpNet], above: &[IpNet]| {
-            nets.iter().all(|net| above.iter().any(|above| above.contains(net)))
-        };
         self.protocol.covers(&other.protocol)
-            && within(&other.sources, &self.sources)
-            && within(&other.destinations, &self.destinations)
+            && inside(&other.sources, &self.sources)
+            && inside(&other.destinations, &self.destinations)
     }
 
     /// Whether it allows.
@@ -162,9 +159,7 @@ impl Rule {
             Action::Deny => false,
         }
     }
-}
 
-impl Rule {
     /// `allow tcp 5432 from 10.1.0.0/25 to 10.2.0.0/24`, without the addresses of an end if these
     /// are all that cross.
     #[must_use]

@@ -9,8 +9,8 @@ use clap::Parser as _;
 mod scale;
 
 /// Whatever the size: a start with nothing to change writes nothing, the subnet of a hub is followed by one transaction,
-/// as is an edit of one filter of prefixes or of traffic, which concerns no other peering; what concerns no declared network is applied and nothing else;
-/// and several hosts that start, or lose the server, at once write nothing.
+/// as is an edit of one filter of prefixes or of traffic, which concerns no other peering; what concerns no declared network
+/// is applied and nothing else; and several hosts that start, or lose the server, at once write nothing.
 #[test]
 fn the_benchmark_counts_what_it_should() {
     let small = ["--networks=60", "--peerings=25", "--hosts=3", "--repetitions=2", "--changes=500"];
