@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::nets::{common, inside};
 use super::policies::{Kind, MOST_POLICIES, Policies, Policy, TooComplex};
-use super::product::Rule;
+use super::product::{Rule, add_uncovered};
 use super::protocol::{IcmpType, Protocol};
 
 /// What crosses a link to one of its routers.
@@ -114,12 +114,14 @@ impl Crossing<'_> {
     /// The router's echo replies, where the other side may ping it.
     fn echoes(&self) -> Vec<Policy> {
         let own: Vec<IpNet> = self.own.iter().map(|address| IpNet::from(*address)).collect();
-        let pings = self.inward.iter().filter(|rule| rule.protocol.has_echo());
-        let rules = pings.filter_map(|rule| {
+        let mut pings = Vec::new();
+        for rule in self.inward.iter().filter(|rule| rule.protocol.has_echo()) {
             let own = common(&own, &rule.destinations);
             let protocol = Protocol::icmp(vec![IcmpType::EchoRequest]);
-            Rule::of(rule.action, protocol, rule.sources.to_vec(), own)
-        });
-        rules.map(|rule| Policy { kind: Kind::Echo, ..mirrored(&rule) }).collect()
+            if let Some(ping) = Rule::of(rule.action, protocol, rule.sources.to_vec(), own) {
+                add_uncovered(&mut pings, ping);
+            }
+        }
+        pings.iter().map(|rule| Policy { kind: Kind::Echo, ..mirrored(rule) }).collect()
     }
 }

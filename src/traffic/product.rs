@@ -73,9 +73,7 @@ pub fn product(
     };
     let mut rules: Vec<Rule> = Vec::new();
     let mut add = |rule: Rule| {
-        if !rules.iter().any(|before| before.covers(&rule)) {
-            rules.push(rule);
-        }
+        add_uncovered(&mut rules, rule);
         if rules.len() > MOST_POLICIES { Err(TooComplex::Policies) } else { Ok(()) }
     };
     for opener in out {
@@ -104,10 +102,18 @@ fn part(
     for entry in list.get(..=last.unwrap_or_default()).filter(|_| last.is_some()).unwrap_or(&[]) {
         let (sources, destinations) = ends(entry);
         let (sources, destinations) = (sources.within(from), destinations.within(to));
-        let rule = Rule::of(entry.action, entry.protocol.clone(), sources, destinations);
-        rules.extend(rule.filter(|rule| !rules.iter().any(|before| before.covers(rule))));
+        if let Some(rule) = Rule::of(entry.action, entry.protocol.clone(), sources, destinations) {
+            add_uncovered(&mut rules, rule);
+        }
     }
     rules
+}
+
+/// Adds a rule unless an earlier one decides on all that it matches.
+pub(super) fn add_uncovered(rules: &mut Vec<Rule>, rule: Rule) {
+    if !rules.iter().any(|before| before.covers(&rule)) {
+        rules.push(rule);
+    }
 }
 
 impl Rule {

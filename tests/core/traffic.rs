@@ -142,7 +142,10 @@ impl Ground {
             };
             Row { priority, text, read, allows }
         });
-        rows.collect()
+        let rows: Vec<Row> = rows.collect();
+        let distinct: BTreeSet<_> = rows.iter().map(|row| (row.priority, &row.text)).collect();
+        assert_eq!(distinct.len(), rows.len(), "a policy twice\n{}", self.explained());
+        rows
     }
 
     /// Each of these packets, as it enters from the one network at the other's router, is treated as the lists say.

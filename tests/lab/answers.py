@@ -36,21 +36,20 @@ def answer(name, port):
     os._exit(0)
 
 
-def ask(protocol, target, port, patience, count):
-    """Asks so often, each time as a new connection; what was answered, or why not."""
-    answers, port, patience = [], int(port), float(patience)
-    for _ in range(int(count)):
+def ask(protocol, target, port, patience, count, sport):
+    """Asks so often, each time from the next port; what was answered, or why not."""
+    answers, port, sport = [], int(port), int(sport)
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    for number in range(int(count)):
         try:
-            if protocol == "tcp":
-                sock = socket.create_connection((target, port), timeout=patience)
-            else:
-                family = socket.AF_INET6 if ":" in target else socket.AF_INET
-                sock = socket.socket(family, socket.SOCK_DGRAM)
-                sock.settimeout(patience)
+            with socket.socket(family, kind) as sock:
+                sock.settimeout(float(patience))
+                sock.bind(("", sport + number))
                 sock.connect((target, port))
-                sock.send(b"?")
-            answers.append(sock.recv(100).decode() or "nothing")
-            sock.close()
+                if protocol == "udp":
+                    sock.send(b"?")
+                answers.append(sock.recv(100).decode() or "nothing")
         except OSError as error:
             answers.append("error: %s" % error)
     return {"answers": answers}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,6 +20,10 @@ const PATIENCE: &str = "2";
 const NO_PATIENCE: &str = "0.7";
 /// Until when an answer must come, on a slow and busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// From which ports hosts ask: each connection from one of its own, below those that a system chooses. The userspace
+/// datapath of OVS 3.1.0 aborts when one host asks a backend from one port by several virtual addresses.
+static NEXT_PORT: AtomicU32 = AtomicU32::new(20_000);
 
 #[derive(Debug, Deserialize)]
 struct Answers {
@@ -50,8 +55,9 @@ impl Host {
         count: u32,
         patience: &str,
     ) -> BTreeSet<String> {
+        let sport = NEXT_PORT.fetch_add(count, Ordering::Relaxed).to_string();
         let (to, port, count) = (to.to_string(), port.to_string(), count.to_string());
-        let args = ["ask", protocol, &to, &port, patience, &count];
+        let args = ["ask", protocol, &to, &port, patience, &count, &sport];
         let report: Answers = Probe::start_script(self.namespace(), SCRIPT, &args).report();
         report.answers.into_iter().collect()
     }

@@ -147,12 +147,18 @@ fn guests_reach_what_the_other_side_exports(lab: &Lab) {
         b1.v4()
     ));
     let unanswered = |from: &Host| {
-        from.assert_unanswered("tcp", address(INSIDE), 80);
-        from.assert_unanswered("tcp", address(INSIDE_6), 80);
-        from.assert_unanswered("tcp", address(OUTSIDE), 80);
-        from.assert_unanswered("udp", address(INSIDE), 53);
-        from.assert_unanswered("udp", address(INSIDE_6), 53);
-        from.assert_unanswered("tcp", address(WHOLE), 8080);
+        std::thread::scope(|scope| {
+            for (protocol, vip, port) in [
+                ("tcp", INSIDE, 80),
+                ("tcp", INSIDE_6, 80),
+                ("tcp", OUTSIDE, 80),
+                ("udp", INSIDE, 53),
+                ("udp", INSIDE_6, 53),
+                ("tcp", WHOLE, 8080),
+            ] {
+                scope.spawn(move || from.assert_unanswered(protocol, address(vip), port));
+            }
+        });
     };
     let beside = half("to-app", "db", "red/app");
     let red = half("to-db", "app", "green/db") + "use_load_balancers = true\n";
