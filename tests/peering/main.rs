@@ -1,5 +1,5 @@
-//! Two declarations become packets, on real OVN, and stay true: the promises of the sources, each test named after
-//! those that it proves (S0 LXD, S1 Outscale, S2 Windows Server SDN, S3 Aiven and UpCloud).
+//! Two declarations become packets, on real OVN, and stay true: the promises of the sources. Which test proves which stands
+//! in tests/README.md.
 //!
 //! The real daemon runs against a real northbound; nothing here knows the daemon's inside. That packets do *not* pass is
 //! asserted beside some that do.
@@ -61,6 +61,7 @@ mod store;
 mod subnets;
 mod tenants;
 mod traffic;
+mod traffic_cost;
 mod traffic_edits;
 mod transit;
 mod transit_rows;
