@@ -25,8 +25,14 @@ pub(crate) fn measure(table: &mut Table) {
     let once = || -> Policies {
         let opened = product((&out, &from), (&inward, &to)).expect("as many rules as there may be");
         assert_eq!(opened.rules.len(), ENTRIES - 1, "the last entry, a deny, decides nothing");
-        let crossing =
-            Crossing { inward: &opened.rules, outward: &[], remote: &from, local: &to, own: &own };
+        let crossing = Crossing {
+            inward: &opened.rules,
+            outward: &[],
+            remote: &from,
+            local: &to,
+            own: &own,
+            stateful: false,
+        };
         compile(&crossing).expect("as many policies as there may be")
     };
     let times: Vec<Duration> = (0..ROUNDS)

@@ -76,7 +76,8 @@ pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredTex
 pub use terms::{
     Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
     MaxPrefixes, OfferGateway, Out, PlacedRoute, PrefixFilter, PrefixList, RouteTables, Routes,
-    Rule, TableOf, Tables, Terms, TrafficList, UnreadableRule, UseGateway, UseLoadBalancers,
+    Rule, Stateful, TableOf, Tables, Terms, TrafficList, UnreadableRule, UseGateway,
+    UseLoadBalancers,
 };
 pub use trust::HostProblem;
 pub use written::written;

@@ -101,8 +101,8 @@ mod tests {
     use super::super::parse_stored;
     use super::super::terms::{
         Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
-        MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Tables, Terms,
-        TrafficList, UseGateway, UseLoadBalancers,
+        MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Stateful, Tables,
+        Terms, TrafficList, UseGateway, UseLoadBalancers,
     };
     use super::*;
 
@@ -171,10 +171,10 @@ mod tests {
 
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
         let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
-        let packets = ((traffic(), traffic()), (balancers, any::<bool>()), gateway());
+        let packets = ((traffic(), traffic()), (balancers, any::<[bool; 2]>()), gateway());
         let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), packets);
         terms.prop_map(|(export, import, limit, routes, packets)| {
-            let ((inward, outward), (names, wanted), gateway) = packets;
+            let ((inward, outward), (names, [wanted, stateful]), gateway) = packets;
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -182,6 +182,7 @@ mod tests {
                 routes,
                 inward: In { list: inward },
                 outward: Out { list: outward },
+                stateful: Stateful { wanted: stateful },
                 load_balancers: LoadBalancers { names: names.into_iter().collect() },
                 use_load_balancers: UseLoadBalancers { wanted },
                 gateway: gateway.0,

@@ -37,7 +37,7 @@ pub(super) fn traffic(standings: &Standings<'_>, key: &HalfKey) -> Option<Traffi
         outward: rules(outward, "local", "remote", [&local.prefixes, &remote.prefixes]),
         in_closed: closed(inward, ["`out` of the other side".into(), own("in", of_in)]),
         out_closed: closed(outward, [own("out", of_out), "`in` of the other side".into()]),
-        inexact: inexact(&inward.rules, &outward.rules),
+        inexact: inexact(&inward.rules, &outward.rules, !traffic.policies(end).guard.is_empty()),
     })
 }
 

@@ -225,6 +225,26 @@ pub fn peering_of_balancer(name: &str) -> Option<Id> {
     Id::parse(copy).and_then(|_| Id::parse(id))
 }
 
+/// The part that only names of [`guard_name`] have.
+const GUARD: &str = "_guard_";
+
+/// The name of the Port_Group that brings the guard of one end of a peering to its switches.
+#[must_use]
+pub fn guard_name(peering: Id, end: End) -> String {
+    let end = match end {
+        End::A => "a",
+        End::B => "b",
+    };
+    format!("{SET_PREFIX}{peering}{GUARD}{end}")
+}
+
+/// The peering of the guard with this name; none if the name is not ours.
+#[must_use]
+pub fn peering_of_guard(name: &str) -> Option<Id> {
+    let (id, end) = name.strip_prefix(SET_PREFIX)?.split_once(GUARD)?;
+    if matches!(end, "a" | "b") { Id::parse(id) } else { None }
+}
+
 /// The Ethernet address of the link port with this name: locally administered, unicast.
 #[must_use]
 pub fn link_port_mac(name: &str) -> String {
@@ -322,6 +342,8 @@ mod tests {
         assert_eq!(peering_of_balancer(&link_port_name(id, End::A)), None);
         assert_ne!(copy, balancer_name(id, End::B, &["web-lb", "tcp"]));
         assert_ne!(copy, balancer_name(id, End::A, &["web-lbtcp"]));
+        assert_eq!(peering_of_guard(&guard_name(id, End::B)), Some(id));
+        assert_eq!(peering_of_guard("ovn_peerd_zz_guard_a"), None);
         assert_eq!(peering_of_link_port("ovn-peerd-zz-a"), None);
         assert_eq!(peering_of_link_port("lrp0"), None);
         let mac = |end| link_port_mac(&link_port_name(id, end));

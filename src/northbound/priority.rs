@@ -43,6 +43,10 @@ pub const GATEWAY_IN: i64 = BASE + 85;
 /// The place of `DROP` below `GATEWAY_IN`.
 pub const GATEWAY_DROP: i64 = BASE + 80;
 
+/// Of ACLs, which have priorities of their own: drops what is no reply. It is above what other tools
+/// write, and leaves room for an exception of an operator.
+pub const GUARD: i64 = BASE;
+
 /// Whether a policy decides on what the other side opens.
 #[must_use]
 pub fn is_forward(priority: i64) -> bool {

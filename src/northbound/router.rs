@@ -134,6 +134,8 @@ pub struct RouterFacts {
     pub routes: Box<[ForeignRoute]>,
     /// Whether a switch of an inward port has a VM's port.
     pub workload: bool,
+    /// A switch port for each switch of an inward port.
+    pub anchors: Box<[Uuid]>,
     /// The least `gateway_mtu` of its inward ports, in bytes: the size that the guests of the
     /// network accept.
     pub mtu: Option<u16>,
@@ -161,6 +163,7 @@ struct Ports {
     uplinks: Vec<Arc<str>>,
     port_tables: Vec<(Arc<str>, Arc<str>)>,
     workload: bool,
+    anchors: Vec<Uuid>,
     mtu: Option<u16>,
     disabled: Vec<Connected>,
     zones: Option<Zones>,
@@ -198,6 +201,7 @@ impl RouterFacts {
             uplinks,
             port_tables,
             workload,
+            anchors,
             mtu,
             disabled,
             zones,
@@ -229,6 +233,7 @@ impl RouterFacts {
             },
             port_tables: sorted(port_tables),
             workload,
+            anchors: sorted(anchors),
             mtu,
             policies: sorted(policies),
             enabled,
@@ -312,6 +317,7 @@ impl Ports {
             self.inward.extend(inward);
             self.outward.extend(special);
             self.workload |= switches.is_inhabited(&reach);
+            self.anchors.extend(switches.anchors(rows, &name, &reach));
             let mtu = options.get(GATEWAY_MTU).and_then(|mtu| mtu.parse().ok());
             self.mtu = self.mtu.into_iter().chain(mtu).min();
             if let Some(table) = options.get("route_table") {

@@ -128,12 +128,29 @@ pub struct Traffic {
     from_b: Openings,
     at_a: Policies,
     at_b: Policies,
+    /// The switch ports that bring the guards to the switches, of end A first.
+    anchors: [Box<[Uuid]>; 2],
 }
 
 impl Traffic {
-    /// The rules of both directions, and the policies of both routers, of end A first.
-    pub(super) fn new([from_a, from_b]: [Openings; 2], [at_a, at_b]: [Policies; 2]) -> Self {
-        Self { from_a, from_b, at_a, at_b }
+    /// The rules of both directions, the policies of both routers, and a port of each switch that
+    /// has a guard, all of end A first.
+    pub(super) fn new(
+        [from_a, from_b]: [Openings; 2],
+        [at_a, at_b]: [Policies; 2],
+        anchors: [Box<[Uuid]>; 2],
+    ) -> Self {
+        Self { from_a, from_b, at_a, at_b, anchors }
+    }
+
+    /// The switch ports that bring the guard of one end to its switches.
+    #[must_use]
+    pub fn anchors(&self, end: End) -> &[Uuid] {
+        let [a, b] = &self.anchors;
+        match end {
+            End::A => a,
+            End::B => b,
+        }
     }
 
     /// What one end may open at the other.

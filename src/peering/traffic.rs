@@ -47,10 +47,21 @@ pub(super) fn filtered(
             remote: &remote.prefixes,
             local: &local.prefixes,
             own: &own,
+            stateful: is_stateful(pair, end),
         })
     };
-    let policies = [policies(End::A, a)?, policies(End::B, b)?];
-    Ok(Some(Box::new(Traffic::new([from_a, from_b], policies))))
+    let (at_a, at_b) = (policies(End::A, a)?, policies(End::B, b)?);
+    let anchors = |ready: &Ready, policies: &Policies| {
+        if policies.guard.is_empty() { Box::default() } else { ready.router.anchors.clone() }
+    };
+    let anchors = [anchors(a, &at_a), anchors(b, &at_b)];
+    Ok(Some(Box::new(Traffic::new([from_a, from_b], [at_a, at_b], anchors))))
+}
+
+/// Whether the switches of an end drop what is no reply.
+fn is_stateful(pair: &PairFacts, end: End) -> bool {
+    let side = pair.end(end);
+    !side.implied && side.terms().is_some_and(|terms| terms.stateful.wanted)
 }
 
 /// The lists of an end. A half that is enough for both sides decides for both.

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::northbound::owner::is_remotes_set;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, NAT, Ours, address_set, children_of, load_balancer,
-    spec, tags_of,
+    ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, NAT, Ours, PORT_GROUP, address_set, children_of,
+    load_balancer, port_group, spec, tags_of,
 };
 use crate::northbound::{BalancerFacts, Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
@@ -99,18 +99,14 @@ fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
 pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> Vec<RowDiff> {
     let mut present = present_rows(unit, northbound);
     let mut diffs = Vec::new();
-    let named = present.iter().filter(|row| row.place.0 == LOAD_BALANCER);
-    let balancers: BTreeMap<&str, Uuid> =
-        named.map(|row| (row.row.get(load_balancer::NAME).string(), row.uuid)).collect();
+    let named: BTreeMap<&str, Uuid> = present.iter().filter_map(named).collect();
     let link_switch = present.iter().rfind(|row| row.place.0 == LOGICAL_SWITCH).map(|row| row.uuid);
     let sets = present_sets(&present);
     let mut kept = Vec::new();
     for mut row in desired {
         match &mut row.parent {
             Some(Parent::LinkSwitch(switch)) => *switch = link_switch,
-            Some(Parent::Balancer(name, balancer)) => {
-                *balancer = balancers.get(&**name).copied();
-            }
+            Some(Parent::Named(name, row)) => *row = named.get(&**name).copied(),
             Some(Parent::Router(_)) | None => {}
         }
         row.resolve(&sets);
@@ -161,6 +157,21 @@ fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>
     let mut rows: Vec<Present<'a>> = rows.collect();
     rows.sort_by(|a, b| a.place.cmp(&b.place));
     rows
+}
+
+/// A row that other rows of its unit name as their parent.
+fn named<'a>(present: &Present<'a>) -> Option<(&'a str, Uuid)> {
+    let column = parent_name(present.place.0)?;
+    Some((present.row.get(column).string(), present.uuid))
+}
+
+/// The column with the name of a row that is a [`Parent::Named`]; none in other tables.
+pub(super) fn parent_name(table: TableId) -> Option<ColumnId> {
+    match table {
+        LOAD_BALANCER => Some(load_balancer::NAME),
+        PORT_GROUP => Some(port_group::NAME),
+        _ => None,
+    }
 }
 
 /// The Address_Sets of a unit, by name.

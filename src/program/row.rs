@@ -35,9 +35,9 @@ pub enum Parent {
     Router(RouterRow),
     /// The link switch of the row's own unit; with its UUID if it exists already.
     LinkSwitch(Option<Uuid>),
-    /// The copy of a load balancer with this name, of the row's own unit; with its UUID if it exists
-    /// already.
-    Balancer(Arc<str>, Option<Uuid>),
+    /// The root row with this name, of the row's own unit: a copy of a load balancer, or the group of
+    /// a guard. With its UUID if it exists already.
+    Named(Arc<str>, Option<Uuid>),
 }
 
 impl Parent {
@@ -45,7 +45,7 @@ impl Parent {
     pub(super) fn row(&self) -> Option<Uuid> {
         match self {
             Self::Router(router) => Some(router.uuid),
-            Self::LinkSwitch(row) | Self::Balancer(_, row) => *row,
+            Self::LinkSwitch(row) | Self::Named(_, row) => *row,
         }
     }
 }
@@ -89,7 +89,7 @@ impl DesiredRow {
     pub fn router(&self) -> Option<&RouterRow> {
         match &self.parent {
             Some(Parent::Router(router)) => Some(router),
-            Some(Parent::LinkSwitch(_) | Parent::Balancer(..)) | None => None,
+            Some(Parent::LinkSwitch(_) | Parent::Named(..)) | None => None,
         }
     }
 

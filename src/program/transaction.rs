@@ -14,15 +14,14 @@ use crate::northbound::declared::Entry;
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOAD_BALANCER, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, address_set,
-    balancer_group, column_name, load_balancer, logical_router, logical_switch, nat, nb_global,
-    spec, table_name, tags_of,
+    ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, address_set, balancer_group,
+    column_name, logical_router, logical_switch, nat, nb_global, spec, table_name, tags_of,
 };
 use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 
 use super::borrowed::{BorrowedDiff, Written};
-use super::diff::{Reference, RowDiff};
+use super::diff::{Reference, RowDiff, parent_name};
 use super::registration::{Entries, RegistrationDiff};
 use super::row::{DesiredRow, Parent, RouterRow};
 
@@ -166,8 +165,8 @@ struct Assembly {
     switches: BTreeMap<Arc<str>, String>,
     /// `uuid_name` of each new Address_Set, by its name.
     sets: BTreeMap<String, String>,
-    /// The same of each new copy of a load balancer.
-    balancers: BTreeMap<String, String>,
+    /// The same of each new row that others name as their parent.
+    named: BTreeMap<String, String>,
 }
 
 impl Assembly {
@@ -230,12 +229,12 @@ impl Assembly {
                     self.sets.insert(set.clone(), name.clone());
                 }
             }
-            LOAD_BALANCER => {
-                if let Some(Datum::String(balancer)) = row.column(load_balancer::NAME) {
-                    self.balancers.insert(balancer.clone(), name.clone());
+            _ => {
+                let column = parent_name(table);
+                if let Some(Datum::String(parent)) = column.and_then(|column| row.column(column)) {
+                    self.named.insert(parent.clone(), name.clone());
                 }
             }
-            _ => {}
         }
         let referrer = match row.parent {
             Some(Parent::Router(router)) => {
@@ -247,10 +246,8 @@ impl Assembly {
             Some(Parent::LinkSwitch(None)) => {
                 self.switches.get(&row.unit).cloned().map(Referrer::New)
             }
-            Some(Parent::Balancer(_, Some(balancer))) => Some(Referrer::Row(balancer)),
-            Some(Parent::Balancer(of, None)) => {
-                self.balancers.get(&*of).cloned().map(Referrer::New)
-            }
+            Some(Parent::Named(_, Some(row))) => Some(Referrer::Row(row)),
+            Some(Parent::Named(of, None)) => self.named.get(&*of).cloned().map(Referrer::New),
             None => None,
         };
         if let (Some(referrer), Some((of, column))) = (referrer, reference_to(table)) {

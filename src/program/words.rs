@@ -4,9 +4,9 @@ use crate::declare::{HalfKey, NetworkKey};
 use crate::northbound::owner::{is_inside_set, is_remotes_set};
 use crate::northbound::priority;
 use crate::northbound::tables::{
-    ADDRESS_SET, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, health_check, load_balancer, nat, router_policy,
-    static_route,
+    ACL, ADDRESS_SET, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, NAT, PORT_GROUP, ROUTER_POLICY,
+    ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, acl, address_set, health_check, load_balancer, nat,
+    router_policy, static_route,
 };
 use crate::ovsdb::{Row, TableId};
 use crate::view::ServedView;
@@ -66,6 +66,13 @@ impl Served {
                 let vip = text(health_check::VIP);
                 Some(format!("health check of {vip} between {local} and {remote}"))
             }
+            PORT_GROUP => {
+                Some(format!("switches of {local} that drop what is no reply of {remote}"))
+            }
+            ACL if text(acl::ACTION) == "drop" => {
+                Some(format!("drop what is no reply of {remote}"))
+            }
+            ACL => Some(format!("track connections of {local}")),
             LOGICAL_SWITCH => Some(format!("switch between {local} and {remote}")),
             SWITCH_PORT => Some(format!("port of the switch between {local} and {remote}")),
             STATIC_ROUTE => {

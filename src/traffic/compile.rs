@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::guard::guard;
 use super::nets::{common, inside};
 use super::policies::{Kind, MOST_POLICIES, Policies, Policy, TooComplex};
 use super::product::{Rule, add_uncovered};
@@ -22,6 +23,8 @@ pub struct Crossing<'a> {
     pub local: &'a [IpNet],
     /// The router's own addresses.
     pub own: &'a [IpAddr],
+    /// Whether this side's switches drop what is no reply.
+    pub stateful: bool,
 }
 
 /// The policies of the router.
@@ -30,7 +33,7 @@ pub struct Crossing<'a> {
 ///
 /// [`TooComplex`] if there are too many, or if they have too many ranks.
 pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
-    let Crossing { inward, outward, .. } = crossing;
+    let Crossing { inward, outward, .. } = *crossing;
     let opens = |rules: &[Rule]| rules.iter().any(Rule::allows);
     if !opens(inward) && !opens(outward) {
         return Ok(Policies::default());
@@ -40,6 +43,11 @@ pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
     let replies = effective(replies, &[]);
     let forward = effective(inward.iter().map(forwarded).collect(), &replies);
     let echoes = effective(crossing.echoes(), &[]);
+    let guard = if crossing.stateful {
+        guard(&replies, inward, (crossing.remote, crossing.local))?
+    } else {
+        Box::default()
+    };
     let drop_openings = !replies.is_empty();
     let mut list = Vec::with_capacity(forward.len() + replies.len() + echoes.len());
     for policies in [forward, replies, echoes] {
@@ -48,7 +56,7 @@ pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
     if list.len() > MOST_POLICIES {
         return Err(TooComplex::Policies);
     }
-    Ok(Policies { pass_errors: true, drop_openings, list: list.into() })
+    Ok(Policies { pass_errors: true, drop_openings, list: list.into(), guard })
 }
 
 fn forwarded(rule: &Rule) -> Policy {

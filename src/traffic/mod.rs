@@ -6,14 +6,15 @@
 //! follow by their shape, because router policies keep no state.
 //!
 //! [`Entry`] is an entry as declared. [`product`](product()) makes one list of the two that decide
-//! on openings in one direction. [`compile`](compile()) makes the ranked policies of one router.
-//! This room knows only addresses and protocols: no router, no row, no text of a match. Invariant:
+//! on openings in one direction. [`compile`](compile()) makes the ranked policies of one router,
+//! and the drops that a `stateful` half has on its switches besides. This room knows only addresses and protocols: no router, no row, no text of a match. Invariant:
 //! no policy allows a packet that the lists deny, also if the packet is a fragment.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod compile;
 mod entry;
+mod guard;
 mod inexact;
 mod nets;
 mod policies;

@@ -46,6 +46,37 @@ pub(super) fn common(one: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
     outermost(both.collect())
 }
 
+/// The addresses of the first list that the other one has not; each prefix of that one is inside one
+/// of the first list.
+pub(super) fn without(nets: &[IpNet], other: &[IpNet]) -> Vec<IpNet> {
+    let mut left = nets.to_vec();
+    for gone in other {
+        left = left.into_iter().flat_map(|net| parts_without(net, *gone)).collect();
+    }
+    left.sort_unstable();
+    left
+}
+
+/// A prefix without another one: the other half, each time that it is halved.
+fn parts_without(net: IpNet, gone: IpNet) -> Vec<IpNet> {
+    if gone.contains(&net) {
+        return Vec::new();
+    }
+    let mut parts = Vec::new();
+    let mut around = net;
+    while around.contains(&gone) && around != gone {
+        let Ok(halves) = around.subnets(around.prefix_len() + 1) else { break };
+        for half in halves {
+            if half.contains(&gone) {
+                around = half;
+            } else {
+                parts.push(half);
+            }
+        }
+    }
+    if parts.is_empty() { vec![net] } else { parts }
+}
+
 /// Whether each prefix of a list is inside one of the other list.
 pub(super) fn inside(nets: &[IpNet], above: &[IpNet]) -> bool {
     nets.iter().all(|net| above.iter().any(|above| above.contains(net)))

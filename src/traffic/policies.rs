@@ -18,6 +18,9 @@ pub struct Policies {
     pub drop_openings: bool,
     /// By kind.
     pub list: Box<[Policy]>,
+    /// What the network's switches drop of openings, because the router would let it pass as a
+    /// reply. Only a half that asks for it has any.
+    pub guard: Box<[Policy]>,
 }
 
 /// A policy: which packets it decides on, and how.
@@ -96,4 +99,7 @@ pub enum TooComplex {
     /// Too many entries that are exceptions of each other.
     #[error("more than {0} entries are exceptions of each other")]
     Ranks(u8),
+    /// Too many parts of what the other side may not open, of one protocol.
+    #[error("what may not be opened has more than {0} parts, which `stateful` needs one by one")]
+    Guard(usize),
 }

@@ -190,6 +190,26 @@ impl Ports {
         &self.0
     }
 
+    /// Every port, as a range.
+    pub(super) fn every() -> Self {
+        Self([(1, u16::MAX)].into())
+    }
+
+    /// The ports of these ranges that others have not; `None` if there are none. Both have ranges.
+    pub(super) fn without(&self, others: &Self) -> Option<Self> {
+        let mut left = self.0.to_vec();
+        for (from, to) in &others.0 {
+            let parts = left.into_iter().flat_map(|(first, last)| {
+                let below = (first, last.min(from.saturating_sub(1)));
+                let above =
+                    (first.max(to.saturating_add(1)), if *to == u16::MAX { 0 } else { last });
+                [below, above]
+            });
+            left = parts.filter(|(first, last)| first <= last).collect();
+        }
+        (!left.is_empty()).then(|| Self::of(left))
+    }
+
     fn and(&self, other: &Self) -> Option<Self> {
         if self.0.is_empty() || other.0.is_empty() {
             return Some(if self.0.is_empty() { other } else { self }.clone());

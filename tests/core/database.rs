@@ -8,10 +8,10 @@ use std::sync::Arc;
 use ovn_peerd::northbound::counters::COUNTERS_NAME;
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, BALANCER_GROUP, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT,
-    NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED, address_set,
-    balancer_group, load_balancer, logical_router, logical_switch, nat, nb_global, router_port,
-    switch_port,
+    ACL, ADDRESS_SET, BALANCER_GROUP, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH,
+    NAT, NB_GLOBAL, PORT_GROUP, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED,
+    address_set, balancer_group, load_balancer, logical_router, logical_switch, nat, nb_global,
+    port_group, router_port, switch_port,
 };
 use ovn_peerd::northbound::{Northbound, tags_of};
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
@@ -60,6 +60,7 @@ const SETS: &[&str] = &[
     "load_balancer",
     "load_balancer_group",
     "health_check",
+    "acls",
     "protocol",
 ];
 const INTEGERS: &[&str] = &["nb_cfg", "sb_cfg", "priority"];
@@ -72,6 +73,7 @@ pub const LISTS: &[(TableId, ColumnId, TableId)] = &[
     (LOGICAL_ROUTER, logical_router::NAT, NAT),
     (LOGICAL_SWITCH, logical_switch::PORTS, SWITCH_PORT),
     (LOAD_BALANCER, load_balancer::HEALTH_CHECK, HEALTH_CHECK),
+    (PORT_GROUP, port_group::ACLS, ACL),
 ];
 
 /// Weak references to load balancers: the tables with them, and their columns.

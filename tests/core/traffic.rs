@@ -73,7 +73,7 @@ impl Ground {
         for network in 0..2 {
             let mut keys = self.lists[network].keys();
             if network == 0 && self.hides {
-                keys += "export = [\"10.1.0.0/24\", \"fd01::/64\"]\n";
+                keys += "export = [\"10.1.0.0/24\", \"fd01::/64\"]\nstateful = true\n";
             }
             self.world.more.insert((network, 1 - network), keys);
             let file = self.world.halves_file(network);

@@ -57,6 +57,7 @@ mod quiet;
 mod restored;
 mod routes;
 mod small;
+mod stateful;
 mod store;
 mod subnets;
 mod tenants;

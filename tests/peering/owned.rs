@@ -13,17 +13,22 @@ use crate::lab::northbound::{Dump, Row};
 pub(crate) const LINK_TABLES: [&str; 3] =
     ["Logical_Router_Port", "Logical_Router_Static_Route", "Logical_Router_Policy"];
 /// What refers to rows: the parents' table, its column, the children's table.
-const REFERENCES: [(&str, &str, &str); 6] = [
+const REFERENCES: [(&str, &str, &str); 7] = [
     ("Logical_Router", "ports", LINK_TABLES[0]),
     ("Logical_Router", "static_routes", LINK_TABLES[1]),
     ("Logical_Router", "policies", LINK_TABLES[2]),
     ("Logical_Router", "nat", "NAT"),
     ("Logical_Switch", "ports", "Logical_Switch_Port"),
     ("Load_Balancer", "health_check", "Load_Balancer_Health_Check"),
+    ("Port_Group", "acls", "ACL"),
 ];
 /// Columns of the daemon's rows that others keep: references to children, and what northd notes.
-const KEPT: [(&str, &str); 3] =
-    [("Logical_Switch", "ports"), ("Logical_Switch_Port", "up"), ("Load_Balancer", "health_check")];
+const KEPT: [(&str, &str); 4] = [
+    ("Logical_Switch", "ports"),
+    ("Logical_Switch_Port", "up"),
+    ("Load_Balancer", "health_check"),
+    ("Port_Group", "acls"),
+];
 
 /// A row of the daemon.
 #[derive(Clone, Debug)]

@@ -43,7 +43,7 @@ pub(crate) struct Filtered<'a> {
 }
 
 impl<'a> Filtered<'a> {
-    fn new(lab: &'a Lab, policy: &str) -> Filtered<'a> {
+    pub(crate) fn new(lab: &'a Lab, policy: &str) -> Filtered<'a> {
         let (a, b) = (lab.add_network("a", &[BLUE]), lab.add_network("b", &[GREEN]));
         let daemon = Daemon::prepare(lab, "hv1", policy);
         daemon.start_again();
@@ -75,7 +75,7 @@ impl<'a> Filtered<'a> {
 
     /// Blue's and green's half with more keys, until packets are treated by them.
     #[track_caller]
-    fn declare(&self, blue: &str, green: &str) {
+    pub(crate) fn declare(&self, blue: &str, green: &str) {
         self.write(0, blue);
         self.write(1, green);
         self.take_effect();
@@ -131,17 +131,17 @@ fn tcp(from: &Host, to: &Host, ports: &[u16], wanted: Outcome) -> Vec<Asked> {
 }
 
 /// What comes of echo requests in both families.
-fn ping(from: &Host, to: &Host, wanted: Outcome) -> Vec<Asked> {
+pub(crate) fn ping(from: &Host, to: &Host, wanted: Outcome) -> Vec<Asked> {
     both(to).map(|to| from.ask_echo(to, wanted)).into()
 }
 
 /// What comes of asking a UDP port from a port in both families.
-fn udp(from: &Host, to: &Host, ports: [u16; 2], wanted: Outcome) -> Vec<Asked> {
+pub(crate) fn udp(from: &Host, to: &Host, ports: [u16; 2], wanted: Outcome) -> Vec<Asked> {
     both(to).map(|to| from.ask_udp(to, ports[1], ports[0], wanted)).into()
 }
 
 #[track_caller]
-fn assert_all(groups: impl IntoIterator<Item = Vec<Asked>>) {
+pub(crate) fn assert_all(groups: impl IntoIterator<Item = Vec<Asked>>) {
     Asked::assert_all(groups.into_iter().flatten());
 }
 

@@ -17,6 +17,7 @@ mod offer_gateway;
 mod prefix_filter;
 mod prefix_reader;
 mod routes;
+mod stateful;
 mod term;
 mod traffic_in;
 mod traffic_list;
@@ -47,6 +48,7 @@ pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 pub(super) use prefix_reader::RULE_KEYS;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 pub(super) use routes::{table_name, written_table};
+pub use stateful::Stateful;
 use term::Term;
 pub use traffic_in::In;
 pub use traffic_list::TrafficList;
@@ -158,6 +160,8 @@ terms! {
     inward: In,
     /// What this side may open there.
     outward: Out,
+    /// Whether this side's switches drop what is no reply.
+    stateful: Stateful,
     /// The load balancers that it exports.
     load_balancers: LoadBalancers,
     /// Whether it uses those of the other side.

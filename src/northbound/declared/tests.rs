@@ -4,8 +4,8 @@ use super::super::others::{declared_by_others, entries_of_others};
 use super::*;
 use crate::declare::{
     ByHost, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
-    MaxPrefixes, OfferGateway, Others, Out, PrefixFilter, PrefixList, Routes, TableOf, TrafficList,
-    UseGateway, UseLoadBalancers,
+    MaxPrefixes, OfferGateway, Others, Out, PrefixFilter, PrefixList, Routes, Stateful, TableOf,
+    TrafficList, UseGateway, UseLoadBalancers,
 };
 use crate::ovsdb::{Atom, Value};
 
@@ -61,6 +61,7 @@ fn what_a_host_declares_survives_its_entries() {
                 ]))),
             },
             outward: Out { list: TrafficList(Some(Box::new([]))) },
+            stateful: Stateful { wanted: true },
             load_balancers: LoadBalancers { names: vec!["web-lb".into()] },
             use_load_balancers: UseLoadBalancers { wanted: true },
             gateway: OfferGateway { offer: Some(GatewayOffer::Untranslated) },
@@ -84,7 +85,7 @@ fn what_a_host_declares_survives_its_entries() {
         rejection_entry("hv1", &rejection.key, &file),
     ];
     // All releases have written it like this. Another spelling would be another declaration.
-    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[],"load_balancers":["web-lb"],"use_load_balancers":true,"gateway":"untranslated","use_gateway":["10.99.0.0/16"]}"#;
+    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[],"stateful":true,"load_balancers":["web-lb"],"use_load_balancers":true,"gateway":"untranslated","use_gateway":["10.99.0.0/16"]}"#;
     assert!(entries[1].1.contains(terms), "{}", entries[1].1);
     let tags = value(&entries);
     assert_eq!(network_of(tags.view()), Some(key.clone()));

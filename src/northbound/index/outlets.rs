@@ -86,6 +86,11 @@ impl Outlets {
         remove(&mut self.by_switch, &switch, &port)
     }
 
+    /// An outlet of a switch, if it has any: the same one each time.
+    pub(super) fn first(&self, switch: Uuid) -> Option<Uuid> {
+        members(self.by_switch.get(&switch)).iter().min().copied()
+    }
+
     /// Whether any of these switches has an outlet of this kind.
     pub(super) fn leads(
         &self,

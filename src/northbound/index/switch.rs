@@ -108,6 +108,25 @@ impl SwitchIndex {
         switches
     }
 
+    /// A port that we have read of each switch with a router port, and of each that is joined to
+    /// them: through it, a Port_Group has the whole switch.
+    pub(in crate::northbound) fn anchors(
+        &self,
+        rows: Rows<'_>,
+        router_port: &str,
+        reach: &BTreeSet<Uuid>,
+    ) -> Vec<Uuid> {
+        let leads = |port: &&Uuid| {
+            rows.replica.row(SWITCH_PORT, **port).and_then(leads_to) == Some(router_port)
+        };
+        let candidates = self.to_routers.candidates(router_port);
+        let mut anchors: Vec<Uuid> = candidates.as_slice().iter().filter(leads).copied().collect();
+        let own = self.of_port(rows, router_port);
+        let joined = reach.iter().filter(|switch| !own.as_slice().contains(switch));
+        anchors.extend(joined.filter_map(|switch| self.outlets.first(*switch)));
+        anchors
+    }
+
     /// The switches with a router port, and those that are joined to them.
     pub(in crate::northbound) fn reach(&self, rows: Rows<'_>, router_port: &str) -> BTreeSet<Uuid> {
         let switches = self.of_port(rows, router_port);

@@ -22,6 +22,7 @@ macro_rules! columns {
     };
 }
 
+pub mod acl;
 pub mod address_set;
 pub mod balancer_group;
 pub mod dhcp_options;
@@ -31,6 +32,7 @@ pub mod logical_router;
 pub mod logical_switch;
 pub mod nat;
 pub mod nb_global;
+pub mod port_group;
 pub mod router_policy;
 pub mod router_port;
 mod spec;
@@ -79,6 +81,8 @@ tables! {
     LOGICAL_SWITCH = logical_switch;
     SWITCH_PORT = switch_port;
     STATIC_ROUTE = static_route;
+    PORT_GROUP = port_group;
+    ACL = acl;
 }
 
 /// The declaration of a table; none if it is not one of these.

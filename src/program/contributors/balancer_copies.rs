@@ -25,7 +25,7 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
             row.referrers.clone_from(&balancing.switches);
             wants.rows.push(row);
             for vip in &copy.content.vips {
-                let parent = Parent::Balancer(Arc::clone(&name), None);
+                let parent = Parent::Named(Arc::clone(&name), None);
                 let row = wants.row(HEALTH_CHECK, Some(parent));
                 wants.rows.extend(check(vip, row));
             }

@@ -64,6 +64,11 @@ fn priority_of(policy: &Policy) -> i64 {
 
 /// The packets that a policy decides on.
 fn decided(side: &LinkSide<'_>, ports: &[&str], policy: &Policy) -> String {
+    [&inport(ports.iter().copied()), " && (", &any(&packets(side, policy)), ")"].concat()
+}
+
+/// The same, by family and whatever their port is.
+pub(super) fn packets(side: &LinkSide<'_>, policy: &Policy) -> Vec<String> {
     let (from, to) = match policy.kind {
         Kind::Forward | Kind::Reply => (side.remote, side.local),
         Kind::Echo => (side.local, side.remote),
@@ -75,7 +80,7 @@ fn decided(side: &LinkSide<'_>, ports: &[&str], policy: &Policy) -> String {
     };
     let here = |nets: &[IpNet], family: Family| nets.iter().any(|net| Family::of(net) == family);
     let families = side.families().filter(|family| here(&policy.sources, *family));
-    let terms: Vec<String> = families
+    families
         .map(|family| {
             let from = addresses(from, family, &policy.sources);
             let to = addresses(to, family, &policy.destinations);
@@ -85,8 +90,7 @@ fn decided(side: &LinkSide<'_>, ports: &[&str], policy: &Policy) -> String {
                 None => between,
             }
         })
-        .collect();
-    [&inport(ports.iter().copied()), " && (", &any(&terms), ")"].concat()
+        .collect()
 }
 
 /// ICMP errors between the two networks, and those of the router itself: these have the port by

@@ -7,6 +7,7 @@ mod balancer_copies;
 mod contributor;
 mod guest_routes;
 mod link_gateway;
+mod link_guard;
 mod link_policies;
 mod link_ports;
 mod link_routes;
@@ -26,6 +27,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_routes::contribute,
     link_policies::contribute,
     link_traffic::contribute,
+    link_guard::contribute,
     balancer_copies::contribute,
     link_gateway::contribute,
     uplink_anti_spoof::contribute,
