@@ -23,7 +23,7 @@ use crate::verdict::{Reference, Side, Verdict};
 on_every_lab!(edits_under_load_are_exact);
 
 /// How many edits, on one chassis and on several, where each takes longer; unless `TRAFFIC_EDITS` says otherwise.
-const EDITS: [usize; 2] = [200, 40];
+const EDITS: [usize; 2] = [100, 30];
 /// Packets a second, of all flows.
 const RATE: u32 = 1000;
 /// More edits of one half in a short time would be held back; another process counts anew.
