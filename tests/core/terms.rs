@@ -6,7 +6,11 @@ use std::fmt::Write as _;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
+use crate::lists::{Lists, short_lists};
 use crate::world::{PREFIXES, prefix};
+
+/// What is used of another network's gateway where it is not all.
+pub const LISTED: &str = "10.99.0.0/16";
 
 /// The load balancers that halves export, if any.
 const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
@@ -24,6 +28,12 @@ pub struct Terms {
     pub manual: Option<BTreeSet<usize>>,
     /// Whether it exports the balancers of its network, and whether it uses the other side's.
     pub balancers: [bool; 2],
+    /// What may be opened.
+    pub lists: Lists,
+    /// Whether it offers its network's gateway.
+    pub offers: bool,
+    /// Whether it uses the other side's, and if so, whether for all.
+    pub uses: Option<bool>,
 }
 
 impl Terms {
@@ -50,6 +60,15 @@ impl Terms {
             writeln!(text, "load_balancers = {:?}", EXPORTED).unwrap();
         }
         writeln!(text, "use_load_balancers = {uses}").unwrap();
+        text += &self.lists.keys();
+        if self.offers {
+            text += "gateway = \"offer\"\n";
+        }
+        match self.uses {
+            None => {}
+            Some(true) => text += "use_gateway = true\n",
+            Some(false) => writeln!(text, "use_gateway = [\"{LISTED}\"]").unwrap(),
+        }
         text
     }
 
@@ -118,18 +137,24 @@ fn filter() -> impl Strategy<Value = Vec<Entry>> {
 /// Terms, the default often among them.
 pub fn terms() -> impl Strategy<Value = Terms> {
     let manual = prop::collection::btree_set(0..PREFIXES.len(), 0..4);
+    let uses = prop::option::weighted(0.3, any::<bool>());
     (
-        prop::option::of(filter()),
+        prop::option::weighted(0.4, filter()),
         prop::option::weighted(0.3, filter()),
         prop::option::weighted(0.2, 0_usize..3),
         prop::option::weighted(0.2, manual),
         any::<[bool; 2]>(),
+        short_lists(PREFIXES),
+        (any::<bool>(), uses),
     )
-        .prop_map(|(export, import, most, manual, balancers)| Terms {
+        .prop_map(|(export, import, most, manual, balancers, lists, (offers, uses))| Terms {
             export,
             import,
             most,
             manual,
             balancers,
+            lists,
+            offers,
+            uses,
         })
 }
