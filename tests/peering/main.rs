@@ -60,6 +60,7 @@ mod small;
 mod store;
 mod subnets;
 mod tenants;
+mod together;
 mod traffic;
 mod traffic_edits;
 mod transit;
