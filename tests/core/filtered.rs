@@ -5,16 +5,53 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use ovn_peerd::declare::Filters;
+use ovn_peerd::declare::{Filters, PolicySettings};
 use ovn_peerd::northbound::tables::{STATIC_ROUTE, logical_router, static_route};
+use proptest::prelude::*;
 
 use crate::lists::Lists;
 use crate::model::Model;
 use crate::packets::{ACK, ICMP4, ICMP6, Packet, SYN, TCP, UDP};
 use crate::policies::decided;
-use crate::terms::LISTED;
+use crate::random::{Action, action, prepared_on, run};
+use crate::terms::{LISTED, lists_alone};
 use crate::verdict::{Reference, Side, Verdict};
-use crate::world::{World, prefix};
+use crate::world::{NETWORKS, World, prefix};
+
+/// Networks that all peer with each other, those that can.
+fn prepared(filters: Filters) -> World {
+    let mut world = prepared_on(None, &PolicySettings { filters, ..PolicySettings::default() });
+    for (from, to) in (0..NETWORKS).flat_map(|from| (0..NETWORKS).map(move |to| (from, to))) {
+        if from != to {
+            world.halves.entry(from).or_default().insert(to, true);
+        }
+    }
+    (0..NETWORKS).for_each(|network| {
+        let file = world.halves_file(network);
+        world.read(file);
+    });
+    world.settle();
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lists_by_increments_do_what_they_say(
+        actions in prop::collection::vec(
+            prop_oneof![
+                8 => (0..NETWORKS - 1, 0..NETWORKS - 1, lists_alone())
+                    .prop_map(|(a, b, terms)| Action::Terms(a, b, terms)),
+                3 => action(),
+            ],
+            1..24,
+        ),
+        filters in prop::sample::select(vec![Filters::Open, Filters::Open, Filters::Closed]),
+    ) {
+        run(prepared(filters), &actions);
+    }
+}
 
 /// Whether a route leads to what is beyond a gateway.
 pub fn is_beyond(destination: &str) -> bool {

@@ -195,7 +195,7 @@ pub fn lists(network: usize) -> impl Strategy<Value = Lists> {
 
 /// Short lists that name any of these at both ends; often none.
 pub fn short_lists(all: &'static [&'static str]) -> impl Strategy<Value = Lists> {
-    let one = move || prop::option::weighted(0.3, entries(all, all, 3));
+    let one = move || prop::option::weighted(0.4, entries(all, all, 4));
     (one(), one()).prop_map(|(inward, out)| Lists { inward, out })
 }
 

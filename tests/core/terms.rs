@@ -15,6 +15,19 @@ pub const LISTED: &str = "10.99.0.0/16";
 /// The load balancers that halves export, if any.
 const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
 
+/// What entries of traffic filters name.
+const NAMED: &[&str] = &[
+    "10.0.0.0/24",
+    "10.0.0.10/32",
+    "10.0.1.0/25",
+    "10.2.0.0/25",
+    "10.3.0.0/16",
+    "10.3.0.10/32",
+    "10.0.0.0/8",
+    "fd00::/65",
+    "fd01::/64",
+];
+
 /// An entry of a filter: whether it denies, which prefix, and `le` if it has one.
 pub type Entry = (bool, usize, Option<u8>);
 
@@ -134,6 +147,11 @@ fn filter() -> impl Strategy<Value = Vec<Entry>> {
     prop::collection::vec(entry, 0..5)
 }
 
+/// Lists of traffic filters, and no other terms.
+pub fn lists_alone() -> impl Strategy<Value = Terms> {
+    short_lists(NAMED).prop_map(|lists| Terms { lists, ..Terms::default() })
+}
+
 /// Terms, the default often among them.
 pub fn terms() -> impl Strategy<Value = Terms> {
     let manual = prop::collection::btree_set(0..PREFIXES.len(), 0..4);
@@ -144,7 +162,7 @@ pub fn terms() -> impl Strategy<Value = Terms> {
         prop::option::weighted(0.2, 0_usize..3),
         prop::option::weighted(0.2, manual),
         any::<[bool; 2]>(),
-        short_lists(PREFIXES),
+        short_lists(NAMED),
         (any::<bool>(), uses),
     )
         .prop_map(|(export, import, most, manual, balancers, lists, (offers, uses))| Terms {

@@ -10,7 +10,7 @@ use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
 use crate::lists::Lists;
-use crate::terms::{LISTED, Terms, passed, terms};
+use crate::terms::{LISTED, Terms, lists_alone, passed, terms};
 use crate::world::{Halves, NETWORKS, PREFIXES, World, halves, prefix};
 
 /// A network that is nowhere.
@@ -328,11 +328,21 @@ proptest! {
 
     #[test]
     fn a_tenant_is_shown_no_name_and_no_prefix_of_a_third_network(
-        actions in prop::collection::vec(action(), 1..40),
+        agreed in prop::collection::vec((0..NETWORKS - 1, 0..NETWORKS - 1, lists_alone(), lists_alone()), 0..4),
+        actions in prop::collection::vec(action(), 1..30),
     ) {
         let mut world = prepared(0..NETWORKS);
         // Whom a tenant has named once, it may be reminded of: what it withdrew is shown for a while.
         let mut named = vec![Allowed::default(); NETWORKS];
+        // Some pairs have agreed to begin with, with lists on both sides. (The last network has no prefix in IPv4.)
+        let both = agreed.into_iter().flat_map(|(a, b, one, other)| [(a, b, one), (b, a, other)]);
+        for (from, to, terms) in both.filter(|(from, to, _)| from != to) {
+            named[from].names.insert(format!("p{to}"));
+            world.terms.entry(from).or_default().insert(to, terms);
+            declare(&mut world, from, to, true);
+        }
+        world.settle();
+        world.engine.changes();
         for (number, action) in actions.iter().enumerate() {
             if let Action::Declare(from, to, _) = action {
                 named[*from].names.insert(format!("p{to}"));
