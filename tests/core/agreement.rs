@@ -8,6 +8,11 @@ use ovn_peerd::view::{HalfView, Reason, State};
 use crate::clients::{Place, name, stored};
 use crate::fleet::{Fleet, Host, NETWORKS, Pairs, STORE};
 
+/// Whether somebody says that a half is enabled.
+fn is_up(said: &BTreeSet<(bool, usize)>) -> bool {
+    said.iter().any(|(enabled, _)| *enabled)
+}
+
 impl Fleet {
     /// Whether the store may declare for a project.
     fn may_store(&self, project: usize) -> bool {
@@ -19,20 +24,23 @@ impl Fleet {
         self.clients.content.keys().any(|place| !self.may_store(place.network()))
     }
 
-    /// What is said of the halves of one network towards another, by name: what files say counts
+    /// What is said of the halves of one network towards another, by name: whether it is enabled, and its lists. What files say counts
     /// before what is stored.
-    fn said(&self, from: usize, to: usize) -> BTreeMap<String, BTreeSet<bool>> {
-        let mut said = BTreeMap::<String, BTreeSet<bool>>::new();
-        let files = self.speakers(from).filter_map(|host| host.declared.get(&(from, to)));
-        let files: BTreeSet<bool> = files.copied().collect();
+    fn said(&self, from: usize, to: usize) -> BTreeMap<String, BTreeSet<(bool, usize)>> {
+        let mut said = BTreeMap::<String, BTreeSet<(bool, usize)>>::new();
+        let files = self.speakers(from).filter_map(|host| {
+            let enabled = host.declared.get(&(from, to))?;
+            Some((*enabled, host.lists.get(&(from, to)).copied().unwrap_or(0)))
+        });
+        let files: BTreeSet<(bool, usize)> = files.collect();
         if !files.is_empty() {
             said.insert(name(to), files);
         }
         for (place, text) in self.clients.content.iter().filter(|_| self.may_store(from)) {
-            if let (Place::Half(network, name), Some((target, on))) = (place, text)
+            if let (Place::Half(network, name), Some((target, on, lists))) = (place, text)
                 && (*network, *target) == (from, to)
             {
-                said.entry(name.clone()).or_insert_with(|| [*on].into());
+                said.entry(name.clone()).or_insert_with(|| [(*on, *lists)].into());
             }
         }
         said
@@ -43,12 +51,12 @@ impl Fleet {
         let (mut linked, mut disputed) = (BTreeSet::new(), BTreeSet::new());
         for (a, b) in (0..NETWORKS).flat_map(|a| (a + 1..NETWORKS).map(move |b| (a, b))) {
             let (one, other) = (self.said(a, b), self.said(b, a));
-            let differs = |half: &BTreeMap<String, BTreeSet<bool>>| {
+            let differs = |half: &BTreeMap<String, BTreeSet<(bool, usize)>>| {
                 half.len() > 1 || half.values().any(|said| said.len() > 1)
             };
             if differs(&one) || differs(&other) {
                 disputed.insert((a, b));
-            } else if [one, other].iter().all(|half| half.values().any(|it| it.contains(&true))) {
+            } else if [one, other].iter().all(|half| half.values().any(is_up)) {
                 linked.insert((a, b));
             }
         }
@@ -75,6 +83,10 @@ impl Fleet {
         assert_eq!(stored(&self.world.database.rows), self.clients.content);
         self.backups.push(self.world.database.rows.clone());
         let (linked, disputed) = self.expected();
+        self.check_doors(&linked, |from, to| {
+            let said = self.said(from, to).into_values().flatten();
+            said.map(|(_, lists)| lists).next().unwrap_or(0)
+        });
         let ports = self.linked();
         assert!(ports >= 2 * linked.len() && ports <= 2 * (linked.len() + disputed.len()));
         let awake = (0..self.hosts.len()).filter(|host| self.hosts[*host].is_awake());
@@ -105,7 +117,7 @@ impl Fleet {
             } else if !disputed.contains(&pair) {
                 assert_ne!(half.state, State::Active, "{half:?}");
             }
-            let asks = self.said(a, b).get(&half.name).is_some_and(|it| it.contains(&true));
+            let asks = self.said(a, b).get(&half.name).is_some_and(is_up);
             if asks && self.said(b, a).is_empty() && !disputed.contains(&pair) {
                 // Whoever says no, it is no as long as one of them does.
                 let stored = self.clients.content.contains_key(&Place::Rejection(b, a));

@@ -67,6 +67,23 @@ impl World {
         self.database.refer(router, logical_router::PORTS, port, true);
     }
 
+    /// Adds the uplink of a router, or takes it away.
+    pub fn toggle_uplink(&mut self, index: usize) {
+        let (name, router) = (format!("up{index}"), self.routers[&index].uuid);
+        let ports = self.database.cell(LOGICAL_ROUTER, router, logical_router::PORTS);
+        let named = |port: &Uuid| {
+            self.database.cell(ROUTER_PORT, *port, router_port::NAME).is_string(&name)
+        };
+        let found = ports.uuids().find(named);
+        match found {
+            None => self.add_uplink(index),
+            Some(port) => {
+                self.database.refer(router, logical_router::PORTS, port, false);
+                self.database.collect();
+            }
+        }
+    }
+
     pub fn pin_router(&mut self, index: usize, chassis: Option<&str>) {
         let options = chassis.map(|name| ("chassis".into(), name.into()));
         let options = Value::map(options.into_iter().collect());

@@ -10,6 +10,7 @@ use ovn_peerd::northbound::tables::{ADDRESS_SET, address_set};
 use ovn_peerd::ovsdb::{Datum, Operation};
 
 use crate::database::Rows;
+use crate::doors::{list_keys, lists_in};
 
 /// Where a stored declaration stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +29,8 @@ impl Place {
     }
 }
 
-/// What stands there: of a half its target, and whether it is enabled.
-pub type Text = Option<(usize, bool)>;
+/// What stands there: of a half its target, whether it is enabled, and its lists.
+pub type Text = Option<(usize, bool, usize)>;
 
 /// What is stored.
 pub type Content = BTreeMap<Place, Text>;
@@ -89,10 +90,16 @@ fn half(network_of: usize, name: &str) -> HalfKey {
     HalfKey::new(network(network_of), name)
 }
 
-fn half_text(name: &str, target: usize, enabled: bool) -> String {
+/// A half with lists, as [`list_keys`] has them.
+pub fn half_text(
+    name: &str,
+    from: usize,
+    (target, enabled, lists): (usize, bool, usize),
+) -> String {
     let status = if enabled { "active" } else { "disabled" };
+    let keys = list_keys((from, target), lists);
     format!(
-        "[[peering]]\nname = \"{name}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\nconfigured_status = \"{status}\"\n"
+        "[[peering]]\nname = \"{name}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\nconfigured_status = \"{status}\"\n{keys}"
     )
 }
 
@@ -137,12 +144,13 @@ impl Wish {
             |from: usize| RejectionKey { network: network(project), from: network(from) };
         match self {
             Self::Create(_, target, on) | Self::Set(_, target, on) => {
-                text += &half_text(&name(*target), *target, *on);
+                let lists = if matches!(self, Self::Create(..)) { 0 } else { 1 + usize::from(*on) };
+                text += &half_text(&name(*target), project, (*target, *on, lists));
             }
             Self::Delete(_, target) => remove.push(half(project, &name(*target))),
             Self::Reject(_, from) => text += &rejection_text(*from),
             Self::Accept(_, from) => {
-                text += &half_text(&name(*from), *from, true);
+                text += &half_text(&name(*from), project, (*from, true, 3));
                 unreject.push(rejection(*from));
             }
             Self::Rename(_, target) => {
@@ -151,15 +159,15 @@ impl Wish {
                     names.reverse();
                 }
                 let found = content.get(&Place::Half(project, names[0].clone()));
-                let (target, on) = found.copied().flatten().unwrap_or((*target, true));
-                text += &half_text(&names[1], target, on);
+                let found = found.copied().flatten().unwrap_or((*target, true, 0));
+                text += &half_text(&names[1], project, found);
                 remove.push(half(project, &names[0]));
             }
             Self::Apply(_, halves, rejected) => {
-                halves
-                    .iter()
-                    .filter(|(target, _)| **target != project)
-                    .for_each(|(target, on)| text += &half_text(&name(*target), *target, *on));
+                halves.iter().filter(|(target, _)| **target != project).for_each(|(target, on)| {
+                    let lists = usize::from(*on);
+                    text += &half_text(&name(*target), project, (*target, *on, lists));
+                });
                 rejected
                     .iter()
                     .filter(|from| **from != project && !halves.contains_key(from))
@@ -198,7 +206,9 @@ fn effect_of(edit: &Edit, content: &Content) -> Option<Effect> {
     let mut effect = Effect::new();
     for half in &edit.halves {
         let place = place_of_half(&half.key);
-        let text = Some((number(&half.target.project), half.is_up()));
+        let target = number(&half.target.project);
+        let lists = lists_in(&format!("{half:?}"), (place.network(), target));
+        let text = Some((target, half.is_up(), lists));
         match content.get(&place) {
             Some(_) if edit.create => return None,
             Some(found) if *found == text => {}
@@ -236,10 +246,11 @@ pub fn stored(rows: &Rows) -> Content {
         let network = number(network["project"].as_str().unwrap());
         for (key, text) in tags.entries() {
             if let Some(name) = key.strip_prefix("ovn-peerd-declared:@store:") {
-                let text = json(text);
-                let target = number(text["target"][0].as_str().unwrap());
-                let on = text.get("disabled").is_none();
-                content.insert(Place::Half(network, name.to_owned()), Some((target, on)));
+                let declared = json(text);
+                let target = number(declared["target"][0].as_str().unwrap());
+                let on = declared.get("disabled").is_none();
+                let lists = lists_in(text, (network, target));
+                content.insert(Place::Half(network, name.to_owned()), Some((target, on, lists)));
             } else if let Some(from) = key.strip_prefix("ovn-peerd-rejects:@store:") {
                 let (project, _) = from.split_once(':').unwrap();
                 content.insert(Place::Rejection(network, number(project)), None);

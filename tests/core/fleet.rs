@@ -17,7 +17,7 @@ use ovn_peerd::ovsdb::{self, Operation, TransactError, TransactionError};
 use ovn_peerd::view::HalfView;
 use uuid::Uuid;
 
-use crate::clients::{Clients, Fault, Wish, is_of_store, stored};
+use crate::clients::{Clients, Fault, Wish, half_text, is_of_store, name, stored};
 use crate::database::{Database, Rows};
 use crate::texts::source;
 use crate::world::World;
@@ -44,6 +44,8 @@ pub struct Host {
     /// Stopped: it keeps its session, and does nothing.
     pub frozen: bool,
     pub declared: Declared,
+    /// The lists of halves, where there are some.
+    pub lists: BTreeMap<(usize, usize), usize>,
     /// Network and whom it rejects.
     pub rejects: Pairs,
     /// When a half was asked for, in milliseconds of this fleet.
@@ -235,10 +237,8 @@ impl Fleet {
             let mut text = format!("project = \"p{network}\"\n");
             let own = self.hosts[host].declared.iter().filter(|((from, _), _)| *from == network);
             for ((from, target), enabled) in own {
-                let status = if *enabled { "active" } else { "disabled" };
-                text += &format!(
-                    "[[peering]]\nname = \"to-{target}\"\nnetwork = \"n\"\ntarget_project = \"p{target}\"\ntarget_network = \"n\"\nconfigured_status = \"{status}\"\n"
-                );
+                let lists = self.hosts[host].lists.get(&(*from, *target)).copied().unwrap_or(0);
+                text += &half_text(&name(*target), *from, (*target, *enabled, lists));
                 if let Some(at) = self.hosts[host].requested.get(&(*from, *target)) {
                     text += &format!("requested = {}\n", moment(*at));
                 }

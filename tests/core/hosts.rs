@@ -4,11 +4,14 @@ use ovn_peerd::declare::{HalfKey, NetworkKey};
 use ovn_peerd::view::{HalfView, Reason, State};
 use proptest::prelude::*;
 
+use crate::doors::LISTS;
 use crate::fleet::{Fleet, HOSTS, Host, NETWORKS};
 
 #[derive(Clone, Debug)]
 pub enum Action {
     Declare(usize, usize, usize, bool),
+    /// Other lists of a half, at one host or at all that are awake.
+    Lists(Option<usize>, usize, usize, usize),
     Withdraw(usize, usize, usize),
     Reject(usize, usize, usize),
     Kill(usize),
@@ -28,6 +31,8 @@ pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         8 => (host.clone(), network.clone(), network.clone(), prop::bool::weighted(0.9))
             .prop_map(|(h, a, b, on)| Action::Declare(h, a, b, on)),
+        4 => (prop::option::of(host.clone()), network.clone(), network.clone(), 0..LISTS)
+            .prop_map(|(h, a, b, lists)| Action::Lists(h, a, b, lists)),
         3 => (host.clone(), network.clone(), network.clone())
             .prop_map(|(h, a, b)| Action::Withdraw(h, a, b)),
         3 => (host.clone(), network.clone(), network.clone())
@@ -62,6 +67,14 @@ pub fn act(fleet: &mut Fleet, action: &Action) {
         Action::Declare(host, from, to, enabled) => {
             fleet.hosts[*host].declared.insert((*from, *to), *enabled);
             fleet.read(*host);
+        }
+        Action::Lists(host, from, to, lists) => {
+            for at in (0..HOSTS).filter(|at| host.is_none_or(|it| it == *at)) {
+                if fleet.hosts[at].is_awake() {
+                    fleet.hosts[at].lists.insert((*from, *to), *lists);
+                    fleet.read(at);
+                }
+            }
         }
         Action::Withdraw(host, from, to) => {
             fleet.hosts[*host].declared.remove(&(*from, *to));
@@ -98,7 +111,7 @@ pub fn act(fleet: &mut Fleet, action: &Action) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 104, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_lives_what_all_declare_stands(actions in prop::collection::vec(action(), 1..40)) {
@@ -141,6 +154,75 @@ fn halves_and_bindings_on_different_hosts_make_a_peering() {
     fleet.kill(2);
     fleet.check();
     assert_eq!(fleet.linked(), 2);
+}
+
+/// Each host knows the lists of one half: both count, edits are followed, and neither what dies nor what is restored takes
+/// a list away.
+#[test]
+fn lists_of_halves_on_different_hosts_decide_and_outlive_their_hosts() {
+    let mut fleet = Fleet::with(HOSTS, true);
+    for (host, from, to) in [(1, 0, 1), (2, 1, 0)] {
+        act(&mut fleet, &Action::Lists(Some(host), from, to, 1));
+        act(&mut fleet, &Action::Declare(host, from, to, true));
+    }
+    fleet.check();
+    let doors = |fleet: &Fleet| [fleet.doors(0, 1), fleet.doors(1, 0)];
+    assert_eq!(doors(&fleet), [[50_011].into(), [50_101].into()]);
+    // By a standby: `out` for `in`, which at the other end leaves nothing to have in common.
+    act(&mut fleet, &Action::Lists(Some(2), 1, 0, 2));
+    fleet.check();
+    assert_eq!(doors(&fleet), [[].into(), [].into()]);
+    act(&mut fleet, &Action::Lists(Some(1), 0, 1, 2));
+    fleet.check();
+    let both = [[50_102].into(), [50_012].into()];
+    assert_eq!(doors(&fleet), both);
+    let backup = fleet.backups.len() - 1;
+    for host in [2, 1] {
+        fleet.kill(host);
+        fleet.check();
+        assert_eq!(doors(&fleet), both);
+    }
+    // Somebody deletes what is remembered of them, or restores it from a time at which the lists were others.
+    for choice in 0..fleet.world.own_rows().len() {
+        fleet.world.delete_own(choice);
+        fleet.check();
+        assert_eq!(doors(&fleet), both, "row {choice}");
+    }
+    for older in 0..=backup {
+        fleet.restore(older);
+        fleet.check();
+        assert_eq!(doors(&fleet), both, "backup {older}");
+    }
+    // What was edited while its host was down counts once that is back.
+    fleet.hosts[2].lists.insert((1, 0), 3);
+    fleet.start(2);
+    fleet.check();
+    assert_eq!(doors(&fleet), [[].into(), [].into()]);
+    fleet.start(1);
+    act(&mut fleet, &Action::Lists(Some(1), 0, 1, 0));
+    fleet.check();
+    assert_eq!(doors(&fleet), [[].into(), [50_103].into()]);
+}
+
+/// Lists that differ from host to host are a disagreement like any other: those that stand go on.
+#[test]
+fn hosts_that_differ_about_lists_change_nothing_until_they_agree() {
+    let mut fleet = Fleet::new();
+    for (from, to) in [(0, 1), (1, 0)] {
+        act(&mut fleet, &Action::Lists(None, from, to, 1));
+        (0..HOSTS).for_each(|host| act(&mut fleet, &Action::Declare(host, from, to, true)));
+    }
+    fleet.check();
+    assert_eq!(fleet.doors(0, 1), [50_011].into());
+    act(&mut fleet, &Action::Lists(Some(2), 0, 1, 0));
+    fleet.check();
+    let shown = half(&fleet.list(1), 0, 1);
+    assert_eq!(shown.state, State::Active);
+    assert!(shown.degraded[0].contains("hv2"), "{:?}", shown.degraded);
+    assert_eq!(fleet.doors(0, 1), [50_011].into(), "open for nobody meanwhile");
+    act(&mut fleet, &Action::Lists(None, 0, 1, 3));
+    fleet.check();
+    assert_eq!(fleet.doors(0, 1), [50_013].into());
 }
 
 #[test]

@@ -158,16 +158,21 @@ fn what() -> impl Strategy<Value = What> {
     ]
 }
 
-fn named(network: usize) -> impl Strategy<Value = Vec<IpNet>> {
-    let some = prop::collection::vec(prop::sample::select(NAMED[network]), 1..4);
+fn named(all: &'static [&'static str]) -> impl Strategy<Value = Vec<IpNet>> {
+    let some = prop::collection::vec(prop::sample::select(all), 1..4);
     let some = some.prop_map(|texts| nets(&texts));
     prop_oneof![Just(vec![]), some]
 }
 
-fn entries(network: usize) -> impl Strategy<Value = Vec<Entry>> {
+/// Fewer than so many entries, which name these at the other end and at this one.
+fn entries(
+    remote: &'static [&'static str],
+    local: &'static [&'static str],
+    below: usize,
+) -> impl Strategy<Value = Vec<Entry>> {
     let deny = prop::bool::weighted(0.4);
-    let entry = (deny, what(), named(1 - network), named(network)).prop_map(
-        |(deny, what, remote, mut local)| {
+    let entry =
+        (deny, what(), named(remote), named(local)).prop_map(|(deny, what, remote, mut local)| {
             // Two ends without a common family are an error in a file.
             let have = |nets: &[IpNet], is_v4| {
                 nets.is_empty() || nets.iter().any(|net| net.addr().is_ipv4() == is_v4)
@@ -176,15 +181,21 @@ fn entries(network: usize) -> impl Strategy<Value = Vec<Entry>> {
                 local.clear();
             }
             Entry { deny, what, remote, local }
-        },
-    );
-    prop::collection::vec(entry, 0..5)
+        });
+    prop::collection::vec(entry, 0..below)
 }
 
 /// The lists of the half of one of the two networks.
 pub fn lists(network: usize) -> impl Strategy<Value = Lists> {
     let open = || prop_oneof![Just(None), Just(Some(vec![Entry::all()]))];
-    let one = move || prop_oneof![4 => entries(network).prop_map(Some), 1 => open()];
+    let entries = move || entries(NAMED[1 - network], NAMED[network], 5);
+    let one = move || prop_oneof![4 => entries().prop_map(Some), 1 => open()];
+    (one(), one()).prop_map(|(inward, out)| Lists { inward, out })
+}
+
+/// Short lists that name any of these at both ends; often none.
+pub fn short_lists(all: &'static [&'static str]) -> impl Strategy<Value = Lists> {
+    let one = move || prop::option::weighted(0.4, entries(all, all, 4));
     (one(), one()).prop_map(|(inward, out)| Lists { inward, out })
 }
 

@@ -35,7 +35,7 @@ struct File {
 pub struct Model {
     memory: BTreeMap<(usize, usize), Memory>,
     /// At (network, peer): the peer's prefixes that are routed, and on which router.
-    routed: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
+    pub routed: BTreeMap<(usize, usize), (Uuid, BTreeSet<IpNet>)>,
     /// What each project's file gave last when it was good.
     good: BTreeMap<usize, File>,
     /// The same with what is stored; what a file declares counts before it.
@@ -164,7 +164,7 @@ impl Model {
         (expected, placed)
     }
 
-    fn terms(&self, (from, to): (usize, usize)) -> Terms {
+    pub fn terms(&self, (from, to): (usize, usize)) -> Terms {
         let terms = self.said.get(&from).and_then(|good| good.terms.get(&to));
         terms.cloned().unwrap_or_default()
     }

@@ -125,7 +125,7 @@ fn act(fleet: &mut Fleet, action: &Action) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_acknowledged_is_stored_and_nothing_else(

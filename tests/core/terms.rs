@@ -6,10 +6,27 @@ use std::fmt::Write as _;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
+use crate::lists::{Lists, short_lists};
 use crate::world::{PREFIXES, prefix};
+
+/// What is used of another network's gateway where it is not all.
+pub const LISTED: &str = "10.99.0.0/16";
 
 /// The load balancers that halves export, if any.
 const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
+
+/// What entries of traffic filters name.
+const NAMED: &[&str] = &[
+    "10.0.0.0/24",
+    "10.0.0.10/32",
+    "10.0.1.0/25",
+    "10.2.0.0/25",
+    "10.3.0.0/16",
+    "10.3.0.10/32",
+    "10.0.0.0/8",
+    "fd00::/65",
+    "fd01::/64",
+];
 
 /// An entry of a filter: whether it denies, which prefix, and `le` if it has one.
 pub type Entry = (bool, usize, Option<u8>);
@@ -24,6 +41,12 @@ pub struct Terms {
     pub manual: Option<BTreeSet<usize>>,
     /// Whether it exports the balancers of its network, and whether it uses the other side's.
     pub balancers: [bool; 2],
+    /// What may be opened.
+    pub lists: Lists,
+    /// Whether it offers its network's gateway.
+    pub offers: bool,
+    /// Whether it uses the other side's, and if so, whether for all.
+    pub uses: Option<bool>,
 }
 
 impl Terms {
@@ -50,6 +73,15 @@ impl Terms {
             writeln!(text, "load_balancers = {:?}", EXPORTED).unwrap();
         }
         writeln!(text, "use_load_balancers = {uses}").unwrap();
+        text += &self.lists.keys();
+        if self.offers {
+            text += "gateway = \"offer\"\n";
+        }
+        match self.uses {
+            None => {}
+            Some(true) => text += "use_gateway = true\n",
+            Some(false) => writeln!(text, "use_gateway = [\"{LISTED}\"]").unwrap(),
+        }
         text
     }
 
@@ -115,21 +147,32 @@ fn filter() -> impl Strategy<Value = Vec<Entry>> {
     prop::collection::vec(entry, 0..5)
 }
 
+/// Lists of traffic filters, and no other terms.
+pub fn lists_alone() -> impl Strategy<Value = Terms> {
+    short_lists(NAMED).prop_map(|lists| Terms { lists, ..Terms::default() })
+}
+
 /// Terms, the default often among them.
 pub fn terms() -> impl Strategy<Value = Terms> {
     let manual = prop::collection::btree_set(0..PREFIXES.len(), 0..4);
+    let uses = prop::option::weighted(0.3, any::<bool>());
     (
-        prop::option::of(filter()),
+        prop::option::weighted(0.4, filter()),
         prop::option::weighted(0.3, filter()),
         prop::option::weighted(0.2, 0_usize..3),
         prop::option::weighted(0.2, manual),
         any::<[bool; 2]>(),
+        short_lists(NAMED),
+        (any::<bool>(), uses),
     )
-        .prop_map(|(export, import, most, manual, balancers)| Terms {
+        .prop_map(|(export, import, most, manual, balancers, lists, (offers, uses))| Terms {
             export,
             import,
             most,
             manual,
             balancers,
+            lists,
+            offers,
+            uses,
         })
 }

@@ -1,23 +1,17 @@
 //! Two networks whose halves have lists, random ones: the policies that the engine writes for them do to each packet what
 //! the lists say, on both routers, after each edit.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use ovn_peerd::declare::Filters;
-use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, ROUTER_POLICY, ROUTER_PORT, address_set, logical_router,
-    router_policy, router_port,
-};
+use ovn_peerd::northbound::tables::{ROUTER_PORT, logical_router, router_port};
 use ovn_peerd::ovsdb::{Atom, ColumnId};
 use ovn_peerd::view::State;
 use proptest::prelude::*;
-use uuid::Uuid;
 
 use crate::lists::{ANNOUNCED, Entry, Lists, ROUTERS, addresses, lists, nets, packet};
-use crate::matches::{Match, Sets};
 use crate::packets::{ACK, ICMP4, ICMP6, Packet, SYN, TCP, UDP};
+use crate::policies::decided;
 use crate::random::rest;
 use crate::verdict::{Reference, Side, Verdict};
 use crate::world::World;
@@ -32,14 +26,6 @@ struct Ground {
     hides: bool,
     /// What the operator takes a list for that is missing.
     closed: bool,
-}
-
-/// A policy, as OVN would read it.
-struct Row {
-    priority: i64,
-    text: String,
-    read: Match,
-    allows: bool,
 }
 
 impl Ground {
@@ -102,56 +88,15 @@ impl Ground {
         self.world.engine.list().iter().all(|half| half.state == State::Active)
     }
 
-    fn refers_to(&self, network: usize, column: ColumnId) -> Vec<Uuid> {
-        let router = self.world.routers[&network].uuid;
-        self.world.database.cell(LOGICAL_ROUTER, router, column).uuids().collect()
-    }
-
     /// The name of the link's port on a router, and its addresses.
     fn link(&self, network: usize) -> (String, Vec<IpAddr>) {
-        let own: BTreeSet<_> = self.world.own_rows().into_iter().collect();
-        let ports = self.refers_to(network, logical_router::PORTS).into_iter();
-        let mut ports = ports.filter(|port| own.contains(&(ROUTER_PORT, *port)));
-        let port = ports.next().expect("a port of the link");
-        let cell = |column| self.world.database.cell(ROUTER_PORT, port, column);
-        let nets = cell(router_port::NETWORKS).strings();
-        let addresses = nets.map(|net| net.parse::<IpNet>().unwrap().addr()).collect();
-        (cell(router_port::NAME).string().to_owned(), addresses)
-    }
-
-    /// The policies of a router.
-    fn rows(&self, network: usize) -> Vec<Row> {
-        let database = &self.world.database;
-        let sets = database.rows.iter().filter(|((table, _), _)| *table == ADDRESS_SET);
-        let sets: Sets = sets
-            .map(|(_, row)| {
-                let nets = row.get(address_set::ADDRESSES).strings();
-                let nets = nets.map(|text| text.parse().unwrap()).collect();
-                (row.get(address_set::NAME).string().to_owned(), nets)
-            })
-            .collect();
-        let rows = self.refers_to(network, logical_router::POLICIES).into_iter().map(|uuid| {
-            let cell = |column| database.cell(ROUTER_POLICY, uuid, column);
-            let text = cell(router_policy::MATCH).string().to_owned();
-            let read = Match::parse(&text, &sets).unwrap_or_else(|why| panic!("{why}"));
-            let priority = cell(router_policy::PRIORITY).integer().unwrap();
-            let allows = match cell(router_policy::ACTION).string() {
-                "allow" => true,
-                "drop" => false,
-                other => panic!("{other}"),
-            };
-            Row { priority, text, read, allows }
-        });
-        let rows: Vec<Row> = rows.collect();
-        let distinct: BTreeSet<_> = rows.iter().map(|row| (row.priority, &row.text)).collect();
-        assert_eq!(distinct.len(), rows.len(), "a policy twice\n{}", self.explained());
-        rows
+        self.world.link(network, 1 - network).expect("a port of the link")
     }
 
     /// Each of these packets, as it enters from the one network at the other's router, is treated as the lists say.
     #[track_caller]
     fn assert_agrees(&self, from: usize, packets: &[Packet]) {
-        let (reference, rows) = (self.reference(), self.rows(1 - from));
+        let (reference, rows) = (self.reference(), self.world.policies(1 - from));
         let (inport, outport) = (self.link(1 - from).0, subnet_port(1 - from, 0));
         for packet in packets {
             let (inport, outport) = (inport.clone(), outport.clone());
@@ -168,7 +113,7 @@ impl Ground {
     /// What leaves a network is not filtered at its own router: only the other one's.
     #[track_caller]
     fn assert_leaves(&self, packets: &[Packet]) {
-        let (rows, inport, outport) = (self.rows(0), subnet_port(0, 0), self.link(0).0);
+        let (rows, inport, outport) = (self.world.policies(0), subnet_port(0, 0), self.link(0).0);
         for packet in packets {
             let (inport, outport) = (inport.clone(), outport.clone());
             let packet = Packet { inport, outport, ..packet.clone() };
@@ -184,7 +129,7 @@ impl Ground {
         let mut text = String::new();
         for network in 0..2 {
             text += &format!("network {network}\n{}", self.lists[network].keys());
-            let mut rows = self.rows(network);
+            let mut rows = self.world.policies(network);
             rows.sort_by_key(|row| -row.priority);
             for row in rows {
                 let action = if row.allows { "allow" } else { "drop" };
@@ -197,22 +142,6 @@ impl Ground {
 
 fn subnet_port(network: usize, at: usize) -> String {
     format!("r{network}-s{at}")
-}
-
-/// What becomes of a packet by the highest policies that match it, and which these are. Where none matches, OVN goes on.
-#[track_caller]
-fn decided(rows: &[Row], packet: &Packet) -> (bool, String) {
-    let matching: Vec<&Row> = rows.iter().filter(|row| row.read.holds(packet)).collect();
-    let Some(highest) = matching.iter().map(|row| row.priority).max() else {
-        return (true, "none".into());
-    };
-    let highest: Vec<_> = matching.iter().filter(|row| row.priority == highest).collect();
-    let allows = highest[0].allows;
-    let texts: Vec<_> =
-        highest.iter().map(|row| format!("{} {} {}", row.priority, row.allows, row.text)).collect();
-    // Of two with one priority, OVN takes either.
-    assert!(highest.iter().all(|row| row.allows == allows), "undecided by {texts:?}: {packet:?}");
-    (allows, texts.join(" and "))
 }
 
 /// A change of what the halves say: the lists of one, of both, or which prefixes cross.

@@ -3,21 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ovn_peerd::northbound::owner::peering_of_link_port;
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOGICAL_ROUTER, NAT, ROUTER_PORT, STATIC_ROUTE, address_set, logical_router, nat,
-    router_port, static_route,
+    ADDRESS_SET, LOGICAL_ROUTER, NAT, STATIC_ROUTE, address_set, logical_router, nat, static_route,
 };
 use ovn_peerd::view::State;
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::random::{begin_anew, rest};
+use crate::terms::LISTED;
 use crate::world::{PREFIXES, World};
 
 /// Each network's subnet, among [`PREFIXES`].
 const SUBNETS: [usize; 4] = [0, 1, 4, 5];
-const LISTED: &str = "10.99.0.0/16";
 
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -111,21 +109,10 @@ impl Ground {
                 self.declare(user, provider);
             }
             Action::Uplink(network) => {
-                if self.uplinks.insert(network) {
-                    world.add_uplink(network);
-                    return;
+                if !self.uplinks.remove(&network) {
+                    self.uplinks.insert(network);
                 }
-                self.uplinks.remove(&network);
-                let name = format!("up{network}");
-                let router = world.routers[&network].uuid;
-                let ports = world.database.cell(LOGICAL_ROUTER, router, logical_router::PORTS);
-                let ports: Vec<Uuid> = ports.uuids().collect();
-                let named = |port: &&Uuid| {
-                    world.database.cell(ROUTER_PORT, **port, router_port::NAME).is_string(&name)
-                };
-                let port = *ports.iter().find(named).expect("the uplink");
-                world.database.refer(router, logical_router::PORTS, port, false);
-                world.database.collect();
+                world.toggle_uplink(network);
             }
             Action::Default(network) => {
                 let router = world.routers[&network].uuid;
@@ -202,23 +189,10 @@ impl Ground {
             let cell = |column| world.database.cell(STATIC_ROUTE, route, column).string();
             let prefix = cell(static_route::IP_PREFIX);
             let through = ["0.0.0.0/0", LISTED].contains(&prefix);
-            through.then(|| (self.beyond(user, cell(static_route::OUTPUT_PORT)), prefix.to_owned()))
+            let to = world.beyond(user, cell(static_route::OUTPUT_PORT));
+            through.then(|| (to.expect("the other end"), prefix.to_owned()))
         });
         routes.collect()
-    }
-
-    /// The network at the other end of a link port.
-    fn beyond(&self, network: usize, port: &str) -> usize {
-        let peering = peering_of_link_port(port).expect("a link port");
-        let world = &self.world;
-        let is_other = |(other, router): &(&usize, &crate::world::Router)| {
-            let ports = world.database.cell(LOGICAL_ROUTER, router.uuid, logical_router::PORTS);
-            let mut names = ports
-                .uuids()
-                .map(|port| world.database.cell(ROUTER_PORT, port, router_port::NAME).string());
-            **other != network && names.any(|name| peering_of_link_port(name) == Some(peering))
-        };
-        *world.routers.iter().find(is_other).expect("the other end").0
     }
 
     /// The sources that a router translates by rows of ours, each with what it exempts.

@@ -54,7 +54,7 @@ fn a_pair_is_written_together_with_its_network_that_was_refused() {
 
 proptest! {
     // Each of them is slow: much is under way, and all of it is looked at.
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn two_transactions_under_way_come_to_the_same(

@@ -114,9 +114,15 @@ impl Ground {
                 _ => None,
             };
             let halves = self.pairs.iter().filter_map(of_pair).map(|target| {
+                // Of some peerings one half has lists, of some both.
+                let lists = match (network + 2 * target) % 3 {
+                    0 => "in = [{ protocol = \"tcp\", ports = [22, \"80-90\"] }]\nout = []\n",
+                    1 => "in = [{ action = \"deny\", remote = [\"10.0.0.0/16\"] }, {}]\n",
+                    _ => "",
+                };
                 format!(
                     "[[peering]]\nname = \"to-{target}\"\nnetwork = \"n\"\n\
-                     target_project = \"p{target}\"\ntarget_network = \"n\"\n"
+                     target_project = \"p{target}\"\ntarget_network = \"n\"\n{lists}"
                 )
             });
             self.daemon.declare(&format!("p{network}"), &halves.collect::<String>());

@@ -16,6 +16,17 @@ use crate::tenants::{disabled, half};
 const CHANGES: usize = 200;
 /// The networks: `p<n>/net` on router `r<n>`, one for each project.
 pub(crate) const NETWORKS: usize = 6;
+/// What a half may have besides, each as often: what may be opened, and ways out by a gateway.
+const TERMS: [&str; 8] = [
+    "",
+    "in = [{ protocol = \"tcp\", ports = [22, \"80-90\"] }]\n",
+    "in = [{ action = \"deny\", remote = [\"10.0.0.0/25\"] }, {}]\nout = []\n",
+    "out = [{ protocol = \"udp\" }, { protocol = \"icmp\", types = [\"echo-request\"] }]\n",
+    "in = []\nout = []\n",
+    "gateway = \"offer\"\nin = [{ protocol = \"udp\", ports = [53] }]\n",
+    "use_gateway = true\nin = [{}]\n",
+    "use_gateway = [\"10.98.0.0/16\"]\n",
+];
 /// Sets the seed of a run, which every run prints.
 const SEED: &str = "PEERING_SEED";
 
@@ -39,6 +50,8 @@ pub(crate) struct World<'a> {
     random: Random,
     /// Whether each half, from a network to another, is up.
     pub(crate) halves: BTreeMap<(usize, usize), bool>,
+    /// What halves have besides, by its place in [`TERMS`].
+    terms: BTreeMap<(usize, usize), usize>,
     /// Names of the subnets' ports beyond the first.
     subnets: BTreeSet<(usize, usize)>,
     /// Routers that are there.
@@ -53,9 +66,16 @@ impl World<'_> {
     /// Writes a project's file anew, or removes it with its last half.
     pub(crate) fn declare(&self, from: usize) {
         let halves: String = (self.halves.range((from, 0)..(from + 1, 0)))
-            .map(|((_, to), up)| {
-                let write = if *up { half } else { disabled };
-                write(&format!("to-{to}"), "net", &format!("p{to}/net"))
+            .map(|(key, up)| {
+                let (write, to) = (if *up { half } else { disabled }, key.1);
+                let terms = TERMS[self.terms.get(key).copied().unwrap_or(0)];
+                // Each exports its balancer to some, and some use it.
+                let balancers = match (from + to) % 3 {
+                    0 => "use_load_balancers = true\n".to_owned(),
+                    1 => format!("use_load_balancers = true\nload_balancers = [\"lb{from}\"]\n"),
+                    _ => format!("load_balancers = [\"lb{from}\"]\n"),
+                };
+                write(&format!("to-{to}"), "net", &format!("p{to}/net")) + terms + &balancers
             })
             .collect();
         let project = format!("p{from}");
@@ -74,12 +94,20 @@ impl World<'_> {
             1 => drop(self.halves.insert((from, to), false)),
             _ => drop(self.halves.insert((from, to), true)),
         }
+        if self.random.next(2) == 0 {
+            self.terms.insert((from, to), self.random.next(TERMS.len()));
+        }
         self.declare(from);
         // Often the other side agrees at once.
         if self.halves.get(&(from, to)) == Some(&true) && self.random.next(2) == 0 {
             self.halves.insert((to, from), true);
             self.declare(to);
         }
+    }
+
+    /// Without gateways: what is wrong with those is said of halves that are active.
+    pub(crate) fn forget_gateways(&mut self) {
+        self.terms.retain(|_, terms| !TERMS[*terms].contains("gateway"));
     }
 
     /// A subnet comes or goes, on a router that is there.
@@ -137,7 +165,7 @@ impl World<'_> {
         let n = self.random.next(NETWORKS);
         self.routers.remove(&n);
         self.subnets.retain(|(router, _)| *router != n);
-        self.lab.nbctl(&["lr-del", &format!("r{n}")]);
+        self.lab.nbctl_batch(&format!("lr-del r{n}\nls-del s{n}\nlb-del lb{n}"));
     }
 
     fn add_router(&mut self, n: usize) {
@@ -147,8 +175,19 @@ impl World<'_> {
             "lr-add r{n}\nlrp-add r{n} r{n}-p {mac} 10.{n}.0.1/24 fd0{n}::1/64\n\
              lr-route-add r{n} 192.0.2.0/24 10.{n}.0.9\n\
              lr-policy-add r{n} 32100 'ip4.dst == 192.0.2.0/24' drop\n\
-             lr-nat-add r{n} snat 198.51.100.{n} 10.{n}.0.0/24"
+             lr-nat-add r{n} snat 198.51.100.{n} 10.{n}.0.0/24\n\
+             ls-add s{n}\nlsp-add s{n} s{n}-r\nlsp-set-type s{n}-r router\n\
+             lsp-set-options s{n}-r router-port=r{n}-p\n\
+             lb-add lb{n} 10.{n}.0.200:80 10.{n}.0.10:80,10.{n}.0.11:80\nls-lb-add s{n} lb{n}"
         ));
+        // Two of them can offer a gateway.
+        if n < 2 {
+            let [mac, port] = [self.lab.fresh_mac(), format!("r{n}-up")];
+            self.lab.nbctl_batch(&format!(
+                "lrp-add r{n} {port} {mac} 172.31.0.{}/24\nlrp-set-gateway-chassis {port} hv1",
+                n + 1
+            ));
+        }
     }
 
     /// Somebody damages or deletes rows of ours.
@@ -165,6 +204,8 @@ impl World<'_> {
                 "Logical_Router_Policy" => "action=drop",
                 "Logical_Switch" => "name=altered",
                 "Logical_Switch_Port" => "addresses=unknown",
+                "Load_Balancer" => "protocol=udp",
+                "NAT" => "external_ip=203.0.113.9",
                 _ => "addresses=10.99.0.0/24",
             };
             // The daemon may have taken the row away since.
@@ -246,6 +287,7 @@ pub(crate) fn run(lab: &Lab, clashing: bool) -> World<'_> {
         daemon,
         random: Random(seed),
         halves: BTreeMap::new(),
+        terms: BTreeMap::new(),
         subnets: BTreeSet::new(),
         routers: BTreeSet::new(),
         made: 0,

@@ -34,6 +34,7 @@ fn killed_at_random_points_of_200_changes_it_converges() {
     }
     let all = (0..NETWORKS).flat_map(|a| (0..NETWORKS).map(move |b| (a, b)));
     world.halves = all.filter(|(a, b)| a != b).map(|key| (key, true)).collect();
+    world.forget_gateways();
     (0..NETWORKS).for_each(|n| world.declare(n));
     converges(&world);
     wait_all_active(&world.daemon);

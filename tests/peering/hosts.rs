@@ -6,6 +6,7 @@ use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::daemon::Daemon;
 use crate::lab::host::Host;
+use crate::lab::traffic::{Asked, Outcome};
 use crate::owned::{contents, foreign, link_rows, owned};
 use crate::tenants::{BLUE, GREEN, half, status, try_status, wait_all_active, wait_synced};
 
@@ -129,6 +130,67 @@ fn halves_on_different_hosts_make_a_path_which_outlives_both_daemons() {
         [first, ..] => Err(format!("{first:?}")),
     });
     foreign(&lab).assert_same_as(&theirs);
+}
+
+/// B9, S2.17: a half's lists are known to its own host alone. Both halves' count; an edit takes effect from either host; what
+/// dies leaves them in force, and a registration that is deleted meanwhile is put back with them.
+#[test]
+fn lists_of_halves_on_different_hosts_are_in_force_whoever_lives() {
+    let (lab, [a1, b1], [hv1, hv2]) = raise();
+    let _serving = b1.serve_all(&[80, 443, 5432], &[]);
+    let blue = |lists: &str| hv1.declare("blue", &(half("to-db", "web", "green/db") + lists));
+    let green = |lists: &str| hv2.declare("green", &(half("to-web", "db", "blue/web") + lists));
+    let open = |wanted: &[u16]| {
+        for daemon in [&hv1, &hv2].into_iter().filter(|daemon| daemon.process().is_running()) {
+            daemon.wait_quiet();
+        }
+        lab.sync_packets();
+        let both = [b1.v4(), b1.v6()].into_iter();
+        let asked = both.flat_map(|to| [80, 443, 5432].map(|port| (to, port)));
+        Asked::assert_all(asked.map(|(to, port)| {
+            let open = wanted.contains(&port);
+            a1.ask_tcp(to, port, 0, if open { Outcome::Answered } else { Outcome::Lost })
+        }));
+    };
+    // What an edit of either host does is seen in the rows: then packets are asked.
+    let edited = |mut edit: Box<dyn FnMut() + '_>, wanted: &[u16]| {
+        let before = programmed(&lab);
+        edit();
+        poll("the edit is written", LIMIT, || {
+            if programmed(&lab) == before { Err("not yet".to_owned()) } else { Ok(()) }
+        });
+        open(wanted);
+    };
+    blue("out = [{ protocol = \"tcp\", ports = [80, 443] }]\n");
+    green("in = [{ protocol = \"tcp\", ports = [443, 5432] }]\n");
+    wait_all_active(&hv1);
+    wait_all_active(&hv2);
+    assert_same_view(&hv1, &hv2);
+    open(&[443]);
+    edited(Box::new(|| green("in = [{ protocol = \"tcp\", ports = [80] }]\n")), &[80]);
+    edited(Box::new(|| blue("out = [{ protocol = \"udp\" }]\n")), &[]);
+    edited(Box::new(|| blue("")), &[80]);
+    let rows = programmed(&lab);
+    hv2.kill9();
+    // Somebody deletes all that is remembered of both networks, while one host lives.
+    for row in owned(&lab.dump()).iter().filter(|row| row.table == "Address_Set") {
+        row.delete(&lab);
+    }
+    poll("all is put back", LIMIT, || {
+        let found = programmed(&lab);
+        if found == rows { Ok(()) } else { Err(format!("{found:#?}\n{}", hv1.log())) }
+    });
+    open(&[80]);
+    // The other one takes over, and knows the half of the one that is gone.
+    hv2.start_again();
+    wait_synced(&hv2);
+    hv1.kill9();
+    edited(Box::new(|| green("in = [{ protocol = \"tcp\" }]\n")), &[80, 443, 5432]);
+    hv1.start_again();
+    wait_synced(&hv1);
+    wait_all_active(&hv1);
+    assert_same_view(&hv1, &hv2);
+    edited(Box::new(|| blue("out = [{ protocol = \"tcp\", ports = [443] }]\n")), &[443]);
 }
 
 /// B9: the holder of the lock is killed, or stopped; another takes over, no packet is lost, and one that wakes does no harm.

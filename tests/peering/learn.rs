@@ -46,7 +46,7 @@ fn bind(tenants: &Tenants, means: &str) {
 
 /// A row of DHCP_Options for blue's subnet; its UUID.
 #[track_caller]
-fn dhcp_row(lab: &Lab, more: &[&str]) -> String {
+pub(crate) fn dhcp_row(lab: &Lab, more: &[&str]) -> String {
     let options = OPTIONS.split(' ').map(|option| {
         let (key, value) = option.split_once('=').expect("key=value");
         format!("options:{key}=\"{value}\"")
@@ -61,7 +61,7 @@ fn dhcp_row(lab: &Lab, more: &[&str]) -> String {
 
 /// One key of the row's options; none if it has no such key.
 #[track_caller]
-fn option(lab: &Lab, row: &str, key: &str) -> Option<String> {
+pub(crate) fn option(lab: &Lab, row: &str, key: &str) -> Option<String> {
     let pairs = lab.dump().table("DHCP_Options")[row]["options"][1].clone();
     let pairs = pairs.as_array().into_iter().flatten();
     let found = pairs.into_iter().find(|pair| pair[0] == key);
@@ -77,14 +77,14 @@ fn wait_option(lab: &Lab, row: &str, key: &str, wanted: Option<&str>) {
 }
 
 /// A guest that has what DHCP gave it, and nothing else.
-struct Client<'a> {
+pub(crate) struct Client<'a> {
     host: &'a Host,
     script: PathBuf,
 }
 
 impl<'a> Client<'a> {
     #[track_caller]
-    fn new(lab: &Lab, host: &'a Host, row: &str) -> Self {
+    pub(crate) fn new(lab: &Lab, host: &'a Host, row: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         require_programs(&[("udhcpc", "udhcpc")]);
         lab.nbctl(&["lsp-set-dhcpv4-options", &host.name, row]);
@@ -97,7 +97,7 @@ impl<'a> Client<'a> {
 
     /// Asks for a lease, and gives the routes that it has then.
     #[track_caller]
-    fn renew(&self) -> Vec<String> {
+    pub(crate) fn renew(&self) -> Vec<String> {
         let script = self.script.display().to_string();
         self.host.run(&[
             "udhcpc",

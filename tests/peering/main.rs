@@ -61,6 +61,7 @@ mod stateful;
 mod store;
 mod subnets;
 mod tenants;
+mod together;
 mod traffic;
 mod traffic_cost;
 mod traffic_edits;

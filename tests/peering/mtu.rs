@@ -38,7 +38,7 @@ fn checking(lab: &Lab) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn wait_checking(lab: &Lab, wanted: &[(&str, u16)]) {
+pub(crate) fn wait_checking(lab: &Lab, wanted: &[(&str, u16)]) {
     let wanted: Vec<_> = wanted.iter().map(|(r, mtu)| ((*r).to_owned(), mtu.to_string())).collect();
     poll("the ports that check", Duration::from_secs(10), || {
         let mut found = checking(lab);
@@ -48,7 +48,7 @@ fn wait_checking(lab: &Lab, wanted: &[(&str, u16)]) {
 }
 
 /// Echo requests in packets of so many bytes, not to be fragmented.
-fn ping(from: &Host, to: IpAddr, bytes: u16) -> PingReport {
+pub(crate) fn ping(from: &Host, to: IpAddr, bytes: u16) -> PingReport {
     let headers = if to.is_ipv4() { 20 + 8 } else { 40 + 8 };
     from.ping(to, Ping { size: bytes - headers, dont_fragment: true, ..Ping::default() })
 }

@@ -6,8 +6,11 @@ use crate::lab::Lab;
 use crate::lab::command::poll;
 use crate::lab::host::{Host, Ping, Stream};
 use crate::lab::probe::PingReport;
+use crate::lab::traffic::{Asked, Outcome};
 use crate::owned::{contents, foreign, link_rows};
-use crate::tenants::{Tenants, assert_says, flaws};
+use crate::tenants::{Tenants, assert_says, flaws, half};
+
+use Outcome::{Answered, Lost};
 
 /// Waits until blue is active, and told of something that is named so; its half.
 #[track_caller]
@@ -90,20 +93,21 @@ fn a_link_of_another_tool_that_appears_later_degrades_and_cuts_nothing() {
 }
 
 /// What Incus writes for a peering of its own between the same two: ports with the routers' addresses, a route
-/// out of them to each subnet, and policies that let pass what the two networks say to each other.
-fn link_of_incus(lab: &Lab) {
+/// out of them to each subnet, or to a half of each, and policies that let pass what the two networks say to each other.
+fn link_of_incus(lab: &Lab, lengths: [u8; 2]) {
     let mut lines = String::from(
         "lrp-add a inc-a 0a:00:00:00:01:11 10.1.0.1/32 fd01::1/128 peer=inc-b\n\
          lrp-add b inc-b 0a:00:00:00:01:12 10.2.0.1/32 fd02::1/128 peer=inc-a\n",
     );
     for (router, port, prefix, nexthop) in [
-        ("a", "inc-a", "10.2.0.0/24", "10.2.0.1"),
-        ("a", "inc-a", "fd02::/64", "fd02::1"),
-        ("b", "inc-b", "10.1.0.0/24", "10.1.0.1"),
-        ("b", "inc-b", "fd01::/64", "fd01::1"),
+        ("a", "inc-a", "10.2.0.0", "10.2.0.1"),
+        ("a", "inc-a", "fd02::", "fd02::1"),
+        ("b", "inc-b", "10.1.0.0", "10.1.0.1"),
+        ("b", "inc-b", "fd01::", "fd01::1"),
     ] {
+        let length = lengths[usize::from(prefix.contains(':'))];
         lines += &format!(
-            "--id=@{router}{n} create Logical_Router_Static_Route 'ip_prefix=\"{prefix}\"' 'nexthop=\"{nexthop}\"' output_port={port}\n\
+            "--id=@{router}{n} create Logical_Router_Static_Route 'ip_prefix=\"{prefix}/{length}\"' 'nexthop=\"{nexthop}\"' output_port={port}\n\
              add Logical_Router {router} static_routes @{router}{n}\n",
             n = if prefix.contains(':') { 6 } else { 4 },
         );
@@ -165,7 +169,7 @@ fn a_link_of_another_tool_beside_ours_loses_no_packet() {
     };
     let told = ["port inc-a of router a", "inc-b"];
     for ours_goes in [false, true] {
-        link_of_incus(&lab);
+        link_of_incus(&lab, [24, 64]);
         wait_told(&tenants, &told);
         lab.sync();
         let flows: Vec<_> = flows().collect();
@@ -195,6 +199,63 @@ fn a_link_of_another_tool_beside_ours_loses_no_packet() {
     tenants.green_declares();
     tenants.wait_active();
     lab.assert_all_matches_parse();
+}
+
+/// B3, S1.15: the lists of a peering count on another tool's link between the same two routers as well, whichever of the two
+/// a packet takes: by shared routes, and by that tool's alone. Without our peering it is that tool's to say what passes.
+#[test]
+fn lists_count_on_a_link_of_another_tool_as_well() {
+    let lab = Lab::single_chassis();
+    let tenants = Tenants::new(&lab);
+    let [a1, b1] =
+        [("a1", &tenants.a), ("b1", &tenants.b)].map(|(n, net)| lab.add_guest(net, n, 0));
+    let _serving = [&a1, &b1].map(|host| host.serve_all(&[80, 443], &[53]));
+    tenants.peer();
+    lab.settle();
+    let green = |lists: &str| {
+        tenants.daemon.declare("green", &(half("to-web", "db", "blue/web") + lists));
+        assert!(tenants.daemon.ctl(&["reload"]).status.success());
+        tenants.daemon.wait_quiet();
+        lab.sync_packets();
+    };
+    let [v4, v6] = [b1.v4(), b1.v6()];
+    let back = [a1.v4(), a1.v6()];
+    // From several ports, so that some take the one link and some the other where routes are shared.
+    let ask = |wanted: [Outcome; 5]| {
+        let there = (41_000..41_003_u16).flat_map(|from| [v4, v6].map(|to| (from, to)));
+        let asked = there.flat_map(|(from, to)| {
+            [a1.ask_tcp(to, 80, from, wanted[0]), a1.ask_udp(to, 53, from, wanted[2])]
+        });
+        let others = [v4, v6]
+            .into_iter()
+            .flat_map(|to| [a1.ask_tcp(to, 443, 41_010, wanted[1]), a1.ask_echo(to, wanted[3])]);
+        let opened = back.map(|to| b1.ask_tcp(to, 80, 42_000, wanted[4]));
+        Asked::assert_all(asked.chain(others).chain(opened));
+    };
+    let link = |lengths| {
+        link_of_incus(&lab, lengths);
+        wait_told(&tenants, &["port inc-a of router a", "inc-b"]);
+        lab.sync_packets();
+    };
+    link([24, 64]);
+    ask([Answered; 5]);
+    // One port of all that blue may open. Green opens anything, so UDP of any port may be a reply.
+    green("in = [{ protocol = \"tcp\", ports = [80] }]\n");
+    ask([Answered, Lost, Answered, Lost, Answered]);
+    green("in = [{ protocol = \"tcp\", ports = [80] }]\nout = []\n");
+    ask([Answered, Lost, Lost, Lost, Lost]);
+    lab.assert_all_policies_are_at_work();
+    unlink_of_incus(&lab);
+    tenants.wait_active();
+    // By its narrower routes it has all of the traffic.
+    link([25, 65]);
+    ask([Answered, Lost, Lost, Lost, Lost]);
+    green("in = []\nout = []\n");
+    ask([Lost; 5]);
+    tenants.daemon.withdraw("green");
+    tenants.wait_blue("disconnected");
+    lab.sync_packets();
+    ask([Answered; 5]);
 }
 
 /// One side alone links nothing: OVN connects two ports only if each names the other.

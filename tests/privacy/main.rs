@@ -31,8 +31,12 @@ mod guests;
 mod lab;
 #[path = "../core/late.rs"]
 mod late;
+#[path = "../core/lists.rs"]
+mod lists;
 #[path = "../core/meddling.rs"]
 mod meddling;
+#[path = "../core/packets.rs"]
+mod packets;
 #[path = "../core/terms.rs"]
 mod terms;
 #[path = "../core/texts.rs"]

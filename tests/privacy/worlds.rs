@@ -9,7 +9,8 @@ use ovn_peerd::engine::{Change, published};
 use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
-use crate::terms::{Terms, passed, terms};
+use crate::lists::Lists;
+use crate::terms::{LISTED, Terms, lists_alone, passed, terms};
 use crate::world::{Halves, NETWORKS, PREFIXES, World, halves, prefix};
 
 /// A network that is nowhere.
@@ -24,6 +25,7 @@ enum Action {
     Router(usize),
     Port(usize, usize),
     Route(usize, usize),
+    Uplink(usize),
     Terms(usize, usize, Terms),
     /// All that a project stores by command.
     Store(usize, Halves, BTreeSet<usize>),
@@ -45,7 +47,8 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (network.clone(), network.clone(), terms()).prop_map(|(a, b, t)| Action::Terms(a, b, t)),
         4 => (network.clone(), halves(), prop::collection::btree_set(network.clone(), 0..3))
             .prop_map(|(n, halves, rejects)| Action::Store(n, halves, rejects)),
-        2 => (network, subnet).prop_map(|(r, s)| Action::Route(r, s)),
+        2 => (network.clone(), subnet).prop_map(|(r, s)| Action::Route(r, s)),
+        1 => network.prop_map(Action::Uplink),
         1 => any::<usize>().prop_map(Action::Delete),
         2 => Just(Action::Northd),
         3 => Just(Action::Settle),
@@ -102,7 +105,10 @@ fn act(world: &mut World, action: &Action) {
         Action::Route(router, subnet) if world.routers.contains_key(router) => {
             world.toggle_route(*router, *subnet);
         }
-        Action::Port(..) | Action::Route(..) => {}
+        Action::Uplink(router) if world.routers.contains_key(router) => {
+            world.toggle_uplink(*router);
+        }
+        Action::Port(..) | Action::Route(..) | Action::Uplink(_) => {}
         Action::Delete(choice) => world.delete_own(*choice),
         Action::Northd => {
             world.northd();
@@ -228,6 +234,15 @@ fn allowed(world: &World, network: usize) -> Allowed {
             let announced = passed(&all, export);
             let import = terms(network, target).and_then(|terms| terms.import.as_ref());
             prefixes.extend(passed(&announced, import));
+            // Of the other side's lists, what is of either network: `show` says what both lists let.
+            if let Some(router) = world.bindings.get(&network).and_then(|it| world.routers.get(it))
+            {
+                let own: Vec<IpNet> = router.ports.keys().map(|it| prefix(*it)).collect();
+                let crossing =
+                    |net: &IpNet| own.iter().chain(&announced).any(|it| it.contains(net));
+                let listed = terms(*target, &network).into_iter();
+                prefixes.extend(listed.flat_map(|it| of_lists(&it.lists)).filter(crossing));
+            }
             prefixes.extend(announced);
         }
         // What it has written itself.
@@ -248,7 +263,15 @@ fn said(world: &World, network: usize) -> Halves {
 /// All prefixes that somebody wrote.
 fn written(terms: &Terms) -> BTreeSet<IpNet> {
     let entries = terms.export.iter().chain(&terms.import).flatten().map(|(_, at, _)| *at);
-    entries.chain(terms.manual.iter().flatten().copied()).map(prefix).collect()
+    let named = entries.chain(terms.manual.iter().flatten().copied()).map(prefix);
+    let beyond = terms.uses.map(|_| LISTED.parse().expect("a prefix"));
+    named.chain(of_lists(&terms.lists)).chain(beyond).collect()
+}
+
+/// All prefixes that lists name.
+fn of_lists(lists: &Lists) -> impl Iterator<Item = IpNet> {
+    let entries = lists.inward.iter().chain(&lists.out).flatten();
+    entries.flat_map(|entry| entry.remote.iter().chain(&entry.local)).copied()
 }
 
 /// Holds each word of the text against what is allowed.
@@ -305,11 +328,21 @@ proptest! {
 
     #[test]
     fn a_tenant_is_shown_no_name_and_no_prefix_of_a_third_network(
-        actions in prop::collection::vec(action(), 1..40),
+        agreed in prop::collection::vec((0..NETWORKS - 1, 0..NETWORKS - 1, lists_alone(), lists_alone()), 0..4),
+        actions in prop::collection::vec(action(), 1..30),
     ) {
         let mut world = prepared(0..NETWORKS);
         // Whom a tenant has named once, it may be reminded of: what it withdrew is shown for a while.
         let mut named = vec![Allowed::default(); NETWORKS];
+        // Some pairs have agreed to begin with, with lists on both sides. (The last network has no prefix in IPv4.)
+        let both = agreed.into_iter().flat_map(|(a, b, one, other)| [(a, b, one), (b, a, other)]);
+        for (from, to, terms) in both.filter(|(from, to, _)| from != to) {
+            named[from].names.insert(format!("p{to}"));
+            world.terms.entry(from).or_default().insert(to, terms);
+            declare(&mut world, from, to, true);
+        }
+        world.settle();
+        world.engine.changes();
         for (number, action) in actions.iter().enumerate() {
             if let Action::Declare(from, to, _) = action {
                 named[*from].names.insert(format!("p{to}"));
@@ -356,7 +389,7 @@ proptest! {
                 | Action::Withdraw(network, _)
                 | Action::Store(network, ..) => *network == 0,
                 Action::Terms(from, ..) => *from == 0,
-                Action::Router(router) | Action::Port(router, _) | Action::Route(router, _) => *router == 0,
+                Action::Router(router) | Action::Port(router, _) | Action::Route(router, _) | Action::Uplink(router) => *router == 0,
                 Action::Delete(_) => false,
                 Action::Northd | Action::Settle | Action::Restart => true,
             };
