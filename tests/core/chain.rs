@@ -302,7 +302,7 @@ impl Ground {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn a_chain_stands_where_all_three_agree(actions in prop::collection::vec(action(), 1..50)) {

@@ -18,16 +18,16 @@ use crate::tenants::{Tenants, flaws, half};
 
 use Outcome::{Answered, Lost};
 
-on_every_lab!(
-    peers_reach_each_other_through_the_appliance_or_not_at_all,
-    what_lies_behind_an_appliance_is_reached_by_a_peer_alone,
-);
+on_every_lab!(peers_reach_each_other_through_the_appliance_or_not_at_all);
 
-mod each_row {
-    #[test]
-    fn no_row_can_be_missing() {
-        super::without_any_one_row_nothing_passes(&crate::lab::Lab::single_chassis());
-    }
+mod behind {
+    crate::on_several_chassis!(what_lies_behind_an_appliance_is_reached_by_a_peer_alone);
+    use super::what_lies_behind_an_appliance_is_reached_by_a_peer_alone;
+}
+
+#[test]
+fn no_row_can_be_missing() {
+    without_any_one_row_nothing_passes(&Lab::single_chassis());
 }
 
 /// What blue reaches through the hub.
