@@ -166,7 +166,9 @@ impl Hub<'_, '_> {
     fn chains(&self, degraded: &mut Vec<String>) -> Vec<Chain> {
         let mut chains = Vec::new();
         let Some(offer) = &self.through.end(self.end).offer else { return chains };
-        for appliance in &offer.terms.appliances.list {
+        // An entry that does not name its own half is none that the other half could share.
+        let is_at = |it: &&Appliance| it.between.iter().any(|name| **name == *offer.half);
+        for appliance in offer.terms.appliances.list.iter().filter(is_at) {
             let hops = hops(appliance, &self.ready.router, degraded);
             if hops.is_empty() {
                 continue;
