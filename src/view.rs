@@ -9,6 +9,7 @@ mod catalog;
 mod crossing;
 mod event;
 mod gateway;
+mod through;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, 
 pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use gateway::{GatewayView, TranslatedView};
+pub use through::{ChainView, ThroughView};
 pub use traffic::{RuleView, TrafficView};
 
 pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
@@ -165,7 +167,8 @@ pub struct HalfDetail {
     /// What the other side announces; empty until both sides consent.
     pub remote_prefixes: Vec<IpNet>,
     /// The terms as declared, each under its key: `export`, `import`, `max_prefixes`, `routes`,
-    /// `in`, `out`, `gateway`, `use_gateway`.
+    /// `in`, `out`, `gateway`, `use_gateway`, `reach_through`,
+    /// `appliances`.
     #[serde(flatten)]
     pub terms: BTreeMap<String, serde_json::Value>,
     /// Prefixes that do not cross, and why.
@@ -177,6 +180,9 @@ pub struct HalfDetail {
     /// Which side leaves by the gateway of the other one, if one does.
     #[serde(default)]
     pub gateway_in_use: Option<GatewayView>,
+    /// What each side reaches through appliances of the other one, if anything.
+    #[serde(default)]
+    pub through: Option<ThroughView>,
     /// The manual routes.
     #[serde(default)]
     pub manual_routes: Vec<RouteView>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -10,7 +11,8 @@ use super::table::{Cell, Kind, Table};
 use super::text::{age, count, moment};
 use crate::declare::Terms;
 use crate::view::{
-    GatewayView, HalfDetail, RuleView, TrafficView, TranslatedView, VirtualAddressView,
+    ChainView, GatewayView, HalfDetail, RuleView, ThroughView, TrafficView, TranslatedView,
+    VirtualAddressView,
 };
 
 /// The page; `rows` asks for the rows as the northbound has them.
@@ -50,6 +52,9 @@ pub(super) fn half(
     }
     if let Some(gateway) = &detail.gateway_in_use {
         gateway_of(&mut sheet, gateway);
+    }
+    if let Some(through) = &detail.through {
+        through_of(&mut sheet, through);
     }
     guests(&mut sheet, detail, now);
     sheet.several("In the northbound", &meanings(detail));
@@ -154,6 +159,21 @@ fn gateway_of(sheet: &mut Sheet, gateway: &GatewayView) {
     }
     let line = |TranslatedView { from, to }: &TranslatedView| format!("{from} as {to}");
     sheet.several("Translated", &gateway.translated.iter().map(line).collect::<Vec<_>>());
+}
+
+/// What each side reaches through the other one.
+fn through_of(sheet: &mut Sheet, through: &ThroughView) {
+    sheet.several("Reached through that side", &through.reached);
+    let chain = |ChainView { by, network, from, to }: &ChainView| {
+        let list = |items: &[String]| items.join(", ");
+        let texts =
+            |prefixes: &[IpNet]| list(&prefixes.iter().map(IpNet::to_string).collect::<Vec<_>>());
+        let by = list(&by.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let of = network.as_ref().map_or("behind it".to_owned(), |it| format!("of {it}"));
+        format!("{} <-> {} {of} through {by}", texts(from), texts(to))
+    };
+    sheet.several("Appliances lead", &through.chains.iter().map(chain).collect::<Vec<_>>());
+    sheet.optional("Note", through.hint.as_ref());
 }
 
 /// What the rows are for, each meaning once.

@@ -307,6 +307,7 @@ fn a_half_is_shown_in_words_of_peering() {
         filtered: Vec::new(),
         traffic: None,
         gateway_in_use: None,
+        through: None,
         manual_routes: Vec::new(),
         virtual_addresses: Vec::new(),
         guests: None,

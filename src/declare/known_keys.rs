@@ -1,7 +1,9 @@
 //! All keys of all files, by their sections: for the test of the manual pages.
 
 use super::terms::{ENTRY_KEYS, RULE_KEYS};
-use super::{networks, peerings, policy_file, rejections, routes_file, settings_file};
+use super::{
+    appliances_file, networks, peerings, policy_file, rejections, routes_file, settings_file,
+};
 
 /// The sections of a file, each with its keys.
 pub(crate) type Sections = Vec<(&'static str, Vec<&'static str>)>;
@@ -42,6 +44,7 @@ pub(crate) fn peerings() -> Sections {
         ("Entries of export and import", RULE_KEYS.to_vec()),
         ("Entries of in and out", ENTRY_KEYS.to_vec()),
         ("[[route]]", routes_file::KEYS.to_vec()),
+        ("[[appliance]]", appliances_file::KEYS.to_vec()),
         ("[[rejection]]", rejections::KEYS.to_vec()),
     ];
     let tables: Vec<&str> =

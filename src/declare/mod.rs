@@ -13,6 +13,7 @@
 //! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
 //! `rules`, `registered`, `said`, `declarations`); a writer, which makes text of facts again (`written`).
 
+mod appliances_file;
 mod changed;
 mod check;
 mod claims;
@@ -74,10 +75,10 @@ pub use settings::{
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
 pub use terms::{
-    Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
-    MaxPrefixes, OfferGateway, Out, PlacedRoute, PrefixFilter, PrefixList, RouteTables, Routes,
-    Rule, Stateful, TableOf, Tables, Terms, TrafficList, UnreadableRule, UseGateway,
-    UseLoadBalancers,
+    Action, Appliance, Appliances, Destinations, Export, GatewayOffer, Import, In, LoadBalancers,
+    ManualRoute, MaxPrefixes, OfferGateway, Out, PlacedRoute, PrefixFilter, PrefixList,
+    ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables, Terms, TrafficList,
+    UnreadableRule, UseGateway, UseLoadBalancers,
 };
 pub use trust::HostProblem;
 pub use written::written;

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::appliances_file;
 use super::contribution::Entries;
 use super::diagnostic::Position;
 use super::limits::MAX_HALVES;
@@ -15,7 +16,7 @@ use super::routes_file;
 use super::terms::Terms;
 use super::toml_reader::{Found, Refused, TomlReader, times};
 
-pub(super) const FILE_KEYS: &[&str] = &["project", "peering", "route", "rejection"];
+pub(super) const FILE_KEYS: &[&str] = &["project", "peering", "route", "appliance", "rejection"];
 const OWN_KEYS: [&str; 10] = [
     "name",
     "network",
@@ -99,6 +100,7 @@ pub(super) fn read(
     let network = |name: &str| NetworkKey::new(Arc::clone(&named), name);
     let routes = routes_file::read(reader, table, network);
     routes_file::place(reader, routes, &mut halves);
+    appliances_file::read(reader, table, network, &mut halves);
     let rejections = rejections::read(reader, table, &named, &halves);
     let spoken = project.map(|found| (named, reader.position(&found.span)));
     (Entries { networks: Vec::new(), halves, rejections }, spoken)

@@ -100,9 +100,10 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
-        MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList, Routes, Rule, Stateful, Tables,
-        Terms, TrafficList, UseGateway, UseLoadBalancers,
+        Action, Appliance, Appliances, Destinations, Export, GatewayOffer, Import, In,
+        LoadBalancers, ManualRoute, MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList,
+        ReachThrough, Routes, Rule, Stateful, Tables, Terms, TrafficList, UseGateway,
+        UseLoadBalancers,
     };
     use super::*;
 
@@ -169,12 +170,27 @@ mod tests {
         (offer, uses.prop_map(|destinations| UseGateway { destinations }))
     }
 
+    /// What lies behind an appliance, and other halves that it is between.
+    fn appliance() -> impl Strategy<Value = (Vec<String>, Appliance)> {
+        let address = prop_oneof![Just("10.2.0.11"), Just("fd02::b")];
+        let address = address.prop_map(|it| vec![it.parse().expect("an address")]);
+        let behind = prop::collection::btree_set(prefix(), 1..3);
+        let appliance = (address, behind).prop_map(|(address, behind)| {
+            let destinations = behind.into_iter().collect();
+            Appliance { between: Vec::new(), address, destinations }
+        });
+        let others = prop::collection::btree_set(name(), 0..3);
+        (others.prop_map(|it| it.iter().map(ToString::to_string).collect()), appliance)
+    }
+
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
         let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
-        let packets = ((traffic(), traffic()), (balancers, any::<[bool; 2]>()), gateway());
+        let reach = prop::collection::btree_set(prefix(), 0..4);
+        let reach = reach.prop_map(|it| ReachThrough { prefixes: it.into_iter().collect() });
+        let packets = ((traffic(), traffic()), (balancers, any::<[bool; 2]>()), gateway(), reach);
         let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), packets);
         terms.prop_map(|(export, import, limit, routes, packets)| {
-            let ((inward, outward), (names, [wanted, stateful]), gateway) = packets;
+            let ((inward, outward), (names, [wanted, stateful]), gateway, reach_through) = packets;
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -187,6 +203,8 @@ mod tests {
                 use_load_balancers: UseLoadBalancers { wanted },
                 gateway: gateway.0,
                 use_gateway: gateway.1,
+                reach_through,
+                appliances: Appliances::default(),
             };
             (terms != Terms::default()).then(|| Arc::new(terms))
         })
@@ -200,10 +218,23 @@ mod tests {
             config in prop::collection::btree_map("user\\.[a-z.\" ]{1,5}", "\\PC{0,9}", 0..3),
             requested in prop::option::of(0_i64..4_000_000_000_000),
             terms in terms(),
+            appliance in prop::option::of(appliance()),
             uuid in prop::option::of(1_u128..),
             by_uuid in prop::option::of(1_u128..),
         ) -> Half {
             let (network, name, project, target) = names;
+            let terms = match appliance {
+                None => terms,
+                Some((mut between, appliance)) => {
+                    between.push(name.to_string());
+                    between.sort();
+                    between.dedup();
+                    let mut terms = terms.unwrap_or_default();
+                    let list = vec![Appliance { between, ..appliance }];
+                    Arc::make_mut(&mut terms).appliances = Appliances { list };
+                    Some(terms)
+                }
+            };
             Half {
                 key: HalfKey::new(NetworkKey::new("blue", network), name),
                 target: match by_uuid {

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declare::PeeringKey;
-use crate::northbound::{Id, Northbound, UnitId};
+use crate::northbound::{End, Id, Northbound, UnitId};
 use crate::peering::{Node, Resolver};
 use crate::program::Transaction;
 
@@ -163,8 +163,10 @@ impl Batch {
         let mut queue = vec![first];
         let mut group = Vec::new();
         while let Some(unit) = queue.pop() {
-            let bound = bound(unit, &state.resolver);
-            let mut waits = self.follows(unit) || bound.iter().any(|unit| self.is_held(*unit));
+            let (bound, partners) =
+                (bound(unit, &state.resolver), partners(unit, &state.resolver, northbound));
+            let mut needed = bound.iter().chain(&partners);
+            let mut waits = self.follows(unit) || needed.any(|unit| self.is_held(*unit));
             let changes =
                 if waits { UnitChanges::default() } else { unit_changes(unit, state, northbound) };
             let differs = changes.differs(northbound);
@@ -182,6 +184,7 @@ impl Batch {
                     queue.push(unit);
                 }
             }
+            queue.extend(partners.into_iter().filter(|unit| self.claim(*unit, differs, state)));
             queue.extend(pairs.into_iter().filter(|unit| self.claim(*unit, false, state)));
             queue.extend(standing.into_iter().filter(|unit| self.claim(*unit, true, state)));
             group.push((unit, changes, differs));
@@ -296,6 +299,16 @@ fn bound(unit: UnitId, resolver: &Resolver) -> Vec<UnitId> {
     let UnitId::Peering(id) = unit else { return Vec::new() };
     let networks = resolver.pair_with(id).into_iter().flat_map(|key| [key.a(), key.b()]);
     networks.map(|key| UnitId::Network(Id::of_network(key))).collect()
+}
+
+/// The pairs with which a pair has chains through appliances, or has rows of them: both directions
+/// are there, or neither.
+fn partners(unit: UnitId, resolver: &Resolver, northbound: &Northbound) -> BTreeSet<UnitId> {
+    let UnitId::Peering(id) = unit else { return BTreeSet::new() };
+    let link = resolver.pair_with(id).and_then(|pair| resolver.link(pair));
+    let chains = link.into_iter().flat_map(|link| End::BOTH.map(|end| link.chains_from(end)));
+    let wanted = chains.flatten().filter_map(|chain| Some(chain.other.as_ref()?.0));
+    wanted.chain(northbound.chained_with(id)).map(UnitId::Peering).collect()
 }
 
 /// The declared pairs among some units.

@@ -48,6 +48,7 @@ mod state;
 mod store;
 mod submit;
 mod takeover;
+mod through;
 mod traffic;
 mod troubles;
 mod unbound;

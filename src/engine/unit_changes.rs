@@ -13,7 +13,7 @@ use crate::northbound::registration::{half_key, half_names};
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
 use crate::ovsdb::ValueRef;
-use crate::peering::Node;
+use crate::peering::{Link, Node, end_of};
 use crate::program::{
     self, Base, BorrowedDiff, DesiredRow, Entries, Parent, RegistrationDiff, RowDiff, Unit, Wants,
 };
@@ -207,6 +207,7 @@ fn network_changes(
         id,
         linked: ready.filter(|_| node.is_some_and(Node::is_linked)),
         remote: &|| remote_prefixes(state, key, node),
+        behind: state.resolver.networks().behind(key),
         guests: &routes,
     };
     let Wants { rows: desired, borrowed, .. } = program::wants(&Unit::Network(network));
@@ -232,7 +233,11 @@ fn network_changes(
 fn remote_prefixes(state: &State, key: &NetworkKey, node: Option<&Node>) -> BTreeSet<IpNet> {
     let pairs = node.map(Node::linked).unwrap_or_default();
     let links = pairs.iter().filter_map(|pair| state.resolver.link(pair));
-    links.flat_map(|link| link.remote_of(key).prefixes.iter().copied()).collect()
+    let of_link = |link: &Link| {
+        let reached = link.reached(end_of(&link.key, key));
+        link.remote_of(key).prefixes.iter().copied().chain(reached).collect::<Vec<_>>()
+    };
+    links.flat_map(of_link).collect()
 }
 
 /// The entries that this host declares of a network, those that it declares no more, and the

@@ -25,6 +25,7 @@ use crate::view::{
 use super::balanced::{is_for, virtual_addresses};
 use super::gateway::gateway;
 use super::shown::{Shown, Standings};
+use super::through::through;
 use super::traffic::traffic;
 use super::{Engine, catalog, damped};
 
@@ -94,6 +95,7 @@ pub(super) fn show(
         filtered: filtered(&report),
         traffic: traffic(standings, key),
         gateway_in_use: gateway(standings, key),
+        through: through(standings, key),
         manual_routes: routes(&report, &view),
         virtual_addresses: virtual_addresses(resolver, key),
         half: view,

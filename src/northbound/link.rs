@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::{Row, TableId};
 
-use super::owner::{End, Id, UnitId, link_port_name};
+use super::owner::{End, Id, PARTNER_KEY, UnitId, link_port_name};
 use super::priority;
 use super::router::GATEWAY_MTU;
 use super::rows::unit_of;
@@ -78,6 +78,15 @@ impl Northbound {
         let sources =
             rows.filter_map(|row| row.get(router_policy::MATCH).string().parse::<Sources>().ok());
         sources.flat_map(|sources| sources.prefixes().to_vec()).collect()
+    }
+
+    /// The peerings with which a peering has chains through appliances, by its rows.
+    pub fn chained_with(&self, peering: Id) -> impl Iterator<Item = Id> {
+        let rows = self.rows_of(UnitId::Peering(peering));
+        let policies = rows.filter(|(table, ..)| *table == ROUTER_POLICY);
+        policies.filter_map(|(.., row)| {
+            Id::parse(row.get(router_policy::EXTERNAL_IDS).get(PARTNER_KEY)?)
+        })
     }
 
     /// The peerings with a port on this router.

@@ -18,6 +18,10 @@ pub const OWNER_VALUE: &str = "1";
 /// The key whose value names a unit for people: on its link ports, and on its IPv4 Address_Set.
 pub const LABEL_KEY: &str = "ovn-peerd-label";
 
+/// The key whose value is the other peering of a chain through an appliance: on the policies of the
+/// appliance's router.
+pub const PARTNER_KEY: &str = "ovn-peerd-chain";
+
 /// The prefix of our names in the namespace that router and switch ports share.
 const PORT_PREFIX: &str = "ovn-peerd-";
 /// The prefix of our address sets' names. It has no hyphen, because a match could not name such a
@@ -91,7 +95,8 @@ impl Id {
         Self(digest(&["host", host]))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Parses its digits.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         if digits.len() != 2 * ID_BYTES {
             return None;

@@ -10,6 +10,12 @@ use std::ops::RangeInclusive;
 /// The offsets start here.
 const BASE: i64 = 32_000;
 
+/// Sends what passes an appliance there, in IPv6: a row is of one family.
+pub const TO_APPLIANCE_IP6: i64 = BASE + 321;
+/// The same in IPv4.
+pub const TO_APPLIANCE_IP4: i64 = BASE + 320;
+/// Allows what comes through an appliance of the other side.
+pub const THROUGH: i64 = BASE + 315;
 /// Allows what comes from listed prefixes by the gateway of the other side.
 pub const GATEWAY_LISTED: i64 = BASE + 310;
 /// Allows the other side to leave by an uplink of this router.
@@ -29,6 +35,8 @@ pub const ECHOES: i64 = BASE + 220;
 pub const ALLOW: i64 = BASE + 200;
 /// Drops all other packets from the link: the peering is not transitive.
 pub const DROP: i64 = BASE + 100;
+/// Allows what an appliance has let pass, which `SPOOF` would drop.
+pub const FROM_APPLIANCE: i64 = BASE + 97;
 /// Allows replies of the router itself to what comes by the gateway of the other side.
 pub const GATEWAY_REPLIES: i64 = BASE + 96;
 /// Allows legitimate packets that `SPOOF` would drop.
@@ -66,4 +74,4 @@ pub fn is_echo(priority: i64) -> bool {
 }
 
 /// The range of our policies.
-pub const OURS: RangeInclusive<i64> = GATEWAY_DROP..=GATEWAY_LISTED;
+pub const OURS: RangeInclusive<i64> = GATEWAY_DROP..=TO_APPLIANCE_IP6;

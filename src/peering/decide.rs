@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::northbound::End;
 
 use super::alone::verdict_alone;
+use super::chaining;
 use super::facts::{EndFacts, PairFacts};
 use super::gateway;
 use super::inputs::User;
@@ -25,10 +26,17 @@ pub(super) fn wanted(pair: &PairFacts) -> [Prefixes; 2] {
         Some((a, b)) => {
             let mut wanted = [offered(pair, End::B, b).prefixes, offered(pair, End::A, a).prefixes];
             gateway::add_listed(pair, (a, b), &mut wanted);
+            chaining::add_reach(pair, &mut wanted);
             wanted
         }
         None => Default::default(),
     }
+}
+
+/// At each end, the prefixes that lie behind appliances there, if only conflicts can still prevent a
+/// link: no claim of another pair may overlap them.
+pub(super) fn watched(pair: &PairFacts) -> [Prefixes; 2] {
+    candidate(pair).map(|_| End::BOTH.map(|end| chaining::behind(pair, end))).unwrap_or_default()
 }
 
 /// The end that may use the other end's gateway, if only another peering can still prevent it.

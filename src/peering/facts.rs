@@ -16,6 +16,7 @@ use crate::northbound::{End, Frozen, Id, LinkFacts, NameCollision, Northbound};
 use super::conflict::RivalPrefix;
 use super::local::{Local, Ready};
 use super::mtu::MtuInput;
+use super::outcome::Link;
 use super::quota::Over;
 use super::request::Request;
 
@@ -59,6 +60,18 @@ pub(super) type RivalBefore<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix>
 /// the pair itself uses one already.
 pub(super) type RivalGateway<'a> = Box<dyn Fn(End, bool) -> Option<NetworkKey> + 'a>;
 
+/// Finds the claim of any other peering to a prefix at one end.
+pub(super) type Claimed<'a> = Box<dyn Fn(End, &IpNet) -> Option<RivalPrefix> + 'a>;
+
+/// The link of another half of a network, and the end of that network there.
+pub(super) struct Partner<'a> {
+    pub(super) link: &'a Link,
+    pub(super) hub: End,
+}
+
+/// Finds the link of another half of one end's network, by the half's name.
+pub(super) type PartnerOf<'a> = Box<dyn Fn(End, &str) -> Option<Partner<'a>> + 'a>;
+
 /// Finds the peer of a network to which a virtual address at one end belongs before this pair.
 pub(super) type VipRival<'a> = Box<dyn Fn(End, IpAddr) -> Option<&'a NetworkKey> + 'a>;
 
@@ -93,6 +106,10 @@ pub(super) struct PairFacts<'a> {
     pub(super) rival_gateway: RivalGateway<'a>,
     /// Whether a path would be too deep with it.
     pub(super) too_deep: TooDeep<'a>,
+    /// The claim of any other peering at one end.
+    pub(super) claimed: Claimed<'a>,
+    /// The links of other halves of its networks.
+    pub(super) partner: PartnerOf<'a>,
     /// For the load balancers of two networks that agree.
     pub(super) northbound: &'a Northbound,
     /// Whose a virtual address is already.

@@ -10,15 +10,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use sorted_vec::SortedSet;
 
-use crate::declare::{Destinations, GatewayOffer, RouteTables};
-use crate::northbound::special::special;
+use crate::declare::{Destinations, GatewayOffer};
 use crate::northbound::{End, Family, RouterKind};
 
-use super::conflict::Obstacles;
 use super::facts::PairFacts;
 use super::inputs::User;
+use super::listed::Listed;
 use super::local::Ready;
 use super::outcome::{Gateway, Link, TranslatedSource};
 use super::prefix::{Prefixes, overlap};
@@ -77,9 +75,11 @@ pub(super) fn decide_gateway(pair: &PairFacts, link: &Link, ends: (&Ready, &Read
             own.push(why);
             continue;
         }
+        let (key, word) = ("use_gateway", CONFLICT);
+        let list = Listed { pair, link, end: user, ready, key, word };
         let listed = match destinations {
             Destinations::All => None,
-            Destinations::Listed(listed) => Some(admit(pair, link, user, ready, listed, own)),
+            Destinations::Listed(listed) => Some(list.admit(listed, own)),
         };
         if listed.as_ref().is_some_and(|listed| listed.is_empty()) {
             continue;
@@ -89,7 +89,7 @@ pub(super) fn decide_gateway(pair: &PairFacts, link: &Link, ends: (&Ready, &Read
         *gateway = Some(Box::new(Gateway {
             user,
             listed,
-            tables: tables(link, user, ready),
+            tables: list.tables(),
             uplinks: provider.router.uplinks.clone(),
             exempted: shields.then(|| Prefixes::clone(&provider.prefixes)),
             nat,
@@ -155,55 +155,6 @@ fn rival(pair: &PairFacts, user: End) -> Option<String> {
     Some(format!(
         "{CONFLICT}: this network uses the gateway of {other}, and so not that of {remote}"
     ))
-}
-
-/// The tables for routes to the gateway. If routes are manual, none of them says where these go.
-fn tables(link: &Link, user: End, ready: &Ready) -> Arc<SortedSet<Arc<str>>> {
-    let local = link.end(user);
-    Arc::clone(if local.routes.is_some() { ready.all() } else { &local.tables })
-}
-
-/// The listed prefixes that the user's router can route, and why not the others.
-fn admit(
-    pair: &PairFacts,
-    link: &Link,
-    user: End,
-    ready: &Ready,
-    listed: &[IpNet],
-    degraded: &mut Vec<String>,
-) -> Prefixes {
-    let (local, remote) = (link.end(user), link.end(user.other()));
-    let tables = tables(link, user, ready);
-    let obstacles = Obstacles::on(pair.id, ready, &tables, listed.len());
-    let routed = |prefix: &IpNet| pair.stands && pair.end(user).routed.contains(prefix);
-    let mut admitted = Vec::with_capacity(listed.len());
-    for prefix in listed {
-        // What is of either network must not be believed from the outside.
-        let of_remote = || {
-            let own = remote.prefixes.iter().find(|own| overlap(own, prefix))?;
-            Some(format!("overlaps {own} of {}", remote.network))
-        };
-        let fault = match (special(prefix), local.address(Family::of(prefix))) {
-            (Some(what), _) => Some(format!("is {what}")),
-            (None, None) => Some("is of a family that is not linked".to_owned()),
-            (None, Some(_)) => obstacles
-                .against(prefix)
-                .map(|conflict| format!("overlaps {}", conflict.with))
-                .or_else(of_remote),
-        };
-        let claimed = || {
-            let rival = (pair.rival)(user, prefix)?;
-            Some(format!("overlaps {} of its peer {}", rival.prefix, rival.network))
-        };
-        match fault.or_else(|| claimed().filter(|_| !routed(prefix))) {
-            None => admitted.push(*prefix),
-            Some(why) => {
-                degraded
-                    .push(format!("{CONFLICT}: {prefix} of use_gateway {why}, and is left out"));
-            }
-        }
-    }
-    admitted.into()
 }
 
 /// The user's prefixes that the provider's router has to translate as it translates those of its

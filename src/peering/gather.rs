@@ -3,21 +3,24 @@
 
 use std::net::IpAddr;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use crate::declare::{
-    AutoAccept, Half, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said,
+    AutoAccept, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, RejectionKey, Said,
 };
 use crate::northbound::{End, Id, RecordedState};
 
 use super::balancing_index::BalancingIndex;
 use super::conflict::RivalPrefix;
 use super::depth::Depths;
-use super::facts::{EndFacts, PairFacts};
+use super::facts::{EndFacts, PairFacts, Partner};
 use super::ground::Ground;
 use super::inputs::{Declared, EndInputs, Inputs, Rank};
 use super::network::{Networks, Node};
-use super::pair::{PairState, Pairs, end_of, holds_gateway, key_of_end, of_end, routed};
+use super::pair::{
+    PairState, Pairs, end_of, hold_reached, holds_gateway, key_of_end, of_end, routed,
+};
 use super::prefix::overlap;
 use super::quota::Places;
 use super::records::Records;
@@ -32,6 +35,7 @@ pub(super) struct Known<'a> {
     pub(super) places: &'a Places,
     pub(super) depths: &'a Depths,
     pub(super) balancing: &'a BalancingIndex,
+    pub(super) pair_of_half: &'a HashMap<HalfKey, PeeringKey>,
 }
 
 impl Known<'_> {
@@ -75,6 +79,13 @@ impl Known<'_> {
             let asks = counting.as_ref().is_some_and(|declared| asks(declared.half));
             let holds_gateway =
                 asks && router.is_some_and(|router| holds_gateway(state, end, router, northbound));
+            let mut routed = router
+                .map(|router| routed(state, end, router, manual, northbound))
+                .unwrap_or_default();
+            if let (Some(declared), Some(router)) = (&counting, router) {
+                let reach = &declared.half.terms().reach_through.prefixes;
+                hold_reached(&mut routed, state, (end, router), reach);
+            }
             EndInputs {
                 network_id,
                 request: counting
@@ -89,9 +100,7 @@ impl Known<'_> {
                     .as_ref()
                     .and_then(|declared| declared.frozen.frozen_remote.clone()),
                 record: counting.and_then(|declared| declared.record),
-                routed: router
-                    .map(|router| routed(state, end, router, manual, northbound))
-                    .unwrap_or_default(),
+                routed,
                 port: northbound.link_facts(state.id, end),
                 holds_gateway,
             }
@@ -158,7 +167,9 @@ impl Known<'_> {
                 let rank = rank.clone();
                 Box::new(move |end, holds| self.rival_gateway(key, &rank, end, holds))
             },
-            rival: Box::new(move |end, prefix| self.rival_before(key, &rank, end, prefix)),
+            claimed: Box::new(move |end, prefix| self.claimant(key, None, end, prefix)),
+            partner: Box::new(move |end, name| self.partner(key, end, name)),
+            rival: Box::new(move |end, prefix| self.claimant(key, Some(&rank), end, prefix)),
             northbound: ground.northbound,
             vip_rival: Box::new(move |end, address| self.vip_rival(key, &of_vips, end, address)),
         }
@@ -186,11 +197,24 @@ impl Known<'_> {
         Some(key_of_end(other, end_of(other, network).other()).clone())
     }
 
-    /// The claim of a peering with a higher rank to a prefix that this one would route at one end.
-    fn rival_before(
+    /// The link of another half of one end's network.
+    fn partner(&self, key: &PeeringKey, end: End, name: &str) -> Option<Partner<'_>> {
+        let network = key_of_end(key, end);
+        let half = HalfKey::new(network.clone(), name);
+        let other = self.pair_of_half.get(&half).filter(|other| *other != key)?;
+        let state = self.pairs.get(other)?;
+        let hub = end_of(other, network);
+        let counts = of_end(&state.counting, hub).as_ref() == Some(&half);
+        let link = state.resolution.link.as_deref().filter(|_| counts)?;
+        Some(Partner { link, hub })
+    }
+
+    /// The claim of a peering to a prefix that this one would route at one end: one of a higher rank
+    /// than this, or any.
+    fn claimant(
         &self,
         key: &PeeringKey,
-        rank: &Rank,
+        rank: Option<&Rank>,
         end: End,
         prefix: &IpNet,
     ) -> Option<RivalPrefix> {
@@ -207,7 +231,8 @@ impl Known<'_> {
         rivals.into_iter().find_map(|(other, rival, pair)| {
             let end = end_of(rival, network);
             let claims = pair.claims();
-            let claims = of_end(&claims, end).iter().filter(|_| other < rank);
+            let before = rank.is_none_or(|rank| other < rank);
+            let claims = of_end(&claims, end).iter().filter(|_| before);
             let held = of_end(&pair.held, end).iter();
             let claimed = claims.chain(held).find(|it| overlap(it, prefix))?;
             Some(RivalPrefix { network: key_of_end(rival, end.other()).clone(), prefix: *claimed })

@@ -14,6 +14,7 @@ use crate::traffic::TooComplex;
 
 use super::balancing::balance;
 use super::blockers::{Blocker, blockers, foreign_links, too_deep};
+use super::chaining::decide_through;
 use super::conflict;
 use super::facts::PairFacts;
 use super::gateway::decide_gateway;
@@ -66,6 +67,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         b: link_end(pair, End::B, (b, a), (&at_b, &at_a), &families),
         traffic: None,
         gateway: None,
+        through: None,
     };
     match filtered(pair, &link, (a, b)) {
         Ok(traffic) => link.traffic = traffic,
@@ -85,6 +87,11 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     ];
     let decided = decide_gateway(pair, &link, (a, b));
     link.gateway = decided.gateway;
+    for (verdict, degraded) in verdicts.iter_mut().zip(decided.degraded) {
+        verdict.degraded.extend(degraded.into_iter().take(MOST_CONFLICTS));
+    }
+    let decided = decide_through(pair, &link, (a, b));
+    link.through = decided.through;
     for (verdict, degraded) in verdicts.iter_mut().zip(decided.degraded) {
         verdict.degraded.extend(degraded.into_iter().take(MOST_CONFLICTS));
     }

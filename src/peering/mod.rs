@@ -11,6 +11,7 @@ mod balancer_copies;
 mod balancing;
 mod balancing_index;
 mod blockers;
+mod chaining;
 mod conflict;
 mod decide;
 mod depth;
@@ -22,6 +23,7 @@ mod ground;
 pub mod guest_routes;
 mod inputs;
 mod linking;
+mod listed;
 mod local;
 pub mod mesh;
 mod messages;
@@ -40,6 +42,7 @@ mod space;
 mod state;
 mod targets;
 mod terms;
+mod through;
 mod traffic;
 
 pub use balancer_copies::{BalancerCopy, Balancing};
@@ -53,3 +56,4 @@ pub use outcome::{
 pub use pair::{end_of, key_of_end};
 pub use resolver::Resolver;
 pub use state::{Reason, State};
+pub use through::{Chain, Hop, Through, ThroughEnd};

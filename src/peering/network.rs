@@ -1,6 +1,7 @@
 //! The networks of peerings: their halves, their own state, and the wanted prefixes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -12,9 +13,10 @@ use crate::declare::{
     TellGuests,
 };
 use crate::northbound::members::Members;
-use crate::northbound::{Id, Northbound, Touched};
+use crate::northbound::{End, Family, Id, Northbound, Touched};
 
 use super::local::{Local, Ready};
+use super::outcome::Link;
 use super::prefix::{PrefixIndex, Prefixes};
 
 /// A network that has halves or rejections, or is the target of one.
@@ -112,6 +114,9 @@ pub struct Networks {
     /// Which network is bound by which reference. `None` sorts first, as the bound of ranges.
     bound: BTreeSet<(RouterRef, Option<NetworkKey>)>,
     dirty: BTreeSet<NetworkKey>,
+    /// The routes that each network lacks to what lies behind its appliances, by the pair that is led
+    /// there; nearly always none.
+    behind: BTreeMap<NetworkKey, BTreeMap<PeeringKey, BTreeMap<IpNet, IpAddr>>>,
 }
 
 impl Networks {
@@ -194,6 +199,45 @@ impl Networks {
                 node.users.insert(pair.clone());
             } else {
                 node.users.remove(pair);
+            }
+        }
+    }
+
+    /// The routes that a network lacks to what lies behind its appliances.
+    #[must_use]
+    pub fn behind(&self, key: &NetworkKey) -> BTreeMap<IpNet, IpAddr> {
+        let routes = self.behind.get(key).into_iter().flat_map(BTreeMap::values);
+        // Of two appliances in front of one prefix the route needs either: policies say which.
+        routes.rev().flatten().map(|(prefix, hop)| (*prefix, *hop)).collect()
+    }
+
+    /// Notes these routes of a pair's link.
+    pub(super) fn set_behind(
+        &mut self,
+        pair: &PeeringKey,
+        link: Option<&Link>,
+        changed: &mut BTreeSet<NetworkKey>,
+    ) {
+        for (end, key) in [(End::A, pair.a()), (End::B, pair.b())] {
+            let chains = link.map(|link| link.chains_from(end.other())).unwrap_or_default();
+            let routes = chains.iter().flat_map(|chain| {
+                let hop = |prefix| chain.hop(Family::of(prefix)).map(|hop| hop.address);
+                chain.unrouted.iter().filter_map(move |prefix| Some((*prefix, hop(prefix)?)))
+            });
+            let routes: BTreeMap<IpNet, IpAddr> = routes.collect();
+            let before = self.behind.get(key).and_then(|pairs| pairs.get(pair));
+            if before.map_or(routes.is_empty(), |before| *before == routes) {
+                continue;
+            }
+            changed.insert(key.clone());
+            let pairs = self.behind.entry(key.clone()).or_default();
+            if routes.is_empty() {
+                pairs.remove(pair);
+            } else {
+                pairs.insert(pair.clone(), routes);
+            }
+            if pairs.is_empty() {
+                self.behind.remove(key);
             }
         }
     }
@@ -314,18 +358,16 @@ impl Networks {
         }
     }
 
-    pub(super) fn set_wanted(
-        &mut self,
-        network: &NetworkKey,
-        pair: &PeeringKey,
-        old: &[IpNet],
-        new: &[IpNet],
-    ) {
-        for prefix in old {
-            self.wanted.remove(network, prefix, pair.clone());
-        }
-        for prefix in new {
-            self.wanted.insert(network, prefix, pair.clone());
+    /// Notes for some ends of a pair which prefixes concerned it there, and which do now.
+    pub(super) fn set_wanted(&mut self, pair: &PeeringKey, ends: Vec<(End, [Vec<IpNet>; 2])>) {
+        for (end, [old, new]) in ends {
+            let network = if end == End::A { pair.a() } else { pair.b() };
+            for prefix in &old {
+                self.wanted.remove(network, prefix, pair.clone());
+            }
+            for prefix in &new {
+                self.wanted.insert(network, prefix, pair.clone());
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::traffic::{Openings, Policies};
 use super::balancer_copies::Balancing;
 use super::prefix::Prefixes;
 use super::state::{Reason, State};
+use super::through::{Chain, Through};
 
 /// The verdict on a half.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub struct Link {
     pub traffic: Option<Box<Traffic>>,
     /// The use of one end's gateway by the other end, if there is any.
     pub gateway: Option<Box<Gateway>>,
+    /// Its part in chains through appliances; `None` if it has none, as nearly always.
+    pub through: Option<Box<Through>>,
 }
 
 /// The use of one end's gateway by the other end.
@@ -206,6 +209,23 @@ impl Link {
     #[must_use]
     pub fn takes_all(&self, end: End) -> bool {
         self.used_by(end).is_some_and(|gateway| gateway.listed.is_none())
+    }
+
+    /// What an end may reach through the other end.
+    #[must_use]
+    pub fn reach(&self, end: End) -> &[IpNet] {
+        self.through.as_deref().map(|through| &*through.end(end).reach).unwrap_or_default()
+    }
+
+    /// What an end reaches through appliances of the other end's network.
+    #[must_use]
+    pub fn chains_from(&self, end: End) -> &[Chain] {
+        self.through.as_deref().map(|it| &*it.end(end.other()).chains).unwrap_or_default()
+    }
+
+    /// The prefixes that an end reaches so.
+    pub fn reached(&self, end: End) -> impl Iterator<Item = IpNet> {
+        self.chains_from(end).iter().flat_map(|chain| chain.there.iter().copied())
     }
 
     /// Both ends, this network's own first.

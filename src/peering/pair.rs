@@ -1,12 +1,14 @@
 //! The state of one pair of networks between two passes of the rules.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use ipnet::IpNet;
+use sorted_vec::SortedSet;
 use uuid::Uuid;
 
-use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey};
+use crate::declare::{Dispute, HalfKey, NetworkKey, PeeringKey, PlacedRoute};
 use crate::northbound::members::Members;
 use crate::northbound::{End, Id, Northbound};
 
@@ -14,6 +16,7 @@ use super::inputs::{Rank, User};
 use super::network::{Networks, Node};
 use super::outcome::{Link, Resolution, Verdict};
 use super::prefix::Prefixes;
+use super::through::Offer;
 
 /// A pair of networks of which at least one has declared a half.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct PairState {
     pub(super) disputes: Vec<(HalfKey, Dispute)>,
     /// At each end, the prefixes that the other end's network wants routed there.
     pub(super) wanted: [Prefixes; 2],
+    /// At each end, prefixes that it does not claim, and that no claim of another pair may overlap.
+    pub(super) watched: [Prefixes; 2],
     /// At each end, the prefixes that a present link routes already: no other pair gets these.
     pub(super) held: [Prefixes; 2],
     /// The end that may use the other end's gateway, if any.
@@ -34,6 +39,27 @@ pub(super) struct PairState {
     /// During a pass of the rules: the desired link at the end of the last pass.
     pub(super) rested: Option<Box<Link>>,
     pub(super) resolution: Resolution,
+}
+
+/// What the chains of other pairs depend on.
+#[derive(PartialEq, Eq)]
+pub(super) struct Offered {
+    network: NetworkKey,
+    offer: Offer,
+    spoke: Prefixes,
+    reach: Prefixes,
+    routes: Option<Box<[PlacedRoute]>>,
+    tables: Arc<SortedSet<Arc<str>>>,
+}
+
+impl Offered {
+    /// The other halves of these chains.
+    pub(super) fn partners(&self) -> impl Iterator<Item = HalfKey> {
+        let Offer { half, terms } = &self.offer;
+        let appliances = terms.appliances.list.iter();
+        let names = appliances.flat_map(move |appliance| appliance.others(half));
+        names.map(|name| HalfKey::new(self.network.clone(), name))
+    }
 }
 
 /// All pairs. Boxed, because at least an eighth of the map's slots is empty.
@@ -53,11 +79,58 @@ impl PairState {
         let Some(link) = &self.resolution.link else { return Default::default() };
         End::BOTH.map(|end| {
             let remote = &link.end(end.other()).prefixes;
-            match link.listed(end) {
-                [] => Prefixes::clone(remote),
-                listed => remote.iter().chain(listed).copied().collect(),
+            match (link.listed(end), link.reach(end)) {
+                ([], []) => Prefixes::clone(remote),
+                (listed, reach) => remote.iter().chain(listed).chain(reach).copied().collect(),
             }
         })
+    }
+
+    /// At each end, what the chains through appliances of its network depend on; nearly always none.
+    pub(super) fn offered(&self) -> [Option<Offered>; 2] {
+        let link = self.resolution.link.as_deref();
+        let through = link.and_then(|link| Some((link, link.through.as_deref()?)));
+        let Some((link, through)) = through else { return [None, None] };
+        End::BOTH.map(|hub| {
+            Some(Offered {
+                network: link.end(hub).network.clone(),
+                offer: through.end(hub).offer.clone()?,
+                spoke: Prefixes::clone(&link.end(hub.other()).prefixes),
+                reach: Prefixes::clone(&through.end(hub.other()).reach),
+                routes: link.end(hub).routes.clone(),
+                tables: Arc::clone(&link.end(hub).tables),
+            })
+        })
+    }
+
+    /// Sets the prefixes that it wants and watches. Gives for each end those whose claims by other
+    /// pairs concerned it, and those whose do now, if they differ.
+    pub(super) fn want(
+        &mut self,
+        (wanted, watched): ([Prefixes; 2], [Prefixes; 2]),
+    ) -> Vec<(End, [Vec<IpNet>; 2])> {
+        if (&self.wanted, &self.watched) == (&wanted, &watched) {
+            return Vec::new();
+        }
+        let all = |state: &Self, end| {
+            [&**of_end(&state.wanted, end), &**of_end(&state.watched, end)].concat()
+        };
+        let old = End::BOTH.map(|end| all(self, end));
+        (self.wanted, self.watched) = (wanted, watched);
+        let both = End::BOTH.into_iter().zip(old);
+        both.map(|(end, old)| (end, [old, all(self, end)])).collect()
+    }
+
+    /// Whether a change of the claims of a pair of this rank concerns it.
+    pub(super) fn comes_after(&self, rank: &Rank) -> bool {
+        self.rank > *rank || self.watched.iter().any(|prefixes| !prefixes.is_empty())
+    }
+
+    /// What it claims of its networks: prefixes at each end, a gateway, and what it reaches.
+    pub(super) fn seen(&self) -> ([Prefixes; 2], Option<End>, [Vec<IpNet>; 2]) {
+        let link = self.resolution.link.as_deref();
+        let reached = |end| link.into_iter().flat_map(|link| link.reached(end)).collect();
+        (self.claims(), self.uses_gateway(), End::BOTH.map(reached))
     }
 
     /// The end that uses the other end's gateway.
@@ -73,6 +146,7 @@ impl PairState {
             counting: [None, None],
             disputes: Vec::new(),
             wanted: Default::default(),
+            watched: Default::default(),
             held: Default::default(),
             user: None,
             rested: None,
@@ -100,6 +174,24 @@ pub(super) fn routed(
         routed.extend(link.end(end.other()).prefixes.iter().chain(listed).chain(by_hand));
     }
     routed
+}
+
+/// Adds what an end reaches through the other end to what it routes: the prefixes of its list in
+/// which a route leads there.
+pub(super) fn hold_reached(
+    routed: &mut BTreeSet<IpNet>,
+    state: &PairState,
+    (end, router): (End, Uuid),
+    reach: &[IpNet],
+) {
+    if reach.is_empty() {
+        return;
+    }
+    let rested = state.rested.as_deref().filter(|link| link.end(end).router == router);
+    let rested = rested.into_iter().flat_map(|link| link.reached(end));
+    let present: Vec<IpNet> = routed.iter().copied().chain(rested).collect();
+    let holds = |prefix: &&IpNet| present.iter().any(|route| prefix.contains(route));
+    routed.extend(reach.iter().filter(holds));
 }
 
 /// Whether one end's router uses the other end's gateway, or should.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::declare::{Declarations, Half, HalfKey, NetworkKey, Said, Terms};
+use crate::declare::{Declarations, Dispute, Half, HalfKey, NetworkKey, Said, Terms};
 use crate::northbound::{HalfRecord, Id, Northbound, RecordedState};
 
 use super::inputs::is_linked;
@@ -96,6 +96,16 @@ impl Records {
         let is_same =
             |half: &Half| record.is_some_and(|record| record.persisted.terms == mark(half));
         declarations.half(key, is_target, is_same)
+    }
+
+    /// Those of some halves that hosts declare differently.
+    pub(super) fn disputes(
+        &self,
+        halves: &[HalfKey],
+        declarations: &Declarations,
+    ) -> Vec<(HalfKey, Dispute)> {
+        let of = |half: &HalfKey| Some((half.clone(), self.said(half, declarations)?.dispute?));
+        halves.iter().filter_map(of).collect()
     }
 
     /// Reads the record of a new half. It shares the target's name with the half.

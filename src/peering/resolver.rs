@@ -13,13 +13,12 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use crate::declare::{
-    Changed, Declarations, Dispute, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas,
-    Said,
+    Changed, Declarations, Half, HalfKey, NetworkKey, PeeringKey, PolicySettings, Quotas, Said,
 };
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
 use super::balancing_index::BalancingIndex;
-use super::decide::{decide, user, wanted};
+use super::decide::{decide, user, wanted, watched};
 use super::depth::{Depths, PairStatus};
 use super::due::DueTimes;
 use super::gather::{Known, is_auto};
@@ -27,7 +26,7 @@ use super::ground::Ground;
 use super::inputs::Rank;
 use super::network::Networks;
 use super::outcome::{Link, Resolved, Verdict};
-use super::pair::{PairState, Pairs, end_of, key_of_end, of_end};
+use super::pair::{Offered, PairState, Pairs, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
 use super::records::Records;
@@ -168,10 +167,7 @@ impl Resolver {
     /// Marks every pair and network dirty, and every unit with rows.
     pub fn mark_all(&mut self, northbound: &Northbound) {
         self.networks.mark_all();
-        let pairs: Vec<PeeringKey> = self.pairs.keys().cloned().collect();
-        for pair in &pairs {
-            self.mark(pair);
-        }
+        self.dirty.extend(self.pairs.values().map(|pair| pair.rank.clone()));
         self.mark_orphans(northbound);
     }
 
@@ -232,9 +228,8 @@ impl Resolver {
     fn note(&mut self, pair: &PeeringKey, ground: &Ground) {
         let halves: Vec<HalfKey> = self.halves_of(pair).cloned().collect();
         for half in &halves {
-            let verdict = self.verdict(half);
             let said = self.said(half, ground.declarations);
-            if let Some((verdict, said)) = verdict.zip(said) {
+            if let Some((verdict, said)) = self.verdict(half).zip(said) {
                 let expiry = ground.policy.request_expiry;
                 self.records.note(said.value, verdict, expiry, ground.now);
             }
@@ -293,11 +288,6 @@ impl Resolver {
     pub fn verdict(&self, half: &HalfKey) -> Option<Verdict> {
         let key = self.pair_of_half.get(half)?;
         super::pair::verdict(half, key, self.pairs.get(key)?, &self.networks)
-    }
-
-    fn disputes(&self, state: &PairState, declarations: &Declarations) -> Vec<(HalfKey, Dispute)> {
-        let of = |half: &HalfKey| Some((half.clone(), self.said(half, declarations)?.dispute?));
-        state.halves.iter().filter_map(of).collect()
     }
 
     /// The state of the networks.
@@ -393,6 +383,7 @@ impl Resolver {
             places: &self.places,
             depths: &self.depths,
             balancing: &self.balancing,
+            pair_of_half: &self.pair_of_half,
         }
     }
 
@@ -403,7 +394,9 @@ impl Resolver {
         let before = PairStatus { rank: state.rank.clone(), linked: self.networks.is_linked(key) };
         if state.halves.is_empty() {
             let old_wanted = state.wanted.clone();
-            self.set_wanted(key, &mut state, Default::default());
+            self.networks.set_wanted(key, state.want(Default::default()));
+            self.mark_partners(&state.offered());
+            self.networks.set_behind(key, None, &mut self.pending.networks);
             self.mark_rivals(key, &old_wanted, &state, true);
             self.balancing.set(key, None, true).iter().for_each(|pair| self.mark(pair));
             self.networks.set_linked(key, false, &mut self.pending.networks);
@@ -420,8 +413,8 @@ impl Resolver {
             self.records.read_again(half, key_of_end(key, end.other()), northbound);
             self.count(half, ground.policy);
         }
-        state.disputes = self.disputes(&state, declarations);
-        let old_claims = (state.claims(), state.uses_gateway());
+        state.disputes = self.records.disputes(&state.halves, declarations);
+        let (old_claims, old_offered) = (state.seen(), state.offered());
         if !self.pending.pairs.contains(key) && !self.decided.contains(key) {
             state.rested = state.resolution.link.take();
         }
@@ -432,15 +425,15 @@ impl Resolver {
         let (wanted, user, resolution) = {
             let known = self.known();
             let pair = known.facts(key, &state, &inputs, ground);
-            (wanted(&pair), user(&pair), decide(&pair))
+            ((wanted(&pair), watched(&pair)), user(&pair), decide(&pair))
         };
-        state.held = inputs.held(&state.rank, &wanted);
+        state.held = inputs.held(&state.rank, &wanted.0);
         state.counting = inputs.counting();
         state.resolution = resolution;
-        self.set_wanted(key, &mut state, wanted);
+        self.networks.set_wanted(key, state.want(wanted));
         state.user = user;
         self.networks.set_user(key, user.map(|user| key_of_end(key, user.end)));
-        let claims_differ = old_claims != (state.claims(), state.uses_gateway());
+        let claims_differ = old_claims != state.seen();
         let moved =
             old_rank != state.rank || (&old_held.0, old_held.1) != (&state.held, state.user);
         if claims_differ {
@@ -449,8 +442,13 @@ impl Resolver {
         if moved || claims_differ {
             self.mark_rivals(key, &old_wanted, &state, moved);
         }
+        let offered = state.offered();
+        if old_offered != offered {
+            [&old_offered, &offered].into_iter().for_each(|it| self.mark_partners(it));
+        }
         let link = state.resolution.link.as_deref();
         let linked = link.is_some();
+        self.networks.set_behind(key, link, &mut self.pending.networks);
         self.balancing.set(key, link, moved).iter().for_each(|pair| self.mark(pair));
         self.networks.set_linked(key, linked, &mut self.pending.networks);
         let after = PairStatus { rank: state.rank.clone(), linked };
@@ -468,15 +466,12 @@ impl Resolver {
         self.pending.networks.extend(ends.cloned());
     }
 
-    /// Updates the index of wanted prefixes.
-    fn set_wanted(&mut self, key: &PeeringKey, state: &mut PairState, wanted: [Prefixes; 2]) {
-        if state.wanted == wanted {
-            return;
-        }
-        let old = std::mem::replace(&mut state.wanted, wanted);
-        for ((end, old), new) in End::BOTH.into_iter().zip(&old).zip(&state.wanted) {
-            self.networks.set_wanted(key_of_end(key, end), key, old, new);
-        }
+    /// Marks the pairs of the other halves of chains.
+    fn mark_partners(&mut self, offered: &[Option<Offered>; 2]) {
+        let halves = offered.iter().flatten().flat_map(Offered::partners);
+        let pairs: BTreeSet<_> =
+            halves.filter_map(|half| self.pair_of_half.get(&half).cloned()).collect();
+        pairs.iter().for_each(|pair| self.mark(pair));
     }
 
     /// Marks the competitors of a changed pair dirty; those with a higher rank only if it `moved`:
@@ -490,7 +485,7 @@ impl Resolver {
     ) {
         self.balancing.beside(key, old, &state.wanted).iter().for_each(|pair| self.mark(pair));
         for rival in self.networks.rivals(key, old, &state.wanted) {
-            let after = self.pairs.get(&rival).is_some_and(|other| other.rank > state.rank);
+            let after = self.pairs.get(&rival).is_some_and(|other| other.comes_after(&state.rank));
             if after || moved {
                 self.mark(&rival);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, UNIT_KEY};
+use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, PARTNER_KEY, UNIT_KEY};
 use crate::northbound::tables::{router_policy, spec};
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
@@ -23,6 +23,8 @@ pub struct DesiredRow {
     pub unit: Arc<str>,
     /// The label: what it serves, in words, if the row has one.
     pub label: Option<String>,
+    /// The other peering of the chain that it is for, if it is for one.
+    pub partner: Option<String>,
     /// Switches of others that refer to it weakly; no other row may. Only copies of load balancers
     /// have such.
     pub referrers: Vec<Uuid>,
@@ -63,7 +65,8 @@ pub struct RouterRow {
 impl DesiredRow {
     /// A row of a unit.
     pub(super) fn new(table: TableId, parent: Option<Parent>, unit: Arc<str>) -> Self {
-        Self { table, parent, columns: Vec::new(), unit, label: None, referrers: Vec::new() }
+        let (columns, referrers) = (Vec::new(), Vec::new());
+        Self { table, parent, columns, unit, label: None, partner: None, referrers }
     }
 
     /// Adds a label. Only one row of a unit has one: every start reads all labels, and the other
@@ -116,6 +119,7 @@ impl DesiredRow {
         let label = self.label.as_deref().map(|label| (LABEL_KEY, label));
         let asked_for = spec(self.table).filter(|spec| spec.is_asked_for_by_tag());
         let asked_for = asked_for.map(|_| (OWNER_KEY, OWNER_VALUE));
-        asked_for.into_iter().chain(label).chain([(UNIT_KEY, &*self.unit)])
+        let partner = self.partner.as_deref().map(|partner| (PARTNER_KEY, partner));
+        asked_for.into_iter().chain(partner).chain(label).chain([(UNIT_KEY, &*self.unit)])
     }
 }

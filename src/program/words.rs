@@ -53,6 +53,10 @@ impl Served {
         }
         let priority = row.get(router_policy::PRIORITY).integer();
         let Some(remote) = &self.remote else {
+            if table == STATIC_ROUTE {
+                let prefix = text(static_route::IP_PREFIX);
+                return Some(format!("route of {local} to {prefix} by an appliance"));
+            }
             return match priority.filter(|_| table == ROUTER_POLICY)? {
                 priority::PASS => Some(format!("allow replies of {local} at its uplinks")),
                 priority::SPOOF => Some(format!("drop sources of {local} at its uplinks")),
@@ -89,6 +93,16 @@ impl Served {
             ROUTER_POLICY => match priority? {
                 priority::GATEWAY_LISTED | priority::GATEWAY_IN => {
                     Some(format!("allow what comes by the gateway of {remote}"))
+                }
+                priority::THROUGH => {
+                    Some(format!("allow what comes through an appliance of {remote}"))
+                }
+                priority::TO_APPLIANCE_IP4 | priority::TO_APPLIANCE_IP6 => {
+                    let hops: Vec<&str> = row.get(router_policy::NEXTHOPS).strings().collect();
+                    Some(format!("send to appliance {} what {remote} sends on", hops.join(" ")))
+                }
+                priority::FROM_APPLIANCE => {
+                    Some(format!("allow what {remote} has sent through an appliance"))
                 }
                 priority::GATEWAY_OUT => Some(format!("allow {remote} to leave by the uplinks")),
                 priority::GATEWAY_REPLIES => {

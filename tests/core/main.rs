@@ -17,6 +17,7 @@ mod agreement;
 mod attention;
 mod balancers;
 mod by_hand;
+mod chain;
 mod changes;
 mod clients;
 mod database;

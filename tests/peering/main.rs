@@ -29,6 +29,8 @@ mod verdict;
 mod acls;
 mod balancer_rows;
 mod balancers;
+mod chain;
+mod chain_rows;
 mod changes;
 mod chassis;
 mod conflicts;

@@ -70,6 +70,7 @@ fn detail(half: HalfView) -> HalfDetail {
         filtered: Vec::new(),
         traffic: None,
         gateway_in_use: None,
+        through: None,
         manual_routes: Vec::new(),
         virtual_addresses: Vec::new(),
         guests: None,

@@ -9,6 +9,7 @@
 //! A recorded term that cannot be read makes the whole half unreadable: reading it as the default
 //! would open the half.
 
+mod appliances;
 mod export;
 mod import;
 mod load_balancers;
@@ -16,6 +17,8 @@ mod max_prefixes;
 mod offer_gateway;
 mod prefix_filter;
 mod prefix_reader;
+mod prefix_set;
+mod reach_through;
 mod routes;
 mod stateful;
 mod term;
@@ -38,6 +41,11 @@ use toml::de::DeTable;
 
 use super::toml_reader::{Found, TomlReader};
 
+pub(super) use appliances::{
+    APPLIANCE_KEYS, MAX_APPLIANCES, clash as another_appliance, read as read_appliance,
+    refuse_more as refuse_more_appliances,
+};
+pub use appliances::{Appliance, Appliances};
 pub use export::Export;
 pub use import::Import;
 pub use load_balancers::LoadBalancers;
@@ -46,6 +54,7 @@ pub use offer_gateway::{GatewayOffer, OfferGateway};
 pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 #[cfg(test)]
 pub(super) use prefix_reader::RULE_KEYS;
+pub use reach_through::ReachThrough;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 pub(super) use routes::{table_name, written_table};
 pub use stateful::Stateful;
@@ -170,6 +179,10 @@ terms! {
     gateway: OfferGateway,
     /// What this side reaches by the other side's gateway.
     use_gateway: UseGateway,
+    /// What this side reaches through the other side.
+    reach_through: ReachThrough,
+    /// The appliances that its peer passes on the way to others.
+    appliances: Appliances,
 }
 
 /// The default, which nearly every half has.

@@ -4,14 +4,19 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::super::toml_reader::TomlReader;
+use super::prefix_set::{PrefixSet, weight, written};
 use super::term::Term;
 
-/// Most prefixes of a list: a half's record in the northbound contains them.
-const MAX_PREFIXES: usize = 256;
+const LISTED: PrefixSet = PrefixSet {
+    key: UseGateway::KEY,
+    expected: "true or an array of prefixes",
+    example: "write use_gateway = true, or use_gateway = [\"10.99.0.0/16\"]",
+    instead_of_none: "remove the key to reach nothing by the gateway",
+    instead_of_all: "write use_gateway = true to reach everything by the gateway",
+};
 
 /// What a half reaches by the other side's gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +77,7 @@ impl Term for UseGateway {
         let Some(value) = table.get(Self::KEY) else { return Self::default() };
         let destinations = match value.get_ref().as_bool() {
             Some(all) => all.then_some(Destinations::All),
-            None => listed(reader, value).map(Destinations::Listed),
+            None => LISTED.read(reader, value).map(Destinations::Listed),
         };
         Self { destinations }
     }
@@ -91,9 +96,7 @@ impl Term for UseGateway {
         let value = match &self.destinations {
             None => return Vec::new(),
             Some(Destinations::All) => true.into(),
-            Some(Destinations::Listed(prefixes)) => {
-                prefixes.iter().map(IpNet::to_string).collect::<Vec<_>>().into()
-            }
+            Some(Destinations::Listed(prefixes)) => written(prefixes),
         };
         vec![(Self::KEY, value)]
     }
@@ -101,51 +104,7 @@ impl Term for UseGateway {
     fn weight(&self) -> usize {
         match &self.destinations {
             None | Some(Destinations::All) => 0,
-            Some(Destinations::Listed(prefixes)) => {
-                prefixes.iter().map(|prefix| prefix.to_string().len()).sum()
-            }
+            Some(Destinations::Listed(prefixes)) => weight(prefixes),
         }
     }
-}
-
-/// The prefixes of a list, sorted; `None` if there is a fault in it.
-fn listed(reader: &mut TomlReader<'_>, value: &Spanned<DeValue<'_>>) -> Option<Vec<IpNet>> {
-    const KEY: &str = UseGateway::KEY;
-    const HINT: &str = "write use_gateway = true, or use_gateway = [\"10.99.0.0/16\"]";
-    let Some(array) = value.get_ref().as_array() else {
-        reader.mistyped(KEY, "true or an array of prefixes", value, Some(HINT.to_owned()));
-        return None;
-    };
-    if array.is_empty() {
-        let hint = "remove the key to reach nothing by the gateway".to_owned();
-        reader.error(&value.span(), format!("`{KEY}` is empty"), Some(hint));
-        return None;
-    }
-    if array.len() > MAX_PREFIXES {
-        reader.over_limit(
-            &value.span(),
-            format!("`{KEY}` has {} prefixes; at most {MAX_PREFIXES} are allowed", array.len()),
-            Some("cover several prefixes by a shorter one".to_owned()),
-        );
-        return None;
-    }
-    let mut prefixes = Vec::with_capacity(array.len());
-    for entry in array.iter() {
-        if entry.get_ref().as_str().is_none() {
-            reader.mistyped(KEY, "made of prefixes", entry, Some(HINT.to_owned()));
-            continue;
-        }
-        let prefix = reader.text(KEY, entry).and_then(|text| reader.prefix(&text));
-        if prefix.is_some_and(|prefix| prefix.prefix_len() == 0) {
-            let hint = "write use_gateway = true to reach everything by the gateway".to_owned();
-            reader.error(&entry.span(), format!("`{KEY}` lists the default route"), Some(hint));
-        }
-        prefixes.extend(prefix.filter(|prefix| prefix.prefix_len() != 0));
-    }
-    if prefixes.len() < array.len() {
-        return None;
-    }
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    Some(prefixes)
 }

@@ -3,9 +3,9 @@
 use super::super::others::{declared_by_others, entries_of_others};
 use super::*;
 use crate::declare::{
-    ByHost, Destinations, Export, GatewayOffer, Import, In, LoadBalancers, ManualRoute,
-    MaxPrefixes, OfferGateway, Others, Out, PrefixFilter, PrefixList, Routes, Stateful, TableOf,
-    TrafficList, UseGateway, UseLoadBalancers,
+    Appliance, Appliances, ByHost, Destinations, Export, GatewayOffer, Import, In, LoadBalancers,
+    ManualRoute, MaxPrefixes, OfferGateway, Others, Out, PrefixFilter, PrefixList, ReachThrough,
+    Routes, Stateful, TableOf, TrafficList, UseGateway, UseLoadBalancers,
 };
 use crate::ovsdb::{Atom, Value};
 
@@ -70,6 +70,16 @@ fn what_a_host_declares_survives_its_entries() {
                     "10.99.0.0/16".parse().expect("a prefix"),
                 ])),
             },
+            reach_through: ReachThrough {
+                prefixes: vec!["10.3.0.0/24".parse().expect("a prefix")],
+            },
+            appliances: Appliances {
+                list: vec![Appliance {
+                    between: vec!["to-c".into(), "to:db".into()],
+                    address: vec!["10.2.0.11".parse().expect("an address")],
+                    destinations: vec!["10.50.0.0/16".parse().expect("a prefix")],
+                }],
+            },
         })),
         uuid: Some(Uuid::from_u128(8)),
     };
@@ -85,7 +95,7 @@ fn what_a_host_declares_survives_its_entries() {
         rejection_entry("hv1", &rejection.key, &file),
     ];
     // All releases have written it like this. Another spelling would be another declaration.
-    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[],"stateful":true,"load_balancers":["web-lb"],"use_load_balancers":true,"gateway":"untranslated","use_gateway":["10.99.0.0/16"]}"#;
+    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[],"stateful":true,"load_balancers":["web-lb"],"use_load_balancers":true,"gateway":"untranslated","use_gateway":["10.99.0.0/16"],"reach_through":["10.3.0.0/24"],"appliances":[{"between":["to-c","to:db"],"address":["10.2.0.11"],"destinations":["10.50.0.0/16"]}]}"#;
     assert!(entries[1].1.contains(terms), "{}", entries[1].1);
     let tags = value(&entries);
     assert_eq!(network_of(tags.view()), Some(key.clone()));
@@ -119,6 +129,8 @@ fn what_a_host_declares_survives_its_entries() {
         ("\"untranslated\"", "\"sometimes\""),
         ("[\"10.99.0.0/16\"]", "[\"0.0.0.0/0\"]"),
         ("[\"10.99.0.0/16\"]", "false"),
+        ("[\"10.3.0.0/24\"]", "[\"10.3.0.0\"]"),
+        ("\"10.2.0.11\"", "\"10.2.0\""),
     ] {
         let odd = entries[1].1.replace(good, odd);
         assert_ne!(odd, entries[1].1);

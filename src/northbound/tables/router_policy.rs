@@ -43,6 +43,7 @@ pub const TABLE: TableSpec = TableSpec {
     }),
     summary: |row| {
         let priority = row.get(PRIORITY).integer().unwrap_or_default();
-        format!("{priority} {} {}", row.get(ACTION).string(), row.get(MATCH).string())
+        let hops: String = row.get(NEXTHOPS).strings().map(|hop| format!(" to {hop}")).collect();
+        format!("{priority} {}{hops} {}", row.get(ACTION).string(), row.get(MATCH).string())
     },
 };

@@ -41,6 +41,8 @@ pub const TABLE: TableSpec = TableSpec {
         let text = |column| row.get(column).string();
         let table = text(ROUTE_TABLE);
         let table = if table.is_empty() { String::new() } else { format!(" in table {table}") };
-        format!("{} via {} out of {}{table}", text(IP_PREFIX), text(NEXTHOP), text(OUTPUT_PORT))
+        let port = text(OUTPUT_PORT);
+        let port = if port.is_empty() { String::new() } else { format!(" out of {port}") };
+        format!("{} via {}{port}{table}", text(IP_PREFIX), text(NEXTHOP))
     },
 };

@@ -1,7 +1,8 @@
 //! The shape of a contributor: for a unit, it gives desired rows, and fields in rows of others to
 //! borrow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -33,6 +34,8 @@ pub struct Network<'a> {
     /// The prefixes that its router reaches over links. A hub has many, so they are computed only
     /// on demand.
     pub remote: &'a dyn Fn() -> BTreeSet<IpNet>,
+    /// The routes that it lacks to what lies behind its appliances.
+    pub behind: BTreeMap<IpNet, IpAddr>,
     /// The routes for its guests.
     pub guests: &'a GuestRoutes,
 }

@@ -3,6 +3,7 @@
 //! Each is a file of its own, with the same shape. A further kind of row is a further file, named
 //! here, and a line in [`CONTRIBUTORS`].
 
+mod appliance_routes;
 mod balancer_copies;
 mod contributor;
 mod guest_routes;
@@ -13,6 +14,7 @@ mod link_ports;
 mod link_routes;
 mod link_side;
 mod link_switch;
+mod link_through;
 mod link_traffic;
 mod nat_exemption;
 mod uplink_anti_spoof;
@@ -30,6 +32,8 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_guard::contribute,
     balancer_copies::contribute,
     link_gateway::contribute,
+    link_through::contribute,
+    appliance_routes::contribute,
     uplink_anti_spoof::contribute,
     nat_exemption::contribute,
     guest_routes::contribute,
