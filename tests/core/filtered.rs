@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::packets::{ACK, ICMP4, ICMP6, Packet, SYN, TCP, UDP};
 use crate::policies::decided;
 use crate::random::{Action, action, prepared_on, run};
-use crate::terms::{LISTED, lists_alone};
+use crate::terms::{LISTED, lists_and_gateways};
 use crate::verdict::{Reference, Side, Verdict};
 use crate::world::{NETWORKS, World, prefix};
 
@@ -26,6 +26,8 @@ fn prepared(filters: Filters) -> World {
             world.halves.entry(from).or_default().insert(to, true);
         }
     }
+    // Two of them have a gateway.
+    [2, 3].into_iter().for_each(|router| world.toggle_uplink(router));
     (0..NETWORKS).for_each(|network| {
         let file = world.halves_file(network);
         world.read(file);
@@ -38,10 +40,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
-    fn lists_by_increments_do_what_they_say(
+    fn lists_and_gateways_by_increments_do_what_they_say(
         actions in prop::collection::vec(
             prop_oneof![
-                8 => (0..NETWORKS - 1, 0..NETWORKS - 1, lists_alone())
+                8 => (0..NETWORKS - 1, 0..NETWORKS - 1, lists_and_gateways())
                     .prop_map(|(a, b, terms)| Action::Terms(a, b, terms)),
                 3 => action(),
             ],

@@ -147,9 +147,15 @@ fn filter() -> impl Strategy<Value = Vec<Entry>> {
     prop::collection::vec(entry, 0..5)
 }
 
-/// Lists of traffic filters, and no other terms.
-pub fn lists_alone() -> impl Strategy<Value = Terms> {
-    short_lists(NAMED).prop_map(|lists| Terms { lists, ..Terms::default() })
+/// Lists of traffic filters and gateways, and no other terms.
+pub fn lists_and_gateways() -> impl Strategy<Value = Terms> {
+    let gateways = (any::<bool>(), prop::option::weighted(0.3, any::<bool>()));
+    (short_lists(NAMED), gateways).prop_map(|(lists, (offers, uses))| Terms {
+        lists,
+        offers,
+        uses,
+        ..Terms::default()
+    })
 }
 
 /// Terms, the default often among them.

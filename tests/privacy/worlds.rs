@@ -10,7 +10,7 @@ use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
 use crate::lists::Lists;
-use crate::terms::{LISTED, Terms, lists_alone, passed, terms};
+use crate::terms::{LISTED, Terms, lists_and_gateways, passed, terms};
 use crate::world::{Halves, NETWORKS, PREFIXES, World, halves, prefix};
 
 /// A network that is nowhere.
@@ -243,6 +243,12 @@ fn allowed(world: &World, network: usize) -> Allowed {
                 let listed = terms(*target, &network).into_iter();
                 prefixes.extend(listed.flat_map(|it| of_lists(&it.lists)).filter(crossing));
             }
+            // Who offers a gateway sees what the other side uses it for.
+            if terms(network, target).is_some_and(|terms| terms.offers)
+                && terms(*target, &network).is_some_and(|terms| terms.uses.is_some())
+            {
+                prefixes.insert(LISTED.parse().expect("a prefix"));
+            }
             prefixes.extend(announced);
         }
         // What it has written itself.
@@ -328,19 +334,20 @@ proptest! {
 
     #[test]
     fn a_tenant_is_shown_no_name_and_no_prefix_of_a_third_network(
-        agreed in prop::collection::vec((0..NETWORKS - 1, 0..NETWORKS - 1, lists_alone(), lists_alone()), 0..4),
+        agreed in prop::collection::vec((0..NETWORKS - 1, 0..NETWORKS - 1, lists_and_gateways(), lists_and_gateways()), 0..4),
         actions in prop::collection::vec(action(), 1..30),
     ) {
         let mut world = prepared(0..NETWORKS);
         // Whom a tenant has named once, it may be reminded of: what it withdrew is shown for a while.
         let mut named = vec![Allowed::default(); NETWORKS];
-        // Some pairs have agreed to begin with, with lists on both sides. (The last network has no prefix in IPv4.)
+        // Some pairs have agreed to begin with, with lists and gateways. (The last network has no prefix in IPv4.)
         let both = agreed.into_iter().flat_map(|(a, b, one, other)| [(a, b, one), (b, a, other)]);
         for (from, to, terms) in both.filter(|(from, to, _)| from != to) {
             named[from].names.insert(format!("p{to}"));
             world.terms.entry(from).or_default().insert(to, terms);
             declare(&mut world, from, to, true);
         }
+        world.toggle_uplink(1);
         world.settle();
         world.engine.changes();
         for (number, action) in actions.iter().enumerate() {
