@@ -13,7 +13,7 @@ use crate::northbound::borrowed::{BorrowedRecord, Field, borrowed_records};
 use crate::northbound::registration::GUESTS_KEY;
 use crate::northbound::{GuestRecord, Id, Northbound, UnitId};
 use crate::peering::guest_routes::guest_routes;
-use crate::peering::{GuestRoutes, LinkEnd, Omitted, Resolver};
+use crate::peering::{GuestRoutes, Omitted, Resolver, end_of};
 use crate::view::{GuestsView, Viewer};
 
 /// What is remembered of networks whose guests get routes, or did.
@@ -160,7 +160,7 @@ impl Guests {
             return GuestRoutes::default();
         }
         let links = node.linked().iter().filter_map(|pair| resolver.link(pair));
-        let links: Vec<[&LinkEnd; 2]> = links.map(|link| link.ends_from(key)).collect();
+        let links: Vec<_> = links.map(|link| (link, end_of(&link.key, key))).collect();
         let records = self.borrowed(Id::of_network(key), northbound);
         guest_routes(ready, &links, &records, northbound)
     }

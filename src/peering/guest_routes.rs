@@ -17,10 +17,10 @@ use crate::northbound::guest_routes::{
     CLASSLESS, Entry, MS_CLASSLESS, PREFERENCE, ROUTE_INFO, Syntax,
 };
 use crate::northbound::tables::{DHCP_OPTIONS, ROUTER_PORT, dhcp_options, router_port};
-use crate::northbound::{Connected, DhcpOptions, Northbound, PORT_KEY};
+use crate::northbound::{Connected, DhcpOptions, End, Northbound, PORT_KEY};
 
 use super::local::Ready;
-use super::outcome::LinkEnd;
+use super::outcome::Link;
 
 /// The room of a DHCP option, in bytes: its length field is one byte (RFC 2132 section 2). OVN does
 /// not check it: with more, guests get no lease at all.
@@ -76,11 +76,11 @@ pub fn aggregate(prefixes: &[IpNet]) -> Vec<IpNet> {
     fewest
 }
 
-/// The routes for the guests of a router with these links; each has the router's own end first.
+/// The routes for the guests of a router with these links, each with the router's own end.
 #[must_use]
 pub fn guest_routes(
     ready: &Ready,
-    links: &[[&LinkEnd; 2]],
+    links: &[(&Link, End)],
     records: &BTreeMap<Field, BorrowedRecord>,
     northbound: &Northbound,
 ) -> GuestRoutes {
@@ -101,12 +101,19 @@ pub fn guest_routes(
     collector.found
 }
 
-/// The prefixes that each route table routes over links, aggregated to as few as possible.
-fn routes_by_table(links: &[[&LinkEnd; 2]]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
+/// The prefixes that each route table routes over links, and what guests reach there besides,
+/// aggregated to as few as possible.
+fn routes_by_table(links: &[(&Link, End)]) -> BTreeMap<Arc<str>, Vec<IpNet>> {
     let mut routes: BTreeMap<Arc<str>, Vec<IpNet>> = BTreeMap::new();
-    for [local, remote] in links {
-        for (table, prefix) in local.routes_to(remote) {
+    for (link, end) in links {
+        let (local, remote) = (link.end(*end), link.end(end.other()));
+        let mut tables = BTreeSet::new();
+        for (table, prefix) in local.routes_to(remote).chain(link.reached_by_table(*end)) {
             routes.entry(Arc::clone(table)).or_default().push(prefix);
+            tables.insert(table);
+        }
+        for table in tables {
+            routes.entry(Arc::clone(table)).or_default().extend(local.beyond(remote));
         }
     }
     routes.into_iter().map(|(table, prefixes)| (table, aggregate(&prefixes))).collect()

@@ -228,6 +228,15 @@ impl Link {
         self.chains_from(end).iter().flat_map(|chain| chain.there.iter().copied())
     }
 
+    /// The routes to these on the end's router, each with its table.
+    pub fn reached_by_table(&self, end: End) -> impl Iterator<Item = (&Arc<str>, IpNet)> {
+        let reached: BTreeSet<IpNet> = self.reached(end).collect();
+        let tables = self.through.as_deref().map(|through| &*through.end(end).tables);
+        tables.into_iter().flat_map(|tables| tables.iter()).flat_map(move |table| {
+            reached.iter().map(move |prefix| (table, *prefix)).collect::<Vec<_>>()
+        })
+    }
+
     /// Both ends, this network's own first.
     #[must_use]
     pub fn ends_from(&self, network: &NetworkKey) -> [&LinkEnd; 2] {
@@ -286,6 +295,16 @@ impl LinkEnd {
         let automatic =
             tables.flat_map(|table| remote.prefixes.iter().map(move |prefix| (table, *prefix)));
         placed.chain(automatic)
+    }
+
+    /// The virtual addresses of the other end that this end's guests use and that are in none of its
+    /// prefixes: no route of a router leads there, because this end's switches translate them.
+    pub fn beyond<'a>(&'a self, remote: &'a Self) -> impl Iterator<Item = IpNet> {
+        let copies = self.balancing.iter().flat_map(|balancing| &balancing.copies);
+        let addresses = copies.flat_map(|copy| &copy.content.vips).map(|vip| vip.at.address);
+        let crosses =
+            |address: &IpAddr| remote.prefixes.iter().any(|prefix| prefix.contains(address));
+        addresses.filter(move |address| !crosses(address)).map(IpNet::from)
     }
 
     /// The address of a family, if the family is linked.

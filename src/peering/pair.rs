@@ -126,10 +126,16 @@ impl PairState {
         self.rank > *rank || self.watched.iter().any(|prefixes| !prefixes.is_empty())
     }
 
-    /// What it claims of its networks: prefixes at each end, a gateway, and what it reaches.
+    /// What it claims of its networks: prefixes at each end, a gateway, and what else it reaches.
     pub(super) fn seen(&self) -> ([Prefixes; 2], Option<End>, [Vec<IpNet>; 2]) {
         let link = self.resolution.link.as_deref();
-        let reached = |end| link.into_iter().flat_map(|link| link.reached(end)).collect();
+        let reached = |end: End| {
+            let of = |link: &'_ Link| -> Vec<IpNet> {
+                let beyond = link.end(end).beyond(link.end(end.other()));
+                link.reached(end).chain(beyond).collect()
+            };
+            link.map(of).unwrap_or_default()
+        };
         (self.claims(), self.uses_gateway(), End::BOTH.map(reached))
     }
 

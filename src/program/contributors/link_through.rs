@@ -6,10 +6,6 @@
 //! allows the direct way. Everything is listed, and no Address_Set is used: what is chained follows
 //! three declarations.
 
-use std::collections::BTreeSet;
-
-use ipnet::IpNet;
-
 use crate::northbound::tables::{ROUTER_POLICY, router_policy};
 use crate::northbound::{Family, priority};
 use crate::ovsdb::Datum;
@@ -23,16 +19,16 @@ use super::link_side::LinkSide;
 
 pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
     let Unit::Link(link) = unit else { return };
-    let Some(through) = link.through.as_deref() else { return };
+    if link.through.is_none() {
+        return;
+    }
     for side in LinkSide::both(link) {
         let mut rows = Vec::new();
         for chain in link.chains_from(side.end) {
             rows.push(at_peer(&side, chain, wants));
         }
-        let reached: BTreeSet<IpNet> = link.reached(side.end).collect();
-        for table in through.end(side.end).tables.iter() {
-            rows.extend(reached.iter().filter_map(|it| route(&side, table, it, wants)));
-        }
+        let routes = link.reached_by_table(side.end);
+        rows.extend(routes.filter_map(|(table, to)| route(&side, table, &to, wants)));
         for chain in link.chains_from(side.end.other()) {
             rows.extend(to_appliance(&side, chain, wants));
             rows.extend(from_appliance(&side, chain, wants));
