@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, foreign, own, seed};
-use crate::lab::command::{require_root_and_tools, run};
+use crate::ground::{DEADLINE, Ground, foreign, own, seed};
+use crate::lab::command::{poll, require_root_and_tools, run};
 use crate::lab::netns::Netns;
 use crate::lab::northbound::Dump;
 use crate::lab::scope::Scope;
@@ -80,6 +80,10 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     let lease = crate::server::nbctl(&remote, &lease).trim().to_owned();
     let sends = ["set", "Logical_Router_Port", "r1-in", "ipv6_ra_configs:address_mode=slaac"];
     crate::server::nbctl(&remote, &sends);
+    let more = "ls-add s1 -- lsp-add s1 s1-r -- lsp-set-type s1-r router -- lsp-set-options s1-r router-port=r1-in -- \
+         lb-add web-lb 10.2.0.100:80 10.2.0.10:8080 tcp -- lr-lb-add r2 web-lb -- \
+         lrp-add r2 r2-up 0a:00:00:00:00:72 192.0.2.9/24 -- lrp-set-gateway-chassis r2-up gw1";
+    crate::server::nbctl(&remote, &more.split_whitespace().collect::<Vec<_>>());
     let before = foreign(&Dump::read(&remote));
     let settings = format!(
         "remotes = [\"ssl:127.0.0.1:6641\"]\nca_cert = {:?}\ncertificate = {:?}\nprivate_key = {:?}\n",
@@ -99,7 +103,7 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
 
     let grants = grants();
-    assert_eq!(grants.len(), 10, "{grants:?}");
+    assert_eq!(grants.len(), 15, "{grants:?}");
     let mut operations: Vec<Value> = Vec::new();
     let mut permissions: Vec<Value> = Vec::new();
     for (index, (table, insert_delete, columns)) in grants.iter().enumerate() {
@@ -138,6 +142,7 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     crate::server::nbctl(&remote, &["lr-nat-add", "r2", "snat", "192.0.2.9", "10.2.0.0/24"]);
     ground.converge(&remote, "a gateway router");
     assert_ne!(exempted(&remote), "[]", "the peers are exempted from its NAT");
+    everything(&ground, &remote);
     for pair in [(1, 2), (2, 3)] {
         ground.toggle(pair);
     }
@@ -156,6 +161,28 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
         rows.iter().filter(|row| !row.starts_with("RBAC_")).cloned().collect()
     };
     assert_eq!(roles(&after), roles(&before));
+}
+
+/// Rows of all further kinds: of load balancers, of a gateway, and of switches that keep state.
+fn everything(ground: &Ground, remote: &str) {
+    let half = |other: usize, more: &str| {
+        format!(
+            "[[peering]]\nname = \"to-{other}\"\nnetwork = \"n\"\ntarget_project = \"p{other}\"\n\
+             target_network = \"n\"\n{more}\n"
+        )
+    };
+    let uses = "use_load_balancers = true\nuse_gateway = [\"10.99.0.0/16\"]\nstateful = true\nin = []\n\
+        out = [{ protocol = \"udp\", ports = [53] }]";
+    ground.daemon.declare("p1", &half(2, uses));
+    let offers = "load_balancers = [\"web-lb\"]\ngateway = \"offer\"";
+    ground.daemon.declare("p2", &(half(1, offers) + &half(3, "")));
+    let wanted = ["Load_Balancer", "NAT", "Port_Group", "ACL"];
+    poll("rows of all kinds", DEADLINE, || {
+        let own = own(&Dump::read(remote));
+        let missing: Vec<_> =
+            wanted.iter().filter(|it| !own.iter().any(|row| row.starts_with(**it))).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("no rows of {missing:?}")) }
+    });
 }
 
 /// One of our ports.
