@@ -1,11 +1,35 @@
 //! The traffic filters of a link, for the owner of one half.
 
+use uuid::Uuid;
+
 use crate::declare::{HalfKey, TrafficList};
+use crate::northbound::owner::guard_name;
+use crate::northbound::tables::{ACL, PORT_GROUP, port_group};
+use crate::northbound::{End, Id, Northbound};
+use crate::ovsdb::TableId;
 use crate::peering::end_of;
 use crate::traffic::{Decider, Openings, inexact};
 use crate::view::{RuleView, TrafficView};
 
 use super::shown::Standings;
+
+/// Whether a row is of the guard of one end's switches.
+pub(super) fn is_of_guard(
+    (peering, end): (Id, End),
+    (table, row): (TableId, Uuid),
+    northbound: &Northbound,
+) -> bool {
+    let name = guard_name(peering, end);
+    let named = |row| {
+        let row = northbound.replica().row(PORT_GROUP, row);
+        row.is_some_and(|row| row.get(port_group::NAME).is_string(&name))
+    };
+    match table {
+        PORT_GROUP => named(row),
+        ACL => northbound.parents_of(row).any(named),
+        _ => false,
+    }
+}
 
 /// Which packets cross the link of a half; `None` if all do, or if there is no link.
 pub(super) fn traffic(standings: &Standings<'_>, key: &HalfKey) -> Option<TrafficView> {

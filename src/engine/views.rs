@@ -26,7 +26,7 @@ use super::balanced::{is_for, virtual_addresses};
 use super::gateway::gateway;
 use super::shown::{Shown, Standings};
 use super::through::through;
-use super::traffic::traffic;
+use super::traffic::{is_of_guard, traffic};
 use super::{Engine, catalog, damped};
 
 /// So many entries of each list are in the status; other commands show all of them.
@@ -254,17 +254,21 @@ fn rows(standings: &Standings<'_>, key: &HalfKey) -> Vec<RowView> {
     let (Some(id), Some(router)) = (resolver.id(pair), router(pair, key, resolver)) else {
         return Vec::new();
     };
+    let end = end_of(pair, &key.network);
     let served = Served {
         local: Some(key.network.clone()),
-        remote: Some(key_of_end(pair, end_of(pair, &key.network).other()).clone()),
+        remote: Some(key_of_end(pair, end.other()).clone()),
         half: Some(key.clone()),
     };
     let mut rows: Vec<RowView> = northbound
         .rows_of(UnitId::Peering(id))
         .filter(|(table, uuid, _)| {
             let of_switch = [LOGICAL_SWITCH, SWITCH_PORT, ADDRESS_SET].contains(table);
-            let of_balancer = is_for(key, (*table, *uuid), resolver, northbound);
-            of_switch || of_balancer || northbound.parents_of(*uuid).any(|of| of == router)
+            let row = (*table, *uuid);
+            of_switch
+                || is_for(key, row, resolver, northbound)
+                || is_of_guard((id, end), row, northbound)
+                || northbound.parents_of(*uuid).any(|of| of == router)
         })
         .map(|(table, uuid, row)| summarise(table, Some(uuid), row, &served))
         .collect();

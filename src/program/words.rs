@@ -70,13 +70,11 @@ impl Served {
                 let vip = text(health_check::VIP);
                 Some(format!("health check of {vip} between {local} and {remote}"))
             }
-            PORT_GROUP => {
-                Some(format!("switches of {local} that drop what is no reply of {remote}"))
-            }
+            PORT_GROUP => Some(format!("switches that keep state between {local} and {remote}")),
             ACL if text(acl::ACTION) == "drop" => {
-                Some(format!("drop what is no reply of {remote}"))
+                Some(format!("drop what is no reply between {local} and {remote}"))
             }
-            ACL => Some(format!("track connections of {local}")),
+            ACL => Some(format!("track connections between {local} and {remote}")),
             LOGICAL_SWITCH => Some(format!("switch between {local} and {remote}")),
             SWITCH_PORT => Some(format!("port of the switch between {local} and {remote}")),
             STATIC_ROUTE => {
