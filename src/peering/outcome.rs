@@ -104,8 +104,8 @@ pub struct Gateway {
     pub uplinks: Box<[Arc<str>]>,
     /// The sources that the other end's router translates for it.
     pub nat: Box<[TranslatedSource]>,
-    /// The destinations to which it does not translate them: a gateway router would do so on every
-    /// port.
+    /// The destinations to which it does not translate them, besides those of chains: a gateway
+    /// router would do so on every port.
     pub exempted: Option<Prefixes>,
     /// The prefixes of both networks: no packet from the outside has such a source.
     pub never_outside: Arc<[IpNet]>,

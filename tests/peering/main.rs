@@ -31,6 +31,7 @@ mod balancer_rows;
 mod balancers;
 mod chain;
 mod chain_rows;
+mod chain_together;
 mod changes;
 mod chassis;
 mod conflicts;

@@ -374,6 +374,34 @@ fn a_rename_moves_no_row_of_the_peering() {
     done(BLUE.uid, &["delete", "blue", "web", "a/b %25"]);
 }
 
+/// An appliance names the halves that it is between, so that such a half keeps its name as long as it has the entry.
+#[test]
+fn a_half_that_an_appliance_names_is_not_renamed() {
+    let site = two("");
+    let done = |command: &[&str]| {
+        let output = site.ctl(GREEN.uid, command);
+        assert!(output.status.success(), "{command:?}: {}", text(&output));
+    };
+    let entry = "appliances=[{ between = [\"to-web\", \"to-copy\"], address = [\"10.2.0.11\"] }]";
+    done(&["create", "green/db/to-web", "blue/web", entry]);
+    let before = stored(&site);
+    for dry in [&["--dry-run"][..], &[]] {
+        let refused = site.ctl(GREEN.uid, &[&["rename", "green/db/to-web", "web"], dry].concat());
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{}", text(&refused));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        for part in [
+            "`between` does not name this half: 10.2.0.11 between to-copy, to-web",
+            "before you rename it",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert_eq!(stored(&site), before);
+    }
+    done(&["unset", "green/db/to-web", "appliances"]);
+    done(&["rename", "green/db/to-web", "web"]);
+    done(&["set", "green/db/web", &entry.replace("to-web", "web")]);
+}
+
 /// Whatever is away: nothing is done, and each command says so.
 #[test]
 fn without_the_northbound_or_the_daemon_nothing_is_done_and_each_command_says_so() {

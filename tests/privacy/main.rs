@@ -44,6 +44,7 @@ mod texts;
 #[path = "../core/world.rs"]
 mod world;
 
+mod allowed;
 mod commands;
 mod consented;
 mod files;

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::IpNet;
 use ovn_peerd::declare::{HalfKey, NetworkKey};
 use ovn_peerd::engine::{Change, published};
 use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
-use crate::lists::Lists;
-use crate::terms::{LISTED, Terms, lists_and_gateways, passed, terms};
+use crate::allowed::{Allowed, allowed, askers, hold_against};
+use crate::terms::{Terms, lists_and_gateways, terms};
 use crate::world::{Halves, NETWORKS, PREFIXES, World, halves, prefix};
 
 /// A network that is nowhere.
 const NOWHERE: usize = 9;
+/// The first subnet of each network.
+const SUBNETS: [usize; NETWORKS] = [0, 1, 4, 5, 6];
 
 /// What somebody does.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ fn prepared(networks: impl IntoIterator<Item = usize>) -> World {
     let mut world = World::new();
     for index in networks {
         world.add_router(index);
-        world.toggle_port(index, [0, 1, 4, 5, 6][index]);
+        world.toggle_port(index, SUBNETS[index]);
         world.bindings.insert(index, index);
         let file = world.network_file(index);
         world.read(file);
@@ -124,6 +125,33 @@ fn declare(world: &mut World, from: usize, to: usize, enabled: bool) {
     world.read(file);
 }
 
+/// A network with an appliance between its halves to some others, each of which reaches the others or, with its number
+/// here, does not.
+type Hub = (BTreeSet<usize>, BTreeSet<usize>);
+
+fn hub() -> impl Strategy<Value = Hub> {
+    let peers = || 0..NETWORKS - 1;
+    (prop::collection::btree_set(peers(), 2..4), prop::collection::btree_set(peers(), 0..2))
+}
+
+fn chain(world: &mut World, hub: usize, (peers, silent): &Hub) {
+    let peers: Vec<usize> = peers.iter().copied().filter(|peer| *peer != hub).collect();
+    let between: Vec<_> = peers.iter().map(|peer| format!("to-{peer}")).collect();
+    let address = prefix(SUBNETS[hub]).hosts().nth(8).unwrap();
+    let behind = "destinations = [\"10.99.0.0/16\"]";
+    for peer in &peers {
+        *world.more.entry((hub, *peer)).or_default() += &format!(
+            "appliances = [{{ between = {between:?}, address = [\"{address}\"], {behind} }}]\n"
+        );
+        let others = peers.iter().filter(|other| *other != peer && !silent.contains(peer));
+        let mut reach: Vec<_> = others.map(|other| PREFIXES[SUBNETS[*other]]).collect();
+        reach.push("10.99.0.0/16");
+        *world.more.entry((*peer, hub)).or_default() += &format!("reach_through = {reach:?}\n");
+        declare(world, hub, *peer, true);
+        declare(world, *peer, hub, true);
+    }
+}
+
 fn tenant(network: usize) -> Viewer {
     Viewer::Tenant(
         [format!("p{network}").as_str().into()].into_iter().collect::<BTreeSet<_>>().into(),
@@ -156,13 +184,6 @@ fn events(changes: &[Change], network: usize) -> Vec<Event> {
     changes.iter().flat_map(published).filter_map(of_owner).collect()
 }
 
-/// Those who ask a network disclose themselves to it.
-fn askers(world: &World, network: usize) -> Allowed {
-    let asks = |from: &usize| said(world, *from).contains_key(&network);
-    let names = (0..NETWORKS).filter(asks).map(|from| format!("p{from}")).collect();
-    Allowed { names, prefixes: BTreeSet::new() }
-}
-
 fn hold_events(
     changes: &[Change],
     network: usize,
@@ -190,122 +211,6 @@ mod erased {
     }
 }
 
-/// What a tenant may be shown besides words: names of projects and routers, and prefixes.
-#[derive(Clone, Default)]
-struct Allowed {
-    names: BTreeSet<String>,
-    prefixes: BTreeSet<IpNet>,
-}
-
-impl Allowed {
-    fn or(mut self, other: Self) -> Self {
-        self.names.extend(other.names);
-        self.prefixes.extend(other.prefixes);
-        self
-    }
-}
-
-fn allowed(world: &World, network: usize) -> Allowed {
-    let mut names = BTreeSet::from([format!("p{network}")]);
-    let mut prefixes = BTreeSet::new();
-    if let Some(router) = world.bindings.get(&network) {
-        names.insert(format!("r{router}"));
-        if let Some(router) = world.routers.get(router) {
-            prefixes.extend(router.ports.keys().chain(router.routes.keys()).map(|it| prefix(*it)));
-        }
-    }
-    for (target, enabled) in said(world, network) {
-        // The tenant wrote it.
-        names.insert(format!("p{target}"));
-        let (target, agreed) = (&target, said(world, target).get(&network).copied());
-        if enabled && agreed == Some(true) {
-            let router = world.bindings.get(target).and_then(|router| world.routers.get(router));
-            let all = router.into_iter().flat_map(|router| router.ports.keys());
-            // What it announces, and no more.
-            let all = all.map(|it| prefix(*it)).collect();
-            // Terms are keys of the file's half; a stored one has none.
-            let in_file = |from: &usize, to| {
-                world.halves.get(from).is_some_and(|halves| halves.contains_key(to))
-            };
-            let terms = |from: usize, to| {
-                world.terms.get(&from).filter(|_| in_file(&from, to)).and_then(|of| of.get(to))
-            };
-            let export = terms(*target, &network).and_then(|terms| terms.export.as_ref());
-            let announced = passed(&all, export);
-            let import = terms(network, target).and_then(|terms| terms.import.as_ref());
-            prefixes.extend(passed(&announced, import));
-            // Of the other side's lists, what is of either network: `show` says what both lists let.
-            if let Some(router) = world.bindings.get(&network).and_then(|it| world.routers.get(it))
-            {
-                let own: Vec<IpNet> = router.ports.keys().map(|it| prefix(*it)).collect();
-                let crossing =
-                    |net: &IpNet| own.iter().chain(&announced).any(|it| it.contains(net));
-                let listed = terms(*target, &network).into_iter();
-                prefixes.extend(listed.flat_map(|it| of_lists(&it.lists)).filter(crossing));
-            }
-            // Who offers a gateway sees what the other side uses it for.
-            if terms(network, target).is_some_and(|terms| terms.offers)
-                && terms(*target, &network).is_some_and(|terms| terms.uses.is_some())
-            {
-                prefixes.insert(LISTED.parse().expect("a prefix"));
-            }
-            prefixes.extend(announced);
-        }
-        // What it has written itself.
-        if let Some(terms) = world.terms.get(&network).and_then(|of| of.get(target)) {
-            prefixes.extend(written(terms));
-        }
-    }
-    Allowed { names, prefixes }
-}
-
-/// What a network declares: a file counts before the store.
-fn said(world: &World, network: usize) -> Halves {
-    let mut said = world.stored.get(&network).cloned().unwrap_or_default();
-    said.extend(world.halves.get(&network).into_iter().flatten());
-    said
-}
-
-/// All prefixes that somebody wrote.
-fn written(terms: &Terms) -> BTreeSet<IpNet> {
-    let entries = terms.export.iter().chain(&terms.import).flatten().map(|(_, at, _)| *at);
-    let named = entries.chain(terms.manual.iter().flatten().copied()).map(prefix);
-    let beyond = terms.uses.map(|_| LISTED.parse().expect("a prefix"));
-    named.chain(of_lists(&terms.lists)).chain(beyond).collect()
-}
-
-/// All prefixes that lists name.
-fn of_lists(lists: &Lists) -> impl Iterator<Item = IpNet> {
-    let entries = lists.inward.iter().chain(&lists.out).flatten();
-    entries.flat_map(|entry| entry.remote.iter().chain(&entry.local)).copied()
-}
-
-/// Holds each word of the text against what is allowed.
-fn hold_against(text: &str, allowed: &Allowed) -> Result<(), String> {
-    let of_words = |letter: char| letter.is_ascii_alphanumeric() || "-.:/".contains(letter);
-    for word in text.split(|letter| !of_words(letter)) {
-        let word = word.trim_end_matches([':', '.']);
-        if let Ok(net) = word.parse::<IpNet>() {
-            if !allowed.prefixes.contains(&net.trunc()) {
-                return Err(format!("{net}"));
-            }
-            continue;
-        }
-        if word.parse::<std::net::IpAddr>().is_ok() && word != "192.0.2.1" && word.len() > 3 {
-            return Err(word.to_owned());
-        }
-        for part in word.split(['/', '-']) {
-            let is_name = part.len() == 2
-                && part.starts_with(['p', 'r'])
-                && part.ends_with(|letter: char| letter.is_ascii_digit());
-            if is_name && !allowed.names.contains(part) {
-                return Err(part.to_owned());
-            }
-        }
-    }
-    Ok(())
-}
-
 fn hold(world: &World, network: usize, allowed: &Allowed, step: &str) -> Result<(), TestCaseError> {
     for text in seen(world, &tenant(network)) {
         prop_assert!(text.contains(&format!("\"project\":\"p{network}\"")), "{text}");
@@ -329,12 +234,25 @@ fn leaves_alone(action: &Action) -> bool {
     }
 }
 
+/// So what random worlds hold is about chains that stand, too.
+#[test]
+fn a_hub_sees_whom_its_chain_leads_to_whom_and_a_peer_sees_prefixes() {
+    let mut world = prepared(0..NETWORKS);
+    chain(&mut world, 0, &([1, 2].into(), BTreeSet::new()));
+    world.settle();
+    let of = |network| seen(&world, &tenant(network)).join("\n");
+    assert!(of(0).contains("10.0.0.9\"],\"network\":\"p2/n\""), "{}", of(0));
+    assert!(of(1).contains("\"reached\":[\"10.2.0.0/24\"]"), "{}", of(1));
+    assert!(!of(1).contains("p2"), "{}", of(1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tenant_is_shown_no_name_and_no_prefix_of_a_third_network(
         agreed in prop::collection::vec((0..NETWORKS - 1, 0..NETWORKS - 1, lists_and_gateways(), lists_and_gateways()), 0..4),
+        hubs in prop::collection::btree_map(0..NETWORKS - 1, hub(), 0..3),
         actions in prop::collection::vec(action(), 1..30),
     ) {
         let mut world = prepared(0..NETWORKS);
@@ -346,6 +264,13 @@ proptest! {
             named[from].names.insert(format!("p{to}"));
             world.terms.entry(from).or_default().insert(to, terms);
             declare(&mut world, from, to, true);
+        }
+        for (hub, chained) in &hubs {
+            chain(&mut world, *hub, chained);
+            for peer in &chained.0 {
+                named[*hub].names.insert(format!("p{peer}"));
+                named[*peer].names.insert(format!("p{hub}"));
+            }
         }
         world.toggle_uplink(1);
         world.settle();

@@ -104,8 +104,11 @@ impl Term for Appliances {
             reader.refuse_unknown(entry.value, WHAT, APPLIANCE_KEYS, &[]);
             let Some(found) = read(reader, &entry, WHAT) else { continue };
             if own.is_some_and(|own| !found.between.iter().any(|name| name == own)) {
-                let hint = "add the name of this half".to_owned();
-                reader.error(&entry.span, "`between` does not name this half", Some(hint));
+                let hint =
+                    "add the name of this half, or remove the appliance before you rename it";
+                let shown = found.to_string();
+                let text = format!("`between` does not name this half: {}", shown.escape_debug());
+                reader.error(&entry.span, text, Some(hint.to_owned()));
             }
             if let Some(why) = own.and_then(|own| clash(&list, &found, own)) {
                 reader.duplicate(&entry.span, why, None);

@@ -4,6 +4,8 @@
 //! The outside is no third network: what has a source of either network, or of another peer of the
 //! user, is not taken from there.
 
+use std::collections::BTreeSet;
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::northbound::owner::inside_set_name;
@@ -55,7 +57,10 @@ fn at_provider(side: &LinkSide<'_>, gateway: &Gateway, wants: &Wants) -> Vec<Des
             continue;
         }
         let Some(exempted) = &gateway.exempted else { continue };
-        let prefixes = exempted.iter().filter(of_family).map(ToString::to_string);
+        // What is chained leaves by no uplink, and the other peer takes it from its true source alone.
+        let inside: BTreeSet<IpNet> =
+            exempted.iter().copied().chain(side.link.reached(gateway.user)).collect();
+        let prefixes = inside.iter().filter(of_family).map(ToString::to_string);
         let set = wants
             .row(ADDRESS_SET, None)
             .set(address_set::NAME, inside_set_name(side.link.id, family))
