@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::command::run_command;
 use super::container::Container;
@@ -214,6 +215,18 @@ impl Chassis {
         let iface_id = iface_id.map(|id| format!("external_ids:iface-id={id}"));
         args.extend(iface_id.as_deref());
         self.vsctl_no_wait(&args);
+    }
+
+    /// How much processor time ovs-vswitchd has used so far: what it forwards, it forwards itself. None in a container.
+    pub fn forwarding_time(&self) -> Option<Duration> {
+        let Place::Here(processes) = &self.place else { return None };
+        let tasks = format!("/proc/{}/task", processes.vswitchd.pid());
+        let of = |task: PathBuf| -> Option<u64> {
+            let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        };
+        let tasks = std::fs::read_dir(tasks).ok()?.filter_map(|task| Some(task.ok()?.path()));
+        Some(Duration::from_nanos(tasks.filter_map(of).sum()))
     }
 
     pub(super) fn services(&self) -> impl Iterator<Item = &Service> {

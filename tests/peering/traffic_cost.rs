@@ -1,4 +1,4 @@
-//! What lists and load balancers cost: flows, counted, and the throughput of TCP beside a peering without lists.
+//! What lists and load balancers cost: flows, counted, and the datapath's time for TCP beside a peering without lists.
 
 use crate::lab::Lab;
 use crate::lab::host::Host;
@@ -8,10 +8,10 @@ use crate::tenants::{Tenants, half, wait_all_active};
 /// (what the other opens), and at both.
 const ONE_SIDED: [usize; 2] = [7, 57];
 const TWO_SIDED: [usize; 2] = [12, 66];
-/// At this many entries a list, TCP carries what it carries without lists: at least this part, on a machine that has other
-/// work.
+/// At this many entries a list, TCP takes no more of the datapath's processor time than without lists, but for what such
+/// a machine's figures vary. The time that passes varies too much to be judged.
 const ENTRIES: usize = 10;
-const THROUGHPUT_RATIO: f64 = 0.8;
+const TIME_RATIO: f64 = 1.4;
 const BYTES: u64 = 10_000_000;
 const ROUNDS: usize = 9;
 
@@ -67,7 +67,7 @@ fn flows_of_lists_and_of_load_balancers_are_few() {
 
 /// Beside a peering without lists, by turns.
 #[test]
-fn lists_of_ten_entries_carry_what_none_carry() {
+fn lists_of_ten_entries_cost_the_datapath_nothing() {
     let lab = Lab::single_chassis();
     let tenants = Tenants::new(&lab);
     let (c, d) = (lab.add_network("c", &["10.3.0.0/24"]), lab.add_network("d", &["10.4.0.0/24"]));
@@ -85,10 +85,17 @@ fn lists_of_ten_entries_carry_what_none_carry() {
     wait_all_active(&tenants.daemon);
     lab.settle();
     lab.sync_packets();
-    let carried = |from: &Host, to: &Host| from.tcp_throughput(to, to.v4(), BYTES);
-    let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| carried(&c1, &d1) / carried(&a1, &b1)).collect();
+    let time = || lab.all_chassis()[0].forwarding_time().expect("a process of ours");
+    let taken = |from: &Host, to: &Host| {
+        let before = time();
+        from.tcp_throughput(to, to.v4(), BYTES);
+        (time() - before).as_secs_f64()
+    };
+    let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| taken(&c1, &d1) / taken(&a1, &b1)).collect();
     ratios.sort_by(f64::total_cmp);
     let ratio = ratios[ROUNDS / 2];
-    println!("TCP through lists of {ENTRIES}, against none: {ratio:.3} (each of {ratios:.2?})");
-    assert!(ratio > THROUGHPUT_RATIO, "{ratio}");
+    println!(
+        "ovs-vswitchd's time for TCP through lists of {ENTRIES}: {ratio:.3} times that without ({ratios:.2?})"
+    );
+    assert!(ratio < TIME_RATIO, "{ratio}");
 }
