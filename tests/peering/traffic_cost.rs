@@ -8,8 +8,8 @@ use crate::tenants::{Tenants, half, wait_all_active};
 /// (what the other opens), and at both.
 const ONE_SIDED: [usize; 2] = [7, 57];
 const TWO_SIDED: [usize; 2] = [12, 66];
-/// At this many entries a list, TCP takes no more of the datapath's processor time than without lists. What is judged is far
-/// from that, because on a machine with other work even the median of these figures varies by a third.
+/// At this many entries a list, TCP takes no more of the datapath's processor time than without lists. What is judged is
+/// far from that, because on a machine with other work even the median of these figures varies by a third.
 const ENTRIES: usize = 10;
 const TIME_RATIO: f64 = 2.0;
 const BYTES: u64 = 10_000_000;
