@@ -6,9 +6,10 @@
 //! follow by their shape, because router policies keep no state.
 //!
 //! [`Entry`] is an entry as declared. [`product`](product()) makes one list of the two that decide
-//! on openings in one direction. [`compile`](compile()) makes the ranked policies of one router,
-//! and the drops that a `stateful` half has on its switches besides. This room knows only addresses and protocols: no router, no row, no text of a match. Invariant:
-//! no policy allows a packet that the lists deny, also if the packet is a fragment.
+//! on openings in one direction. [`compile`](compile()) makes the ranked policies of one router, and
+//! the drops that a `stateful` half has on its switches besides. This room knows only addresses and
+//! protocols: no router, no row, no text of a match. Invariant: no policy allows a packet that the
+//! lists deny, also if the packet is a fragment.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

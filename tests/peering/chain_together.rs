@@ -24,7 +24,7 @@ use crate::lab::traffic::{Asked, Outcome};
 use crate::learn::{dhcp_row, option};
 use crate::mtu::ping;
 use crate::owned::owned;
-use crate::tenants::{BLUE, half, wait_all_active};
+use crate::tenants::{BLUE, assert_restart_writes_nothing, half, wait_all_active};
 
 use Outcome::{Answered, Lost};
 
@@ -224,17 +224,6 @@ impl<'a> Hub<'a> {
         assert_eq!(Forgery::which_arrive(forged), [false; 4]);
     }
 
-    /// Another process writes nothing.
-    #[track_caller]
-    fn assert_restart_writes_nothing(&self) {
-        let written = self.lab.northbound_transactions();
-        self.daemon.kill9();
-        self.daemon.start_again();
-        wait_all_active(&self.daemon);
-        self.daemon.wait_quiet();
-        assert_eq!(self.lab.northbound_transactions(), written);
-    }
-
     /// The hub's router is on one chassis, or on all.
     #[track_caller]
     fn convert(&self, gateway: bool) {
@@ -300,11 +289,11 @@ fn a_chain_beside_all_other_features_of_a_hub() {
     let told = option(&lab, &row, "classless_static_route").unwrap_or_default();
     assert!(told.contains("10.20.0.0/24") && told.contains("10.3.0.0/24"), "{told}");
     hub.assert_all(&[false]);
-    hub.assert_restart_writes_nothing();
+    assert_restart_writes_nothing(&lab, &hub.daemon);
 
     hub.convert(true);
     hub.assert_all(&[true]);
-    hub.assert_restart_writes_nothing();
+    assert_restart_writes_nothing(&lab, &hub.daemon);
     hub.assert_nobody_else_is_believed();
     hub.assert_stateful();
     // Without one consent the chain goes, even though all that `a` has no route for goes to the hub's gateway.

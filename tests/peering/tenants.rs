@@ -174,3 +174,14 @@ pub(crate) fn assert_says(half: &Value, reason: &str, named: &[&str]) {
     }
     assert!(half["next_step"].is_string(), "there is a next step: {half}");
 }
+
+/// Another process of the daemon finds nothing to write.
+#[track_caller]
+pub(crate) fn assert_restart_writes_nothing(lab: &Lab, daemon: &Daemon) {
+    let written = lab.northbound_transactions();
+    daemon.kill9();
+    daemon.start_again();
+    wait_all_active(daemon);
+    daemon.wait_quiet();
+    assert_eq!(lab.northbound_transactions(), written);
+}

@@ -27,7 +27,7 @@ use crate::lab::traffic::{Asked, Outcome};
 use crate::learn::{Client, dhcp_row, option};
 use crate::mtu::{ping, wait_checking};
 use crate::owned::{Owned, foreign, owned};
-use crate::tenants::{BLUE, GREEN, half, wait_all_active};
+use crate::tenants::{BLUE, GREEN, assert_restart_writes_nothing, half, wait_all_active};
 
 use Outcome::{Answered, Lost};
 
@@ -258,17 +258,6 @@ impl<'a> Together<'a> {
         }
     }
 
-    /// A plan is empty, and another process writes nothing.
-    #[track_caller]
-    fn assert_restart_writes_nothing(&self) {
-        let written = self.lab.northbound_transactions();
-        self.daemon.kill9();
-        self.daemon.start_again();
-        wait_all_active(&self.daemon);
-        self.daemon.wait_quiet();
-        assert_eq!(self.lab.northbound_transactions(), written);
-    }
-
     /// The hub's router is on one chassis, or on all.
     fn convert(&self, gateway: bool) {
         let (chassis, up) = (self.lab.gateway().name(), self.hub.uplink_port());
@@ -345,13 +334,13 @@ fn all_features_on_one_hub() {
     together.ask(true);
     together.assert_too_large_is_told();
     lab.assert_all_policies_are_at_work();
-    together.assert_restart_writes_nothing();
+    assert_restart_writes_nothing(&lab, &together.daemon);
 
     together.convert(true);
     together.ask(true);
     together.assert_too_large_is_told();
     lab.assert_all_policies_are_at_work();
-    together.assert_restart_writes_nothing();
+    assert_restart_writes_nothing(&lab, &together.daemon);
     let rows = of_each_kind(&owned(&lab.dump()));
     println!("{} kinds of rows: {:?}", rows.len(), rows.keys());
     let damages: Vec<_> = rows.into_values().map(|row| (row, "deleted")).collect();
