@@ -20,17 +20,16 @@ pub const THROUGH: i64 = BASE + 315;
 pub const GATEWAY_LISTED: i64 = BASE + 310;
 /// Allows the other side to leave by an uplink of this router.
 pub const GATEWAY_OUT: i64 = BASE + 300;
-/// Allows ICMP errors, if traffic filters allow anything.
+/// Allows ICMP errors, if traffic filters allow anything and their first rank drops something.
 pub const ERRORS: i64 = BASE + 290;
 /// What the other side may open, and what it may not: the first rank of policies; each further
 /// rank is one below.
 pub const FORWARD: i64 = BASE + 280;
 /// Drops what is shaped like an opening, before replies pass.
 pub const OPENINGS: i64 = BASE + 250;
-/// Replies to what this side has opened: the first rank.
+/// Replies to what this side has opened, and echo replies of the router itself, which no packet is
+/// both: the first rank.
 pub const REPLIES: i64 = BASE + 249;
-/// Echo replies of the router itself: the first rank.
-pub const ECHOES: i64 = BASE + 220;
 /// Allows packets between the two networks of a link, if no traffic filter does it instead.
 pub const ALLOW: i64 = BASE + 200;
 /// Drops all other packets from the link: the peering is not transitive.
@@ -61,16 +60,10 @@ pub fn is_forward(priority: i64) -> bool {
     (OPENINGS + 1..=FORWARD).contains(&priority)
 }
 
-/// Whether it decides on replies of the other side.
+/// Whether it decides on replies of the other side, and on echo replies of the router.
 #[must_use]
 pub fn is_reply(priority: i64) -> bool {
-    (ECHOES + 1..=REPLIES).contains(&priority)
-}
-
-/// Whether it decides on echo replies of the router.
-#[must_use]
-pub fn is_echo(priority: i64) -> bool {
-    (ALLOW + 1..=ECHOES).contains(&priority)
+    (ALLOW + 1..=REPLIES).contains(&priority)
 }
 
 /// The range of our policies.

@@ -117,9 +117,6 @@ impl Served {
                 rank if priority::is_reply(rank) => {
                     Some(format!("{} replies of {remote}", text(router_policy::ACTION)))
                 }
-                rank if priority::is_echo(rank) => {
-                    Some(format!("{} echo replies of the router", text(router_policy::ACTION)))
-                }
                 priority::ALLOW => Some(format!("allow {local} <-> {remote}")),
                 priority::PASS => Some(format!("allow {local} <-> {remote} over the other link")),
                 priority::DROP | priority::GATEWAY_DROP => {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::guard::guard;
 use super::nets::{common, inside};
-use super::policies::{Kind, MOST_POLICIES, Policies, Policy, TooComplex};
+use super::policies::{Kind, MOST_RULES, Policies, Policy, TooComplex};
 use super::product::{Rule, add_uncovered};
 use super::protocol::{IcmpType, Protocol};
 
@@ -51,10 +51,11 @@ pub fn compile(crossing: &Crossing<'_>) -> Result<Policies, TooComplex> {
     let drop_openings = !replies.is_empty();
     let mut list = Vec::with_capacity(forward.len() + replies.len() + echoes.len());
     for policies in [forward, replies, echoes] {
-        list.extend(ranked(policies)?);
+        list.extend(united(ranked(policies)?));
     }
-    if list.len() > MOST_POLICIES {
-        return Err(TooComplex::Policies);
+    list.sort_by(|one, other| one.order().cmp(&other.order()));
+    if list.len() > MOST_RULES {
+        return Err(TooComplex::Rules);
     }
     Ok(Policies { pass_errors: true, drop_openings, list: list.into(), guard })
 }
@@ -108,6 +109,19 @@ fn ranked(mut policies: Vec<Policy>) -> Result<Vec<Policy>, TooComplex> {
         }
     }
     Ok(policies)
+}
+
+/// Without policies that another one can take over: a match with all their ports is shorter.
+fn united(policies: Vec<Policy>) -> Vec<Policy> {
+    let mut united: Vec<Policy> = Vec::with_capacity(policies.len());
+    for policy in policies {
+        let both = united.iter_mut().find_map(|it| Some((it.or(&policy)?, it)));
+        match both {
+            Some((both, it)) => *it = both,
+            None => united.push(policy),
+        }
+    }
+    united
 }
 
 impl Crossing<'_> {

@@ -10,7 +10,7 @@ use super::nets::Nets;
 use super::protocol::Protocol;
 
 /// The decision on a packet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// It may open.
     #[default]

@@ -7,7 +7,7 @@ use super::nets::meet;
 use super::protocol::Protocol;
 
 /// Most policies of one router for one link, and most rules of one direction.
-pub(super) const MOST_POLICIES: usize = 256;
+pub(super) const MOST_RULES: usize = 256;
 
 /// The ranked policies of one router. What none matches is dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Policies {
     pub pass_errors: bool,
     /// Whether what is shaped like an opening is dropped before replies pass.
     pub drop_openings: bool,
-    /// By kind.
+    /// In order of kind, rank, action and addresses.
     pub list: Box<[Policy]>,
     /// What the network's switches drop of openings, because the router would let it pass as a
     /// reply. Only a half that asks for it has any.
@@ -62,8 +62,7 @@ impl Kind {
     pub fn ranks(self) -> u8 {
         match self {
             Self::Forward => 30,
-            Self::Reply => 29,
-            Self::Echo => 10,
+            Self::Reply | Self::Echo => 29,
         }
     }
 }
@@ -72,6 +71,23 @@ impl Policy {
     /// Whether it allows.
     pub(super) fn allows(&self) -> bool {
         self.action == Action::Allow
+    }
+
+    /// One policy instead of two that differ in ports or types alone; `None` if they differ in more.
+    pub(super) fn or(&self, other: &Self) -> Option<Self> {
+        let protocol = self.protocol.or(&other.protocol)?;
+        self.is_beside(other).then(|| Self { protocol, ..self.clone() })
+    }
+
+    /// Whether both differ in their protocols alone.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+
+    /// Its place in the list.
+    pub(super) fn order(&self) -> impl Ord + '_ {
+        (self.kind, self.rank, self.action, &self.sources, &self.destinations)
     }
 
     /// Whether a packet may match both. Of a reply the ports are at the other end, so two policies
@@ -93,9 +109,9 @@ impl Policy {
 /// Two lists that together need more than a router can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooComplex {
-    /// Too many policies.
-    #[error("they need more than {MOST_POLICIES} policies on one router")]
-    Policies,
+    /// Too many rules of one direction, or too many policies.
+    #[error("they need more than {MOST_RULES} rules on one router")]
+    Rules,
     /// Too many entries that are exceptions of each other.
     #[error("more than {0} entries are exceptions of each other")]
     Ranks(u8),

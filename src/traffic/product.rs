@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::entry::{Action, Entry};
 use super::nets::{Nets, common, inside};
-use super::policies::{MOST_POLICIES, TooComplex};
+use super::policies::{MOST_RULES, TooComplex};
 use super::protocol::Protocol;
 
 /// What both lists say of the packets that an entry of each matches.
@@ -74,7 +74,7 @@ pub fn product(
     let mut rules: Vec<Rule> = Vec::new();
     let mut add = |rule: Rule| {
         add_uncovered(&mut rules, rule);
-        if rules.len() > MOST_POLICIES { Err(TooComplex::Policies) } else { Ok(()) }
+        if rules.len() > MOST_RULES { Err(TooComplex::Rules) } else { Ok(()) }
     };
     for opener in out {
         match opener.action {

@@ -71,6 +71,20 @@ impl Protocol {
         }
     }
 
+    /// What one or the other matches; `None` if they differ in more than ports or types.
+    pub(super) fn or(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => Some(Self::Tcp(one.or(other))),
+            (Self::Udp(one), Self::Udp(other)) => Some(Self::Udp(one.or(other))),
+            (Self::Sctp(one), Self::Sctp(other)) => Some(Self::Sctp(one.or(other))),
+            (Self::Icmp(one), Self::Icmp(other)) if one.is_empty() || other.is_empty() => {
+                Some(Self::icmp(Vec::new()))
+            }
+            (Self::Icmp(one), Self::Icmp(other)) => Some(Self::icmp([&**one, other].concat())),
+            (one, other) => (one == other).then(|| one.clone()),
+        }
+    }
+
     /// Whether it matches every packet that the other one matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
@@ -218,6 +232,13 @@ impl Ports {
         let both = pairs.map(|(one, other)| (one.0.max(other.0), one.1.min(other.1)));
         let both = Self::of(both);
         (!both.0.is_empty()).then_some(both)
+    }
+
+    fn or(&self, other: &Self) -> Self {
+        if self.0.is_empty() || other.0.is_empty() {
+            return Self::default();
+        }
+        Self::of(self.0.iter().chain(&other.0).copied())
     }
 
     fn covers(&self, other: &Self) -> bool {

@@ -11,6 +11,7 @@ use crate::northbound::owner::guard_name;
 use crate::northbound::priority;
 use crate::northbound::tables::{ACL, PORT_GROUP, acl, port_group};
 use crate::ovsdb::Datum;
+use crate::traffic::Policy;
 
 use super::super::matches::any;
 use super::super::row::{DesiredRow, Parent};
@@ -44,9 +45,10 @@ pub(super) fn contribute(unit: &Unit<'_>, wants: &mut Wants) {
         };
         // It matches nothing, but with it the switch tracks connections.
         wants.rows.push(row(wants, 0, "0".to_owned(), "allow-related"));
-        for policy in guard {
-            let text = any(&packets(&side, policy));
-            wants.rows.push(row(wants, priority::GUARD, text, "drop"));
-        }
+        let text = any(&guard
+            .chunk_by(Policy::is_beside)
+            .flat_map(|alike| packets(&side, alike))
+            .collect::<Vec<_>>());
+        wants.rows.push(row(wants, priority::GUARD, text, "drop"));
     }
 }
