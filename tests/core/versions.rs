@@ -94,7 +94,7 @@ const NEWER: &str = r#"{"version":70,"project":"p0","name":"n","router":"r0","mo
 const OLDER: &str = r#"{"version":0,"project":"p0","name":"n","router":"r0"}"#;
 
 /// A newer version registers network 0 as it knows it: what it says there may mean something else.
-fn raise(world: &mut World) {
+pub fn raise(world: &mut World) {
     let set = set_of(world, 0, Family::Ip4);
     set_entry(world, ADDRESS_SET, set, NETWORK_KEY, NEWER);
     let entries = [
