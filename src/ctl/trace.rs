@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::error::CtlError;
 use super::trace_output::{Met, Seen, read};
 use crate::view::{
-    Opens, WhyFact, WhyFlow, WhyInOvn, WhyStep, WhyTrace, WhyTraced, WhyTracedRow, WhyView,
+    Opens, Passes, WhyFact, WhyFlow, WhyInOvn, WhyStep, WhyTrace, WhyTraced, WhyTracedRow, WhyView,
 };
 
 /// The port that an opening comes from, among those that hosts choose.
@@ -54,6 +54,10 @@ pub(super) fn trace(tools: &Tools, why: &mut WhyView) -> Result<(), CtlError> {
         true => Some(follow(tools, why, &in_ovn, &in_ovn.back, true)?),
         false => None,
     };
+    // What OVN drops does not pass, whatever was not read.
+    if !back.as_ref().is_some_and(|back| back.arrives) {
+        why.passes = Passes::No;
+    }
     why.trace = Some(WhyTrace { there, back });
     Ok(())
 }

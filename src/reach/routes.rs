@@ -121,7 +121,7 @@ fn static_route(
     let by_source = row.get(static_route::POLICY).is_string("src-ip");
     let address = if by_source { packet.source } else { packet.destination };
     let mut matches = is_within(&address, &prefix);
-    if matches == Truth::No || !row.get(static_route::ROUTE_TABLE).is_string(table) {
+    if matches == Truth::No || row.get(static_route::ROUTE_TABLE).string() != table {
         return None;
     }
     let next_hop = row.get(static_route::NEXTHOP).string();

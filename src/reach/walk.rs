@@ -195,7 +195,8 @@ impl Walker<'_> {
         if self.found.len() >= MOST_WAYS {
             return self.end(hops, Ending::Unknown(Unknown::TooMany));
         }
-        if hops.len() >= MOST_HOPS {
+        let again = |hop: &Hop| hop.router == uuid && hop.inport == inport;
+        if hops.len() >= MOST_HOPS || hops.iter().any(again) {
             return self.end(hops, Ending::Dropped(Dropped::Loop));
         }
         let hop = Hop {

@@ -79,10 +79,6 @@ impl Scene {
         self.halves.push((format!("{from} -"), text.to_owned()));
     }
 
-    pub fn withdraw(&mut self, from: &str, to: &str) {
-        self.halves.retain(|(half, _)| *half != format!("{from} {to}"));
-    }
-
     /// Reads the files, and comes to rest.
     pub fn rest(&mut self) {
         self.read();

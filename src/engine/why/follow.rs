@@ -52,7 +52,10 @@ impl Followed {
     /// Whether the opening arrives, and the answer too.
     pub(in crate::engine) fn truth(&self) -> [Truth; 2] {
         let of = |ways: &[Ways]| Truth::agreed(ways.iter().map(Ways::truth)).unwrap_or(Truth::No);
-        [of(&self.there), of(&self.back)]
+        let there = of(&self.there);
+        // Of an end that cannot be told, neither can be the answer.
+        let is_open = there == Truth::Maybe && self.back.is_empty();
+        [there, if is_open { Truth::Maybe } else { of(&self.back) }]
     }
 
     /// Whether both do.

@@ -153,7 +153,9 @@ fn tell(
     // Packets pass by rows of others, or of ours that are to go.
     if view.passes != Passes::No {
         view.stopped_by = None;
-        view.next_step = None;
+        if view.state == Some(State::Active) {
+            view.next_step = None;
+        }
     }
 }
 

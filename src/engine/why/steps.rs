@@ -21,7 +21,10 @@ pub(in crate::engine) fn of_way(
     }
     steps.extend(of_ending(ground, way, packet, arrives));
     // What leads elsewhere is to blame if nothing drops it.
-    let elsewhere = matches!(way.ending, Ending::Arrives { .. } | Ending::Leaves { .. });
+    let elsewhere = matches!(
+        way.ending,
+        Ending::Arrives { .. } | Ending::Leaves { .. } | Ending::Dropped(Dropped::Loop)
+    );
     if arrives == Truth::No && elsewhere {
         let diverts = |step: &&mut WhyStep| match &step.what {
             WhyFact::Route { whose, .. } => *whose == Whose::Others,

@@ -27,6 +27,13 @@ pub(super) fn answer(
     asked: &Asked<'_>,
     view: &mut WhyView,
 ) {
+    if view.state == Some(State::Provisioning) {
+        // Some of its rows may be there already.
+        view.passes = Passes::Unsure;
+        view.stopped_by = None;
+        view.reserves.push(reserve("northd", None));
+        return;
+    }
     if view.there.iter().any(stops_peering) {
         return;
     }
