@@ -98,11 +98,14 @@ fn follow(
 
 /// What a row of the northbound is, if the answer knows it: a filter says more than its policy.
 fn means(why: &WhyView, flow: &WhyFlow, prefix: &str) -> Option<WhyStep> {
-    let row_of = |step: &WhyStep| match &step.what {
-        WhyFact::Policy { row, .. } | WhyFact::Route { row, .. } | WhyFact::Nat { row, .. } => {
+    let row_of = |step: &WhyStep| {
+        if let WhyFact::Policy { row, .. } | WhyFact::Route { row, .. } | WhyFact::Nat { row, .. } =
+            &step.what
+        {
             row.clone()
+        } else {
+            None
         }
-        _ => None,
     };
     let is_it = |step: &&WhyStep| row_of(step).is_some_and(|row| row.starts_with(prefix));
     let found = flow.policies.iter().chain(&why.there).chain(&why.back).find(is_it)?;

@@ -64,7 +64,12 @@ pub(super) fn read(text: &str) -> Seen {
         } else if line.starts_with("drop;") {
             note_drop(&mut seen, &met);
         } else if let Some(output) = quoted_after(line, "/* output to ") {
-            seen.outputs.push(output.to_owned());
+            // A port between switches and routers is no end.
+            let between = ["patch", "l3gateway", "chassisredirect"];
+            let kind = quoted_after(line, "type ").unwrap_or_default();
+            if !between.contains(&kind) {
+                seen.outputs.push(output.to_owned());
+            }
         } else if ["ct_snat", "ct_dnat"].iter().any(|it| translates(line, it)) {
             let last = met.last().cloned().unwrap_or_default();
             if !seen.translated.contains(&last) {
@@ -137,9 +142,16 @@ ingress(dp="a", inport="a-r0")
     #[test]
     fn the_first_drop_is_found_with_its_flow() {
         let seen = read(TRACE);
+        assert_eq!(seen.outputs, [""; 0]);
         let dropped = seen.dropped.expect("a drop");
         assert_eq!((dropped.datapath.as_str(), dropped.kind()), ("a", "policy"));
         assert_eq!(dropped.flow.as_deref(), Some("abcdef01"));
+    }
+
+    #[test]
+    fn what_is_given_out_to_a_guest_arrives() {
+        let seen = read("egress(dp=\"b\")\n    output;\n    /* output to \"b1\", type \"\" */\n");
+        assert_eq!((seen.outputs, seen.dropped), (vec!["b1".to_owned()], None));
     }
 
     #[test]

@@ -156,6 +156,7 @@ pub(super) fn reserve(reserve: &WhyReserve) -> String {
     match &**code {
         "match" => format!("a policy{at}{row} may match or not: {text}"),
         "part" if text.is_empty() => "it is so for a part of these packets".to_owned(),
+        "part" if at.is_empty() => format!("the lists let a part of these packets open: {text}"),
         "part" => format!("a policy{at}{row} is for a part of these packets: {text}"),
         "several" => "OVN chooses one of several ways, which do not end alike".to_owned(),
         "chain" => format!("a policy{at} jumps to a chain of others"),

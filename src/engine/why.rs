@@ -111,6 +111,14 @@ fn halves_towards(
     let state = standings.state;
     let declared = state.resolver.halves_of(pair).filter(|half| half.network == *network);
     let mut found: Vec<HalfKey> = declared.cloned().collect();
+    if found.is_empty() && standings.northbound.is_none() {
+        // Nothing is decided yet: what is declared is known all the same.
+        let declared = state.declarations.halves_of_project(&network.project);
+        found.extend(declared.into_iter().filter(|half| {
+            let said = state.resolver.said(half, &state.declarations);
+            half.network == *network && said.is_some_and(|said| said.value.target == *target)
+        }));
+    }
     if found.is_empty() {
         let unbelieved = state.declarations.unbelieved_halves(Some(&network.project));
         found.extend(unbelieved.into_iter().filter(|half| {

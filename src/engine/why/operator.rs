@@ -19,6 +19,7 @@ use super::steps::{of_way, reserves};
 pub(super) fn answer(standings: &Standings<'_>, asked: &Asked<'_>, view: &mut WhyView) {
     let Some(northbound) = standings.northbound else {
         view.passes = Passes::Unsure;
+        view.stopped_by = None;
         view.reserves.push(reserve("northbound", None));
         return;
     };
@@ -55,7 +56,9 @@ pub(super) fn answer(standings: &Standings<'_>, asked: &Asked<'_>, view: &mut Wh
             view.reserves.push(reserve("outside", None));
         }
         if view.reserves.is_empty() {
-            view.reserves.push(reserve(if exact { "several" } else { "part" }, None));
+            let allowed = if exact && !ports { None } else { allowed(&ground, asked) };
+            let code = if exact && !ports { "several" } else { "part" };
+            view.reserves.push(reserve(code, allowed));
         }
     }
     standing(standings, view);
@@ -91,6 +94,15 @@ fn prefixes(ground: &Ground<'_>, asked: &Asked<'_>, is_from: bool) -> Vec<IpNet>
     let router = ground.router_of(network);
     let facts = router.and_then(|router| ground.northbound.facts(router));
     facts.map(|facts| facts.prefixes()).unwrap_or_default()
+}
+
+/// What the lists of both sides let open, if there are any.
+fn allowed(ground: &Ground<'_>, asked: &Asked<'_>) -> Option<String> {
+    let link = ground.link(&asked.pair)?;
+    let end = end_of(&asked.pair, &asked.from);
+    let (from, to) = (&link.end(end).prefixes, &link.end(end.other()).prefixes);
+    let rules = link.traffic.as_ref()?.opened_by(end).rules.iter();
+    Some(rules.map(|rule| rule.words(from, to)).collect::<Vec<_>>().join("; "))
 }
 
 /// Tells of one packet.
@@ -187,14 +199,17 @@ fn name_filter(
     packet: &Packet,
     (steps, of_reply): (&mut Vec<WhyStep>, bool),
 ) {
-    let by_lists = |step: &WhyStep| match &step.what {
-        WhyFact::Policy { whose: Whose::OvnPeerd, action, priority, .. } => {
-            action == "drop"
-                && (priority::is_forward(*priority)
-                    || priority::is_reply(*priority)
-                    || [priority::OPENINGS, priority::DROP].contains(priority))
-        }
-        _ => false,
+    let is_of_lists = |priority: i64| {
+        priority::is_forward(priority)
+            || priority::is_reply(priority)
+            || [priority::OPENINGS, priority::DROP].contains(&priority)
+    };
+    let by_lists = |step: &WhyStep| {
+        matches!(
+            &step.what,
+            WhyFact::Policy { whose: Whose::OvnPeerd, action, priority, .. }
+                if action == "drop" && is_of_lists(*priority)
+        )
     };
     let Some(at) = steps.iter().position(by_lists) else { return };
     let denied =

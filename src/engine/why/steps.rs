@@ -17,7 +17,7 @@ pub(in crate::engine) fn of_way(
 ) -> Vec<WhyStep> {
     let mut steps = Vec::new();
     for hop in &way.hops {
-        of_hop(ground, hop, packet, &mut steps);
+        of_hop(ground, hop, &mut steps);
     }
     steps.extend(of_ending(ground, way, packet, arrives));
     // What leads elsewhere is to blame if nothing drops it.
@@ -26,10 +26,13 @@ pub(in crate::engine) fn of_way(
         Ending::Arrives { .. } | Ending::Leaves { .. } | Ending::Dropped(Dropped::Loop)
     );
     if arrives == Truth::No && elsewhere {
-        let diverts = |step: &&mut WhyStep| match &step.what {
-            WhyFact::Route { whose, .. } => *whose == Whose::Others,
-            WhyFact::Policy { whose, action, .. } => *whose == Whose::Others && action == "reroute",
-            _ => false,
+        let diverts = |step: &&mut WhyStep| {
+            let is_route = matches!(step.what, WhyFact::Route { whose: Whose::Others, .. });
+            let is_policy = matches!(
+                &step.what,
+                WhyFact::Policy { whose: Whose::Others, action, .. } if action == "reroute"
+            );
+            is_route || is_policy
         };
         if let Some(step) = steps.iter_mut().rev().find(diverts) {
             step.passes = Passes::No;
@@ -38,7 +41,7 @@ pub(in crate::engine) fn of_way(
     steps
 }
 
-fn of_hop(ground: &Ground<'_>, hop: &Hop, packet: &Packet, steps: &mut Vec<WhyStep>) {
+fn of_hop(ground: &Ground<'_>, hop: &Hop, steps: &mut Vec<WhyStep>) {
     let at = ground.name_of(hop.router);
     if let Some(route) = &hop.route {
         steps.extend(route_step(ground, &at, route));
@@ -66,7 +69,6 @@ fn of_hop(ground: &Ground<'_>, hop: &Hop, packet: &Packet, steps: &mut Vec<WhySt
             },
         ));
     }
-    let _ = packet;
 }
 
 fn route_step(ground: &Ground<'_>, at: &str, route: &Route) -> Option<WhyStep> {
@@ -105,6 +107,8 @@ pub(super) fn policy_step(ground: &Ground<'_>, at: &str, hop: &Hop, policy: &Pol
         Action::Reroute(_) => (Passes::Yes, "reroute"),
         Action::Jump => (Passes::Unsure, "jump"),
     };
+    // It may match or not.
+    let passes = if policy.matches == Truth::Maybe { Passes::Unsure } else { passes };
     step(
         passes,
         WhyFact::Policy {
@@ -170,6 +174,11 @@ pub(super) fn reserves(ground: &Ground<'_>, ways: &[Way], exact: bool) -> Vec<Wh
     for way in ways {
         for hop in &way.hops {
             let policy = hop.policy.as_ref().filter(|policy| policy.matches == Truth::Maybe);
+            // What ours are for, the lists say.
+            let policy = policy.filter(|policy| {
+                let row = (ROUTER_POLICY, policy.row);
+                ground.whose(row, router_policy::EXTERNAL_IDS) == Whose::Others
+            });
             if let Some(policy) = policy {
                 note(WhyReserve {
                     code: code.to_owned(),
@@ -206,10 +215,6 @@ pub(super) fn reserves(ground: &Ground<'_>, ways: &[Way], exact: bool) -> Vec<Wh
             let at = way.hops.last().map(|hop| ground.name_of(hop.router));
             note(WhyReserve { code: code.to_owned(), at, row: None, text: None });
         }
-    }
-    if found.is_empty() && ways.len() > 1 {
-        let code = if exact { "several" } else { "part" };
-        found.push(WhyReserve { code: code.to_owned(), at: None, row: None, text: None });
     }
     found
 }

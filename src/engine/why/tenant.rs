@@ -73,9 +73,8 @@ pub(super) fn answer(
 }
 
 fn note_reserves(standings: &Standings<'_>, view: &mut WhyView) {
-    let texts = view.there.iter().filter_map(|step| match &step.what {
-        WhyFact::Half { degraded, .. } => Some(degraded),
-        _ => None,
+    let texts = view.there.iter().filter_map(|step| {
+        if let WhyFact::Half { degraded, .. } = &step.what { Some(degraded) } else { None }
     });
     let shadowed = texts.flatten().find(|text| text.starts_with(SHADOWED)).cloned();
     if view.passes == Passes::No {
