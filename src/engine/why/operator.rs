@@ -213,7 +213,12 @@ fn name_filter(
     };
     let Some(at) = steps.iter().position(by_lists) else { return };
     let denied =
-        |step: &WhyStep| matches!(step.what, WhyFact::Filter { .. }) && step.passes == Passes::No;
+        |step: &WhyStep| matches!(step.what, WhyFact::Filter { .. }) && step.passes != Passes::Yes;
+    if view.passes == Passes::Unsure && view.there.iter().any(denied) {
+        // The list has said that it is so for a part.
+        steps.remove(at);
+        return;
+    }
     if !of_reply {
         if view.there.iter().any(denied) {
             steps.remove(at);
