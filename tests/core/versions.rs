@@ -47,7 +47,7 @@ fn set_of(world: &World, network: usize, family: Family) -> Uuid {
 }
 
 /// Somebody sets an entry of a row's `external_ids`.
-fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str) {
+pub fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str) {
     let column: ColumnId = tags_of(table).unwrap();
     let mut entries: BTreeMap<String, String> = world
         .database
@@ -94,7 +94,7 @@ const NEWER: &str = r#"{"version":70,"project":"p0","name":"n","router":"r0","mo
 const OLDER: &str = r#"{"version":0,"project":"p0","name":"n","router":"r0"}"#;
 
 /// A newer version registers network 0 as it knows it: what it says there may mean something else.
-pub fn raise(world: &mut World) {
+fn raise(world: &mut World) {
     let set = set_of(world, 0, Family::Ip4);
     set_entry(world, ADDRESS_SET, set, NETWORK_KEY, NEWER);
     let entries = [

@@ -78,8 +78,7 @@ fn case(reason: Reason) -> Case {
         Reason::NewerVersion => Made(|| {
             two(|scene| {
                 scene.rest();
-                crate::versions::raise(&mut scene.world);
-                scene.world.settle();
+                newer(scene);
             })
         }),
         Reason::NorthboundRefused => Made(|| {
@@ -131,34 +130,56 @@ fn taken() -> World {
     })
 }
 
-/// One transaction, without waiting.
-fn one(world: &mut World) {
+/// One transaction, without waiting; `meddle` comes before the engine hears of it.
+fn one(world: &mut World, meddle: impl FnOnce(&mut World)) {
     world.hear();
     let now = world.now();
     let Some(submission) = world.engine.poll(now) else { return };
     let result = world.database.transact(&submission.operations);
+    meddle(world);
     world.hear();
     let result: Result<_, TransactError> =
         result.map(|()| Vec::new()).map_err(|why| panic!("{why}"));
     world.client(ovsdb::Event::Transacted { id: submission.id, result });
 }
 
+/// Whether a half has a reason.
+fn has(world: &World, reason: Reason) -> bool {
+    world.engine.list().iter().any(|half| half.reason == Some(reason))
+}
+
+/// Somebody removes the routes whenever they come, so that the rows are never all there.
 fn contested() -> World {
-    use ovn_peerd::northbound::tables::logical_router::STATIC_ROUTES;
+    use ovn_peerd::northbound::tables::STATIC_ROUTE;
     two(|scene| {
-        scene.rest();
-        for _ in 0..40 {
-            for row in scene.our_routes("a") {
-                scene.remove("a", STATIC_ROUTES, row);
+        scene.read();
+        for _ in 0..60 {
+            one(&mut scene.world, |world| {
+                world.database.rows.retain(|(table, _), _| *table != STATIC_ROUTE);
+                world.database.collect();
+            });
+            if has(&scene.world, Reason::Contested) {
+                return;
             }
-            one(&mut scene.world);
         }
-        assert!(!scene.world.engine.status().damped.is_empty());
-        // The half is new to this process as long as its rows are not all there.
-        for row in scene.our_routes("a") {
-            scene.remove("a", STATIC_ROUTES, row);
-        }
+        panic!("{:#?} {:#?}", scene.world.engine.list(), scene.world.engine.status().damped);
     })
+}
+
+/// A newer version has written a registration.
+fn newer(scene: &mut Scene) {
+    use ovn_peerd::northbound::registration::NETWORK_KEY;
+    use ovn_peerd::northbound::tables::{ADDRESS_SET, address_set::EXTERNAL_IDS};
+    let rows = scene.world.database.rows.keys().copied();
+    let sets: Vec<_> = rows.filter(|(table, _)| *table == ADDRESS_SET).collect();
+    for (table, row) in sets {
+        let record = scene.world.database.cell(table, row, EXTERNAL_IDS);
+        let Some(record) = record.get(NETWORK_KEY) else { continue };
+        let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
+        record["version"] = 70.into();
+        crate::versions::set_entry(&mut scene.world, table, row, NETWORK_KEY, &record.to_string());
+    }
+    scene.world.settle();
 }
 
 fn flapping() -> World {
@@ -172,7 +193,7 @@ fn flapping() -> World {
             );
             scene.read();
             for _ in 0..4 {
-                one(&mut scene.world);
+                one(&mut scene.world, |_| {});
             }
             let halves = scene.world.engine.list();
             if halves.iter().any(|half| half.reason == Some(Reason::Flapping)) {

@@ -108,7 +108,8 @@ pub(super) fn policy_step(ground: &Ground<'_>, at: &str, hop: &Hop, policy: &Pol
         Action::Jump => (Passes::Unsure, "jump"),
     };
     // It may match or not.
-    let passes = if policy.matches == Truth::Maybe { Passes::Unsure } else { passes };
+    let unsure = policy.matches == Truth::Maybe && policy.action != Action::Allow;
+    let passes = if unsure { Passes::Unsure } else { passes };
     step(
         passes,
         WhyFact::Policy {
