@@ -89,7 +89,7 @@ fn case(reason: Reason) -> Case {
             })
         }),
         Reason::UntrustedHost => Made(|| {
-            let named = "[[project]]\nname = \"pa\"\nhosts = [\"hv9\"]\n";
+            let named = "[[project]]\nname = \"pa\"\nowner = \"0\"\nhosts = [\"hv9\"]\n";
             let mut scene = Scene::with(2, named, "");
             scene.peer("a", "b");
             scene.read();

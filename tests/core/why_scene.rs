@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ovn_peerd::declare::{Directory, FileId, Reading, Settings, SourceFile};
+use ovn_peerd::declare::{Directory, FileId, Owner, Reading, Settings, SourceFile};
 use ovn_peerd::northbound::tables::{
     LOGICAL_ROUTER, NAT, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router, nat,
     router_policy, router_port, static_route,
@@ -108,7 +108,7 @@ impl Scene {
                 id: FileId { directory, name: name.as_str().into() },
                 path: name.as_str().into(),
                 text: Ok(text),
-                owner: None,
+                owner: Some(Owner { uid: 0, name: None }),
             })
             .collect();
         self.world.read_reading(reading);
