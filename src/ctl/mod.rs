@@ -145,7 +145,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
                 let query = client::query(&[("sample", sample.map(|it| it.to_string()))]);
                 client.get_long(&format!("/v1/verify{query}")).await?
             };
-            output.show(&verified, |verified, width| render::verified(verified, width))?;
+            output.show(&verified, render::verified)?;
             return Ok(if verified.found.is_empty() { 0 } else { why::FOUND });
         }
         Command::Monitor(arguments) => monitor::monitor(&client, &output, arguments).await?,

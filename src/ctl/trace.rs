@@ -140,9 +140,10 @@ fn guest(tools: &Tools, flow: &WhyFlow) -> Result<(String, String), CtlError> {
 
 /// The Ethernet address of an entry of `mac` that has this address.
 fn with_address(macs: &Value, address: IpAddr) -> Option<String> {
-    let entries: Vec<&str> = match macs {
-        Value::String(one) => vec![one.as_str()],
-        set => set.get(1)?.as_array()?.iter().filter_map(Value::as_str).collect(),
+    let entries: Vec<&str> = if let Some(one) = macs.as_str() {
+        vec![one]
+    } else {
+        macs.get(1)?.as_array()?.iter().filter_map(Value::as_str).collect()
     };
     let entry = entries.into_iter().find(|entry| {
         entry.split_whitespace().skip(1).any(|it| it.parse::<IpAddr>() == Ok(address))

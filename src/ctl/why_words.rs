@@ -11,10 +11,10 @@ use crate::view::{
 
 /// What is opened.
 pub(super) fn opens(opens: Opens) -> String {
-    match opens {
-        Opens::Number(number) => format!("protocol {number}"),
-        other => other.to_string(),
+    if let Opens::Number(number) = opens {
+        return format!("protocol {number}");
     }
+    opens.to_string()
 }
 
 /// A step: one word, and what it says.
