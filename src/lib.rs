@@ -41,5 +41,6 @@ pub mod now;
 pub mod ovsdb;
 pub mod peering;
 pub mod program;
+pub mod reach;
 pub mod traffic;
 pub mod view;

@@ -11,6 +11,7 @@ mod event;
 mod gateway;
 mod through;
 mod traffic;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,11 @@ pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use gateway::{GatewayView, TranslatedView};
 pub use through::{ChainView, ThroughView};
 pub use traffic::{RuleView, TrafficView};
+pub use why::{
+    NothingToOpen, Opens, Passes, VerifyFinding, VerifyView, Whose, WhyEnd, WhyFact, WhyFlow,
+    WhyInOvn, WhyQuestion, WhyReserve, WhyRouter, WhyStep, WhyTrace, WhyTraced, WhyTracedRow,
+    WhyView,
+};
 
 pub use crate::declare::{Diagnostic, DiagnosticCode, Severity};
 pub use crate::peering::{Reason, State};

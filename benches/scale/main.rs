@@ -36,6 +36,7 @@ mod start;
 mod statistics;
 mod store;
 mod table;
+mod why;
 mod wire;
 
 use std::path::Path;
@@ -68,7 +69,7 @@ pub(crate) struct Options {
     /// So long the measurements of several hosts go on, at the most; what is not done by then is told.
     #[arg(long, default_value_t = 18)]
     pub(crate) minutes: u64,
-    /// Only these measurements: bulk, start, client, quiet, hub, compile, filters, store,
+    /// Only these measurements: bulk, start, client, quiet, hub, why, compile, filters, store,
     /// listeners, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -137,6 +138,9 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
     }
     if wanted("hub") {
         hub::measure(plan, &full, &dir.join("hub"), table);
+    }
+    if wanted("why") {
+        why::measure(plan, &full, &dir.join("why"), repetitions, table);
     }
     if wanted("compile") {
         compile::measure(table);

@@ -202,6 +202,12 @@ fn prefixes(index: usize) -> (String, String) {
     (format!("10.{high}.{low}.0/24"), format!("fd00:0:0:{index:x}::/64"))
 }
 
+/// The address of a guest.
+pub(crate) fn address(index: usize) -> String {
+    let (high, low) = (index >> 8, index & 255);
+    format!("10.{high}.{low}.10")
+}
+
 /// The networks that are declared on one of several hosts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {

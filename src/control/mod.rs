@@ -12,6 +12,8 @@
 //! | `GET /v1/diagnostics` | [`DiagnosticsView`](crate::view::DiagnosticsView): what is wrong with the files |
 //! | `GET /v1/attention` | [`AttentionView`](crate::view::AttentionView): held withdrawals, errors in files, an absent northbound |
 //! | `GET /v1/events` | server-sent events: an [`EventView`](crate::view::EventView) each; goes on behind `Last-Event-ID` |
+//! | `GET /v1/why?from_project=&from_network=&to_project=&to_network=[&from_address=&to_address=&opens=]` | [`WhyView`](crate::view::WhyView): whether packets pass, and why |
+//! | `GET /v1/verify[?sample=]` | [`VerifyView`](crate::view::VerifyView): what should not be |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
@@ -24,12 +26,12 @@
 //!
 //! The kernel says who is at the other end (`SO_PEERCRED`). *Operators* (root, the daemon's own
 //! user, the socket's group, `[control] operators`) may use all routes. A *tenant* (the Unix
-//! account that a `[[project]]` names as its owner) may use the first five, for the halves of its
+//! account that a `[[project]]` names as its owner) may use the first six, for the halves of its
 //! projects and for its own files, and `POST /v1/store` for its projects. For a tenant, somebody
 //! else's half does not exist.
 //!
 //! Invariants: all others get a 403 and reach no handler; a tenant reaches only the handlers of the
-//! first five routes and of the store; its answers depend only on its own halves and files; no
+//! first six routes and of the store; its answers depend only on its own halves and files; no
 //! client uses connections, queue slots or memory beyond the limits below; a request to change something
 //! is reported with its actor and result, whether it reaches the event loop or is refused before; neither a tenant nor a
 //! stranger can lock an operator out; a live daemon's socket is never replaced.
@@ -61,7 +63,8 @@ pub use socket::{Socket, SocketError};
 pub use store::{StoreAnswer, StoreRequest, command};
 pub use stream::KEEP_ALIVE;
 pub use wire::{
-    Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, state_of,
+    Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, Verify, Why,
+    state_of,
 };
 
 /// Connections served at once: this many of operators, whose further connections wait, and this

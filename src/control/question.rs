@@ -6,7 +6,8 @@ use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloade
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, VerifyView, Viewer, WhyQuestion,
+    WhyView,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -45,6 +46,10 @@ pub enum Question {
     Store(Edit, oneshot::Sender<Result<StoredChange, Refusal>>),
     /// A request to change something was refused before; it is reported.
     Refused(Refused),
+    /// Why packets pass between two networks, or do not.
+    Why(Viewer, WhyQuestion, oneshot::Sender<Result<WhyView, Refusal>>),
+    /// What should not be, with so many pairs that have not agreed.
+    Verify(usize, oneshot::Sender<Result<VerifyView, Refusal>>),
     /// Read every file again.
     Reload(Actor, oneshot::Sender<Reloaded>),
 }

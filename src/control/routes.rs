@@ -18,12 +18,13 @@ use super::question::QuestionSender;
 use super::stream::{self, Lease};
 use super::{
     Actor, Candidate, Confirmation, Confirmed, Filter, HeldFilter, MAX_BODY_BYTES, Question,
-    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, store,
+    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, Verify, Why, store,
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer, WhoamiView,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, VerifyView, Viewer, WhoamiView,
+    WhyView,
 };
 
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -43,10 +44,12 @@ pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Route
         .route("/v1/whoami", get(whoami))
         .route("/v1/diagnostics", get(diagnostics))
         .route("/v1/attention", get(attention))
+        .route("/v1/why", get(why))
         .merge(Router::new().route("/v1/events", get(stream::events)).with_state(events));
     let operators = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/plan", get(plan).post(plan_candidate))
+        .route("/v1/verify", get(verify))
         .route("/v1/withdrawals", get(held))
         .route("/v1/withdrawals/confirm", post(confirm))
         .route("/v1/reload", post(reload))
@@ -209,6 +212,28 @@ async fn attention(
     Extension(viewer): Extension<Viewer>,
 ) -> Answer<AttentionView> {
     questions.ask(|answer| Question::Attention(viewer, answer)).await.map(Json)
+}
+
+async fn why(
+    State(questions): State<QuestionSender>,
+    Extension(viewer): Extension<Viewer>,
+    asked: Result<Query<Why>, QueryRejection>,
+) -> Answer<WhyView> {
+    let Query(asked) = asked?;
+    let question = asked.question().map_err(Refusal::BadRequest)?;
+    let own = [&question.from.project, &question.to.project];
+    if !own.into_iter().any(|project| viewer.sees(project)) {
+        return Err(Refusal::NotOwner(question.from.project));
+    }
+    questions.ask(|answer| Question::Why(viewer, question, answer)).await?.map(Json)
+}
+
+async fn verify(
+    State(questions): State<QuestionSender>,
+    asked: Result<Query<Verify>, QueryRejection>,
+) -> Answer<VerifyView> {
+    let Query(asked) = asked?;
+    questions.ask(|answer| Question::Verify(asked.pairs(), answer)).await?.map(Json)
 }
 
 async fn status(State(questions): State<QuestionSender>) -> Answer<StatusView> {

@@ -3,12 +3,13 @@
 //! A public interface: fields may be added, never renamed.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::view::{Diagnostic, HalfView, State};
+use crate::view::{Diagnostic, HalfView, State, WhyEnd, WhyQuestion};
 
 /// Which halves to list; a missing member matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,69 @@ fn is_target(target: &str, half: &HalfView) -> bool {
     // Names may contain a slash, so the whole is compared.
     let of_network = target.strip_prefix(project).and_then(|rest| rest.strip_prefix('/'));
     of_network == Some(network) || (project == half.project && target == network)
+}
+
+/// What `why` is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// The project of the network that opens.
+    pub from_project: String,
+    /// That network.
+    pub from_network: String,
+    /// The address of the guest there.
+    pub from_address: Option<IpAddr>,
+    /// The project of the network that is opened to.
+    pub to_project: String,
+    /// That network.
+    pub to_network: String,
+    /// The address there.
+    pub to_address: Option<IpAddr>,
+    /// What is opened: `tcp:443`, `ping`, `any`.
+    pub opens: Option<String>,
+}
+
+impl Why {
+    /// The question.
+    ///
+    /// # Errors
+    /// What is to be opened cannot be read, or the addresses are of two families.
+    pub(super) fn question(self) -> Result<WhyQuestion, String> {
+        let Self { from_project, from_network, from_address, .. } = self;
+        let from = WhyEnd { project: from_project, network: from_network, address: from_address };
+        let Self { to_project, to_network, to_address, .. } = self;
+        let to = WhyEnd { project: to_project, network: to_network, address: to_address };
+        let families = [from.address, to.address].map(|it| it.map(|it| it.is_ipv4()));
+        if let [Some(one), Some(other)] = families
+            && one != other
+        {
+            return Err("one address is IPv4, the other one IPv6".to_owned());
+        }
+        let opens = self.opens.map_or(Ok(Default::default()), |text| text.parse());
+        let opens = opens.map_err(|error: crate::view::NothingToOpen| error.to_string())?;
+        Ok(WhyQuestion { from, to, opens })
+    }
+}
+
+/// How much `verify` looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// So many pairs of networks that have not agreed; 1000 unless it is said.
+    pub sample: Option<usize>,
+}
+
+impl Verify {
+    /// The pairs without one of its own.
+    pub const USUAL: usize = 1000;
+    /// The most.
+    pub const MOST: usize = 100_000;
+
+    /// The number of pairs.
+    #[must_use]
+    pub fn pairs(self) -> usize {
+        self.sample.unwrap_or(Self::USUAL).min(Self::MOST)
+    }
 }
 
 /// A state by its word.

@@ -10,6 +10,7 @@ use super::list::ListArguments;
 use super::monitor::MonitorArguments;
 use super::names::HalfArgument;
 use super::store_arguments::StoreCommand;
+use super::why::WhyArguments;
 
 /// The socket of the packaged daemon.
 const DEFAULT_SOCKET: &str = "/run/ovn-peerd/control.sock";
@@ -23,7 +24,8 @@ Exit codes:
   3  there is no such half
   4  no daemon answers at the socket
   5  another half is in the way; or the half has changed meanwhile, or is kept in a file
-  6  the half has not come to the state in time";
+  6  the half has not come to the state in time
+  7  why: it does not pass, or that is not sure; verify: something is found";
 
 /// Show and control the peerings of this host's ovn-peerd.
 #[derive(Debug, Parser)]
@@ -73,6 +75,25 @@ pub(super) enum Command {
     ///
     /// With --format json each line is an object. When the daemon restarts, it goes on where it was.
     Monitor(MonitorArguments),
+    /// Say whether packets pass between two networks, and what decides: half, prefix, route, list.
+    ///
+    /// Both ways count: what is opened, and its answer. Without addresses, it answers for the
+    /// networks. It knows routers; ACLs and port security of guests are for --trace to find.
+    Why(WhyArguments),
+    /// Look for what should not be: rows that are missing, peerings that do not pass, packets that pass.
+    ///
+    /// It follows packets of every standing peering, and of pairs of networks that have not agreed.
+    Verify {
+        /// So many pairs of networks that have not agreed.
+        #[arg(long, value_name = "PAIRS")]
+        sample: Option<usize>,
+        /// Read the northbound and the files oneself: it needs no daemon, and writes nothing.
+        #[arg(long)]
+        offline: bool,
+        /// The settings that --offline reads.
+        #[arg(long, value_name = "FILE", default_value = "/etc/ovn-peerd/ovn-peerd.toml")]
+        config: PathBuf,
+    },
     /// Print what may stand at the cursor, for a shell.
     #[command(hide = true)]
     Complete {
@@ -125,6 +146,8 @@ impl Command {
             Self::Catalog(command) => command.lists(),
             Self::Show { .. }
             | Self::Store(_)
+            | Self::Why(_)
+            | Self::Verify { .. }
             | Self::Complete { .. }
             | Self::Status
             | Self::Plan { .. }

@@ -18,8 +18,9 @@ use super::list::{Column, Order};
 use super::names::{WrittenHalf, WrittenNetwork, WrittenTarget, written};
 use super::store_arguments::Setting;
 use super::text::plain;
+use super::why::WrittenEnd;
 use crate::declare::peering_keys;
-use crate::view::{HalfView, HostView, NetworkView, ProjectView, RequestView, State};
+use crate::view::{HalfView, HostView, NetworkView, Opens, ProjectView, RequestView, State};
 
 /// The exit code that asks the shell to offer its files.
 const FILES: u8 = 10;
@@ -226,12 +227,18 @@ fn values(command: &Command, argument: &Arg) -> Wanted {
     if kind == TypeId::of::<WrittenHalf>() {
         return Wanted::Names(Names::Halves);
     }
-    if kind == TypeId::of::<WrittenNetwork>() || kind == TypeId::of::<WrittenTarget>() {
+    let networks =
+        [TypeId::of::<WrittenNetwork>(), TypeId::of::<WrittenTarget>(), TypeId::of::<WrittenEnd>()];
+    if networks.iter().any(|it| kind == *it) {
         return Wanted::Names(Names::Networks);
     }
     let keys = |end: &str| words(peering_keys().map(|key| format!("{key}{end}")).collect());
     if kind == TypeId::of::<Setting>() {
         return keys("=");
+    }
+    if kind == TypeId::of::<Opens>() {
+        let usual = ["tcp", "tcp:443", "udp", "udp:53", "ping", "any"];
+        return words(usual.map(str::to_owned).to_vec());
     }
     if kind == TypeId::of::<State>() {
         return words(State::ALL.iter().map(ToString::to_string).collect());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::change_error::ChangeError;
 use crate::control::{ErrorBody, ErrorDetail};
+use crate::daemon::verify::OfflineError;
 use crate::view::Diagnostic;
 
 /// There is no such half.
@@ -62,6 +63,11 @@ pub(super) enum CtlError {
     NoList,
     #[error("{message}")]
     Usage { message: String },
+    /// What keeps ovn-trace from following a packet.
+    #[error("{0}")]
+    Trace(String),
+    #[error("cannot verify without the daemon")]
+    Offline(#[from] OfflineError),
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     #[error("cannot start")]
@@ -130,6 +136,8 @@ impl CtlError {
             | Self::Csv(_)
             | Self::NoList
             | Self::Usage { .. }
+            | Self::Trace(_)
+            | Self::Offline(_)
             | Self::Output(_)
             | Self::Runtime(_) => super::FAILURE,
         }
@@ -150,6 +158,8 @@ impl CtlError {
             Self::Settings { .. } => "bad-settings",
             Self::Read { .. } => "unreadable-file",
             Self::NoList => "no-list",
+            Self::Trace(_) => "no-trace",
+            Self::Offline(_) => "not-offline",
             Self::Usage { .. } => "usage",
             Self::Output(_) => "output",
             Self::Request(_)
@@ -223,6 +233,12 @@ impl CtlError {
                 "Correct them; `ovn-peerd check --config FILE` checks all files."
             }
             Self::Read { .. } => "Check the name of the file, and whether you may read it.",
+            Self::Trace(_) => {
+                "ovn-trace and ovn-sbctl are part of OVN (the package ovn-common or ovn-central); name their \
+                 directory with --ovn-bin, the southbound with --southbound or OVN_SB_DB, and its \
+                 certificates with --ovn-option. Run it where the southbound is reached, as root."
+            }
+            Self::Offline(error) => return error.next_step().to_owned(),
             Self::Output(_) => "Check where the output goes.",
             Self::Usage { .. } => "`ovn-peerctl --help` lists the commands, and each has --help.",
             Self::NoList => "Use --format json or --format yaml.",

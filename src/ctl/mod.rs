@@ -8,7 +8,8 @@
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
 //! something is held; 2 `plan`: a row or a state would change, or withdrawals are held; 3 no such
 //! half; 4 no daemon answers at the socket; 5 another half is in the way, or the half has changed meanwhile or is kept
-//! in a file; 6 a half that has not come to a state in time.
+//! in a file; 6 a half that has not come to a state in time; 7 `why`: it does not pass or that is not sure, `verify`: something
+//! is found.
 //!
 //! Invariants: control characters in tenants' texts are escaped for the terminal; JSON on standard
 //! output is the daemon's own; errors appear on standard error and say what to do.
@@ -40,7 +41,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
+mod trace_output;
 mod wait;
+mod why;
+mod why_words;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -52,12 +57,14 @@ use clap::error::ErrorKind as UsageKind;
 use jiff::Timestamp;
 use tokio::runtime;
 
-use crate::control::{Candidate, Confirmation, Confirmed, Reloaded};
+use crate::control::{Candidate, Confirmation, Confirmed, Reloaded, Verify};
+use crate::daemon;
 use crate::daemon::candidate::candidate_of;
 use crate::daemon::files::{Files, read_settings};
 use crate::declare::Severity;
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, PlanView, StatusView,
+    VerifyView,
 };
 
 use arguments::{Arguments, Command, HostCommand};
@@ -130,6 +137,17 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
         }
         Command::Store(command) => store::obey(&client, &output, command).await?,
         Command::Catalog(command) => catalog::obey(&client, &output, command, now).await?,
+        Command::Why(arguments) => return why::obey(&client, &output, arguments).await,
+        Command::Verify { sample, offline, config } => {
+            let verified: VerifyView = if offline {
+                daemon::verify::offline(&config, Verify { sample }).await?
+            } else {
+                let query = client::query(&[("sample", sample.map(|it| it.to_string()))]);
+                client.get_long(&format!("/v1/verify{query}")).await?
+            };
+            output.show(&verified, render::verified)?;
+            return Ok(if verified.found.is_empty() { 0 } else { why::FOUND });
+        }
         Command::Monitor(arguments) => monitor::monitor(&client, &output, arguments).await?,
         Command::Complete { words } => {
             let root = <Arguments as clap::CommandFactory>::command();

@@ -8,8 +8,9 @@ use super::format::Records;
 use super::sheet::Sheet;
 use super::table::{Cell, Kind, Table};
 use super::text::{count, moment, plain, wrap};
+use super::why_words;
 use crate::control::{Confirmed, Reloaded};
-use crate::view::{Diagnostic, DiagnosticsView, HeldView, HostView, StatusView};
+use crate::view::{Diagnostic, DiagnosticsView, HeldView, HostView, StatusView, VerifyView};
 
 /// `status`.
 pub(super) fn status(status: &StatusView, width: Option<usize>, now: Timestamp) -> String {
@@ -107,6 +108,11 @@ pub(super) fn diagnostic_records(found: &DiagnosticsView) -> Records {
         headings: Some(headings.map(str::to_owned).to_vec()),
         records: found.diagnostics.iter().map(record).collect(),
     }
+}
+
+/// `verify`.
+pub(super) fn verified(found: &VerifyView, width: Option<usize>) -> String {
+    wrap(&plain(&why_words::verified(found)), width).join("\n")
 }
 
 /// `host list`.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::control::{self, Actor, Confirmation, Confirmed, Refusal, Refused};
 use crate::declare::{Edit, NotStored, StoredChange};
-use crate::engine::{Change, Engine, HeldElse, NotForgotten, StoreResult};
+use crate::engine::{Change, Engine, HeldElse, NeitherOwn, NotForgotten, StoreResult};
 use crate::now::Now;
 use crate::ovsdb::client::ASK_INTERVAL;
-use crate::view::{HostView, StatusView};
+use crate::view::{HostView, StatusView, Viewer, WhyQuestion, WhyView};
 
 /// The engine's state, with the state of the connection: how long ago the server was heard.
 pub(super) fn status(engine: &Engine, heard_ago: Duration) -> StatusView {
@@ -60,6 +60,15 @@ pub(super) fn forget(
     let result = result.map(|host| format!("{} halves, {} networks", host.halves, host.networks));
     written(engine, actor, what, result);
     forgotten
+}
+
+/// Why packets pass between two networks, or do not.
+pub(super) fn why(
+    engine: &Engine,
+    viewer: &Viewer,
+    question: WhyQuestion,
+) -> Result<WhyView, Refusal> {
+    engine.why(viewer, &question).map_err(|NeitherOwn| Refusal::NotOwner(question.from.project))
 }
 
 /// Who wants a change of the store, and what.

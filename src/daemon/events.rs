@@ -302,6 +302,14 @@ impl Shell {
                 let id = self.engine.store(edit, now);
                 self.stores.insert(id, Asked { command, reply });
             }
+            Question::Why(viewer, question, reply) => {
+                drop(reply.send(answers::why(engine, &viewer, question)));
+            }
+            Question::Verify(sample, reply) => {
+                let now = self.now();
+                let basis = self.engine.plan_basis(now);
+                self.plans.verify(basis, sample, reply);
+            }
             Question::Refused(refused) => answers::refused(engine, refused),
             Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
         }
@@ -454,7 +462,7 @@ async fn until(moment: Option<time::Instant>) {
 }
 
 /// The system's name; `None` if it is a name that every system has.
-fn host_name() -> Option<String> {
+pub(super) fn host_name() -> Option<String> {
     let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
     let is_nameless = ["", "localhost", "localhost.localdomain", "(none)"].contains(&name.as_str());
     (!is_nameless).then_some(name)

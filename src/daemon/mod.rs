@@ -19,6 +19,7 @@ mod plans;
 mod reload;
 mod service;
 mod signals;
+pub mod verify;
 pub mod watch;
 mod workers;
 

@@ -9,13 +9,14 @@ use tokio::task::JoinSet;
 use crate::control::Refusal;
 use crate::declare::{ParsedFile, Reading};
 use crate::engine::PlanBasis;
-use crate::view::PlanView;
+use crate::view::{PlanView, VerifyView};
 
 /// Plans under way at one time. Each needs a thread, which may hang in a file system, and the
 /// memory of a recompute.
 const MOST_PLANS: usize = 4;
 
 type PlanReply = oneshot::Sender<Result<PlanView, Refusal>>;
+type VerifyReply = oneshot::Sender<Result<VerifyView, Refusal>>;
 
 /// The files as they are on disk, or a candidate's, read and parsed for a plan.
 #[derive(Debug)]
@@ -57,6 +58,17 @@ impl Plans {
             return drop(reply.send(Err(Refusal::Busy)));
         }
         self.0.spawn_blocking(move || Some(FreshReading { reading: read(), reply }));
+    }
+
+    /// Looks for what should not be.
+    pub(super) fn verify(&mut self, basis: PlanBasis, sample: usize, reply: VerifyReply) {
+        if self.0.len() >= MOST_PLANS {
+            return drop(reply.send(Err(Refusal::Busy)));
+        }
+        self.0.spawn_blocking(move || {
+            drop(reply.send(basis.verify(None, sample).ok_or(Refusal::NotSynced)));
+            None
+        });
     }
 
     /// Decides a plan whose files are read.

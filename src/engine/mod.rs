@@ -53,7 +53,9 @@ mod traffic;
 mod troubles;
 mod unbound;
 mod unit_changes;
+mod verify;
 mod views;
+mod why;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -67,6 +69,7 @@ pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
 pub use published::published;
 pub use store::StoreResult;
+pub use why::NeitherOwn;
 pub use writer::Submission;
 
 use crate::declare::{Diagnostic, Edit, HalfKey, NotStored, ParsedFile, Reading, Settings};
@@ -76,6 +79,7 @@ use crate::ovsdb;
 use crate::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
     NetworkView, NorthboundView, PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
+    WhyQuestion, WhyView,
 };
 
 use changes::Changes;
@@ -420,6 +424,14 @@ impl Engine {
     #[must_use]
     pub fn show_for(&self, viewer: &Viewer, key: &HalfKey) -> Option<HalfDetail> {
         views::show(&self.standings(), viewer, key)
+    }
+
+    /// Why packets pass between two networks, or do not.
+    ///
+    /// # Errors
+    /// The viewer owns neither of the two.
+    pub fn why(&self, viewer: &Viewer, question: &WhyQuestion) -> Result<WhyView, NeitherOwn> {
+        why::why(&self.standings(), viewer, question)
     }
 
     /// The networks that a viewer sees.

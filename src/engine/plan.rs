@@ -18,11 +18,12 @@ use crate::program::{
     RegistrationDiff, RowDiff, Served, Transaction, planned_borrowed, planned_registration,
     planned_row,
 };
-use crate::view::{self, PlanView, PlannedHalf};
+use crate::view::{self, PlanView, PlannedHalf, PlannedRow, VerifyView};
 
 use super::batch::{Batch, Extent};
 use super::held::names;
 use super::state::State;
+use super::verify::verify;
 use super::writer::{Role, Writer};
 
 /// What was declared and what was there at one moment.
@@ -70,6 +71,33 @@ impl PlanBasis {
         }
         plan
     }
+
+    /// Looks for what should not be, of all peerings and of so many pairs that have not agreed;
+    /// `None` without a northbound. With files, these are what is declared.
+    #[must_use]
+    pub fn verify(
+        self,
+        candidate: Option<Reading<ParsedFile>>,
+        sample: usize,
+    ) -> Option<VerifyView> {
+        let Self { mut declarations, policy, northbound, now } = self;
+        if let Some(reading) = candidate {
+            declarations.local.apply(reading);
+        }
+        let northbound = northbound?;
+        let mut state = decide(declarations, policy, &northbound, now);
+        let rows = differing(&mut state, &northbound);
+        Some(verify(&state, &northbound, rows, sample))
+    }
+}
+
+/// The rows of ours that differ from what they shall be.
+fn differing(state: &mut State, northbound: &Northbound) -> Vec<PlannedRow> {
+    let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
+    let batch = Batch::gather(state, northbound, all, &Writer::default());
+    let Some(transaction) = batch.transaction(northbound) else { return Vec::new() };
+    let find = |unit, router| served(unit, router, &[state]);
+    transaction.rows.iter().map(|diff| planned_row(diff, northbound, &find).0).collect()
 }
 
 /// Everything decided anew.

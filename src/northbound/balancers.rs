@@ -117,6 +117,22 @@ impl<'a> BalancerFacts<'a> {
         found
     }
 
+    /// The balancers on these switches with this virtual address, ours too; each with whether it is
+    /// ours.
+    #[must_use]
+    pub fn on_switches(self, switches: &BTreeSet<Uuid>, address: IpAddr) -> Vec<(Balancer, bool)> {
+        let mut rows = BTreeSet::new();
+        for switch in switches {
+            self.referred(LOGICAL_SWITCH, *switch, &mut rows);
+        }
+        let read = |uuid: Uuid| {
+            let row = self.northbound.replica().row(LOAD_BALANCER, uuid)?;
+            Some((self.read_balancer(uuid, row), unit_of(LOAD_BALANCER, row).is_some()))
+        };
+        let found = rows.into_iter().filter_map(read);
+        found.filter(|(it, _)| it.vips.iter().any(|vip| vip.at.address == address)).collect()
+    }
+
     /// The name of a balancer of others with this virtual address on a router or on one of these
     /// switches.
     #[must_use]

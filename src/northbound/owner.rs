@@ -26,7 +26,7 @@ pub const PARTNER_KEY: &str = "ovn-peerd-chain";
 const PORT_PREFIX: &str = "ovn-peerd-";
 /// The prefix of our address sets' names. It has no hyphen, because a match could not name such a
 /// set.
-const SET_PREFIX: &str = "ovn_peerd_";
+pub const SET_PREFIX: &str = "ovn_peerd_";
 /// 96 bits. To match somebody else's identity takes about 2^96 attempts. Any two that collide take
 /// about 2^48, and concern only who made both.
 const ID_BYTES: usize = 12;
@@ -96,7 +96,8 @@ impl Id {
     }
 
     /// Parses its digits.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         if digits.len() != 2 * ID_BYTES {
             return None;

@@ -17,6 +17,7 @@ use super::index::Inventory;
 use super::index::balancer::BalancerIndex;
 use super::index::change::Touched;
 use super::index::dhcp::DhcpOptions;
+use super::index::outlets::Outlet;
 use super::owner::{Family, Id, UnitId, address_set_name};
 use super::registration::{
     GuestRecord, HalfRecord, NETWORK_KEY, NetworkRecord, guest_record, half_record, network_record,
@@ -155,14 +156,37 @@ impl Northbound {
         &self.inventory.indexes.balancers
     }
 
+    /// The routers with the port of this name.
+    pub fn routers_with(&self, port: &str) -> impl Iterator<Item = Uuid> {
+        let rows = self.inventory.rows(&self.replica);
+        self.inventory.indexes.routers.with_port(rows, port)
+    }
+
+    /// The names of the router ports of others on a switch, and on those that are joined to it.
+    pub fn router_ports_on(&self, switch: Uuid) -> impl Iterator<Item = &str> {
+        let rows = self.inventory.rows(&self.replica);
+        self.inventory.indexes.switches.router_ports(rows, switch)
+    }
+
+    /// Whether a switch of a router port leads out of OVN, or to another availability zone.
+    #[must_use]
+    pub fn leads_outside(&self, router_port: &str) -> bool {
+        let (switches, replica) = (&self.inventory.indexes.switches, &self.replica);
+        let reach = self.switches_of(router_port);
+        switches.leads(replica, &reach, Outlet::Physical)
+            || switches.leads(replica, &reach, Outlet::Zone)
+    }
+
     /// The switches with a router port, and those that are joined to them.
-    pub(super) fn switches_of(&self, router_port: &str) -> BTreeSet<Uuid> {
+    #[must_use]
+    pub fn switches_of(&self, router_port: &str) -> BTreeSet<Uuid> {
         let rows = self.inventory.rows(&self.replica);
         self.inventory.indexes.switches.reach(rows, router_port)
     }
 
     /// The router port of this name.
-    pub(super) fn port_named(&self, name: &str) -> Option<Uuid> {
+    #[must_use]
+    pub fn port_named(&self, name: &str) -> Option<Uuid> {
         self.inventory.indexes.routers.port(&self.replica, name)
     }
 

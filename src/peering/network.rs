@@ -265,7 +265,7 @@ impl Networks {
     }
 
     /// The networks that are bound to a router, by its UUID or by its name.
-    pub(super) fn sharing(
+    pub fn sharing(
         &self,
         router: Uuid,
         northbound: &Northbound,

@@ -352,10 +352,9 @@ fn outcome(world: &mut World, case: &Path) -> String {
     text
 }
 
-#[test]
-fn each_folder_gives_what_it_expects() {
+/// Each folder, with its world as it is at the end and what came of it.
+pub fn each(mut visitor: impl FnMut(&Path, World, String)) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/core/golden");
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut cases: Vec<PathBuf> =
         fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
@@ -371,11 +370,19 @@ fn each_folder_gives_what_it_expects() {
         }
         world.connect();
         let found = outcome(&mut world, &case);
+        visitor(&case, world, found);
+    }
+}
+
+#[test]
+fn each_folder_gives_what_it_expects() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    each(|case, _, found| {
         let expected = case.join("expected.txt");
         if update {
             fs::write(&expected, &found).unwrap();
         }
         let expected = fs::read_to_string(&expected).unwrap_or_default();
         assert_eq!(found, expected, "{}", case.display());
-    }
+    });
 }

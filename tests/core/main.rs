@@ -55,4 +55,8 @@ mod under_way;
 mod uuids;
 mod verdict;
 mod versions;
+mod why_drops;
+mod why_matches;
+mod why_reasons;
+mod why_scene;
 mod world;

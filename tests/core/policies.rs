@@ -58,17 +58,20 @@ impl World {
         self.database.cell(LOGICAL_ROUTER, router, column).uuids().collect()
     }
 
+    /// All Address_Sets.
+    pub fn sets(&self) -> Sets {
+        let rows = self.database.rows.iter().filter(|((table, _), _)| *table == ADDRESS_SET);
+        rows.map(|(_, row)| {
+            let nets = row.get(address_set::ADDRESSES).strings();
+            let nets = nets.filter_map(|text| text.parse().ok()).collect();
+            (row.get(address_set::NAME).string().to_owned(), nets)
+        })
+        .collect()
+    }
+
     /// All of a router.
     pub fn policies(&self, router: usize) -> Vec<Policy> {
-        let database = &self.database;
-        let sets = database.rows.iter().filter(|((table, _), _)| *table == ADDRESS_SET);
-        let sets: Sets = sets
-            .map(|(_, row)| {
-                let nets = row.get(address_set::ADDRESSES).strings();
-                let nets = nets.filter_map(|text| text.parse().ok()).collect();
-                (row.get(address_set::NAME).string().to_owned(), nets)
-            })
-            .collect();
+        let (database, sets) = (&self.database, self.sets());
         let rows = self.refers_to(router, logical_router::POLICIES).into_iter().map(|uuid| {
             let cell = |column| database.cell(ROUTER_POLICY, uuid, column);
             let text = cell(router_policy::MATCH).string().to_owned();

@@ -20,16 +20,16 @@ use crate::world::World;
 const HIDDEN: &str = "10.11.0.0/24";
 
 /// The two networks, and what their halves say.
-struct Ground {
-    world: World,
-    lists: [Lists; 2],
+pub struct Ground {
+    pub world: World,
+    pub lists: [Lists; 2],
     hides: bool,
     /// What the operator takes a list for that is missing.
     closed: bool,
 }
 
 impl Ground {
-    fn new(closed: bool) -> Self {
+    pub fn new(closed: bool) -> Self {
         let mut settings = crate::world::settings();
         settings.policy.filters = if closed { Filters::Closed } else { Filters::Open };
         let mut world = World::with(settings);
@@ -55,7 +55,7 @@ impl Ground {
     }
 
     /// Reads both halves as they are now, and comes to rest; how many transactions that took.
-    fn declare(&mut self) -> usize {
+    pub fn declare(&mut self) -> usize {
         for network in 0..2 {
             let mut keys = self.lists[network].keys();
             if network == 0 && self.hides {

@@ -47,7 +47,7 @@ fn set_of(world: &World, network: usize, family: Family) -> Uuid {
 }
 
 /// Somebody sets an entry of a row's `external_ids`.
-fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str) {
+pub fn set_entry(world: &mut World, table: TableId, row: Uuid, key: &str, text: &str) {
     let column: ColumnId = tags_of(table).unwrap();
     let mut entries: BTreeMap<String, String> = world
         .database

@@ -48,6 +48,13 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// What comes of each, with one wait for all of them.
+    #[track_caller]
+    pub fn outcomes(all: impl IntoIterator<Item = Asked>) -> Vec<Outcome> {
+        let all: Vec<Asked> = all.into_iter().collect();
+        all.into_iter().map(|asked| asked.probe.report::<Report>().outcome).collect()
+    }
+
     /// Asserts that what comes of each is what is wanted, with one wait for all of them.
     #[track_caller]
     pub fn assert_all(all: impl IntoIterator<Item = Asked>) {

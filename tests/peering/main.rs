@@ -73,3 +73,6 @@ mod transit_rows;
 mod upgrade;
 mod uplinks;
 mod uuids;
+mod why_agreement;
+mod why_trace;
+mod why_verify;

@@ -54,5 +54,6 @@ mod site;
 mod targets;
 mod tenants;
 mod timing;
+mod why;
 mod work;
 mod worlds;

@@ -13,7 +13,7 @@ use ovn_peerd::control::{self, Access, Confirmed, Events, Question, Refusal, Rel
 use ovn_peerd::declare::{Diagnostic, DiagnosticCode, NotStored, Settings};
 use ovn_peerd::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
-    PlanView, Reason, State, StatusView, StoreView,
+    Passes, PlanView, Reason, State, StatusView, StoreView, VerifyView, WhyView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -134,6 +134,26 @@ fn answer(question: Question) {
         Question::Networks(_, answer) => drop(answer.send(Vec::new())),
         Question::Projects(_, answer) => drop(answer.send(Vec::new())),
         Question::Requests(_, answer) => drop(answer.send(Vec::new())),
+        Question::Why(_, question, answer) => {
+            drop(answer.send(Ok(WhyView {
+                from: question.from,
+                to: question.to,
+                opens: question.opens,
+                passes: Passes::No,
+                state: None,
+                reason: None,
+                stopped_by: None,
+                next_step: None,
+                there: Vec::new(),
+                back: Vec::new(),
+                reserves: Vec::new(),
+                in_ovn: None,
+                trace: None,
+            })));
+        }
+        Question::Verify(sample, answer) => {
+            drop(answer.send(Ok(VerifyView { must_not: sample, ..VerifyView::default() })));
+        }
         Question::Stored(project, answer) => {
             drop(answer.send(StoreView { project, declarations: String::new() }))
         }

@@ -106,7 +106,7 @@ impl RouterIndex {
     }
 
     /// The routers with the port of this name.
-    pub(super) fn with_port<'a>(
+    pub(in crate::northbound) fn with_port<'a>(
         &self,
         rows: Rows<'a>,
         name: &str,

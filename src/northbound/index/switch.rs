@@ -165,7 +165,7 @@ impl SwitchIndex {
     }
 
     /// The names of router ports on a switch, and on those that are joined to it.
-    pub(super) fn router_ports<'a>(
+    pub(in crate::northbound) fn router_ports<'a>(
         &self,
         rows: Rows<'a>,
         switch: Uuid,
