@@ -10,8 +10,8 @@
 //! which packets cross. [`program`] makes
 //! rows of a [`Link`](peering::Link), and one transaction of the differences. [`engine`] joins
 //! these pure rooms. [`daemon`] is the event loop around it, [`ovsdb`] the protocol below it,
-//! [`control`] and [`ctl`] are the interface for operators and tenants, and [`view`] has the values
-//! that these see. ARCHITECTURE.md has the picture.
+//! [`control`] and [`ctl`] are the interface for operators and tenants, [`metrics`] has what
+//! Prometheus reads, and [`view`] has the values that these see. ARCHITECTURE.md has the picture.
 //!
 //! # Glossary
 //!
@@ -36,6 +36,7 @@ pub mod declare;
 pub mod engine;
 #[cfg(test)]
 mod manual;
+pub mod metrics;
 pub mod northbound;
 pub mod now;
 pub mod ovsdb;

@@ -13,6 +13,7 @@
 //! | `GET /v1/attention` | [`AttentionView`](crate::view::AttentionView): held withdrawals, errors in files, an absent northbound |
 //! | `GET /v1/events` | server-sent events: an [`EventView`](crate::view::EventView) each; goes on behind `Last-Event-ID` |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
+//! | `GET /metrics` | the series of [`metrics`](crate::metrics), in the format that `Accept` asks for |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
 //! | `GET /v1/withdrawals[?project=]` | [`HeldView`](crate::view::HeldView): the withdrawals that are held, and their word |
@@ -39,6 +40,7 @@ mod audit;
 mod candidate;
 mod connection_limits;
 mod events;
+mod metrics;
 mod question;
 mod refusal;
 mod routes;

@@ -5,8 +5,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloaded};
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
-    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
+    AttentionView, DiagnosticsView, HalfDetail, HalfSamples, HalfView, HeldView, HostView,
+    MetricsView, NetworkView, PerHalf, PlanView, ProjectView, RequestView, StatusView, StoreView,
+    Viewer,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -23,6 +24,10 @@ pub enum Question {
     Attention(Viewer, oneshot::Sender<AttentionView>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
+    /// What the series of metrics are made from.
+    Metrics(oneshot::Sender<MetricsView>),
+    /// Some of the halves that the viewer sees, for series of their own: those behind one.
+    HalfSamples(Viewer, PerHalf, Option<HalfKey>, oneshot::Sender<HalfSamples>),
     /// What the daemon would write: for its own files, or for a candidate's.
     Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
     /// The held withdrawals: all, or those that are released together with a project's.

@@ -14,6 +14,7 @@ use tokio::{task, time};
 use super::access::{Access, Caller};
 use super::audit::{Audit, Intent, audited};
 use super::events::Events;
+use super::metrics::{self, Scraper, counted};
 use super::question::QuestionSender;
 use super::stream::{self, Lease};
 use super::{
@@ -21,6 +22,7 @@ use super::{
     REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, store,
 };
 use crate::declare::{HalfKey, NetworkKey};
+use crate::metrics::{Listener, Recorder, Requests};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
     PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer, WhoamiView,
@@ -29,8 +31,13 @@ use crate::view::{
 type Answer<T> = Result<Json<T>, Refusal>;
 
 /// All routes. Those that tenants may not use belong to `operators`.
-pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Router {
+pub(super) fn router(
+    questions: mpsc::Sender<Question>,
+    events: Events,
+    recorder: Recorder,
+) -> Router {
     let audit = Audit::new(questions.clone());
+    let scraper = Scraper::new(questions.clone(), recorder);
     let questions = QuestionSender::new(questions);
     let everybody = Router::new()
         .route("/v1/halves", get(list))
@@ -52,6 +59,7 @@ pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Route
         .route("/v1/reload", post(reload))
         .route("/v1/hosts", get(hosts))
         .route("/v1/hosts/{name}", delete(forget))
+        .merge(Router::new().route("/metrics", get(metrics::scrape)).with_state(scraper))
         .route_layer(middleware::from_fn(operators_only));
     everybody
         .merge(operators)
@@ -69,12 +77,14 @@ pub(super) fn for_client(
     client: Arc<Caller>,
     access: watch::Receiver<Access>,
     lease: Arc<Lease>,
+    requests: Requests,
 ) -> Router {
-    router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
+    let refused = requests.clone();
+    let router = router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
         let viewer = access.borrow().admit(&client);
         let actor = client.actor();
         let (client, access) = (Arc::clone(&client), access.clone());
-        let lease = Arc::clone(&lease);
+        let (lease, refused) = (Arc::clone(&lease), refused.clone());
         async move {
             match viewer {
                 Ok(viewer) => {
@@ -86,15 +96,20 @@ pub(super) fn for_client(
                     extensions.insert(lease);
                     next.run(request).await
                 }
-                Err(refusal) => refusal.into_response(),
+                Err(refusal) => {
+                    refused.auth_failed(Listener::Control);
+                    refusal.into_response()
+                }
             }
         }
-    }))
+    }));
+    counted(router, Listener::Control, requests)
 }
 
 /// The answer to a client beyond the connection limits.
-pub(super) fn refuse_all(refusal: Refusal) -> Router {
-    Router::new().fallback(move || async move { refusal })
+pub(super) fn refuse_all(refusal: Refusal, requests: Requests) -> Router {
+    let router = Router::new().fallback(move || async move { refusal });
+    counted(router, Listener::Control, requests)
 }
 
 async fn operators_only(

@@ -21,6 +21,7 @@ use super::connection_limits::{ConnectionLimits, Permit, Strangers};
 use super::events::Events;
 use super::stream::{Lease, StreamLimits};
 use super::{HEAD_TIME, MAX_CONNECTIONS, Question, REQUEST_TIME, Refusal, Socket, routes};
+use crate::metrics::{Listener, Recorder, Requests};
 use crate::view::Viewer;
 
 /// The pause after `accept` has failed, as it does while the process has no free file descriptor.
@@ -50,9 +51,11 @@ pub async fn serve(
     questions: mpsc::Sender<Question>,
     access: watch::Receiver<Access>,
     events: Events,
+    recorder: Recorder,
 ) {
     let server = Server {
-        router: routes::router(questions, events),
+        requests: recorder.requests.clone(),
+        router: routes::router(questions, events, recorder),
         privileged: socket.privileged(),
         access,
         accounts: Accounts::default(),
@@ -82,8 +85,13 @@ pub async fn serve(
         let identifying = server.identified.acquire(peer.uid());
         if identifying.is_some() || server.privileged.includes(peer) {
             connections.spawn(server.clone().serve_client(stream, peer, identifying));
-        } else if let Some(permit) = server.turned_away.acquire(peer.uid()) {
-            connections.spawn(turn_away(stream, Refusal::TooManyConnections, permit));
+        } else {
+            server.requests.throttled(Listener::Control);
+            if let Some(permit) = server.turned_away.acquire(peer.uid()) {
+                let requests = server.requests.clone();
+                let refusal = Refusal::TooManyConnections;
+                connections.spawn(turn_away(stream, refusal, permit, requests));
+            }
         }
     }
 }
@@ -92,6 +100,7 @@ pub async fn serve(
 #[derive(Clone)]
 struct Server {
     router: Router,
+    requests: Requests,
     privileged: Privileged,
     access: watch::Receiver<Access>,
     accounts: Accounts,
@@ -113,8 +122,9 @@ impl Server {
         let refusal = match self.permit(viewer, peer.uid()).await {
             Ok(permit) => {
                 let lease = Arc::new(Lease::new(self.streams, peer.uid(), permit));
+                let (requests, of_connection) = (self.requests, Arc::clone(&lease));
                 let router =
-                    routes::for_client(self.router, client, self.access, Arc::clone(&lease));
+                    routes::for_client(self.router, client, self.access, of_connection, requests);
                 return serve_http(stream, router, REQUEST_TIME, || lease.is_stream()).await;
             }
             Err(refusal) => refusal,
@@ -122,8 +132,13 @@ impl Server {
         if matches!(refusal, Refusal::Stranger(_)) && self.strangers.is_new(peer.uid()) {
             warn!("refused on the control socket: {refusal}");
         }
+        if matches!(refusal, Refusal::Stranger(_)) {
+            self.requests.auth_failed(Listener::Control);
+        } else {
+            self.requests.throttled(Listener::Control);
+        }
         if let Some(permit) = self.turned_away.acquire(peer.uid()) {
-            turn_away(stream, refusal, permit).await;
+            turn_away(stream, refusal, permit, self.requests).await;
         }
     }
 
@@ -149,8 +164,9 @@ impl Server {
 }
 
 /// Answers any request with a refusal, within a time limit.
-async fn turn_away(stream: UnixStream, refusal: Refusal, permit: Permit) {
-    serve_http(stream, routes::refuse_all(refusal), TURNING_AWAY_TIME, || false).await;
+async fn turn_away(stream: UnixStream, refusal: Refusal, permit: Permit, requests: Requests) {
+    let router = routes::refuse_all(refusal, requests);
+    serve_http(stream, router, TURNING_AWAY_TIME, || false).await;
     drop(permit);
 }
 

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::control::{self, Actor, Events, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
 use crate::declare::{Diagnostic, ParsedFile, Reading, Settings, StoredChange};
 use crate::engine::{Engine, Event, published};
+use crate::metrics::Recorder;
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
@@ -74,6 +75,7 @@ pub(super) struct Shell {
     service: Service,
     log: Log,
     events: Events,
+    recorder: Recorder,
     started: Instant,
     client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
@@ -120,7 +122,9 @@ impl Shell {
         let (configuration, access) = Configuration::new(config, settings);
         let events = Events::new(Timestamp::now());
         events.keep_for(&configuration.owned());
-        let server = tokio::spawn(control::serve(socket, ask, access, events.clone()));
+        let recorder = Recorder::new();
+        let server = control::serve(socket, ask, access, events.clone(), recorder.clone());
+        let server = tokio::spawn(server);
         let mut shell = Self {
             configuration,
             engine,
@@ -131,6 +135,7 @@ impl Shell {
             service,
             log: Log::default(),
             events,
+            recorder,
             started: Instant::now(),
             client,
             questions,
@@ -246,6 +251,8 @@ impl Shell {
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
         self.complete |= reading.complete;
+        let changed = self.watch.changed().saturating_duration_since(self.started);
+        self.engine.meter().files_changed(changed);
         self.handle(Event::Reading(reading));
     }
 
@@ -274,6 +281,15 @@ impl Shell {
             Question::Stored(project, reply) => drop(reply.send(engine.stored(&project))),
             Question::Status(reply) => {
                 drop(reply.send(answers::status(engine, self.client.heard_ago())));
+            }
+            Question::Metrics(reply) => {
+                let now = self.now();
+                let per_half = self.configuration.settings.metrics.per_half;
+                let status = answers::status(&self.engine, self.client.heard_ago());
+                drop(reply.send(self.engine.meter().view(status, per_half, now)));
+            }
+            Question::HalfSamples(viewer, selection, after, reply) => {
+                drop(reply.send(engine.meter().halves(&viewer, selection, after.as_ref())));
             }
             Question::Plan(Some(candidate), reply) => {
                 self.plans.read(move || reading_of(candidate).parse(), reply);
@@ -408,6 +424,10 @@ impl Shell {
         self.log.catch_up(now);
         for change in &changes {
             self.log.take(change, now);
+            self.recorder.change(change);
+        }
+        for measured in self.engine.meter().measured() {
+            self.recorder.measured(&measured);
         }
         self.events.publish(changes.iter().flat_map(published).collect(), self.now().wall);
         if self.ready && !changes.is_empty() && self.status_at.is_none() {

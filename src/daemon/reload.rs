@@ -55,6 +55,7 @@ impl Configuration {
         engine.report(Change::SettingsApplied { restart: self.restart.clone() });
         self.settings.policy = settings.policy;
         self.settings.projects = settings.projects;
+        self.settings.metrics.per_half = settings.metrics.per_half;
         self.settings.control.operators = settings.control.operators;
         self.access.send_replace(Access::of(&self.settings));
         service.configure(&self.settings);
@@ -120,6 +121,7 @@ fn awaiting_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[paths]", old.paths == new.paths),
         ("[control] socket", old.control.socket == new.control.socket),
         ("[daemon]", old.daemon == new.daemon),
+        ("[metrics] listen", old.metrics.listen == new.metrics.listen),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
 }

@@ -27,6 +27,7 @@ pub(crate) mod known_keys;
 mod limit_group;
 mod limits;
 mod local;
+mod metrics_file;
 mod model;
 mod networks;
 mod pair;
@@ -69,8 +70,8 @@ pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};
 pub use settings::{
     AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, MaxWithdrawals,
-    NorthboundSettings, OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
-    ShowRequests,
+    MetricsSettings, NorthboundSettings, OperatorEntry, PathSettings, PerHalf, PolicySettings,
+    ProjectPin, Quotas, Settings, ShowRequests,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};

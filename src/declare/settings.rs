@@ -1,5 +1,6 @@
 //! The operator's settings in `ovn-peerd.toml`. Every key has a default.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -17,6 +18,8 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// `[policy]`
     pub policy: PolicySettings,
+    /// `[metrics]`
+    pub metrics: MetricsSettings,
     /// `[[project]]`
     pub projects: Vec<ProjectPin>,
 }
@@ -72,6 +75,25 @@ pub enum OperatorEntry {
 pub struct DaemonSettings {
     /// The name under which this host declares; `None` for the system's name.
     pub host: Option<String>,
+}
+
+/// `[metrics]`: what a scraper gets, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// The addresses and ports that answer `GET /metrics`, besides the control socket; empty for none.
+    pub listen: Vec<SocketAddr>,
+    /// Which halves have series of their own.
+    pub per_half: PerHalf,
+}
+
+/// Which halves have series of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PerHalf {
+    /// All; where there are too many, as `Troubled`.
+    #[default]
+    All,
+    /// Those that are not active or are degraded.
+    Troubled,
 }
 
 /// `[policy]`
@@ -241,6 +263,7 @@ impl Settings {
             },
             daemon: DaemonSettings::default(),
             policy: PolicySettings::default(),
+            metrics: MetricsSettings::default(),
             projects: Vec::new(),
         }
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::diagnostic::Diagnostic;
-use super::policy_file;
 use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
 use super::toml_reader::{Found, TomlReader};
+use super::{metrics_file, policy_file};
 
 pub(super) const FILE_KEYS: &[&str] =
-    &["northbound", "paths", "control", "daemon", "policy", "project"];
+    &["northbound", "paths", "control", "daemon", "policy", "metrics", "project"];
 pub(super) const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
 pub(super) const PATHS_KEYS: &[&str] = &["networks", "peerings"];
@@ -58,6 +58,7 @@ impl Settings {
             settings.daemon.host = host.map(|found| found.value.to_owned());
         }
         policy_file::read(&mut reader, top, &mut settings.policy);
+        metrics_file::read(&mut reader, top, &mut settings.metrics);
         projects(&mut reader, top, &mut settings);
         (settings, reader.close())
     }

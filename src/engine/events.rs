@@ -19,6 +19,7 @@ use super::{Engine, Event, Resync, results, takeover};
 impl Engine {
     /// Takes in what has happened.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.changes.stopwatch.now = now.since_start;
         match event {
             Event::Reading(reading) => self.read(reading),
             Event::Northbound(event) => self.northbound_event(event, now),

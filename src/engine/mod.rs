@@ -17,6 +17,7 @@ mod catalog;
 mod causes;
 mod change;
 mod changes;
+mod counts;
 mod damped;
 mod damping;
 mod deadline;
@@ -32,6 +33,7 @@ mod history;
 mod hosts;
 mod identity;
 mod lines;
+mod meter;
 mod northd;
 mod notice;
 mod pauses;
@@ -45,6 +47,7 @@ mod results;
 mod shown;
 mod sieve;
 mod state;
+mod stopwatch;
 mod store;
 mod submit;
 mod takeover;
@@ -63,9 +66,11 @@ use std::time::Duration;
 pub use change::{Change, OfHalf, Outlook, PrefixChange, Reader};
 pub use held::HeldElse;
 pub use hosts::NotForgotten;
+pub use meter::Meter;
 pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
 pub use published::published;
+pub use stopwatch::{Measured, Outcome, repaired_tables};
 pub use store::StoreResult;
 pub use writer::Submission;
 
@@ -268,6 +273,11 @@ impl Engine {
         let drawn = changes.take();
         self.changes = changes;
         drawn
+    }
+
+    /// What metrics are made from; the next files to be handled changed at the moment that is set there.
+    pub fn meter(&mut self) -> Meter<'_> {
+        Meter(self)
     }
 
     /// Whether a part of what has changed is left to be drawn.

@@ -26,7 +26,7 @@ const LEAVES: usize = 2;
 
 /// The state between two passes.
 #[derive(Debug, Default)]
-pub(super) struct Depths {
+pub struct Depths {
     /// Peerings that are refused because of a deep path.
     refused: BTreeSet<Rank>,
     /// Peerings that are accepted and not up yet.
@@ -146,9 +146,15 @@ impl Depths {
         }
     }
 
-    /// The depth of the paths over a network's links, if it is large. Such paths depend on others'
-    /// networks, so only operators may see the number.
-    pub(super) fn around(&self, network: &NetworkKey) -> Option<usize> {
+    /// The depth of the deepest path, if that is large: shorter ones are not searched.
+    #[must_use]
+    pub fn deepest(&self) -> Option<usize> {
+        self.deep.values().copied().max()
+    }
+
+    /// The depth of the paths over a network's links, if it is large.
+    #[must_use]
+    pub fn around(&self, network: &NetworkKey) -> Option<usize> {
         self.deep.get(network).copied()
     }
 }

@@ -7,13 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::control::{self, Access, Confirmed, Events, Question, Refusal, Reloaded, Socket};
-use ovn_peerd::declare::{Diagnostic, DiagnosticCode, NotStored, Settings};
+use ovn_peerd::declare::{Diagnostic, DiagnosticCode, HalfKey, NetworkKey, NotStored, Settings};
+use ovn_peerd::metrics::Recorder;
 use ovn_peerd::view::{
-    AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
-    PlanView, Reason, State, StatusView, StoreView,
+    AttentionView, Counters, DiagnosticsView, HalfDetail, HalfSample, HalfSamples, HalfView,
+    HeldView, MetricsView, NorthboundView, PerHalf, PlanView, Reason, State, StatusView, StoreView,
+    Viewer,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -79,6 +82,63 @@ fn detail(half: HalfView) -> HalfDetail {
     }
 }
 
+fn status() -> StatusView {
+    StatusView {
+        version: "0".into(),
+        host: "hv1".into(),
+        northbound: NorthboundView::default(),
+        halves: BTreeMap::from([(State::Active, 2)]),
+        errors: 0,
+        diagnostics: Vec::new(),
+        more_diagnostics: 0,
+        held: Vec::new(),
+        more_held: 0,
+        held_seen: None,
+        newer_version: None,
+        damped: vec![],
+        host_name_in_use: false,
+        host_problems: Vec::new(),
+        more_host_problems: 0,
+        counters: Counters::default(),
+    }
+}
+
+fn measured() -> MetricsView {
+    MetricsView {
+        at: Timestamp::now(),
+        status: status(),
+        failed: BTreeMap::new(),
+        degraded: 0,
+        contested_units: 0,
+        northd_lag: Duration::ZERO,
+        hosts: 1,
+        networks: 2,
+        mesh_depth: 0,
+        mesh_depth_limit: 89,
+        per_half: PerHalf::All,
+    }
+}
+
+/// One half in each part.
+fn sample(viewer: &Viewer, after: Option<&HalfKey>) -> HalfSamples {
+    let seen = halves().into_iter().filter(|half| viewer.sees(&half.project));
+    let mut behind = seen.map(|half| {
+        let network = NetworkKey::new(half.project, half.network);
+        HalfSample {
+            half: HalfKey::new(network, half.name),
+            state: half.state,
+            reason: half.reason,
+            degraded: false,
+            since: half.since,
+            expires: None,
+            prefixes: Some((half.exported, half.imported)),
+        }
+    });
+    let found = behind.find(|it| after.is_none_or(|after| it.half > *after));
+    let last = found.as_ref().map(|it| it.half.clone());
+    HalfSamples { samples: found.into_iter().collect(), last, more: behind.next().is_some() }
+}
+
 fn answer(question: Question) {
     match question {
         Question::List(viewer, answer) => {
@@ -105,24 +165,11 @@ fn answer(question: Question) {
             }));
         }
         Question::Attention(_, answer) => drop(answer.send(AttentionView::default())),
-        Question::Status(answer) => drop(answer.send(StatusView {
-            version: "0".into(),
-            host: "hv1".into(),
-            northbound: NorthboundView::default(),
-            halves: BTreeMap::from([(State::Active, 2)]),
-            errors: 0,
-            diagnostics: Vec::new(),
-            more_diagnostics: 0,
-            held: Vec::new(),
-            more_held: 0,
-            held_seen: None,
-            newer_version: None,
-            damped: vec![],
-            host_name_in_use: false,
-            host_problems: Vec::new(),
-            more_host_problems: 0,
-            counters: Counters::default(),
-        })),
+        Question::Status(answer) => drop(answer.send(status())),
+        Question::Metrics(answer) => drop(answer.send(measured())),
+        Question::HalfSamples(viewer, _, after, answer) => {
+            drop(answer.send(sample(&viewer, after.as_ref())));
+        }
         Question::Plan(candidate, answer) => {
             let held = candidate.iter().flat_map(|c| &c.peerings.files).map(|f| f.name.clone());
             drop(answer.send(Ok(PlanView { held: held.collect(), ..PlanView::default() })));
@@ -178,6 +225,7 @@ impl Served {
         let (bound, wait) = std::sync::mpsc::channel();
         let events = Events::new(Timestamp::now());
         let published = events.clone();
+        let recorder = Recorder::new();
         let thread = thread::spawn(move || {
             runtime().block_on(async {
                 let socket = Socket::bind(&path).await.unwrap();
@@ -189,7 +237,7 @@ impl Served {
                     }
                 };
                 tokio::select! {
-                    () = control::serve(socket, questions, current, published) => {}
+                    () = control::serve(socket, questions, current, published, recorder) => {}
                     () = answers => {}
                     _ = stopped => {}
                 }
