@@ -34,12 +34,14 @@ pub mod ctl;
 pub mod daemon;
 pub mod declare;
 pub mod engine;
+pub mod listen;
 #[cfg(test)]
 mod manual;
 pub mod northbound;
 pub mod now;
 pub mod ovsdb;
 pub mod peering;
+pub mod pem;
 pub mod program;
 pub mod traffic;
 pub mod view;

@@ -37,7 +37,6 @@
 mod access;
 mod audit;
 mod candidate;
-mod connection_limits;
 mod events;
 mod question;
 mod refusal;
@@ -45,6 +44,7 @@ mod routes;
 mod server;
 mod socket;
 mod store;
+mod strangers;
 mod stream;
 mod wire;
 

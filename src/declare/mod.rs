@@ -26,6 +26,7 @@ mod identity;
 pub(crate) mod known_keys;
 mod limit_group;
 mod limits;
+mod listen_keys;
 mod local;
 mod model;
 mod networks;
@@ -68,9 +69,9 @@ pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};
 pub use settings::{
-    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, MaxWithdrawals,
-    NorthboundSettings, OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
-    ShowRequests,
+    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, ListenSettings,
+    MaxWithdrawals, NorthboundSettings, OperatorEntry, PathSettings, PolicySettings, ProjectPin,
+    Quotas, Settings, ShowRequests,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};

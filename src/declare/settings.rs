@@ -1,5 +1,6 @@
 //! The operator's settings in `ovn-peerd.toml`. Every key has a default.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -65,6 +66,20 @@ pub enum OperatorEntry {
     User(String),
     /// Written `%name`: the members of a Unix group, or of a gid in digits.
     Group(String),
+}
+
+/// Where a service of the daemon listens on the network; without an address it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The addresses.
+    pub listen: Vec<SocketAddr>,
+    /// PEM: the certificate for clients, with intermediates after it; requires `private_key`.
+    /// Without it the addresses are of loopback.
+    pub certificate: Option<PathBuf>,
+    /// PEM: its key.
+    pub private_key: Option<PathBuf>,
+    /// PEM: authorities of which a client must have a certificate.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// `[daemon]`

@@ -262,7 +262,7 @@ fn refuse_long_socket(reader: &mut TomlReader<'_>, control: &Found<&DeTable<'_>>
     }
 }
 
-fn path(
+pub(super) fn path(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     key: &str,
