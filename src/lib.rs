@@ -34,6 +34,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod declare;
 pub mod engine;
+pub mod listen;
 #[cfg(test)]
 mod manual;
 pub mod metrics;
@@ -41,6 +42,7 @@ pub mod northbound;
 pub mod now;
 pub mod ovsdb;
 pub mod peering;
+pub mod pem;
 pub mod program;
 pub mod traffic;
 pub mod view;

@@ -8,13 +8,14 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::sync::mpsc;
 use tokio::task;
 
 use super::question::QuestionSender;
 use super::{Question, Refusal};
-use crate::metrics::{Exposition, Format, Listener, MOST_HALVES, Recorder, Requests, selection};
+use crate::metrics::{Exposition, Format, MOST_HALVES, Recorder, Requests, Via, selection};
 use crate::view::{HalfSample, MetricsView, PerHalf, Viewer};
 
 /// Reads the series.
@@ -80,13 +81,33 @@ pub(super) async fn scrape(
     scraper.read(Some(viewer), &headers).await
 }
 
+/// The routes of a listener on the network, which names halves to nobody.
+pub fn metrics_router(questions: mpsc::Sender<Question>, recorder: Recorder) -> Router {
+    let requests = recorder.requests.clone();
+    let router = Router::new()
+        .route("/metrics", get(scrape_sums))
+        .fallback(async |request: Request| Refusal::NoSuchRoute {
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+        })
+        .with_state(Scraper::new(questions, recorder));
+    counted(router, Via::Metrics, requests)
+}
+
+async fn scrape_sums(
+    State(scraper): State<Scraper>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    scraper.read(None, &headers).await
+}
+
 /// Counts the requests to the routes of a listener.
-pub(super) fn counted(router: Router, listener: Listener, requests: Requests) -> Router {
+pub(super) fn counted(router: Router, via: Via, requests: Requests) -> Router {
     router.layer(middleware::from_fn(move |request: Request, next: Next| {
         let (method, requests) = (request.method().clone(), requests.clone());
         async move {
             let response = next.run(request).await;
-            requests.answered(listener, method.as_str(), response.status().as_u16());
+            requests.answered(via, method.as_str(), response.status().as_u16());
             response
         }
     }))

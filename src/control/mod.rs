@@ -38,7 +38,6 @@
 mod access;
 mod audit;
 mod candidate;
-mod connection_limits;
 mod events;
 mod metrics;
 mod question;
@@ -47,6 +46,7 @@ mod routes;
 mod server;
 mod socket;
 mod store;
+mod strangers;
 mod stream;
 mod wire;
 
@@ -56,6 +56,7 @@ pub use access::{Access, Actor};
 pub use audit::Refused;
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 pub use events::Events;
+pub use metrics::metrics_router;
 pub use question::Question;
 pub use refusal::Refusal;
 pub use server::serve;

@@ -22,7 +22,7 @@ use super::{
     REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, store,
 };
 use crate::declare::{HalfKey, NetworkKey};
-use crate::metrics::{Listener, Recorder, Requests};
+use crate::metrics::{Recorder, Requests, Via};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
     PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer, WhoamiView,
@@ -97,19 +97,19 @@ pub(super) fn for_client(
                     next.run(request).await
                 }
                 Err(refusal) => {
-                    refused.auth_failed(Listener::Control);
+                    refused.auth_failed(Via::Control);
                     refusal.into_response()
                 }
             }
         }
     }));
-    counted(router, Listener::Control, requests)
+    counted(router, Via::Control, requests)
 }
 
 /// The answer to a client beyond the connection limits.
 pub(super) fn refuse_all(refusal: Refusal, requests: Requests) -> Router {
     let router = Router::new().fallback(move || async move { refusal });
-    counted(router, Listener::Control, requests)
+    counted(router, Via::Control, requests)
 }
 
 async fn operators_only(

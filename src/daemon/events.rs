@@ -14,7 +14,6 @@ use tracing::{info, warn};
 use crate::control::{self, Actor, Events, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
 use crate::declare::{Diagnostic, ParsedFile, Reading, Settings, StoredChange};
 use crate::engine::{Engine, Event, published};
-use crate::metrics::Recorder;
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb::{self, Client};
@@ -24,6 +23,7 @@ use super::candidate::reading_of;
 use super::error::DaemonError;
 use super::files::Files;
 use super::log::Log;
+use super::metrics::Metrics;
 use super::northbound::{client_config, tls_files};
 use super::plans::{FreshReading, Plans};
 use super::reload::{Configuration, Reloads};
@@ -75,7 +75,7 @@ pub(super) struct Shell {
     service: Service,
     log: Log,
     events: Events,
-    recorder: Recorder,
+    metrics: Metrics,
     started: Instant,
     client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
@@ -122,8 +122,9 @@ impl Shell {
         let (configuration, access) = Configuration::new(config, settings);
         let events = Events::new(Timestamp::now());
         events.keep_for(&configuration.owned());
-        let recorder = Recorder::new();
-        let server = control::serve(socket, ask, access, events.clone(), recorder.clone());
+        let metrics = Metrics::start(&configuration.settings.metrics, ask.clone())?;
+        let recorder = metrics.recorder.clone();
+        let server = control::serve(socket, ask, access, events.clone(), recorder);
         let server = tokio::spawn(server);
         let mut shell = Self {
             configuration,
@@ -135,7 +136,7 @@ impl Shell {
             service,
             log: Log::default(),
             events,
-            recorder,
+            metrics,
             started: Instant::now(),
             client,
             questions,
@@ -169,7 +170,10 @@ impl Shell {
                     reading
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
-                LoopEvent::Certificates => self.client.renew(),
+                LoopEvent::Certificates => {
+                    self.client.renew();
+                    self.metrics.renew();
+                }
                 LoopEvent::FreshReading(fresh) => self.plan(fresh),
                 LoopEvent::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
@@ -286,7 +290,8 @@ impl Shell {
                 let now = self.now();
                 let per_half = self.configuration.settings.metrics.per_half;
                 let status = answers::status(&self.engine, self.client.heard_ago());
-                drop(reply.send(self.engine.meter().view(status, per_half, now)));
+                let view = self.engine.meter().view(status, per_half, now);
+                drop(reply.send(self.metrics.complete(view)));
             }
             Question::HalfSamples(viewer, selection, after, reply) => {
                 drop(reply.send(engine.meter().halves(&viewer, selection, after.as_ref())));
@@ -347,6 +352,7 @@ impl Shell {
         answers::written(&mut self.engine, actor, "reload".to_owned(), result);
         self.events.keep_for(&self.configuration.owned());
         self.client.renew();
+        self.metrics.renew();
         self.reloads.begin(self.watch.reread(), reply);
     }
 
@@ -424,10 +430,10 @@ impl Shell {
         self.log.catch_up(now);
         for change in &changes {
             self.log.take(change, now);
-            self.recorder.change(change);
+            self.metrics.recorder.change(change);
         }
         for measured in self.engine.meter().measured() {
-            self.recorder.measured(&measured);
+            self.metrics.recorder.measured(&measured);
         }
         self.events.publish(changes.iter().flat_map(published).collect(), self.now().wall);
         if self.ready && !changes.is_empty() && self.status_at.is_none() {

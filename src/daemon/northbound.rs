@@ -33,5 +33,7 @@ pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, R
 pub(super) fn tls_files(settings: &Settings) -> Vec<PathBuf> {
     let northbound = &settings.northbound;
     let files = [&northbound.ca_cert, &northbound.certificate, &northbound.private_key];
-    files.into_iter().flatten().cloned().collect()
+    let listener = &settings.metrics.listener;
+    let served = [&listener.certificate, &listener.private_key, &listener.client_ca];
+    files.into_iter().chain(served).flatten().cloned().collect()
 }

@@ -121,7 +121,7 @@ fn awaiting_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[paths]", old.paths == new.paths),
         ("[control] socket", old.control.socket == new.control.socket),
         ("[daemon]", old.daemon == new.daemon),
-        ("[metrics] listen", old.metrics.listen == new.metrics.listen),
+        ("[metrics] listen", old.metrics.listener == new.metrics.listener),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
 }

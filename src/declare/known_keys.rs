@@ -27,7 +27,7 @@ pub(crate) fn settings() -> Sections {
         ("[daemon]", settings_file::DAEMON_KEYS.to_vec()),
         ("[policy]", policy_file::KEYS.to_vec()),
         ("[policy].max_withdrawals", policy_file::MAX_WITHDRAWALS_KEYS.to_vec()),
-        ("[metrics]", metrics_file::KEYS.to_vec()),
+        ("[metrics]", metrics_file::keys()),
         ("[[project]]", settings_file::PROJECT_KEYS.to_vec()),
     ];
     all_of(sections, settings_file::FILE_KEYS)

@@ -26,6 +26,7 @@ mod identity;
 pub(crate) mod known_keys;
 mod limit_group;
 mod limits;
+mod listen_keys;
 mod local;
 mod metrics_file;
 mod model;
@@ -69,9 +70,9 @@ pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};
 pub use settings::{
-    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, MaxWithdrawals,
-    MetricsSettings, NorthboundSettings, OperatorEntry, PathSettings, PerHalf, PolicySettings,
-    ProjectPin, Quotas, Settings, ShowRequests,
+    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, ListenSettings,
+    MaxWithdrawals, MetricsSettings, NorthboundSettings, OperatorEntry, PathSettings, PerHalf,
+    PolicySettings, ProjectPin, Quotas, Settings, ShowRequests,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};

@@ -70,6 +70,20 @@ pub enum OperatorEntry {
     Group(String),
 }
 
+/// Where a service of the daemon listens on the network; without an address it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The addresses.
+    pub listen: Vec<SocketAddr>,
+    /// PEM: the certificate for clients, with intermediates after it; requires `private_key`.
+    /// Without it the addresses are of loopback.
+    pub certificate: Option<PathBuf>,
+    /// PEM: its key.
+    pub private_key: Option<PathBuf>,
+    /// PEM: authorities of which a client must have a certificate.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// `[daemon]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonSettings {
@@ -80,8 +94,8 @@ pub struct DaemonSettings {
 /// `[metrics]`: what a scraper gets, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsSettings {
-    /// The addresses and ports that answer `GET /metrics`, besides the control socket; empty for none.
-    pub listen: Vec<SocketAddr>,
+    /// Where `GET /metrics` is answered, besides the control socket.
+    pub listener: ListenSettings,
     /// Which halves have series of their own.
     pub per_half: PerHalf,
 }

@@ -58,7 +58,7 @@ impl Settings {
             settings.daemon.host = host.map(|found| found.value.to_owned());
         }
         policy_file::read(&mut reader, top, &mut settings.policy);
-        metrics_file::read(&mut reader, top, &mut settings.metrics);
+        metrics_file::read(&mut reader, top, directory, &mut settings.metrics);
         projects(&mut reader, top, &mut settings);
         (settings, reader.close())
     }
@@ -263,7 +263,7 @@ fn refuse_long_socket(reader: &mut TomlReader<'_>, control: &Found<&DeTable<'_>>
     }
 }
 
-fn path(
+pub(super) fn path(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     key: &str,

@@ -62,6 +62,7 @@ impl Meter<'_> {
             networks: declarations.networks().len(),
             mesh_depth: engine.state.resolver.depths().deepest().unwrap_or_default(),
             mesh_depth_limit: engine.state.policy().max_mesh_depth,
+            certificates: Vec::new(),
             per_half,
         }
     }

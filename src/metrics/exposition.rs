@@ -118,13 +118,15 @@ impl Daemon {
         let help = "How long ovn-northd has not acted on what was written; 0 if it owes nothing";
         let lag = self.view.northd_lag.as_secs_f64();
         series.gauge("northd_lag", help, Some(Unit::Seconds), lag)?;
-        let help = "When a certificate expires: this daemon's and the northbound server's";
+        let help = "When a certificate in use expires";
         let certificates = northbound.certificates.as_ref();
         let ends = certificates
             .map(|all| [("daemon", all.expires), ("northbound", all.server_expires)])
             .into_iter()
             .flatten()
-            .filter_map(|(which, at)| Some(([("which", which)], at?.as_second())));
+            .filter_map(|(which, at)| Some((which, at?)))
+            .chain(self.view.certificates.iter().copied())
+            .map(|(which, at)| ([("which", which)], at.as_second()));
         series.gauges("certificate_expires_timestamp", help, Some(Unit::Seconds), ends)?;
         let help = "Changes of rows that the northbound sent";
         let rows = self.view.status.counters.row_changes;

@@ -16,4 +16,4 @@ mod requests;
 pub use exposition::{Exposition, Format};
 pub use halves::{MOST_HALVES, selection};
 pub use recorder::Recorder;
-pub use requests::{Listener, Requests};
+pub use requests::{Requests, Via};

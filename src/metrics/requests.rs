@@ -1,5 +1,7 @@
 //! What clients of the daemon's sockets asked, and how they were answered.
 
+use std::sync::atomic::Ordering;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -7,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 /// Where clients connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
+pub enum Via {
     /// The control socket.
     Control,
     /// The network API.
@@ -16,7 +18,7 @@ pub enum Listener {
     Metrics,
 }
 
-impl Listener {
+impl Via {
     const ALL: [Self; 3] = [Self::Control, Self::Api, Self::Metrics];
 
     fn as_str(self) -> &'static str {
@@ -49,29 +51,34 @@ const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 impl Requests {
     pub(super) fn new() -> Self {
         let requests = Self::default();
-        for listener in Listener::ALL {
+        for via in Via::ALL {
             // A series that is there from the start shows its first increase.
-            let _ = requests.auth_failures.get_or_create(&label(listener));
-            let _ = requests.throttled.get_or_create(&label(listener));
+            let _ = requests.auth_failures.get_or_create(&label(via));
+            let _ = requests.throttled.get_or_create(&label(via));
         }
         requests
     }
 
     /// A request was answered.
-    pub fn answered(&self, listener: Listener, method: &str, code: u16) {
+    pub fn answered(&self, via: Via, method: &str, code: u16) {
         let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
-        let labels = Answered { listener: listener.as_str(), method, code };
+        let labels = Answered { listener: via.as_str(), method, code };
         self.answered.get_or_create(&labels).inc();
     }
 
     /// A client was refused because of who it is, or because it did not show that.
-    pub fn auth_failed(&self, listener: Listener) {
-        self.auth_failures.get_or_create(&label(listener)).inc();
+    pub fn auth_failed(&self, via: Via) {
+        self.auth_failures.get_or_create(&label(via)).inc();
     }
 
     /// A client was refused because of how much is asked.
-    pub fn throttled(&self, listener: Listener) {
-        self.throttled.get_or_create(&label(listener)).inc();
+    pub fn throttled(&self, via: Via) {
+        self.throttled.get_or_create(&label(via)).inc();
+    }
+
+    /// So many clients of a listener were refused so far because of its limits.
+    pub fn throttled_in_all(&self, via: Via, clients: u64) {
+        self.throttled.get_or_create(&label(via)).inner().store(clients, Ordering::Relaxed);
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
@@ -86,6 +93,6 @@ impl Requests {
     }
 }
 
-fn label(listener: Listener) -> [(&'static str, &'static str); 1] {
-    [("listener", listener.as_str())]
+fn label(via: Via) -> [(&'static str, &'static str); 1] {
+    [("listener", via.as_str())]
 }

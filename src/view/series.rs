@@ -34,6 +34,8 @@ pub struct MetricsView {
     pub mesh_depth: usize,
     /// How many the policy allows.
     pub mesh_depth_limit: u32,
+    /// When the certificates expire by which the daemon listens on the network, each with what listens.
+    pub certificates: Vec<(&'static str, Timestamp)>,
     /// Which halves have series of their own, by the settings.
     pub per_half: PerHalf,
 }

@@ -107,6 +107,21 @@ fn arrows_run_only_as_drawn() {
         ("program", &["engine", "daemon", "control", "ctl"]),
         ("engine", &["daemon", "control", "ctl", "metrics"]),
         ("metrics", &["ovsdb", "northbound", "peering", "program", "daemon", "control", "ctl"]),
+        (
+            "listen",
+            &[
+                "peering",
+                "program",
+                "engine",
+                "daemon",
+                "control",
+                "ctl",
+                "ovsdb",
+                "northbound",
+                "view",
+            ],
+        ),
+        ("pem", &["declare", "listen", "daemon", "control", "ctl", "ovsdb", "northbound", "view"]),
         ("ctl", &["engine", "northbound", "peering", "program", "ovsdb"]),
         ("control", &["engine", "northbound", "peering", "program", "ovsdb", "daemon", "ctl"]),
     ];

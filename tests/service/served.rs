@@ -115,6 +115,7 @@ fn measured() -> MetricsView {
         networks: 2,
         mesh_depth: 0,
         mesh_depth_limit: 89,
+        certificates: Vec::new(),
         per_half: PerHalf::All,
     }
 }
