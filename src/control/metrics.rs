@@ -15,7 +15,7 @@ use tokio::task;
 
 use super::question::QuestionSender;
 use super::{Question, Refusal};
-use crate::metrics::{Exposition, Format, MOST_HALVES, Recorder, Requests, Via, selection};
+use crate::metrics::{Exposition, Format, MOST_HALVES, Recorder, Requests, Via, fits, selection};
 use crate::view::{HalfSample, MetricsView, PerHalf, Viewer};
 
 /// Reads the series.
@@ -62,7 +62,7 @@ impl Scraper {
             let viewer = viewer.clone();
             let part = |answer| Question::HalfSamples(viewer, selection, after, answer);
             let part = self.questions.ask(part).await?;
-            samples.extend(part.samples);
+            samples.extend(part.samples.into_iter().filter(fits));
             after = part.last;
             if !part.more || samples.len() >= MOST_HALVES {
                 samples.truncate(MOST_HALVES);

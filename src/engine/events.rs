@@ -242,6 +242,10 @@ impl Engine {
             let node = self.state.resolver.networks().node(&network);
             self.changes.pairs(node.into_iter().flat_map(Node::linked).cloned());
         }
+        for network in self.state.resolver.depths().moved() {
+            let node = self.state.resolver.networks().node(network);
+            self.changes.pairs(node.into_iter().flat_map(Node::linked).cloned());
+        }
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());
         self.changes.pairs(acted);
         self.watch_northd(now);

@@ -103,22 +103,22 @@ impl Daemon {
     fn northbound(&self, series: &mut Series<'_>) -> fmt::Result {
         let northbound = &self.view.status.northbound;
         let flag = |is: bool| u64::from(is);
-        let help = "Whether there is a connection to the northbound";
+        let help = "Whether there is a connection to the northbound.";
         series.gauge("northbound_connected", help, None, flag(northbound.remote.is_some()))?;
-        let help = "Whether the northbound is connected and read in full";
+        let help = "Whether the northbound is connected and read in full.";
         series.gauge("northbound_synced", help, None, flag(northbound.synced))?;
-        let help = "When the northbound was last heard";
+        let help = "When the northbound was last heard.";
         let ago = northbound.heard_seconds_ago.and_then(|ago| i64::try_from(ago).ok());
         let heard = ago.map(|ago| ([], self.view.at.as_second().saturating_sub(ago)));
         series.gauges("northbound_last_heard_timestamp", help, Some(Unit::Seconds), heard)?;
-        let help = "Whether the northbound refuses what is written";
+        let help = "Whether the northbound refuses what is written.";
         series.gauge("northbound_refusing", help, None, flag(northbound.refusal.is_some()))?;
-        let help = "Whether this instance holds the lock and writes";
+        let help = "Whether this instance holds the lock and writes.";
         series.gauge("lock_held", help, None, flag(northbound.active))?;
-        let help = "How long ovn-northd has not acted on what was written; 0 if it owes nothing";
+        let help = "How long ovn-northd has not acted on what was written; 0 if it owes nothing.";
         let lag = self.view.northd_lag.as_secs_f64();
         series.gauge("northd_lag", help, Some(Unit::Seconds), lag)?;
-        let help = "When a certificate in use expires";
+        let help = "When a certificate in use expires.";
         let certificates = northbound.certificates.as_ref();
         let ends = certificates
             .map(|all| [("daemon", all.expires), ("northbound", all.server_expires)])
@@ -128,7 +128,7 @@ impl Daemon {
             .chain(self.view.certificates.iter().copied())
             .map(|(which, at)| ([("which", which)], at.as_second()));
         series.gauges("certificate_expires_timestamp", help, Some(Unit::Seconds), ends)?;
-        let help = "Changes of rows that the northbound sent";
+        let help = "Changes of rows that the northbound sent.";
         let rows = self.view.status.counters.row_changes;
         let encoder = &mut series.encoder;
         let updates = encoder.encode_descriptor("row_updates", help, None, MetricType::Counter)?;
@@ -139,34 +139,34 @@ impl Daemon {
         let view = &self.view;
         let count = |state: State| view.status.halves.get(&state).copied().unwrap_or_default();
         let states = State::ALL.map(|state| ([("state", state.as_str())], number(count(state))));
-        series.gauges("halves", "Halves in each state", None, states)?;
+        series.gauges("halves", "Halves in each state.", None, states)?;
         let failed = Reason::ALL.into_iter().filter(|reason| reason.state() == State::Failed);
         let failed = failed.map(|reason| {
             let count = view.failed.get(&reason).copied().unwrap_or_default();
             ([("reason", reason.as_str())], number(count))
         });
-        series.gauges("halves_failed", "Failed halves for each reason", None, failed)?;
-        let help = "Active halves about which something is not as it should be";
+        series.gauges("halves_failed", "Failed halves for each reason.", None, failed)?;
+        let help = "Active halves about which something is not as it should be.";
         series.gauge("halves_degraded", help, None, number(view.degraded))?;
         let all: usize = view.status.halves.values().sum();
         let unnamed = all.saturating_sub(count(State::Deleted)).saturating_sub(self.named);
-        let help = "Halves that have no series of their own";
+        let help = "Halves that have no series of their own.";
         series.gauge("halves_unnamed", help, None, number(unnamed))?;
-        let help = "Peerings and networks that somebody else changes again and again";
+        let help = "Peerings and networks that somebody else changes again and again.";
         series.gauge("contested_units", help, None, number(view.contested_units))?;
-        let help = "Hosts that declare something";
+        let help = "Hosts that declare something.";
         series.gauge("hosts", help, None, number(view.hosts))?;
-        series.gauge("networks", "Networks that a host binds", None, number(view.networks))?;
+        series.gauge("networks", "Networks that a host binds.", None, number(view.networks))?;
         let datapaths = || Some(Unit::Other("datapaths".to_owned()));
-        let help = "Datapaths on the deepest path over linked routers; 0 if no path has 50";
+        let help = "Datapaths on the deepest path over linked routers; 0 if no path has 50.";
         series.gauge("mesh_depth", help, datapaths(), number(view.mesh_depth))?;
-        let help = "Datapaths that a path may have, by the policy";
+        let help = "Datapaths that a path may have, by the policy.";
         series.gauge("mesh_depth_limit", help, datapaths(), u64::from(view.mesh_depth_limit))
     }
 
     fn files(&self, series: &mut Series<'_>) -> fmt::Result {
         let status = &self.view.status;
-        let help = "Halves whose withdrawal waits for an operator";
+        let help = "Halves whose withdrawal waits for an operator.";
         series.gauge(
             "withdrawals_held",
             help,
@@ -177,7 +177,7 @@ impl Daemon {
         let warnings = all.saturating_sub(status.errors);
         let counts = [("error", status.errors), ("warning", warnings)];
         let counts = counts.map(|(severity, count)| ([("severity", severity)], number(count)));
-        let help = "Problems of the settings and of the declaration files";
+        let help = "Problems of the settings and of the declaration files.";
         series.gauges("diagnostics", help, None, counts)
     }
 }

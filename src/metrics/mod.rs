@@ -14,6 +14,6 @@ mod recorder;
 mod requests;
 
 pub use exposition::{Exposition, Format};
-pub use halves::{MOST_HALVES, selection};
+pub use halves::{MOST_HALVES, MOST_NAME_BYTES, fits, selection};
 pub use recorder::Recorder;
 pub use requests::{Requests, Via};

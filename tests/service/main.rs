@@ -10,6 +10,8 @@
 )]
 
 mod access;
+mod alerts;
+mod bridge;
 mod completion;
 mod control;
 mod daemon;
@@ -20,10 +22,13 @@ mod listen;
 mod listener;
 mod log;
 mod machine;
+mod metrics;
 mod package;
 mod pki;
+mod prometheus;
 mod running;
 mod sandbox;
+mod series;
 mod served;
 mod shown;
 mod tool;
