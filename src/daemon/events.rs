@@ -23,7 +23,8 @@ use super::candidate::reading_of;
 use super::error::DaemonError;
 use super::files::Files;
 use super::log::Log;
-use super::northbound::{client_config, tls_files};
+use super::network::Network;
+use super::northbound::{client_config, watched_files};
 use super::plans::{FreshReading, Plans};
 use super::reload::{Configuration, Reloads};
 use super::service::Service;
@@ -78,6 +79,7 @@ pub(super) struct Shell {
     client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
     server: JoinHandle<()>,
+    network: Network,
     signals: Signals,
     feed_at: Option<time::Instant>,
     status_at: Option<time::Instant>,
@@ -109,17 +111,20 @@ impl Shell {
         let client = ovsdb::connect(client_config(&settings, &host)?)
             .map_err(system("start the northbound client"))?;
         workers::start().map_err(system("start threads"))?;
+        let listeners = Network::bind(&settings)?;
         let mut engine = Engine::new(&settings, host);
         engine.note_settings(warnings);
         let watch =
-            Watch::start_with_extra(&settings.paths, &tls_files(&settings), Pace::default())
+            Watch::start_with_extra(&settings.paths, &watched_files(&settings), Pace::default())
                 .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
         let mut service = Service::new();
         service.configure(&settings);
-        let (configuration, access) = Configuration::new(config, settings);
+        let (configuration, access, tokens) = Configuration::new(config, settings);
         let events = Events::new(Timestamp::now());
         events.keep_for(&configuration.owned());
+        let network = Network::serve(listeners, &ask, tokens)
+            .map_err(system("serve clients on the network"))?;
         let server = tokio::spawn(control::serve(socket, ask, access, events.clone()));
         let mut shell = Self {
             configuration,
@@ -135,6 +140,7 @@ impl Shell {
             client,
             questions,
             server,
+            network,
             signals,
             status_at: None,
             complete: false,
@@ -164,7 +170,7 @@ impl Shell {
                     reading
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
-                LoopEvent::Certificates => self.client.renew(),
+                LoopEvent::Certificates => self.renew(),
                 LoopEvent::FreshReading(fresh) => self.plan(fresh),
                 LoopEvent::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
@@ -271,6 +277,13 @@ impl Shell {
             Question::Networks(viewer, reply) => drop(reply.send(engine.networks(&viewer))),
             Question::Projects(viewer, reply) => drop(reply.send(engine.projects(&viewer))),
             Question::Requests(viewer, reply) => drop(reply.send(engine.requests(&viewer))),
+            Question::Peerings(viewer, only, reply) => {
+                drop(reply.send(engine.peerings(&viewer, only)));
+            }
+            Question::OwnNetworks(viewer, only, reply) => {
+                drop(reply.send(engine.own_networks(&viewer, only)));
+            }
+            Question::Tokens(reply) => drop(reply.send(self.configuration.tokens())),
             Question::Stored(project, reply) => drop(reply.send(engine.stored(&project))),
             Question::Status(reply) => {
                 drop(reply.send(answers::status(engine, self.client.heard_ago())));
@@ -330,8 +343,14 @@ impl Shell {
         let result = self.configuration.reload(&mut self.engine, &mut self.service);
         answers::written(&mut self.engine, actor, "reload".to_owned(), result);
         self.events.keep_for(&self.configuration.owned());
-        self.client.renew();
+        self.renew();
         self.reloads.begin(self.watch.reread(), reply);
+    }
+
+    /// Has all certificates read again.
+    fn renew(&mut self) {
+        self.client.renew();
+        self.network.renew();
     }
 
     fn feed(&mut self) {
@@ -403,6 +422,7 @@ impl Shell {
 
     /// Passes changes to all subscribers.
     fn publish(&mut self) {
+        self.network.set_ready(self.engine.is_synced());
         let changes = self.engine.changes();
         let now = self.started.elapsed();
         self.log.catch_up(now);

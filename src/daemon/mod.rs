@@ -13,6 +13,7 @@ mod error;
 mod events;
 pub mod files;
 mod log;
+mod network;
 mod northbound;
 mod open_files;
 mod plans;

@@ -29,9 +29,11 @@ pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, R
     Ok(Config { tls, lock, identity, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
 }
 
-/// The files of certificates and keys.
-pub(super) fn tls_files(settings: &Settings) -> Vec<PathBuf> {
+/// The files of certificates and keys, of the northbound and of what listens on the network.
+pub(super) fn watched_files(settings: &Settings) -> Vec<PathBuf> {
     let northbound = &settings.northbound;
     let files = [&northbound.ca_cert, &northbound.certificate, &northbound.private_key];
-    files.into_iter().flatten().cloned().collect()
+    let listener = &settings.api.listener;
+    let clients = [&listener.certificate, &listener.private_key, &listener.client_ca];
+    files.into_iter().chain(clients).flatten().cloned().collect()
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::api_file;
 use super::diagnostic::Diagnostic;
 use super::policy_file;
 use super::settings::{OperatorEntry, ProjectPin, Settings};
@@ -15,7 +16,7 @@ use super::source::is_declaration;
 use super::toml_reader::{Found, TomlReader};
 
 pub(super) const FILE_KEYS: &[&str] =
-    &["northbound", "paths", "control", "daemon", "policy", "project"];
+    &["northbound", "paths", "control", "daemon", "policy", "project", "api", "token"];
 pub(super) const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
 pub(super) const PATHS_KEYS: &[&str] = &["networks", "peerings"];
@@ -59,11 +60,13 @@ impl Settings {
         }
         policy_file::read(&mut reader, top, &mut settings.policy);
         projects(&mut reader, top, &mut settings);
+        settings.api = api_file::api(&mut reader, top, directory);
+        settings.tokens = api_file::tokens(&mut reader, top);
         (settings, reader.close())
     }
 }
 
-fn section<'d, 'i>(
+pub(super) fn section<'d, 'i>(
     reader: &mut TomlReader<'_>,
     top: &'d DeTable<'i>,
     key: &str,

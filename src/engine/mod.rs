@@ -35,6 +35,7 @@ mod lines;
 mod northd;
 mod notice;
 mod pauses;
+mod peerings;
 mod plan;
 mod progress;
 mod published;
@@ -60,6 +61,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 pub use change::{Change, OfHalf, Outlook, PrefixChange, Reader};
 pub use held::HeldElse;
 pub use hosts::NotForgotten;
@@ -75,7 +78,8 @@ use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
-    NetworkView, NorthboundView, PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
+    NetworkView, NorthboundView, OwnNetworkView, PeeringView, PlanView, ProjectView, RequestView,
+    StatusView, StoreView, Viewer,
 };
 
 use changes::Changes;
@@ -463,6 +467,18 @@ impl Engine {
     #[must_use]
     pub fn attention(&self, viewer: &Viewer) -> AttentionView {
         views::attention(self, viewer)
+    }
+
+    /// The halves of a viewer, or the one with a UUID; `None` until the northbound has been read.
+    #[must_use]
+    pub fn peerings(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<PeeringView>> {
+        self.northbound.as_ref().map(|_| peerings::peerings(&self.standings(), viewer, only))
+    }
+
+    /// The networks of a viewer, likewise.
+    #[must_use]
+    pub fn own_networks(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<OwnNetworkView>> {
+        self.northbound.as_ref().map(|_| peerings::own_networks(&self.standings(), viewer, only))
     }
 
     /// Whether the northbound is connected and read in full.
