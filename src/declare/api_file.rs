@@ -10,7 +10,10 @@ use super::settings::{ApiSettings, RateSettings, TokenSettings};
 use super::settings_file::section;
 use super::toml_reader::{Found, TomlReader, times};
 
-pub(super) const API_KEYS: &[&str] = &["listen", "certificate", "private_key", "client_ca", "rate"];
+pub(super) const API_KEYS: [&str; 5] = {
+    let [listen, certificate, private_key, client_ca] = listen_keys::KEYS;
+    [listen, certificate, private_key, client_ca, "rate"]
+};
 pub(super) const RATE_KEYS: &[&str] = &["per_second", "burst"];
 pub(super) const TOKEN_KEYS: &[&str] =
     &["name", "project", "operator", "read_only", "expires", "sha256"];
@@ -20,7 +23,7 @@ const MOST_REQUESTS: u32 = 10_000;
 
 /// Reads `[api]`, if it is there.
 pub(super) fn api(reader: &mut TomlReader<'_>, top: &DeTable<'_>, directory: &Path) -> ApiSettings {
-    let Some(found) = section(reader, top, "api", API_KEYS) else {
+    let Some(found) = section(reader, top, "api", &API_KEYS) else {
         return ApiSettings::default();
     };
     let listener = listen_keys::read(reader, &found, "[api]", directory);

@@ -10,6 +10,11 @@
 )]
 
 mod access;
+mod api;
+mod api_clients;
+mod api_errors;
+mod api_site;
+mod api_tokens;
 mod completion;
 mod control;
 mod daemon;
