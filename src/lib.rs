@@ -29,6 +29,7 @@
 //! - **recompute**: deciding and comparing everything anew.
 //! - **active, standby**: the instance that holds the OVSDB lock, and the others.
 
+pub mod api;
 pub mod control;
 pub mod ctl;
 pub mod daemon;

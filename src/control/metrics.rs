@@ -3,9 +3,11 @@
 //! The numbers of all halves are one question. Halves come in parts, one question each, so that the loop does other
 //! work between them; what is written of them takes a thread of its own.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -81,33 +83,58 @@ pub(super) async fn scrape(
     scraper.read(Some(viewer), &headers).await
 }
 
-/// The routes of a listener on the network, which names halves to nobody.
-pub fn metrics_router(questions: mpsc::Sender<Question>, recorder: Recorder) -> Router {
+/// Whose halves a client sees that shows a header `Authorization`; `None` for one that nobody knows.
+pub type Authorized = Arc<dyn Fn(&str) -> Option<Viewer> + Send + Sync>;
+
+/// The routes of a listener on the network. Halves are named to clients that show who they are; others read
+/// the numbers of all halves.
+pub fn metrics_router(
+    questions: mpsc::Sender<Question>,
+    recorder: Recorder,
+    authorized: Authorized,
+) -> Router {
     let requests = recorder.requests.clone();
-    let router = Router::new()
-        .route("/metrics", get(scrape_sums))
-        .fallback(async |request: Request| Refusal::NoSuchRoute {
+    let scraper = Scraper::new(questions, recorder);
+    let scrape = async move |headers: HeaderMap| {
+        let viewer = match headers.get(AUTHORIZATION) {
+            None => None,
+            Some(shown) => match shown.to_str().ok().and_then(|shown| authorized(shown)) {
+                Some(viewer) => Some(viewer),
+                None => return Ok(unknown()),
+            },
+        };
+        scraper.read(viewer, &headers).await
+    };
+    let router = Router::new().route("/metrics", get(scrape)).fallback(async |request: Request| {
+        Refusal::NoSuchRoute {
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
-        })
-        .with_state(Scraper::new(questions, recorder));
+        }
+    });
     counted(router, Via::Metrics, requests)
 }
 
-async fn scrape_sums(
-    State(scraper): State<Scraper>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    scraper.read(None, &headers).await
+/// The answer to a secret that is no token's.
+fn unknown() -> Response {
+    let challenge = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let text = "this is no token's secret, or the token has expired; without one, the numbers of all halves are shown\n";
+    (StatusCode::UNAUTHORIZED, [challenge], text).into_response()
 }
 
 /// Counts the requests to the routes of a listener.
-pub(super) fn counted(router: Router, via: Via, requests: Requests) -> Router {
+pub(crate) fn counted(router: Router, via: Via, requests: Requests) -> Router {
     router.layer(middleware::from_fn(move |request: Request, next: Next| {
         let (method, requests) = (request.method().clone(), requests.clone());
         async move {
             let response = next.run(request).await;
-            requests.answered(via, method.as_str(), response.status().as_u16());
+            let status = response.status();
+            requests.answered(via, method.as_str(), status.as_u16());
+            // The control socket's server knows by itself whom it refuses.
+            if via != Via::Control && status == StatusCode::UNAUTHORIZED {
+                requests.auth_failed(via);
+            } else if via != Via::Control && status == StatusCode::TOO_MANY_REQUESTS {
+                requests.throttled(via);
+            }
             response
         }
     }))

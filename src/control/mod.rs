@@ -12,6 +12,7 @@
 //! | `GET /v1/diagnostics` | [`DiagnosticsView`](crate::view::DiagnosticsView): what is wrong with the files |
 //! | `GET /v1/attention` | [`AttentionView`](crate::view::AttentionView): held withdrawals, errors in files, an absent northbound |
 //! | `GET /v1/events` | server-sent events: an [`EventView`](crate::view::EventView) each; goes on behind `Last-Event-ID` |
+//! | `GET /v1/tokens` | an array of [`TokenView`](crate::view::TokenView): the tokens of the network API |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
 //! | `GET /metrics` | the series of [`metrics`](crate::metrics), in the format that `Accept` asks for |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
@@ -54,10 +55,13 @@ use std::time::Duration;
 
 pub use access::{Access, Actor};
 pub use audit::Refused;
+pub(crate) use audit::{Audit, shown};
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 pub use events::Events;
-pub use metrics::metrics_router;
+pub(crate) use metrics::counted;
+pub use metrics::{Authorized, metrics_router};
 pub use question::Question;
+pub(crate) use question::QuestionSender;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};

@@ -25,7 +25,7 @@ use crate::declare::{HalfKey, NetworkKey};
 use crate::metrics::{Recorder, Requests, Via};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer, WhoamiView,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, TokenView, Viewer, WhoamiView,
 };
 
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -53,6 +53,7 @@ pub(super) fn router(
         .merge(Router::new().route("/v1/events", get(stream::events)).with_state(events));
     let operators = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/tokens", get(tokens))
         .route("/v1/plan", get(plan).post(plan_candidate))
         .route("/v1/withdrawals", get(held))
         .route("/v1/withdrawals/confirm", post(confirm))
@@ -228,6 +229,10 @@ async fn attention(
 
 async fn status(State(questions): State<QuestionSender>) -> Answer<StatusView> {
     questions.ask(Question::Status).await.map(Json)
+}
+
+async fn tokens(State(questions): State<QuestionSender>) -> Answer<Vec<TokenView>> {
+    questions.ask(Question::Tokens).await.map(Json)
 }
 
 async fn plan(State(questions): State<QuestionSender>) -> Answer<PlanView> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::change_error::ChangeError;
+use crate::api::secret::NoRandom;
 use crate::control::{ErrorBody, ErrorDetail};
 use crate::view::Diagnostic;
 
@@ -60,6 +61,10 @@ pub(super) enum CtlError {
     Csv(#[source] csv::Error),
     #[error("the answer is no list, so it cannot be CSV")]
     NoList,
+    #[error("there is no token {name:?}")]
+    NoToken { name: String },
+    #[error(transparent)]
+    Random(NoRandom),
     #[error("{message}")]
     Usage { message: String },
     #[error("cannot write to standard output")]
@@ -130,6 +135,8 @@ impl CtlError {
             | Self::Csv(_)
             | Self::NoList
             | Self::Usage { .. }
+            | Self::NoToken { .. }
+            | Self::Random(_)
             | Self::Output(_)
             | Self::Runtime(_) => super::FAILURE,
         }
@@ -151,6 +158,8 @@ impl CtlError {
             Self::Read { .. } => "unreadable-file",
             Self::NoList => "no-list",
             Self::Usage { .. } => "usage",
+            Self::NoToken { .. } => "no-such-token",
+            Self::Random(_) => "no-random-numbers",
             Self::Output(_) => "output",
             Self::Request(_)
             | Self::Encode(_)
@@ -225,6 +234,8 @@ impl CtlError {
             Self::Read { .. } => "Check the name of the file, and whether you may read it.",
             Self::Output(_) => "Check where the output goes.",
             Self::Usage { .. } => "`ovn-peerctl --help` lists the commands, and each has --help.",
+            Self::NoToken { .. } => "`ovn-peerctl token list` lists the tokens.",
+            Self::Random(_) => "Repeat the command once the system has started.",
             Self::NoList => "Use --format json or --format yaml.",
             Self::Request(_)
             | Self::Encode(_)

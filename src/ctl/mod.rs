@@ -40,6 +40,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 mod wait;
 
 use std::ffi::OsString;
@@ -153,6 +154,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             output.show(&plan, |plan, width| plan::plan(plan, rows, width))?;
             return Ok(if plan.is_empty() { 0 } else { CHANGES });
         }
+        Command::Token(command) => token::obey(&client, &output, command, now).await?,
         Command::Host(HostCommand::List) => {
             let hosts: Vec<HostView> = client.get("/v1/hosts").await?;
             output.list(

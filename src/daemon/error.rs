@@ -21,8 +21,8 @@ pub(super) enum DaemonError {
     /// Another daemon uses the path, or the path is not usable.
     #[error("the control socket cannot be served")]
     Socket(#[from] SocketError),
-    /// An address on the network cannot be listened on.
-    #[error(transparent)]
+    /// An address in the settings cannot be listened on.
+    #[error("the network cannot be served")]
     Listen(#[from] ListenError),
     /// This host has no usable name.
     #[error(

@@ -14,6 +14,7 @@ mod events;
 pub mod files;
 mod log;
 mod metrics;
+mod network;
 mod northbound;
 mod open_files;
 mod plans;

@@ -13,6 +13,7 @@
 //! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
 //! `rules`, `registered`, `said`, `declarations`); a writer, which makes text of facts again (`written`).
 
+mod api_file;
 mod appliances_file;
 mod changed;
 mod check;
@@ -65,14 +66,15 @@ pub use model::{
     Rejection, RejectionKey, RouterRef, TellGuests,
 };
 pub use pair::PeeringKey;
-pub use peerings::peering_keys;
+pub use peerings::{MAX_CONFIG_BYTES, peering_keys};
 pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};
 pub use settings::{
-    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, ListenSettings,
-    MaxWithdrawals, MetricsSettings, NorthboundSettings, OperatorEntry, PathSettings, PerHalf,
-    PolicySettings, ProjectPin, Quotas, Settings, ShowRequests,
+    AddressSpace, ApiSettings, AutoAccept, ControlSettings, DaemonSettings, Filters,
+    ListenSettings, MaxWithdrawals, MetricsSettings, NorthboundSettings, OperatorEntry,
+    PathSettings, PerHalf, PolicySettings, ProjectPin, Quotas, RateSettings, Settings,
+    ShowRequests, TokenSettings,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
@@ -82,5 +84,6 @@ pub use terms::{
     ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables, Terms, TrafficList,
     UnreadableRule, UseGateway, UseLoadBalancers,
 };
+pub use toml_reader::{UNSEEN, name_fault};
 pub use trust::HostProblem;
 pub use written::written;

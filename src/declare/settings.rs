@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// The operator's settings, with paths resolved against the file's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// `[[project]]`
     pub projects: Vec<ProjectPin>,
+    /// `[api]`
+    pub api: ApiSettings,
+    /// `[[token]]`
+    pub tokens: Vec<TokenSettings>,
 }
 
 /// `[northbound]`: how to reach OVN's northbound database.
@@ -82,6 +86,47 @@ pub struct ListenSettings {
     pub private_key: Option<PathBuf>,
     /// PEM: authorities of which a client must have a certificate.
     pub client_ca: Option<PathBuf>,
+}
+
+/// `[api]`: the network API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Where it listens.
+    pub listener: ListenSettings,
+    /// How often each token may ask.
+    pub rate: RateSettings,
+}
+
+/// `rate`: a bucket of requests that fills with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSettings {
+    /// So many come back each second.
+    pub per_second: u32,
+    /// So many may be used at once.
+    pub burst: u32,
+}
+
+impl Default for RateSettings {
+    fn default() -> Self {
+        Self { per_second: 20, burst: 40 }
+    }
+}
+
+/// `[[token]]`: who may use the network API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Its name: it stands in the journal, and beside what it stores.
+    pub name: String,
+    /// The project that it speaks for; `None` for an operator's, which speaks for all.
+    pub project: Option<String>,
+    /// Whether it may change nothing.
+    pub read_only: bool,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// SHA-256 of its secret.
+    pub sha256: [u8; 32],
+    /// The line of its name in the settings.
+    pub line: u32,
 }
 
 /// `[daemon]`
@@ -279,6 +324,8 @@ impl Settings {
             policy: PolicySettings::default(),
             metrics: MetricsSettings::default(),
             projects: Vec::new(),
+            api: ApiSettings::default(),
+            tokens: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::api_file;
 use super::diagnostic::Diagnostic;
 use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
@@ -15,7 +16,7 @@ use super::toml_reader::{Found, TomlReader};
 use super::{metrics_file, policy_file};
 
 pub(super) const FILE_KEYS: &[&str] =
-    &["northbound", "paths", "control", "daemon", "policy", "metrics", "project"];
+    &["northbound", "paths", "control", "daemon", "policy", "metrics", "project", "api", "token"];
 pub(super) const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
 pub(super) const PATHS_KEYS: &[&str] = &["networks", "peerings"];
@@ -60,11 +61,13 @@ impl Settings {
         policy_file::read(&mut reader, top, &mut settings.policy);
         metrics_file::read(&mut reader, top, directory, &mut settings.metrics);
         projects(&mut reader, top, &mut settings);
+        settings.api = api_file::api(&mut reader, top, directory);
+        settings.tokens = api_file::tokens(&mut reader, top);
         (settings, reader.close())
     }
 }
 
-fn section<'d, 'i>(
+pub(super) fn section<'d, 'i>(
     reader: &mut TomlReader<'_>,
     top: &'d DeTable<'i>,
     key: &str,

@@ -37,6 +37,7 @@ mod meter;
 mod northd;
 mod notice;
 mod pauses;
+mod peerings;
 mod plan;
 mod progress;
 mod published;
@@ -61,9 +62,11 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+
+use uuid::Uuid;
 
 pub use change::{Change, OfHalf, Outlook, PrefixChange, Reader};
+pub use deadline::Deadline;
 pub use held::HeldElse;
 pub use hosts::NotForgotten;
 pub use meter::Meter;
@@ -80,7 +83,8 @@ use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
-    NetworkView, NorthboundView, PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
+    NetworkView, NorthboundView, OwnNetworkView, PeeringView, PlanView, ProjectView, RequestView,
+    StatusView, StoreView, Viewer,
 };
 
 use changes::Changes;
@@ -108,15 +112,6 @@ pub enum Event {
     Confirm(Option<String>),
     /// A deadline has passed.
     Tick,
-}
-
-/// When the engine wants to be woken without an event, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline {
-    /// In terms of [`Now::since_start`].
-    pub at: Duration,
-    /// For logs.
-    pub why: &'static str,
 }
 
 /// Pairs that are decided for one event, and halves whose changes are drawn at a time: what is
@@ -473,6 +468,18 @@ impl Engine {
     #[must_use]
     pub fn attention(&self, viewer: &Viewer) -> AttentionView {
         views::attention(self, viewer)
+    }
+
+    /// The halves of a viewer, or the one with a UUID; `None` until the northbound has been read.
+    #[must_use]
+    pub fn peerings(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<PeeringView>> {
+        self.northbound.as_ref().map(|_| peerings::peerings(&self.standings(), viewer, only))
+    }
+
+    /// The networks of a viewer, likewise.
+    #[must_use]
+    pub fn own_networks(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<OwnNetworkView>> {
+        self.northbound.as_ref().map(|_| peerings::own_networks(&self.standings(), viewer, only))
     }
 
     /// Whether the northbound is connected and read in full.

@@ -221,7 +221,11 @@ fn exchanged(key: &HalfKey, resolver: &Resolver) -> (usize, usize) {
 }
 
 /// One half in a list.
-fn half_view(standings: &Standings<'_>, key: &HalfKey, viewer: &Viewer) -> Option<HalfView> {
+pub(super) fn half_view(
+    standings: &Standings<'_>,
+    key: &HalfKey,
+    viewer: &Viewer,
+) -> Option<HalfView> {
     let state = standings.state;
     let declarations = &state.declarations;
     let Some(said) = state.resolver.said(key, declarations) else {

@@ -1,6 +1,7 @@
 //! What clients of the daemon's sockets asked, and how they were answered.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -36,6 +37,8 @@ pub struct Requests {
     answered: Family<Answered, Counter>,
     auth_failures: Family<[(&'static str, &'static str); 1], Counter>,
     throttled: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Connections that are counted as throttled already.
+    turned_away: Arc<[AtomicU64; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,9 +79,17 @@ impl Requests {
         self.throttled.get_or_create(&label(via)).inc();
     }
 
-    /// So many clients of a listener were refused so far because of its limits.
-    pub fn throttled_in_all(&self, via: Via, clients: u64) {
-        self.throttled.get_or_create(&label(via)).inner().store(clients, Ordering::Relaxed);
+    /// So many connections to a listener were closed so far because there were too many.
+    pub fn turned_away(&self, via: Via, connections: u64) {
+        let [api, metrics] = &*self.turned_away;
+        let before = match via {
+            // Its server counts each.
+            Via::Control => return,
+            Via::Api => api,
+            Via::Metrics => metrics,
+        };
+        let more = connections.saturating_sub(before.swap(connections, Ordering::Relaxed));
+        self.throttled.get_or_create(&label(via)).inc_by(more);
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

@@ -11,6 +11,11 @@
 
 mod access;
 mod alerts;
+mod api;
+mod api_clients;
+mod api_errors;
+mod api_site;
+mod api_tokens;
 mod bridge;
 mod completion;
 mod control;

@@ -182,6 +182,9 @@ fn answer(question: Question) {
         Question::Networks(_, answer) => drop(answer.send(Vec::new())),
         Question::Projects(_, answer) => drop(answer.send(Vec::new())),
         Question::Requests(_, answer) => drop(answer.send(Vec::new())),
+        Question::Peerings(_, _, answer) => drop(answer.send(None)),
+        Question::OwnNetworks(_, _, answer) => drop(answer.send(None)),
+        Question::Tokens(answer) => drop(answer.send(Vec::new())),
         Question::Stored(project, answer) => {
             drop(answer.send(StoreView { project, declarations: String::new() }))
         }
