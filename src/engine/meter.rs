@@ -59,7 +59,7 @@ impl Meter<'_> {
             contested_units: contested.count(),
             northd_lag: engine.northd.lag(now.since_start),
             hosts: declarations.hosts().len(),
-            networks: declarations.networks().len(),
+            networks: declarations.count_networks(),
             mesh_depth: engine.state.resolver.depths().deepest().unwrap_or_default(),
             mesh_depth_limit: engine.state.policy().max_mesh_depth,
             certificates: Vec::new(),

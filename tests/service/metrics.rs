@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use ovn_peerd::api::secret::digest;
 use serde_json::Value;
 
 use crate::prometheus::{Prometheus, free_port, promtool, shipped};
@@ -129,9 +130,19 @@ fn only_operators_read_them_and_the_socket_counts_who_asks() {
 }
 
 #[test]
-fn the_network_reads_sums_and_no_name_of_a_half() {
+fn the_network_reads_sums_and_a_token_names() {
     let port = free_port();
-    let settings = format!("[metrics]\nlisten = [\"127.0.0.1:{port}\"]\n");
+    let token = |name: &str, whose: &str| {
+        format!(
+            "[[token]]\nname = \"{name}\"\n{whose}\nread_only = true\nsha256 = \"{}\"\n",
+            digest(name)
+        )
+    };
+    let settings = format!(
+        "[metrics]\nlisten = [\"127.0.0.1:{port}\"]\n{}{}",
+        token("all", "operator = true"),
+        token("own", "project = \"blue\"")
+    );
     let (_northbound, running) = peered(&Start { settings: &settings, ..Start::default() });
     let at = format!("http://127.0.0.1:{port}");
     let read = || Series::parse(&run("curl", &["-sS", "--fail", &format!("{at}/metrics")]));
@@ -165,6 +176,22 @@ fn the_network_reads_sums_and_no_name_of_a_half() {
     let committed = named.value("ovn_peerd_transactions_total", &[("outcome", "committed")]);
     assert_eq!(committed, named.value("ovn_peerd_transaction_seconds_count", &[]));
     assert!(committed >= Some(1.0), "{committed:?}");
+    // A token reads the halves that it sees.
+    let bearer = |secret: &str| format!("Authorization: Bearer {secret}");
+    let shown = |secret: &str| {
+        run("curl", &["-sS", "--fail", "-H", &bearer(secret), &format!("{at}/metrics")])
+    };
+    let all = Series::parse(&shown("all"));
+    assert_eq!(all.of("ovn_peerd_half_active").count(), 2);
+    let own = shown("own");
+    assert!(!own.contains("green") && !own.contains("to-web"), "{own}");
+    assert_eq!(Series::parse(&own).value("ovn_peerd_half_active", &half), Some(1.0));
+    let arguments = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", &bearer("none")];
+    assert_eq!(run("curl", &[&arguments[..], &[&format!("{at}/metrics")]].concat()), "401");
+    assert_eq!(
+        read().value("ovn_peerd_auth_failures_total", &[("listener", "metrics")]),
+        Some(1.0)
+    );
     wait_for("a request that is counted", || {
         let labels = [("listener", "metrics"), ("method", "GET"), ("code", "404")];
         read().value("ovn_peerd_http_requests_total", &labels).filter(|count| *count == 5.0)
