@@ -89,12 +89,6 @@ impl New {
         let network = network(peering, "network")?;
         let peer_network = self::network(peering, "peer_network")?;
         let config = labels(peering)?.unwrap_or_default();
-        if network == peer_network {
-            return Err(ApiError::new(
-                ErrorCode::NetworkInvalid,
-                "`peer_network` is `network` itself: name another one",
-            ));
-        }
         if peer_network.is_nil() {
             return Err(ApiError::new(
                 ErrorCode::NetworkInvalid,
@@ -300,7 +294,6 @@ mod tests {
                 assert_eq!(code(with(key, value)), "NetworkInvalid");
             }
         }
-        assert_eq!(code(with("peer_network", json!({"uuid": A}))), "NetworkInvalid");
         assert_eq!(code(with("peer_network", json!({"uuid": Uuid::nil()}))), "NetworkInvalid");
         let label =
             |key: Value, value: Value| with("labels", json!([{"key": key, "value": value}]));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::{Extension, Json};
@@ -41,10 +42,10 @@ pub(super) async fn show(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-    path: Option<Path<String>>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<NetworkAnswer>, ApiError> {
     query::none(&uri)?;
-    let uuid = path.and_then(|Path(text)| body::uuid(&text));
+    let uuid = path.ok().and_then(|Path(text)| body::uuid(&text));
     let network = service.network(&caller, uuid).await?;
     Ok(Json(NetworkAnswer { network: shown::network(network) }))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
@@ -72,10 +73,10 @@ pub(super) async fn show(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-    path: Option<Path<String>>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    let uuid = path.and_then(|Path(text)| body::uuid(&text));
+    let uuid = path.ok().and_then(|Path(text)| body::uuid(&text));
     let found = service.peering(&caller, uuid).await?;
     answer(StatusCode::OK, found)
 }
@@ -123,7 +124,7 @@ pub(super) async fn create(
     path = "/1.3/network-peering/{uuid}",
     params(
         ("uuid" = uuid::Uuid, Path, description = "The peering"),
-        ("If-Match" = Option<String>, Header, description = "Only while it has this ETag"),
+        ("If-Match" = Option<String>, Header, description = "Only while it has one of these ETags", pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#),
     ),
     request_body = PeeringChangeBody,
     responses((
@@ -137,12 +138,12 @@ pub(super) async fn change(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-    path: Option<Path<String>>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     query::none(&uri)?;
-    let uuid = path.and_then(|Path(text)| body::uuid(&text));
+    let uuid = path.ok().and_then(|Path(text)| body::uuid(&text));
     let if_match = IfMatch::parse(headers.get_all(IF_MATCH))?;
     let change = Change::parse(&body::read(&headers, body).await?)?;
     let changed = service.change(&caller, uuid, &change, &if_match).await?;
@@ -157,7 +158,7 @@ pub(super) async fn change(
     path = "/1.3/network-peering/{uuid}",
     params(
         ("uuid" = uuid::Uuid, Path, description = "The peering"),
-        ("If-Match" = Option<String>, Header, description = "Only while it has this ETag"),
+        ("If-Match" = Option<String>, Header, description = "Only while it has one of these ETags", pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#),
     ),
     responses((status = 204, description = "It is deleted"))
 )]
@@ -165,11 +166,11 @@ pub(super) async fn delete(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
-    path: Option<Path<String>>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     query::none(&uri)?;
-    let uuid = path.and_then(|Path(text)| body::uuid(&text));
+    let uuid = path.ok().and_then(|Path(text)| body::uuid(&text));
     let if_match = IfMatch::parse(headers.get_all(IF_MATCH))?;
     service.delete(&caller, uuid, &if_match).await?;
     Ok(StatusCode::NO_CONTENT)

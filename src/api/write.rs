@@ -67,6 +67,10 @@ impl IfMatch {
 impl Service {
     pub(super) async fn create(&self, caller: &Caller, new: New) -> Result<PeeringView, ApiError> {
         let network = self.network(caller, Some(new.network)).await?;
+        if new.network == new.peer_network {
+            let message = "`peer_network` is `network` itself: name another one";
+            return Err(ApiError::new(ErrorCode::PeeringConflict, message));
+        }
         if !network.has_router {
             let message =
                 format!("the router of network {} is not there; ask an operator", network.network);

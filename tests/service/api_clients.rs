@@ -11,8 +11,6 @@ use serde_json::json;
 
 use crate::api_site::{Site, network};
 
-/// What schemathesis makes for each kind of request and phase, at most: together some thousands.
-const EXAMPLES: &str = "260";
 const LEAST_CASES: usize = 2000;
 
 fn program(name: &str) -> PathBuf {
@@ -46,17 +44,12 @@ fn whatever_the_description_allows_and_forbids_is_answered_as_it_says() {
     site.create("blue", "first", &web, &db);
     let directory = tempfile::TempDir::new().unwrap();
     let mut client = Command::new(program("schemathesis"));
-    client.args([
-        "run",
-        "--checks",
-        "all",
-        "--max-examples",
-        EXAMPLES,
-        "--seed",
-        "1",
-        "--no-color",
-    ]);
-    client.args(["--header", "Authorization: Bearer blue", "--generation-database", "none"]);
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service");
+    client.env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("PYTHONPATH", here);
+    client.env("PYTHONDONTWRITEBYTECODE", "1").env("OWN_NETWORK", &web);
+    client.args(["--config-file", &format!("{here}/schemathesis.toml"), "run"]);
+    client.args(["--checks", "all", "--seed", "1", "--generation-database", "none"]);
+    client.args(["--header", "Authorization: Bearer blue", "--header", "Connection: close"]);
     client.args(["--max-failures", "20", "--workers", "2"]);
     client.arg(format!("http://{}/openapi.json", site.http.address));
     let output = client.current_dir(directory.path()).stdin(Stdio::null()).output().unwrap();

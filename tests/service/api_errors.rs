@@ -42,7 +42,7 @@ fn every_error_has_its_status_and_code() {
         ("state", json!("x"), "UNKNOWN_ATTRIBUTE"),
         ("name", json!(""), "NAME_INVALID"),
         ("network", json!({"uuid": "x"}), "NETWORK_INVALID"),
-        ("peer_network", json!({"uuid": web}), "NETWORK_INVALID"),
+        ("peer_network", json!({"uuid": uuid::Uuid::nil()}), "NETWORK_INVALID"),
         ("configured_status", json!("up"), "CONFIGURED_STATUS_INVALID"),
         ("labels", json!([{"key": "_", "value": "x"}]), "INVALID_LABEL_KEY"),
         ("labels", json!([{"key": "aa", "value": 1}]), "INVALID_LABEL_VALUE"),
@@ -111,6 +111,7 @@ fn every_error_has_its_status_and_code() {
     let uuid = site.create("blue", "one", &web, &db);
     is(&post("blue", &body("one", &web, nobody)), 409, "PEERING_CONFLICT"); // S3.24
     is(&post("blue", &body("two", &web, &db)), 409, "PEERING_CONFLICT");
+    is(&post("blue", &body("two", &web, &web)), 409, "PEERING_CONFLICT");
     let path = format!("{PEERING}/{uuid}");
     is(&site.ask("blue", "DELETE", &path), 409, "PEERING_NOT_DISABLED");
     site.create("blue", "three", &app, nobody);

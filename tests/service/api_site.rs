@@ -42,12 +42,14 @@ pub(crate) fn tokens() -> String {
 }
 
 /// Networks of projects: (project, name, router, subnets, further keys).
-const NETWORKS: [(&str, &str, &str, &[&str], &str); 6] = [
+const NETWORKS: [(&str, &str, &str, &[&str], &str); 8] = [
     ("blue", "web", "blue-lr", &["10.1.0.1/24", "fd01::1/64"], "zone = \"a\""),
     ("blue", "app", "app-lr", &["10.11.0.1/24"], ""),
     ("blue", "lost", "nowhere-lr", &[], ""),
     ("green", "db", "green-lr", &["10.2.0.1/24", "fd02::1/64"], "zone = \"a\""),
     ("green", "public", "public-lr", &["10.22.0.1/24"], "type = \"public\""),
+    ("green", "far", "far-lr", &["10.33.0.1/24"], "zone = \"b\""),
+    ("green", "gone", "gone-lr", &[], ""),
     ("red", "cache", "red-lr", &["10.1.0.129/25"], ""),
 ];
 

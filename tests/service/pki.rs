@@ -1,7 +1,7 @@
 //! Certificates by openssl, in a directory of their own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -18,10 +18,6 @@ impl Pki {
         pki.authority("ca");
         pki.server("server");
         pki
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        self.0.path()
     }
 
     /// `kind` is `key` or `crt`.
