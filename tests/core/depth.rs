@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ovn_peerd::declare::{Directory, FileId, SourceFile};
-use ovn_peerd::engine::Change;
+use ovn_peerd::engine::{Change, Reader};
 use ovn_peerd::view::{HalfView, PerHalf, Reason, State};
 
 use crate::golden::populate;
@@ -131,8 +131,10 @@ fn a_path_that_gets_deep_or_is_not_any_more_is_said_of_all_halves_on_it() {
     chain(&mut world, 49);
     let _ = world.engine.changes();
     chain(&mut world, 50);
-    let degraded = |change: &Change| matches!(change, Change::Degraded { .. });
-    let over = |change: &Change| matches!(change, Change::DegradationEnded { .. });
+    // Its owner reads it in other words.
+    let degraded = |it: &Change| matches!(it, Change::Degraded { reader: Reader::Operators, .. });
+    let over =
+        |it: &Change| matches!(it, Change::DegradationEnded { reader: Reader::Operators, .. });
     let changes = world.engine.changes();
     assert_eq!(changes.iter().filter(|it| degraded(it)).count(), 98, "{changes:?}");
     let (status, now) = (world.engine.status(), world.now());
