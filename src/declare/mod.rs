@@ -30,6 +30,7 @@ mod limits;
 mod listen_keys;
 mod local;
 mod model;
+mod names;
 mod networks;
 mod pair;
 mod parse;
@@ -41,6 +42,7 @@ mod rejections;
 mod routes_file;
 mod rules;
 mod said;
+mod section;
 mod settings;
 mod settings_file;
 mod source;
@@ -64,6 +66,7 @@ pub use model::{
     ConfiguredStatus, Half, HalfKey, Host, Network, NetworkKey, NetworkName, NetworkType,
     Rejection, RejectionKey, RouterRef, TellGuests,
 };
+pub use names::{UNSEEN, name_fault};
 pub use pair::PeeringKey;
 pub use peerings::{MAX_CONFIG_BYTES, peering_keys};
 pub use registered::{ByHost, Others};
@@ -82,6 +85,5 @@ pub use terms::{
     ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables, Terms, TrafficList,
     UnreadableRule, UseGateway, UseLoadBalancers,
 };
-pub use toml_reader::{UNSEEN, name_fault};
 pub use trust::HostProblem;
 pub use written::written;
