@@ -175,6 +175,11 @@ fn complete(description: &mut Value) {
     let Some(paths) = description.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, methods) in paths {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            for parameter in
+                operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                present(parameter);
+            }
             let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut)
             else {
                 continue;
@@ -190,6 +195,15 @@ fn complete(description: &mut Value) {
                 responses.insert(status.to_string(), response);
             }
         }
+    }
+}
+
+/// A parameter may be absent, but there is no null in a path, a query or a header.
+fn present(parameter: &mut Value) {
+    let Some(kind) = parameter.pointer_mut("/schema/type") else { return };
+    let of = kind.as_array().and_then(|all| all.iter().find(|it| **it != "null")).cloned();
+    if let Some(of) = of {
+        *kind = of;
     }
 }
 

@@ -6,6 +6,9 @@ use axum::http::Uri;
 use super::error::ApiError;
 use super::wire::Label;
 
+/// The largest number, as the description has it (`int32`).
+const MOST: u32 = i32::MAX.unsigned_abs();
+
 /// The parts of a query.
 type Pairs = Vec<(String, String)>;
 
@@ -80,9 +83,9 @@ fn unknown(known: &str) -> ApiError {
 fn number(key: &str, text: &str, least: u32) -> Result<usize, ApiError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<u32>().ok().filter(|number| digits && *number >= least);
-    let number = number.and_then(|number| usize::try_from(number).ok());
+    let number = number.filter(|number| *number <= MOST).and_then(|it| usize::try_from(it).ok());
     number.ok_or_else(|| {
-        ApiError::invalid(format!("`{key}` must be a whole number from {least} to {}", u32::MAX))
+        ApiError::invalid(format!("`{key}` must be a whole number from {least} to {MOST}"))
     })
 }
 
@@ -108,9 +111,16 @@ mod tests {
         assert!(query.admits(&both) && !query.admits(&both[..1]));
         assert!(parse("label=env").unwrap().admits(&both));
         assert!(!parse("label=en").unwrap().admits(&both));
-        for bad in
-            ["limit=0", "limit=-1", "limit=x", "limit=", "offset=+1", "limit=1&limit=2", "x=1"]
-        {
+        for bad in [
+            "limit=0",
+            "limit=-1",
+            "limit=x",
+            "limit=",
+            "offset=+1",
+            "offset=2147483648",
+            "limit=1&limit=2",
+            "x=1",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(zone(&"/x?zone=a".parse().unwrap()).unwrap().is_some());

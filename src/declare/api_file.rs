@@ -6,8 +6,8 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::listen_keys;
+use super::section::section;
 use super::settings::{ApiSettings, RateSettings, TokenSettings};
-use super::settings_file::section;
 use super::toml_reader::{Found, TomlReader, times};
 
 pub(super) const API_KEYS: [&str; 5] = {

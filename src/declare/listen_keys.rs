@@ -5,8 +5,8 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::section::path;
 use super::settings::ListenSettings;
-use super::settings_file::path;
 use super::toml_reader::{Found, TomlReader};
 
 pub(super) const KEYS: [&str; 4] = ["listen", "certificate", "private_key", "client_ca"];

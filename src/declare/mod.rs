@@ -31,6 +31,7 @@ mod listen_keys;
 mod local;
 mod metrics_file;
 mod model;
+mod names;
 mod networks;
 mod pair;
 mod parse;
@@ -42,6 +43,7 @@ mod rejections;
 mod routes_file;
 mod rules;
 mod said;
+mod section;
 mod settings;
 mod settings_file;
 mod source;
@@ -65,6 +67,7 @@ pub use model::{
     ConfiguredStatus, Half, HalfKey, Host, Network, NetworkKey, NetworkName, NetworkType,
     Rejection, RejectionKey, RouterRef, TellGuests,
 };
+pub use names::{UNSEEN, name_fault};
 pub use pair::PeeringKey;
 pub use peerings::{MAX_CONFIG_BYTES, peering_keys};
 pub use registered::{ByHost, Others};
@@ -84,6 +87,5 @@ pub use terms::{
     ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables, Terms, TrafficList,
     UnreadableRule, UseGateway, UseLoadBalancers,
 };
-pub use toml_reader::{UNSEEN, name_fault};
 pub use trust::HostProblem;
 pub use written::written;

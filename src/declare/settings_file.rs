@@ -10,6 +10,7 @@ use toml::de::DeTable;
 
 use super::api_file;
 use super::diagnostic::Diagnostic;
+use super::section::{path, section};
 use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
 use super::toml_reader::{Found, TomlReader};
@@ -65,17 +66,6 @@ impl Settings {
         settings.tokens = api_file::tokens(&mut reader, top);
         (settings, reader.close())
     }
-}
-
-pub(super) fn section<'d, 'i>(
-    reader: &mut TomlReader<'_>,
-    top: &'d DeTable<'i>,
-    key: &str,
-    known: &[&str],
-) -> Option<Found<&'d DeTable<'i>>> {
-    let found = reader.section(top, key, &format!("[{key}] on a line of its own"))?;
-    reader.refuse_unknown(found.value, &format!("[{key}]"), known, &[]);
-    Some(found)
 }
 
 fn northbound(
@@ -264,20 +254,6 @@ fn refuse_long_socket(reader: &mut TomlReader<'_>, control: &Found<&DeTable<'_>>
             Some("choose a shorter one, such as /run/ovn-peerd/control.sock".to_owned()),
         );
     }
-}
-
-pub(super) fn path(
-    reader: &mut TomlReader<'_>,
-    table: &DeTable<'_>,
-    key: &str,
-    directory: &Path,
-) -> Option<PathBuf> {
-    let found = reader.string(table, key)?;
-    if found.value.is_empty() {
-        reader.error(&found.span, format!("`{key}` is an empty path"), None);
-        return None;
-    }
-    Some(directory.join(found.value))
 }
 
 fn set_path(

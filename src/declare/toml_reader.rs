@@ -16,7 +16,6 @@ use super::diagnostic::{Diagnostic, DiagnosticCode, Lines, Position, Severity};
 use super::limits::{MAX_FAULTS, shortened};
 
 mod fields;
-pub use fields::{UNSEEN, name_fault};
 pub(super) mod times;
 
 /// Longest name, in bytes, for which a similar one is searched: each search takes time.

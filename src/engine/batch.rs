@@ -61,6 +61,8 @@ pub(super) struct Batch {
     size: usize,
     /// Units of the transactions under way.
     under_way: BTreeSet<UnitId>,
+    /// The networks of the pairs among them.
+    networks_under_way: BTreeSet<UnitId>,
     /// Whether the units under way or the postponed ones include a link that nobody declares any
     /// more.
     link_leaves: bool,
@@ -89,6 +91,8 @@ impl Batch {
         let Extent { role, most_groups, whole } = extent;
         let together = !whole && most_groups > 1;
         let under_way: BTreeSet<UnitId> = writer.units_under_way().collect();
+        let networks_under_way =
+            under_way.iter().flat_map(|unit| bound(*unit, &state.resolver)).collect();
         let link_leaves = under_way.iter().any(|unit| is_leaving_link(*unit, &state.resolver));
         let refused = writer.refused().chain(writer.damping.waiting()).collect();
         let refused_as_holder = writer.refused_as_holder.clone();
@@ -97,6 +101,7 @@ impl Batch {
             whole,
             together,
             under_way,
+            networks_under_way,
             link_leaves,
             refused,
             refused_as_holder,
@@ -170,6 +175,8 @@ impl Batch {
             let changes =
                 if waits { UnitChanges::default() } else { unit_changes(unit, state, northbound) };
             let differs = changes.differs(northbound);
+            // The pair of a half that ends may still be under way.
+            waits |= self.networks_under_way.contains(&unit) && changes.sets_halves(northbound);
             let binds =
                 differs && (self.whole || changes.binds(northbound) && !is_new(unit, northbound));
             let pairs = if binds { self.bound_pairs(unit, state, northbound) } else { Vec::new() };

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::declare::{HalfKey, NetworkKey, PeeringKey, RejectionKey};
 use crate::northbound::declared::{self, Entry};
 use crate::northbound::others;
-use crate::northbound::registration::{half_key, half_names};
+use crate::northbound::registration::{half_key, half_name, half_names};
 use crate::northbound::tables::ROUTER_POLICY;
 use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
 use crate::ovsdb::ValueRef;
@@ -92,6 +92,17 @@ impl UnitChanges {
             })
     }
 
+    /// Whether it changes entries of halves.
+    pub(super) fn sets_halves(&self, northbound: &Northbound) -> bool {
+        let mut patches = self.patches.iter();
+        patches.any(|(network, patch)| {
+            let registration = northbound.registration(*network);
+            let set = |key: &str| registration.and_then(|tags| tags.get(key));
+            let mut entries = patch.entries.iter();
+            entries.any(|(key, text)| is_of_half(key) && set(key) != text.as_deref())
+        })
+    }
+
     /// How many records of ordinary size it sets; none if it does anything else.
     pub(super) fn records(&self) -> Option<usize> {
         let entries = self.patches.values().flat_map(|patch| &patch.entries);
@@ -142,6 +153,11 @@ impl UnitChanges {
         losing_policies.retain(|router| !kept.contains(router));
         losing_policies
     }
+}
+
+/// Whether it is the key of an entry of a half: its record, or what a host declares of it.
+fn is_of_half(key: &str) -> bool {
+    half_name(key).is_some() || matches!(Entry::parse(key), Some(Entry::Half(..)))
 }
 
 /// The changes that a unit wants in the northbound.

@@ -219,5 +219,10 @@ pub fn half_record(external_ids: ValueRef<'_>, name: &str) -> Option<HalfRecord>
 
 /// All names that have a record, readable or not.
 pub fn half_names(external_ids: ValueRef<'_>) -> impl Iterator<Item = &str> {
-    external_ids.entries().filter_map(|(key, _)| key.strip_prefix(HALF_PREFIX))
+    external_ids.entries().filter_map(|(key, _)| half_name(key))
+}
+
+/// The name of the half whose record has this key; `None` if it is no record of a half.
+pub fn half_name(key: &str) -> Option<&str> {
+    key.strip_prefix(HALF_PREFIX)
 }

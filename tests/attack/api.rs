@@ -16,6 +16,8 @@ use crate::running::wait_for;
 
 /// How long it lasts.
 const ATTACK: Duration = Duration::from_secs(8);
+/// How long it lasts at the most, where so many connections take long.
+const LONGEST: Duration = Duration::from_secs(60);
 const CONNECTIONS: usize = 10_000;
 /// What the daemon's memory may grow by.
 const MOST_MEMORY: usize = 48 << 20;
@@ -72,9 +74,12 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
     let (to, over) = (site.http.address, AtomicBool::new(false));
     let [opened, wrong, heads, bodies, pipelined] = [const { AtomicUsize::new(0) }; 5];
     let goes = || !over.load(Ordering::Relaxed);
+    // Attackers are elsewhere: here they only have the processor's time that is left over.
+    let elsewhere = || drop(rustix::process::nice(19));
     let attacked = thread::scope(|scope| {
         // Ten thousand connections, hundreds at a time, that say nothing.
         scope.spawn(|| {
+            elsewhere();
             let mut held = std::collections::VecDeque::new();
             while goes() && opened.load(Ordering::Relaxed) < CONNECTIONS {
                 if let Ok(stream) = from_somewhere(to) {
@@ -88,6 +93,7 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
         });
         // Heads that come byte by byte.
         scope.spawn(|| {
+            elsewhere();
             let mut slow: Vec<TcpStream> = Vec::new();
             while goes() {
                 slow.retain_mut(|stream| stream.write_all(b"x").is_ok());
@@ -103,6 +109,7 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
         });
         // Bodies without end, of a token that is right.
         scope.spawn(|| {
+            elsewhere();
             let head = format!(
                 "POST {PEERING} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer blue\r\n\
                  Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -119,6 +126,7 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
         });
         // Requests without end on one connection, whose answers nobody reads.
         scope.spawn(|| {
+            elsewhere();
             let one =
                 format!("GET {PEERING} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer blue\r\n\r\n");
             let many = one.repeat(100);
@@ -130,6 +138,7 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
         });
         // A hundred wrong secrets a second.
         scope.spawn(|| {
+            elsewhere();
             while goes() {
                 thread::sleep(Duration::from_millis(10));
                 let Ok(mut stream) = from_somewhere(to) else { continue };
@@ -145,7 +154,7 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
         let begun = Instant::now();
         let times = operator(&site, |_| {
             let done = opened.load(Ordering::Relaxed) >= CONNECTIONS;
-            begun.elapsed() >= ATTACK && done || begun.elapsed() >= 8 * ATTACK
+            begun.elapsed() >= ATTACK && done || begun.elapsed() >= LONGEST
         });
         over.store(true, Ordering::Relaxed);
         times

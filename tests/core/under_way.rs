@@ -52,6 +52,23 @@ fn a_pair_is_written_together_with_its_network_that_was_refused() {
     }
 }
 
+/// The network writes that it has ended, and the pair what was declared before.
+#[test]
+fn a_half_that_ends_while_its_pair_is_under_way_is_written_after_it() {
+    let policy = PolicySettings { history: SignedDuration::from_secs(7), ..Default::default() };
+    for seed in 0..8 {
+        let mut world = prepared_on(Some(Late::new(1, 2 * seed, 0)), &policy);
+        act(&mut world, &Action::Declare(1, 0, false));
+        rest(&mut world, "declared");
+        act(&mut world, &Action::Renew(1, 0, 0));
+        act(&mut world, &Action::Declare(0, 1, false));
+        world.step_late();
+        act(&mut world, &Action::Withdraw(1, 0));
+        rest(&mut world, "ended");
+        begin_anew(&mut world);
+    }
+}
+
 proptest! {
     // Each of them is slow: much is under way, and all of it is looked at.
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]

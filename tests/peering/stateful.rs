@@ -91,8 +91,8 @@ fn the_rows_follow_the_switches_and_are_put_back() {
     let written = lab.northbound_transactions();
     declare("stateful = true\n");
     assert_eq!(lab.northbound_transactions() - written, 1);
-    // One that tracks, and a drop for each family.
-    assert_eq!(guard_rows(&lab), [1, 3]);
+    // One that tracks, and one that drops.
+    assert_eq!(guard_rows(&lab), [1, 2]);
     let ports = || lab.nbctl(&["--bare", "--columns=ports", "list", "Port_Group"]);
     assert_eq!(ports().split_whitespace().count(), 1, "one port a switch");
 
@@ -109,7 +109,7 @@ fn the_rows_follow_the_switches_and_are_put_back() {
             ways.iter().map(move |way| (row.clone(), *way)).collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(damages.len(), 3 + 3 * 4);
+    assert_eq!(damages.len(), 3 + 2 * 4);
     all_are_repaired(&lab, &damages);
 
     // The owner makes the port to the router anew: OVN takes it out of the group by itself.

@@ -45,7 +45,7 @@ fn life(site: &Site, target: &str) -> Vec<(String, Duration)> {
         let begun = Instant::now();
         let answer = ask();
         let taken = begun.elapsed();
-        let etag = answer.header("etag").unwrap_or("no tag").to_owned();
+        let etag = answer.header("etag").unwrap_or("no tag").trim_matches('"').to_owned();
         let own: Vec<&str> = own.iter().copied().chain([&*etag]).collect();
         seen.push((bytes(&answer, &own), taken));
         answer
