@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::prometheus::{Prometheus, free_port, promtool, shipped};
 use crate::running::{Start, peered, run, wait_for};
 use crate::series::Series;
-use crate::served::Served;
+use crate::served::{Served, as_user, curl};
 
 /// The series of a text: words that begin with the prefix, without the ends of histograms and counters' parts.
 fn named_in(text: &str) -> BTreeSet<String> {
@@ -111,11 +111,15 @@ fn both_formats_are_read_by_promtool_and_by_prometheus() {
 #[test]
 fn only_operators_read_them_and_the_socket_counts_who_asks() {
     let served = Served::start();
-    let status = |uid: &str| served.curl_as(uid, uid, &["--output", "/dev/null"], "/metrics").0;
-    assert_eq!(status("20003"), 200, "an operator");
-    assert_eq!(status("20001"), 403, "the owner of a project");
-    assert_eq!(status("20002"), 403, "a stranger");
-    served.curl(&["-X", "BREW", "--output", "/dev/null"], "/metrics");
+    let status = |uid: &str, method: &str| {
+        let arguments = ["--output", "/dev/null", "-X", method];
+        let mut asked = as_user(uid, uid, &curl(&served.socket(), &arguments, "/metrics"));
+        String::from_utf8(asked.output().unwrap().stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(status("20003", "GET"), "200", "an operator");
+    assert_eq!(status("20001", "GET"), "403", "the owner of a project");
+    assert_eq!(status("20002", "GET"), "403", "a stranger");
+    assert_eq!(status("20003", "BREW"), "405");
     let series = Series::read(&served.socket());
     let control = ("listener", "control");
     let requests = |method, code| {

@@ -123,7 +123,7 @@ fn measured() -> MetricsView {
 /// One half in each part.
 fn sample(viewer: &Viewer, after: Option<&HalfKey>) -> HalfSamples {
     let seen = halves().into_iter().filter(|half| viewer.sees(&half.project));
-    let mut behind = seen.map(|half| {
+    let samples = seen.map(|half| {
         let network = NetworkKey::new(half.project, half.network);
         HalfSample {
             half: HalfKey::new(network, half.name),
@@ -135,7 +135,11 @@ fn sample(viewer: &Viewer, after: Option<&HalfKey>) -> HalfSamples {
             prefixes: Some((half.exported, half.imported)),
         }
     });
-    let found = behind.find(|it| after.is_none_or(|after| it.half > *after));
+    let mut samples: Vec<HalfSample> = samples.collect();
+    samples.sort_by(|one, other| one.half.cmp(&other.half));
+    let behind = |it: &HalfSample| after.is_none_or(|after| it.half > *after);
+    let mut behind = samples.into_iter().filter(behind);
+    let found = behind.next();
     let last = found.as_ref().map(|it| it.half.clone());
     HalfSamples { samples: found.into_iter().collect(), last, more: behind.next().is_some() }
 }
