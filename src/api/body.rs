@@ -252,9 +252,10 @@ mod tests {
     fn with(key: &str, value: Value) -> Value {
         let mut body = json!({"network_peering":
             {"name": "x", "network": {"uuid": A}, "peer_network": {"uuid": B}}});
-        match value {
-            Value::Null => drop(body["network_peering"].as_object_mut().unwrap().remove(key)),
-            value => body["network_peering"][key] = value,
+        if value.is_null() {
+            body["network_peering"].as_object_mut().unwrap().remove(key);
+        } else {
+            body["network_peering"][key] = value;
         }
         body
     }

@@ -186,12 +186,15 @@ fn complete(description: &mut Value) {
             };
             for (status, description) in errors(path, method) {
                 let schema = json!({"schema": {"$ref": "#/components/schemas/Error"}});
-                let mut response =
-                    json!({"description": description, "content": {"application/json": schema}});
-                if status == 429 {
-                    let seconds = json!({"type": "integer", "minimum": 1});
-                    response["headers"] = json!({"Retry-After": {"schema": seconds}});
-                }
+                let content = json!({"application/json": schema});
+                let response = match status {
+                    429 => json!({
+                        "description": description,
+                        "content": content,
+                        "headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
+                    }),
+                    _ => json!({"description": description, "content": content}),
+                };
                 responses.insert(status.to_string(), response);
             }
         }

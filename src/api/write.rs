@@ -170,12 +170,14 @@ impl Service {
 
     /// Somebody else was faster: then the check of `If-Match` decides once more.
     fn try_again(&self, caller: &Caller, why: NotStored, attempts: u32) -> Result<(), ApiError> {
-        match why {
-            NotStored::Changed(_) if attempts < ATTEMPTS => Ok(()),
-            NotStored::Changed(_) => {
+        if !matches!(why, NotStored::Changed(_)) {
+            return Err(ApiError::not_stored(why, caller.viewer.is_operator()));
+        }
+        match attempts < ATTEMPTS {
+            true => Ok(()),
+            false => {
                 Err(ApiError::unavailable("others change the peering all the time; ask again"))
             }
-            why => Err(ApiError::not_stored(why, caller.viewer.is_operator())),
         }
     }
 

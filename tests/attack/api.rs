@@ -75,7 +75,7 @@ fn an_attack_on_the_network_api_is_not_noticed_at_the_control_socket() {
     let [opened, wrong, heads, bodies, pipelined] = [const { AtomicUsize::new(0) }; 5];
     let goes = || !over.load(Ordering::Relaxed);
     // Attackers are elsewhere: here they only have the processor's time that is left over.
-    let elsewhere = || drop(rustix::process::nice(19));
+    let elsewhere = || _ = rustix::process::nice(19);
     let attacked = thread::scope(|scope| {
         // Ten thousand connections, hundreds at a time, that say nothing.
         scope.spawn(|| {
