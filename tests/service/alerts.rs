@@ -121,6 +121,7 @@ fn ctl(running: &Running, arguments: &[&str]) {
 /// Shows the end of the daemon's log if the test fails.
 struct Witness(PathBuf);
 
+#[expect(clippy::print_stderr, reason = "a test that fails shows it")]
 impl Drop for Witness {
     fn drop(&mut self) {
         if thread::panicking() {
