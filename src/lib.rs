@@ -10,8 +10,8 @@
 //! which packets cross. [`program`] makes
 //! rows of a [`Link`](peering::Link), and one transaction of the differences. [`engine`] joins
 //! these pure rooms. [`daemon`] is the event loop around it, [`ovsdb`] the protocol below it,
-//! [`control`] and [`ctl`] are the interface for operators and tenants, and [`view`] has the values
-//! that these see. ARCHITECTURE.md has the picture.
+//! [`control`] and [`ctl`] are the interface for operators and tenants, [`metrics`] has what
+//! Prometheus reads, and [`view`] has the values that these see. ARCHITECTURE.md has the picture.
 //!
 //! # Glossary
 //!
@@ -29,17 +29,21 @@
 //! - **recompute**: deciding and comparing everything anew.
 //! - **active, standby**: the instance that holds the OVSDB lock, and the others.
 
+pub mod api;
 pub mod control;
 pub mod ctl;
 pub mod daemon;
 pub mod declare;
 pub mod engine;
+pub mod listen;
 #[cfg(test)]
 mod manual;
+pub mod metrics;
 pub mod northbound;
 pub mod now;
 pub mod ovsdb;
 pub mod peering;
+pub mod pem;
 pub mod program;
 pub mod reach;
 pub mod traffic;

@@ -9,6 +9,8 @@ mod catalog;
 mod crossing;
 mod event;
 mod gateway;
+mod peering;
+mod series;
 mod through;
 mod traffic;
 mod why;
@@ -26,6 +28,8 @@ pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, 
 pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use gateway::{GatewayView, TranslatedView};
+pub use peering::{OwnNetworkView, PeeringView, SubnetView, TokenView};
+pub use series::{HalfSample, HalfSamples, MetricsView, PerHalf};
 pub use through::{ChainView, ThroughView};
 pub use traffic::{RuleView, TrafficView};
 pub use why::{

@@ -31,6 +31,7 @@ mod nbctl;
 mod plan;
 mod proxy;
 mod quiet;
+mod scrape;
 mod server;
 mod start;
 mod statistics;
@@ -70,7 +71,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 18)]
     pub(crate) minutes: u64,
     /// Only these measurements: bulk, start, client, quiet, hub, why, compile, filters, store,
-    /// listeners, half, fleet.
+    /// listeners, scrape, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -154,6 +155,9 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
     if wanted("listeners") {
         let idle = Duration::from_secs(if options.bench { 10 } else { 2 });
         listeners::measure(plan, &full, &dir.join("listeners"), (repetitions, idle), table);
+    }
+    if wanted("scrape") {
+        scrape::measure(plan, base, &dir.join("scrape"), repetitions, table);
     }
     if wanted("half") {
         say(&format!("building {} networks", small.networks));

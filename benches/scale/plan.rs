@@ -67,6 +67,12 @@ impl Plan {
         Self { peerings: self.peerings[..self.spokes].to_vec(), keys, ..self.clone() }
     }
 
+    /// So many of the peerings.
+    pub(crate) fn first(&self, peerings: usize) -> Self {
+        let most = self.peerings.len().min(peerings);
+        Self { peerings: self.peerings[..most].to_vec(), ..self.clone() }
+    }
+
     /// All with all, of so many networks as OVN can connect in a row.
     pub(crate) fn mesh(&self) -> Self {
         let members = MESH.min(self.networks);

@@ -145,10 +145,6 @@ impl Accounts {
 pub struct Actor(pub Arc<str>);
 
 impl Caller {
-    pub(super) fn uid(&self) -> u32 {
-        self.account.uid
-    }
-
     /// Its account's name, if it is known.
     pub(super) fn actor(&self) -> Actor {
         let Owner { uid, name } = &self.account;

@@ -15,7 +15,6 @@ use axum::response::Response;
 use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 
-use super::access::Caller;
 use super::{Actor, Question};
 
 /// So many refusals of each user are reported one by one in each window.
@@ -39,9 +38,9 @@ pub struct Refused {
 
 /// Reports refusals to the event loop.
 #[derive(Clone, Debug)]
-pub(super) struct Audit {
+pub(crate) struct Audit {
     questions: mpsc::Sender<Question>,
-    users: Arc<Mutex<BTreeMap<u32, User>>>,
+    users: Arc<Mutex<BTreeMap<Arc<str>, User>>>,
     window: Duration,
 }
 
@@ -72,7 +71,6 @@ pub(super) struct EarlyRefusal(pub(super) String);
 /// nothing.
 pub(super) async fn audited(
     State(audit): State<Audit>,
-    Extension(caller): Extension<Arc<Caller>>,
     Extension(actor): Extension<Actor>,
     mut request: Request,
     next: Next,
@@ -88,13 +86,13 @@ pub(super) async fn audited(
     if let Some(EarlyRefusal(why)) = response.extensions().get() {
         let (what, project) = intent.0.get().cloned().unwrap_or((asked, None));
         let (what, why) = (shown(&what), shown(why));
-        audit.refused(caller.uid(), Refused { actor, what, why, project });
+        audit.refused(Refused { actor, what, why, project });
     }
     response
 }
 
 /// The beginning of a text of a client, in one line.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut characters = text.chars().map(|it| if it.is_control() { ' ' } else { it });
     let mut shown: String = characters.by_ref().take(MOST_CHARACTERS).collect();
     if characters.next().is_some() {
@@ -104,17 +102,21 @@ fn shown(text: &str) -> String {
 }
 
 impl Audit {
-    pub(super) fn new(questions: mpsc::Sender<Question>) -> Self {
+    pub(crate) fn new(questions: mpsc::Sender<Question>) -> Self {
         Self { questions, users: Arc::default(), window: WINDOW }
     }
 
-    fn refused(&self, uid: u32, refused: Refused) {
+    pub(crate) fn refused(&self, refused: Refused) {
         let actor = refused.actor.clone();
         let mut users = self.users();
         let now = Instant::now();
         // Those with something left out stay until that is reported.
         users.retain(|_, user| user.left_out > 0 || now.duration_since(user.since) < self.window);
-        let user = users.entry(uid).or_insert(User { since: now, reported: 0, left_out: 0 });
+        let user = users.entry(Arc::clone(&actor.0)).or_insert(User {
+            since: now,
+            reported: 0,
+            left_out: 0,
+        });
         // An event loop that is this busy is not given more to do.
         if user.left_out == 0
             && user.reported < MOST_OF_USER
@@ -125,14 +127,14 @@ impl Audit {
         }
         user.left_out += 1;
         if user.left_out == 1 {
-            tokio::spawn(self.clone().report_left_out(uid, actor, user.since + self.window));
+            tokio::spawn(self.clone().report_left_out(actor, user.since + self.window));
         }
     }
 
     /// Reports how many refusals were left out, at the end of their window.
-    async fn report_left_out(self, uid: u32, actor: Actor, at: Instant) {
+    async fn report_left_out(self, actor: Actor, at: Instant) {
         time::sleep_until(at).await;
-        let left_out = self.users().remove(&uid).map_or(0, |user| user.left_out);
+        let left_out = self.users().remove(&actor.0).map_or(0, |user| user.left_out);
         let what = format!("{left_out} more requests");
         let why = format!("they are not listed, within {} s", self.window.as_secs());
         let refused = Refused { actor, what, why, project: None };
@@ -140,7 +142,7 @@ impl Audit {
         let _ = self.questions.send(Question::Refused(refused)).await;
     }
 
-    fn users(&self) -> MutexGuard<'_, BTreeMap<u32, User>> {
+    fn users(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, User>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,8 +158,8 @@ mod tests {
     use super::{Audit, MOST_CHARACTERS, MOST_OF_USER, Refused, shown};
     use crate::control::{Actor, Question};
 
-    fn refused(number: u32) -> Refused {
-        let actor = Actor("eve".into());
+    fn refused(user: u32, number: u32) -> Refused {
+        let actor = Actor(format!("eve {user}").into());
         Refused { actor, what: number.to_string(), why: String::new(), project: None }
     }
 
@@ -175,16 +177,16 @@ mod tests {
             };
             for round in 0..2 {
                 for number in 0..1000 {
-                    audit.refused(round, refused(number));
+                    audit.refused(refused(round, number));
                 }
                 // It takes nobody else's share.
-                audit.refused(7 + round, refused(7));
+                audit.refused(refused(7 + round, 7));
                 for number in (0..MOST_OF_USER).chain([7]) {
                     assert_eq!(next().await, number.to_string());
                 }
                 assert_eq!(next().await, format!("{} more requests", 1000 - MOST_OF_USER));
             }
-            audit.refused(0, refused(5));
+            audit.refused(refused(0, 5));
             assert_eq!(next().await, "5", "a new window");
             assert!(audit.users().len() <= 3, "nobody is remembered for long");
         });
@@ -197,7 +199,7 @@ mod tests {
         runtime.block_on(async {
             let (questions, mut asked) = mpsc::channel(1);
             let audit = Audit { window: Duration::from_millis(20), ..Audit::new(questions) };
-            (0..3).for_each(|number| audit.refused(1, refused(number)));
+            (0..3).for_each(|number| audit.refused(refused(1, number)));
             for what in ["0", "2 more requests"] {
                 let Some(Question::Refused(refused)) = asked.recv().await else { panic!("{what}") };
                 assert_eq!(refused.what, what);

@@ -14,7 +14,9 @@
 //! | `GET /v1/events` | server-sent events: an [`EventView`](crate::view::EventView) each; goes on behind `Last-Event-ID` |
 //! | `GET /v1/why?from_project=&from_network=&to_project=&to_network=[&from_address=&to_address=&opens=]` | [`WhyView`](crate::view::WhyView): whether packets pass, and why |
 //! | `GET /v1/verify[?sample=]` | [`VerifyView`](crate::view::VerifyView): what should not be |
+//! | `GET /v1/tokens` | an array of [`TokenView`](crate::view::TokenView): the tokens of the network API |
 //! | `GET /v1/status` | [`StatusView`](crate::view::StatusView) |
+//! | `GET /metrics` | the series of [`metrics`](crate::metrics), in the format that `Accept` asks for |
 //! | `GET /v1/plan` | [`PlanView`](crate::view::PlanView) of the daemon's files as they are on disk |
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
 //! | `GET /v1/withdrawals[?project=]` | [`HeldView`](crate::view::HeldView): the withdrawals that are held, and their word |
@@ -39,14 +41,15 @@
 mod access;
 mod audit;
 mod candidate;
-mod connection_limits;
 mod events;
+mod metrics;
 mod question;
 mod refusal;
 mod routes;
 mod server;
 mod socket;
 mod store;
+mod strangers;
 mod stream;
 mod wire;
 
@@ -54,9 +57,13 @@ use std::time::Duration;
 
 pub use access::{Access, Actor};
 pub use audit::Refused;
+pub(crate) use audit::{Audit, shown};
 pub use candidate::{Candidate, CandidateContent, CandidateDirectory, CandidateFile};
 pub use events::Events;
+pub(crate) use metrics::counted;
+pub use metrics::{Authorized, metrics_router};
 pub use question::Question;
+pub(crate) use question::QuestionSender;
 pub use refusal::Refusal;
 pub use server::serve;
 pub use socket::{Socket, SocketError};

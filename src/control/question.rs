@@ -1,13 +1,14 @@
 //! Questions of clients to the event loop, and the way of the answer back.
 
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloaded};
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
-    AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, VerifyView, Viewer, WhyQuestion,
-    WhyView,
+    AttentionView, DiagnosticsView, HalfDetail, HalfSamples, HalfView, HeldView, HostView,
+    MetricsView, NetworkView, OwnNetworkView, PeeringView, PerHalf, PlanView, ProjectView,
+    RequestView, StatusView, StoreView, TokenView, VerifyView, Viewer, WhyQuestion, WhyView,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -24,6 +25,10 @@ pub enum Question {
     Attention(Viewer, oneshot::Sender<AttentionView>),
     /// The daemon's own state.
     Status(oneshot::Sender<StatusView>),
+    /// What the series of metrics are made from.
+    Metrics(oneshot::Sender<MetricsView>),
+    /// Some of the halves that the viewer sees, for series of their own: those behind one.
+    HalfSamples(Viewer, PerHalf, Option<HalfKey>, oneshot::Sender<HalfSamples>),
     /// What the daemon would write: for its own files, or for a candidate's.
     Plan(Option<Candidate>, oneshot::Sender<Result<PlanView, Refusal>>),
     /// The held withdrawals: all, or those that are released together with a project's.
@@ -40,6 +45,13 @@ pub enum Question {
     Projects(Viewer, oneshot::Sender<Vec<ProjectView>>),
     /// The requests that the viewer may answer.
     Requests(Viewer, oneshot::Sender<Vec<RequestView>>),
+    /// The halves of a viewer, or the one with this UUID, for the network API; `None` until the
+    /// northbound has been read.
+    Peerings(Viewer, Option<Uuid>, oneshot::Sender<Option<Vec<PeeringView>>>),
+    /// The networks of a viewer, or the one with this UUID, likewise.
+    OwnNetworks(Viewer, Option<Uuid>, oneshot::Sender<Option<Vec<OwnNetworkView>>>),
+    /// The tokens of the network API.
+    Tokens(oneshot::Sender<Vec<TokenView>>),
     /// What is stored of a project.
     Stored(String, oneshot::Sender<StoreView>),
     /// Changes the store.
@@ -56,15 +68,15 @@ pub enum Question {
 
 /// The way from a request's task to the event loop.
 #[derive(Clone, Debug)]
-pub(super) struct QuestionSender(mpsc::Sender<Question>);
+pub(crate) struct QuestionSender(mpsc::Sender<Question>);
 
 impl QuestionSender {
-    pub(super) fn new(questions: mpsc::Sender<Question>) -> Self {
+    pub(crate) fn new(questions: mpsc::Sender<Question>) -> Self {
         Self(questions)
     }
 
     /// Sends a question and waits for its answer. The caller's deadline bounds the wait.
-    pub(super) async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, Refusal> {

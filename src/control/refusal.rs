@@ -216,7 +216,7 @@ impl Refusal {
                 "ask the daemon of a host that has the newer version, or upgrade this one"
             }
             Self::NoSuchRoute { .. } => {
-                "the routes are /v1/halves, /v1/store, /v1/requests, /v1/networks, /v1/projects, /v1/whoami, /v1/attention, /v1/diagnostics, /v1/events, /v1/status, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
+                "the routes are /v1/halves, /v1/store, /v1/requests, /v1/networks, /v1/projects, /v1/whoami, /v1/attention, /v1/diagnostics, /v1/events, /v1/status, /v1/tokens, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
             }
             Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
             Self::BadRequest(_) => "correct the request",

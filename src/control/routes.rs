@@ -14,6 +14,7 @@ use tokio::{task, time};
 use super::access::{Access, Caller};
 use super::audit::{Audit, Intent, audited};
 use super::events::Events;
+use super::metrics::{self, Scraper, counted};
 use super::question::QuestionSender;
 use super::stream::{self, Lease};
 use super::{
@@ -21,17 +22,23 @@ use super::{
     REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, Verify, Why, store,
 };
 use crate::declare::{HalfKey, NetworkKey};
+use crate::metrics::{Recorder, Requests, Via};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, VerifyView, Viewer, WhoamiView,
-    WhyView,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, TokenView, VerifyView, Viewer,
+    WhoamiView, WhyView,
 };
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
 /// All routes. Those that tenants may not use belong to `operators`.
-pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Router {
+pub(super) fn router(
+    questions: mpsc::Sender<Question>,
+    events: Events,
+    recorder: Recorder,
+) -> Router {
     let audit = Audit::new(questions.clone());
+    let scraper = Scraper::new(questions.clone(), recorder);
     let questions = QuestionSender::new(questions);
     let everybody = Router::new()
         .route("/v1/halves", get(list))
@@ -48,6 +55,7 @@ pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Route
         .merge(Router::new().route("/v1/events", get(stream::events)).with_state(events));
     let operators = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/tokens", get(tokens))
         .route("/v1/plan", get(plan).post(plan_candidate))
         .route("/v1/verify", get(verify))
         .route("/v1/withdrawals", get(held))
@@ -55,6 +63,7 @@ pub(super) fn router(questions: mpsc::Sender<Question>, events: Events) -> Route
         .route("/v1/reload", post(reload))
         .route("/v1/hosts", get(hosts))
         .route("/v1/hosts/{name}", delete(forget))
+        .merge(Router::new().route("/metrics", get(metrics::scrape)).with_state(scraper))
         .route_layer(middleware::from_fn(operators_only));
     everybody
         .merge(operators)
@@ -72,12 +81,14 @@ pub(super) fn for_client(
     client: Arc<Caller>,
     access: watch::Receiver<Access>,
     lease: Arc<Lease>,
+    requests: Requests,
 ) -> Router {
-    router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
+    let refused = requests.clone();
+    let router = router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
         let viewer = access.borrow().admit(&client);
         let actor = client.actor();
         let (client, access) = (Arc::clone(&client), access.clone());
-        let lease = Arc::clone(&lease);
+        let (lease, refused) = (Arc::clone(&lease), refused.clone());
         async move {
             match viewer {
                 Ok(viewer) => {
@@ -89,15 +100,20 @@ pub(super) fn for_client(
                     extensions.insert(lease);
                     next.run(request).await
                 }
-                Err(refusal) => refusal.into_response(),
+                Err(refusal) => {
+                    refused.auth_failed(Via::Control);
+                    refusal.into_response()
+                }
             }
         }
-    }))
+    }));
+    counted(router, Via::Control, requests)
 }
 
 /// The answer to a client beyond the connection limits.
-pub(super) fn refuse_all(refusal: Refusal) -> Router {
-    Router::new().fallback(move || async move { refusal })
+pub(super) fn refuse_all(refusal: Refusal, requests: Requests) -> Router {
+    let router = Router::new().fallback(move || async move { refusal });
+    counted(router, Via::Control, requests)
 }
 
 async fn operators_only(
@@ -238,6 +254,10 @@ async fn verify(
 
 async fn status(State(questions): State<QuestionSender>) -> Answer<StatusView> {
     questions.ask(Question::Status).await.map(Json)
+}
+
+async fn tokens(State(questions): State<QuestionSender>) -> Answer<Vec<TokenView>> {
+    questions.ask(Question::Tokens).await.map(Json)
 }
 
 async fn plan(State(questions): State<QuestionSender>) -> Answer<PlanView> {

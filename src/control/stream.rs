@@ -20,9 +20,9 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant};
 
 use super::access::{Access, Caller};
-use super::connection_limits::{ConnectionLimits, Permit};
 use super::events::{EventId, Events, Happened};
 use super::{MAX_STREAMS, MAX_STREAMS_PER_USER, Refusal};
+use crate::listen::{ConnectionLimits, Permit};
 use crate::view::{Event, EventKind, Viewer};
 
 /// How often a stream without events says that it is alive: so a client learns that the daemon
@@ -32,8 +32,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How many event streams there may be.
 #[derive(Clone, Debug)]
 pub(super) struct StreamLimits {
-    operators: ConnectionLimits,
-    tenants: ConnectionLimits,
+    operators: ConnectionLimits<u32>,
+    tenants: ConnectionLimits<u32>,
 }
 
 /// What a connection holds while it is served: the permit of its kind, or that of an event stream.

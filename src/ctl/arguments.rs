@@ -10,6 +10,7 @@ use super::list::ListArguments;
 use super::monitor::MonitorArguments;
 use super::names::HalfArgument;
 use super::store_arguments::StoreCommand;
+use super::token::TokenCommand;
 use super::why::WhyArguments;
 
 /// The socket of the packaged daemon.
@@ -120,6 +121,9 @@ pub(super) enum Command {
     /// List the hosts with declarations, or forget a host that is gone for good.
     #[command(subcommand)]
     Host(HostCommand),
+    /// Make and list the tokens of the network API.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Read every declaration file again, and wait until the changes are applied.
     Reload,
     /// List held withdrawals, or release those that you have seen.
@@ -144,6 +148,7 @@ impl Command {
             | Self::Diagnostics
             | Self::Host(HostCommand::List) => true,
             Self::Catalog(command) => command.lists(),
+            Self::Token(command) => command.lists(),
             Self::Show { .. }
             | Self::Store(_)
             | Self::Why(_)

@@ -75,7 +75,7 @@ pub(super) async fn obey(
 }
 
 /// A list for spreadsheets: the fields in the order of their names, as in JSON.
-fn records<T: Serialize>(all: &[T]) -> Records {
+pub(super) fn records<T: Serialize>(all: &[T]) -> Records {
     let value = |value: &Json| match value {
         Json::Null => String::new(),
         Json::Array(all) => all.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", "),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::change_error::ChangeError;
+use crate::api::secret::NoRandom;
 use crate::control::{ErrorBody, ErrorDetail};
 use crate::daemon::verify::OfflineError;
 use crate::view::Diagnostic;
@@ -61,6 +62,10 @@ pub(super) enum CtlError {
     Csv(#[source] csv::Error),
     #[error("the answer is no list, so it cannot be CSV")]
     NoList,
+    #[error("there is no token {name:?}")]
+    NoToken { name: String },
+    #[error(transparent)]
+    Random(NoRandom),
     #[error("{message}")]
     Usage { message: String },
     /// What keeps ovn-trace from following a packet.
@@ -138,6 +143,8 @@ impl CtlError {
             | Self::Usage { .. }
             | Self::Trace(_)
             | Self::Offline(_)
+            | Self::NoToken { .. }
+            | Self::Random(_)
             | Self::Output(_)
             | Self::Runtime(_) => super::FAILURE,
         }
@@ -161,6 +168,8 @@ impl CtlError {
             Self::Trace(_) => "no-trace",
             Self::Offline(_) => "not-offline",
             Self::Usage { .. } => "usage",
+            Self::NoToken { .. } => "no-such-token",
+            Self::Random(_) => "no-random-numbers",
             Self::Output(_) => "output",
             Self::Request(_)
             | Self::Encode(_)
@@ -241,6 +250,8 @@ impl CtlError {
             Self::Offline(error) => return error.next_step().to_owned(),
             Self::Output(_) => "Check where the output goes.",
             Self::Usage { .. } => "`ovn-peerctl --help` lists the commands, and each has --help.",
+            Self::NoToken { .. } => "`ovn-peerctl token list` lists the tokens.",
+            Self::Random(_) => "Repeat the command once the system has started.",
             Self::NoList => "Use --format json or --format yaml.",
             Self::Request(_)
             | Self::Encode(_)

@@ -41,6 +41,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 mod trace;
 mod trace_output;
 mod wait;
@@ -171,6 +172,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             output.show(&plan, |plan, width| plan::plan(plan, rows, width))?;
             return Ok(if plan.is_empty() { 0 } else { CHANGES });
         }
+        Command::Token(command) => token::obey(&client, &output, command, now).await?,
         Command::Host(HostCommand::List) => {
             let hosts: Vec<HostView> = client.get("/v1/hosts").await?;
             output.list(

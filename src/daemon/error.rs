@@ -1,6 +1,7 @@
 //! Why the daemon cannot start, or must stop.
 
 use crate::control::SocketError;
+use crate::listen::ListenError;
 use crate::ovsdb::client::RemoteError;
 
 /// Why the daemon cannot start, or must stop.
@@ -20,6 +21,9 @@ pub(super) enum DaemonError {
     /// Another daemon uses the path, or the path is not usable.
     #[error("the control socket cannot be served")]
     Socket(#[from] SocketError),
+    /// An address in the settings cannot be listened on.
+    #[error("the network cannot be served")]
+    Listen(#[from] ListenError),
     /// This host has no usable name.
     #[error(
         "this host has no name of its own under which it could declare: set `host` in [daemon] of {path}"

@@ -23,7 +23,9 @@ use super::candidate::reading_of;
 use super::error::DaemonError;
 use super::files::Files;
 use super::log::Log;
-use super::northbound::{client_config, tls_files};
+use super::metrics::Metrics;
+use super::network::Network;
+use super::northbound::{client_config, host_name, watched_files};
 use super::plans::{FreshReading, Plans};
 use super::reload::{Configuration, Reloads};
 use super::service::Service;
@@ -74,10 +76,12 @@ pub(super) struct Shell {
     service: Service,
     log: Log,
     events: Events,
+    metrics: Metrics,
     started: Instant,
     client: Client<Northbound>,
     questions: mpsc::Receiver<Question>,
     server: JoinHandle<()>,
+    network: Network,
     signals: Signals,
     feed_at: Option<time::Instant>,
     status_at: Option<time::Instant>,
@@ -109,18 +113,24 @@ impl Shell {
         let client = ovsdb::connect(client_config(&settings, &host)?)
             .map_err(system("start the northbound client"))?;
         workers::start().map_err(system("start threads"))?;
+        let listeners = Network::bind(&settings)?;
         let mut engine = Engine::new(&settings, host);
         engine.note_settings(warnings);
         let watch =
-            Watch::start_with_extra(&settings.paths, &tls_files(&settings), Pace::default())
+            Watch::start_with_extra(&settings.paths, &watched_files(&settings), Pace::default())
                 .map_err(system("watch the declarations"))?;
         let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
         let mut service = Service::new();
         service.configure(&settings);
-        let (configuration, access) = Configuration::new(config, settings);
+        let (configuration, access, tokens) = Configuration::new(config, settings);
         let events = Events::new(Timestamp::now());
         events.keep_for(&configuration.owned());
-        let server = tokio::spawn(control::serve(socket, ask, access, events.clone()));
+        let metrics = Metrics::start(&configuration.settings.metrics, &ask, tokens.clone())?;
+        let network = Network::serve(listeners, &ask, tokens, &metrics.recorder)
+            .map_err(system("serve clients on the network"))?;
+        let recorder = metrics.recorder.clone();
+        let server = control::serve(socket, ask, access, events.clone(), recorder);
+        let server = tokio::spawn(server);
         let mut shell = Self {
             configuration,
             engine,
@@ -131,10 +141,12 @@ impl Shell {
             service,
             log: Log::default(),
             events,
+            metrics,
             started: Instant::now(),
             client,
             questions,
             server,
+            network,
             signals,
             status_at: None,
             complete: false,
@@ -164,7 +176,7 @@ impl Shell {
                     reading
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
-                LoopEvent::Certificates => self.client.renew(),
+                LoopEvent::Certificates => self.renew(),
                 LoopEvent::FreshReading(fresh) => self.plan(fresh),
                 LoopEvent::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
@@ -246,6 +258,8 @@ impl Shell {
 
     fn read(&mut self, reading: Reading<ParsedFile>) {
         self.complete |= reading.complete;
+        let changed = self.watch.changed().saturating_duration_since(self.started);
+        self.engine.meter().files_changed(changed);
         self.handle(Event::Reading(reading));
     }
 
@@ -271,9 +285,26 @@ impl Shell {
             Question::Networks(viewer, reply) => drop(reply.send(engine.networks(&viewer))),
             Question::Projects(viewer, reply) => drop(reply.send(engine.projects(&viewer))),
             Question::Requests(viewer, reply) => drop(reply.send(engine.requests(&viewer))),
+            Question::Peerings(viewer, only, reply) => {
+                drop(reply.send(engine.peerings(&viewer, only)));
+            }
+            Question::OwnNetworks(viewer, only, reply) => {
+                drop(reply.send(engine.own_networks(&viewer, only)));
+            }
+            Question::Tokens(reply) => drop(reply.send(self.configuration.tokens())),
             Question::Stored(project, reply) => drop(reply.send(engine.stored(&project))),
             Question::Status(reply) => {
                 drop(reply.send(answers::status(engine, self.client.heard_ago())));
+            }
+            Question::Metrics(reply) => {
+                let now = self.now();
+                let per_half = self.configuration.settings.metrics.per_half;
+                let status = answers::status(&self.engine, self.client.heard_ago());
+                let view = self.engine.meter().view(status, per_half, now);
+                drop(reply.send(self.metrics.complete(view, self.network.api())));
+            }
+            Question::HalfSamples(viewer, selection, after, reply) => {
+                drop(reply.send(engine.meter().halves(&viewer, selection, after.as_ref())));
             }
             Question::Plan(Some(candidate), reply) => {
                 self.plans.read(move || reading_of(candidate).parse(), reply);
@@ -338,8 +369,15 @@ impl Shell {
         let result = self.configuration.reload(&mut self.engine, &mut self.service);
         answers::written(&mut self.engine, actor, "reload".to_owned(), result);
         self.events.keep_for(&self.configuration.owned());
-        self.client.renew();
+        self.renew();
         self.reloads.begin(self.watch.reread(), reply);
+    }
+
+    /// Has all certificates read again.
+    fn renew(&mut self) {
+        self.client.renew();
+        self.network.renew();
+        self.metrics.renew();
     }
 
     fn feed(&mut self) {
@@ -411,11 +449,16 @@ impl Shell {
 
     /// Passes changes to all subscribers.
     fn publish(&mut self) {
+        self.network.set_ready(self.engine.is_synced());
         let changes = self.engine.changes();
         let now = self.started.elapsed();
         self.log.catch_up(now);
         for change in &changes {
             self.log.take(change, now);
+            self.metrics.recorder.change(change);
+        }
+        for measured in self.engine.meter().measured() {
+            self.metrics.recorder.measured(&measured);
         }
         self.events.publish(changes.iter().flat_map(published).collect(), self.now().wall);
         if self.ready && !changes.is_empty() && self.status_at.is_none() {
@@ -459,11 +502,4 @@ async fn until(moment: Option<time::Instant>) {
         Some(moment) => time::sleep_until(moment).await,
         None => pending().await,
     }
-}
-
-/// The system's name; `None` if it is a name that every system has.
-pub(super) fn host_name() -> Option<String> {
-    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
-    let is_nameless = ["", "localhost", "localhost.localdomain", "(none)"].contains(&name.as_str());
-    (!is_nameless).then_some(name)
 }

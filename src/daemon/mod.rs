@@ -13,6 +13,8 @@ mod error;
 mod events;
 pub mod files;
 mod log;
+mod metrics;
+mod network;
 mod northbound;
 mod open_files;
 mod plans;

@@ -29,9 +29,18 @@ pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, R
     Ok(Config { tls, lock, identity, leader_only, ..Config::new(remotes, DATABASE, WANTED) })
 }
 
-/// The files of certificates and keys.
-pub(super) fn tls_files(settings: &Settings) -> Vec<PathBuf> {
+/// The files of certificates and keys, of the northbound and of what listens on the network.
+pub(super) fn watched_files(settings: &Settings) -> Vec<PathBuf> {
     let northbound = &settings.northbound;
     let files = [&northbound.ca_cert, &northbound.certificate, &northbound.private_key];
-    files.into_iter().flatten().cloned().collect()
+    let listeners = [&settings.api.listener, &settings.metrics.listener];
+    let clients = listeners.map(|of| [&of.certificate, &of.private_key, &of.client_ca]);
+    files.into_iter().chain(clients.into_iter().flatten()).flatten().cloned().collect()
+}
+
+/// The system's name; `None` if it is a name that every system has.
+pub(super) fn host_name() -> Option<String> {
+    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
+    let is_nameless = ["", "localhost", "localhost.localdomain", "(none)"].contains(&name.as_str());
+    (!is_nameless).then_some(name)
 }

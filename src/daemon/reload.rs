@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::api::Tokens;
 use crate::control::{Access, Reloaded};
-use crate::declare::{Settings, Severity};
+use crate::declare::{Settings, Severity, TokenSettings};
 use crate::engine::{Change, Engine};
+use crate::view::TokenView;
 
 use super::files::read_settings;
 use super::service::Service;
@@ -21,15 +23,32 @@ pub(super) struct Configuration {
     pub(super) path: PathBuf,
     pub(super) settings: Settings,
     access: watch::Sender<Access>,
+    tokens: watch::Sender<Tokens>,
     /// The sections of the settings whose changes need a restart.
     restart: Vec<&'static str>,
 }
 
 impl Configuration {
     /// Returns the rights that they give, too, and follows them.
-    pub(super) fn new(path: PathBuf, settings: Settings) -> (Self, watch::Receiver<Access>) {
+    pub(super) fn new(
+        path: PathBuf,
+        settings: Settings,
+    ) -> (Self, watch::Receiver<Access>, watch::Receiver<Tokens>) {
         let (access, current) = watch::channel(Access::of(&settings));
-        (Self { path, settings, access, restart: Vec::new() }, current)
+        let (tokens, valid) = watch::channel(Tokens::of(&settings));
+        (Self { path, settings, access, tokens, restart: Vec::new() }, current, valid)
+    }
+
+    /// The tokens of the network API, each with its place.
+    pub(super) fn tokens(&self) -> Vec<TokenView> {
+        let view = |token: &TokenSettings| TokenView {
+            name: token.name.clone(),
+            project: token.project.clone(),
+            read_only: token.read_only,
+            expires: token.expires,
+            place: format!("{}:{}", self.path.display(), token.line),
+        };
+        self.settings.tokens.iter().map(view).collect()
     }
 
     /// The projects that have an owner.
@@ -55,8 +74,12 @@ impl Configuration {
         engine.report(Change::SettingsApplied { restart: self.restart.clone() });
         self.settings.policy = settings.policy;
         self.settings.projects = settings.projects;
+        self.settings.metrics.per_half = settings.metrics.per_half;
         self.settings.control.operators = settings.control.operators;
+        self.settings.api.rate = settings.api.rate;
+        self.settings.tokens = settings.tokens;
         self.access.send_replace(Access::of(&self.settings));
+        self.tokens.send_replace(Tokens::of(&self.settings));
         service.configure(&self.settings);
         Ok("the settings are applied, every file is read".to_owned())
     }
@@ -120,6 +143,8 @@ fn awaiting_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[paths]", old.paths == new.paths),
         ("[control] socket", old.control.socket == new.control.socket),
         ("[daemon]", old.daemon == new.daemon),
+        ("[api]", old.api.listener == new.api.listener),
+        ("[metrics] listen", old.metrics.listener == new.metrics.listener),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
 }

@@ -18,9 +18,9 @@ use crate::now::Now;
 use crate::ovsdb::{self, Client, Config};
 use crate::view::VerifyView;
 
-use super::events::host_name;
 use super::files::{Files, read_settings};
 use super::northbound::client_config;
+use super::northbound::host_name;
 
 /// How long the northbound may take until all of it is read.
 const READ_TIME: Duration = Duration::from_secs(60);

@@ -22,12 +22,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use notify::{INotifyWatcher, Watcher};
 use tokio::sync::{Notify, mpsc};
 
 pub use self::dirty::Pace;
-use self::file_events::{Line, Message};
+use self::file_events::{Delivery, Line, Message};
 use self::watcher::FileWatcher;
 use self::watches::Watches;
 use super::files::Files;
@@ -42,8 +43,9 @@ const MAX_READINGS: usize = 4;
 /// The watched drop-in directories. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Watch {
-    readings: mpsc::Receiver<(Reading<ParsedFile>, u64)>,
+    readings: mpsc::Receiver<Delivery>,
     answered: u64,
+    changed: Instant,
     line: Line,
     thread: Option<JoinHandle<()>>,
 }
@@ -101,14 +103,15 @@ impl Watch {
         let thread = std::thread::Builder::new()
             .name("declarations".to_owned())
             .spawn(move || watcher.run(&messages))?;
-        Ok(Self { readings, answered: 0, line, thread: Some(thread) })
+        Ok(Self { readings, answered: 0, changed: Instant::now(), line, thread: Some(thread) })
     }
 
     /// The next reading; `None` only if the thread has died. Cancelling it loses nothing.
     pub async fn next(&mut self) -> Option<Reading<ParsedFile>> {
-        let (reading, answered) = self.readings.recv().await?;
-        self.answered = answered;
-        Some(reading)
+        let delivery = self.readings.recv().await?;
+        self.answered = delivery.answered;
+        self.changed = delivery.changed;
+        Some(delivery.reading)
     }
 
     /// Notified when the files outside of the directories have changed and nobody writes to them
@@ -130,6 +133,12 @@ impl Watch {
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.answered
+    }
+
+    /// When the first file of the last reading from [`next`](Self::next) was seen to change.
+    #[must_use]
+    pub fn changed(&self) -> Instant {
+        self.changed
     }
 }
 

@@ -263,6 +263,15 @@ impl Declarations {
         own.chain(self.registered.networks.keys()).cloned().collect()
     }
 
+    /// How many networks any host binds.
+    #[must_use]
+    pub fn count_networks(&self) -> usize {
+        let own = self.local.networks().map(|network| &network.key);
+        let own = own.filter(|key| self.may_declare(&key.project));
+        let alone = own.filter(|key| !self.registered.networks.contains_key(key)).count();
+        alone + self.registered.networks.len()
+    }
+
     /// The networks of one project that any host binds.
     #[must_use]
     pub fn networks_of_project(&self, project: &str) -> BTreeSet<NetworkKey> {

@@ -2,7 +2,8 @@
 
 use super::terms::{ENTRY_KEYS, RULE_KEYS};
 use super::{
-    appliances_file, networks, peerings, policy_file, rejections, routes_file, settings_file,
+    api_file, appliances_file, metrics_file, networks, peerings, policy_file, rejections,
+    routes_file, settings_file,
 };
 
 /// The sections of a file, each with its keys.
@@ -26,7 +27,11 @@ pub(crate) fn settings() -> Sections {
         ("[daemon]", settings_file::DAEMON_KEYS.to_vec()),
         ("[policy]", policy_file::KEYS.to_vec()),
         ("[policy].max_withdrawals", policy_file::MAX_WITHDRAWALS_KEYS.to_vec()),
+        ("[metrics]", metrics_file::keys()),
         ("[[project]]", settings_file::PROJECT_KEYS.to_vec()),
+        ("[api]", api_file::API_KEYS.to_vec()),
+        ("[api].rate", api_file::RATE_KEYS.to_vec()),
+        ("[[token]]", api_file::TOKEN_KEYS.to_vec()),
     ];
     all_of(sections, settings_file::FILE_KEYS)
 }

@@ -13,6 +13,7 @@
 //! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
 //! `rules`, `registered`, `said`, `declarations`); a writer, which makes text of facts again (`written`).
 
+mod api_file;
 mod appliances_file;
 mod changed;
 mod check;
@@ -26,8 +27,11 @@ mod identity;
 pub(crate) mod known_keys;
 mod limit_group;
 mod limits;
+mod listen_keys;
 mod local;
+mod metrics_file;
 mod model;
+mod names;
 mod networks;
 mod pair;
 mod parse;
@@ -39,6 +43,7 @@ mod rejections;
 mod routes_file;
 mod rules;
 mod said;
+mod section;
 mod settings;
 mod settings_file;
 mod source;
@@ -62,15 +67,17 @@ pub use model::{
     ConfiguredStatus, Half, HalfKey, Host, Network, NetworkKey, NetworkName, NetworkType,
     Rejection, RejectionKey, RouterRef, TellGuests,
 };
+pub use names::{UNSEEN, name_fault};
 pub use pair::PeeringKey;
-pub use peerings::peering_keys;
+pub use peerings::{MAX_CONFIG_BYTES, peering_keys};
 pub use registered::{ByHost, Others};
 pub use rules::{Rules, RulesDigest};
 pub use said::{Dispute, Said};
 pub use settings::{
-    AddressSpace, AutoAccept, ControlSettings, DaemonSettings, Filters, MaxWithdrawals,
-    NorthboundSettings, OperatorEntry, PathSettings, PolicySettings, ProjectPin, Quotas, Settings,
-    ShowRequests,
+    AddressSpace, ApiSettings, AutoAccept, ControlSettings, DaemonSettings, Filters,
+    ListenSettings, MaxWithdrawals, MetricsSettings, NorthboundSettings, OperatorEntry,
+    PathSettings, PerHalf, PolicySettings, ProjectPin, Quotas, RateSettings, Settings,
+    ShowRequests, TokenSettings,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};

@@ -42,7 +42,7 @@ pub fn peering_keys() -> impl Iterator<Item = &'static str> {
 /// Longest description, in characters. A half's record in the northbound contains it.
 const MAX_DESCRIPTION_CHARS: usize = 1024;
 /// Most `config` of one half, keys and values together, in bytes, for the same reason.
-const MAX_CONFIG_BYTES: usize = 4096;
+pub const MAX_CONFIG_BYTES: usize = 4096;
 
 const PEERING_REFUSED: &[Refused] = &[
     // LXD's page lists `ports` as "Network forward port list"; it does nothing there.

@@ -97,7 +97,7 @@ fn quota(reader: &mut TomlReader<'_>, table: &DeTable<'_>, key: &str) -> Option<
 }
 
 /// One of some words.
-fn word<T: Copy>(
+pub(super) fn word<T: Copy>(
     reader: &mut TomlReader<'_>,
     table: &DeTable<'_>,
     key: &str,

@@ -1,8 +1,9 @@
 //! The operator's settings in `ovn-peerd.toml`. Every key has a default.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// The operator's settings, with paths resolved against the file's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,14 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// `[policy]`
     pub policy: PolicySettings,
+    /// `[metrics]`
+    pub metrics: MetricsSettings,
     /// `[[project]]`
     pub projects: Vec<ProjectPin>,
+    /// `[api]`
+    pub api: ApiSettings,
+    /// `[[token]]`
+    pub tokens: Vec<TokenSettings>,
 }
 
 /// `[northbound]`: how to reach OVN's northbound database.
@@ -67,11 +74,85 @@ pub enum OperatorEntry {
     Group(String),
 }
 
+/// Where a service of the daemon listens on the network; without an address it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The addresses.
+    pub listen: Vec<SocketAddr>,
+    /// PEM: the certificate for clients, with intermediates after it; requires `private_key`.
+    /// Without it the addresses are of loopback.
+    pub certificate: Option<PathBuf>,
+    /// PEM: its key.
+    pub private_key: Option<PathBuf>,
+    /// PEM: authorities of which a client must have a certificate.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[api]`: the network API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Where it listens.
+    pub listener: ListenSettings,
+    /// How often each token may ask.
+    pub rate: RateSettings,
+}
+
+/// `rate`: a bucket of requests that fills with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSettings {
+    /// So many come back each second.
+    pub per_second: u32,
+    /// So many may be used at once.
+    pub burst: u32,
+}
+
+impl Default for RateSettings {
+    fn default() -> Self {
+        Self { per_second: 20, burst: 40 }
+    }
+}
+
+/// `[[token]]`: who may use the network API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Its name: it stands in the journal, and beside what it stores.
+    pub name: String,
+    /// The project that it speaks for; `None` for an operator's, which speaks for all.
+    pub project: Option<String>,
+    /// Whether it may change nothing.
+    pub read_only: bool,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// SHA-256 of its secret.
+    pub sha256: [u8; 32],
+    /// The line of its name in the settings.
+    pub line: u32,
+}
+
 /// `[daemon]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonSettings {
     /// The name under which this host declares; `None` for the system's name.
     pub host: Option<String>,
+}
+
+/// `[metrics]`: what a scraper gets, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Where `GET /metrics` is answered, besides the control socket.
+    pub listener: ListenSettings,
+    /// Which halves have series of their own.
+    pub per_half: PerHalf,
+}
+
+/// Which halves have series of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PerHalf {
+    /// All; where there are too many, as `Troubled`.
+    #[default]
+    All,
+    /// Those that are not active or are degraded.
+    Troubled,
 }
 
 /// `[policy]`
@@ -241,7 +322,10 @@ impl Settings {
             },
             daemon: DaemonSettings::default(),
             policy: PolicySettings::default(),
+            metrics: MetricsSettings::default(),
             projects: Vec::new(),
+            api: ApiSettings::default(),
+            tokens: Vec::new(),
         }
     }
 }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::api_file;
 use super::diagnostic::Diagnostic;
-use super::policy_file;
+use super::section::{path, section};
 use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
 use super::toml_reader::{Found, TomlReader};
+use super::{metrics_file, policy_file};
 
 pub(super) const FILE_KEYS: &[&str] =
-    &["northbound", "paths", "control", "daemon", "policy", "project"];
+    &["northbound", "paths", "control", "daemon", "policy", "metrics", "project", "api", "token"];
 pub(super) const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
 pub(super) const PATHS_KEYS: &[&str] = &["networks", "peerings"];
@@ -58,20 +60,12 @@ impl Settings {
             settings.daemon.host = host.map(|found| found.value.to_owned());
         }
         policy_file::read(&mut reader, top, &mut settings.policy);
+        metrics_file::read(&mut reader, top, directory, &mut settings.metrics);
         projects(&mut reader, top, &mut settings);
+        settings.api = api_file::api(&mut reader, top, directory);
+        settings.tokens = api_file::tokens(&mut reader, top);
         (settings, reader.close())
     }
-}
-
-fn section<'d, 'i>(
-    reader: &mut TomlReader<'_>,
-    top: &'d DeTable<'i>,
-    key: &str,
-    known: &[&str],
-) -> Option<Found<&'d DeTable<'i>>> {
-    let found = reader.section(top, key, &format!("[{key}] on a line of its own"))?;
-    reader.refuse_unknown(found.value, &format!("[{key}]"), known, &[]);
-    Some(found)
 }
 
 fn northbound(
@@ -260,20 +254,6 @@ fn refuse_long_socket(reader: &mut TomlReader<'_>, control: &Found<&DeTable<'_>>
             Some("choose a shorter one, such as /run/ovn-peerd/control.sock".to_owned()),
         );
     }
-}
-
-fn path(
-    reader: &mut TomlReader<'_>,
-    table: &DeTable<'_>,
-    key: &str,
-    directory: &Path,
-) -> Option<PathBuf> {
-    let found = reader.string(table, key)?;
-    if found.value.is_empty() {
-        reader.error(&found.span, format!("`{key}` is an empty path"), None);
-        return None;
-    }
-    Some(directory.join(found.value))
 }
 
 fn set_path(

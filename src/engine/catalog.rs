@@ -29,7 +29,7 @@ pub(super) fn networks(state: &State, viewer: &Viewer) -> Vec<NetworkView> {
     bound(state, viewer).iter().filter_map(view).collect()
 }
 
-fn bound(state: &State, viewer: &Viewer) -> BTreeSet<NetworkKey> {
+pub(super) fn bound(state: &State, viewer: &Viewer) -> BTreeSet<NetworkKey> {
     match viewer {
         Viewer::Operator => state.declarations.networks(),
         Viewer::Tenant(own) => {

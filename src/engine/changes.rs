@@ -4,6 +4,7 @@
 //! at when the stream is drawn. The cost follows the pairs noted, not the halves there are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::declare::{
@@ -13,16 +14,18 @@ use crate::declare::{
 use crate::northbound::UnitId;
 use crate::ovsdb::{Inconsistent, TransactError};
 use crate::peering::prefix::Prefixes;
-use crate::peering::{Reason, Resolver, State, end_of};
+use crate::peering::{Resolver, State, end_of};
 
 use super::batch::pairs_with;
 use super::causes::Causes;
 use super::change::{Change, OfHalf, Outlook, PrefixChange};
+use super::counts::{Counts, Standing};
 use super::damped::name_of;
 use super::damping::Cause;
 use super::drift::Drift;
 use super::shown::{Shown, Standings};
 use super::state;
+use super::stopwatch::Stopwatch;
 
 /// So many causes of a lost connection are reported until there is one again: of several remotes
 /// each may fail for a reason of its own, in turn.
@@ -44,8 +47,8 @@ pub(super) struct Changes {
     degraded: BTreeMap<HalfKey, Causes>,
     /// Whether all halves were compared once: what is declared until then is nothing new.
     begun: bool,
-    /// How many halves are known to be in each state.
-    states: BTreeMap<State, usize>,
+    /// How many halves are known to stand in each state for each reason.
+    counts: Counts,
     /// How many halves of each project were found to be active: at a start, all that were left so.
     found: BTreeMap<Arc<str>, usize>,
     /// Halves that went out of effect; they may have come back since.
@@ -60,17 +63,16 @@ pub(super) struct Changes {
     unknown_columns: Vec<String>,
     /// What was reported of other hosts and is not over.
     host_problems: BTreeSet<HostProblem>,
+    /// What is measured of what is reported.
+    pub(super) stopwatch: Stopwatch,
 }
-
-/// A state and its reason.
-type Standing = (State, Option<Reason>);
 
 /// What the stream last said of a half.
 #[derive(Debug)]
-struct Known {
-    standing: Standing,
+pub(super) struct Known {
+    pub(super) standing: Standing,
     /// What crosses its link: this side's prefixes, and the other side's.
-    crossing: Option<[Prefixes; 2]>,
+    pub(super) crossing: Option<[Prefixes; 2]>,
     /// The network that it asks, as long as that has not answered.
     asks: Option<NetworkKey>,
 }
@@ -99,10 +101,12 @@ impl Changes {
 
     /// Declarations changed: what is declared, and what is not any more, is to be reported.
     pub(super) fn declared(&mut self, changed: &Changed, declarations: &Declarations) {
+        let at = self.stopwatch.reading();
         for half in &changed.halves {
             if !declarations.declares(half) {
                 self.withdrawn.insert(half.clone());
             } else if self.begun {
+                self.stopwatch.declared(half, at);
                 let is_new = !self.known.contains_key(half);
                 let own = declarations.local.half(half).is_some();
                 let half = OfHalf { key: half.clone(), own };
@@ -205,6 +209,7 @@ impl Changes {
     /// What other clients altered is as it shall be again.
     pub(super) fn restored(&mut self, drift: &mut Drift) {
         self.waiting.extend(drift.restored());
+        self.stopwatch.repaired(drift.take_rows());
     }
 
     /// Once for each trouble, however often it is tried again.
@@ -292,6 +297,7 @@ impl Changes {
             self.push(Change::FoundActive { projects });
         }
         let withdrawn = std::mem::take(&mut self.withdrawn);
+        self.stopwatch.withdrawn(&withdrawn);
         for half in withdrawn.into_iter().filter(|half| !state.declarations.declares(half)) {
             self.forget(half, standings.discloses_requests());
         }
@@ -302,20 +308,35 @@ impl Changes {
         !self.left.is_empty()
     }
 
-    /// How many halves are in each state now, whether that was drawn or not.
-    pub(super) fn states(&self, standings: &Standings<'_>) -> BTreeMap<State, usize> {
-        let mut states = self.states.clone();
-        let known = |half: &HalfKey| Some(self.known.get(half)?.standing.0);
+    /// How many halves stand where now, whether that was drawn or not.
+    pub(super) fn counts(&self, standings: &Standings<'_>) -> Counts {
+        let mut counts = self.counts.clone();
+        let known = |half: &HalfKey| Some(self.known.get(half)?.standing);
         for half in self.with_noted(self.left.clone(), standings.state) {
             if let Some(shown) = standings.in_log(&half) {
-                adjust(&mut states, known(&half), Some(shown.state));
+                counts.adjust(known(&half), Some((shown.state, shown.reason)));
             }
         }
         let declarations = &standings.state.declarations;
         for half in self.withdrawn.iter().filter(|half| !declarations.declares(half)) {
-            adjust(&mut states, known(half), None);
+            counts.adjust(known(half), None);
         }
-        states
+        counts
+    }
+
+    /// What was last said of each half behind one, in order, and whether it is degraded.
+    pub(super) fn known_after(
+        &self,
+        after: Option<&HalfKey>,
+    ) -> impl Iterator<Item = (&HalfKey, &Known, bool)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let known = self.known.range((from, Bound::Unbounded));
+        known.map(|(half, known)| (half, known, self.degraded.contains_key(half)))
+    }
+
+    /// How many halves are degraded.
+    pub(super) fn degraded(&self) -> usize {
+        self.degraded.len()
     }
 
     /// These halves, and those of what was noted.
@@ -327,10 +348,6 @@ impl Changes {
             halves.extend(state.resolver.halves_of(pair).cloned());
         }
         halves
-    }
-
-    fn count(&mut self, before: Option<State>, after: Option<State>) {
-        adjust(&mut self.states, before, after);
     }
 
     /// What a half asks is compared with what was last said of it.
@@ -357,11 +374,12 @@ impl Changes {
         let known = self.known.get(&half.key);
         let previous = known.map(|known| known.standing);
         let same = previous == Some(standing);
+        self.stopwatch.stands(&half.key, previous.map(|(state, _)| state), shown.state);
         // Until all of it is done, what is degraded and what crosses is what it was.
         let in_progress = shown.in_progress.is_some();
         let mut crossing_before = known.and_then(|known| known.crossing.clone());
         if !same {
-            self.count(previous.map(|(state, _)| state), Some(shown.state));
+            self.counts.adjust(previous, Some(standing));
             self.changed_state(half, previous, shown, to_owner);
         }
         if !in_progress {
@@ -439,9 +457,8 @@ impl Changes {
         self.asked(&half, None, disclosed);
         self.degraded.remove(&half);
         if let Some(known) = self.known.remove(&half) {
-            let previous = known.standing.0;
-            self.count(Some(previous), None);
-            self.push(Change::Withdrawn { half, previous });
+            self.counts.adjust(Some(known.standing), None);
+            self.push(Change::Withdrawn { half, previous: known.standing.0 });
         }
     }
 }
@@ -452,21 +469,6 @@ fn by_project(halves: &BTreeSet<HalfKey>) -> BTreeMap<Arc<str>, usize> {
         *counts.entry(Arc::clone(&half.network.project)).or_default() += 1;
     }
     counts
-}
-
-/// A half went from one state to another.
-fn adjust(states: &mut BTreeMap<State, usize>, before: Option<State>, after: Option<State>) {
-    if let Some(before) = before
-        && let Some(count) = states.get_mut(&before)
-    {
-        *count -= 1;
-        if *count == 0 {
-            states.remove(&before);
-        }
-    }
-    if let Some(after) = after {
-        *states.entry(after).or_default() += 1;
-    }
 }
 
 /// What crosses the link of a half: this side's prefixes, and the other side's.

@@ -2,7 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Deadline, Engine, submit};
+use super::{Engine, submit};
+
+/// When the engine wants to be woken without an event, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// In terms of [`Now::since_start`](crate::now::Now::since_start).
+    pub at: Duration,
+    /// For logs.
+    pub why: &'static str,
+}
 
 /// The wall clock may be put forward while nothing else happens: while something waits for it, it
 /// is looked at so often.

@@ -26,6 +26,8 @@ pub(super) struct Deleted {
 pub(super) struct Drift {
     routers: BTreeMap<Arc<str>, Deleted>,
     units: BTreeSet<UnitId>,
+    /// How many rows of each table.
+    rows: BTreeMap<TableId, u64>,
 }
 
 impl Drift {
@@ -33,10 +35,15 @@ impl Drift {
     pub(super) fn sent(&mut self, rows: &[RowDiff], altered: &BTreeSet<UnitId>) {
         let mut others = altered.clone();
         for row in rows {
-            let RowDiff::Insert(row) = row else { continue };
-            let Some(unit) = UnitId::parse(&row.unit).filter(|unit| altered.contains(unit)) else {
+            let (RowDiff::Insert(desired) | RowDiff::Update { row: desired, .. }) = row else {
                 continue;
             };
+            let Some(unit) = UnitId::parse(&desired.unit).filter(|unit| altered.contains(unit))
+            else {
+                continue;
+            };
+            *self.rows.entry(desired.table).or_default() += 1;
+            let RowDiff::Insert(row) = row else { continue };
             let Some(router) = row.router() else { continue };
             let deleted = self.routers.entry(Arc::clone(&router.name)).or_default();
             deleted.tables.insert(row.table);
@@ -47,6 +54,11 @@ impl Drift {
             others.remove(&unit);
         }
         self.units.append(&mut others);
+    }
+
+    /// Everything is restored. Returns how many rows of each table that were.
+    pub(super) fn take_rows(&mut self) -> BTreeMap<TableId, u64> {
+        std::mem::take(&mut self.rows)
     }
 
     /// Everything is restored. Returns the changes to report.

@@ -19,6 +19,7 @@ use super::{Engine, Event, Resync, results, takeover};
 impl Engine {
     /// Takes in what has happened.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.changes.stopwatch.now = now.since_start;
         match event {
             Event::Reading(reading) => self.read(reading),
             Event::Northbound(event) => self.northbound_event(event, now),
@@ -239,6 +240,10 @@ impl Engine {
         self.changes.pairs(resolved.pairs);
         for network in self.state.guests.take_altered() {
             let node = self.state.resolver.networks().node(&network);
+            self.changes.pairs(node.into_iter().flat_map(Node::linked).cloned());
+        }
+        for network in self.state.resolver.depths().moved() {
+            let node = self.state.resolver.networks().node(network);
             self.changes.pairs(node.into_iter().flat_map(Node::linked).cloned());
         }
         let acted = self.progress.sequence(northbound.nb_cfg(), northbound.sb_cfg());

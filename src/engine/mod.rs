@@ -17,6 +17,7 @@ mod catalog;
 mod causes;
 mod change;
 mod changes;
+mod counts;
 mod damped;
 mod damping;
 mod deadline;
@@ -32,9 +33,11 @@ mod history;
 mod hosts;
 mod identity;
 mod lines;
+mod meter;
 mod northd;
 mod notice;
 mod pauses;
+mod peerings;
 mod plan;
 mod progress;
 mod published;
@@ -45,6 +48,7 @@ mod results;
 mod shown;
 mod sieve;
 mod state;
+mod stopwatch;
 mod store;
 mod submit;
 mod takeover;
@@ -60,14 +64,18 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+
+use uuid::Uuid;
 
 pub use change::{Change, OfHalf, Outlook, PrefixChange, Reader};
+pub use deadline::Deadline;
 pub use held::HeldElse;
 pub use hosts::NotForgotten;
+pub use meter::Meter;
 pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
 pub use published::published;
+pub use stopwatch::{Measured, Outcome, repaired_tables};
 pub use store::StoreResult;
 pub use why::NeitherOwn;
 pub use writer::Submission;
@@ -78,8 +86,8 @@ use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
-    NetworkView, NorthboundView, PlanView, ProjectView, RequestView, StatusView, StoreView, Viewer,
-    WhyQuestion, WhyView,
+    NetworkView, NorthboundView, OwnNetworkView, PeeringView, PlanView, ProjectView, RequestView,
+    StatusView, StoreView, Viewer, WhyQuestion, WhyView,
 };
 
 use changes::Changes;
@@ -107,15 +115,6 @@ pub enum Event {
     Confirm(Option<String>),
     /// A deadline has passed.
     Tick,
-}
-
-/// When the engine wants to be woken without an event, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline {
-    /// In terms of [`Now::since_start`].
-    pub at: Duration,
-    /// For logs.
-    pub why: &'static str,
 }
 
 /// Pairs that are decided for one event, and halves whose changes are drawn at a time: what is
@@ -272,6 +271,11 @@ impl Engine {
         let drawn = changes.take();
         self.changes = changes;
         drawn
+    }
+
+    /// What metrics are made from; the next files to be handled changed at the moment that is set there.
+    pub fn meter(&mut self) -> Meter<'_> {
+        Meter(self)
     }
 
     /// Whether a part of what has changed is left to be drawn.
@@ -475,6 +479,18 @@ impl Engine {
     #[must_use]
     pub fn attention(&self, viewer: &Viewer) -> AttentionView {
         views::attention(self, viewer)
+    }
+
+    /// The halves of a viewer, or the one with a UUID; `None` until the northbound has been read.
+    #[must_use]
+    pub fn peerings(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<PeeringView>> {
+        self.northbound.as_ref().map(|_| peerings::peerings(&self.standings(), viewer, only))
+    }
+
+    /// The networks of a viewer, likewise.
+    #[must_use]
+    pub fn own_networks(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<OwnNetworkView>> {
+        self.northbound.as_ref().map(|_| peerings::own_networks(&self.standings(), viewer, only))
     }
 
     /// Whether the northbound is connected and read in full.

@@ -74,6 +74,11 @@ impl Northd {
         self.late
     }
 
+    /// How long it has not acted on what it was asked for, if it was.
+    pub(super) fn lag(&self, now: Duration) -> Duration {
+        self.asked.map(|(_, since)| now.saturating_sub(since)).unwrap_or_default()
+    }
+
     /// Whether it is to be asked now; it is asked then.
     pub(super) fn asks(&mut self, now: Duration) -> bool {
         let due = self.asks_at().is_some_and(|at| at <= now);

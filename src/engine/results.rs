@@ -9,6 +9,7 @@ use crate::ovsdb::{OperationResult, TransactError};
 
 use super::Engine;
 use super::batch::pairs_among;
+use super::stopwatch::Outcome;
 use super::takeover::turns_before;
 use super::writer::{REFUSAL_PAUSE, Work};
 
@@ -23,6 +24,8 @@ pub(super) fn transacted(
     engine.writer.waits = false;
     engine.writer.damping.ended(id, result.is_ok());
     let had_effect = engine.writer.had_effect(id);
+    let outcome = Outcome::of(result.as_ref().err());
+    engine.changes.stopwatch.ended(id, outcome, now.since_start);
     match (work, result) {
         (Work::Question, result) => {
             if result.is_ok() {

@@ -229,7 +229,7 @@ impl Standings<'_> {
         let Some((pair, id)) = pair.and_then(|pair| Some((pair, resolver.id(pair)?))) else {
             return Shown::waiting(Reason::AwaitingCommit, "not decided yet", "wait");
         };
-        let depth = resolver.depth_around(&key.network);
+        let depth = resolver.depths().around(&key.network);
         degraded.extend(depth.map(|depth| deep(depth, viewer)));
         let unit = UnitId::Peering(id);
         degraded.extend(self.damped(key).map(Cause::words));

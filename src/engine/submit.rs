@@ -64,7 +64,10 @@ fn write(engine: &mut Engine, now: Now) -> Option<Submission> {
         let lock = host_lock(engine.state.declarations.host());
         submission.operations.insert(0, Operation::Assert { lock });
     }
-    engine.counters.transactions += u64::from(submission.is_some());
+    if let Some(submission) = &submission {
+        engine.counters.transactions += 1;
+        engine.changes.stopwatch.sent(submission.id, now.since_start);
+    }
     submission
 }
 

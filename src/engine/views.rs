@@ -111,7 +111,10 @@ pub(super) fn show(
 pub(super) fn status(engine: &Engine) -> StatusView {
     let local = &engine.state.declarations.local;
     let halves = if engine.northbound.is_some() {
-        let mut halves = engine.changes.states(&engine.standings());
+        let mut halves = BTreeMap::new();
+        for ((state, _), count) in engine.changes.counts(&engine.standings()).each() {
+            *halves.entry(state).or_default() += count;
+        }
         let unbelieved = engine.state.declarations.unbelieved_halves(None);
         let history = &engine.state.history;
         let both = unbelieved.iter().filter(|half| history.get(half).is_some()).count();

@@ -26,7 +26,7 @@ const LEAVES: usize = 2;
 
 /// The state between two passes.
 #[derive(Debug, Default)]
-pub(super) struct Depths {
+pub struct Depths {
     /// Peerings that are refused because of a deep path.
     refused: BTreeSet<Rank>,
     /// Peerings that are accepted and not up yet.
@@ -41,6 +41,8 @@ pub(super) struct Depths {
     touched: BTreeSet<NetworkKey>,
     /// Networks on deep paths, with the depth.
     deep: BTreeMap<NetworkKey, usize>,
+    /// Networks of which that changed in the last survey.
+    moved: BTreeSet<NetworkKey>,
 }
 
 /// The facts of a pair that matter for others: its rank, and whether it is linked.
@@ -126,6 +128,7 @@ impl Depths {
 
     /// Computes the depth around networks whose links have changed.
     pub(super) fn survey(&mut self, networks: &Networks) {
+        self.moved.clear();
         let mut touched = std::mem::take(&mut self.touched);
         while let Some(network) = touched.pop_first() {
             let may_be = self.joining.may_exceed(DEEP_FROM - 1, [&network], networks);
@@ -137,18 +140,32 @@ impl Depths {
             let depth = mesh.depth();
             for member in members {
                 touched.remove(&member);
-                if depth < DEEP_FROM {
-                    self.deep.remove(&member);
+                let before = if depth < DEEP_FROM {
+                    self.deep.remove(&member)
                 } else {
-                    self.deep.insert(member, depth);
+                    self.deep.insert(member.clone(), depth)
+                };
+                if before != Some(depth).filter(|depth| *depth >= DEEP_FROM) {
+                    self.moved.insert(member);
                 }
             }
         }
     }
 
-    /// The depth of the paths over a network's links, if it is large. Such paths depend on others'
-    /// networks, so only operators may see the number.
-    pub(super) fn around(&self, network: &NetworkKey) -> Option<usize> {
+    /// The depth of the deepest path, if that is large: shorter ones are not searched.
+    #[must_use]
+    pub fn deepest(&self) -> Option<usize> {
+        self.deep.values().copied().max()
+    }
+
+    /// Networks of which the depth changed in the last survey: what is said of their links differs.
+    pub fn moved(&self) -> impl Iterator<Item = &NetworkKey> {
+        self.moved.iter()
+    }
+
+    /// The depth of the paths over a network's links, if it is large.
+    #[must_use]
+    pub fn around(&self, network: &NetworkKey) -> Option<usize> {
         self.deep.get(network).copied()
     }
 }

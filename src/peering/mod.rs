@@ -46,6 +46,7 @@ mod through;
 mod traffic;
 
 pub use balancer_copies::{BalancerCopy, Balancing};
+pub use depth::Depths;
 pub use ground::Ground;
 pub use guest_routes::{GuestRoutes, Omitted, RouteCell};
 pub use local::{Local, Ready};

@@ -25,7 +25,7 @@ use super::gather::{Known, is_auto};
 use super::ground::Ground;
 use super::inputs::Rank;
 use super::network::Networks;
-use super::outcome::{Link, Resolved, Verdict};
+use super::outcome::{Link, Resolution, Resolved, Verdict};
 use super::pair::{Offered, PairState, Pairs, end_of, key_of_end, of_end};
 use super::prefix::Prefixes;
 use super::quota::Places;
@@ -271,11 +271,17 @@ impl Resolver {
         self.pairs.get(key).into_iter().flat_map(|pair| pair.halves.iter())
     }
 
-    /// The depth of the paths over a network's links, if it is large. Such paths depend on others'
-    /// networks, so only operators may see the number.
+    /// How deep paths over linked routers are. They depend on others' networks, so only operators may
+    /// see the numbers.
     #[must_use]
-    pub fn depth_around(&self, network: &NetworkKey) -> Option<usize> {
-        self.depths.around(network)
+    pub fn depths(&self) -> &Depths {
+        &self.depths
+    }
+
+    /// The decision on a pair.
+    #[must_use]
+    pub fn resolution(&self, key: &PeeringKey) -> Option<&Resolution> {
+        self.pairs.get(key).map(|pair| &pair.resolution)
     }
 
     /// The half of a pair's end that counts.

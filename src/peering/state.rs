@@ -152,6 +152,46 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of their definition.
+    pub const ALL: [Self; 36] = [
+        Self::AwaitingPeer,
+        Self::PeerWithdrew,
+        Self::PeerRejected,
+        Self::RequestExpired,
+        Self::Withdrawn,
+        Self::AdministrativelyDown,
+        Self::PeerAdministrativelyDown,
+        Self::AwaitingCommit,
+        Self::AwaitingNorthd,
+        Self::NorthboundUnreachable,
+        Self::Standby,
+        Self::NorthboundRefused,
+        Self::HostNameInUse,
+        Self::Contested,
+        Self::Flapping,
+        Self::NewerVersion,
+        Self::ConflictSubnet,
+        Self::MissingLocalRouter,
+        Self::MissingPeerRouter,
+        Self::TypeNotPrivate,
+        Self::NoSubnet,
+        Self::ForeignLink,
+        Self::NameInUse,
+        Self::MeshTooDeep,
+        Self::ZoneMismatch,
+        Self::RegionMismatch,
+        Self::PeeringConflict,
+        Self::ExportNotOwned,
+        Self::NothingExchanged,
+        Self::FilterTooComplex,
+        Self::TooManyPrefixes,
+        Self::NoWorkload,
+        Self::ConflictingDeclarations,
+        Self::UntrustedHost,
+        Self::Quota,
+        Self::UnsupportedRouter,
+    ];
+
     /// The state of a half that is not active for this reason.
     #[must_use]
     pub fn state(self) -> State {

@@ -19,11 +19,22 @@
     reason = "the host and the lab are shared with other test crates, each of which uses its part"
 )]
 
+#[path = "../service/api_site.rs"]
+mod api_site;
+#[path = "../service/http.rs"]
+mod http;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../service/pki.rs"]
+mod pki;
+#[path = "../service/running.rs"]
+mod running;
+#[path = "../service/served.rs"]
+mod served;
 #[path = "../privacy/site.rs"]
 mod site;
 
+mod api;
 mod connections;
 mod ground;
 mod large;

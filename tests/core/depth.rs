@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use ovn_peerd::declare::{Directory, FileId, SourceFile};
-use ovn_peerd::view::{HalfView, Reason, State};
+use ovn_peerd::engine::{Change, Reader};
+use ovn_peerd::view::{HalfView, PerHalf, Reason, State};
 
 use crate::golden::populate;
 use crate::world::{World, settings};
@@ -121,6 +122,29 @@ fn a_chain_is_reported_from_50_on_and_rejected_from_90_on() {
     declare(&mut world, 95, &[0]);
     declare(&mut world, 0, &[1, 95]);
     assert_eq!(refused(&settle(&mut world)), ["p0-p95", "p95-p0"]);
+}
+
+/// Whatever made the path shorter: also of halves that nothing else concerns.
+#[test]
+fn a_path_that_gets_deep_or_is_not_any_more_is_said_of_all_halves_on_it() {
+    let mut world = deployment(50, &[]);
+    chain(&mut world, 49);
+    let _ = world.engine.changes();
+    chain(&mut world, 50);
+    // Its owner reads it in other words.
+    let degraded = |it: &Change| matches!(it, Change::Degraded { reader: Reader::Operators, .. });
+    let over =
+        |it: &Change| matches!(it, Change::DegradationEnded { reader: Reader::Operators, .. });
+    let changes = world.engine.changes();
+    assert_eq!(changes.iter().filter(|it| degraded(it)).count(), 98, "{changes:?}");
+    let (status, now) = (world.engine.status(), world.now());
+    let view = world.engine.meter().view(status, PerHalf::All, now);
+    assert_eq!((view.degraded, view.mesh_depth, view.mesh_depth_limit), (98, 50, 89));
+    declare(&mut world, 25, &[24]);
+    settle(&mut world);
+    let changes = world.engine.changes();
+    // Those of the link that ended have another state, which says enough.
+    assert_eq!(changes.iter().filter(|it| over(it)).count(), 96, "{changes:?}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod lists;
 mod matches;
 mod matches_read;
 mod meddling;
+mod metrics;
 mod model;
 mod once;
 mod packets;

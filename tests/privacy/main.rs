@@ -21,12 +21,16 @@
     reason = "the world and the lab are shared with other test crates, each of which uses its part"
 )]
 
+#[path = "../service/api_site.rs"]
+mod api_site;
 #[path = "../core/by_hand.rs"]
 mod by_hand;
 #[path = "../core/database.rs"]
 mod database;
 #[path = "../core/guests.rs"]
 mod guests;
+#[path = "../service/http.rs"]
+mod http;
 #[path = "../lab/mod.rs"]
 mod lab;
 #[path = "../core/late.rs"]
@@ -37,6 +41,12 @@ mod lists;
 mod meddling;
 #[path = "../core/packets.rs"]
 mod packets;
+#[path = "../service/pki.rs"]
+mod pki;
+#[path = "../service/running.rs"]
+mod running;
+#[path = "../service/served.rs"]
+mod served;
 #[path = "../core/terms.rs"]
 mod terms;
 #[path = "../core/texts.rs"]
@@ -45,6 +55,7 @@ mod texts;
 mod world;
 
 mod allowed;
+mod api;
 mod commands;
 mod consented;
 mod files;

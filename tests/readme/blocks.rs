@@ -45,7 +45,7 @@ pub(crate) fn pages() -> Vec<String> {
 /// The pages that a reader follows from the first to the last block on a machine of their own. All others describe one
 /// installation together.
 pub(crate) fn is_followed(page: &str) -> bool {
-    page == "README.md" || page.contains("quick-start")
+    page == "README.md" || page == "docs/api.md" || page.contains("quick-start")
 }
 
 /// All blocks of the pages that describe one installation.

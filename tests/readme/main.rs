@@ -3,7 +3,7 @@
 //!
 //! Owns: which kinds of blocks there are. `toml` blocks name their file in the first line; `sh` blocks run in their order;
 //! `console` (installing, building: what `.ci/run` does anyway) and `text` are not run. README.md and the quick starts are
-//! followed each by itself (`follow`); all other pages describe one installation.
+//! followed each by itself (`follow`), and the page of the network API (`api`); all other pages describe one installation.
 //! May not: know what the pages are about beyond the names of their routers and switches.
 
 #![allow(
@@ -15,6 +15,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod api;
 mod blocks;
 mod containers;
 mod follow;

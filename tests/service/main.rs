@@ -10,17 +10,30 @@
 )]
 
 mod access;
+mod alerts;
+mod api;
+mod api_clients;
+mod api_errors;
+mod api_site;
+mod api_tokens;
+mod bridge;
 mod completion;
 mod control;
 mod daemon;
 mod edit;
 mod events;
+mod http;
+mod listen;
 mod listener;
 mod log;
 mod machine;
+mod metrics;
 mod package;
+mod pki;
+mod prometheus;
 mod running;
 mod sandbox;
+mod series;
 mod served;
 mod shown;
 mod tool;

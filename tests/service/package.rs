@@ -74,6 +74,10 @@ fn installs_and_waits(machine: &Machine, package: &str) {
         "systemd/service.md",
         "docs/trust.md",
         "docs/states.md",
+        "docs/metrics.md",
+        "docs/metrics.png",
+        "examples/alerts.yml",
+        "examples/grafana-dashboard.json",
         "copyright",
     ] {
         machine.run(&["test", "-s", &format!("/usr/share/doc/ovn-peerd/{document}")]);

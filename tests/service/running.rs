@@ -105,7 +105,7 @@ impl Notified {
 pub(crate) struct Northbound {
     directory: PathBuf,
     server: Option<Process>,
-    _northd: Process,
+    pub(crate) northd: Process,
 }
 
 impl Northbound {
@@ -124,14 +124,16 @@ impl Northbound {
             .args(["-vconsole:off", "-vsyslog:off", "-vfile:off"])
             .spawn()
             .unwrap();
-        let northbound = Self { directory: directory.to_owned(), server, _northd: Process(northd) };
+        let northbound = Self { directory: directory.to_owned(), server, northd: Process(northd) };
         northbound.nbctl(&["init"]);
         northbound
     }
 
     fn server(directory: &Path) -> Process {
         let at = |name: &str| directory.join(name).display().to_string();
-        let mut command = Command::new("ovsdb-server");
+        // Where its file may not grow, it is told so, and does not end.
+        let mut command = Command::new("env");
+        command.args(["--ignore-signal=XFSZ", "ovsdb-server"]);
         command.args(["-vconsole:off", "-vsyslog:off", "-vfile:off"]);
         command.arg(format!("--unixctl={}", at("ovsdb.ctl")));
         command.arg(format!("--remote=punix:{}", at("nb.sock")));
@@ -177,6 +179,14 @@ impl Northbound {
 
     pub(crate) fn stop(&mut self) {
         self.server = None;
+    }
+
+    /// Whether its file may grow beyond what it is now (prlimit(1)): else the server refuses what is written.
+    pub(crate) fn let_grow(&self, may: bool) {
+        let size = fs::metadata(self.directory.join("nb.db")).unwrap().len();
+        let limit = if may { "unlimited".to_owned() } else { size.to_string() };
+        let pid = self.server.as_ref().unwrap().0.id().to_string();
+        run("prlimit", &["--pid", &pid, &format!("--fsize={limit}:unlimited")]);
     }
 }
 

@@ -7,13 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use ovn_peerd::control::{self, Access, Confirmed, Events, Question, Refusal, Reloaded, Socket};
-use ovn_peerd::declare::{Diagnostic, DiagnosticCode, NotStored, Settings};
+use ovn_peerd::declare::{Diagnostic, DiagnosticCode, HalfKey, NetworkKey, NotStored, Settings};
+use ovn_peerd::metrics::Recorder;
 use ovn_peerd::view::{
-    AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, NorthboundView,
-    Passes, PlanView, Reason, State, StatusView, StoreView, VerifyView, WhyView,
+    AttentionView, Counters, DiagnosticsView, HalfDetail, HalfSample, HalfSamples, HalfView,
+    HeldView, MetricsView, NorthboundView, Passes, PerHalf, PlanView, Reason, State, StatusView,
+    StoreView, VerifyView, Viewer, WhyView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -79,6 +82,68 @@ fn detail(half: HalfView) -> HalfDetail {
     }
 }
 
+fn status() -> StatusView {
+    StatusView {
+        version: "0".into(),
+        host: "hv1".into(),
+        northbound: NorthboundView::default(),
+        halves: BTreeMap::from([(State::Active, 2)]),
+        errors: 0,
+        diagnostics: Vec::new(),
+        more_diagnostics: 0,
+        held: Vec::new(),
+        more_held: 0,
+        held_seen: None,
+        newer_version: None,
+        damped: vec![],
+        host_name_in_use: false,
+        host_problems: Vec::new(),
+        more_host_problems: 0,
+        counters: Counters::default(),
+    }
+}
+
+fn measured() -> MetricsView {
+    MetricsView {
+        at: Timestamp::now(),
+        status: status(),
+        failed: BTreeMap::new(),
+        degraded: 0,
+        contested_units: 0,
+        northd_lag: Duration::ZERO,
+        hosts: 1,
+        networks: 2,
+        mesh_depth: 0,
+        mesh_depth_limit: 89,
+        certificates: Vec::new(),
+        per_half: PerHalf::All,
+    }
+}
+
+/// One half in each part.
+fn sample(viewer: &Viewer, after: Option<&HalfKey>) -> HalfSamples {
+    let seen = halves().into_iter().filter(|half| viewer.sees(&half.project));
+    let samples = seen.map(|half| {
+        let network = NetworkKey::new(half.project, half.network);
+        HalfSample {
+            half: HalfKey::new(network, half.name),
+            state: half.state,
+            reason: half.reason,
+            degraded: false,
+            since: half.since,
+            expires: None,
+            prefixes: Some((half.exported, half.imported)),
+        }
+    });
+    let mut samples: Vec<HalfSample> = samples.collect();
+    samples.sort_by(|one, other| one.half.cmp(&other.half));
+    let behind = |it: &HalfSample| after.is_none_or(|after| it.half > *after);
+    let mut behind = samples.into_iter().filter(behind);
+    let found = behind.next();
+    let last = found.as_ref().map(|it| it.half.clone());
+    HalfSamples { samples: found.into_iter().collect(), last, more: behind.next().is_some() }
+}
+
 fn answer(question: Question) {
     match question {
         Question::List(viewer, answer) => {
@@ -105,24 +170,11 @@ fn answer(question: Question) {
             }));
         }
         Question::Attention(_, answer) => drop(answer.send(AttentionView::default())),
-        Question::Status(answer) => drop(answer.send(StatusView {
-            version: "0".into(),
-            host: "hv1".into(),
-            northbound: NorthboundView::default(),
-            halves: BTreeMap::from([(State::Active, 2)]),
-            errors: 0,
-            diagnostics: Vec::new(),
-            more_diagnostics: 0,
-            held: Vec::new(),
-            more_held: 0,
-            held_seen: None,
-            newer_version: None,
-            damped: vec![],
-            host_name_in_use: false,
-            host_problems: Vec::new(),
-            more_host_problems: 0,
-            counters: Counters::default(),
-        })),
+        Question::Status(answer) => drop(answer.send(status())),
+        Question::Metrics(answer) => drop(answer.send(measured())),
+        Question::HalfSamples(viewer, _, after, answer) => {
+            drop(answer.send(sample(&viewer, after.as_ref())));
+        }
         Question::Plan(candidate, answer) => {
             let held = candidate.iter().flat_map(|c| &c.peerings.files).map(|f| f.name.clone());
             drop(answer.send(Ok(PlanView { held: held.collect(), ..PlanView::default() })));
@@ -154,6 +206,9 @@ fn answer(question: Question) {
         Question::Verify(sample, answer) => {
             drop(answer.send(Ok(VerifyView { must_not: sample, ..VerifyView::default() })));
         }
+        Question::Peerings(_, _, answer) => drop(answer.send(None)),
+        Question::OwnNetworks(_, _, answer) => drop(answer.send(None)),
+        Question::Tokens(answer) => drop(answer.send(Vec::new())),
         Question::Stored(project, answer) => {
             drop(answer.send(StoreView { project, declarations: String::new() }))
         }
@@ -198,6 +253,7 @@ impl Served {
         let (bound, wait) = std::sync::mpsc::channel();
         let events = Events::new(Timestamp::now());
         let published = events.clone();
+        let recorder = Recorder::new();
         let thread = thread::spawn(move || {
             runtime().block_on(async {
                 let socket = Socket::bind(&path).await.unwrap();
@@ -209,7 +265,7 @@ impl Served {
                     }
                 };
                 tokio::select! {
-                    () = control::serve(socket, questions, current, published) => {}
+                    () = control::serve(socket, questions, current, published, recorder) => {}
                     () = answers => {}
                     _ = stopped => {}
                 }

@@ -4,10 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+
+use crate::declare::{ParsedFile, Reading};
+
+/// A reading on its way.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) reading: Reading<ParsedFile>,
+    /// The last request for a reading of everything that it satisfies.
+    pub(super) answered: u64,
+    /// When the first of its files was seen to change.
+    pub(super) changed: Instant,
+}
 
 /// A change of a directory entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc::Sender;
 
 use super::dirty::{Dirty, Due, Pace};
-use super::file_events::{FileEvent, Line, Message};
+use super::file_events::{Delivery, FileEvent, Line, Message};
 use super::watches::{Dependent, Watches};
 use crate::daemon::files::{Files, Found, Signature};
 use crate::declare::{Directory, FileId, ParsedFile, Reading};
@@ -28,7 +28,9 @@ pub(super) struct FileWatcher {
     line: Line,
     /// The last request for a reading of everything that the next delivery satisfies.
     answered: u64,
-    deliver: Sender<(Reading<ParsedFile>, u64)>,
+    /// When the first change was seen that no delivery contains.
+    changed: Option<Instant>,
+    deliver: Sender<Delivery>,
     /// The signatures of the files outside of the directories at the last report, and when to
     /// compare them again.
     extra: Vec<Option<Signature>>,
@@ -44,7 +46,7 @@ impl FileWatcher {
         watches: Watches,
         pace: Pace,
         line: Line,
-        deliver: Sender<(Reading<ParsedFile>, u64)>,
+        deliver: Sender<Delivery>,
     ) -> Self {
         Self {
             files,
@@ -55,6 +57,7 @@ impl FileWatcher {
             faulty: BTreeSet::new(),
             line,
             answered: 0,
+            changed: None,
             deliver,
             extra: Vec::new(),
             extra_at: None,
@@ -145,6 +148,7 @@ impl FileWatcher {
                 }
                 Dependent::File(id) => id,
             };
+            self.changed.get_or_insert(now);
             match event {
                 FileEvent::Whole(_) => self.dirty.ready(id, now),
                 FileEvent::Created(_) if is_whole(path) => self.dirty.ready(id, now),
@@ -218,14 +222,16 @@ impl FileWatcher {
         if self.line.stop.load(Ordering::Acquire) { Err(Stopped) } else { Ok(()) }
     }
 
-    fn send(&self, reading: Reading<ParsedFile>) -> Result<(), Stopped> {
+    fn send(&mut self, reading: Reading<ParsedFile>) -> Result<(), Stopped> {
         tracing::debug!(
             complete = reading.complete,
             files = reading.files.len(),
             removed = reading.removed.len(),
             "read declarations"
         );
-        self.deliver.blocking_send((reading, self.answered)).map_err(|_| Stopped)
+        let changed = self.changed.take().unwrap_or_else(Instant::now);
+        let delivery = Delivery { reading, answered: self.answered, changed };
+        self.deliver.blocking_send(delivery).map_err(|_| Stopped)
     }
 
     fn read_everything(&mut self) -> Reading<ParsedFile> {

@@ -7,10 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use uuid::Uuid;
 
+use super::super::names::name_fault;
 use super::{Found, TomlReader};
-
-/// Longest name of a project, network or half, in characters (as LXD and Outscale have it).
-const MAX_NAME_CHARS: usize = 255;
 
 impl TomlReader<'_> {
     /// A string without NUL: the C programs of OVN would cut it there.
@@ -89,32 +87,8 @@ impl TomlReader<'_> {
         key: &str,
     ) -> Option<Found<&'d str>> {
         let found = self.string(table, key)?;
-        let length = found.value.chars().count();
-        if !(1..=MAX_NAME_CHARS).contains(&length) {
-            let message =
-                format!("`{key}` has {length} characters; 1 to {MAX_NAME_CHARS} are allowed");
-            self.error(&found.span, message, None);
-            return None;
-        }
-        if let Some(control) = found.value.chars().find(|letter| letter.is_control()) {
-            let message =
-                format!("`{key}` contains the control character {}", control.escape_debug());
-            self.error(&found.span, message, None);
-            return None;
-        }
-        if let Some(unseen) = found.value.chars().find(|letter| is_unseen(*letter)) {
-            let message = format!(
-                "`{key}` contains the character U+{:04X}, which is invisible",
-                u32::from(unseen)
-            );
-            self.error(&found.span, message, Some("write the name without it".to_owned()));
-            return None;
-        }
-        let trimmed = found.value.trim();
-        if trimmed.len() != found.value.len() {
-            let what = if trimmed.is_empty() { "is blank" } else { "begins or ends with a space" };
-            let hint = "write a name that readers can distinguish from others".to_owned();
-            self.error(&found.span, format!("`{key}` {what}"), Some(hint));
+        if let Some((fault, hint)) = name_fault(found.value) {
+            self.error(&found.span, format!("`{key}` {fault}"), hint.map(str::to_owned));
             return None;
         }
         Some(found)
@@ -309,17 +283,6 @@ fn has_leading_zeros(text: &str) -> bool {
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
     let dotted = address.rsplit(':').next().filter(|last| last.contains('.'));
     starts_so(length) || dotted.is_some_and(|dotted| dotted.split('.').any(starts_so))
-}
-
-/// Whether a character is invisible or changes how others are shown: format characters, line
-/// separators, fillers (Unicode, `Default_Ignorable_Code_Point`, `Zl` and `Zp`).
-fn is_unseen(letter: char) -> bool {
-    matches!(letter,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn mistyped(what: &str, expected: &str, value: &Spanned<DeValue<'_>>) -> String {

@@ -124,6 +124,11 @@ pub fn tags_of(table: TableId) -> Option<ColumnId> {
     spec(table)?.ours.as_ref().map(|ours| ours.tags)
 }
 
+/// The tables that may have rows of ours.
+pub fn tables_of_ours() -> impl Iterator<Item = TableId> {
+    (0..).map(TableId).zip(TABLES).filter_map(|(table, spec)| spec.ours.is_some().then_some(table))
+}
+
 /// The columns of a table that refer to rows of other tables, each with that table.
 pub fn children_of(parent: TableId) -> impl Iterator<Item = (ColumnId, TableId)> {
     (0..).map(TableId).zip(TABLES).filter_map(move |(child, spec)| {

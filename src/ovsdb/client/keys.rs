@@ -21,6 +21,7 @@ use super::opening;
 use super::remote::Remote;
 use super::tls::{self, TlsError, TlsFiles};
 use super::transport::Heard;
+use crate::pem;
 
 /// Files that do not match may be in the middle of a replacement: for this long they are read again
 /// before the client reports them.
@@ -163,19 +164,12 @@ impl Material {
             digest.update((bytes.len() as u64).to_be_bytes());
             digest.update(bytes);
         }
-        let validity = super::x509::validity(&leaf);
+        let validity = pem::validity(&leaf);
         Ok(Self { config: Arc::new(config), digest: digest.finalize().into(), validity })
     }
 
     fn out_of_date(&self, files: &TlsFiles) -> Option<String> {
-        let (from, until) = self.validity?;
-        let (now, path) = (Timestamp::now(), files.certificate.display());
-        if until < now {
-            return Some(format!("the certificate in {path} expired at {until}: renew it"));
-        }
-        (now < from).then(|| {
-            format!("the certificate in {path} is valid from {from} on: correct this host's clock, or wait")
-        })
+        pem::out_of_date(&files.certificate, self.validity, Timestamp::now())
     }
 }
 

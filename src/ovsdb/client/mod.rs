@@ -4,8 +4,7 @@
 //! server's probes, even while its user is busy. From below: `remote` and `tls` name and secure a
 //! server, `socket` opens it, `frame` and `envelope` (pure) split and classify messages,
 //! `transport` reads and writes them, `rpc` is the JSON-RPC engine, `backlog` bounds what waits,
-//! `keys` has the certificates in use, `x509` (pure) reads their dates, `connection` is one
-//! connection, `opening`, `session` and `transaction` are one session, `supervisor` runs session
+//! `keys` has the certificates in use, `connection` is one connection, `opening`, `session` and `transaction` are one session, `supervisor` runs session
 //! after session with `backoff` (pure) between them. May not touch any table's name.
 
 mod backlog;
@@ -26,7 +25,6 @@ mod supervisor;
 mod tls;
 mod transaction;
 mod transport;
-mod x509;
 
 use std::io;
 use std::sync::Arc;

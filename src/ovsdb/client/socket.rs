@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use super::keys::Material;
 use super::remote::{HostPort, Remote};
 use super::tls::{self, TlsError};
-use super::x509::validity;
+use crate::pem::validity;
 
 /// A connection.
 pub(super) struct Opened {

@@ -4,11 +4,10 @@
 //! and when. May not touch the protocol above.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
@@ -21,6 +20,8 @@ use tokio_rustls::rustls::{
     self, AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
 };
+
+use crate::pem::{self, PemError};
 
 /// The files of an `ssl:` remote, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,27 +41,9 @@ pub struct TlsFiles {
 /// Files that give no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    /// A file cannot be read.
-    #[error("cannot read the {what} in {}: check the path and that this user may read it", .path.display())]
-    Read {
-        /// Which file it is.
-        what: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A file does not have the expected content.
-    #[error("there is no usable {what} in {}: {reason}; it must be in PEM", .path.display())]
-    Content {
-        /// Which file it is.
-        what: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// A file does not do.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Certificate and key do not match.
     #[error(
         "the certificate in {} and the private key in {} cannot be used together: name the key that the \
@@ -97,13 +80,12 @@ pub(super) enum TlsError {
 pub(super) fn client_config(files: &TlsFiles) -> Result<(ClientConfig, Vec<u8>), TlsError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = ChainVerifier {
-        roots: roots(&files.ca_cert)?,
+        roots: pem::roots("CA certificate", &files.ca_cert)?,
         algorithms: provider.signature_verification_algorithms,
         verify_name: files.verify_name,
     };
-    let chain = certificates("certificate", &files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.private_key)
-        .map_err(|error| pem_error("private key", &files.private_key, error))?;
+    let chain = pem::certificates("certificate", &files.certificate)?;
+    let key = pem::private_key(&files.private_key)?;
     let leaf = chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default();
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -149,38 +131,6 @@ pub(super) fn timeless(error: io::Error) -> io::Error {
             ..
         })) => io::Error::other(format!("it is valid from {} on", moment(not_before))),
         _ => error,
-    }
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
-    let what = "CA certificate";
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(what, path)? {
-        roots.add(certificate).map_err(|error| TlsError::Content {
-            what,
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
-    }
-    Ok(roots)
-}
-
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = || CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>();
-    let found = read().map_err(|error| pem_error(what, path, error))?;
-    if found.is_empty() { Err(pem_error(what, path, pem::Error::NoItemsFound)) } else { Ok(found) }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a foreign and open enum; only some have a word"
-)]
-fn pem_error(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
-    let path = path.to_owned();
-    match error {
-        pem::Error::Io(source) => TlsError::Read { what, path, source },
-        // The enum is open, and its own words suffice.
-        other => TlsError::Content { what, path, reason: other.to_string() },
     }
 }
 
@@ -333,6 +283,8 @@ fn alert_remedy(alert: AlertDescription) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// From when and until when a certificate in DER is valid; `None` if it does not conform to the
 /// specification.
-pub(super) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+pub(crate) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (certificate, _) = element(der, SEQUENCE)?;
     let (mut fields, _) = element(certificate, SEQUENCE)?;
     if fields.first() == Some(&EXPLICIT_VERSION) {
