@@ -33,18 +33,18 @@ impl IfMatch {
         };
         let (mut tags, mut is_any) = (Vec::new(), true);
         for value in values {
+            is_any = false;
             let text = value.to_str().map_err(|_| invalid())?;
-            for part in text.split(',').map(str::trim) {
+            // Empty elements of a list count for nothing (RFC 9110 section 5.6.1).
+            for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
                 if part == "*" {
-                    continue;
+                    return Ok(Self::Any);
                 }
-                is_any = false;
                 let tag = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-                // A weak tag never fits here (RFC 9110 section 13.1.1).
-                let weak = part.strip_prefix("W/").is_some();
                 match tag {
                     Some(tag) => tags.push(tag.to_owned()),
-                    None if weak => {}
+                    // A weak tag never fits here (RFC 9110 section 13.1.1).
+                    None if part.starts_with("W/") => {}
                     None => return Err(invalid()),
                 }
             }
@@ -252,7 +252,8 @@ mod tests {
         assert!(both.check("a").is_ok() && both.check("b").is_ok() && both.check("c").is_err());
         assert!(parse(&["\"a\"", "\"c\""]).unwrap().check("c").is_ok());
         assert!(parse(&["W/\"a\""]).unwrap().check("a").is_err());
-        for bad in ["a", "\"a", ""] {
+        assert!(parse(&[""]).unwrap().check("a").is_err(), "no tag fits none");
+        for bad in ["a", "\"a"] {
             assert!(parse(&[bad]).is_err(), "{bad}");
         }
     }
