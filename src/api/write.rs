@@ -33,20 +33,26 @@ impl IfMatch {
         };
         let (mut tags, mut is_any) = (Vec::new(), true);
         for value in values {
+            is_any = false;
             let text = value.to_str().map_err(|_| invalid())?;
-            for part in text.split(',').map(str::trim) {
-                if part == "*" {
-                    continue;
+            // Empty elements of a list count for nothing (RFC 9110 section 5.6.1); a tag may have commas.
+            let next = |rest: &'_ str| rest.trim_start_matches([',', ' ', '\t']).len();
+            let mut rest = text.get(text.len() - next(text)..).unwrap_or_default();
+            while !rest.is_empty() {
+                if rest.trim_end() == "*" {
+                    return Ok(Self::Any);
                 }
-                is_any = false;
-                let tag = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                let weak = rest.strip_prefix("W/");
+                let quoted = weak.unwrap_or(rest).strip_prefix('"').ok_or_else(invalid)?;
+                let (tag, after) = quoted.split_once('"').ok_or_else(invalid)?;
                 // A weak tag never fits here (RFC 9110 section 13.1.1).
-                let weak = part.strip_prefix("W/").is_some();
-                match tag {
-                    Some(tag) => tags.push(tag.to_owned()),
-                    None if weak => {}
-                    None => return Err(invalid()),
+                if weak.is_none() {
+                    tags.push(tag.to_owned());
                 }
+                if !after.trim_start().is_empty() && !after.trim_start().starts_with(',') {
+                    return Err(invalid());
+                }
+                rest = after.get(after.len() - next(after)..).unwrap_or_default();
             }
         }
         Ok(if is_any { Self::Any } else { Self::Tags(tags) })
@@ -251,8 +257,10 @@ mod tests {
         let both = parse(&["\"a\", \"b\""]).unwrap();
         assert!(both.check("a").is_ok() && both.check("b").is_ok() && both.check("c").is_err());
         assert!(parse(&["\"a\"", "\"c\""]).unwrap().check("c").is_ok());
+        assert!(parse(&["\"x\",W/\"y,z\" , \"a,b\""]).unwrap().check("a,b").is_ok());
         assert!(parse(&["W/\"a\""]).unwrap().check("a").is_err());
-        for bad in ["a", "\"a", ""] {
+        assert!(parse(&[""]).unwrap().check("a").is_err(), "no tag fits none");
+        for bad in ["a", "\"a"] {
             assert!(parse(&[bad]).is_err(), "{bad}");
         }
     }
