@@ -25,7 +25,7 @@ use super::files::Files;
 use super::log::Log;
 use super::metrics::Metrics;
 use super::network::Network;
-use super::northbound::{client_config, host_name, watched_files};
+use super::northbound::{client_config, host_name, serve_wants, watched_files};
 use super::plans::{FreshReading, Plans};
 use super::reload::{Configuration, Reloads};
 use super::service::Service;
@@ -399,16 +399,7 @@ impl Shell {
             let Some(event) = self.client.try_next() else { break };
             self.northbound_event(event);
         }
-        if self.engine.wants_resync() {
-            self.client.resync();
-        }
-        self.client.contend(self.engine.contends());
-        if self.engine.wants_lock() {
-            self.client.steal();
-        }
-        if self.engine.wants_identity() {
-            self.client.claim();
-        }
+        serve_wants(&mut self.engine, &self.client);
     }
 
     /// Reading, deciding, sending and publishing take long where much has changed. Then each is done in

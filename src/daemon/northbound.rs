@@ -1,12 +1,14 @@
-//! Converts the settings of the northbound to the OVSDB client's configuration.
+//! The OVSDB client: its configuration, and what the engine wants of its connection.
 
 use std::path::PathBuf;
 
 use crate::declare::Settings;
+use crate::engine::Engine;
+use crate::northbound::Northbound;
 use crate::northbound::owner::host_lock;
 use crate::northbound::tables::{DATABASE, LOCK, WANTED};
 use crate::ovsdb::client::RemoteError;
-use crate::ovsdb::{Config, Remote, TlsFiles};
+use crate::ovsdb::{Client, Config, Remote, TlsFiles};
 
 /// The client's configuration; every instance waits for the one lock, and the writer holds it.
 pub(super) fn client_config(settings: &Settings, host: &str) -> Result<Config, RemoteError> {
@@ -36,6 +38,20 @@ pub(super) fn watched_files(settings: &Settings) -> Vec<PathBuf> {
     let listeners = [&settings.api.listener, &settings.metrics.listener];
     let clients = listeners.map(|of| [&of.certificate, &of.private_key, &of.client_ca]);
     files.into_iter().chain(clients.into_iter().flatten()).flatten().cloned().collect()
+}
+
+/// Asks the client for what the engine wants of the connection: rows anew, and locks.
+pub(super) fn serve_wants(engine: &mut Engine, client: &Client<Northbound>) {
+    if engine.wants_resync() {
+        client.resync();
+    }
+    client.contend(engine.contends());
+    if engine.wants_lock() {
+        client.steal();
+    }
+    if engine.wants_identity() {
+        client.claim();
+    }
 }
 
 /// The system's name; `None` if it is a name that every system has.

@@ -12,6 +12,7 @@ use crate::peering::Node;
 use super::change::Change;
 use super::damping::DeclaredBy;
 use super::northd::Seen;
+use super::store::refuse_edits;
 use super::submit::note_changed;
 use super::writer::Role;
 use super::{Engine, Event, Resync, results, takeover};
@@ -40,7 +41,7 @@ impl Engine {
         let calm = calm.iter().map(|(unit, _)| *unit);
         note_changed(calm, &self.writer.damping, &mut self.progress, &self.state);
         self.state.recency.pass(now.since_start);
-        self.refuse_edits();
+        refuse_edits(self);
         self.store.pass(now.since_start);
         let due = self.writer.wake(now);
         self.state.mark_dirty(due, self.northbound.as_deref());

@@ -80,7 +80,7 @@ pub use store::StoreResult;
 pub use why::NeitherOwn;
 pub use writer::Submission;
 
-use crate::declare::{Diagnostic, Edit, HalfKey, NotStored, ParsedFile, Reading, Settings};
+use crate::declare::{Diagnostic, Edit, HalfKey, ParsedFile, Reading, Settings};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb;
@@ -381,23 +381,8 @@ impl Engine {
     /// [`Engine::take_stored`] under the number that is returned.
     pub fn store(&mut self, edit: Edit, now: Now) -> u64 {
         let id = self.store.add(edit, now);
-        self.refuse_edits();
+        store::refuse_edits(self);
         id
-    }
-
-    /// Refuses the edits that wait, as long as this instance may write none.
-    fn refuse_edits(&mut self) {
-        let why = if !self.connection.synced {
-            let why = self.connection.error.clone();
-            if self.read_only { NotStored::ReadOnly(why) } else { NotStored::NotSynced(why) }
-        } else if self.gate.is_closed() {
-            NotStored::Newer
-        } else if self.identity.is_taken() {
-            NotStored::HostTaken
-        } else {
-            return;
-        };
-        self.store.refuse_all(&why);
     }
 
     /// What became of changes of the store since the last call.

@@ -23,10 +23,10 @@ use crate::now::Now;
 use crate::ovsdb::{Operation, TransactError};
 use crate::program::{self, Base, Entries, Transaction};
 
-use super::Deadline;
 use super::allowance::Allowances;
 use super::edit::judge;
 use super::state::State;
+use super::{Deadline, Engine};
 
 /// Edits that wait at the most; a further one is refused.
 const MOST_WAITING: usize = 64;
@@ -301,6 +301,21 @@ fn operations(
     operations.extend(guards);
     operations.extend(transaction.operations());
     (operations, bytes)
+}
+
+/// Refuses the edits that wait, as long as this instance may write none.
+pub(super) fn refuse_edits(engine: &mut Engine) {
+    let why = if !engine.connection.synced {
+        let why = engine.connection.error.clone();
+        if engine.read_only { NotStored::ReadOnly(why) } else { NotStored::NotSynced(why) }
+    } else if engine.gate.is_closed() {
+        NotStored::Newer
+    } else if engine.identity.is_taken() {
+        NotStored::HostTaken
+    } else {
+        return;
+    };
+    engine.store.refuse_all(&why);
 }
 
 #[cfg(test)]
