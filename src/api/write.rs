@@ -31,7 +31,7 @@ impl IfMatch {
         let invalid = || {
             ApiError::invalid("`If-Match` must be * or ETags, each in quotes, with commas between")
         };
-        let (mut tags, mut is_any) = (Vec::new(), true);
+        let (mut tags, mut is_any, mut is_tagged) = (Vec::new(), true, false);
         for value in values {
             is_any = false;
             let text = value.to_str().map_err(|_| invalid())?;
@@ -44,6 +44,7 @@ impl IfMatch {
                 }
                 let weak = rest.strip_prefix("W/");
                 let quoted = weak.unwrap_or(rest).strip_prefix('"').ok_or_else(invalid)?;
+                is_tagged = true;
                 let (tag, after) = quoted.split_once('"').ok_or_else(invalid)?;
                 // A weak tag never fits here (RFC 9110 section 13.1.1).
                 if weak.is_none() {
@@ -54,6 +55,10 @@ impl IfMatch {
                 }
                 rest = after.get(after.len() - next(after)..).unwrap_or_default();
             }
+        }
+        // Nothing but empty elements is no list.
+        if !is_any && !is_tagged {
+            return Err(invalid());
         }
         Ok(if is_any { Self::Any } else { Self::Tags(tags) })
     }
@@ -259,8 +264,7 @@ mod tests {
         assert!(parse(&["\"a\"", "\"c\""]).unwrap().check("c").is_ok());
         assert!(parse(&["\"x\",W/\"y,z\" , \"a,b\""]).unwrap().check("a,b").is_ok());
         assert!(parse(&["W/\"a\""]).unwrap().check("a").is_err());
-        assert!(parse(&[""]).unwrap().check("a").is_err(), "no tag fits none");
-        for bad in ["a", "\"a"] {
+        for bad in ["a", "\"a", "", " ,"] {
             assert!(parse(&[bad]).is_err(), "{bad}");
         }
     }

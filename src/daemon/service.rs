@@ -1,6 +1,10 @@
 //! Notifications to the service manager (sd_notify(3)).
 
 use std::env;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -8,6 +12,11 @@ use tracing::debug;
 
 use crate::declare::Settings;
 use crate::view::{State, StatusView};
+
+/// Names the manager's socket.
+const SOCKET: &str = "NOTIFY_SOCKET";
+/// How long a manager may take to read.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The service manager, if there is one.
 #[derive(Debug)]
@@ -26,7 +35,7 @@ impl Service {
     pub(super) fn new() -> Self {
         // At half of its timeout, as sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        let managed = env::var_os("NOTIFY_SOCKET").is_some();
+        let managed = env::var_os(SOCKET).is_some();
         Self { status: String::new(), tenants: false, managed, watchdog }
     }
 
@@ -59,23 +68,46 @@ impl Service {
     }
 
     pub(super) fn alive(&self) {
-        notify(&[NotifyState::Watchdog]);
+        mention(&[NotifyState::Watchdog]);
     }
 
     /// Sends a status if it differs from the last one.
     pub(super) fn status(&mut self, status: &StatusView) {
         let text = sentence(status, self.tenants);
-        if text != self.status {
-            notify(&[NotifyState::Status(&text)]);
+        if text != self.status && mention(&[NotifyState::Status(&text)]) {
             self.status = text;
         }
     }
 }
 
+/// Sends what the manager waits for. It has the time that a manager may need under load.
 fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = send(states, PATIENCE) {
         debug!(%error, "cannot notify the service manager");
     }
+}
+
+/// Sends, in a short time or not at all, what comes again soon. Returns whether it is sent. A manager
+/// that reads nothing must not stop the event loop.
+fn mention(states: &[NotifyState<'_>]) -> bool {
+    let result = send(states, Duration::from_millis(1));
+    if let Err(error) = &result {
+        debug!(%error, "the service manager reads no notification now");
+    }
+    result.is_ok()
+}
+
+/// As sd_notify(3) does, but with a limit to its time.
+fn send(states: &[NotifyState<'_>], limit: Duration) -> io::Result<()> {
+    let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
+    let lines: String = states.iter().map(|state| format!("{state}\n")).collect();
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&path)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(limit))?;
+    socket.send_to_addr(lines.as_bytes(), &address).map(drop)
 }
 
 /// `active: 12 active, 1 failed; northbound unix:/run/ovn/ovnnb_db.sock`; if there are tenants,

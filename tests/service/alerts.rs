@@ -12,7 +12,7 @@ use ovn_peerd::view::State;
 use crate::bridge;
 use crate::metrics::{ask_for_the_dashboard, compare_with_documents};
 use crate::prometheus::{Prometheus, free_port, shipped};
-use crate::running::{Northbound, Notified, Running, Start, directory, place, run, wait_for};
+use crate::running::{Northbound, Running, Start, directory, place, run, wait_for};
 use crate::series::Series;
 
 /// Routers in a row: a path of 50 datapaths and more, and the limit that it is near.
@@ -158,8 +158,6 @@ fn each_alert_fires_and_is_over_and_the_dashboard_has_data() {
     let port = free_port();
     let more = settings(&root, port);
     let mut running = Running::ready(directory, &Start { settings: &more, ..Start::default() });
-    // Nobody is to read what a service manager would be told of all of this: the daemon would wait for that.
-    running.notified = Notified::bind(&root.join("unused"));
     let _witness = Witness(root.join("log"));
     let rules = hastened(&shipped("config/alerts.yml"));
     let prometheus = Prometheus::start(&scrapes(&running, port), &rules);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -246,6 +246,23 @@ fn the_watchdog_is_fed_for_as_long_as_the_loop_runs() {
     running.daemon.signal("STOP");
     running.notified.silence(Duration::from_millis(600));
     running.daemon.signal("CONT");
+    running.notified.assignment("WATCHDOG=1");
+}
+
+#[test]
+fn a_manager_that_reads_nothing_does_not_stop_the_loop() {
+    let start = Start { watchdog: Some(Duration::from_millis(100)), ..Start::default() };
+    let running = Running::ready(directory(), &start);
+    // Its queue is full from here on; each turn of the watchdog finds it so.
+    let other = UnixDatagram::unbound().unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send_to(b"X=1", running.path().join("notify")).is_ok() {}
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        assert!(running.ctl(&["status"]).status.success());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3), "each answer comes soon");
+    // It is fed again as soon as it reads.
     running.notified.assignment("WATCHDOG=1");
 }
 
