@@ -124,7 +124,7 @@ pub(super) async fn create(
     path = "/1.3/network-peering/{uuid}",
     params(
         ("uuid" = uuid::Uuid, Path, description = "The peering"),
-        ("If-Match" = Option<String>, Header, description = "Only while it has one of these ETags", pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#),
+        ("If-Match" = Option<String>, Header, description = "Only while it has one of these ETags", pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)?$"#),
     ),
     request_body = PeeringChangeBody,
     responses((
@@ -158,7 +158,7 @@ pub(super) async fn change(
     path = "/1.3/network-peering/{uuid}",
     params(
         ("uuid" = uuid::Uuid, Path, description = "The peering"),
-        ("If-Match" = Option<String>, Header, description = "Only while it has one of these ETags", pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#),
+        ("If-Match" = Option<String>, Header, description = "Only while it has one of these ETags", pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)?$"#),
     ),
     responses((status = 204, description = "It is deleted"))
 )]

@@ -57,7 +57,7 @@ fn whatever_the_description_allows_and_forbids_is_answered_as_it_says() {
     println!("{said}");
     assert!(output.status.success(), "{said}");
     let cases =
-        said.split_once(" generated").and_then(|(before, _)| before.split_whitespace().last());
+        said.split_once(" generated, ").and_then(|(before, _)| before.split_whitespace().last());
     let cases: usize = cases.and_then(|number| number.parse().ok()).unwrap_or_default();
     assert!(cases >= LEAST_CASES, "only {cases} cases");
     // The daemon lives, and has what it had.
