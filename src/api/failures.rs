@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use super::MOST_FAILURES;
 
 const WINDOW: Duration = Duration::from_secs(60);
+/// How often those of earlier windows are removed, at the most.
+const TIDY_PAUSE: Duration = Duration::from_secs(1);
 /// Addresses that are remembered; further ones share a count.
 const MOST_ADDRESSES: usize = 4096;
 
@@ -26,14 +28,25 @@ pub(super) enum Failed {
 
 /// Failures of the last while.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<BTreeMap<Option<IpAddr>, (Instant, u32)>>);
+pub(super) struct Failures(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_address: BTreeMap<Option<IpAddr>, (Instant, u32)>,
+    /// When those of earlier windows were last removed.
+    tidied: Option<Instant>,
+}
 
 impl Failures {
     /// Counts one.
     pub(super) fn add(&self, site: IpAddr, now: Instant) -> Failed {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= MOST_ADDRESSES {
+        let Counts { by_address: counts, tidied } = &mut *counts;
+        // Whoever fails from ever other addresses must not make each failure a look at all of them.
+        let is_due = tidied.is_none_or(|at| now.duration_since(at) >= TIDY_PAUSE);
+        if counts.len() >= MOST_ADDRESSES && is_due {
             counts.retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
+            *tidied = Some(now);
         }
         let is_known = counts.contains_key(&Some(site)) || counts.len() < MOST_ADDRESSES;
         let (since, count) = counts.entry(is_known.then_some(site)).or_insert((now, 0));
@@ -69,7 +82,7 @@ mod tests {
         for number in 0..100_000 {
             failures.add(site(number), start + WINDOW);
         }
-        assert!(failures.0.lock().unwrap().len() <= MOST_ADDRESSES + 1);
+        assert!(failures.0.lock().unwrap().by_address.len() <= MOST_ADDRESSES + 1);
         assert!(matches!(failures.add(site(99_999), start + WINDOW), Failed::Wait(_)));
     }
 }
