@@ -77,7 +77,7 @@ pub(in crate::engine) fn follow(
         return followed;
     };
     followed.has_start = true;
-    let found = balanced(ground, router, &port, packet);
+    let found = balanced(ground, &port, packet);
     let packets = found.as_ref().map_or_else(|| vec![packet.clone()], |it| it.packets(packet));
     followed.balanced = found;
     for packet in packets {
@@ -204,32 +204,30 @@ fn is_reached(ground: &Ground<'_>, from: &NetworkKey, to: &NetworkKey, net: &IpN
 }
 
 /// The load balancer on the switches of a port that takes a packet.
-fn balanced(ground: &Ground<'_>, router: Uuid, port: &str, packet: &Packet) -> Option<Balanced> {
-    let _ = router;
+fn balanced(ground: &Ground<'_>, port: &str, packet: &Packet) -> Option<Balanced> {
     let exact = packet.destination.prefix_len() == packet.destination.max_prefix_len();
     let switches = ground.northbound.switches_of(port);
     let found = exact.then(|| {
         BalancerFacts::of(ground.northbound).on_switches(&switches, packet.destination.addr())
     })?;
-    let takes = |vip: &Vip, protocol: Option<&str>| match vip.at.port {
-        None => true,
-        Some(port) => {
-            let number = match protocol {
-                Some("udp") => reach::UDP,
-                Some("sctp") => reach::SCTP,
-                _ => reach::TCP,
-            };
-            packet.to_ports == (port.get(), port.get()) && packet.protocol == Some(number)
-        }
-    };
     found.into_iter().find_map(|(balancer, is_ours)| {
         let protocol = balancer.protocol;
-        let vip = balancer
-            .vips
-            .into_iter()
-            .find(|vip| vip.at.address == packet.destination.addr() && takes(vip, protocol))?;
+        let vip = balancer.vips.into_iter().find(|vip| {
+            vip.at.address == packet.destination.addr() && takes(vip, protocol, packet)
+        })?;
         Some(Balanced { vip, is_ours })
     })
+}
+
+/// Whether the port of a virtual address, if it has one, is that of a packet.
+pub(super) fn takes(vip: &Vip, protocol: Option<&str>, packet: &Packet) -> bool {
+    let Some(port) = vip.at.port else { return true };
+    let number = match protocol {
+        Some("udp") => reach::UDP,
+        Some("sctp") => reach::SCTP,
+        _ => reach::TCP,
+    };
+    packet.to_ports == (port.get(), port.get()) && packet.protocol == Some(number)
 }
 
 impl Balanced {

@@ -12,7 +12,7 @@ use crate::view::{Passes, State, Viewer, WhyFact, WhyStep, WhyView};
 use super::super::shown::Standings;
 use super::crossing::crossing;
 use super::filters::{first_rule, list_step};
-use super::follow::walk;
+use super::follow::{takes, walk};
 use super::ground::{Ground, ends_of, passes, step};
 use super::question::{Asked, packets, reserve, stops_peering};
 use super::steps::{of_way, reserves};
@@ -154,22 +154,10 @@ fn narrowed(mut step: WhyStep, viewer: &Viewer, asked: &Asked<'_>) -> WhyStep {
 /// A virtual address that the own guests use, and the packets to its backends.
 fn balanced(link: &Link, from: End, packet: &Packet) -> Option<(WhyFact, Vec<Packet>)> {
     let copies = link.end(from).balancing.iter().flat_map(|balancing| &balancing.copies);
-    let takes = |port: Option<u16>, protocol: Option<&str>| match port {
-        None => true,
-        Some(port) => {
-            let number = match protocol {
-                Some("udp") => reach::UDP,
-                Some("sctp") => reach::SCTP,
-                _ => reach::TCP,
-            };
-            packet.to_ports == (port, port) && packet.protocol == Some(number)
-        }
-    };
     let mut vips = copies
         .flat_map(|copy| copy.content.vips.iter().map(move |vip| (vip, copy.content.protocol)));
     let (vip, _) = vips.find(|(vip, protocol)| {
-        let port = vip.at.port.map(std::num::NonZeroU16::get);
-        packet.destination == vip.at.address.into() && takes(port, *protocol)
+        packet.destination == vip.at.address.into() && takes(vip, *protocol, packet)
     })?;
     let packets = vip.backends.iter().map(|backend| Packet {
         destination: backend.at.address.into(),
