@@ -77,6 +77,10 @@ pub(super) fn read(text: &str) -> Seen {
             }
         }
     }
+    // Newer releases print nothing for the drop of an ACL: the packet ends at the last flow.
+    if seen.outputs.is_empty() && !met.is_empty() {
+        note_drop(&mut seen, &met);
+    }
     seen
 }
 
@@ -161,6 +165,19 @@ ingress(dp="a", inport="a-r0")
         );
         let dropped = seen.dropped.expect("a drop");
         assert_eq!((dropped.kind(), dropped.flow), ("no-route", None));
+    }
+
+    #[test]
+    fn a_packet_that_simply_ends_is_dropped_by_the_acl_that_decides() {
+        let seen = read(concat!(
+            "egress(dp=\"s\", inport=\"a\", outport=\"b\")\n",
+            " 6. ls_out_acl_eval (northd.c:6968): tcp.dst == 22, priority 2000, uuid 594266e1\n",
+            "    reg8[17] = 1;\n    next;\n",
+            " 8. ls_out_acl_action (northd.c:7243): reg8[17] == 1, priority 1000, uuid 48c23078\n",
+            "    reg8[16] = 0;\n",
+        ));
+        let dropped = seen.dropped.expect("a drop");
+        assert_eq!((dropped.kind(), dropped.flow.as_deref()), ("acl", Some("594266e1")));
     }
 
     #[test]

@@ -4,10 +4,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::running::{Process, wait_for};
+use crate::running::{Process, poll, wait_for};
+
+/// How long a test waits for what units do to each other: two attempts of the daemon to connect can be 10 s apart.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A booted machine.
 #[derive(Debug)]
@@ -65,6 +69,14 @@ impl Machine {
         value.trim().to_owned()
     }
 
+    /// Waits until `found` has something; otherwise fails with the end of the journal.
+    pub(crate) fn wait_for<T>(&self, what: &str, found: impl FnMut() -> Option<T>) -> T {
+        poll(PATIENCE, found).unwrap_or_else(|| {
+            let journal = self.run(&["journalctl", "--output=short-monotonic", "--lines=60"]);
+            panic!("no {what} within {PATIENCE:?}; the journal:\n{journal}")
+        })
+    }
+
     /// Waits until a property satisfies.
     pub(crate) fn wait_for_property(
         &self,
@@ -72,7 +84,7 @@ impl Machine {
         property: &str,
         wanted: impl Fn(&str) -> bool,
     ) -> String {
-        wait_for(&format!("{property} of {unit} as wanted"), || {
+        self.wait_for(&format!("{property} of {unit} as wanted"), || {
             Some(self.property(unit, property)).filter(|value| wanted(value))
         })
     }

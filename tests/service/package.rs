@@ -9,7 +9,7 @@ use std::path::Path;
 use ovn_peerd::view::{HalfView, State};
 
 use crate::machine::Machine;
-use crate::running::{BLUE, GREEN, NETWORKS, wait_for};
+use crate::running::{BLUE, GREEN, NETWORKS};
 
 const UNIT: &str = "ovn-peerd.service";
 const ACTIVE: &str = "active: 2 active; northbound unix:/run/ovn/ovnnb_db.sock";
@@ -122,7 +122,7 @@ fn peers_and_reloads(machine: &Machine) {
     // Returns when the daemon says READY again: by then it has read them.
     machine.run(&["systemctl", "reload", UNIT]);
     assert_eq!(halves(machine).len(), 2);
-    wait_for("active halves", || {
+    machine.wait_for("active halves", || {
         halves(machine).iter().all(|half| half.state == State::Active).then_some(())
     });
     machine.wait_for_property(UNIT, "StatusText", |text| text == ACTIVE);
@@ -189,7 +189,7 @@ fn tenants_see_their_own(machine: &Machine) {
 }
 
 fn writes_fields_to_the_journal(machine: &Machine) {
-    let entry = wait_for("entry in the journal", || {
+    let entry = machine.wait_for("entry in the journal", || {
         let query = ["journalctl", "-u", UNIT, "-o", "json", "OVN_PEERD_PROJECT=blue"];
         machine.run(&query).lines().last().map(str::to_owned)
     });
@@ -214,7 +214,7 @@ fn finds_the_northbound_again(machine: &Machine) {
     ] {
         let found = found_northbound(machine);
         machine.run(restart);
-        wait_for("the northbound, found again", || {
+        machine.wait_for("the northbound, found again", || {
             (found_northbound(machine) > found).then_some(())
         });
         machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);

@@ -18,13 +18,21 @@ use crate::served;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Polls until `found` has something.
-pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, found: impl FnMut() -> Option<T>) -> T {
+    poll(PATIENCE, found).unwrap_or_else(|| panic!("no {what} within {PATIENCE:?}"))
+}
+
+/// Polls until `found` has something, or the time is over.
+pub(crate) fn poll<T>(patience: Duration, mut found: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
     loop {
+        let now = Instant::now();
         if let Some(found) = found() {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "no {what} within {PATIENCE:?}");
+        if now >= deadline {
+            return None;
+        }
         thread::sleep(Duration::from_millis(5));
     }
 }
