@@ -28,7 +28,9 @@ pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, 
 pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use gateway::{GatewayView, TranslatedView};
-pub use peering::{OwnNetworkView, PeeringView, SubnetView, TokenView};
+pub use peering::{
+    LABEL_PREFIX, OwnNetworkView, PeeringPage, PeeringQuery, PeeringView, SubnetView, TokenView,
+};
 pub use series::{HalfSample, HalfSamples, MetricsView, PerHalf};
 pub use through::{ChainView, ThroughView};
 pub use traffic::{RuleView, TrafficView};

@@ -110,11 +110,16 @@ impl Site {
 
     /// Starts the daemon on it.
     pub(crate) fn start(&self, northbound: &Path) -> Daemon {
+        self.start_with(northbound, "")
+    }
+
+    /// The same, with more settings.
+    pub(crate) fn start_with(&self, northbound: &Path, more: &str) -> Daemon {
         let socket = self.dir.join("control.sock");
         let config = format!(
             "[northbound]\nremotes = [\"unix:{}\"]\n[control]\nsocket = \"{}\"\n\
              [daemon]\nhost = \"{}\"\n[policy]\nmax_withdrawals = {{ halves = 10, percent = 100 }}\n\
-             max_halves_per_project = 1000000\n",
+             max_halves_per_project = 1000000\n{more}",
             northbound.display(),
             socket.display(),
             self.host

@@ -31,6 +31,7 @@ mod nbctl;
 mod plan;
 mod proxy;
 mod quiet;
+mod reads;
 mod scrape;
 mod server;
 mod start;
@@ -71,7 +72,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 18)]
     pub(crate) minutes: u64,
     /// Only these measurements: bulk, start, client, quiet, hub, why, compile, filters, store,
-    /// listeners, scrape, half, fleet.
+    /// listeners, scrape, reads, half, fleet.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Exit code 1 if any target is missed; a count that is missed is one always.
@@ -158,6 +159,9 @@ fn measure_one_host(options: &Options, plan: &Plan, base: &Path, dir: &Path, tab
     }
     if wanted("scrape") {
         scrape::measure(plan, base, &dir.join("scrape"), repetitions, table);
+    }
+    if wanted("reads") {
+        reads::measure(plan, &full, &dir.join("reads"), repetitions, table);
     }
     if wanted("half") {
         say(&format!("building {} networks", small.networks));

@@ -12,10 +12,9 @@ use uuid::Uuid;
 use super::error::{ApiError, ErrorCode};
 use super::{BODY_TIME, MAX_BODY_BYTES};
 use crate::declare::{ConfiguredStatus, MAX_CONFIG_BYTES, name_fault};
+use crate::view::LABEL_PREFIX;
 
 const TOP: &str = "network_peering";
-/// What a label is in a half's `config`.
-pub(super) const LABEL_PREFIX: &str = "user.";
 pub(super) const MAX_LABELS: usize = 50;
 pub(super) const MIN_KEY_CHARS: usize = 2;
 pub(super) const MAX_KEY_CHARS: usize = 32;

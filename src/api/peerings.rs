@@ -12,7 +12,6 @@ use axum::{Extension, Json};
 
 use super::body::{Change, New};
 use super::error::{ApiError, ErrorCode};
-use super::query::PeeringQuery;
 use super::service::{Caller, Service};
 use super::wire::{NewPeeringBody, PeeringAnswer, PeeringChangeBody, Peerings, PeeringsAnswer};
 use super::write::IfMatch;
@@ -45,16 +44,10 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let query = PeeringQuery::parse(&uri)?;
-    let found = service.peerings(&caller, None).await?;
-    let all: Vec<_> = (found.into_iter().map(shown::peering))
-        .filter(|peering| query.admits(&peering.labels))
-        .collect();
-    let total = all.len();
-    let limit = query.limit.unwrap_or(usize::MAX);
-    let network_peering = all.into_iter().skip(query.offset).take(limit).collect();
+    let found = service.peerings(&caller, query::peerings(&uri)?).await?;
+    let network_peering = found.peerings.into_iter().map(shown::peering).collect();
     let answer = PeeringsAnswer { network_peerings: Peerings { network_peering } };
-    Ok(([(TOTAL_COUNT, HeaderValue::from(total))], Json(answer)).into_response())
+    Ok(([(TOTAL_COUNT, HeaderValue::from(found.total))], Json(answer)).into_response())
 }
 
 /// Show a peering

@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::http::Uri;
 
 use super::error::ApiError;
-use super::wire::Label;
+use crate::view::PeeringQuery;
 
 /// The largest number, as the description has it (`int32`).
 const MOST: u32 = i32::MAX.unsigned_abs();
@@ -13,40 +13,25 @@ const MOST: u32 = i32::MAX.unsigned_abs();
 type Pairs = Vec<(String, String)>;
 
 /// Which peerings, and how many.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PeeringQuery {
-    /// `KEY=VALUE`, or `KEY` with any value; all must fit.
-    labels: Vec<String>,
-    pub(super) limit: Option<usize>,
-    pub(super) offset: usize,
-}
-
-impl PeeringQuery {
-    pub(super) fn parse(uri: &Uri) -> Result<Self, ApiError> {
-        let mut query = Self::default();
-        let mut seen = Vec::new();
-        for (key, value) in pairs(uri)? {
-            match key.as_str() {
-                "label" => {
-                    query.labels.push(value);
-                    continue;
-                }
-                "limit" => query.limit = Some(number(&key, &value, 1)?),
-                "offset" => query.offset = number(&key, &value, 0)?,
-                _ => return Err(unknown("label, limit and offset")),
+pub(super) fn peerings(uri: &Uri) -> Result<PeeringQuery, ApiError> {
+    let mut query = PeeringQuery::default();
+    let mut seen = Vec::new();
+    for (key, value) in pairs(uri)? {
+        match key.as_str() {
+            "label" => {
+                query.labels.push(value);
+                continue;
             }
-            if seen.contains(&key) {
-                return Err(ApiError::invalid(format!("the query has `{key}` twice")));
-            }
-            seen.push(key);
+            "limit" => query.limit = Some(number(&key, &value, 1)?),
+            "offset" => query.offset = number(&key, &value, 0)?,
+            _ => return Err(unknown("label, limit and offset")),
         }
-        Ok(query)
+        if seen.contains(&key) {
+            return Err(ApiError::invalid(format!("the query has `{key}` twice")));
+        }
+        seen.push(key);
     }
-
-    /// Whether a peering with these labels is asked for.
-    pub(super) fn admits(&self, labels: &[Label]) -> bool {
-        self.labels.iter().all(|wanted| labels.iter().any(|label| fits(label, wanted)))
-    }
+    Ok(query)
 }
 
 /// The zone of networks, if a query names one.
@@ -89,26 +74,20 @@ fn number(key: &str, text: &str, least: u32) -> Result<usize, ApiError> {
     })
 }
 
-fn fits(label: &Label, wanted: &str) -> bool {
-    wanted == label.key
-        || wanted
-            .strip_prefix(label.key.as_str())
-            .and_then(|rest| rest.strip_prefix('='))
-            .is_some_and(|value| value == label.value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn labels_limit_and_offset_are_read_and_nothing_else() {
-        let parse = |query: &str| PeeringQuery::parse(&format!("/x?{query}").parse().unwrap());
+        let parse = |query: &str| peerings(&format!("/x?{query}").parse().unwrap());
         let query = parse("label=env%3Dprod&label=a%3Db%3Dc&limit=5&offset=0").unwrap();
         assert_eq!((query.limit, query.offset), (Some(5), 0));
-        let label = |key: &str, value: &str| Label { key: key.into(), value: value.into() };
-        let both = [label("a", "b=c"), label("env", "prod")];
-        assert!(query.admits(&both) && !query.admits(&both[..1]));
+        let config = |labels: &[(&str, &str)]| {
+            labels.iter().map(|(key, value)| (format!("user.{key}"), (*value).to_owned())).collect()
+        };
+        let both = config(&[("a", "b=c"), ("env", "prod")]);
+        assert!(query.admits(&both) && !query.admits(&config(&[("a", "b=c")])));
         assert!(parse("label=env").unwrap().admits(&both));
         assert!(!parse("label=en").unwrap().admits(&both));
         for bad in [

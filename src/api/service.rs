@@ -13,7 +13,7 @@ use super::tokens::{Token, Tokens};
 use super::{MOST_CHANGES, MOST_QUESTIONS};
 use crate::control::{Actor, Audit, Question, QuestionSender, Refusal};
 use crate::declare::{Edit, HalfKey, NotStored, StoredChange};
-use crate::view::{HalfDetail, OwnNetworkView, PeeringView, Viewer};
+use crate::view::{HalfDetail, OwnNetworkView, PeeringPage, PeeringQuery, PeeringView, Viewer};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -75,15 +75,15 @@ impl Service {
         self.asking.acquire().await.map_err(|_| Refusal::Leaving.into())
     }
 
-    /// The caller's peerings, or the one with a UUID.
+    /// Some of the caller's peerings.
     pub(super) async fn peerings(
         &self,
         caller: &Caller,
-        only: Option<Uuid>,
-    ) -> Result<Vec<PeeringView>, ApiError> {
+        query: PeeringQuery,
+    ) -> Result<PeeringPage, ApiError> {
         let _turn = self.turn().await?;
         let viewer = caller.viewer.clone();
-        let found = self.questions.ask(|answer| Question::Peerings(viewer, only, answer)).await?;
+        let found = self.questions.ask(|answer| Question::Peerings(viewer, query, answer)).await?;
         found.ok_or_else(ApiError::not_read)
     }
 
@@ -94,7 +94,8 @@ impl Service {
         uuid: Option<Uuid>,
     ) -> Result<PeeringView, ApiError> {
         let uuid = uuid.ok_or_else(ApiError::no_peering)?;
-        let found = self.peerings(caller, Some(uuid)).await?;
+        let query = PeeringQuery { uuid: Some(uuid), ..PeeringQuery::default() };
+        let found = self.peerings(caller, query).await?.peerings;
         found.into_iter().next().ok_or_else(ApiError::no_peering)
     }
 

@@ -2,13 +2,12 @@
 
 use ipnet::IpNet;
 
-use super::body::LABEL_PREFIX;
 use super::wire::{
     ConfiguredStatus, DhcpRoute, Family, IpNetwork, IpNetworks, Label, LocalNetwork, Network,
     NetworkAddresses, NetworkExtension, PeerNetwork, Peering, PeeringExtension, PeeringState,
     Servers, Subnet, YesNo,
 };
-use crate::view::{OwnNetworkView, PeeringView, Reason, State, SubnetView};
+use crate::view::{LABEL_PREFIX, OwnNetworkView, PeeringView, Reason, State, SubnetView};
 
 /// A peering as its owner sees it.
 pub(super) fn peering(view: PeeringView) -> Peering {

@@ -7,8 +7,9 @@ use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloade
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfSamples, HalfView, HeldView, HostView,
-    MetricsView, NetworkView, OwnNetworkView, PeeringView, PerHalf, PlanView, ProjectView,
-    RequestView, StatusView, StoreView, TokenView, VerifyView, Viewer, WhyQuestion, WhyView,
+    MetricsView, NetworkView, OwnNetworkView, PeeringPage, PeeringQuery, PerHalf, PlanView,
+    ProjectView, RequestView, StatusView, StoreView, TokenView, VerifyView, Viewer, WhyQuestion,
+    WhyView,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -45,9 +46,8 @@ pub enum Question {
     Projects(Viewer, oneshot::Sender<Vec<ProjectView>>),
     /// The requests that the viewer may answer.
     Requests(Viewer, oneshot::Sender<Vec<RequestView>>),
-    /// The halves of a viewer, or the one with this UUID, for the network API; `None` until the
-    /// northbound has been read.
-    Peerings(Viewer, Option<Uuid>, oneshot::Sender<Option<Vec<PeeringView>>>),
+    /// Halves of a viewer, for the network API; `None` until the northbound has been read.
+    Peerings(Viewer, PeeringQuery, oneshot::Sender<Option<PeeringPage>>),
     /// The networks of a viewer, or the one with this UUID, likewise.
     OwnNetworks(Viewer, Option<Uuid>, oneshot::Sender<Option<Vec<OwnNetworkView>>>),
     /// The tokens of the network API.

@@ -285,8 +285,8 @@ impl Shell {
             Question::Networks(viewer, reply) => drop(reply.send(engine.networks(&viewer))),
             Question::Projects(viewer, reply) => drop(reply.send(engine.projects(&viewer))),
             Question::Requests(viewer, reply) => drop(reply.send(engine.requests(&viewer))),
-            Question::Peerings(viewer, only, reply) => {
-                drop(reply.send(engine.peerings(&viewer, only)));
+            Question::Peerings(viewer, query, reply) => {
+                drop(reply.send(engine.peerings(&viewer, &query)));
             }
             Question::OwnNetworks(viewer, only, reply) => {
                 drop(reply.send(engine.own_networks(&viewer, only)));

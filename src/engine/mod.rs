@@ -86,8 +86,8 @@ use crate::now::Now;
 use crate::ovsdb;
 use crate::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView,
-    NetworkView, NorthboundView, OwnNetworkView, PeeringView, PlanView, ProjectView, RequestView,
-    StatusView, StoreView, Viewer, WhyQuestion, WhyView,
+    NetworkView, NorthboundView, OwnNetworkView, PeeringPage, PeeringQuery, PlanView, ProjectView,
+    RequestView, StatusView, StoreView, Viewer, WhyQuestion, WhyView,
 };
 
 use changes::Changes;
@@ -466,13 +466,13 @@ impl Engine {
         views::attention(self, viewer)
     }
 
-    /// The halves of a viewer, or the one with a UUID; `None` until the northbound has been read.
+    /// Halves of a viewer; `None` until the northbound has been read.
     #[must_use]
-    pub fn peerings(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<PeeringView>> {
-        self.northbound.as_ref().map(|_| peerings::peerings(&self.standings(), viewer, only))
+    pub fn peerings(&self, viewer: &Viewer, query: &PeeringQuery) -> Option<PeeringPage> {
+        self.northbound.as_ref().map(|_| peerings::peerings(&self.standings(), viewer, query))
     }
 
-    /// The networks of a viewer, likewise.
+    /// The networks of a viewer, or the one with a UUID, likewise.
     #[must_use]
     pub fn own_networks(&self, viewer: &Viewer, only: Option<Uuid>) -> Option<Vec<OwnNetworkView>> {
         self.northbound.as_ref().map(|_| peerings::own_networks(&self.standings(), viewer, only))

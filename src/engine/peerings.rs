@@ -1,6 +1,7 @@
-//! What the network API shows: halves and networks of a viewer, all of them or the one with a UUID.
+//! What the network API shows: halves and networks of a viewer.
 //!
-//! Only what the viewer owns is looked through, so that the time says nothing of the rest.
+//! Only what the viewer owns is looked through, so that the time says nothing of the rest. What is not asked for is not
+//! composed: the event loop answers.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +9,12 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::declare::{
-    ConfiguredStatus, HalfKey, NetworkKey, NetworkType, default_of_network, uuid_of_half,
+    ConfiguredStatus, Half, HalfKey, NetworkKey, NetworkType, default_of_network, uuid_of_half,
     uuid_of_network,
 };
 use crate::northbound::stored::etag;
 use crate::peering::report::report;
-use crate::view::{OwnNetworkView, PeeringView, SubnetView, Viewer};
+use crate::view::{OwnNetworkView, PeeringPage, PeeringQuery, PeeringView, SubnetView, Viewer};
 
 use super::catalog::bound;
 use super::shown::Standings;
@@ -23,8 +24,8 @@ use super::views::half_view;
 pub(super) fn peerings(
     standings: &Standings<'_>,
     viewer: &Viewer,
-    only: Option<Uuid>,
-) -> Vec<PeeringView> {
+    query: &PeeringQuery,
+) -> PeeringPage {
     let declarations = &standings.state.declarations;
     let halves: BTreeSet<HalfKey> = match viewer {
         Viewer::Operator => declarations.halves().into_iter().collect(),
@@ -32,21 +33,32 @@ pub(super) fn peerings(
             own.iter().flat_map(|project| declarations.halves_of_project(project)).collect()
         }
     };
-    halves.iter().filter_map(|key| peering(standings, viewer, key, only)).collect()
+    let (mut total, mut peerings) = (0, Vec::new());
+    let page = query.offset..query.offset.saturating_add(query.limit.unwrap_or(usize::MAX));
+    for key in &halves {
+        let said = standings.state.resolver.said(key, declarations);
+        let Some(half) = said.map(|said| said.value).filter(|half| is_asked(half, query)) else {
+            continue;
+        };
+        if page.contains(&total) {
+            peerings.extend(peering(standings, viewer, key, half));
+        }
+        total += 1;
+    }
+    PeeringPage { total, peerings }
+}
+
+fn is_asked(half: &Half, query: &PeeringQuery) -> bool {
+    query.uuid.is_none_or(|uuid| uuid == uuid_of_half(half)) && query.admits(&half.config)
 }
 
 fn peering(
     standings: &Standings<'_>,
     viewer: &Viewer,
     key: &HalfKey,
-    only: Option<Uuid>,
+    half: &Half,
 ) -> Option<PeeringView> {
     let (declarations, resolver) = (&standings.state.declarations, &standings.state.resolver);
-    let said = resolver.said(key, declarations)?;
-    let half = said.value;
-    if only.is_some_and(|only| only != uuid_of_half(half)) {
-        return None;
-    }
     let report = report(resolver, half, declarations);
     let own_uuid = |network: &NetworkKey| {
         let bound = declarations.network(network, || None);

@@ -9,6 +9,46 @@ use uuid::Uuid;
 
 use super::HalfView;
 
+/// A label is a key of a half's `config` that begins so.
+pub const LABEL_PREFIX: &str = "user.";
+
+/// Which halves of a viewer are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeeringQuery {
+    /// Only the one with this UUID.
+    pub uuid: Option<Uuid>,
+    /// Only those that have all of these labels: `KEY=VALUE`, or `KEY` with any value.
+    pub labels: Vec<String>,
+    /// Without so many, the first ones.
+    pub offset: usize,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// The halves that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeeringPage {
+    /// How many there are without `offset` and `limit`.
+    pub total: usize,
+    /// Those within `offset` and `limit`.
+    pub peerings: Vec<PeeringView>,
+}
+
+impl PeeringQuery {
+    /// Whether a half with this `config` is asked for.
+    #[must_use]
+    pub fn admits(&self, config: &BTreeMap<String, String>) -> bool {
+        let mut labels = self.labels.iter();
+        labels.all(|wanted| config.iter().any(|(key, value)| fits(key, value, wanted)))
+    }
+}
+
+fn fits(key: &str, value: &str, wanted: &str) -> bool {
+    let Some(key) = key.strip_prefix(LABEL_PREFIX) else { return false };
+    let rest = wanted.strip_prefix(key);
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('=') == Some(value))
+}
+
 /// A half that is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeeringView {
