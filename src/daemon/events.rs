@@ -252,6 +252,8 @@ impl Shell {
     fn northbound_event(&mut self, event: ovsdb::Event<Northbound>) {
         if let ovsdb::Event::Transacted { id, .. } = &event {
             self.under_way.remove(id);
+        } else if matches!(event, ovsdb::Event::Disconnected { .. }) {
+            self.service.lost(&self.configuration.settings.northbound.remotes);
         }
         self.handle(Event::Northbound(event));
     }

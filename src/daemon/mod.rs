@@ -5,6 +5,7 @@
 //! engine's transactions to the northbound client. Invariants: one loop, one closed event type;
 //! only that loop feeds the watchdog; an exit leaves the data plane as it is.
 
+mod access;
 mod answers;
 pub mod candidate;
 pub mod check;

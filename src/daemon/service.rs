@@ -10,6 +10,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use super::access::AccessRequests;
 use crate::declare::Settings;
 use crate::view::{State, StatusView};
 
@@ -27,6 +28,7 @@ pub(super) struct Service {
     tenants: bool,
     /// Whether there is a service manager that shows the status.
     managed: bool,
+    access: AccessRequests,
     /// How often to feed the watchdog; `None` without a watchdog.
     pub(super) watchdog: Option<Duration>,
 }
@@ -36,7 +38,8 @@ impl Service {
         // At half of its timeout, as sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
         let managed = env::var_os(SOCKET).is_some();
-        Self { status: String::new(), tenants: false, managed, watchdog }
+        let access = AccessRequests::new();
+        Self { status: String::new(), tenants: false, managed, access, watchdog }
     }
 
     /// Whether a service manager started the daemon, and shows its status.
@@ -61,6 +64,11 @@ impl Service {
             Ok(now) => notify(&[NotifyState::Reloading, now]),
             Err(_) => notify(&[NotifyState::Reloading]),
         }
+    }
+
+    /// An attempt to connect to the northbound has failed.
+    pub(super) fn lost(&mut self, remotes: &[String]) {
+        self.access.review(remotes);
     }
 
     pub(super) fn stopping(&self) {

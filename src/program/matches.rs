@@ -4,6 +4,8 @@
 //! Therefore a match contains no text of a tenant, and port names are quoted. A match never uses
 //! `!=`, which costs a flow per bit.
 
+use std::fmt::{Display, Write as _};
+
 use ipnet::IpNet;
 
 use crate::northbound::Family;
@@ -67,10 +69,7 @@ impl Addresses {
     fn text(&self) -> String {
         match self {
             Self::Set(name) => ["$", name].concat(),
-            Self::Prefixes(prefixes) => {
-                let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
-                ["{", &prefixes.join(", "), "}"].concat()
-            }
+            Self::Prefixes(prefixes) => braced(prefixes),
         }
     }
 }
@@ -105,8 +104,19 @@ fn port<'a>(field: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(quote).collect();
     match quoted.as_slice() {
         [one] => format!("{field} == {one}"),
-        several => format!("{field} == {{{}}}", several.join(", ")),
+        several => format!("{field} == {}", braced(several)),
     }
+}
+
+/// `{one, other}`.
+pub(super) fn braced<T: Display>(items: &[T]) -> String {
+    let mut text = String::from("{");
+    for (at, item) in items.iter().enumerate() {
+        // Nothing fails that writes to a text.
+        let _ = write!(text, "{}{item}", if at > 0 { ", " } else { "" });
+    }
+    text.push('}');
+    text
 }
 
 /// Any of the terms.

@@ -6,8 +6,12 @@
 //! of a whole protocol therefore matches all later fragments there: without the first one, nobody
 //! can put them together.
 
+use std::fmt::Display;
+
 use crate::northbound::Family;
 use crate::traffic::{Action, IcmpType, Kind, Policy, Ports, Protocol};
+
+use super::matches::braced;
 
 /// Matches ICMP errors of a family: unreachable, time exceeded, a bad header, packet too big.
 pub(super) fn errors(family: Family) -> &'static str {
@@ -76,9 +80,7 @@ fn icmp(policy: &Policy, types: &[IcmpType], family: Family) -> String {
         Kind::Forward => message.request(ip6),
         Kind::Reply | Kind::Echo => message.reply(ip6),
     };
-    let numbers: Vec<String> =
-        types.iter().filter_map(number).map(|number| number.to_string()).collect();
-    let listed = format!("{name}.type == {}", set(&numbers));
+    let listed = format!("{name}.type == {}", set(types.iter().filter_map(number)));
     match policy.action {
         Action::Allow => format!("{listed} && !ip.is_frag"),
         Action::Deny => format!("{name} && ({listed} || ip.is_frag)"),
@@ -87,26 +89,25 @@ fn icmp(policy: &Policy, types: &[IcmpType], family: Family) -> String {
 
 /// `tcp.dst == {22, 80}`, or `(tcp.dst == 22 || (tcp.dst >= 8000 && tcp.dst <= 8100))`.
 fn in_ranges(field: &str, ports: &Ports) -> String {
-    let single = ports.ranges().iter().filter(|(first, last)| first == last);
-    let single: Vec<String> = single.map(|(port, _)| port.to_string()).collect();
-    let several = ports.ranges().iter().filter(|(first, last)| first < last);
-    let mut terms: Vec<String> = (!single.is_empty())
-        .then(|| format!("{field} == {}", set(&single)))
-        .into_iter()
-        .chain(several.map(|(first, last)| format!("({field} >= {first} && {field} <= {last})")))
-        .collect();
-    match (terms.pop(), terms.is_empty()) {
-        (Some(only), true) => only,
-        (last, _) => {
-            terms.extend(last);
-            format!("({})", terms.join(" || "))
-        }
+    let is_one = |range: &&(u16, u16)| range.0 == range.1;
+    let singles = ports.ranges().iter().filter(is_one).map(|(port, _)| *port);
+    let mut terms = Vec::new();
+    if ports.ranges().iter().any(|range| is_one(&range)) {
+        terms.push(format!("{field} == {}", set(singles)));
+    }
+    let several = ports.ranges().iter().filter(|range| !is_one(range));
+    terms.extend(several.map(|(first, last)| format!("({field} >= {first} && {field} <= {last})")));
+    match terms.as_mut_slice() {
+        [only] => std::mem::take(only),
+        several => format!("({})", several.join(" || ")),
     }
 }
 
-fn set(numbers: &[String]) -> String {
-    match numbers {
-        [one] => one.clone(),
-        several => format!("{{{}}}", several.join(", ")),
+/// `22`, or `{22, 80}`.
+fn set<T: Display>(numbers: impl Iterator<Item = T>) -> String {
+    let numbers: Vec<T> = numbers.collect();
+    match numbers.as_slice() {
+        [one] => one.to_string(),
+        several => braced(several),
     }
 }

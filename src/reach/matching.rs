@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
                     Terms::Decided => Truth::No,
                     Terms::Are(found) => found,
                 };
-                if self.tokens.accept(")") { found } else { self.unread() }
+                if self.tokens.accept(')') { found } else { self.unread() }
             }
             Some(Token::Sign("!")) => self.term(!negated),
             Some(Token::Word(word)) => self.comparison(word, negated),
@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
 
     /// The bit of a field: `[4]`. Ranges of bits are not read.
     fn bit(&mut self) -> Result<Option<u8>, ()> {
-        if !self.tokens.accept("[") {
+        if !self.tokens.accept('[') {
             return Ok(None);
         }
         let bit = match self.tokens.next() {
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
                 return Err(());
             }
         };
-        if self.tokens.accept("]") { Ok(Some(bit)) } else { Err(()) }
+        if self.tokens.accept(']') { Ok(Some(bit)) } else { Err(()) }
     }
 
     /// A word that stands alone. The opposite of a protocol is not as it looks, so it is not read.
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
 
     /// Compares with a value, or with those in braces; `None` if they cannot be read.
     fn compare(&mut self, value: &Value, relation: Relation) -> Option<Truth> {
-        if !self.tokens.accept("{") {
+        if !self.tokens.accept('{') {
             let found = self.compare_one(value, relation)?;
             // `0 < x < 9`, and the like.
             let ends = matches!(self.tokens.peek(), None | Some(Token::Sign("&&" | "||" | ")")));
@@ -325,11 +325,11 @@ impl<'a> Reader<'a> {
         loop {
             let one = self.compare_one(value, Relation::Equal)?;
             found = Some(found.map_or(one, |found| found.or(one)));
-            if !self.tokens.accept(",") {
+            if !self.tokens.accept(',') {
                 break;
             }
         }
-        let closed = self.tokens.accept("}");
+        let closed = self.tokens.accept('}');
         match relation {
             Relation::Equal if closed => found,
             Relation::Equal

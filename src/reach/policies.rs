@@ -45,29 +45,31 @@ pub enum Action {
 /// known which of them match. `None` stands for no policy: the packet goes on.
 pub(super) fn decisions(router: &Router<'_>, place: &Place<'_>) -> Vec<Option<Policy>> {
     let replica = router.northbound.replica();
-    let rows = router.refers_to(logical_router::POLICIES);
-    let rows = rows.filter_map(|uuid| Some((uuid, replica.row(ROUTER_POLICY, uuid)?)));
-    // A policy of a chain takes effect only after a jump there.
-    let rows = rows.filter(|(_, row)| row.get(router_policy::CHAIN).is_blank());
-    let mut ordered: Vec<(i64, Uuid, &Row)> = rows
-        .map(|(uuid, row)| (row.get(router_policy::PRIORITY).integer().unwrap_or(0), uuid, row))
-        .collect();
-    ordered.sort_unstable_by_key(|(priority, uuid, _)| (std::cmp::Reverse(*priority), *uuid));
     let sets = |name: &str| find_set(router.northbound, name);
+    let rows = router.refers_to(logical_router::POLICIES);
+    // A hub has thousands, of which a packet meets a few: nothing else is read of the others.
+    let mut met: Vec<(i64, Uuid, &Row, Truth)> = rows
+        .filter_map(|uuid| {
+            let row = replica.row(ROUTER_POLICY, uuid)?;
+            let matches = holds(row.get(router_policy::MATCH).string(), place, &sets);
+            // A policy of a chain takes effect only after a jump there.
+            if matches == Truth::No || !row.get(router_policy::CHAIN).is_blank() {
+                return None;
+            }
+            let priority = row.get(router_policy::PRIORITY).integer().unwrap_or(0);
+            Some((priority, uuid, row, matches))
+        })
+        .collect();
+    met.sort_unstable_by_key(|(priority, uuid, _, _)| (std::cmp::Reverse(*priority), *uuid));
     let mut possible = Vec::new();
-    for alike in ordered.chunk_by(|one, other| one.0 == other.0) {
+    for alike in met.chunk_by(|one, other| one.0 == other.0) {
         let mut decided = false;
-        for (priority, row, cells) in alike {
-            let text = cells.get(router_policy::MATCH).string();
-            let mut matches = holds(text, place, &sets);
-            if matches == Truth::No {
-                continue;
-            }
+        for (priority, row, cells, matches) in alike {
             let Some(action) = action(router, cells) else { continue };
-            if !cells.get(router_policy::BFD_SESSIONS).is_empty() {
-                matches = Truth::Maybe;
-            }
+            let has_sessions = !cells.get(router_policy::BFD_SESSIONS).is_empty();
+            let matches = if has_sessions { Truth::Maybe } else { *matches };
             decided |= matches == Truth::Yes;
+            let text = cells.get(router_policy::MATCH).string();
             let is_read = matches == Truth::Yes || is_readable(text, place, &sets);
             possible.push(Some(Policy {
                 row: *row,

@@ -118,9 +118,14 @@ fn static_route(
         Ok(net) => net.trunc(),
         Err(_) => IpNet::from(written.parse::<IpAddr>().ok()?),
     };
+    // Of thousands of routes on a hub, few concern the packet: nothing else is read of the others.
+    let [by_destination, of_source] =
+        [&packet.destination, &packet.source].map(|address| is_within(address, &prefix));
+    if by_destination == Truth::No && of_source == Truth::No {
+        return None;
+    }
     let by_source = row.get(static_route::POLICY).is_string("src-ip");
-    let address = if by_source { packet.source } else { packet.destination };
-    let mut matches = is_within(&address, &prefix);
+    let mut matches = if by_source { of_source } else { by_destination };
     if matches == Truth::No || row.get(static_route::ROUTE_TABLE).string() != table {
         return None;
     }

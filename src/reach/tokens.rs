@@ -35,13 +35,11 @@ impl<'a> Tokens<'a> {
         self.split().map(|(token, _)| token)
     }
 
-    /// Takes the next token if it is this sign.
-    pub(super) fn accept(&mut self, sign: &'static str) -> bool {
-        let found = self.peek() == Some(Token::Sign(sign));
-        if found {
-            self.next();
-        }
-        found
+    /// Takes the next token if it is this sign, which must begin no other one.
+    pub(super) fn accept(&mut self, sign: char) -> bool {
+        let rest = self.rest.strip_prefix(sign);
+        self.rest = rest.map_or(self.rest, str::trim_start);
+        rest.is_some()
     }
 
     fn split(&self) -> Option<(Token<'a>, usize)> {
@@ -62,7 +60,8 @@ impl<'a> Tokens<'a> {
             let token = if named == 1 { Token::Set(token) } else { Token::Word(token) };
             return Some((token, named + length));
         }
-        let sign = SIGNS.iter().find(|sign| self.rest.starts_with(**sign));
+        let mut signs = SIGNS.iter().filter(|sign| sign.as_bytes().first() == Some(&first));
+        let sign = signs.find(|sign| self.rest.starts_with(**sign));
         Some(sign.map_or((Token::Other, self.rest.len()), |sign| (Token::Sign(sign), sign.len())))
     }
 

@@ -79,19 +79,17 @@ fn mirrored(rule: &Rule) -> Policy {
 
 /// Without the denies that decide nothing, because no policy after them, nor one of `replies`,
 /// allows such a packet: what no policy matches is dropped anyway.
-fn effective(mut policies: Vec<Policy>, replies: &[Policy]) -> Vec<Policy> {
-    let mut allowed: Vec<Policy> = replies.iter().filter(|it| it.allows()).cloned().collect();
-    let mut kept: Vec<Policy> = Vec::with_capacity(policies.len());
-    while let Some(policy) = policies.pop() {
+fn effective(policies: Vec<Policy>, replies: &[Policy]) -> Vec<Policy> {
+    let mut allowed: Vec<&Policy> = replies.iter().filter(|it| it.allows()).collect();
+    let mut idle = vec![false; policies.len()];
+    for (policy, idle) in policies.iter().zip(&mut idle).rev() {
         if policy.allows() {
-            allowed.push(policy.clone());
-        } else if !allowed.iter().any(|allowed| allowed.meets(&policy)) {
-            continue;
+            allowed.push(policy);
+        } else {
+            *idle = !allowed.iter().any(|allowed| allowed.meets(policy));
         }
-        kept.push(policy);
     }
-    kept.reverse();
-    kept
+    policies.into_iter().zip(idle).filter_map(|(policy, idle)| (!idle).then_some(policy)).collect()
 }
 
 /// Gives policies of one kind, in order, their ranks: each comes after the earlier ones with another

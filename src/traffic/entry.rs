@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::nets::Nets;
 use super::protocol::Protocol;
@@ -20,8 +20,8 @@ pub enum Action {
 }
 
 /// An entry. Of a key that the file does not have, everything matches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Entry {
     /// Whether it allows or denies.
     pub action: Action,
@@ -49,9 +49,11 @@ impl fmt::Display for Entry {
         };
         write!(f, "{action} {}", self.protocol)?;
         for (word, nets) in [("remote", &self.remote), ("local", &self.local)] {
-            if let Some(nets) = nets.some() {
-                let nets: Vec<String> = nets.iter().map(IpNet::to_string).collect();
-                write!(f, " {word} {}", nets.join(","))?;
+            for (at, net) in nets.some().into_iter().flatten().enumerate() {
+                match at {
+                    0 => write!(f, " {word} {net}")?,
+                    _ => write!(f, ",{net}")?,
+                }
             }
         }
         Ok(())
@@ -95,9 +97,9 @@ impl TryFrom<String> for Entry {
     }
 }
 
-impl From<Entry> for String {
-    fn from(entry: Entry) -> Self {
-        entry.to_string()
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

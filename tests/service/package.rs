@@ -52,6 +52,7 @@ fn the_package_serves_on_a_machine_run_by_systemd() {
     tenants_see_their_own(&machine);
     writes_fields_to_the_journal(&machine);
     finds_the_northbound_again(&machine);
+    asks_again_for_access(&machine);
     is_restarted_when_it_hangs(&machine);
     leaves_the_data_plane(&machine, &package);
 }
@@ -221,6 +222,25 @@ fn finds_the_northbound_again(machine: &Machine) {
     }
     assert_eq!(dump(machine), before);
     assert_eq!(machine.property(UNIT, "NRestarts"), "0");
+}
+
+/// systemd misses a socket that is made while the access unit runs: here, while its watch is stopped.
+fn asks_again_for_access(machine: &Machine) {
+    let forbidden = || {
+        let journal = machine.run(&["journalctl", "--unit", UNIT]);
+        journal.matches("this user may not open the socket").count()
+    };
+    let (found, before) = (found_northbound(machine), forbidden());
+    machine.run(&["systemctl", "stop", "ovn-peerd-access.path"]);
+    machine.run(&["systemctl", "restart", "ovn-ovsdb-server-nb"]);
+    machine
+        .wait_for("a line about the socket's permissions", || (forbidden() > before).then_some(()));
+    assert_eq!(found_northbound(machine), found);
+    machine.run(&["systemctl", "start", "ovn-peerd-access.path"]);
+    machine.wait_for("the northbound, opened after a request", || {
+        (found_northbound(machine) > found).then_some(())
+    });
+    machine.wait_for_property(UNIT, "StatusText", |text| text == PRIVATE);
 }
 
 fn is_restarted_when_it_hangs(machine: &Machine) {
