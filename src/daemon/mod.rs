@@ -6,14 +6,17 @@
 //! only that loop feeds the watchdog; an exit leaves the data plane as it is.
 
 mod answers;
+mod bindings;
 pub mod candidate;
 pub mod check;
 mod command;
+pub mod discover;
 mod error;
 mod events;
 pub mod files;
 mod log;
 mod metrics;
+mod moment;
 mod network;
 mod northbound;
 mod open_files;
@@ -21,6 +24,7 @@ mod plans;
 mod reload;
 mod service;
 mod signals;
+mod tool_api;
 pub mod verify;
 pub mod watch;
 mod workers;
