@@ -48,6 +48,9 @@ pub(super) struct Bindings {
     /// How often routers had come and gone when they were last looked at.
     seen: u64,
     looked: Option<Instant>,
+    /// When the last look-up began, and how long it took.
+    began: Option<Instant>,
+    took: Duration,
 }
 
 impl Bindings {
@@ -63,6 +66,8 @@ impl Bindings {
             pause: FIRST_PAUSE,
             seen: 0,
             looked: None,
+            began: None,
+            took: Duration::ZERO,
         }
     }
 
@@ -108,12 +113,14 @@ impl Bindings {
             return;
         }
         self.seen = changes;
+        let since = self.looked.map_or(CALM, |looked| looked.elapsed());
         let is_there = |router: &Arc<str>| engine.has_router(&RouterRef::named(router));
         if self.told.is_empty() && self.routers.values().all(is_there) {
-            let since = self.looked.map_or(CALM, |looked| looked.elapsed());
             self.look_after(CALM.saturating_sub(since).max(SETTLE));
         } else {
-            self.look_after(SETTLE);
+            // Where others make routers all the time, a tenth of it at most is spent on looking.
+            let least = FIRST_PAUSE.max(self.took * 10);
+            self.look_after(least.saturating_sub(since).max(SETTLE));
         }
     }
 
@@ -143,6 +150,7 @@ impl Bindings {
         if wanted.is_empty() {
             return;
         }
+        self.began = Some(Instant::now());
         let (reply, under_way) = oneshot::channel();
         let (northbound, settings) = (self.northbound.clone(), self.tools.clone());
         tokio::spawn(async move {
@@ -165,6 +173,7 @@ impl Bindings {
     fn take(&mut self, looked: Looked) -> Option<Reading<ParsedFile>> {
         let wanted = self.wanted();
         self.looked = Some(Instant::now());
+        self.took = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         let mut changed = BTreeSet::new();
         for (of, router) in looked.into_iter().filter(|(of, _)| wanted.contains(of)) {
             match router {

@@ -16,7 +16,7 @@ fn ids(pairs: &[(&str, &str)]) -> Ids {
 }
 
 fn uuid(name: &str) -> Uuid {
-    Uuid::from_u128(name.bytes().fold(7, |sum: u128, byte| sum * 251 + u128::from(byte)))
+    Uuid::from_u128(name.bytes().fold(7, |sum: u128, byte| sum.rotate_left(5) ^ u128::from(byte)))
 }
 
 /// A router with its tags.
