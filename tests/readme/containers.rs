@@ -156,16 +156,17 @@ const NETWORKS: &str = "
     CLIENT project create blue -c features.networks=true -c features.profiles=false -c features.images=false
     CLIENT project create green -c features.networks=true -c features.profiles=false -c features.images=false
     CLIENT network create web --project blue --type=ovn network=UPLINK \
-        ipv4.address=10.1.0.1/24 ipv6.address=fd01::1/64 user.tier=gold
+        ipv4.address=10.1.0.1/24 ipv4.nat=true ipv6.address=fd01::1/64 ipv6.nat=true user.tier=gold
     CLIENT network create db --project green --type=ovn network=UPLINK \
-        ipv4.address=10.2.0.1/24 ipv6.address=none
+        ipv4.address=10.2.0.1/24 ipv4.nat=true ipv6.address=none
     CLIENT network peer create web to-db green/db --project blue
     CLIENT network peer create db to-web blue/web --project green";
 
 /// A network is deleted and made again.
 const AGAIN: &str = "
     CLIENT network delete web --project blue
-    CLIENT network create web --project blue --type=ovn network=UPLINK ipv4.address=10.1.0.1/24 ipv6.address=none";
+    CLIENT network create web --project blue --type=ovn network=UPLINK \
+        ipv4.address=10.1.0.1/24 ipv4.nat=true ipv6.address=none";
 
 /// How long a link may take after its network is there again.
 const REBOUND: Duration = Duration::from_secs(20);
