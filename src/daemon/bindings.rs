@@ -26,6 +26,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// The pause after a look-up that has not found everything; it doubles up to the next one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// So long after routers came or went, a tool may still be at work on them: the pause does not double.
+const AT_WORK: Duration = Duration::from_secs(5);
 /// How often routers that come and go are reason to look whether names have moved, while all are found.
 const CALM: Duration = Duration::from_secs(60);
 
@@ -50,6 +52,8 @@ pub(super) struct Bindings {
     looked: Option<Instant>,
     /// When the last look-up began, and how long it took.
     began: Option<Instant>,
+    /// When routers came or went.
+    stirred: Option<Instant>,
     took: Duration,
 }
 
@@ -67,6 +71,7 @@ impl Bindings {
             seen: 0,
             looked: None,
             began: None,
+            stirred: None,
             took: Duration::ZERO,
         }
     }
@@ -99,6 +104,11 @@ impl Bindings {
         self.files.values().flat_map(ParsedFile::tool_networks).cloned().collect()
     }
 
+    /// The least pause between two look-ups.
+    fn least(&self) -> Duration {
+        FIRST_PAUSE.max(self.took * 10).min(LAST_PAUSE)
+    }
+
     fn look_after(&mut self, pause: Duration) {
         let at = Instant::now() + pause;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
@@ -113,14 +123,14 @@ impl Bindings {
             return;
         }
         self.seen = changes;
+        self.stirred = Some(Instant::now());
         let since = self.looked.map_or(CALM, |looked| looked.elapsed());
         let is_there = |router: &Arc<str>| engine.has_router(&RouterRef::named(router));
         if self.told.is_empty() && self.routers.values().all(is_there) {
             self.look_after(CALM.saturating_sub(since).max(SETTLE));
         } else {
             // Where others make routers all the time, a tenth of it at most is spent on looking.
-            let least = FIRST_PAUSE.max(self.took * 10);
-            self.look_after(least.saturating_sub(since).max(SETTLE));
+            self.look_after(self.least().saturating_sub(since).max(SETTLE));
         }
     }
 
@@ -197,9 +207,11 @@ impl Bindings {
             }
         }
         if !self.told.is_empty() || wanted.iter().any(|of| !self.routers.contains_key(of)) {
-            let at = Instant::now() + self.pause;
+            let at = Instant::now() + self.pause.max(self.least());
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
-            self.pause = (self.pause * 2).min(LAST_PAUSE);
+            if self.stirred.is_none_or(|stirred| stirred.elapsed() > AT_WORK) {
+                self.pause = (self.pause * 2).min(LAST_PAUSE);
+            }
         }
         let is_changed = |file: &ParsedFile| file.tool_networks().any(|of| changed.contains(of));
         let files = self.files.values().filter(|file| is_changed(file)).cloned();
