@@ -10,6 +10,7 @@
 //! which packets cross. [`program`] makes
 //! rows of a [`Link`](peering::Link), and one transaction of the differences. [`engine`] joins
 //! these pure rooms. [`daemon`] is the event loop around it, [`ovsdb`] the protocol below it,
+//! [`discover`] finds what other tools have made,
 //! [`control`] and [`ctl`] are the interface for operators and tenants, [`metrics`] has what
 //! Prometheus reads, and [`view`] has the values that these see. ARCHITECTURE.md has the picture.
 //!
@@ -34,6 +35,7 @@ pub mod control;
 pub mod ctl;
 pub mod daemon;
 pub mod declare;
+pub mod discover;
 pub mod engine;
 pub mod listen;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ColorChoice, Parser, Subcommand};
 
 use super::catalog::CatalogCommand;
+use super::discover::DiscoverArguments;
 use super::format::Format;
 use super::list::ListArguments;
 use super::monitor::MonitorArguments;
@@ -21,7 +22,8 @@ Exit codes:
   0  done; for plan: nothing would change
   1  an error; for status, diagnostics and reload also: one in the settings or a file;
      for confirm without a word: something is held
-  2  plan: a row or the state of a half would change, or withdrawals are held
+  2  plan: a row or the state of a half would change, or withdrawals are held;
+     discover --check: what is bound differs from what is found
   3  there is no such half
   4  no daemon answers at the socket
   5  another half is in the way; or the half has changed meanwhile, or is kept in a file
@@ -95,6 +97,11 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/ovn-peerd/ovn-peerd.toml")]
         config: PathBuf,
     },
+    /// Find the networks of LXD, Incus, Neutron, Kube-OVN, OVN-Kubernetes and plain OVN, and print networks.d.
+    ///
+    /// It needs no daemon, and writes nothing. It reads the northbound, and asks LXD and Incus on this
+    /// host for names. What it cannot know is marked as a guess.
+    Discover(DiscoverArguments),
     /// Print what may stand at the cursor, for a shell.
     #[command(hide = true)]
     Complete {
@@ -153,6 +160,7 @@ impl Command {
             | Self::Store(_)
             | Self::Why(_)
             | Self::Verify { .. }
+            | Self::Discover(_)
             | Self::Complete { .. }
             | Self::Status
             | Self::Plan { .. }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::change_error::ChangeError;
 use crate::api::secret::NoRandom;
 use crate::control::{ErrorBody, ErrorDetail};
+use crate::daemon::discover::DiscoverError;
 use crate::daemon::verify::OfflineError;
 use crate::view::Diagnostic;
 
@@ -73,6 +74,8 @@ pub(super) enum CtlError {
     Trace(String),
     #[error("cannot verify without the daemon")]
     Offline(#[from] OfflineError),
+    #[error("cannot discover")]
+    Discover(#[from] DiscoverError),
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     #[error("cannot start")]
@@ -143,6 +146,7 @@ impl CtlError {
             | Self::Usage { .. }
             | Self::Trace(_)
             | Self::Offline(_)
+            | Self::Discover(_)
             | Self::NoToken { .. }
             | Self::Random(_)
             | Self::Output(_)
@@ -167,6 +171,7 @@ impl CtlError {
             Self::NoList => "no-list",
             Self::Trace(_) => "no-trace",
             Self::Offline(_) => "not-offline",
+            Self::Discover(_) => "not-discovered",
             Self::Usage { .. } => "usage",
             Self::NoToken { .. } => "no-such-token",
             Self::Random(_) => "no-random-numbers",
@@ -183,6 +188,9 @@ impl CtlError {
     pub(super) fn diagnostics(&self) -> &[Diagnostic] {
         if let Self::Edited { error, .. } = self {
             return error.diagnostics();
+        }
+        if let Self::Discover(DiscoverError::Settings(all) | DiscoverError::Files(all)) = self {
+            return all;
         }
         if let Self::Refused(ErrorDetail { diagnostics, .. }) | Self::Settings { diagnostics } =
             self
@@ -248,6 +256,7 @@ impl CtlError {
                  certificates with --ovn-option. Run it where the southbound is reached, as root."
             }
             Self::Offline(error) => return error.next_step().to_owned(),
+            Self::Discover(error) => return error.next_step().to_owned(),
             Self::Output(_) => "Check where the output goes.",
             Self::Usage { .. } => "`ovn-peerctl --help` lists the commands, and each has --help.",
             Self::NoToken { .. } => "`ovn-peerctl token list` lists the tokens.",

@@ -6,7 +6,7 @@
 //!
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
-//! something is held; 2 `plan`: a row or a state would change, or withdrawals are held; 3 no such
+//! something is held; 2 `plan`: a row or a state would change, or withdrawals are held, `discover --check`: something differs; 3 no such
 //! half; 4 no daemon answers at the socket; 5 another half is in the way, or the half has changed meanwhile or is kept
 //! in a file; 6 a half that has not come to a state in time; 7 `why`: it does not pass or that is not sure, `verify`: something
 //! is found.
@@ -20,6 +20,7 @@ mod change;
 mod change_error;
 mod client;
 mod complete;
+mod discover;
 mod document;
 mod edit;
 mod error;
@@ -149,6 +150,7 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             output.show(&verified, render::verified)?;
             return Ok(if verified.found.is_empty() { 0 } else { why::FOUND });
         }
+        Command::Discover(arguments) => return discover::obey(&output, arguments).await,
         Command::Monitor(arguments) => monitor::monitor(&client, &output, arguments).await?,
         Command::Complete { words } => {
             let root = <Arguments as clap::CommandFactory>::command();

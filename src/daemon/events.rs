@@ -1,7 +1,7 @@
 //! The event loop: every event comes through here, one at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::{pending, ready};
+use std::future::ready;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,13 @@ use crate::now::Now;
 use crate::ovsdb::{self, Client};
 
 use super::answers;
+use super::bindings::Bindings;
 use super::candidate::reading_of;
 use super::error::DaemonError;
 use super::files::Files;
 use super::log::Log;
 use super::metrics::Metrics;
+use super::moment::until;
 use super::network::Network;
 use super::northbound::{client_config, host_name, serve_wants, watched_files};
 use super::plans::{FreshReading, Plans};
@@ -36,9 +38,7 @@ use super::workers;
 /// Northbound events handled in a row before the loop considers a transaction: bursts become one
 /// batch.
 const MOST_DRAINED: usize = 1024;
-/// How long the exit waits for the transaction under way.
-const LAST_REPLY: Duration = Duration::from_secs(1);
-/// How long the exit waits for the northbound client's thread.
+/// How long the exit waits for the transaction under way, and for the northbound client's thread.
 const LAST_WORK: Duration = Duration::from_secs(1);
 /// How often the status line is renewed while things change.
 const STATUS_PACE: Duration = Duration::from_millis(500);
@@ -49,6 +49,8 @@ enum LoopEvent {
     Watchdog,
     Reading(Option<Reading<ParsedFile>>),
     Certificates,
+    /// Files whose networks have other routers by now.
+    Rebound(Reading<ParsedFile>),
     FreshReading(FreshReading),
     Northbound(Option<ovsdb::Event<Northbound>>),
     Question(Option<Question>),
@@ -71,6 +73,7 @@ pub(super) struct Shell {
     configuration: Configuration,
     engine: Engine,
     watch: Watch,
+    bindings: Bindings,
     plans: Plans,
     reloads: Reloads,
     service: Service,
@@ -110,8 +113,9 @@ impl Shell {
         let host =
             host.ok_or_else(|| DaemonError::NoHost { path: config.display().to_string() })?;
         // First, so that the server composes its rows while this host reads the files.
-        let client = ovsdb::connect(client_config(&settings, &host)?)
-            .map_err(system("start the northbound client"))?;
+        let northbound = client_config(&settings, &host)?;
+        let bindings = Bindings::new(northbound.clone(), settings.tools.clone());
+        let client = ovsdb::connect(northbound).map_err(system("start the northbound client"))?;
         workers::start().map_err(system("start threads"))?;
         let listeners = Network::bind(&settings)?;
         let mut engine = Engine::new(&settings, host);
@@ -135,6 +139,7 @@ impl Shell {
             configuration,
             engine,
             watch,
+            bindings,
             plans: Plans::new(),
             reloads: Reloads::default(),
             feed_at: service.watchdog.map(|every| time::Instant::now() + every),
@@ -167,7 +172,8 @@ impl Shell {
         info!(version = env!("CARGO_PKG_VERSION"), %config, "starting");
         loop {
             let event = self.next().await;
-            let computes = self.engine.is_deciding() || matches!(event, LoopEvent::Reading(_));
+            let reads = matches!(event, LoopEvent::Reading(_) | LoopEvent::Rebound(_));
+            let computes = self.engine.is_deciding() || reads;
             match event {
                 LoopEvent::Signal(Request::Leave) => break,
                 LoopEvent::Signal(Request::Reload) => self.reload(&Actor("SIGHUP".into()), None),
@@ -177,6 +183,7 @@ impl Shell {
                         .ok_or(DaemonError::Ended("the thread that watches the declarations"))?,
                 ),
                 LoopEvent::Certificates => self.renew(),
+                LoopEvent::Rebound(reading) => self.handle(Event::Reading(reading)),
                 LoopEvent::FreshReading(fresh) => self.plan(fresh),
                 LoopEvent::Northbound(event) => {
                     self.northbound_event(event.ok_or(DaemonError::Ended("the northbound client"))?)
@@ -220,6 +227,7 @@ impl Shell {
             tokio::select! {
                 event = self.client.next() => LoopEvent::Northbound(event),
                 event = watched(&mut self.watch) => event,
+                rebound = self.bindings.next() => LoopEvent::Rebound(rebound),
                 fresh = self.plans.next() => LoopEvent::FreshReading(fresh),
                 question = self.questions.recv(), if decided => LoopEvent::Question(question),
                 () = until(deadline) => LoopEvent::Deadline,
@@ -258,7 +266,8 @@ impl Shell {
         self.handle(Event::Northbound(event));
     }
 
-    fn read(&mut self, reading: Reading<ParsedFile>) {
+    fn read(&mut self, mut reading: Reading<ParsedFile>) {
+        self.bindings.read(&mut reading);
         self.complete |= reading.complete;
         let changed = self.watch.changed().saturating_duration_since(self.started);
         self.engine.meter().files_changed(changed);
@@ -402,6 +411,7 @@ impl Shell {
             self.northbound_event(event);
         }
         serve_wants(&mut self.engine, &self.client);
+        self.bindings.watch(&self.engine);
     }
 
     /// Reading, deciding, sending and publishing take long where much has changed. Then each is done in
@@ -470,7 +480,7 @@ impl Shell {
             }
         };
         // The next instance sees from the rows whether the server did it.
-        let _ = time::timeout(LAST_REPLY, last).await;
+        let _ = time::timeout(LAST_WORK, last).await;
         if !self.client.close(LAST_WORK).await {
             warn!("the northbound client did not end in time; leaving without it");
         }
@@ -486,13 +496,5 @@ async fn watched(watch: &mut Watch) -> LoopEvent {
     tokio::select! {
         reading = watch.next() => LoopEvent::Reading(reading),
         () = extra.notified() => LoopEvent::Certificates,
-    }
-}
-
-/// Waits until a moment; forever if there is none.
-async fn until(moment: Option<time::Instant>) {
-    match moment {
-        Some(moment) => time::sleep_until(moment).await,
-        None => pending().await,
     }
 }

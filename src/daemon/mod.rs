@@ -7,14 +7,17 @@
 
 mod access;
 mod answers;
+mod bindings;
 pub mod candidate;
 pub mod check;
 mod command;
+pub mod discover;
 mod error;
 mod events;
 pub mod files;
 mod log;
 mod metrics;
+mod moment;
 mod network;
 mod northbound;
 mod open_files;
@@ -22,6 +25,7 @@ mod plans;
 mod reload;
 mod service;
 mod signals;
+mod tool_api;
 pub mod verify;
 pub mod watch;
 mod workers;

@@ -143,6 +143,7 @@ fn awaiting_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[paths]", old.paths == new.paths),
         ("[control] socket", old.control.socket == new.control.socket),
         ("[daemon]", old.daemon == new.daemon),
+        ("[tools]", old.tools == new.tools),
         ("[api]", old.api.listener == new.api.listener),
         ("[metrics] listen", old.metrics.listener == new.metrics.listener),
     ];

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Position};
-use super::model::{Half, Network, Rejection};
+use super::model::{Half, Network, Rejection, RouterRef};
 use super::source::{FileId, Origin, Owner};
+use super::tool_network::ToolNetwork;
 
 /// The declarations of one file, with their positions.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,23 @@ impl ParsedFile {
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
+    }
+
+    /// The tools' networks that networks of it are bound to.
+    pub fn tool_networks(&self) -> impl Iterator<Item = &Arc<ToolNetwork>> {
+        let networks = self.entries.iter().flat_map(|entries| &entries.networks);
+        networks.filter_map(|(_, network)| network.of.as_ref())
+    }
+
+    /// Binds its networks to the routers that are those of tools' networks; to none where that is not known.
+    pub fn bind(&mut self, router: impl Fn(&ToolNetwork) -> Option<Arc<str>>) {
+        for (_, network) in self.entries.iter_mut().flat_map(|entries| &mut entries.networks) {
+            if let Some(of) = &network.of
+                && let Some(name) = router(of)
+            {
+                Arc::make_mut(network).router = RouterRef::named(&name);
+            }
+        }
     }
 }
 

@@ -114,9 +114,11 @@ impl Declarations {
         let stands = |network: &Arc<Network>| match (&network.router, &*standing) {
             (RouterRef::Name(name), Some(standing)) => **name == **standing,
             (RouterRef::Uuid(uuid), Some(standing)) => uuid.to_string() == *standing,
-            (_, None) => false,
+            (RouterRef::Tool(_), _) | (_, None) => false,
         };
-        choose(&self.host, self.own_network(key), others, stands)
+        // What this host cannot say, others may.
+        let own = self.own_network(key).filter(|own| others.is_empty() || own.is_known());
+        choose(&self.host, own, others, stands)
     }
 
     /// The declaration of a half. If hosts differ, it is one with the linked target, with the terms

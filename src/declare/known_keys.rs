@@ -3,7 +3,7 @@
 use super::terms::{ENTRY_KEYS, RULE_KEYS};
 use super::{
     api_file, appliances_file, metrics_file, networks, peerings, policy_file, rejections,
-    routes_file, settings_file,
+    routes_file, settings_file, tool_network, tools_file,
 };
 
 /// The sections of a file, each with its keys.
@@ -28,6 +28,7 @@ pub(crate) fn settings() -> Sections {
         ("[policy]", policy_file::KEYS.to_vec()),
         ("[policy].max_withdrawals", policy_file::MAX_WITHDRAWALS_KEYS.to_vec()),
         ("[metrics]", metrics_file::keys()),
+        ("[tools]", tools_file::KEYS.to_vec()),
         ("[[project]]", settings_file::PROJECT_KEYS.to_vec()),
         ("[api]", api_file::API_KEYS.to_vec()),
         ("[api].rate", api_file::RATE_KEYS.to_vec()),
@@ -38,7 +39,11 @@ pub(crate) fn settings() -> Sections {
 
 /// `networks.d`.
 pub(crate) fn networks() -> Sections {
-    all_of(vec![("[[network]]", networks::NETWORK_KEYS.to_vec())], networks::FILE_KEYS)
+    let sections = vec![
+        ("[[network]]", networks::NETWORK_KEYS.to_vec()),
+        ("[[network]].router", tool_network::KEYS.to_vec()),
+    ];
+    all_of(sections, networks::FILE_KEYS)
 }
 
 /// `peerings.d`.

@@ -8,7 +8,7 @@
 //! for that, within fixed limits. The [`LocalDeclarations`] applies parsed readings and holds what
 //! is in effect. [`Settings`] are the operator's own file.
 //!
-//! From below: facts (`model` and `terms`, `identity`, `source`, `contribution`, `changed`, `diagnostic`,
+//! From below: facts (`model` and `terms`, `identity`, `tool_network`, `source`, `contribution`, `changed`, `diagnostic`,
 //! `settings`); readers, which make facts of texts (`toml_reader`, `parse`, and a file for each
 //! format); rules, which say what counts (`pins`, `claims`, `limit_group`, `local` and its parts, `trust`,
 //! `rules`, `registered`, `said`, `declarations`); a writer, which makes text of facts again (`written`).
@@ -50,6 +50,8 @@ mod source;
 mod stored;
 mod terms;
 mod toml_reader;
+mod tool_network;
+mod tools_file;
 mod trust;
 mod written;
 
@@ -77,7 +79,7 @@ pub use settings::{
     AddressSpace, ApiSettings, AutoAccept, ControlSettings, DaemonSettings, Filters,
     ListenSettings, MaxWithdrawals, MetricsSettings, NorthboundSettings, OperatorEntry,
     PathSettings, PerHalf, PolicySettings, ProjectPin, Quotas, RateSettings, Settings,
-    ShowRequests, TokenSettings,
+    ShowRequests, TokenSettings, ToolSettings,
 };
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
@@ -87,5 +89,6 @@ pub use terms::{
     ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables, Terms, TrafficList,
     UnreadableRule, UseGateway, UseLoadBalancers,
 };
+pub use tool_network::{Tool, ToolNetwork};
 pub use trust::HostProblem;
 pub use written::written;

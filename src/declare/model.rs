@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::terms::{DEFAULT, Terms};
+use super::tool_network::ToolNetwork;
 
 /// A host's name, from its settings or its system.
 pub type Host = Arc<str>;
@@ -164,6 +165,16 @@ pub enum RouterRef {
     Name(Arc<str>),
     /// By its row UUID.
     Uuid(Uuid),
+    /// By a tool's network, whose router is not known yet.
+    Tool(Arc<ToolNetwork>),
+}
+
+impl RouterRef {
+    /// By a name, or by a UUID in the form of one.
+    #[must_use]
+    pub fn named(text: &str) -> Self {
+        Uuid::try_parse(text).map_or_else(|_| Self::Name(text.into()), Self::Uuid)
+    }
 }
 
 impl fmt::Display for RouterRef {
@@ -171,6 +182,7 @@ impl fmt::Display for RouterRef {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::Uuid(uuid) => uuid.fmt(f),
+            Self::Tool(network) => network.fmt(f),
         }
     }
 }
@@ -191,6 +203,8 @@ pub struct Network {
     pub key: NetworkKey,
     /// The Logical_Router behind it.
     pub router: RouterRef,
+    /// The tool's network that it is bound to, if it is not bound to a router by name.
+    pub of: Option<Arc<ToolNetwork>>,
     /// Must match the other side's to peer, where both are given.
     pub zone: Option<Arc<str>>,
     /// Must match the other side's to peer, where both are given.
@@ -205,6 +219,19 @@ pub struct Network {
     pub tell_guests: TellGuests,
     /// Its UUID, if the operator has given one.
     pub uuid: Option<Uuid>,
+}
+
+impl Network {
+    /// Whether its router is known by now.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !matches!(self.router, RouterRef::Tool(_))
+    }
+
+    /// Whether both are the same but for what they are bound by.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        *self == Self { of: self.of.clone(), ..other.clone() }
+    }
 }
 
 /// How a network's guests learn the routes to its peers; by default they do not.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use toml::de::DeTable;
-use uuid::Uuid;
 
 use super::contribution::Entries;
 use super::model::{Network, NetworkKey, NetworkType, RouterRef, TellGuests};
 use super::toml_reader::{Found, TomlReader, nearest};
+use super::tool_network::{self, ToolNetwork};
 
 pub(super) const FILE_KEYS: &[&str] = &["network"];
 pub(super) const NETWORK_KEYS: &[&str] = &[
@@ -59,7 +59,7 @@ fn network<'d>(
     reader.refuse_unknown(entry.value, WHAT, NETWORK_KEYS, &[]);
     let project = reader.name(entry, WHAT, "project", "\"blue\"");
     let name = reader.name(entry, WHAT, "name", "\"web\"");
-    let router = reader.name(entry, WHAT, "router", "\"blue-web-lr\" (a Logical_Router)");
+    let router = router(reader, WHAT, entry);
     let zone = reader.optional_name(entry.value, "zone");
     let region = reader.optional_name(entry.value, "region");
     let kind = reader.optional_name(entry.value, "type");
@@ -67,11 +67,11 @@ fn network<'d>(
     let mtu = mtu(reader, entry.value);
     let tell_guests = tell_guests(reader, entry.value);
     let uuid = reader.uuid(entry.value, "uuid");
-    let (project, name, router) = (project?, name?, router?);
+    let (project, name, (router, of)) = (project?, name?, router?);
     let network = Network {
         key: NetworkKey::new(project.value, name.value),
-        router: Uuid::try_parse(router.value)
-            .map_or_else(|_| RouterRef::Name(router.value.into()), RouterRef::Uuid),
+        router,
+        of,
         zone: zone.map(|found| found.value.into()),
         region: region.map(|found| found.value.into()),
         kind: match kind {
@@ -85,6 +85,22 @@ fn network<'d>(
         uuid: uuid.map(|found| found.value),
     };
     Some((name, network))
+}
+
+/// A router by its name or its UUID, or a tool's network.
+fn router(
+    reader: &mut TomlReader<'_>,
+    what: &str,
+    entry: &Found<&DeTable<'_>>,
+) -> Option<(RouterRef, Option<Arc<ToolNetwork>>)> {
+    let value = entry.value.get("router");
+    if let Some((value, table)) = value.and_then(|it| Some((it, it.get_ref().as_table()?))) {
+        let found = Found { value: table, span: value.span() };
+        let of = Arc::new(tool_network::read(reader, "router", &found)?);
+        return Some((RouterRef::Tool(Arc::clone(&of)), Some(of)));
+    }
+    let router = reader.name(entry, what, "router", "\"blue-web-lr\" (a Logical_Router)")?;
+    Some((RouterRef::named(router.value), None))
 }
 
 fn tell_guests(reader: &mut TomlReader<'_>, table: &DeTable<'_>) -> TellGuests {

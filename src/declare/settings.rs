@@ -20,6 +20,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// `[metrics]`
     pub metrics: MetricsSettings,
+    /// `[tools]`
+    pub tools: ToolSettings,
     /// `[[project]]`
     pub projects: Vec<ProjectPin>,
     /// `[api]`
@@ -54,6 +56,15 @@ pub struct PathSettings {
     pub networks: PathBuf,
     /// The tenants' halves.
     pub peerings: PathBuf,
+}
+
+/// `[tools]`: the sockets of tools that make networks; `None` for those where they usually are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolSettings {
+    /// LXD's.
+    pub lxd: Option<PathBuf>,
+    /// That of Incus.
+    pub incus: Option<PathBuf>,
 }
 
 /// `[control]`: the socket for `ovn-peerctl`.
@@ -323,6 +334,7 @@ impl Settings {
             daemon: DaemonSettings::default(),
             policy: PolicySettings::default(),
             metrics: MetricsSettings::default(),
+            tools: ToolSettings::default(),
             projects: Vec::new(),
             api: ApiSettings::default(),
             tokens: Vec::new(),

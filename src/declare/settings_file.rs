@@ -14,10 +14,20 @@ use super::section::{path, section};
 use super::settings::{OperatorEntry, ProjectPin, Settings};
 use super::source::is_declaration;
 use super::toml_reader::{Found, TomlReader};
-use super::{metrics_file, policy_file};
+use super::{metrics_file, policy_file, tools_file};
 
-pub(super) const FILE_KEYS: &[&str] =
-    &["northbound", "paths", "control", "daemon", "policy", "metrics", "project", "api", "token"];
+pub(super) const FILE_KEYS: &[&str] = &[
+    "northbound",
+    "paths",
+    "control",
+    "daemon",
+    "policy",
+    "metrics",
+    "project",
+    "api",
+    "token",
+    "tools",
+];
 pub(super) const NORTHBOUND_KEYS: &[&str] =
     &["remotes", "leader_only", "ca_cert", "certificate", "private_key", "verify_name"];
 pub(super) const PATHS_KEYS: &[&str] = &["networks", "peerings"];
@@ -61,6 +71,7 @@ impl Settings {
         }
         policy_file::read(&mut reader, top, &mut settings.policy);
         metrics_file::read(&mut reader, top, directory, &mut settings.metrics);
+        tools_file::read(&mut reader, top, directory, &mut settings.tools);
         projects(&mut reader, top, &mut settings);
         settings.api = api_file::api(&mut reader, top, directory);
         settings.tokens = api_file::tokens(&mut reader, top);

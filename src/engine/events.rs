@@ -12,10 +12,11 @@ use crate::peering::Node;
 use super::change::Change;
 use super::damping::DeclaredBy;
 use super::northd::Seen;
+use super::resync::Resync;
 use super::store::refuse_edits;
 use super::submit::note_changed;
 use super::writer::Role;
-use super::{Engine, Event, Resync, results, takeover};
+use super::{Engine, Event, results, takeover};
 
 impl Engine {
     /// Takes in what has happened.
@@ -175,6 +176,7 @@ impl Engine {
                 northbound
             }
         };
+        self.router_changes += 1;
         self.northbound = Some(northbound);
         self.resync = Resync::Needless;
         self.unsifted = true;
@@ -219,6 +221,7 @@ impl Engine {
     }
 
     fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
+        self.router_changes += u64::from(!touched.router_names.is_empty());
         self.writer.suspect(touched);
         self.progress.touched(touched, northbound.nb_cfg());
         self.register(touched, northbound);

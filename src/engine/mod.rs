@@ -45,6 +45,7 @@ mod queue;
 mod recency;
 mod registrations;
 mod results;
+mod resync;
 mod shown;
 mod sieve;
 mod state;
@@ -80,7 +81,7 @@ pub use store::StoreResult;
 pub use why::NeitherOwn;
 pub use writer::Submission;
 
-use crate::declare::{Diagnostic, Edit, HalfKey, ParsedFile, Reading, Settings};
+use crate::declare::{Diagnostic, Edit, HalfKey, ParsedFile, Reading, RouterRef, Settings};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb;
@@ -97,6 +98,7 @@ use gate::Gate;
 use identity::Identity;
 use northd::Northd;
 use progress::Progress;
+use resync::Resync;
 use shown::Standings;
 use state::State;
 use store::Store;
@@ -121,17 +123,6 @@ pub enum Event {
 /// declared in one file may be so much that whatever else happens would have to wait for it.
 const MOST_AT_ONCE: usize = 128;
 
-/// Whether everything is to be read anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Resync {
-    #[default]
-    Needless,
-    /// An update did not follow from the rows.
-    Needed,
-    /// The client was asked for it.
-    UnderWay,
-}
-
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -141,6 +132,8 @@ pub struct Engine {
     /// Whether the last session ended because the servers let this client write nothing.
     read_only: bool,
     resync: Resync,
+    /// How often routers came, went or got other names.
+    router_changes: u64,
     /// Whether all rows were read since the units were last compared.
     unsifted: bool,
     progress: Progress,
@@ -181,6 +174,7 @@ impl Engine {
             connection: NorthboundView::default(),
             read_only: false,
             resync: Resync::default(),
+            router_changes: 0,
             unsifted: false,
             progress: Progress::default(),
             northd: Northd::default(),
@@ -247,11 +241,7 @@ impl Engine {
 
     /// Whether the replica does not fit the server's updates: the client must read anew.
     pub fn wants_resync(&mut self) -> bool {
-        let wants = self.resync == Resync::Needed;
-        if wants {
-            self.resync = Resync::UnderWay;
-        }
-        wants
+        self.resync.begin()
     }
 
     /// The next moment at which something is to be done without an event.
@@ -482,6 +472,19 @@ impl Engine {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.connection.synced
+    }
+
+    /// How often routers came, went or got other names.
+    #[must_use]
+    pub fn router_changes(&self) -> u64 {
+        self.router_changes
+    }
+
+    /// Whether a reference names a router, as far as the northbound was read.
+    #[must_use]
+    pub fn has_router(&self, reference: &RouterRef) -> bool {
+        let northbound = self.northbound.as_deref();
+        northbound.is_some_and(|it| it.routers(reference).next().is_some())
     }
 
     /// Work done since the start.

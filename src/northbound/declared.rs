@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::declare::{
     ConfiguredStatus, Directory, FileId, Giver, Half, HalfKey, Network, NetworkKey, NetworkType,
     Rejection, RejectionKey, RouterRef, RulesDigest, Source, Stored, TellGuests, Terms,
+    ToolNetwork,
 };
 use crate::ovsdb::ValueRef;
 
@@ -48,6 +49,9 @@ pub struct HostRecord {
 struct BindingRecord {
     file: String,
     router: String,
+    /// The tool's network that it is bound by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,7 +198,8 @@ pub fn host_entry(
     let record = HostRecord {
         project: key.project.to_string(),
         name: key.name.to_string(),
-        binding: binding.map(|(network, file)| BindingRecord::new(network, file)),
+        binding: (binding.filter(|(network, _)| network.is_known()))
+            .map(|(network, file)| BindingRecord::new(network, file)),
         rules: rules.as_deref().map(str::to_owned),
     };
     (format!("{HOST_PREFIX}{}", escaped(host)), to_text(&record))
@@ -331,10 +336,8 @@ impl HostRecord {
         let text = |text: Option<String>| text.map(Into::into);
         let bound = Network {
             key: network.clone(),
-            router: match binding.router.parse() {
-                Ok(uuid) => RouterRef::Uuid(uuid),
-                Err(_) => RouterRef::Name(binding.router.as_str().into()),
-            },
+            router: RouterRef::named(&binding.router),
+            of: (binding.of.as_deref()).and_then(ToolNetwork::parse).map(Arc::new),
             zone: text(binding.zone),
             region: text(binding.region),
             kind: (binding.r#type)
@@ -385,6 +388,7 @@ impl BindingRecord {
         Self {
             file: file.name.to_string(),
             router: network.router.to_string(),
+            of: network.of.as_ref().map(|of| of.record()),
             zone: network.zone.as_deref().map(Into::into),
             region: network.region.as_deref().map(Into::into),
             r#type: match &network.kind {

@@ -107,6 +107,7 @@ impl Northbound {
                 let there = self.replica.row(LOGICAL_ROUTER, *uuid).is_some();
                 (Vec::new(), there.then_some(*uuid))
             }
+            RouterRef::Tool(_) => (Vec::new(), None),
         };
         by_name.into_iter().chain(by_uuid)
     }

@@ -213,6 +213,9 @@ impl Fault {
         match self {
             Self::Unbound => format!("network {network} is not bound to a Logical_Router"),
             Self::Disputed(hosts) => super::messages::differ(&format!("network {network}"), hosts),
+            Self::NoRouter(RouterRef::Tool(of)) => {
+                format!("network {network} is bound to {of}, whose router is not known")
+            }
             Self::NoRouter(router) => format!(
                 "network {network} is bound to Logical_Router {router}, which is not in the northbound"
             ),
@@ -257,6 +260,9 @@ impl Fault {
         match self {
             Self::Unbound => "ask the operator to bind the network in networks.d",
             Self::Disputed(_) => "ask the operator to bind it the same on all hosts in networks.d",
+            Self::NoRouter(RouterRef::Tool(_)) => {
+                "make the network, or see in the daemon's log why its router is not known"
+            }
             Self::NoRouter(_) => "create the router, or correct `router` in networks.d",
             Self::AmbiguousRouter(_) => "name the router by its UUID in networks.d",
             Self::SharedRouter(_) => "ask the operator to bind each network to a router of its own",

@@ -52,8 +52,17 @@ fn pure_rooms_have_no_clock_no_io_no_environment_and_no_tokio() {
         "println!",
         "eprintln!",
     ];
-    let pure =
-        ["declare", "northbound", "peering", "traffic", "reach", "program", "engine", "metrics"];
+    let pure = [
+        "declare",
+        "northbound",
+        "discover",
+        "peering",
+        "traffic",
+        "reach",
+        "program",
+        "engine",
+        "metrics",
+    ];
     let protocol = sources("ovsdb").into_iter().filter(|(path, _)| {
         !path.components().any(|part| part.as_os_str() == "client") && !path.ends_with("client.rs")
     });
@@ -114,9 +123,19 @@ fn arrows_run_only_as_drawn() {
             "northbound",
             &["reach", "peering", "program", "engine", "daemon", "control", "ctl", "view"],
         ),
-        ("peering", &["reach", "program", "engine", "daemon", "control", "ctl", "view"]),
+        (
+            "discover",
+            &[
+                "peering", "traffic", "reach", "program", "engine", "daemon", "listen", "api",
+                "control", "ctl", "view",
+            ],
+        ),
+        (
+            "peering",
+            &["discover", "reach", "program", "engine", "daemon", "control", "ctl", "view"],
+        ),
         ("program", &["reach", "engine", "daemon", "control", "ctl"]),
-        ("engine", &["daemon", "control", "ctl", "metrics"]),
+        ("engine", &["discover", "daemon", "control", "ctl", "metrics"]),
         ("metrics", &["ovsdb", "northbound", "peering", "program", "daemon", "control", "ctl"]),
         (
             "listen",
@@ -280,6 +299,7 @@ fn the_files_of_a_room_form_no_circle() {
         ("peering", "decide", "linking"),
         ("traffic", "compile", "product"),
         ("reach", "walk", "policies"),
+        ("discover", "links", "found"),
         ("program", "contributors::link_routes", "contributors::contributor"),
         ("engine", "submit", "batch"),
         ("engine", "why::operator", "why::follow"),
@@ -348,6 +368,7 @@ fn a_type_has_its_methods_in_one_file() {
         ("declare", 30),
         ("ovsdb", 30),
         ("northbound", 30),
+        ("discover", 3),
         ("peering", 20),
         ("reach", 5),
         ("program", 5),

@@ -89,6 +89,8 @@ fn the_shipped_settings_show_the_defaults() {
         "owner",
         "listen",
         "client_ca",
+        "lxd",
+        "incus",
     ];
     let lines = text.lines().filter_map(|line| {
         let key = line.strip_prefix('#').filter(|key| !key.starts_with(' ')).unwrap_or(line);

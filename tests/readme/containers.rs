@@ -15,6 +15,8 @@ const START: Duration = Duration::from_secs(60);
 
 /// A manager of containers.
 struct Tool {
+    /// Its word for ovn-peerd.
+    word: &'static str,
     /// Its page.
     page: &'static str,
     /// Its client.
@@ -29,6 +31,7 @@ struct Tool {
 }
 
 const LXD: Tool = Tool {
+    word: "lxd",
     page: "docs/quick-start-lxd.md",
     client: "lxc",
     daemon: "lxd",
@@ -38,6 +41,7 @@ const LXD: Tool = Tool {
 };
 
 const INCUS: Tool = Tool {
+    word: "incus",
     page: "docs/quick-start-incus.md",
     client: "incus",
     daemon: "/usr/libexec/incus/incusd",
@@ -115,12 +119,19 @@ impl Drop for Running<'_, '_> {
     }
 }
 
-fn follow_on(tool: &'static Tool) {
+/// A machine for the tool.
+fn machine<'l>(tool: &Tool, lab: &'l Lab) -> Machine<'l> {
     require_programs(&[(tool.client, tool.client), ("busybox", "busybox")]);
-    let lab = Lab::single_chassis();
     let directory = lab.dir().join(tool.client);
     std::fs::create_dir(&directory).unwrap();
-    let machine = Machine::boot(&lab).with(tool.directory, directory);
+    let socket = directory.join("unix.socket");
+    let settings = format!("[tools]\n{} = \"{}\"\n", tool.word, socket.display());
+    Machine::boot_with(lab, &settings).with(tool.directory, directory)
+}
+
+fn follow_on(tool: &'static Tool) {
+    let lab = Lab::single_chassis();
+    let machine = machine(tool, &lab);
     let running = Running::start(tool, &machine);
     for script in [tool.connect, IMAGE, PREREQUISITES] {
         running.run(script).unwrap();
@@ -138,4 +149,127 @@ fn the_quick_start_on_lxd_leads_to_a_ping_and_back() {
 #[test]
 fn the_quick_start_on_incus_leads_to_a_ping_and_back() {
     follow_on(&INCUS);
+}
+
+/// Two networks without instances, linked by the tool itself.
+const NETWORKS: &str = "
+    CLIENT project create blue -c features.networks=true -c features.profiles=false -c features.images=false
+    CLIENT project create green -c features.networks=true -c features.profiles=false -c features.images=false
+    CLIENT network create web --project blue --type=ovn network=UPLINK \
+        ipv4.address=10.1.0.1/24 ipv4.nat=true ipv6.address=fd01::1/64 ipv6.nat=true user.tier=gold
+    CLIENT network create db --project green --type=ovn network=UPLINK \
+        ipv4.address=10.2.0.1/24 ipv4.nat=true ipv6.address=none
+    CLIENT network peer create web to-db green/db --project blue
+    CLIENT network peer create db to-web blue/web --project green";
+
+/// A network is deleted and made again.
+const AGAIN: &str = "
+    CLIENT network delete web --project blue
+    CLIENT network create web --project blue --type=ovn network=UPLINK \
+        ipv4.address=10.1.0.1/24 ipv4.nat=true ipv6.address=none";
+
+/// How long a link may take after its network is there again.
+const REBOUND: Duration = Duration::from_secs(20);
+
+/// The router whose port has an address, which is how a person finds it.
+fn router_with(machine: &Machine<'_>, address: &str) -> String {
+    let find = format!(
+        "ovn-nbctl --bare --columns=name find Logical_Router_Port 'networks{{>=}}{address}' | grep lrp-int"
+    );
+    machine.run(&find).unwrap().trim().trim_end_matches("-lrp-int").to_owned()
+}
+
+fn discovered_on(tool: &'static Tool) {
+    let lab = Lab::single_chassis();
+    let machine = machine(tool, &lab);
+    let running = Running::start(tool, &machine);
+    for script in [tool.connect, IMAGE, PREREQUISITES, NETWORKS] {
+        running.run(script).unwrap();
+    }
+    let discover = |arguments: &str| machine.run(&format!("ovn-peerctl discover {arguments}"));
+    let before = lab.dump();
+    let found = discover(&format!("--from {} --format json", tool.word)).unwrap();
+    lab.dump().without_counters().assert_same_as(&before.without_counters());
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    let networks = found["networks"].as_array().unwrap();
+    assert_eq!(networks.len(), 2, "{found:#}");
+    for (network, [names, address]) in
+        networks.iter().zip([["blue/web", "10.1.0.1/24"], ["green/db", "10.2.0.1/24"]])
+    {
+        let text = |key: &str| network[key].as_str().unwrap().to_owned();
+        assert_eq!(format!("{}/{}", text("project"), text("name")), names, "{found:#}");
+        assert_eq!(text("router"), router_with(&machine, address));
+        assert_eq!(text("tool_network"), names);
+        assert_eq!(network["guesses"], serde_json::json!([]));
+    }
+    assert_eq!(networks[0]["config"]["user.tier"], "gold");
+    let links = found["links"].as_array().unwrap();
+    assert_eq!(links.len(), 1, "{found:#}");
+    assert_eq!(links[0]["tool"], tool.word);
+    for (end, peer) in links[0]["ends"].as_array().unwrap().iter().zip(["to-db", "to-web"]) {
+        assert_eq!(end["peer"], peer, "{found:#}");
+        assert_eq!(end["ports"].as_array().unwrap().len(), 1);
+        assert!(!end["routes"].as_array().unwrap().is_empty(), "{found:#}");
+    }
+    println!("{}", discover("").unwrap());
+
+    // Bound by what was printed, while the tool's own peering ends.
+    running.run("CLIENT network peer delete web to-db --project blue").unwrap();
+    running.run("CLIENT network peer delete db to-web --project green").unwrap();
+    let daemon = machine.daemon();
+    daemon.write("networks.d/found.toml", &discover("--follow").unwrap());
+    let half = |name: &str, network: &str, target: &str| {
+        format!(
+            "[[peering]]\nname = \"{name}\"\nnetwork = \"{network}\"\n\
+             target_project = \"{target}\"\ntarget_network = \"{name}\"\n"
+        )
+    };
+    daemon.declare("blue", &half("db", "web", "green"));
+    daemon.declare("green", &half("web", "db", "blue"));
+    daemon.wait_state("blue", "web", "db", "active");
+    discover("--check").unwrap();
+
+    // Made again it has another number, and the peering is there again without a change of a file.
+    let first = router_with(&machine, "10.1.0.1/24");
+    running.run(AGAIN).unwrap();
+    let made = std::time::Instant::now();
+    let second = router_with(&machine, "10.1.0.1/24");
+    assert_ne!(first, second);
+    poll("the link is at the new router", REBOUND, || {
+        let ports = machine.run(&format!("ovn-nbctl lrp-list {second}"))?;
+        if ports.contains("ovn-peerd-") { Ok(()) } else { Err(daemon.log()) }
+    });
+    daemon.wait_state("blue", "web", "db", "active");
+    println!(
+        "{}: linked {} ms after the network was made again",
+        tool.word,
+        made.elapsed().as_millis()
+    );
+    discover("--check").unwrap();
+
+    // A tool that does not answer ends nothing, and its networks are numbers.
+    running.run(tool.shutdown).unwrap();
+    poll("it does not answer", REBOUND, || {
+        let found = discover("")?;
+        if found.contains("does not answer") { Ok(found) } else { Err(found) }
+    });
+    assert!(discover("").unwrap().contains("# guess:"));
+    machine.run("ovn-peerctl reload").unwrap();
+    poll("it says so", REBOUND, || match daemon.log().contains("does not answer") {
+        true => Ok(()),
+        false => Err(daemon.log()),
+    });
+    daemon.restart();
+    daemon.wait_state("blue", "web", "db", "active");
+    daemon.wait_quiet();
+}
+
+#[test]
+fn networks_of_lxd_are_discovered_and_followed() {
+    discovered_on(&LXD);
+}
+
+#[test]
+fn networks_of_incus_are_discovered_and_followed() {
+    discovered_on(&INCUS);
 }

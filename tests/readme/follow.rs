@@ -40,12 +40,19 @@ pub(crate) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     pub(crate) fn boot(lab: &'a Lab) -> Self {
-        let daemon = Daemon::start(lab);
+        Self::boot_with(lab, "")
+    }
+
+    /// The same; `settings` are added to those of the daemon.
+    pub(crate) fn boot_with(lab: &'a Lab, settings: &str) -> Self {
+        let daemon = Daemon::prepare(lab, "hv1", settings);
+        daemon.start_again();
         let path = format!("{}:{}", shims(&daemon).display(), std::env::var("PATH").unwrap());
         let environment = vec![
             ("PATH", path.into()),
             ("HOME", lab.dir().into()),
             ("OVN_NB_DB", lab.nb_remote().into()),
+            ("OVN_PEERD_CONFIG", daemon.dir().join("ovn-peerd.toml").into()),
             ("OVS_RUNDIR", lab.dir().join(lab.hypervisor(0).name()).into()),
         ];
         let launch = Launch::new("unshare", lab.dir()).inside(lab.hypervisor(0).netns().name());
@@ -64,6 +71,11 @@ impl<'a> Machine<'a> {
         ["--mount", "--net", "--root", "--wd", "--target", &holder, program]
             .map(str::to_owned)
             .into()
+    }
+
+    /// Its daemon.
+    pub(crate) fn daemon(&self) -> &Daemon {
+        &self.daemon
     }
 
     /// Sets a variable of the environment.

@@ -7,7 +7,9 @@ use super::quota::RejectionQuota;
 use crate::declare::changed::Changed;
 use crate::declare::claims::{Before, Claims, Clashes};
 use crate::declare::contribution::{Contribution, Entries, Outcomes};
-use crate::declare::model::{Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey};
+use crate::declare::model::{
+    Half, HalfKey, Network, NetworkKey, Rejection, RejectionKey, RouterRef,
+};
 use crate::declare::pins::Pins;
 use crate::declare::source::{FileId, Origin, Owner};
 
@@ -109,7 +111,10 @@ impl Accepted {
                 continue;
             };
             let keys = old.map_or(&[][..], |old| &old.networks);
-            let new = entries.networks.into_iter();
+            let kept = |network| keeping(network, &self.networks);
+            let new = entries.networks.into_iter().map(|(at, network)| (at, kept(network)));
+            let new: Vec<_> = new.collect();
+            let new = new.into_iter();
             let of_networks = self.networks.replace(&origin, keys, new, &mut networks);
             // Files of networks come first, so that halves can share the keys of networks.
             let known = |key: &NetworkKey| self.networks.known(key).unwrap_or(key).clone();
@@ -183,6 +188,20 @@ impl Accepted {
                 })
             }
         }
+    }
+}
+
+/// A network whose router a tool has not told yet keeps the one that it has: neither a tool that does not
+/// answer nor a start ends a peering. What is bound to another network of a tool has another router.
+fn keeping(network: Arc<Network>, claims: &Claims<Arc<Network>>) -> Arc<Network> {
+    let RouterRef::Tool(of) = &network.router else { return network };
+    let known = claims.standing(&network.key).map(|claim| &claim.value);
+    let same = known.filter(|known| known.of.as_ref().is_none_or(|it| it == of));
+    match same.map(|known| &known.router) {
+        Some(router @ (RouterRef::Name(_) | RouterRef::Uuid(_))) => {
+            Arc::new(Network { router: router.clone(), ..Network::clone(&network) })
+        }
+        Some(RouterRef::Tool(_)) | None => network,
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::declare::{
     Appliance, Appliances, ByHost, Destinations, Export, GatewayOffer, Import, In, LoadBalancers,
     ManualRoute, MaxPrefixes, OfferGateway, Others, Out, PrefixFilter, PrefixList, ReachThrough,
-    Routes, Stateful, TableOf, TrafficList, UseGateway, UseLoadBalancers,
+    Routes, Stateful, TableOf, Tool, TrafficList, UseGateway, UseLoadBalancers,
 };
 use crate::ovsdb::{Atom, Value};
 
@@ -20,6 +20,7 @@ fn what_a_host_declares_survives_its_entries() {
     let network = Network {
         key: key.clone(),
         router: RouterRef::Name("blue-web-lr".into()),
+        of: Some(ToolNetwork { tool: Tool::Lxd, name: "blue/web".into() }.into()),
         zone: Some("az1".into()),
         region: None,
         kind: NetworkType::Other("public".into()),
