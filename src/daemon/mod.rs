@@ -22,6 +22,7 @@ mod reload;
 mod service;
 mod signals;
 pub mod verify;
+mod waiting;
 pub mod watch;
 mod workers;
 
