@@ -14,11 +14,11 @@ use crate::lab::service::Service;
 const START: Duration = Duration::from_secs(60);
 
 /// A manager of containers.
-struct Tool {
+pub(crate) struct Tool {
     /// Its page.
     page: &'static str,
     /// Its client.
-    client: &'static str,
+    pub(crate) client: &'static str,
     /// Its daemon, with the variable that names the directory of both.
     daemon: &'static str,
     directory: &'static str,
@@ -28,7 +28,7 @@ struct Tool {
     connect: &'static str,
 }
 
-const LXD: Tool = Tool {
+pub(crate) const LXD: Tool = Tool {
     page: "docs/quick-start-lxd.md",
     client: "lxc",
     daemon: "lxd",
@@ -37,7 +37,7 @@ const LXD: Tool = Tool {
     connect: "lxc config set network.ovn.northbound_connection \"$OVN_NB_DB\"",
 };
 
-const INCUS: Tool = Tool {
+pub(crate) const INCUS: Tool = Tool {
     page: "docs/quick-start-incus.md",
     client: "incus",
     daemon: "/usr/libexec/incus/incusd",
@@ -84,22 +84,31 @@ const PREREQUISITES: &str = "
         dns.nameservers=192.0.2.1";
 
 /// The running tool; it takes its instances with it.
-struct Running<'m, 'l> {
+pub(crate) struct Running<'m, 'l> {
     tool: &'static Tool,
     machine: &'m Machine<'l>,
     _daemon: Service,
 }
 
 impl<'m, 'l> Running<'m, 'l> {
-    fn start(tool: &'static Tool, machine: &'m Machine<'l>) -> Self {
+    pub(crate) fn start(tool: &'static Tool, machine: &'m Machine<'l>) -> Self {
         let daemon = Service::start(tool.client, machine.launch(tool.daemon, &["--group", "root"]));
         let running = Self { tool, machine, _daemon: daemon };
         poll("it answers", START, || running.run("CLIENT list"));
         running
     }
 
-    fn run(&self, script: &str) -> Result<String, String> {
+    pub(crate) fn run(&self, script: &str) -> Result<String, String> {
         self.machine.run(&script.replace("CLIENT", self.tool.client))
+    }
+}
+
+impl Running<'_, '_> {
+    /// Connects it to OVN, and makes what is there before anybody makes a network.
+    pub(crate) fn prepare(&self) {
+        for script in [self.tool.connect, PREREQUISITES] {
+            self.run(script).unwrap();
+        }
     }
 }
 
@@ -115,16 +124,20 @@ impl Drop for Running<'_, '_> {
     }
 }
 
-fn follow_on(tool: &'static Tool) {
+/// A machine for such a tool.
+pub(crate) fn machine_for<'l>(tool: &Tool, lab: &'l Lab) -> Machine<'l> {
     require_programs(&[(tool.client, tool.client), ("busybox", "busybox")]);
-    let lab = Lab::single_chassis();
     let directory = lab.dir().join(tool.client);
     std::fs::create_dir(&directory).unwrap();
-    let machine = Machine::boot(&lab).with(tool.directory, directory);
+    Machine::boot(lab).with(tool.directory, directory)
+}
+
+fn follow_on(tool: &'static Tool) {
+    let lab = Lab::single_chassis();
+    let machine = machine_for(tool, &lab);
     let running = Running::start(tool, &machine);
-    for script in [tool.connect, IMAGE, PREREQUISITES] {
-        running.run(script).unwrap();
-    }
+    running.run(IMAGE).unwrap();
+    running.prepare();
     let before = machine.run("ovn-nbctl show").unwrap();
     follow(tool.page, &machine);
     assert_eq!(machine.run("ovn-nbctl show").unwrap(), before, "all is tidied up");
