@@ -127,7 +127,11 @@ pub(super) fn review(state: &mut State, northbound: &Northbound, now: Duration) 
             || state.resolver.id(pair).is_some_and(|id| northbound.has_rows(UnitId::Peering(id)));
         let end = match asked.stage {
             Stage::Marked(_) if link.is_none() => {
-                Some((TakeOverOutcome::NoParity, explanations(pair, state)))
+                let outcome = match found(pair, state) {
+                    Some(_) => TakeOverOutcome::NoParity,
+                    None => TakeOverOutcome::NotTakenOver,
+                };
+                Some((outcome, explanations(pair, state)))
             }
             Stage::Marked(_) if link.is_some_and(|link| link.replaces.is_empty()) => {
                 let why = "that link was gone already; the peering is as any other one";

@@ -139,8 +139,8 @@ impl Parity {
         let remote = there.network;
         told.steps.push(format!("have {prefix} cross from {remote}, or remove that route"));
         let unowned = there.ready.guests.as_ref().map(|guests| guests.unowned.as_slice());
-        let is_of_guests = Cover::of(unowned.unwrap_or_default()).overlaps(prefix);
-        let is_own = Cover::of(&there.ready.prefixes).overlaps(prefix);
+        let is_of_guests = Cover::of(unowned.unwrap_or_default()).contains(prefix);
+        let is_own = Cover::of(&there.ready.prefixes).contains(prefix);
         let told = self.told(there.end);
         let local = there.network;
         if is_of_guests {
