@@ -21,6 +21,7 @@
 //! | `POST /v1/plan` | [`PlanView`](crate::view::PlanView) of the [`Candidate`] in the body |
 //! | `GET /v1/withdrawals[?project=]` | [`HeldView`](crate::view::HeldView): the withdrawals that are held, and their word |
 //! | `POST /v1/withdrawals/confirm` | [`Confirmed`]: those that the [`Confirmation`] in the body names are released |
+//! | `POST /v1/take-over` | [`TakeOverView`](crate::view::TakeOverView): what became of the links of other tools that the [`TakeOver`] in the body names |
 //! | `POST /v1/reload` | [`Reloaded`]: after every file was read again and applied |
 //!
 //! A refusal is `{"error": {"code", "message", "next_step"}}` with a 4xx or 5xx status; of
@@ -70,8 +71,8 @@ pub use socket::{Socket, SocketError};
 pub use store::{StoreAnswer, StoreRequest, command};
 pub use stream::KEEP_ALIVE;
 pub use wire::{
-    Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, Verify, Why,
-    state_of,
+    Confirmation, Confirmed, ErrorBody, ErrorDetail, Filter, HeldFilter, Reloaded, TakeOver,
+    Verify, Why, state_of,
 };
 
 /// Connections served at once: this many of operators, whose further connections wait, and this

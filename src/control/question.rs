@@ -3,13 +3,13 @@
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloaded};
+use super::{Actor, Candidate, Confirmation, Confirmed, Refusal, Refused, Reloaded, TakeOver};
 use crate::declare::{Edit, HalfKey, StoredChange};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfSamples, HalfView, HeldView, HostView,
     MetricsView, NetworkView, OwnNetworkView, PeeringPage, PeeringQuery, PerHalf, PlanView,
-    ProjectView, RequestView, StatusView, StoreView, TokenView, VerifyView, Viewer, WhyQuestion,
-    WhyView,
+    ProjectView, RequestView, StatusView, StoreView, TakeOverView, TokenView, VerifyView, Viewer,
+    WhyQuestion, WhyView,
 };
 
 /// One request, on its way to the event loop. The event loop sends the answer through the sender;
@@ -62,6 +62,8 @@ pub enum Question {
     Why(Viewer, WhyQuestion, oneshot::Sender<Result<WhyView, Refusal>>),
     /// What should not be, with so many pairs that have not agreed.
     Verify(usize, oneshot::Sender<Result<VerifyView, Refusal>>),
+    /// Takes over links of other tools, or says which could be.
+    TakeOver(Actor, TakeOver, oneshot::Sender<Result<TakeOverView, Refusal>>),
     /// Read every file again.
     Reload(Actor, oneshot::Sender<Reloaded>),
 }

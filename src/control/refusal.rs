@@ -50,6 +50,20 @@ pub enum Refusal {
     /// The held withdrawals are not the confirmed ones.
     #[error("other withdrawals are held than those seen: nothing is released")]
     HeldElse,
+    /// No link of another tool is in the way of a half.
+    #[error("no link of another tool is in the way of {half}: it is {standing}")]
+    NoForeignLink {
+        /// The half.
+        half: HalfKey,
+        /// Its state, and its reason.
+        standing: String,
+    },
+    /// The link is being taken over already.
+    #[error("the link in the way of {0} is being taken over already")]
+    UnderWay(HalfKey),
+    /// Another instance writes.
+    #[error("another instance of ovn-peerd holds the lock and writes; this one takes nothing over")]
+    Standby,
     /// A newer version writes, so this one does not.
     #[error("a newer version of ovn-peerd has written to the northbound; this one writes nothing")]
     NewerVersion,
@@ -107,9 +121,13 @@ impl Refusal {
             Self::NoSuchHalf(_) | Self::NoSuchHost(_) | Self::NoSuchRoute { .. } => {
                 StatusCode::NOT_FOUND
             }
-            Self::OwnHost(_) | Self::NotAHost | Self::HeldElse | Self::NewerVersion => {
-                StatusCode::CONFLICT
-            }
+            Self::OwnHost(_)
+            | Self::NotAHost
+            | Self::HeldElse
+            | Self::NoForeignLink { .. }
+            | Self::UnderWay(_)
+            | Self::Standby
+            | Self::NewerVersion => StatusCode::CONFLICT,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) | Self::BadDeclarations(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -136,6 +154,9 @@ impl Refusal {
             Self::BadDeclarations(_) => "bad-declarations",
             Self::NotStored(why) => super::store::code(why),
             Self::HeldElse => "held-changed",
+            Self::NoForeignLink { .. } => "no-foreign-link",
+            Self::UnderWay(_) => "under-way",
+            Self::Standby => "standby",
             Self::NewerVersion => "newer-version",
             Self::NoSuchRoute { .. } => "no-such-route",
             Self::WrongMethod { .. } => "wrong-method",
@@ -170,6 +191,9 @@ impl Refusal {
             | Self::NotAHost
             | Self::NotStored(_)
             | Self::HeldElse
+            | Self::NoForeignLink { .. }
+            | Self::UnderWay(_)
+            | Self::Standby
             | Self::NewerVersion
             | Self::TooLate
             | Self::TooManyConnections
@@ -212,11 +236,18 @@ impl Refusal {
             Self::HeldElse => {
                 "`ovn-peerctl confirm` lists what is held now, with the word that names it"
             }
+            Self::NoForeignLink { .. } => {
+                "`ovn-peerctl list --state failed` shows the halves that are foreign-link"
+            }
+            Self::UnderWay(_) => "wait; `ovn-peerctl show` says what became of it",
+            Self::Standby => {
+                "ask the daemon of the host that holds the lock: `ovn-peerctl status` says so there"
+            }
             Self::NewerVersion => {
                 "ask the daemon of a host that has the newer version, or upgrade this one"
             }
             Self::NoSuchRoute { .. } => {
-                "the routes are /v1/halves, /v1/store, /v1/requests, /v1/networks, /v1/projects, /v1/whoami, /v1/attention, /v1/diagnostics, /v1/events, /v1/status, /v1/tokens, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm and /v1/reload"
+                "the routes are /v1/halves, /v1/store, /v1/requests, /v1/networks, /v1/projects, /v1/whoami, /v1/attention, /v1/diagnostics, /v1/events, /v1/status, /v1/tokens, /v1/plan, /v1/hosts, /v1/withdrawals, /v1/withdrawals/confirm, /v1/take-over and /v1/reload"
             }
             Self::WrongMethod { .. } => "the answer's `Allow` header names the methods it takes",
             Self::BadRequest(_) => "correct the request",

@@ -19,14 +19,14 @@ use super::question::QuestionSender;
 use super::stream::{self, Lease};
 use super::{
     Actor, Candidate, Confirmation, Confirmed, Filter, HeldFilter, MAX_BODY_BYTES, Question,
-    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, Verify, Why, store,
+    REQUEST_TIME, Refusal, Reloaded, StoreAnswer, StoreRequest, TakeOver, Verify, Why, store,
 };
 use crate::declare::{HalfKey, NetworkKey};
 use crate::metrics::{Recorder, Requests, Via};
 use crate::view::{
     AttentionView, DiagnosticsView, HalfDetail, HalfView, HeldView, HostView, NetworkView,
-    PlanView, ProjectView, RequestView, StatusView, StoreView, TokenView, VerifyView, Viewer,
-    WhoamiView, WhyView,
+    PlanView, ProjectView, RequestView, StatusView, StoreView, TakeOverView, TokenView, VerifyView,
+    Viewer, WhoamiView, WhyView,
 };
 
 type Answer<T> = Result<Json<T>, Refusal>;
@@ -60,6 +60,7 @@ pub(super) fn router(
         .route("/v1/verify", get(verify))
         .route("/v1/withdrawals", get(held))
         .route("/v1/withdrawals/confirm", post(confirm))
+        .route("/v1/take-over", post(take_over))
         .route("/v1/reload", post(reload))
         .route("/v1/hosts", get(hosts))
         .route("/v1/hosts/{name}", delete(forget))
@@ -287,6 +288,15 @@ async fn confirm(
 ) -> Answer<Confirmed> {
     let Json(confirmation) = confirmation?;
     questions.ask(|answer| Question::Confirm(actor, confirmation, answer)).await?.map(Json)
+}
+
+async fn take_over(
+    State(questions): State<QuestionSender>,
+    Extension(actor): Extension<Actor>,
+    request: Result<Json<TakeOver>, JsonRejection>,
+) -> Answer<TakeOverView> {
+    let Json(request) = request?;
+    questions.ask(|answer| Question::TakeOver(actor, request, answer)).await?.map(Json)
 }
 
 async fn reload(

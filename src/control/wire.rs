@@ -165,6 +165,18 @@ pub struct Confirmed {
     pub released: Vec<String>,
 }
 
+/// The body of a request to take over links of other tools.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakeOver {
+    /// Only the link in the way of this half: its project, its network, its name. Without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half: Option<[String; 3]>,
+    /// Whether to look only.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {

@@ -9,7 +9,7 @@ use super::discover::DiscoverArguments;
 use super::format::Format;
 use super::list::ListArguments;
 use super::monitor::MonitorArguments;
-use super::names::HalfArgument;
+use super::names::{HalfArgument, OptionalHalf};
 use super::store_arguments::StoreCommand;
 use super::token::TokenCommand;
 use super::why::WhyArguments;
@@ -21,7 +21,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for plan: nothing would change
   1  an error; for status, diagnostics and reload also: one in the settings or a file;
-     for confirm without a word: something is held
+     for confirm without a word: something is held; for take-over: a link is not taken over
   2  plan: a row or the state of a half would change, or withdrawals are held;
      discover --check: what is bound differs from what is found
   3  there is no such half
@@ -131,6 +131,21 @@ pub(super) enum Command {
     /// Make and list the tokens of the network API.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Have peerings take the place of links that another tool made, without losing a packet.
+    ///
+    /// It is for halves that are foreign-link, if the peering carries all that the link carries. One
+    /// transaction deletes the ports of that link and the routes over it, and inserts those of the
+    /// peering. Then it prints the commands by which the tool forgets the link. Operators only.
+    TakeOver {
+        #[command(flatten)]
+        half: OptionalHalf,
+        /// Take over all links that can be taken over.
+        #[arg(long)]
+        all: bool,
+        /// Show what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Read every declaration file again, and wait until the changes are applied.
     Reload,
     /// List held withdrawals, or release those that you have seen.
@@ -165,6 +180,7 @@ impl Command {
             | Self::Status
             | Self::Plan { .. }
             | Self::Host(HostCommand::Forget { .. })
+            | Self::TakeOver { .. }
             | Self::Reload
             | Self::Confirm { .. } => false,
         }

@@ -6,7 +6,8 @@
 //!
 //! Exit codes: 0 done, and for `plan` nothing would change; 1 an error, and for `status`,
 //! `diagnostics` and `reload` one in the settings or in a file, for `confirm` without a word that
-//! something is held; 2 `plan`: a row or a state would change, or withdrawals are held, `discover --check`: something differs; 3 no such
+//! something is held, for `take-over` a link that is not taken over; 2 `plan`: a row or a state would change, or withdrawals
+//! are held, `discover --check`: something differs; 3 no such
 //! half; 4 no daemon answers at the socket; 5 another half is in the way, or the half has changed meanwhile or is kept
 //! in a file; 6 a half that has not come to a state in time; 7 `why`: it does not pass or that is not sure, `verify`: something
 //! is found.
@@ -39,6 +40,7 @@ mod sheet;
 mod store;
 mod store_arguments;
 mod table;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -187,6 +189,9 @@ async fn obey(arguments: Arguments) -> Result<u8, CtlError> {
             let path = client::path(&["v1", "hosts", &name]);
             let host: HostView = client.delete(&path).await?;
             output.show(&host, |host, _| render::forgotten(host))?;
+        }
+        Command::TakeOver { half, all, dry_run } => {
+            return take_over::obey(&client, &output, half, all, dry_run).await;
         }
         Command::Reload => {
             let reloaded: Reloaded = client.post_long("/v1/reload").await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::list::state_words;
 use super::render::{listing, with_lines};
 use super::table::{Cell, Kind, Table};
+use super::take_over::links;
 use super::text::{count, plain, wrap};
 use crate::view::{PlanView, PlannedAction, PlannedHalf, PlannedPrefix, PlannedRow, State};
 
@@ -38,6 +39,12 @@ pub(super) fn plan(plan: &PlanView, rows: bool, width: Option<usize>) -> String 
         text.push_str(&table(&plan.rows));
         prefixes(&mut text, "Prefixes gained:", "+", &plan.gained, width);
         prefixes(&mut text, "Prefixes lost:", "-", &plan.lost, width);
+    }
+    if !plan.links.is_empty() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&links(&plan.links, width));
     }
     let held = "Held until `ovn-peerctl confirm`, because they are too many at once:";
     listing(&mut text, held, &plan.held, width);

@@ -50,6 +50,8 @@ pub(super) fn status(status: &StatusView, width: Option<usize>, now: Timestamp) 
     sheet.line("Transactions", status.counters.transactions);
     sheet.line("Transactions failed", status.counters.transactions_failed);
     sheet.line("Drift repaired", status.counters.drift_repaired);
+    let taken = status.counters.links_taken_over;
+    sheet.optional("Links taken over", (taken > 0).then_some(taken));
     sheet.several("Waiting", &status.damped);
     let in_use = "another ovn-peerd declares by this host's name (host-name-in-use); this one writes nothing";
     sheet.several(

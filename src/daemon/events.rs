@@ -1,6 +1,6 @@
 //! The event loop: every event comes through here, one at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tokio::time;
 use tracing::{info, warn};
 
 use crate::control::{self, Actor, Events, MAX_QUESTIONS, Question, Refusal, Reloaded, Socket};
-use crate::declare::{Diagnostic, ParsedFile, Reading, Settings, StoredChange};
+use crate::declare::{Diagnostic, ParsedFile, Reading, Settings};
 use crate::engine::{Engine, Event, published};
 use crate::northbound::Northbound;
 use crate::now::Now;
@@ -32,6 +32,7 @@ use super::plans::{FreshReading, Plans};
 use super::reload::{Configuration, Reloads};
 use super::service::Service;
 use super::signals::{Request, Signals};
+use super::waiting::Waiting;
 use super::watch::{Pace, Watch};
 use super::workers;
 
@@ -62,12 +63,6 @@ enum LoopEvent {
     Status,
 }
 
-/// A change of the store that somebody waits for.
-struct Asked {
-    command: answers::StoreCommand,
-    reply: oneshot::Sender<Result<StoredChange, Refusal>>,
-}
-
 /// The daemon, running.
 pub(super) struct Shell {
     configuration: Configuration,
@@ -91,8 +86,7 @@ pub(super) struct Shell {
     /// Whether all files were read once.
     complete: bool,
     ready: bool,
-    /// Who waits for a change of the store, and what to log.
-    stores: BTreeMap<u64, Asked>,
+    waiting: Waiting,
     under_way: BTreeSet<u64>,
     /// Whether the next turn publishes more of what has changed, and sends nothing.
     publishes: bool,
@@ -156,7 +150,7 @@ impl Shell {
             status_at: None,
             complete: false,
             ready: false,
-            stores: BTreeMap::new(),
+            waiting: Waiting::default(),
             under_way: BTreeSet::new(),
             publishes: false,
             is_behind: false,
@@ -337,12 +331,13 @@ impl Shell {
             Question::Forget(actor, host, reply) => {
                 drop(reply.send(answers::forget(engine, &actor, host)));
             }
-            Question::Store(mut edit, reply) => {
+            Question::Store(edit, reply) => {
                 let now = self.now();
-                edit.at = now.wall;
-                let command = answers::store_command(&edit);
-                let id = self.engine.store(edit, now);
-                self.stores.insert(id, Asked { command, reply });
+                self.waiting.store(&mut self.engine, edit, reply, now);
+            }
+            Question::TakeOver(actor, request, reply) => {
+                let now = self.now();
+                self.waiting.take_over(&mut self.engine, actor, request, reply, now);
             }
             Question::Why(viewer, question, reply) => {
                 drop(reply.send(answers::why(engine, &viewer, question)));
@@ -354,14 +349,6 @@ impl Shell {
             }
             Question::Refused(refused) => answers::refused(engine, refused),
             Question::Reload(actor, reply) => self.reload(&actor, Some(reply)),
-        }
-    }
-
-    /// Answers those whose change of the store has a result, once it is decided on.
-    fn answer_stores(&mut self) {
-        for (id, result) in self.engine.take_stored() {
-            let Some(Asked { command, reply }) = self.stores.remove(&id) else { continue };
-            drop(reply.send(answers::stored(&mut self.engine, command, result)));
         }
     }
 
@@ -430,7 +417,7 @@ impl Shell {
                 return;
             }
             self.finish_readings();
-            self.answer_stores();
+            self.waiting.answer(&mut self.engine);
         }
         self.publish();
         self.publishes = self.engine.has_changes();

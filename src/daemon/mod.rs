@@ -27,6 +27,7 @@ mod service;
 mod signals;
 mod tool_api;
 pub mod verify;
+mod waiting;
 pub mod watch;
 mod workers;
 

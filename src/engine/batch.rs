@@ -111,12 +111,21 @@ impl Batch {
         // Standbys with the same files begin at different places. If two insert the same
         // registration, the server refuses one of the transactions whole.
         let from = (role == Role::Standby).then(|| Id::of_host(state.declarations.host()));
-        while batch.size < most && batch.postponed.len() < MOST_POSTPONED {
+        'search: while batch.size < most && batch.postponed.len() < MOST_POSTPONED {
             let Some((unit, place)) = state.dirty.pop(from) else { break };
             let mut next = Some(unit);
             while let Some(unit) = next.take() {
+                let replaces = state.replaces(unit);
+                if replaces && !batch.is_alone() {
+                    batch.postponed.insert(unit);
+                    break 'search;
+                }
                 let only_recorded = batch.holds(unit, state, northbound, writer)
                     || batch.take_group(unit, state, northbound);
+                // If the server refuses it, that is for what concerns this link.
+                if replaces {
+                    break 'search;
+                }
                 if batch.together && only_recorded && batch.size < most {
                     next = state.dirty.pop_beside(&place);
                 }
@@ -125,6 +134,11 @@ impl Batch {
         state.mark_dirty(batch.postponed.iter().copied(), Some(northbound));
         batch.held.retain(|unit| batch.refused.contains(unit));
         batch
+    }
+
+    /// Whether nothing is to be written, and nothing is under way.
+    fn is_alone(&self) -> bool {
+        self.units.is_empty() && self.under_way.is_empty()
     }
 
     /// The transaction; none if there are no differences.
@@ -290,6 +304,7 @@ impl Batch {
     fn add(&mut self, changes: UnitChanges) {
         self.transaction.rows.extend(changes.rows);
         self.transaction.borrowed.extend(changes.borrowed);
+        self.transaction.replaced.extend(changes.replaced);
         for (network, patch) in changes.patches {
             self.patches.entry(network).or_default().merge(patch);
         }

@@ -27,6 +27,7 @@ pub(super) fn next(engine: &Engine) -> Option<Deadline> {
     let deadlines = deadlines.chain(lifetime(engine)).chain(decision(engine)).chain(northd);
     let recency = &engine.state.recency;
     let counters = engine.last.and_then(|last| recency.deadline(last.since_start));
+    let deadlines = deadlines.chain(engine.state.replacing.deadline());
     deadlines.chain(counters).min_by_key(|deadline| deadline.at)
 }
 

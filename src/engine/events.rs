@@ -16,7 +16,7 @@ use super::resync::Resync;
 use super::store::refuse_edits;
 use super::submit::note_changed;
 use super::writer::Role;
-use super::{Engine, Event, results, takeover};
+use super::{Engine, Event, replace, results, takeover};
 
 impl Engine {
     /// Takes in what has happened.
@@ -104,7 +104,7 @@ impl Engine {
                 self.connection.remote = Some(remote);
                 self.connection.schema = Some(schema.version.to_string());
             }
-            ovsdb::Event::Snapshot { rows, .. } => self.snapshot(*rows),
+            ovsdb::Event::Snapshot { rows, .. } => self.snapshot(*rows, now),
             ovsdb::Event::Certificates(certificates) => {
                 if self.expiry.note(certificates) {
                     self.changes.certificates(self.expiry.problem());
@@ -112,7 +112,7 @@ impl Engine {
             }
             // What does not fit together is not continued.
             ovsdb::Event::Resumed if self.resync != Resync::Needless => {}
-            ovsdb::Event::Resumed => self.synced(),
+            ovsdb::Event::Resumed => self.synced(now),
             ovsdb::Event::Update { updates, .. } => self.update(updates, now),
             ovsdb::Event::Identity { held } => {
                 let was = self.identity.is_taken();
@@ -158,7 +158,7 @@ impl Engine {
     }
 
     /// All rows are there: the first time everything is decided by them, later what differs.
-    fn snapshot(&mut self, fresh: Northbound) {
+    fn snapshot(&mut self, fresh: Northbound, now: Now) {
         let northbound = match self.northbound.take() {
             None => {
                 self.review_version(fresh.newer());
@@ -180,7 +180,7 @@ impl Engine {
         self.northbound = Some(northbound);
         self.resync = Resync::Needless;
         self.unsifted = true;
-        self.synced();
+        self.synced(now);
     }
 
     /// What the server tells does not fit together: all of it is to be read anew.
@@ -190,7 +190,8 @@ impl Engine {
         self.resync = Resync::Needed;
     }
 
-    fn synced(&mut self) {
+    fn synced(&mut self, now: Now) {
+        self.state.replacing.synced(now.since_start);
         self.connection.synced = true;
         self.connection.away_since = None;
         self.connection.error = None;
@@ -237,6 +238,9 @@ impl Engine {
         self.counters.row_changes = northbound.row_changes();
         self.counters.entries_read = self.state.entries_read;
         let resolved = self.state.resolve(northbound, now.wall, self.most_at_once);
+        if !self.state.resolver.is_deciding() {
+            replace::review(&mut self.state, northbound, now.since_start);
+        }
         self.counters.peerings_resolved += resolved.pairs.len() as u64;
         for pair in &resolved.pairs {
             self.progress.resolved(pair, self.state.resolver.link(pair).is_some());

@@ -25,6 +25,7 @@ mod drift;
 mod edit;
 mod events;
 mod expiry;
+mod forget_link;
 mod gate;
 mod gateway;
 mod guests;
@@ -44,6 +45,8 @@ mod published;
 mod queue;
 mod recency;
 mod registrations;
+mod replace;
+mod replacing;
 mod results;
 mod resync;
 mod shown;
@@ -76,6 +79,7 @@ pub use meter::Meter;
 pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
 pub use published::published;
+pub use replace::{NotReplaced, TakeOver};
 pub use stopwatch::{Measured, Outcome, repaired_tables};
 pub use store::StoreResult;
 pub use why::NeitherOwn;
@@ -194,8 +198,8 @@ impl Engine {
         self.most_at_once = pairs.max(1);
     }
 
-    /// Whether pairs are left to be decided, at the next event: until then nothing is written,
-    /// nothing of it is published, and views are half of the old and half of the new.
+    /// Whether pairs are left to be decided: until then nothing is written, nothing of it is
+    /// published, and views are half of the old and half of the new.
     #[must_use]
     pub fn is_deciding(&self) -> bool {
         self.state.begun && self.northbound.is_some() && self.state.resolver.is_deciding()
@@ -268,6 +272,11 @@ impl Engine {
         Meter(self)
     }
 
+    /// Links of others whose place peerings take.
+    pub fn take_over(&mut self) -> TakeOver<'_> {
+        TakeOver(self)
+    }
+
     /// Whether a part of what has changed is left to be drawn.
     #[must_use]
     pub fn has_changes(&self) -> bool {
@@ -327,8 +336,7 @@ impl Engine {
         held::view(&self.state.declarations.local, project)
     }
 
-    /// Lets what is held take effect, of one project or all, if it is what `seen` names. Returns
-    /// the halves that are withdrawn by that.
+    /// Lets what is held take effect if it is what `seen` names; returns the halves withdrawn so.
     ///
     /// # Errors
     /// More is held, or something else: nothing is released.

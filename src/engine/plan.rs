@@ -22,6 +22,7 @@ use crate::view::{self, PlanView, PlannedHalf, PlannedRow, VerifyView};
 
 use super::batch::{Batch, Extent};
 use super::held::names;
+use super::replace::links;
 use super::state::State;
 use super::verify::verify;
 use super::writer::{Role, Writer};
@@ -62,6 +63,7 @@ impl PlanBasis {
             let before = decide(in_effect, policy.clone(), northbound, now);
             let mut after = decide(declarations, policy, northbound, now);
             plan.halves = changes(&before, &after, northbound);
+            plan.links = links(&after, northbound);
             let all = Extent { role: Role::Active, most_groups: usize::MAX, whole: false };
             let batch = Batch::gather(&mut after, northbound, all, &Writer::default());
             if let Some(transaction) = batch.transaction(northbound) {

@@ -9,6 +9,7 @@ use crate::ovsdb::{OperationResult, TransactError};
 
 use super::Engine;
 use super::batch::pairs_among;
+use super::replace;
 use super::stopwatch::Outcome;
 use super::takeover::turns_before;
 use super::writer::{REFUSAL_PAUSE, Work};
@@ -73,6 +74,7 @@ pub(super) fn transacted(
                 true => Ok(results),
                 false => Err(TransactError::WithoutEffect),
             });
+            replace::transacted(engine, id, result.as_ref().err());
             engine.changes.pairs(pairs_among(&units, &engine.state.resolver));
             // Compared once more in any case: only what the northbound holds counts.
             engine.state.mark_dirty(units.iter().copied(), engine.northbound.as_deref());

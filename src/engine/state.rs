@@ -13,6 +13,7 @@ use super::history::History;
 use super::queue::{Queue, Sources};
 use super::recency::Recency;
 use super::registrations::{self, Believed};
+use super::replacing::Replacing;
 use super::unbound::Unbound;
 
 /// Declarations, rules and what is dirty.
@@ -33,6 +34,8 @@ pub(super) struct State {
     pub(super) unbound: Unbound,
     /// Whether the northbound is as recent as known.
     pub(super) recency: Recency,
+    /// Links of others that peerings are to replace.
+    pub(super) replacing: Replacing,
     /// Entries of other hosts that were read.
     pub(super) entries_read: u64,
 }
@@ -55,6 +58,7 @@ impl State {
             guests,
             unbound: Unbound::default(),
             recency: Recency::default(),
+            replacing: Replacing::default(),
             entries_read: 0,
         }
     }
@@ -199,8 +203,9 @@ impl State {
         now: Timestamp,
         most: usize,
     ) -> Resolved {
-        let ground =
-            Ground { declarations: &self.declarations, northbound, policy: &self.policy, now };
+        let (declarations, policy) = (&self.declarations, &self.policy);
+        let replacing = self.replacing.marked();
+        let ground = Ground { declarations, northbound, policy, now, replacing };
         let resolved = self.resolver.resolve(&ground, most);
         let orphans = resolved.orphans.iter().filter_map(|unit| match unit {
             UnitId::Network(id) => Some(*id),
@@ -261,6 +266,13 @@ impl State {
         for unit in units {
             self.dirty.add(unit, &sources);
         }
+    }
+
+    /// Whether a unit is to take the place of a link of others.
+    pub(super) fn replaces(&self, unit: UnitId) -> bool {
+        let UnitId::Peering(id) = unit else { return false };
+        let link = self.resolver.pair_with(id).and_then(|pair| self.resolver.link(pair));
+        link.is_some_and(|link| !link.replaces.is_empty())
     }
 
     /// Since when a half stands where it stands.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::declare::{Host, PeeringKey};
 use crate::northbound::owner::host_lock;
-use crate::northbound::{Northbound, UnitId};
+use crate::northbound::{Id, Northbound, UnitId};
 use crate::now::Now;
 use crate::ovsdb::Operation;
 use crate::program::{self, Transaction};
@@ -146,6 +146,7 @@ fn write_batch(engine: &mut Engine, role: Role, northbound: &Northbound) -> Opti
     engine.drift.sent(&transaction.rows, &altered);
     engine.changes.pairs(pairs_among(&units, &engine.state.resolver));
     let work = Work::Units(units, groups);
+    let replaced: Vec<Id> = transaction.replaced.iter().map(|it| it.peering).collect();
     let own = Host::clone(engine.state.declarations.host());
     let writes =
         [true, false].map(|is_own| transaction.writes_entries(|host| (*host == *own) == is_own));
@@ -154,6 +155,9 @@ fn write_batch(engine: &mut Engine, role: Role, northbound: &Northbound) -> Opti
     operations.extend(engine.state.recency.raise(northbound, &own, writes, last, inserts));
     let submission = engine.writer.submission(work, operations);
     engine.writer.damping.sent(submission.id, traces);
+    let State { replacing, resolver, .. } = &mut engine.state;
+    let pairs = replaced.iter().filter_map(|id| resolver.pair_with(*id).cloned());
+    replacing.sent(submission.id, pairs);
     Some(submission)
 }
 

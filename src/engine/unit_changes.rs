@@ -11,11 +11,12 @@ use crate::northbound::declared::{self, Entry};
 use crate::northbound::others;
 use crate::northbound::registration::{half_key, half_name, half_names};
 use crate::northbound::tables::ROUTER_POLICY;
-use crate::northbound::{Id, NetworkRecord, Northbound, UnitId};
+use crate::northbound::{End, Id, NetworkRecord, Northbound, UnitId};
 use crate::ovsdb::ValueRef;
-use crate::peering::{Link, Node, end_of};
+use crate::peering::{Link, Node, end_of, key_of_end};
 use crate::program::{
-    self, Base, BorrowedDiff, DesiredRow, Entries, Parent, RegistrationDiff, RowDiff, Unit, Wants,
+    self, Base, BorrowedDiff, DesiredRow, Entries, Parent, RegistrationDiff, Replaced, RowDiff,
+    Unit, Wants,
 };
 
 use super::state::State;
@@ -36,6 +37,8 @@ pub(super) struct Patch {
 pub(super) struct UnitChanges {
     pub(super) rows: Vec<RowDiff>,
     pub(super) borrowed: Vec<BorrowedDiff>,
+    /// Rows of others whose place its rows take.
+    pub(super) replaced: Option<Replaced>,
     pub(super) patches: BTreeMap<Id, Patch>,
 }
 
@@ -61,6 +64,7 @@ impl UnitChanges {
     pub(super) fn own(mut self, host: &str, older: bool, northbound: &Northbound) -> Self {
         self.rows.clear();
         self.borrowed.clear();
+        self.replaced = None;
         for (network, patch) in &mut self.patches {
             patch.removed = false;
             let registration = northbound.registration(*network);
@@ -86,6 +90,7 @@ impl UnitChanges {
     pub(super) fn differs(&self, northbound: &Northbound) -> bool {
         let missing = |patch: &Patch| !patch.removed && patch.base.is_none();
         !self.rows.is_empty()
+            || self.replaced.is_some()
             || !self.borrowed.is_empty()
             || self.patches.iter().any(|(network, patch)| {
                 missing(patch) || !patch.diff(*network, northbound).is_empty()
@@ -180,6 +185,11 @@ fn pair_changes(state: &State, id: Id, key: &PeeringKey, northbound: &Northbound
     let link = state.resolver.link(key);
     let desired = link.map(|link| program::wants(&Unit::Link(link)).rows).unwrap_or_default();
     changes.rows = program::diff(UnitId::Peering(id), desired, northbound);
+    changes.replaced = link.and_then(|link| {
+        let ready = |end| state.resolver.networks().node(key_of_end(key, end))?.ready();
+        let (a, b) = (ready(End::A)?, ready(End::B)?);
+        program::replaced(id, &link.replaces, [&a.router, &b.router], northbound)
+    });
     for half in state.resolver.halves_of(key) {
         let network = Id::of_network(&half.network);
         if !state.is_registered(network, &half.network) {
@@ -242,7 +252,8 @@ fn network_changes(
     entries.extend(borrowed_entries);
     entries.extend(state.guests.entry(key));
     let patch = Patch { base: Some(base), entries, removed: false };
-    UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
+    let patches = BTreeMap::from([(id, patch)]);
+    UnitChanges { rows, borrowed, patches, replaced: None }
 }
 
 /// The prefixes that a network's router reaches over links of ours.
@@ -350,5 +361,6 @@ fn orphan_changes(state: &State, unit: UnitId, northbound: &Northbound) -> UnitC
         program::borrowed_changes(id, Vec::new(), records, northbound);
     entries.extend(borrowed_entries);
     let patch = Patch { base: None, entries, removed };
-    UnitChanges { rows, borrowed, patches: BTreeMap::from([(id, patch)]) }
+    let patches = BTreeMap::from([(id, patch)]);
+    UnitChanges { rows, borrowed, patches, replaced: None }
 }

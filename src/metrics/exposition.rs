@@ -128,11 +128,16 @@ impl Daemon {
             .chain(self.view.certificates.iter().copied())
             .map(|(which, at)| ([("which", which)], at.as_second()));
         series.gauges("certificate_expires_timestamp", help, Some(Unit::Seconds), ends)?;
-        let help = "Changes of rows that the northbound sent.";
-        let rows = self.view.status.counters.row_changes;
-        let encoder = &mut series.encoder;
-        let updates = encoder.encode_descriptor("row_updates", help, None, MetricType::Counter)?;
-        ConstCounter::new(rows).encode(updates)
+        let counters = &self.view.status.counters;
+        for (name, help, count) in [
+            ("row_updates", "Changes of rows that the northbound sent.", counters.row_changes),
+            ("links_taken_over", "Links of other tools taken over.", counters.links_taken_over),
+        ] {
+            let encoder = &mut series.encoder;
+            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(counter)?;
+        }
+        Ok(())
     }
 
     fn halves(&self, series: &mut Series<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ pub mod borrowed;
 pub mod counters;
 pub mod declared;
 pub mod endpoint;
+mod foreign_link;
 pub mod guest_routes;
 mod index;
 mod link;
@@ -31,6 +32,7 @@ mod zones;
 
 pub use balancers::{Backend, Balancer, BalancerFacts, Vip};
 pub use endpoint::Endpoint;
+pub use foreign_link::{ForeignLink, ForeignLinkTo};
 pub use index::change::{Differing, Touched, TouchedBalancers};
 pub use index::dhcp::DhcpOptions;
 pub use index::served::PORT_KEY;
@@ -38,9 +40,7 @@ pub use link::LinkFacts;
 pub use owner::{End, Family, Id, UnitId};
 pub use persisted::{Frozen, Persisted};
 pub use registration::{GuestRecord, HalfRecord, NetworkRecord, RecordedState};
-pub use router::{
-    Connected, ForeignLink, ForeignLinkTo, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind,
-};
+pub use router::{Connected, ForeignPolicy, ForeignRoute, RouterFacts, RouterKind};
 pub use sources::Sources;
 pub use state::{NameCollision, Northbound};
 pub use tables::tags_of;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::ovsdb::{Replica, Row};
 
+use super::foreign_link::{Exits, ForeignLink, has_gateway};
 use super::index::change::Rows;
 use super::index::outlets::Outlet;
 use super::index::router::OwnFacts;
@@ -20,8 +21,8 @@ use super::priority;
 use super::rows::{is_enabled, is_our_port, is_ours, parse_prefix};
 use super::special::{is_link_local, special};
 use super::tables::{
-    LOGICAL_ROUTER, LOGICAL_SWITCH, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
-    logical_router, logical_switch, router_policy, router_port, static_route,
+    LOGICAL_ROUTER, NB_GLOBAL, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, logical_router,
+    router_policy, router_port, static_route,
 };
 use super::translation::{SourceNat, Translation};
 use super::zones::Zones;
@@ -74,6 +75,10 @@ pub struct ForeignRoute {
     /// The peering whose link port it uses. A route to that peering's own prefixes does not
     /// conflict with it.
     pub link: Option<Id>,
+    /// The port of a link of others by which it leaves, if it does.
+    pub over: Option<Arc<str>>,
+    /// The row.
+    pub row: Uuid,
 }
 
 /// A policy of somebody else that may take effect instead of ours: a reroute, or one with a
@@ -86,26 +91,10 @@ pub struct ForeignPolicy {
     pub action: Arc<str>,
     /// Its match, as written.
     pub text: Arc<str>,
+    /// The port of a link of others by which it sends, if it does.
+    pub over: Option<Arc<str>>,
     /// The row.
     pub row: Uuid,
-}
-
-/// A port of somebody else that leads to another router.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ForeignLink {
-    /// Its name.
-    pub port: Arc<str>,
-    /// Its other end.
-    pub to: ForeignLinkTo,
-}
-
-/// The other end of a link of somebody else.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ForeignLinkTo {
-    /// The router port of this name. It counts only if that port names this one too.
-    Port(Arc<str>),
-    /// A switch with only these two routers' ports: its row and its name.
-    Switch(Uuid, Arc<str>),
 }
 
 /// A router's facts.
@@ -206,15 +195,20 @@ impl RouterFacts {
             disabled,
             zones,
         } = ports;
+        let connected = inward.iter().chain(&outward).map(|net| (&net.port, net.prefix));
+        let exits = Exits::new(&foreign_links, connected);
         let routes = router.get(logical_router::STATIC_ROUTES).uuids();
-        let routes = routes.filter_map(|route| replica.row(STATIC_ROUTE, route));
-        let routes: Vec<_> = routes.filter_map(|row| foreign_route(row, &inward)).collect();
+        let routes = routes.filter_map(|uuid| {
+            foreign_route(uuid, replica.row(STATIC_ROUTE, uuid)?, &inward, &exits)
+        });
+        let routes: Vec<_> = routes.collect();
+        let policies = router.get(logical_router::POLICIES).uuids();
+        let policies = policies
+            .filter_map(|uuid| foreign_policy(uuid, replica.row(ROUTER_POLICY, uuid)?, &exits));
+        let policies = sorted(policies);
         // After the routes: OVN looks a next hop up in the networks of the ports, and not in those
         // of discard routes.
         inward.iter_mut().for_each(|net| net.widen(&routes));
-        let policies = router.get(logical_router::POLICIES).uuids();
-        let policies =
-            policies.filter_map(|uuid| foreign_policy(uuid, replica.row(ROUTER_POLICY, uuid)?));
         let nat = || router.get(logical_router::NAT).uuids();
         let translating = nat().filter(|_| gateway);
         Some(Self {
@@ -235,7 +229,7 @@ impl RouterFacts {
             workload,
             anchors: sorted(anchors),
             mtu,
-            policies: sorted(policies),
+            policies,
             enabled,
             disabled: sorted(disabled),
             zones: zones.map(|zones| zones.filtered(router, logical_router::OPTIONS)),
@@ -249,6 +243,22 @@ impl RouterFacts {
     pub fn prefixes(&self) -> Vec<IpNet> {
         let prefixes: BTreeSet<IpNet> = self.inward.iter().map(|net| net.prefix).collect();
         prefixes.into_iter().collect()
+    }
+
+    /// The same router without a link of others: its port, and what leaves by it.
+    #[must_use]
+    pub(crate) fn without_link(&self, port: &str) -> Self {
+        fn kept<T: Clone>(all: &[T], keeps: impl Fn(&T) -> bool) -> Box<[T]> {
+            all.iter().filter(|it| keeps(it)).cloned().collect()
+        }
+        let over = |over: &Option<Arc<str>>| over.as_deref() == Some(port);
+        Self {
+            outward: kept(&self.outward, |net| *net.port != *port),
+            foreign_links: kept(&self.foreign_links, |link| *link.port != *port),
+            routes: kept(&self.routes, |route| !over(&route.over)),
+            policies: kept(&self.policies, |policy| !over(&policy.over)),
+            ..self.clone()
+        }
     }
 
     /// The route table that a subnet of the router looks up; none if the router has no such subnet.
@@ -291,7 +301,7 @@ impl Ports {
         if is_our_port(row) {
             return;
         }
-        self.foreign_links.extend(foreign_link(row, rows, switches));
+        self.foreign_links.extend(ForeignLink::read(row, rows, switches));
         let name: Arc<str> = row.get(router_port::NAME).string().into();
         let (replica, reach) = (rows.replica, switches.reach(rows, &name));
         let gateway = has_gateway(row) || switches.leads(replica, &reach, Outlet::Physical);
@@ -341,29 +351,6 @@ impl Ports {
     }
 }
 
-/// The link that a port of somebody else makes to another router, if it does. An uplink makes none,
-/// although the uplinks of two routers may be on one switch.
-fn foreign_link(row: &Row, rows: Rows<'_>, switches: &SwitchIndex) -> Option<ForeignLink> {
-    if has_gateway(row) {
-        return None;
-    }
-    let name = row.get(router_port::NAME).string();
-    let peer = row.get(router_port::PEER).string();
-    let to = if peer.is_empty() {
-        let switch = switches.meeting(rows, name)?;
-        let row = rows.replica.row(LOGICAL_SWITCH, switch)?;
-        ForeignLinkTo::Switch(switch, row.get(logical_switch::NAME).string().into())
-    } else {
-        ForeignLinkTo::Port(peer.into())
-    };
-    Some(ForeignLink { port: name.into(), to })
-}
-
-fn has_gateway(row: &Row) -> bool {
-    !row.get(router_port::GATEWAY_CHASSIS).is_empty()
-        || !row.get(router_port::HA_CHASSIS_GROUP).is_empty()
-}
-
 /// Parses `10.1.0.1/24`; none for a link-local network, which every router has and nobody owns.
 fn connected(text: &str, port: &Arc<str>) -> Option<Connected> {
     let net: IpNet = text.parse().ok()?;
@@ -373,7 +360,12 @@ fn connected(text: &str, port: &Arc<str>) -> Option<Connected> {
     Some(Connected { address: net.addr(), prefix: net.trunc(), port: Arc::clone(port) })
 }
 
-fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
+fn foreign_route(
+    uuid: Uuid,
+    row: &Row,
+    inward: &[Connected],
+    exits: &Exits<'_>,
+) -> Option<ForeignRoute> {
     if is_ours(row.get(static_route::EXTERNAL_IDS)) {
         return None;
     }
@@ -389,6 +381,8 @@ fn foreign_route(row: &Row, inward: &[Connected]) -> Option<ForeignRoute> {
         discards: *nexthop == *DISCARD,
         to_guest: false,
         link: owner::peering_of_link_port(output_port),
+        over: exits.of(nexthop, output_port),
+        row: uuid,
     };
     route.to_guest = leads_to_guest(&route, nexthop, output_port, inward);
     Some(route)
@@ -413,7 +407,7 @@ fn leads_to_guest(
     global && route.is_main() && !is_own && inward.iter().any(reaches)
 }
 
-fn foreign_policy(uuid: Uuid, row: &Row) -> Option<ForeignPolicy> {
+fn foreign_policy(uuid: Uuid, row: &Row, exits: &Exits<'_>) -> Option<ForeignPolicy> {
     if is_ours(row.get(router_policy::EXTERNAL_IDS)) {
         return None;
     }
@@ -423,6 +417,7 @@ fn foreign_policy(uuid: Uuid, row: &Row) -> Option<ForeignPolicy> {
         priority: row.get(router_policy::PRIORITY).integer().unwrap_or(0),
         action: row.get(router_policy::ACTION).string().into(),
         text: row.get(router_policy::MATCH).string().into(),
+        over: exits.of_policy(row),
         row: uuid,
     };
     (policy.reroutes() || !chained && policy.is_above_ours()).then_some(policy)

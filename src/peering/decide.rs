@@ -53,7 +53,7 @@ pub(super) fn decide(pair: &PairFacts) -> Resolution {
                 let half = pair.end(end).half?;
                 Some(verdict_alone(pair, half, end).into())
             };
-            Resolution { verdicts: [verdict(End::A), verdict(End::B)], link: None, due: None }
+            Resolution { verdicts: [verdict(End::A), verdict(End::B)], ..Resolution::default() }
         }
     };
     let [at_a, at_b] = &mut resolution.verdicts;

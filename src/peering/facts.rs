@@ -90,6 +90,8 @@ pub(super) struct PairFacts<'a> {
     pub(super) b: EndFacts<'a>,
     /// Whether both halves are recorded as linked: such a peering stays up if possible.
     pub(super) stands: bool,
+    /// Whether it is to take the place of a link of others.
+    pub(super) replaces: bool,
     /// How a change of subnets affects the peering.
     pub(super) address_space: AddressSpace,
     /// Whether a network must have a port of a VM before it may peer.

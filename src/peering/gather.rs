@@ -107,6 +107,7 @@ impl Known<'_> {
         };
         Inputs {
             auto,
+            replaces: ground.replacing.contains(key),
             collisions: northbound.name_collisions(state.id),
             a: read(End::A),
             b: read(End::B),
@@ -153,6 +154,7 @@ impl Known<'_> {
             a: read(End::A),
             b: read(End::B),
             stands: !rank.new,
+            replaces: inputs.replaces,
             collisions: &inputs.collisions,
             address_space: ground.policy.address_space,
             require_workload: ground.policy.require_workload,

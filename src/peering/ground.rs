@@ -1,8 +1,10 @@
 //! The input of the rules from other rooms.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use crate::declare::{Declarations, PolicySettings};
+use crate::declare::{Declarations, PeeringKey, PolicySettings};
 use crate::northbound::Northbound;
 
 /// The input of the rules, and the time.
@@ -16,4 +18,6 @@ pub struct Ground<'a> {
     pub policy: &'a PolicySettings,
     /// The moment.
     pub now: Timestamp,
+    /// Peerings that are to take the place of a link of others, by an operator's command.
+    pub replacing: &'a BTreeSet<PeeringKey>,
 }

@@ -36,6 +36,8 @@ pub(super) struct User {
 pub(super) struct Inputs<'a> {
     /// Whether one half is enough for both.
     pub(super) auto: bool,
+    /// Whether it is to take the place of a link of others.
+    pub(super) replaces: bool,
     pub(super) collisions: Vec<NameCollision>,
     pub(super) a: EndInputs<'a>,
     pub(super) b: EndInputs<'a>,

@@ -21,7 +21,8 @@ use super::gateway::decide_gateway;
 use super::local::Ready;
 use super::messages::{nothing_exchanged, too_complex, too_many, too_many_for, verdict};
 use super::mtu::checking_end;
-use super::outcome::{Link, LinkEnd, Resolution, Verdict, earlier};
+use super::outcome::{InTheWay, Link, LinkEnd, Resolution, Verdict, earlier};
+use super::parity::Parity;
 use super::shadow::{shadowed_at, shadows};
 use super::space::offered;
 use super::state::Reason;
@@ -31,8 +32,36 @@ use super::traffic::filtered;
 /// A message names at most this many conflicts: more would not help.
 const MOST_CONFLICTS: usize = 8;
 
-/// Decides on two ends that agree.
+/// Decides on two ends that agree. A link of others prevents a new peering, unless the peering is to
+/// take its place, and carries all that it carries.
 pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution {
+    let links = foreign_links(&a.router, &b.router);
+    if links.is_empty() || pair.stands {
+        return decide_beside(pair, a, b);
+    }
+    let ports: Vec<[Arc<str>; 2]> =
+        links.iter().map(|link| link.map(|at| Arc::clone(&at.port))).collect();
+    let without = |end: usize, ready: &Ready| {
+        ready.without_links(ports.iter().filter_map(|ports| ports.get(end).map(AsRef::as_ref)))
+    };
+    let mut instead = decide_beside(pair, &without(0, a), &without(1, b));
+    let parity = Parity::of(pair, (a, b), &ports, &instead);
+    if pair.replaces
+        && parity.holds()
+        && let Some(link) = &mut instead.link
+    {
+        link.replaces = ports.into();
+        return instead;
+    }
+    let mut refused = decide_beside(pair, a, b);
+    for (end, verdict) in End::BOTH.into_iter().zip(&mut refused.verdicts) {
+        verdict.iter_mut().for_each(|verdict| parity.explain(end, verdict));
+    }
+    let in_the_way = InTheWay { ports: ports.into(), parity: parity.holds() };
+    Resolution { in_the_way: Some(in_the_way.into()), ..refused }
+}
+
+fn decide_beside(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution {
     let (of_a, of_b) = (offered(pair, End::A, a), offered(pair, End::B, b));
     let mut at_a = admit(pair, End::A, a, &of_b.prefixes);
     let mut at_b = admit(pair, End::B, b, &of_a.prefixes);
@@ -52,8 +81,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
                 pair.a.half.map(|_| refused(pair, End::A, &at_a, &at_b, &between).into()),
                 pair.b.half.map(|_| refused(pair, End::B, &at_b, &at_a, &between).into()),
             ],
-            link: None,
-            due: None,
+            ..Resolution::default()
         };
     }
     for admitted in [&mut at_a, &mut at_b] {
@@ -68,6 +96,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
         traffic: None,
         gateway: None,
         through: None,
+        replaces: Box::default(),
     };
     match filtered(pair, &link, (a, b)) {
         Ok(traffic) => link.traffic = traffic,
@@ -110,7 +139,7 @@ pub(super) fn decide_link(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution 
     at_a.persisted.frozen_remote = of_b.frozen.filter(|_| pair.b.implied);
     at_b.persisted.frozen_remote = of_a.frozen.filter(|_| pair.a.implied);
     let verdicts = [pair.a.half.map(|_| at_a.into()), pair.b.half.map(|_| at_b.into())];
-    Resolution { verdicts, link: Some(Box::new(link)), due }
+    Resolution { verdicts, link: Some(Box::new(link)), due, in_the_way: None }
 }
 
 /// Two ends whose traffic filters cannot be kept are not linked: nothing passes then.
@@ -119,7 +148,7 @@ fn unfiltered(pair: &PairFacts, why: TooComplex) -> Resolution {
         pair.end(end).half?;
         Some(too_complex(why, pair.end(end.other()).network).into())
     };
-    Resolution { verdicts: [refused(End::A), refused(End::B)], link: None, due: None }
+    Resolution { verdicts: [refused(End::A), refused(End::B)], ..Resolution::default() }
 }
 
 /// Policies of others that come before those of the link, as each end's owner may see them.

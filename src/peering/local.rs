@@ -37,7 +37,7 @@ pub struct Ready {
 }
 
 /// Prefixes that static routes of others lead to a network's guests (LXD's NIC routes).
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guests {
     /// Those that the operator allows the network to announce: they are part of its address space.
     pub owned: Vec<ForeignRoute>,
@@ -140,6 +140,16 @@ impl Ready {
         }
         self.prefixes = prefixes.into();
         self.guests = Some(Box::new(guests));
+    }
+
+    /// The same network without links of others.
+    pub(super) fn without_links<'p>(&self, ports: impl Iterator<Item = &'p str>) -> Self {
+        Self {
+            network: Arc::clone(&self.network),
+            router: ports.fold(self.router.clone(), |router, port| router.without_link(port)),
+            prefixes: Prefixes::clone(&self.prefixes),
+            guests: self.guests.clone(),
+        }
     }
 
     /// Prefixes that terms name and the network does not own.

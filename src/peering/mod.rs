@@ -31,6 +31,7 @@ mod mtu;
 mod network;
 mod outcome;
 mod pair;
+mod parity;
 pub mod prefix;
 mod quota;
 mod records;
@@ -52,7 +53,7 @@ pub use guest_routes::{GuestRoutes, Omitted, RouteCell};
 pub use local::{Local, Ready};
 pub use network::{Networks, Node};
 pub use outcome::{
-    Gateway, Link, LinkEnd, Resolution, Resolved, Traffic, TranslatedSource, Verdict,
+    Gateway, InTheWay, Link, LinkEnd, Resolution, Resolved, Traffic, TranslatedSource, Verdict,
 };
 pub use pair::{end_of, key_of_end};
 pub use resolver::Resolver;

@@ -89,6 +89,9 @@ pub struct Link {
     pub gateway: Option<Box<Gateway>>,
     /// Its part in chains through appliances; `None` if it has none, as nearly always.
     pub through: Option<Box<Through>>,
+    /// The links of others whose place it takes, with their ports, of end A first; nearly always
+    /// none.
+    pub replaces: Box<[[Arc<str>; 2]]>,
 }
 
 /// The use of one end's gateway by the other end.
@@ -315,7 +318,7 @@ impl LinkEnd {
 }
 
 /// The decision on one peering.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolution {
     /// The verdict on each end's half; `None` if the end has not declared, or if the verdict is
     /// [`Verdict::linked`], as it nearly always is.
@@ -324,6 +327,17 @@ pub struct Resolution {
     pub link: Option<Box<Link>>,
     /// The next moment at which time alone may change the decision.
     pub due: Option<Timestamp>,
+    /// The links of others that are in the way; `None` if there are none, as nearly always.
+    pub in_the_way: Option<Box<InTheWay>>,
+}
+
+/// Links of others that are in the way of a new peering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTheWay {
+    /// Their ports, of end A first.
+    pub ports: Box<[[Arc<str>; 2]]>,
+    /// Whether the peering would carry all that they carry.
+    pub parity: bool,
 }
 
 impl Resolution {

@@ -156,7 +156,7 @@ impl PairState {
             held: Default::default(),
             user: None,
             rested: None,
-            resolution: Resolution { verdicts: [None, None], link: None, due: None },
+            resolution: Resolution::default(),
         }
     }
 }

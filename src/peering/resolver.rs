@@ -191,9 +191,8 @@ impl Resolver {
     }
 
     /// Decides dirty pairs, at most this many.
-    pub fn resolve(&mut self, ground: &Ground, most: usize) -> Resolved {
+    pub fn resolve(&mut self, ground: &Ground, mut left: usize) -> Resolved {
         self.survey(ground.declarations, ground.northbound);
-        let mut left = most;
         while left > 0 && !self.dirty.is_empty() {
             while left > 0
                 && let Some(rank) = self.dirty.pop_first()
@@ -355,7 +354,8 @@ impl Resolver {
         self.mark(&pair);
     }
 
-    pub(super) fn mark(&mut self, key: &PeeringKey) {
+    /// Marks a pair dirty.
+    pub fn mark(&mut self, key: &PeeringKey) {
         if let Some(pair) = self.pairs.get(key) {
             self.dirty.insert(pair.rank.clone());
         }

@@ -34,7 +34,7 @@ pub(super) fn shadows<'a>(
         .filter(move |policy| policy.is_from(last) && may_shadow(policy, &ports, own, remote));
     let router = &link.end(end).router_name;
     shadowing.map(move |policy| {
-        let ForeignPolicy { priority, action, text, row } = policy;
+        let ForeignPolicy { priority, action, text, row, .. } = policy;
         format!(
             "{WORD}: the {action} policy of priority {priority} ({text}) of router {router}, row {row}, comes before \
              those of the peering and may match what crosses it"
@@ -216,8 +216,8 @@ mod tests {
                 [("drop", drop), ("allow", allow), ("jump", allow), ("reroute", allow)]
             {
                 let (action, text) = (action.into(), text.into());
-                let policy =
-                    ForeignPolicy { priority: 32_500, action, text, row: uuid::Uuid::nil() };
+                let (priority, row) = (32_500, uuid::Uuid::nil());
+                let policy = ForeignPolicy { priority, action, text, over: None, row };
                 assert_eq!(may_shadow(&policy, &ports, &own, &remote), expected, "{policy:?}");
             }
         }

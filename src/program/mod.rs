@@ -2,8 +2,8 @@
 //!
 //! Owns row shapes, a file per kind of row (`contributors`), and the assembly of operations.
 //! Decides nothing: a link or a network contains all decisions. Invariants: only this room adds
-//! rows to a transaction; it changes only rows of ours, and single fields of others (`borrowed`);
-//! it gives no operation if desired and present rows are equal.
+//! rows to a transaction; it changes only rows of ours, and single fields of others (`borrowed`), and deletes
+//! the rows of a link of others only where ours takes its place on command (`replaced`); it gives no operation if desired and present rows are equal.
 
 mod borrowed;
 mod contributors;
@@ -12,6 +12,7 @@ mod diff;
 mod matches;
 mod packets;
 mod registration;
+mod replaced;
 mod row;
 mod summary;
 mod transaction;
@@ -26,6 +27,7 @@ pub use diff::{Reference, RowDiff, diff, identity_of};
 pub use registration::{
     Base, Entries, RegistrationDiff, registration_diff, registration_removal, same_registration,
 };
+pub use replaced::{Replaced, replaced};
 pub use row::{DesiredRow, Parent, RouterRow};
 pub use summary::{FindServed, planned_borrowed, planned_registration, planned_row, summarise};
 pub use transaction::{Transaction, drop_entries, raise_versions, tag_registrations};

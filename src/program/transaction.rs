@@ -23,6 +23,7 @@ use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
 use super::borrowed::{BorrowedDiff, Written};
 use super::diff::{Reference, RowDiff, parent_name};
 use super::registration::{Entries, RegistrationDiff};
+use super::replaced::Replaced;
 use super::row::{DesiredRow, Parent, RouterRow};
 
 /// The differences to write.
@@ -32,6 +33,8 @@ pub struct Transaction {
     pub rows: Vec<RowDiff>,
     /// Borrowed fields in rows of others.
     pub borrowed: Vec<BorrowedDiff>,
+    /// Rows of others that go, because rows of ours take their place.
+    pub replaced: Vec<Replaced>,
     /// Registrations.
     pub registrations: Vec<RegistrationDiff>,
     /// Whether it contains only declarations of this host, which need no lock.
@@ -45,7 +48,8 @@ impl Transaction {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.borrowed.is_empty() && self.registrations.is_empty()
+        let rows = self.rows.is_empty() && self.replaced.is_empty();
+        rows && self.borrowed.is_empty() && self.registrations.is_empty()
     }
 
     /// Whether it changes an entry of a host of this kind.
@@ -65,6 +69,9 @@ impl Transaction {
         }
         for field in self.borrowed {
             assembly.borrowed(field);
+        }
+        for replaced in self.replaced {
+            assembly.replaced(replaced);
         }
         for registration in self.registrations {
             assembly.registration(registration);
@@ -315,6 +322,19 @@ impl Assembly {
         };
         let row = vec![(column, datum)];
         self.operations.push(Operation::Update { table, row_uuid: field.row, row });
+    }
+
+    /// Deletes rows of others, only if they are still as they were read.
+    fn replaced(&mut self, replaced: Replaced) {
+        self.read.extend(replaced.guards);
+        for (table, row, router) in replaced.of_routers {
+            let Some((of, column)) = reference_to(table) else { continue };
+            let lost = &mut self.references.entry((of, Referrer::Row(router))).or_default().lost;
+            lost.entry(column).or_default().push(Datum::Uuid(row));
+        }
+        let table = table_name(LOGICAL_SWITCH);
+        let switches = replaced.switches.into_iter();
+        self.operations.extend(switches.map(|row_uuid| Operation::Delete { table, row_uuid }));
     }
 
     fn registration(&mut self, diff: RegistrationDiff) {

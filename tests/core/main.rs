@@ -47,6 +47,7 @@ mod random_store;
 mod refusal;
 mod restored;
 mod store;
+mod take_over;
 mod terms;
 mod texts;
 mod traffic;

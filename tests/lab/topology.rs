@@ -45,6 +45,18 @@ pub struct Subnet {
     guests: AtomicU32,
 }
 
+impl Subnet {
+    /// A switch that somebody else made, with its router's port and prefixes: guests can be added to it.
+    pub fn of_others(switch: &str, router_port: &str, prefixes: &[&str]) -> Subnet {
+        Subnet {
+            switch: switch.to_owned(),
+            router_port: router_port.to_owned(),
+            prefixes: prefixes.iter().map(|p| p.parse().expect("a prefix")).collect(),
+            guests: AtomicU32::new(0),
+        }
+    }
+}
+
 /// Where a network meets the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nat {

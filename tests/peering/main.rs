@@ -64,6 +64,8 @@ mod small;
 mod stateful;
 mod store;
 mod subnets;
+mod take_over;
+mod take_over_faults;
 mod tenants;
 mod together;
 mod traffic;

@@ -94,7 +94,7 @@ fn a_link_of_another_tool_that_appears_later_degrades_and_cuts_nothing() {
 
 /// What Incus writes for a peering of its own between the same two: ports with the routers' addresses, a route
 /// out of them to each subnet, or to a half of each, and policies that let pass what the two networks say to each other.
-fn link_of_incus(lab: &Lab, lengths: [u8; 2]) {
+pub(crate) fn link_of_incus(lab: &Lab, lengths: [u8; 2]) {
     let mut lines = String::from(
         "lrp-add a inc-a 0a:00:00:00:01:11 10.1.0.1/32 fd01::1/128 peer=inc-b\n\
          lrp-add b inc-b 0a:00:00:00:01:12 10.2.0.1/32 fd02::1/128 peer=inc-a\n",

@@ -409,6 +409,7 @@ fn since(before: Counters, after: Counters) -> Counters {
         peerings_resolved: after.peerings_resolved - before.peerings_resolved,
         peerings_compared: after.peerings_compared - before.peerings_compared,
         drift_repaired: after.drift_repaired - before.drift_repaired,
+        links_taken_over: after.links_taken_over - before.links_taken_over,
     }
 }
 

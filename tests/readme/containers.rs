@@ -14,13 +14,13 @@ use crate::lab::service::Service;
 const START: Duration = Duration::from_secs(60);
 
 /// A manager of containers.
-struct Tool {
+pub(crate) struct Tool {
     /// Its word for ovn-peerd.
     word: &'static str,
     /// Its page.
     page: &'static str,
     /// Its client.
-    client: &'static str,
+    pub(crate) client: &'static str,
     /// Its daemon, with the variable that names the directory of both.
     daemon: &'static str,
     directory: &'static str,
@@ -30,7 +30,7 @@ struct Tool {
     connect: &'static str,
 }
 
-const LXD: Tool = Tool {
+pub(crate) const LXD: Tool = Tool {
     word: "lxd",
     page: "docs/quick-start-lxd.md",
     client: "lxc",
@@ -40,7 +40,7 @@ const LXD: Tool = Tool {
     connect: "lxc config set network.ovn.northbound_connection \"$OVN_NB_DB\"",
 };
 
-const INCUS: Tool = Tool {
+pub(crate) const INCUS: Tool = Tool {
     word: "incus",
     page: "docs/quick-start-incus.md",
     client: "incus",
@@ -88,22 +88,31 @@ const PREREQUISITES: &str = "
         dns.nameservers=192.0.2.1";
 
 /// The running tool; it takes its instances with it.
-struct Running<'m, 'l> {
+pub(crate) struct Running<'m, 'l> {
     tool: &'static Tool,
     machine: &'m Machine<'l>,
     _daemon: Service,
 }
 
 impl<'m, 'l> Running<'m, 'l> {
-    fn start(tool: &'static Tool, machine: &'m Machine<'l>) -> Self {
+    pub(crate) fn start(tool: &'static Tool, machine: &'m Machine<'l>) -> Self {
         let daemon = Service::start(tool.client, machine.launch(tool.daemon, &["--group", "root"]));
         let running = Self { tool, machine, _daemon: daemon };
         poll("it answers", START, || running.run("CLIENT list"));
         running
     }
 
-    fn run(&self, script: &str) -> Result<String, String> {
+    pub(crate) fn run(&self, script: &str) -> Result<String, String> {
         self.machine.run(&script.replace("CLIENT", self.tool.client))
+    }
+}
+
+impl Running<'_, '_> {
+    /// Connects it to OVN, and makes what is there before anybody makes a network.
+    pub(crate) fn prepare(&self) {
+        for script in [self.tool.connect, PREREQUISITES] {
+            self.run(script).unwrap();
+        }
     }
 }
 
@@ -119,8 +128,8 @@ impl Drop for Running<'_, '_> {
     }
 }
 
-/// A machine for the tool.
-fn machine<'l>(tool: &Tool, lab: &'l Lab) -> Machine<'l> {
+/// A machine for such a tool.
+pub(crate) fn machine_for<'l>(tool: &Tool, lab: &'l Lab) -> Machine<'l> {
     require_programs(&[(tool.client, tool.client), ("busybox", "busybox")]);
     let directory = lab.dir().join(tool.client);
     std::fs::create_dir(&directory).unwrap();
@@ -131,11 +140,10 @@ fn machine<'l>(tool: &Tool, lab: &'l Lab) -> Machine<'l> {
 
 fn follow_on(tool: &'static Tool) {
     let lab = Lab::single_chassis();
-    let machine = machine(tool, &lab);
+    let machine = machine_for(tool, &lab);
     let running = Running::start(tool, &machine);
-    for script in [tool.connect, IMAGE, PREREQUISITES] {
-        running.run(script).unwrap();
-    }
+    running.run(IMAGE).unwrap();
+    running.prepare();
     let before = machine.run("ovn-nbctl show").unwrap();
     follow(tool.page, &machine);
     assert_eq!(machine.run("ovn-nbctl show").unwrap(), before, "all is tidied up");
@@ -181,7 +189,7 @@ fn router_with(machine: &Machine<'_>, address: &str) -> String {
 
 fn discovered_on(tool: &'static Tool) {
     let lab = Lab::single_chassis();
-    let machine = machine(tool, &lab);
+    let machine = machine_for(tool, &lab);
     let running = Running::start(tool, &machine);
     for script in [tool.connect, IMAGE, PREREQUISITES, NETWORKS] {
         running.run(script).unwrap();

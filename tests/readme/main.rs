@@ -22,6 +22,7 @@ mod follow;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod manual;
+mod peers;
 
 use std::collections::BTreeSet;
 use std::fs;

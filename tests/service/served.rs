@@ -16,7 +16,7 @@ use ovn_peerd::metrics::Recorder;
 use ovn_peerd::view::{
     AttentionView, Counters, DiagnosticsView, HalfDetail, HalfSample, HalfSamples, HalfView,
     HeldView, MetricsView, NorthboundView, Passes, PerHalf, PlanView, Reason, State, StatusView,
-    StoreView, VerifyView, Viewer, WhyView,
+    StoreView, TakeOverView, VerifyView, Viewer, WhyView,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -214,6 +214,10 @@ fn answer(question: Question) {
         }
         Question::Store(_, answer) => {
             drop(answer.send(Err(Refusal::NotStored(NotStored::NotSynced(None)))))
+        }
+        Question::TakeOver(_, request, answer) => {
+            let dry_run = request.dry_run;
+            drop(answer.send(Ok(TakeOverView { dry_run, links: Vec::new() })));
         }
         Question::Refused(_) => {}
         Question::Reload(_, answer) => {
