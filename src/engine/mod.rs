@@ -34,6 +34,7 @@ mod hosts;
 mod identity;
 mod lines;
 mod meter;
+mod named;
 mod northd;
 mod notice;
 mod pauses;

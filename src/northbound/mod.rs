@@ -9,6 +9,7 @@ pub mod balancers;
 pub mod borrowed;
 pub mod counters;
 pub mod declared;
+pub mod dns;
 pub mod endpoint;
 pub mod guest_routes;
 mod index;
@@ -30,6 +31,7 @@ mod translation;
 mod zones;
 
 pub use balancers::{Backend, Balancer, BalancerFacts, Vip};
+pub use dns::{Answer, NameFacts};
 pub use endpoint::Endpoint;
 pub use index::change::{Differing, Touched, TouchedBalancers};
 pub use index::dhcp::DhcpOptions;

@@ -39,6 +39,7 @@ mod consent;
 mod contested;
 mod cost;
 mod crash;
+mod dns;
 mod drift;
 mod files;
 mod filters;
