@@ -9,6 +9,7 @@ mod catalog;
 mod crossing;
 mod event;
 mod gateway;
+mod names;
 mod peering;
 mod plan;
 mod series;
@@ -30,6 +31,7 @@ pub use catalog::{NetworkView, ProjectView, RequestView, StoreView, StoredView, 
 pub use crossing::{FilteredView, RouteView};
 pub use event::{Audience, Event, EventKind, EventView, PrefixesView};
 pub use gateway::{GatewayView, TranslatedView};
+pub use names::{NameView, NamesView};
 pub use peering::{
     LABEL_PREFIX, OwnNetworkView, PeeringPage, PeeringQuery, PeeringView, SubnetView, TokenView,
 };
@@ -206,6 +208,9 @@ pub struct HalfDetail {
     /// use.
     #[serde(default)]
     pub virtual_addresses: Vec<VirtualAddressView>,
+    /// The names of guests that are offered and told; `None` without such.
+    #[serde(default)]
+    pub names: Option<NamesView>,
     /// The routes to all its peers that the guests of the local network get; `None` if they never
     /// got any.
     #[serde(default)]

@@ -11,9 +11,12 @@ use super::table::{Cell, Kind, Table};
 use super::text::{age, count, moment};
 use crate::declare::Terms;
 use crate::view::{
-    ChainView, GatewayView, HalfDetail, RuleView, ThroughView, TrafficView, TranslatedView,
-    VirtualAddressView,
+    ChainView, GatewayView, HalfDetail, NameView, NamesView, RuleView, ThroughView, TrafficView,
+    TranslatedView, VirtualAddressView,
 };
+
+/// So many names of each kind are listed; the JSON has all.
+const MOST_NAMES: usize = 8;
 
 /// The page; `rows` asks for the rows as the northbound has them.
 pub(super) fn half(
@@ -121,6 +124,27 @@ fn terms(sheet: &mut Sheet, detail: &HalfDetail) {
     sheet.several("Manual routes", &routes);
     let addresses: Vec<_> = detail.virtual_addresses.iter().map(virtual_address).collect();
     sheet.several("Virtual addresses", &addresses);
+    if let Some(names) = &detail.names {
+        names_of(sheet, names);
+    }
+}
+
+/// The names that are offered and told.
+fn names_of(sheet: &mut Sheet, names: &NamesView) {
+    if let Some(offered) = names.offered {
+        sheet.line("Names offered", offered.to_string());
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for NameView { name, answers } in names.told.iter().take(MOST_NAMES) {
+        lines.push(format!("{name}: {}", answers.join(" ")));
+    }
+    let more = names.told.len().saturating_sub(MOST_NAMES);
+    lines.extend((more > 0).then(|| format!("{more} more")));
+    sheet.several("Names told", &lines);
+    let (shown, rest) = names.taken.split_at(names.taken.len().min(MOST_NAMES));
+    let rest = (!rest.is_empty()).then(|| format!("{} more", rest.len()));
+    let taken: Vec<String> = shown.iter().cloned().chain(rest).collect();
+    sheet.several("Names taken here", &taken);
 }
 
 /// A virtual address, and how many backends it has.

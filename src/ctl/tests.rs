@@ -310,6 +310,7 @@ fn a_half_is_shown_in_words_of_peering() {
         through: None,
         manual_routes: Vec::new(),
         virtual_addresses: Vec::new(),
+        names: None,
         guests: None,
         address_sets: vec!["ovn_peerd_3a6425471b73e335820d5ecd_ip4".into()],
         rows: rows(),

@@ -84,10 +84,10 @@ pub use settings::{
 pub use source::{Directory, FileId, Giver, Owner, Reading, SourceFile, is_declaration};
 pub use stored::{Edit, NotStored, STORE, Source, Stored, StoredChange, StoredText, parse_stored};
 pub use terms::{
-    Action, Appliance, Appliances, Destinations, Export, GatewayOffer, Import, In, LoadBalancers,
-    ManualRoute, MaxPrefixes, OfferGateway, Out, PlacedRoute, PrefixFilter, PrefixList,
-    ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables, Terms, TrafficList,
-    UnreadableRule, UseGateway, UseLoadBalancers,
+    Action, Appliance, Appliances, Destinations, Domains, Export, GatewayOffer, Import, In,
+    LoadBalancers, ManualRoute, MaxPrefixes, OfferGateway, OfferNames, Out, PlacedRoute,
+    PrefixFilter, PrefixList, ReachThrough, RouteTables, Routes, Rule, Stateful, TableOf, Tables,
+    TellNames, Terms, TrafficList, UnreadableRule, UseGateway, UseLoadBalancers, is_domain,
 };
 pub use tool_network::{Tool, ToolNetwork};
 pub use trust::HostProblem;

@@ -100,10 +100,10 @@ mod tests {
     use super::super::model::{HalfKey, NetworkKey};
     use super::super::parse_stored;
     use super::super::terms::{
-        Action, Appliance, Appliances, Destinations, Export, GatewayOffer, Import, In,
-        LoadBalancers, ManualRoute, MaxPrefixes, OfferGateway, Out, PrefixFilter, PrefixList,
-        ReachThrough, Routes, Rule, Stateful, Tables, Terms, TrafficList, UseGateway,
-        UseLoadBalancers,
+        Action, Appliance, Appliances, Destinations, Domains, Export, GatewayOffer, Import, In,
+        LoadBalancers, ManualRoute, MaxPrefixes, OfferGateway, OfferNames, Out, PrefixFilter,
+        PrefixList, ReachThrough, Routes, Rule, Stateful, Tables, TellNames, Terms, TrafficList,
+        UseGateway, UseLoadBalancers,
     };
     use super::*;
 
@@ -183,14 +183,22 @@ mod tests {
         (others.prop_map(|it| it.iter().map(ToString::to_string).collect()), appliance)
     }
 
+    fn domains() -> impl Strategy<Value = Option<Domains>> {
+        let listed = prop::collection::btree_set("[a-z0-9_-]{1,6}(\\.[a-z]{1,3})?", 1..4);
+        let listed = listed.prop_map(|it| Domains::Listed(it.into_iter().collect()));
+        prop::option::of(prop_oneof![Just(Domains::All), listed])
+    }
+
     fn terms() -> impl Strategy<Value = Option<Arc<Terms>>> {
         let balancers = prop::collection::btree_set("\\PC{1,9}", 0..3);
+        let balancers = (balancers, [domains(), domains()]);
         let reach = prop::collection::btree_set(prefix(), 0..4);
         let reach = reach.prop_map(|it| ReachThrough { prefixes: it.into_iter().collect() });
         let packets = ((traffic(), traffic()), (balancers, any::<[bool; 2]>()), gateway(), reach);
         let terms = (filter(), filter(), prop::option::of(any::<u32>()), routes(), packets);
         terms.prop_map(|(export, import, limit, routes, packets)| {
-            let ((inward, outward), (names, [wanted, stateful]), gateway, reach_through) = packets;
+            let ((inward, outward), (lent, [wanted, stateful]), gateway, reach_through) = packets;
+            let (names, [offered, told]) = lent;
             let terms = Terms {
                 export: Export { filter: export },
                 import: Import { filter: import },
@@ -201,6 +209,8 @@ mod tests {
                 stateful: Stateful { wanted: stateful },
                 load_balancers: LoadBalancers { names: names.into_iter().collect() },
                 use_load_balancers: UseLoadBalancers { wanted },
+                offer_names: OfferNames { names: offered },
+                tell_names: TellNames { names: told },
                 gateway: gateway.0,
                 use_gateway: gateway.1,
                 reach_through,

@@ -35,6 +35,7 @@ mod hosts;
 mod identity;
 mod lines;
 mod meter;
+mod named;
 mod northd;
 mod notice;
 mod pauses;

@@ -24,6 +24,7 @@ use crate::view::{
 
 use super::balanced::{is_for, virtual_addresses};
 use super::gateway::gateway;
+use super::named::{is_told_to, names};
 use super::shown::{Shown, Standings};
 use super::through::through;
 use super::traffic::{is_of_guard, traffic};
@@ -98,6 +99,7 @@ pub(super) fn show(
         through: through(standings, key),
         manual_routes: routes(&report, &view),
         virtual_addresses: virtual_addresses(resolver, key),
+        names: names(resolver, key),
         half: view,
         local_prefixes: report.announced,
         remote_prefixes: report.taken,
@@ -275,6 +277,7 @@ fn rows(standings: &Standings<'_>, key: &HalfKey) -> Vec<RowView> {
             of_switch
                 || is_for(key, row, resolver, northbound)
                 || is_of_guard((id, end), row, northbound)
+                || is_told_to(end, row, northbound)
                 || northbound.parents_of(*uuid).any(|of| of == router)
         })
         .map(|(table, uuid, row)| summarise(table, Some(uuid), row, &served))

@@ -9,6 +9,7 @@ pub mod balancers;
 pub mod borrowed;
 pub mod counters;
 pub mod declared;
+pub mod dns;
 pub mod endpoint;
 mod foreign_link;
 pub mod guest_routes;
@@ -31,6 +32,7 @@ mod translation;
 mod zones;
 
 pub use balancers::{Backend, Balancer, BalancerFacts, Vip};
+pub use dns::{Answer, NameFacts};
 pub use endpoint::Endpoint;
 pub use foreign_link::{ForeignLink, ForeignLinkTo};
 pub use index::change::{Differing, Touched, TouchedBalancers};

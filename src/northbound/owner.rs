@@ -21,6 +21,8 @@ pub const LABEL_KEY: &str = "ovn-peerd-label";
 /// The key whose value is the other peering of a chain through an appliance: on the policies of the
 /// appliance's router.
 pub const PARTNER_KEY: &str = "ovn-peerd-chain";
+/// The key whose value is the end of a peering that a row is for: on rows that have no name.
+pub const END_KEY: &str = "ovn-peerd-end";
 
 /// The prefix of our names in the namespace that router and switch ports share.
 const PORT_PREFIX: &str = "ovn-peerd-";
@@ -229,6 +231,15 @@ pub fn balancer_name(peering: Id, provider: End, balancer: &[&str]) -> String {
 pub fn peering_of_balancer(name: &str) -> Option<Id> {
     let (id, copy) = name.strip_prefix(PORT_PREFIX)?.split_once('-')?;
     Id::parse(copy).and_then(|_| Id::parse(id))
+}
+
+/// The value of [`END_KEY`].
+#[must_use]
+pub fn end_tag(end: End) -> &'static str {
+    match end {
+        End::A => "a",
+        End::B => "b",
+    }
 }
 
 /// The part that only names of [`guard_name`] have.

@@ -17,6 +17,7 @@ use super::index::Inventory;
 use super::index::balancer::BalancerIndex;
 use super::index::change::Touched;
 use super::index::dhcp::DhcpOptions;
+use super::index::dns::DnsIndex;
 use super::index::outlets::Outlet;
 use super::owner::{Family, Id, UnitId, address_set_name};
 use super::registration::{
@@ -155,6 +156,11 @@ impl Northbound {
     /// The references to load balancers, and their virtual addresses.
     pub(super) fn balancer_index(&self) -> &BalancerIndex {
         &self.inventory.indexes.balancers
+    }
+
+    /// The references to rows of `DNS`.
+    pub(super) fn dns_index(&self) -> &DnsIndex {
+        &self.inventory.indexes.dns
     }
 
     /// The routers with the port of this name.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -75,6 +76,9 @@ pub(super) type PartnerOf<'a> = Box<dyn Fn(End, &str) -> Option<Partner<'a>> + '
 /// Finds the peer of a network to which a virtual address at one end belongs before this pair.
 pub(super) type VipRival<'a> = Box<dyn Fn(End, IpAddr) -> Option<&'a NetworkKey> + 'a>;
 
+/// Whether guests of one end are told a name by a pair of a higher rank.
+pub(super) type NameRival<'a> = Box<dyn Fn(End, &Arc<str>) -> bool + 'a>;
+
 /// Finds whether a path would be too deep with the pair linked.
 pub(super) type TooDeep<'a> = Box<dyn Fn() -> bool + 'a>;
 
@@ -116,6 +120,8 @@ pub(super) struct PairFacts<'a> {
     pub(super) northbound: &'a Northbound,
     /// Whose a virtual address is already.
     pub(super) vip_rival: VipRival<'a>,
+    /// Whether guests of one end are told a name by a pair of a higher rank.
+    pub(super) name_rival: NameRival<'a>,
 }
 
 impl<'a> PairFacts<'a> {

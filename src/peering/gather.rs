@@ -11,12 +11,12 @@ use crate::declare::{
 };
 use crate::northbound::{End, Id, RecordedState};
 
-use super::balancing_index::BalancingIndex;
 use super::conflict::RivalPrefix;
 use super::depth::Depths;
 use super::facts::{EndFacts, PairFacts, Partner};
 use super::ground::Ground;
 use super::inputs::{Declared, EndInputs, Inputs, Rank};
+use super::lent_index::LentIndex;
 use super::network::{Networks, Node};
 use super::pair::{
     PairState, Pairs, end_of, hold_reached, holds_gateway, key_of_end, of_end, routed,
@@ -34,7 +34,7 @@ pub(super) struct Known<'a> {
     pub(super) records: &'a Records,
     pub(super) places: &'a Places,
     pub(super) depths: &'a Depths,
-    pub(super) balancing: &'a BalancingIndex,
+    pub(super) lent: &'a LentIndex,
     pub(super) pair_of_half: &'a HashMap<HalfKey, PeeringKey>,
 }
 
@@ -123,7 +123,7 @@ impl Known<'_> {
         ground: &Ground<'a>,
     ) -> PairFacts<'a> {
         let rank = state.rank.clone();
-        let of_vips = rank.clone();
+        let (of_vips, of_names) = (rank.clone(), rank.clone());
         let read = |end: End| {
             let input = inputs.end(end);
             let network = key_of_end(key, end);
@@ -174,6 +174,11 @@ impl Known<'_> {
             rival: Box::new(move |end, prefix| self.claimant(key, Some(&rank), end, prefix)),
             northbound: ground.northbound,
             vip_rival: Box::new(move |end, address| self.vip_rival(key, &of_vips, end, address)),
+            name_rival: Box::new(move |end, name| {
+                let mut pairs = self.lent.naming.claiming(key_of_end(key, end), name);
+                let rank = |pair: &PeeringKey| self.pairs.get(pair).map(|other| &other.rank);
+                pairs.any(|pair| pair != key && rank(pair).is_some_and(|rank| *rank < of_names))
+            }),
         }
     }
 
@@ -259,7 +264,7 @@ impl Known<'_> {
         let before =
             |rival: &&PeeringKey| self.pairs.get(*rival).is_some_and(|pair| pair.rank < *rank);
         let routing = self.networks.wanting(network, &prefix).filter(routes);
-        let claiming = self.balancing.claiming(network, &prefix).filter(before);
+        let claiming = self.lent.balancing.claiming(network, &prefix).filter(before);
         let mut rivals = routing.chain(claiming).filter(|rival| *rival != key);
         rivals.next().map(|rival| key_of_end(rival, end_of(rival, network).other()))
     }

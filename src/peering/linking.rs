@@ -21,6 +21,7 @@ use super::gateway::decide_gateway;
 use super::local::Ready;
 use super::messages::{nothing_exchanged, too_complex, too_many, too_many_for, verdict};
 use super::mtu::checking_end;
+use super::naming::name;
 use super::outcome::{InTheWay, Link, LinkEnd, Resolution, Verdict, earlier};
 use super::parity::Parity;
 use super::shadow::{shadowed_at, shadows};
@@ -126,6 +127,7 @@ fn decide_beside(pair: &PairFacts, a: &Ready, b: &Ready) -> Resolution {
     }
     report_shadows(&link, (a, b), &mut verdicts);
     balance(pair, (a, b), &mut link, &mut verdicts);
+    name(pair, (a, b), &mut link, &mut verdicts);
     for (end, verdict) in End::BOTH.into_iter().zip(&mut verdicts) {
         let between = between.iter().map(|it| it.text(end).to_owned());
         verdict.degraded.splice(0..0, between);
@@ -273,6 +275,7 @@ fn link_end(
         },
         partial: families.iter().copied().filter(is_partial).collect(),
         balancing: None,
+        naming: None,
     }
 }
 

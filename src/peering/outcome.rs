@@ -17,6 +17,7 @@ use super::balancer_copies::Balancing;
 use super::prefix::Prefixes;
 use super::state::{Reason, State};
 use super::through::{Chain, Through};
+use super::told_names::Naming;
 
 /// The verdict on a half.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,6 +285,8 @@ pub struct LinkEnd {
     pub partial: Box<[Family]>,
     /// Its load balancers; nearly always none.
     pub balancing: Option<Box<Balancing>>,
+    /// Its names; nearly always none.
+    pub naming: Option<Box<Naming>>,
 }
 
 impl LinkEnd {

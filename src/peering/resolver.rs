@@ -17,13 +17,13 @@ use crate::declare::{
 };
 use crate::northbound::{End, HalfRecord, Id, Northbound, Touched, UnitId};
 
-use super::balancing_index::BalancingIndex;
 use super::decide::{decide, user, wanted, watched};
 use super::depth::{Depths, PairStatus};
 use super::due::DueTimes;
 use super::gather::{Known, is_auto};
 use super::ground::Ground;
 use super::inputs::Rank;
+use super::lent_index::LentIndex;
 use super::network::Networks;
 use super::outcome::{Link, Resolution, Resolved, Verdict};
 use super::pair::{Offered, PairState, Pairs, end_of, key_of_end, of_end};
@@ -50,7 +50,7 @@ pub struct Resolver {
     places: Places,
     depths: Depths,
     targets: Targets,
-    balancing: BalancingIndex,
+    lent: LentIndex,
 }
 
 impl Resolver {
@@ -133,7 +133,7 @@ impl Resolver {
     /// Notes changes of the northbound.
     pub fn touched(&mut self, touched: &Touched, northbound: &Northbound) {
         self.networks.touched(touched, northbound);
-        let concerned = self.balancing.concerned(touched, &self.networks, northbound);
+        let concerned = self.lent.concerned(touched, &self.networks, northbound);
         concerned.iter().for_each(|pair| self.mark(pair));
         for unit in &touched.units {
             match unit {
@@ -388,7 +388,7 @@ impl Resolver {
             records: &self.records,
             places: &self.places,
             depths: &self.depths,
-            balancing: &self.balancing,
+            lent: &self.lent,
             pair_of_half: &self.pair_of_half,
         }
     }
@@ -404,7 +404,7 @@ impl Resolver {
             self.mark_partners(&state.offered());
             self.networks.set_behind(key, None, &mut self.pending.networks);
             self.mark_rivals(key, &old_wanted, &state, true);
-            self.balancing.set(key, None, true).iter().for_each(|pair| self.mark(pair));
+            self.lent.set(key, None, true).iter().for_each(|pair| self.mark(pair));
             self.networks.set_linked(key, false, &mut self.pending.networks);
             self.mark_borrowers(key);
             self.networks.leave(key);
@@ -455,7 +455,7 @@ impl Resolver {
         let link = state.resolution.link.as_deref();
         let linked = link.is_some();
         self.networks.set_behind(key, link, &mut self.pending.networks);
-        self.balancing.set(key, link, moved).iter().for_each(|pair| self.mark(pair));
+        self.lent.set(key, link, moved).iter().for_each(|pair| self.mark(pair));
         self.networks.set_linked(key, linked, &mut self.pending.networks);
         let after = PairStatus { rank: state.rank.clone(), linked };
         let refused = state.resolution.is_too_deep();
@@ -489,7 +489,7 @@ impl Resolver {
         state: &PairState,
         moved: bool,
     ) {
-        self.balancing.beside(key, old, &state.wanted).iter().for_each(|pair| self.mark(pair));
+        self.lent.balancing.beside(key, old, &state.wanted).iter().for_each(|pair| self.mark(pair));
         for rival in self.networks.rivals(key, old, &state.wanted) {
             let after = self.pairs.get(&rival).is_some_and(|other| other.comes_after(&state.rank));
             if after || moved {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use crate::northbound::owner::is_remotes_set;
+use crate::northbound::owner::{END_KEY, end_tag, is_remotes_set};
 use crate::northbound::tables::{
-    ADDRESS_SET, LOAD_BALANCER, LOGICAL_SWITCH, NAT, Ours, PORT_GROUP, address_set, children_of,
-    load_balancer, port_group, spec, tags_of,
+    ADDRESS_SET, DNS, LOAD_BALANCER, LOGICAL_SWITCH, NAT, Ours, PORT_GROUP, address_set,
+    children_of, load_balancer, port_group, spec, tags_of,
 };
-use crate::northbound::{BalancerFacts, Northbound, UnitId};
+use crate::northbound::{BalancerFacts, NameFacts, Northbound, UnitId};
 use crate::ovsdb::{Atom, ColumnId, Datum, Layout, Row, TableId, Value, ValueRef};
 
 use super::row::{DesiredRow, Parent};
@@ -85,8 +85,20 @@ fn place<'a>(table: TableId, parent: Option<Uuid>, key: impl Fn(ColumnId) -> Key
     (table, parent, keys)
 }
 
-fn key_to_be(desired: Option<&Datum>) -> Key<'_> {
-    match desired {
+/// The value of an identifying column. Of the tags, that of the end counts.
+fn key_of(table: TableId, row: &Row, column: ColumnId) -> Key<'_> {
+    let value = row.get(column);
+    if tags_of(table) == Some(column) {
+        return (value.get(END_KEY).unwrap_or_default(), None);
+    }
+    (value.string(), value.integer())
+}
+
+fn key_to_be(row: &DesiredRow, column: ColumnId) -> Key<'_> {
+    if tags_of(row.table) == Some(column) {
+        return (row.end.map(end_tag).unwrap_or_default(), None);
+    }
+    match row.column(column) {
         Some(Datum::String(text)) => (text, None),
         Some(Datum::Integer(number)) => ("", Some(*number)),
         Some(_) | None => ("", None),
@@ -130,11 +142,11 @@ pub fn diff(unit: UnitId, desired: Vec<DesiredRow>, northbound: &Northbound) -> 
 #[must_use]
 pub fn identity_of(table: TableId, uuid: Uuid, northbound: &Northbound) -> Vec<String> {
     let Some(row) = northbound.replica().row(table, uuid) else { return Vec::new() };
-    let text = |value: ValueRef<'_>| match value.integer() {
-        Some(number) => number.to_string(),
-        None => value.string().to_owned(),
+    let text = |column: &ColumnId| match key_of(table, row, *column) {
+        (_, Some(number)) => number.to_string(),
+        (text, None) => text.to_owned(),
     };
-    identity(table).iter().map(|column| text(row.get(*column))).collect()
+    identity(table).iter().map(text).collect()
 }
 
 /// Sorted by table, parent and identity.
@@ -145,8 +157,7 @@ fn present_rows<'a>(unit: UnitId, northbound: &'a Northbound) -> Vec<Present<'a>
         !of_network || is_remotes_set(row.get(address_set::NAME).string())
     });
     let rows = rows.flat_map(|(table, uuid, row)| {
-        let key = |value: ValueRef<'a>| (value.string(), value.integer());
-        let key = move |column| key(row.get(column));
+        let key = move |column| key_of(table, row, column);
         let mut parents = northbound.parents_of(uuid);
         // A row with several parents is here once for each: all references but the desired one are
         // to be removed, because we own every reference to a row of ours.
@@ -184,7 +195,7 @@ fn present_sets(present: &[Present<'_>]) -> BTreeMap<String, Uuid> {
 /// there are several.
 fn take<'a>(present: &mut Vec<Present<'a>>, desired: &DesiredRow) -> Option<Present<'a>> {
     let parent = desired.parent.as_ref().and_then(Parent::row);
-    let place = place(desired.table, parent, |column| key_to_be(desired.column(column)));
+    let place = place(desired.table, parent, |column| key_to_be(desired, column));
     let end = present.partition_point(|row| row.place <= place);
     let is_it = |row: &Present<'_>| {
         let column = ours(desired.table).and_then(|ours| ours.distinction);
@@ -225,10 +236,11 @@ fn compare(row: DesiredRow, uuid: Uuid, found: &Row, northbound: &Northbound) ->
 
 /// The weak references to a row that differ. We own all of them.
 fn references(row: &DesiredRow, uuid: Uuid, northbound: &Northbound) -> Vec<Reference> {
-    if row.table != LOAD_BALANCER {
-        return Vec::new();
-    }
-    let present: BTreeSet<_> = BalancerFacts::of(northbound).holders(uuid).collect();
+    let present: BTreeSet<(TableId, Uuid)> = match row.table {
+        LOAD_BALANCER => BalancerFacts::of(northbound).holders(uuid).collect(),
+        DNS => NameFacts::of(northbound).holders(uuid).map(|it| (LOGICAL_SWITCH, it)).collect(),
+        _ => return Vec::new(),
+    };
     let wanted = row.referrers.iter().map(|switch| (LOGICAL_SWITCH, *switch)).collect();
     let differing = present.symmetric_difference(&wanted);
     let reference =

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::northbound::owner::{LABEL_KEY, OWNER_KEY, OWNER_VALUE, PARTNER_KEY, UNIT_KEY};
+use crate::northbound::End;
+use crate::northbound::owner::{
+    END_KEY, LABEL_KEY, OWNER_KEY, OWNER_VALUE, PARTNER_KEY, UNIT_KEY, end_tag,
+};
 use crate::northbound::tables::{router_policy, spec};
 use crate::ovsdb::{ColumnId, Datum, TableId};
 
@@ -25,8 +28,10 @@ pub struct DesiredRow {
     pub label: Option<String>,
     /// The other peering of the chain that it is for, if it is for one.
     pub partner: Option<String>,
+    /// The end of the peering that it is for, if its table has no names.
+    pub end: Option<End>,
     /// Switches of others that refer to it weakly; no other row may. Only copies of load balancers
-    /// have such.
+    /// and told names have such.
     pub referrers: Vec<Uuid>,
 }
 
@@ -66,7 +71,7 @@ impl DesiredRow {
     /// A row of a unit.
     pub(super) fn new(table: TableId, parent: Option<Parent>, unit: Arc<str>) -> Self {
         let (columns, referrers) = (Vec::new(), Vec::new());
-        Self { table, parent, columns, unit, label: None, partner: None, referrers }
+        Self { table, parent, columns, unit, label: None, partner: None, end: None, referrers }
     }
 
     /// Adds a label. Only one row of a unit has one: every start reads all labels, and the other
@@ -120,6 +125,8 @@ impl DesiredRow {
         let asked_for = spec(self.table).filter(|spec| spec.is_asked_for_by_tag());
         let asked_for = asked_for.map(|_| (OWNER_KEY, OWNER_VALUE));
         let partner = self.partner.as_deref().map(|partner| (PARTNER_KEY, partner));
-        asked_for.into_iter().chain(partner).chain(label).chain([(UNIT_KEY, &*self.unit)])
+        let end = self.end.map(|end| (END_KEY, end_tag(end)));
+        let tags = asked_for.into_iter().chain(partner).chain(end).chain(label);
+        tags.chain([(UNIT_KEY, &*self.unit)])
     }
 }

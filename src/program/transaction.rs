@@ -14,8 +14,9 @@ use crate::northbound::declared::Entry;
 use crate::northbound::owner::{Id, OWNER_KEY, OWNER_VALUE, UNIT_KEY, address_set_name};
 use crate::northbound::registration::NETWORK_KEY;
 use crate::northbound::tables::{
-    ADDRESS_SET, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, address_set, balancer_group,
-    column_name, logical_router, logical_switch, nat, nb_global, spec, table_name, tags_of,
+    ADDRESS_SET, DNS, LOCK, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, NB_GLOBAL, address_set,
+    balancer_group, column_name, logical_router, logical_switch, nat, nb_global, spec, table_name,
+    tags_of,
 };
 use crate::northbound::{Family, UnitId};
 use crate::ovsdb::{Columns, Datum, Mutator, Operation, TableId, Until, Where};
@@ -181,8 +182,9 @@ impl Assembly {
         match diff {
             RowDiff::Insert(row) => self.insert(row),
             RowDiff::Update { row, uuid, columns, tags, references } => {
-                for Reference { table, row, wanted } in references {
-                    self.refer(table, Referrer::Row(row), Datum::Uuid(uuid), wanted);
+                for Reference { table, row: referrer, wanted } in references {
+                    let referred = (row.table, Datum::Uuid(uuid));
+                    self.refer(table, Referrer::Row(referrer), referred, wanted);
                 }
                 if !columns.is_empty() {
                     let columns = columns
@@ -263,7 +265,7 @@ impl Assembly {
         }
         for switch in row.referrers {
             let new = Datum::NamedUuid(name.clone());
-            self.refer(LOGICAL_SWITCH, Referrer::Row(switch), new, true);
+            self.refer(LOGICAL_SWITCH, Referrer::Row(switch), (table, new), true);
         }
         let mut columns: Columns = row
             .columns
@@ -275,16 +277,23 @@ impl Assembly {
         self.operations.push(Operation::Insert { table, uuid_name: Some(name), row: columns });
     }
 
-    /// A row refers weakly to a copy of a load balancer, or does no longer.
-    fn refer(&mut self, table: TableId, referrer: Referrer, copy: Datum, wanted: bool) {
+    /// A row refers weakly to a copy of a load balancer or to told names, or does no longer.
+    fn refer(
+        &mut self,
+        table: TableId,
+        referrer: Referrer,
+        (of, row): (TableId, Datum),
+        wanted: bool,
+    ) {
         let column = match table {
+            LOGICAL_SWITCH if of == DNS => column_name(table, logical_switch::DNS_RECORDS),
             LOGICAL_ROUTER => column_name(table, logical_router::LOAD_BALANCER),
             LOGICAL_SWITCH => column_name(table, logical_switch::LOAD_BALANCER),
             _ => column_name(table, balancer_group::LOAD_BALANCER),
         };
         let references = self.references.entry((table, referrer)).or_default();
         let side = if wanted { &mut references.gained } else { &mut references.lost };
-        side.entry(column).or_default().push(copy);
+        side.entry(column).or_default().push(row);
     }
 
     /// Changes somebody else's row, only if the field's column is still as it was read.

@@ -4,9 +4,9 @@ use crate::declare::{HalfKey, NetworkKey};
 use crate::northbound::owner::{is_inside_set, is_remotes_set};
 use crate::northbound::priority;
 use crate::northbound::tables::{
-    ACL, ADDRESS_SET, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, NAT, PORT_GROUP, ROUTER_POLICY,
-    ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, acl, address_set, health_check, load_balancer, nat,
-    router_policy, static_route,
+    ACL, ADDRESS_SET, DNS, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_SWITCH, NAT, PORT_GROUP,
+    ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, acl, address_set, health_check,
+    load_balancer, nat, router_policy, static_route,
 };
 use crate::ovsdb::{Row, TableId};
 use crate::view::ServedView;
@@ -70,6 +70,7 @@ impl Served {
                 let vip = text(health_check::VIP);
                 Some(format!("health check of {vip} between {local} and {remote}"))
             }
+            DNS => Some(format!("names told between {local} and {remote}")),
             PORT_GROUP => Some(format!("switches that keep state between {local} and {remote}")),
             ACL if text(acl::ACTION) == "drop" => {
                 Some(format!("drop what is no reply between {local} and {remote}"))

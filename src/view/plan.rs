@@ -3,7 +3,9 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Reason, RowView, ServedView, State, TakeOverLink};
+use crate::declare::Diagnostic;
+
+use super::{Reason, RowView, ServedView, State, TakeOverLink};
 
 /// What the daemon would write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

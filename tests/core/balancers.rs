@@ -201,7 +201,7 @@ impl World {
 }
 
 /// Adds a row to a column of references, or takes it out.
-fn toggle(database: &mut Database, at: (TableId, Uuid), column: ColumnId, to: Uuid) {
+pub fn toggle(database: &mut Database, at: (TableId, Uuid), column: ColumnId, to: Uuid) {
     let mut members: Vec<_> = database.cell(at.0, at.1, column).uuids().collect();
     if !members.contains(&to) {
         return refer(database, at, column, to);

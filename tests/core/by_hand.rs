@@ -2,11 +2,11 @@
 
 use ipnet::IpNet;
 use ovn_peerd::northbound::counters::counter_key;
-use ovn_peerd::northbound::owner::OWNER_KEY;
+use ovn_peerd::northbound::owner::{END_KEY, OWNER_KEY};
 use ovn_peerd::northbound::tables::{
-    ADDRESS_SET, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY, ROUTER_PORT,
-    STATIC_ROUTE, SWITCH_PORT, address_set, load_balancer, logical_router, logical_switch, nat,
-    router_policy, router_port, static_route, switch_port,
+    ADDRESS_SET, DNS, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH, NAT, ROUTER_POLICY,
+    ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, address_set, dns, load_balancer, logical_router,
+    logical_switch, nat, router_policy, router_port, static_route, switch_port,
 };
 use ovn_peerd::ovsdb::Value;
 use uuid::Uuid;
@@ -182,6 +182,17 @@ impl World {
             ADDRESS_SET => address_set::ADDRESSES,
             LOGICAL_SWITCH => logical_switch::NAME,
             LOAD_BALANCER => [load_balancer::PROTOCOL, load_balancer::SELECTION_FIELDS][choice % 2],
+            DNS => {
+                let altered = |key: &str| Value::map(vec![(key.into(), "altered".into())]);
+                let column = [dns::OPTIONS, dns::RECORDS][choice % 2];
+                if !choice.is_multiple_of(5) {
+                    return self.database.set(table, uuid, column, altered("altered"));
+                }
+                let tags = self.database.cell(table, uuid, dns::EXTERNAL_IDS).entries();
+                let tags = tags.filter(|(key, _)| *key != END_KEY);
+                let tags = tags.map(|(key, text)| (key.into(), text.into())).collect();
+                return self.database.set(table, uuid, dns::EXTERNAL_IDS, Value::map(tags));
+            }
             SWITCH_PORT => {
                 [switch_port::TYPE, switch_port::ADDRESSES, switch_port::ENABLED][choice % 3]
             }

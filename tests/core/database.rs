@@ -8,10 +8,10 @@ use std::sync::Arc;
 use ovn_peerd::northbound::counters::COUNTERS_NAME;
 use ovn_peerd::northbound::owner::OWNER_KEY;
 use ovn_peerd::northbound::tables::{
-    ACL, ADDRESS_SET, BALANCER_GROUP, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_ROUTER, LOGICAL_SWITCH,
-    NAT, NB_GLOBAL, PORT_GROUP, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE, SWITCH_PORT, WANTED,
-    address_set, balancer_group, load_balancer, logical_router, logical_switch, nat, nb_global,
-    port_group, router_port, switch_port,
+    ACL, ADDRESS_SET, BALANCER_GROUP, DNS, HEALTH_CHECK, LOAD_BALANCER, LOGICAL_ROUTER,
+    LOGICAL_SWITCH, NAT, NB_GLOBAL, PORT_GROUP, ROUTER_POLICY, ROUTER_PORT, STATIC_ROUTE,
+    SWITCH_PORT, WANTED, address_set, balancer_group, load_balancer, logical_router,
+    logical_switch, nat, nb_global, port_group, router_port, switch_port,
 };
 use ovn_peerd::northbound::{Northbound, tags_of};
 use ovn_peerd::ovsdb::update::{RowUpdate, TableUpdates};
@@ -34,7 +34,8 @@ pub struct Database {
     pub kept: BTreeSet<(TableId, Uuid)>,
 }
 
-const MAPS: &[&str] = &["options", "external_ids", "ipv6_ra_configs", "vips", "ip_port_mappings"];
+const MAPS: &[&str] =
+    &["options", "external_ids", "ipv6_ra_configs", "vips", "ip_port_mappings", "records"];
 const SETS: &[&str] = &[
     "ports",
     "static_routes",
@@ -60,6 +61,7 @@ const SETS: &[&str] = &[
     "load_balancer",
     "load_balancer_group",
     "health_check",
+    "dns_records",
     "acls",
     "protocol",
 ];
@@ -76,11 +78,12 @@ pub const LISTS: &[(TableId, ColumnId, TableId)] = &[
     (PORT_GROUP, port_group::ACLS, ACL),
 ];
 
-/// Weak references to load balancers: the tables with them, and their columns.
-const WEAK: &[(TableId, ColumnId)] = &[
-    (LOGICAL_ROUTER, logical_router::LOAD_BALANCER),
-    (LOGICAL_SWITCH, logical_switch::LOAD_BALANCER),
-    (BALANCER_GROUP, balancer_group::LOAD_BALANCER),
+/// Weak references: the tables with them, their columns, and the tables referred to.
+const WEAK: &[(TableId, ColumnId, TableId)] = &[
+    (LOGICAL_ROUTER, logical_router::LOAD_BALANCER, LOAD_BALANCER),
+    (LOGICAL_SWITCH, logical_switch::LOAD_BALANCER, LOAD_BALANCER),
+    (LOGICAL_SWITCH, logical_switch::DNS_RECORDS, DNS),
+    (BALANCER_GROUP, balancer_group::LOAD_BALANCER, LOAD_BALANCER),
 ];
 
 /// The columns that are read, with their kinds as in ovn-nb(5).
@@ -220,12 +223,12 @@ impl Database {
         let is_child = |key: &(TableId, Uuid)| LISTS.iter().any(|(_, _, child)| *child == key.0);
         self.rows.retain(|key, _| !is_child(key) || held.contains(key));
         // A weak reference goes with what it refers to.
-        for (table, column) in WEAK {
+        for (table, column, referred) in WEAK {
             let holders: Vec<Uuid> =
                 self.rows.keys().filter(|(of, _)| of == table).map(|(_, uuid)| *uuid).collect();
             for holder in holders {
                 let old: Vec<Uuid> = self.cell(*table, holder, *column).uuids().collect();
-                let there = |uuid: &&Uuid| self.rows.contains_key(&(LOAD_BALANCER, **uuid));
+                let there = |uuid: &&Uuid| self.rows.contains_key(&(*referred, **uuid));
                 let left: Vec<Atom> = old.iter().filter(there).map(|it| Atom::from(*it)).collect();
                 if left.len() < old.len() {
                     self.set(*table, holder, *column, Value::set(left));

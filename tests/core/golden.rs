@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::balancers::{self, Balancer};
 use crate::database::{Database, Rows};
+use crate::dns::{self, Dns};
 use crate::world::World;
 
 /// Other people's rows.
@@ -35,6 +36,8 @@ pub struct Northbound {
     dhcp: Vec<Dhcp>,
     #[serde(default)]
     balancer: Vec<Balancer>,
+    #[serde(default)]
+    dns: Vec<Dns>,
 }
 
 /// A row of DHCP_Options.
@@ -235,6 +238,9 @@ pub fn populate(world: &mut World, northbound: &Northbound) {
     }
     for balancer in &northbound.balancer {
         balancers::add(database, balancer);
+    }
+    for names in &northbound.dns {
+        dns::add(database, names);
     }
 }
 

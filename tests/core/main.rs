@@ -22,6 +22,7 @@ mod changes;
 mod clients;
 mod database;
 mod depth;
+mod dns;
 mod doors;
 mod filtered;
 mod fit;

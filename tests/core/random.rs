@@ -40,6 +40,8 @@ pub enum Action {
     Uplink(usize),
     /// Somebody makes, alters or removes a load balancer, or a switch for one.
     Balancer(usize, usize),
+    /// Somebody makes, alters or removes names of guests.
+    Names(usize, usize),
     Tell(usize),
     Lease(usize, usize),
     Options(usize),
@@ -77,6 +79,7 @@ pub fn action() -> impl Strategy<Value = Action> {
         2 => (router.clone(), subnet).prop_map(|(r, s)| Action::Nat(r, s)),
         2 => router.clone().prop_map(Action::Uplink),
         6 => (router.clone(), any::<usize>()).prop_map(|(r, c)| Action::Balancer(r, c)),
+        4 => (router.clone(), any::<usize>()).prop_map(|(r, c)| Action::Names(r, c)),
         2 => (router.clone(), router, any::<bool>()).prop_map(|(a, b, s)| Action::Link(a, b, s)),
         2 => (network.clone(), network.clone()).prop_map(|(a, b)| Action::Namesake(a, b)),
         1 => any::<usize>().prop_map(Action::Rewrite),
@@ -226,6 +229,7 @@ pub fn act(world: &mut World, action: &Action) {
         Action::Namesake(one, other) => world.toggle_name_collision(*one, *other),
         Action::Rewrite(choice) => world.rewrite_nat(*choice),
         Action::Balancer(router, choice) => world.meddle_with_balancers(*router, *choice),
+        Action::Names(router, choice) => world.meddle_with_names(*router, *choice),
         Action::Tell(network) => {
             if !world.tells.remove(network) {
                 world.tells.insert(*network);
@@ -380,6 +384,7 @@ fn check(world: &mut World, model: &mut Model, step: &str) {
     check_nats(world, &by_router, step);
     crate::guests::check(world, &routed, step);
     crate::balancers::check(world, &by_router, step);
+    crate::dns::check(world, model, &routed, step);
     for view in world.engine.list() {
         let told = view.reason.is_some() && view.explanation.is_some() && view.next_step.is_some();
         assert!(view.state == State::Active || told, "no reason told: {view:#?}");

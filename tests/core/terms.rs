@@ -15,6 +15,9 @@ pub const LISTED: &str = "10.99.0.0/16";
 /// The load balancers that halves export, if any.
 const EXPORTED: [&str; 2] = ["lb-0", "lb-1"];
 
+/// The domain of names that halves offer or ask for where it is not all.
+pub const DOMAIN: &str = "x";
+
 /// What entries of traffic filters name.
 const NAMED: &[&str] = &[
     "10.0.0.0/24",
@@ -41,6 +44,8 @@ pub struct Terms {
     pub manual: Option<BTreeSet<usize>>,
     /// Whether it exports the balancers of its network, and whether it uses the other side's.
     pub balancers: [bool; 2],
+    /// Which names it offers, and which it asks for: all, or those in [`DOMAIN`].
+    pub names: [Option<bool>; 2],
     /// What may be opened.
     pub lists: Lists,
     /// Whether it offers its network's gateway.
@@ -73,6 +78,13 @@ impl Terms {
             writeln!(text, "load_balancers = {:?}", EXPORTED).unwrap();
         }
         writeln!(text, "use_load_balancers = {uses}").unwrap();
+        for (key, names) in ["offer_names", "tell_names"].into_iter().zip(self.names) {
+            match names {
+                None => {}
+                Some(true) => writeln!(text, "{key} = true").unwrap(),
+                Some(false) => writeln!(text, "{key} = [\"{DOMAIN}\"]").unwrap(),
+            }
+        }
         text += &self.lists.keys();
         if self.offers {
             text += "gateway = \"offer\"\n";
@@ -150,7 +162,9 @@ fn filter() -> impl Strategy<Value = Vec<Entry>> {
 /// Lists of traffic filters and gateways, and no other terms.
 pub fn lists_and_gateways() -> impl Strategy<Value = Terms> {
     let gateways = (any::<bool>(), prop::option::weighted(0.3, any::<bool>()));
-    (short_lists(NAMED), gateways).prop_map(|(lists, (offers, uses))| Terms {
+    let names = any::<[Option<bool>; 2]>();
+    (short_lists(NAMED), gateways, names).prop_map(|(lists, (offers, uses), names)| Terms {
+        names,
         lists,
         offers,
         uses,
@@ -167,18 +181,21 @@ pub fn terms() -> impl Strategy<Value = Terms> {
         prop::option::weighted(0.3, filter()),
         prop::option::weighted(0.2, 0_usize..3),
         prop::option::weighted(0.2, manual),
-        any::<[bool; 2]>(),
+        (any::<[bool; 2]>(), any::<[Option<bool>; 2]>()),
         short_lists(NAMED),
         (any::<bool>(), uses),
     )
-        .prop_map(|(export, import, most, manual, balancers, lists, (offers, uses))| Terms {
-            export,
-            import,
-            most,
-            manual,
-            balancers,
-            lists,
-            offers,
-            uses,
-        })
+        .prop_map(
+            |(export, import, most, manual, (balancers, names), lists, (offers, uses))| Terms {
+                export,
+                import,
+                most,
+                manual,
+                balancers,
+                names,
+                lists,
+                offers,
+                uses,
+            },
+        )
 }

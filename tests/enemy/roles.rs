@@ -82,6 +82,8 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     crate::server::nbctl(&remote, &sends);
     let more = "ls-add s1 -- lsp-add s1 s1-r -- lsp-set-type s1-r router -- lsp-set-options s1-r router-port=r1-in -- \
          lb-add web-lb 10.2.0.100:80 10.2.0.10:8080 tcp -- lr-lb-add r2 web-lb -- \
+         ls-add s2 -- lsp-add s2 s2-r -- lsp-set-type s2-r router -- lsp-set-options s2-r router-port=r2-in -- \
+         --id=@names create DNS records:g2.lxd=10.2.0.10 -- add Logical_Switch s2 dns_records @names -- \
          lrp-add r2 r2-up 0a:00:00:00:00:72 192.0.2.9/24 -- lrp-set-gateway-chassis r2-up gw1";
     crate::server::nbctl(&remote, &more.split_whitespace().collect::<Vec<_>>());
     let before = foreign(&Dump::read(&remote));
@@ -103,7 +105,7 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     assert!(told["northbound"]["refusal"]["since"].is_string(), "{told}");
 
     let grants = grants();
-    assert_eq!(grants.len(), 15, "{grants:?}");
+    assert_eq!(grants.len(), 16, "{grants:?}");
     let mut operations: Vec<Value> = Vec::new();
     let mut permissions: Vec<Value> = Vec::new();
     for (index, (table, insert_delete, columns)) in grants.iter().enumerate() {
@@ -163,7 +165,7 @@ fn a_role_with_what_the_readme_grants_writes_it_all() {
     assert_eq!(roles(&after), roles(&before));
 }
 
-/// Rows of all further kinds: of load balancers, of a gateway, and of switches that keep state.
+/// Rows of all further kinds: of load balancers, of names, of a gateway, and of switches that keep state.
 fn everything(ground: &Ground, remote: &str) {
     let half = |other: usize, more: &str| {
         format!(
@@ -171,12 +173,12 @@ fn everything(ground: &Ground, remote: &str) {
              target_network = \"n\"\n{more}\n"
         )
     };
-    let uses = "use_load_balancers = true\nuse_gateway = [\"10.99.0.0/16\"]\nstateful = true\nin = []\n\
+    let uses = "use_load_balancers = true\ntell_names = true\nuse_gateway = [\"10.99.0.0/16\"]\nstateful = true\nin = []\n\
         out = [{ protocol = \"udp\", ports = [53] }]";
     ground.daemon.declare("p1", &half(2, uses));
-    let offers = "load_balancers = [\"web-lb\"]\ngateway = \"offer\"";
+    let offers = "load_balancers = [\"web-lb\"]\noffer_names = true\ngateway = \"offer\"";
     ground.daemon.declare("p2", &(half(1, offers) + &half(3, "")));
-    let wanted = ["Load_Balancer", "NAT", "Port_Group", "ACL"];
+    let wanted = ["Load_Balancer", "DNS", "NAT", "Port_Group", "ACL"];
     poll("rows of all kinds", DEADLINE, || {
         let own = own(&Dump::read(remote));
         let missing: Vec<_> =

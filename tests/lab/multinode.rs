@@ -32,6 +32,7 @@ const TABLES: &[&str] = &[
     "Port_Group",
     "Load_Balancer",
     "DHCP_Options",
+    "DNS",
     "Meter",
     "BFD",
 ];

@@ -40,6 +40,7 @@ mod contested;
 mod cost;
 mod crash;
 mod discover;
+mod dns;
 mod drift;
 mod files;
 mod filters;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::lists::Lists;
+use crate::named::guest;
 use crate::terms::{LISTED, Terms, passed};
 use crate::world::{Halves, NETWORKS, PREFIXES, World, prefix};
 
@@ -74,6 +75,15 @@ pub(crate) fn allowed(world: &World, network: usize) -> Allowed {
                 && terms(*target, &network).is_some_and(|terms| terms.uses.is_some())
             {
                 prefixes.insert(LISTED.parse().expect("a prefix"));
+            }
+            // Who asks for names is told those that the other side offers, of what it announces.
+            let offered = terms(*target, &network).and_then(|terms| terms.names[0]);
+            let asked = terms(network, target).and_then(|terms| terms.names[1]);
+            if let (Some(_), Some(_), Some(router)) = (offered, asked, world.bindings.get(target)) {
+                names.insert(format!("r{router}"));
+                let guests = (0..PREFIXES.len()).map(guest);
+                let told = guests.filter(|it| announced.iter().any(|net| net.contains(it)));
+                prefixes.extend(told.map(IpNet::from));
             }
             prefixes.extend(announced);
             // Who has appliances sees what the other side reaches by them.

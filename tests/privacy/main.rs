@@ -61,6 +61,7 @@ mod consented;
 mod files;
 mod greed;
 mod mesh;
+mod named;
 mod site;
 mod targets;
 mod tenants;

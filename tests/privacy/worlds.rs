@@ -9,6 +9,7 @@ use ovn_peerd::view::{Audience, Counters, Event, EventKind, Viewer};
 use proptest::prelude::*;
 
 use crate::allowed::{Allowed, allowed, askers, hold_against};
+use crate::named::name_guests;
 use crate::terms::{Terms, lists_and_gateways, terms};
 use crate::world::{Halves, NETWORKS, PREFIXES, World, halves, prefix};
 
@@ -63,6 +64,7 @@ fn prepared(networks: impl IntoIterator<Item = usize>) -> World {
     for index in networks {
         world.add_router(index);
         world.toggle_port(index, SUBNETS[index]);
+        name_guests(&mut world, index, SUBNETS[index]);
         world.bindings.insert(index, index);
         let file = world.network_file(index);
         world.read(file);
@@ -244,6 +246,29 @@ fn a_hub_sees_whom_its_chain_leads_to_whom_and_a_peer_sees_prefixes() {
     assert!(of(0).contains("10.0.0.9\"],\"network\":\"p2/n\""), "{}", of(0));
     assert!(of(1).contains("\"reached\":[\"10.2.0.0/24\"]"), "{}", of(1));
     assert!(!of(1).contains("p2"), "{}", of(1));
+}
+
+/// So what random worlds hold is about names that are told, too.
+#[test]
+fn who_asks_sees_the_names_that_are_offered_to_it_and_nobody_else_does() {
+    let mut world = prepared(0..NETWORKS);
+    let halves = [
+        (0, 1, [None, Some(true)]),
+        (1, 0, [Some(true), None]),
+        (1, 2, [None, Some(true)]),
+        (2, 1, [Some(true), None]),
+    ];
+    for (from, to, names) in halves {
+        let terms = Terms { names, ..Terms::default() };
+        world.terms.entry(from).or_default().insert(to, terms);
+        declare(&mut world, from, to, true);
+    }
+    world.settle();
+    let of = |network| seen(&world, &tenant(network)).join("\n");
+    assert!(of(0).contains("r1-g.x") && !of(0).contains("r2-g"), "{}", of(0));
+    assert!(of(1).contains("r2-g.x") && !of(1).contains("r0-g"), "{}", of(1));
+    assert!(of(1).contains("\"offered\":2") && !of(2).contains("r1-g"), "{}", of(2));
+    assert!((0..NETWORKS).all(|network| !of(network).contains("secret")));
 }
 
 proptest! {

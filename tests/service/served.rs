@@ -76,6 +76,7 @@ fn detail(half: HalfView) -> HalfDetail {
         through: None,
         manual_routes: Vec::new(),
         virtual_addresses: Vec::new(),
+        names: None,
         guests: None,
         address_sets: Vec::new(),
         rows: Vec::new(),

@@ -10,17 +10,20 @@
 //! would open the half.
 
 mod appliances;
+mod domains;
 mod export;
 mod import;
 mod load_balancers;
 mod max_prefixes;
 mod offer_gateway;
+mod offer_names;
 mod prefix_filter;
 mod prefix_reader;
 mod prefix_set;
 mod reach_through;
 mod routes;
 mod stateful;
+mod tell_names;
 mod term;
 mod traffic_in;
 mod traffic_list;
@@ -46,11 +49,13 @@ pub(super) use appliances::{
     refuse_more as refuse_more_appliances,
 };
 pub use appliances::{Appliance, Appliances};
+pub use domains::{Domains, is_domain};
 pub use export::Export;
 pub use import::Import;
 pub use load_balancers::LoadBalancers;
 pub use max_prefixes::MaxPrefixes;
 pub use offer_gateway::{GatewayOffer, OfferGateway};
+pub use offer_names::OfferNames;
 pub use prefix_filter::{Action, PrefixFilter, PrefixList, Rule, UnreadableRule};
 #[cfg(test)]
 pub(super) use prefix_reader::RULE_KEYS;
@@ -58,6 +63,7 @@ pub use reach_through::ReachThrough;
 pub use routes::{ManualRoute, PlacedRoute, RouteTables, Routes, TableOf, Tables};
 pub(super) use routes::{table_name, written_table};
 pub use stateful::Stateful;
+pub use tell_names::TellNames;
 use term::Term;
 pub use traffic_in::In;
 pub use traffic_list::TrafficList;
@@ -175,6 +181,10 @@ terms! {
     load_balancers: LoadBalancers,
     /// Whether it uses those of the other side.
     use_load_balancers: UseLoadBalancers,
+    /// Which names of its guests it tells the other side.
+    offer_names: OfferNames,
+    /// Which names of the other side's guests its guests are told.
+    tell_names: TellNames,
     /// Whether the other side may use this side's gateway.
     gateway: OfferGateway,
     /// What this side reaches by the other side's gateway.

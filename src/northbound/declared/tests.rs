@@ -3,9 +3,10 @@
 use super::super::others::{declared_by_others, entries_of_others};
 use super::*;
 use crate::declare::{
-    Appliance, Appliances, ByHost, Destinations, Export, GatewayOffer, Import, In, LoadBalancers,
-    ManualRoute, MaxPrefixes, OfferGateway, Others, Out, PrefixFilter, PrefixList, ReachThrough,
-    Routes, Stateful, TableOf, Tool, TrafficList, UseGateway, UseLoadBalancers,
+    Appliance, Appliances, ByHost, Destinations, Domains, Export, GatewayOffer, Import, In,
+    LoadBalancers, ManualRoute, MaxPrefixes, OfferGateway, OfferNames, Others, Out, PrefixFilter,
+    PrefixList, ReachThrough, Routes, Stateful, TableOf, TellNames, Tool, TrafficList, UseGateway,
+    UseLoadBalancers,
 };
 use crate::ovsdb::{Atom, Value};
 
@@ -65,6 +66,8 @@ fn what_a_host_declares_survives_its_entries() {
             stateful: Stateful { wanted: true },
             load_balancers: LoadBalancers { names: vec!["web-lb".into()] },
             use_load_balancers: UseLoadBalancers { wanted: true },
+            offer_names: OfferNames { names: Some(Domains::Listed(vec!["web.example".into()])) },
+            tell_names: TellNames { names: Some(Domains::All) },
             gateway: OfferGateway { offer: Some(GatewayOffer::Untranslated) },
             use_gateway: UseGateway {
                 destinations: Some(Destinations::Listed(vec![
@@ -96,7 +99,7 @@ fn what_a_host_declares_survives_its_entries() {
         rejection_entry("hv1", &rejection.key, &file),
     ];
     // All releases have written it like this. Another spelling would be another declaration.
-    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[],"stateful":true,"load_balancers":["web-lb"],"use_load_balancers":true,"gateway":"untranslated","use_gateway":["10.99.0.0/16"],"reach_through":["10.3.0.0/24"],"appliances":[{"between":["to-c","to:db"],"address":["10.2.0.11"],"destinations":["10.50.0.0/16"]}]}"#;
+    let terms = r#""terms":{"export":["deny 10.64.9.0/24","10.64.0.0/12 ge 20 le 24"],"import":[],"max_prefixes":7,"routes":[{"to":"10.2.0.0/24"},{"to":"fd02::/64","subnet":"fd01::/64"}],"in":["deny any remote 10.2.0.11/32","allow tcp 22,8000-8100 local 10.64.0.0/25"],"out":[],"stateful":true,"load_balancers":["web-lb"],"use_load_balancers":true,"offer_names":["web.example"],"tell_names":true,"gateway":"untranslated","use_gateway":["10.99.0.0/16"],"reach_through":["10.3.0.0/24"],"appliances":[{"between":["to-c","to:db"],"address":["10.2.0.11"],"destinations":["10.50.0.0/16"]}]}"#;
     assert!(entries[1].1.contains(terms), "{}", entries[1].1);
     let tags = value(&entries);
     assert_eq!(network_of(tags.view()), Some(key.clone()));

@@ -34,6 +34,8 @@ pub struct Touched {
     pub sequence: bool,
     /// Load balancers of others.
     pub balancers: TouchedBalancers,
+    /// Switches on which other names are answered, by rows of others.
+    pub named: BTreeSet<Uuid>,
 }
 
 /// What some changes of load balancers of others concern.

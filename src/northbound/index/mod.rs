@@ -12,6 +12,7 @@ pub(super) mod balancer;
 pub(super) mod change;
 mod counters;
 pub(super) mod dhcp;
+pub(super) mod dns;
 mod global;
 mod name;
 mod nat;
@@ -60,6 +61,7 @@ indexes! {
     nat: nat::NatIndex;
     dhcp: dhcp::DhcpIndex;
     balancers: balancer::BalancerIndex;
+    dns: dns::DnsIndex;
 }
 
 /// The index.

@@ -1,4 +1,4 @@
-//! `Logical_Switch`: for the ports and the balancers of each switch, and for our own switches.
+//! `Logical_Switch`: for the ports, the balancers and the names of each switch, and for our own switches.
 
 use super::spec::{Ours, TableSpec};
 use crate::ovsdb::Wanted;
@@ -14,6 +14,8 @@ columns! {
     LOAD_BALANCER = "load_balancer";
     /// References to `Load_Balancer_Group`; OVN 21.12 and later.
     LOAD_BALANCER_GROUP = "load_balancer_group";
+    /// Weak references to `DNS`.
+    DNS_RECORDS = "dns_records";
 }
 
 /// The table.
@@ -25,7 +27,7 @@ pub const TABLE: TableSpec = TableSpec {
         identity: &[],
         distinction: None,
         named: None, // A cell each of every switch of others.
-        unread: &["acls", "copp", "dns_records", "forwarding_groups", "other_config", "qos_rules"],
+        unread: &["acls", "copp", "forwarding_groups", "other_config", "qos_rules"],
     }),
     summary: |row| row.get(NAME).string().to_owned(),
 };

@@ -26,6 +26,7 @@ pub mod acl;
 pub mod address_set;
 pub mod balancer_group;
 pub mod dhcp_options;
+pub mod dns;
 pub mod health_check;
 pub mod load_balancer;
 pub mod logical_router;
@@ -78,6 +79,7 @@ tables! {
     LOGICAL_ROUTER = logical_router;
     NAT = nat;
     DHCP_OPTIONS = dhcp_options;
+    DNS = dns;
     LOGICAL_SWITCH = logical_switch;
     SWITCH_PORT = switch_port;
     STATIC_ROUTE = static_route;

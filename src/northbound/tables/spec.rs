@@ -23,7 +23,7 @@ pub struct Ours {
     /// The column of tags.
     pub tags: ColumnId,
     /// The columns, two at most, that distinguish a row from the others of its unit with the same
-    /// parent. `distinction` may be needed as well.
+    /// parent; the column of tags stands for the tag of the end. `distinction` may be needed as well.
     pub identity: &'static [ColumnId],
     /// A column with long texts that distinguishes rows with equal `identity`. It is read only for
     /// these.

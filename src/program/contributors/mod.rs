@@ -17,6 +17,7 @@ mod link_switch;
 mod link_through;
 mod link_traffic;
 mod nat_exemption;
+mod told_names;
 mod uplink_anti_spoof;
 
 use contributor::Contributor;
@@ -31,6 +32,7 @@ const CONTRIBUTORS: &[Contributor] = &[
     link_traffic::contribute,
     link_guard::contribute,
     balancer_copies::contribute,
+    told_names::contribute,
     link_gateway::contribute,
     link_through::contribute,
     appliance_routes::contribute,
