@@ -117,7 +117,7 @@ impl Bindings {
 
     /// Looks at the routers of the northbound, whether a look-up is needed.
     pub(super) fn watch(&mut self, engine: &Engine) {
-        let changes = engine.router_changes();
+        let changes = engine.routers().changes();
         if changes == self.seen || self.files.is_empty() {
             self.seen = changes;
             return;
@@ -125,7 +125,7 @@ impl Bindings {
         self.seen = changes;
         self.stirred = Some(Instant::now());
         let since = self.looked.map_or(CALM, |looked| looked.elapsed());
-        let is_there = |router: &Arc<str>| engine.has_router(&RouterRef::named(router));
+        let is_there = |router: &Arc<str>| engine.routers().has(&RouterRef::named(router));
         if self.told.is_empty() && self.routers.values().all(is_there) {
             self.look_after(CALM.saturating_sub(since).max(SETTLE));
         } else {

@@ -50,6 +50,7 @@ mod replace;
 mod replacing;
 mod results;
 mod resync;
+mod routers;
 mod shown;
 mod sieve;
 mod state;
@@ -81,12 +82,13 @@ pub use notice::{Field, Level, Notice};
 pub use plan::PlanBasis;
 pub use published::published;
 pub use replace::{NotReplaced, TakeOver};
+pub use routers::Routers;
 pub use stopwatch::{Measured, Outcome, repaired_tables};
 pub use store::StoreResult;
 pub use why::NeitherOwn;
 pub use writer::Submission;
 
-use crate::declare::{Diagnostic, Edit, HalfKey, ParsedFile, Reading, RouterRef, Settings};
+use crate::declare::{Diagnostic, Edit, HalfKey, ParsedFile, Reading, Settings};
 use crate::northbound::Northbound;
 use crate::now::Now;
 use crate::ovsdb;
@@ -483,17 +485,10 @@ impl Engine {
         self.connection.synced
     }
 
-    /// How often routers came, went or got other names.
+    /// The routers of the northbound.
     #[must_use]
-    pub fn router_changes(&self) -> u64 {
-        self.router_changes
-    }
-
-    /// Whether a reference names a router, as far as the northbound was read.
-    #[must_use]
-    pub fn has_router(&self, reference: &RouterRef) -> bool {
-        let northbound = self.northbound.as_deref();
-        northbound.is_some_and(|it| it.routers(reference).next().is_some())
+    pub fn routers(&self) -> Routers<'_> {
+        Routers(self)
     }
 
     /// Work done since the start.
