@@ -106,7 +106,7 @@ impl Bindings {
 
     /// The least pause between two look-ups.
     fn least(&self) -> Duration {
-        FIRST_PAUSE.max(self.took * 10).min(LAST_PAUSE)
+        FIRST_PAUSE.max(self.took * 3).min(LAST_PAUSE)
     }
 
     fn look_after(&mut self, pause: Duration) {
@@ -129,7 +129,7 @@ impl Bindings {
         if self.told.is_empty() && self.routers.values().all(is_there) {
             self.look_after(CALM.saturating_sub(since).max(SETTLE));
         } else {
-            // Where others make routers all the time, a tenth of it at most is spent on looking.
+            // Where others make routers all the time, a quarter of it at most is spent on looking.
             self.look_after(self.least().saturating_sub(since).max(SETTLE));
         }
     }

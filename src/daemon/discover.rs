@@ -25,10 +25,10 @@ const READ_TIME: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
     /// The settings have errors.
-    #[error("the settings have errors: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("the settings have errors")]
     Settings(Vec<Diagnostic>),
     /// The files of networks.d have errors.
-    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("the files of networks.d have errors")]
     Files(Vec<Diagnostic>),
     /// A remote of the northbound cannot be read.
     #[error("the northbound's remote is wrong")]

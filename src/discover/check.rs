@@ -59,7 +59,7 @@ pub fn check(found: &Found, bound: &[Bound<'_>], only: Option<Maker>) -> Vec<Dif
             (None, router) => {
                 let text = router.to_string();
                 let maker = maker(found, router, &text);
-                let why = format!("the northbound has not one router {text}");
+                let why = format!("there is no router {text}, or several have that name");
                 (found.router(&text).map(|_| text).ok_or(why), maker)
             }
         };
@@ -126,7 +126,12 @@ fn missing(found: &Found, bound: &Bound<'_>, why: String) -> Difference {
                 let router = router(found, same, follows(bound));
                 format!("bind it to what has its names: {router}")
             }
-            None => "correct `router`, or remove the network".to_owned(),
+            None => match &bound.network.of {
+                Some(of) if !found.answers(of.tool) => {
+                    format!("have {} answer, or bind a router by its name", of.tool.title())
+                }
+                Some(_) | None => "correct `router`, or remove the network".to_owned(),
+            },
         },
     }
 }

@@ -173,6 +173,12 @@ impl Found {
         (self.named(&of).count() == 1).then_some(of)
     }
 
+    /// Whether a tool has said what it has, if it is one that must be asked.
+    pub(super) fn answers(&self, tool: Tool) -> bool {
+        let is_numbered = matches!(tool, Tool::Lxd | Tool::Incus);
+        !is_numbered || (self.asked.contains(&tool) && !self.faults.contains_key(&tool))
+    }
+
     /// Whether the northbound has exactly one router of this name, or one with this UUID.
     pub(super) fn router(&self, text: &str) -> Option<Uuid> {
         let mut named = self.routers.iter().filter(|(name, uuid)| {

@@ -29,7 +29,7 @@ pub(super) fn claim(router: &Router, rows: &Rows, answers: &[Answer]) -> Option<
     let said = answers.iter().find(|answer| answer.tool == tool);
     let known = said.and_then(|answer| answer.networks.as_ref().ok());
     let mut why = match said.map(|answer| &answer.networks) {
-        None => format!("{} was not asked", tool.title()),
+        None => format!("{} has no socket on this host", tool.title()),
         Some(Err(why)) => format!("{} does not answer: {why}", tool.title()),
         Some(Ok(_)) => format!("{} does not know this router", tool.title()),
     };

@@ -213,3 +213,27 @@ fn a_name_that_fits_several_routers_or_none_changes_no_binding() {
     bound(&daemon, "green/db", "{ kube-ovn = \"vpc-1\" }");
     active(&daemon);
 }
+
+#[test]
+fn hosts_that_bind_one_router_in_different_ways_agree_and_one_that_cannot_tell_says_nothing() {
+    let lab = Lab::databases_only();
+    neutron_router(&lab, 1, "router1", "10.1.0.0/24");
+    vpc(&lab, "vpc-1", "10.2.0.0/24");
+    let hosts = ["hv1", "hv2"].map(|host| Daemon::prepare(&lab, host, ""));
+    let [one, other] = &hosts;
+    bound(one, "blue/web", &format!("{{ neutron = \"{PROJECT}/router1\" }}"));
+    bound(other, "blue/web", "\"neutron-00000000-0000-4000-8000-000000000001\"");
+    bound(one, "green/db", "\"vpc-1\"");
+    bound(other, "green/db", "{ lxd = \"green/db\" }");
+    declared(other);
+    other.start_again();
+    let half = other.wait_state("green", "db", "to-web", "failed");
+    assert_eq!(half["reason"], "missing-local-router", "it alone knows no router: {half}");
+    one.start_again();
+    hosts.iter().for_each(active);
+    // What the other one could not tell it knows from the first, also when it begins anew without that.
+    one.terminate();
+    other.restart();
+    active(other);
+    other.wait_quiet();
+}
