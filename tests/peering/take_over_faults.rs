@@ -103,8 +103,7 @@ impl Gates {
 
     fn pass(&self, mut from: UnixStream, mut to: UnixStream, is_request: bool) {
         let mut bytes = vec![0; 64 << 10];
-        loop {
-            let Ok(count @ 1..) = from.read(&mut bytes) else { break };
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
             let gate = |ways: &Ways| if is_request { ways.requests } else { ways.replies };
             let ways = self.state.lock().unwrap();
             let ways = self.moved.wait_while(ways, |ways| gate(ways) == Gate::Held).unwrap();
