@@ -308,6 +308,10 @@ fn killed_at_random_moments_it_is_the_old_link_or_the_new_one() {
 fn back(lab: &Lab, tenants: &Tenants) {
     tenants.daemon.withdraw("blue");
     tenants.wait_green("disconnected");
+    poll("our rows are gone", Duration::from_secs(10), || match link_rows(&lab.dump()).len() {
+        0 => Ok(()),
+        left => Err(format!("{left} rows are left")),
+    });
     lab.nbctl_batch(THEIRS);
     tenants.blue_declares();
     wait_in_the_way(tenants);

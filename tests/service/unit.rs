@@ -54,13 +54,16 @@ fn the_daemon_is_exposed_to_less_than_two() {
 fn the_files_of_the_package_name_the_same_things() {
     assert_eq!(value("ovn-peerd.service", "User"), "ovn-peerd");
     assert!(source("ovn-peerd.sysusers").lines().any(|line| line.starts_with("u ovn-peerd ")));
-    let socket = value("ovn-peerd-access.path", "PathChanged");
+    let path = source("ovn-peerd-access.path");
+    let watched = path.lines().filter_map(|line| line.strip_prefix("PathChanged="));
+    let [socket, wanted] = watched.collect::<Vec<_>>()[..] else { panic!("{path}") };
     let grant = source("ovn-peerd.tmpfile");
     assert!(grant.contains(&format!("a+ {socket} - - - - u:ovn-peerd:rw")), "{grant}");
     let settings = ovn_peerd::declare::Settings::defaults(Path::new("/etc/ovn-peerd"));
     assert_eq!(settings.northbound.remotes, [format!("unix:{socket}")]);
     let runtime = format!("/run/{}", value("ovn-peerd.service", "RuntimeDirectory"));
     assert_eq!(settings.control.socket.parent().unwrap(), Path::new(&runtime));
+    assert_eq!(wanted, format!("{runtime}/access-wanted"));
 }
 
 #[test]
