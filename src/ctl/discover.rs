@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::CtlError;
 use super::output::Output;
+use super::text::count;
 use crate::daemon::discover::{compare, discover};
 use crate::discover::{Difference, Maker, written};
 
@@ -86,6 +87,5 @@ fn differing(all: &[Difference]) -> String {
         format!("{}{file}: {}\n  {}\n", it.network, it.message, it.next_step)
     });
     let lines: String = lines.collect();
-    let things = if all.len() == 1 { "difference" } else { "differences" };
-    format!("{lines}\n{} {things}", all.len())
+    format!("{lines}\n{}", count(all.len(), "difference"))
 }

@@ -1,25 +1,15 @@
-//! Reads what discovery needs: the northbound once, by a connection of its own, and the tools' sockets.
-//!
-//! It asks for no lock, and writes nothing.
+//! Reads what discovery needs: the northbound once, and the tools' sockets.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
-use tokio::time::{self, Instant};
-
-use super::files::{Files, read_settings};
+use super::files::Files;
 use super::northbound::client_config;
+use super::once::{NAME_SETTINGS, Once, ReadError, settings};
 use super::tool_api;
-use crate::declare::{
-    Diagnostic, Directory, LocalDeclarations, Settings, Severity, Tool, ToolSettings,
-};
+use crate::declare::{Diagnostic, Directory, LocalDeclarations, Severity, Tool, ToolSettings};
 use crate::discover::{Bound, Difference, Found, Maker, Rows, WANTED, check, find};
-use crate::ovsdb::client::RemoteError;
-use crate::ovsdb::{self, Client, Config, Event, Replica};
-
-/// How long the northbound may take until all of it is read.
-const READ_TIME: Duration = Duration::from_secs(60);
+use crate::ovsdb::{Config, Event, Replica};
 
 /// Why nothing can be discovered.
 #[derive(Debug, thiserror::Error)]
@@ -30,18 +20,9 @@ pub enum DiscoverError {
     /// The files of networks.d have errors.
     #[error("the files of networks.d have errors")]
     Files(Vec<Diagnostic>),
-    /// A remote of the northbound cannot be read.
-    #[error("the northbound's remote is wrong")]
-    Remote(#[from] RemoteError),
-    /// No thread for the connection.
-    #[error("cannot start the northbound client")]
-    Client(#[from] std::io::Error),
-    /// The northbound was not read in time.
-    #[error("the northbound was not read within {} s: {last}", READ_TIME.as_secs())]
-    NotRead {
-        /// The last error.
-        last: String,
-    },
+    /// The northbound is not read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl DiscoverError {
@@ -49,15 +30,9 @@ impl DiscoverError {
     #[must_use]
     pub fn next_step(&self) -> &'static str {
         match self {
-            Self::Settings(_) => {
-                "Name the daemon's settings with --config; `ovn-peerd check --config FILE` checks them."
-            }
+            Self::Settings(_) => NAME_SETTINGS,
             Self::Files(_) => "Correct the file first; `ovn-peerd check` lists all that is wrong.",
-            Self::Remote(_) => "Correct `remotes` under [northbound].",
-            Self::Client(_) => "Is there memory, and are there threads left?",
-            Self::NotRead { .. } => {
-                "Does ovsdb-server run, and may you read it? `ovn-nbctl --db=REMOTE show` tries the same."
-            }
+            Self::Read(error) => error.next_step(),
         }
     }
 }
@@ -67,8 +42,8 @@ impl DiscoverError {
 /// # Errors
 /// The settings, or the northbound, cannot be read.
 pub async fn discover(config: &Path, only: Option<Maker>) -> Result<Found, DiscoverError> {
-    let settings = settings(config)?;
-    let northbound = client_config(&settings, "")?;
+    let settings = settings(config).map_err(DiscoverError::Settings)?;
+    let northbound = client_config(&settings, "").map_err(ReadError::from)?;
     look(northbound, &settings.tools, &asked(only), only).await
 }
 
@@ -77,8 +52,8 @@ pub async fn discover(config: &Path, only: Option<Maker>) -> Result<Found, Disco
 /// # Errors
 /// The settings, the files or the northbound cannot be read.
 pub async fn compare(config: &Path, only: Option<Maker>) -> Result<Vec<Difference>, DiscoverError> {
-    let settings = settings(config)?;
-    let northbound = client_config(&settings, "")?;
+    let settings = settings(config).map_err(DiscoverError::Settings)?;
+    let northbound = client_config(&settings, "").map_err(ReadError::from)?;
     let reading = Files::new(&settings.paths).read_all(|found| found.source.parse());
     let mut local = LocalDeclarations::new(&settings);
     local.apply(reading);
@@ -99,14 +74,6 @@ pub async fn compare(config: &Path, only: Option<Maker>) -> Result<Vec<Differenc
     });
     let bound: Vec<Bound<'_>> = bound.collect();
     Ok(check(&found, &bound, only))
-}
-
-fn settings(config: &Path) -> Result<Settings, DiscoverError> {
-    let (settings, diagnostics) = read_settings(config);
-    match diagnostics.iter().any(|it| it.severity == Severity::Error) {
-        true => Err(DiscoverError::Settings(diagnostics)),
-        false => Ok(settings),
-    }
 }
 
 fn asked(only: Option<Maker>) -> BTreeSet<Tool> {
@@ -131,19 +98,13 @@ pub(super) async fn look(
 }
 
 /// Reads the northbound once.
-async fn read(northbound: Config) -> Result<Rows, DiscoverError> {
-    let config = Config { lock: None, identity: None, wanted: WANTED, ..northbound };
-    let mut client: Client<Replica> = ovsdb::connect(config)?;
-    let until = Instant::now() + READ_TIME;
-    let mut last = "no answer".to_owned();
+async fn read(northbound: Config) -> Result<Rows, ReadError> {
+    let mut once: Once<Replica> = Once::connect(Config { wanted: WANTED, ..northbound })?;
     let rows = loop {
-        match time::timeout_at(until, client.next()).await {
-            Ok(Some(Event::Snapshot { rows, .. })) => break Rows::read(&rows),
-            Ok(Some(Event::Disconnected { error, .. })) => last = error,
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return Err(DiscoverError::NotRead { last }),
+        if let Event::Snapshot { rows, .. } = once.next().await? {
+            break Rows::read(&rows);
         }
     };
-    client.close(Duration::from_secs(1)).await;
+    once.close().await;
     Ok(rows)
 }

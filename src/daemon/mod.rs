@@ -20,6 +20,7 @@ mod metrics;
 mod moment;
 mod network;
 mod northbound;
+mod once;
 mod open_files;
 mod plans;
 mod reload;

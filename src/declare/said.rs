@@ -46,7 +46,7 @@ pub(super) trait Shared {
 
 impl Shared for Arc<Network> {
     fn agrees(&self, other: &Self) -> bool {
-        self == other || (self.of != other.of && self.is_same(other))
+        self == other || self.is_same(other)
     }
 
     fn weight(&self) -> Option<Timestamp> {

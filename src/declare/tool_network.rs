@@ -55,6 +55,15 @@ impl Tool {
         }
     }
 
+    /// Whether the northbound has only numbers of its networks: it must be asked for their names.
+    #[must_use]
+    pub fn is_numbered(self) -> bool {
+        match self {
+            Self::Lxd | Self::Incus => true,
+            Self::Neutron | Self::KubeOvn | Self::OvnKubernetes => false,
+        }
+    }
+
     /// How it names a network here, by an example.
     fn example(self) -> &'static str {
         match self {

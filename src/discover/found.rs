@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::answer::Peer;
 use super::rows::{Router, Rows};
 use crate::declare::{Tool, ToolNetwork, name_fault};
+use crate::northbound::special::is_link_local;
 
 /// Who has made a router: a tool, or somebody by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,8 +176,7 @@ impl Found {
 
     /// Whether a tool has said what it has, if it is one that must be asked.
     pub(super) fn answers(&self, tool: Tool) -> bool {
-        let is_numbered = matches!(tool, Tool::Lxd | Tool::Incus);
-        !is_numbered || (self.asked.contains(&tool) && !self.faults.contains_key(&tool))
+        !tool.is_numbered() || (self.asked.contains(&tool) && !self.faults.contains_key(&tool))
     }
 
     /// Whether the northbound has exactly one router of this name, or one with this UUID.
@@ -274,7 +274,7 @@ fn network(named: Named, router: &Router, rows: &Rows, found: &Found) -> FoundNe
     let name = usable("name", name, &router.uuid.to_string());
     let is_plain = found.router(&router.name).is_some() && name_fault(&router.name).is_none();
     let prefixes = rows.inward(router).flat_map(|port| &port.networks).map(IpNet::trunc);
-    let mut prefixes: Vec<IpNet> = prefixes.filter(|it| !is_link_local(it)).collect();
+    let mut prefixes: Vec<IpNet> = prefixes.filter(|it| !is_link_local(it.addr())).collect();
     prefixes.sort();
     prefixes.dedup();
     FoundNetwork {
@@ -289,13 +289,6 @@ fn network(named: Named, router: &Router, rows: &Rows, found: &Found) -> FoundNe
         config,
         guesses,
         peers,
-    }
-}
-
-fn is_link_local(prefix: &IpNet) -> bool {
-    match prefix {
-        IpNet::V4(prefix) => prefix.addr().is_link_local(),
-        IpNet::V6(prefix) => prefix.addr().is_unicast_link_local(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Discovery: which networks other tools have made, by their rows in the northbound and by what their
 //! own interfaces say.
 //!
-//! Owns what is read for that (`rows`, the interfaces' answers in `answer`), a file for each tool that
+//! Owns what is read for that (`wanted`, `rows`, the interfaces' answers in `answer`), a file for each tool that
 //! recognises its routers (`numbered` for LXD and Incus, `neutron`, `kube_ovn`, `ovn_kubernetes`, `plain`
 //! for routers of nobody), their links (`links`), and what follows: `networks.d` as a text (`written`), the
 //! differences to what is bound (`check`), the router of a tool's network (`resolve`). Knows no peering,
@@ -21,13 +21,15 @@ mod resolve;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod wanted;
 mod written;
 
 pub use answer::{Answer, Instance, Peer, instance, listed, peers, project_names};
 pub use check::{Bound, Difference, DifferenceKind, check};
 pub use found::{Found, FoundLink, FoundNetwork, FoundPort, FoundRoute, Guess, LinkEnd, Maker};
 pub use resolve::resolve;
-pub use rows::{Ids, Port, Route, Router, Rows, Switch, SwitchPort, WANTED};
+pub use rows::{Ids, Port, Route, Router, Rows, Switch, SwitchPort};
+pub use wanted::WANTED;
 pub use written::written;
 
 use std::collections::BTreeMap;

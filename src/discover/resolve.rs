@@ -15,7 +15,7 @@ pub fn resolve(of: &ToolNetwork, found: &Found) -> Result<String, String> {
     if let Some(why) = found.faults.get(&of.tool) {
         return Err(format!("{tool} does not answer: {why}"));
     }
-    if matches!(of.tool, Tool::Lxd | Tool::Incus) && !found.asked.contains(&of.tool) {
+    if of.tool.is_numbered() && !found.asked.contains(&of.tool) {
         return Err(format!(
             "{tool} has no socket on this host; `[tools]` in the settings names it"
         ));

@@ -1,5 +1,4 @@
-//! The rows that are read, as plain values. The daemon's own replica has neither all of these columns
-//! nor the time: this is a list of its own, read once.
+//! The rows that are read, as plain values.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,53 +6,12 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::northbound::owner::{OWNER_KEY, UNIT_KEY, peering_of_link_port};
-use crate::ovsdb::{
-    Clause, ColumnId, Condition, Constant, Function, Replica, Row, TableId, ValueRef, Wanted,
+use crate::ovsdb::{ColumnId, Replica, Row};
+
+use super::wanted::{
+    PORT_GROUPS, PORTS, ROUTERS, ROUTES, SWITCH_PORTS, SWITCHES, port, port_group, route, router,
+    switch, switch_port,
 };
-
-/// The tables and columns.
-pub const WANTED: &[Wanted] = &[
-    Wanted {
-        table: "Logical_Router",
-        columns: &["name", "external_ids", "ports", "static_routes"],
-        condition: None,
-    },
-    Wanted {
-        table: "Logical_Router_Port",
-        columns: &["name", "external_ids", "mac", "networks", "peer"],
-        condition: None,
-    },
-    Wanted {
-        table: "Logical_Router_Static_Route",
-        columns: &["external_ids", "ip_prefix", "nexthop", "output_port"],
-        condition: None,
-    },
-    Wanted {
-        table: "Logical_Switch",
-        columns: &["name", "external_ids", "ports"],
-        condition: None,
-    },
-    Wanted {
-        table: "Logical_Switch_Port",
-        columns: &["name", "external_ids", "type", "options"],
-        condition: Some(Condition(&[
-            Clause { column: "type", function: Function::Equal, value: Constant::String("router") },
-            Clause {
-                column: "type",
-                function: Function::Equal,
-                value: Constant::String("localnet"),
-            },
-        ])),
-    },
-    Wanted { table: "Port_Group", columns: &["name", "external_ids"], condition: None },
-];
-
-const ROUTERS: TableId = TableId(0);
-const PORTS: TableId = TableId(1);
-const ROUTES: TableId = TableId(2);
-const SWITCHES: TableId = TableId(3);
-const SWITCH_PORTS: TableId = TableId(4);
-const PORT_GROUPS: TableId = TableId(5);
 
 /// `external_ids` of a row.
 pub type Ids = BTreeMap<String, String>;
@@ -143,13 +101,16 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of what a server has sent for [`WANTED`].
+    /// Of what a server has sent for [`WANTED`](super::WANTED).
     #[must_use]
     pub fn read(replica: &Replica) -> Self {
-        let routers = replica.rows(ROUTERS).map(|(uuid, row)| router(replica, uuid, row)).collect();
-        let switches = replica.rows(SWITCHES).map(|(_, row)| switch(replica, row)).collect();
+        let routers =
+            replica.rows(ROUTERS).map(|(uuid, row)| read_router(replica, uuid, row)).collect();
+        let switches = replica.rows(SWITCHES).map(|(_, row)| read_switch(replica, row)).collect();
         let groups = replica.rows(PORT_GROUPS);
-        let groups = groups.map(|(_, row)| (text(row, 0), ids(row.get(ColumnId(1))))).collect();
+        let groups = groups
+            .map(|(_, row)| (text(row, port_group::NAME), ids(row, port_group::EXTERNAL_IDS)))
+            .collect();
         Self::new(routers, switches, groups)
     }
 
@@ -188,54 +149,59 @@ impl Rows {
     }
 }
 
-fn router(replica: &Replica, uuid: Uuid, row: &Row) -> Router {
-    let ports = row.get(ColumnId(2)).uuids().filter_map(|uuid| {
+fn read_router(replica: &Replica, uuid: Uuid, row: &Row) -> Router {
+    let ports = row.get(router::PORTS).uuids().filter_map(|uuid| {
         let row = replica.row(PORTS, uuid)?;
-        let (name, ids) = (text(row, 0), ids(row.get(ColumnId(1))));
+        let (name, ids) = (text(row, port::NAME), ids(row, port::EXTERNAL_IDS));
         if is_ours(&ids) || peering_of_link_port(&name).is_some() {
             return None;
         }
-        let networks = row.get(ColumnId(3)).strings();
-        let peer = text(row, 4);
+        let networks = row.get(port::NETWORKS).strings();
+        let peer = text(row, port::PEER);
         Some(Port {
             uuid,
             name,
             ids,
-            mac: text(row, 2),
+            mac: text(row, port::MAC),
             networks: networks.filter_map(|it| it.parse().ok()).collect(),
             peer: (!peer.is_empty()).then_some(peer),
         })
     });
     let mut ports: Vec<Port> = ports.collect();
     ports.sort_by(|one, other| one.name.cmp(&other.name));
-    let routes = row.get(ColumnId(3)).uuids().filter_map(|uuid| {
+    let routes = row.get(router::STATIC_ROUTES).uuids().filter_map(|uuid| {
         let row = replica.row(ROUTES, uuid)?;
-        if is_ours(&ids(row.get(ColumnId(0)))) {
+        if is_ours(&ids(row, route::EXTERNAL_IDS)) {
             return None;
         }
-        let port = text(row, 3);
+        let port = text(row, route::OUTPUT_PORT);
         Some(Route {
             uuid,
-            prefix: text(row, 1),
-            next_hop: text(row, 2),
+            prefix: text(row, route::IP_PREFIX),
+            next_hop: text(row, route::NEXTHOP),
             port: (!port.is_empty()).then_some(port),
         })
     });
     let mut routes: Vec<Route> = routes.collect();
     routes.sort_by(|one, other| (&one.prefix, one.uuid).cmp(&(&other.prefix, other.uuid)));
-    Router { uuid, name: text(row, 0), ids: ids(row.get(ColumnId(1))), ports, routes }
+    let (name, ids) = (text(row, router::NAME), ids(row, router::EXTERNAL_IDS));
+    Router { uuid, name, ids, ports, routes }
 }
 
-fn switch(replica: &Replica, row: &Row) -> Switch {
-    let all = row.get(ColumnId(2)).len();
-    let known = row.get(ColumnId(2)).uuids().filter_map(|uuid| replica.row(SWITCH_PORTS, uuid));
+fn read_switch(replica: &Replica, row: &Row) -> Switch {
+    let all = row.get(switch::PORTS).len();
+    let known = row.get(switch::PORTS).uuids().filter_map(|uuid| replica.row(SWITCH_PORTS, uuid));
     let (mut router_ports, mut is_uplink) = (Vec::new(), false);
     for port in known {
-        match port.get(ColumnId(2)).string() {
+        match port.get(switch_port::TYPE).string() {
             "router" => router_ports.push(SwitchPort {
-                name: text(port, 0),
-                ids: ids(port.get(ColumnId(1))),
-                router_port: port.get(ColumnId(3)).get("router-port").unwrap_or("").to_owned(),
+                name: text(port, switch_port::NAME),
+                ids: ids(port, switch_port::EXTERNAL_IDS),
+                router_port: port
+                    .get(switch_port::OPTIONS)
+                    .get("router-port")
+                    .unwrap_or("")
+                    .to_owned(),
             }),
             "localnet" => is_uplink = true,
             // A server without conditions sends all.
@@ -244,7 +210,7 @@ fn switch(replica: &Replica, row: &Row) -> Switch {
     }
     router_ports.sort_by(|one, other| one.name.cmp(&other.name));
     let others = all.saturating_sub(router_ports.len());
-    let (name, ids) = (text(row, 0), ids(row.get(ColumnId(1))));
+    let (name, ids) = (text(row, switch::NAME), ids(row, switch::EXTERNAL_IDS));
     Switch { name, ids, router_ports, others, is_uplink }
 }
 
@@ -252,10 +218,10 @@ fn is_ours(ids: &Ids) -> bool {
     ids.contains_key(UNIT_KEY) || ids.contains_key(OWNER_KEY)
 }
 
-fn text(row: &Row, column: u16) -> String {
-    row.get(ColumnId(column)).string().to_owned()
+fn text(row: &Row, column: ColumnId) -> String {
+    row.get(column).string().to_owned()
 }
 
-fn ids(value: ValueRef<'_>) -> Ids {
-    value.entries().map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+fn ids(row: &Row, column: ColumnId) -> Ids {
+    row.get(column).entries().map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
 }

@@ -21,8 +21,6 @@ const SETTLING: Duration = Duration::from_secs(2);
 /// The links that are to be taken over.
 #[derive(Debug, Default)]
 pub(super) struct Replacing {
-    /// The peerings that are to take the place of a link.
-    marked: BTreeSet<PeeringKey>,
     pub(super) asked: BTreeMap<PeeringKey, Asked>,
     requests: BTreeMap<u64, Request>,
     results: Vec<(u64, TakeOverView)>,
@@ -59,9 +57,11 @@ struct Request {
 }
 
 impl Replacing {
-    /// The peerings that are to take the place of a link.
-    pub(super) fn marked(&self) -> &BTreeSet<PeeringKey> {
-        &self.marked
+    /// The peerings that are marked: those whose transaction is still to end.
+    pub(super) fn marked(&self) -> BTreeSet<PeeringKey> {
+        let is_marked = |asked: &Asked| matches!(asked.stage, Stage::Marked(_) | Stage::Sent(_));
+        let marked = self.asked.iter().filter(|(_, asked)| is_marked(asked));
+        marked.map(|(pair, _)| pair.clone()).collect()
     }
 
     /// A transaction is sent that does it for these.
@@ -94,7 +94,6 @@ impl Replacing {
         let request = self.last_id;
         self.requests.insert(request, Request { waits: links.len(), done: Vec::new() });
         for (pair, link) in links {
-            self.marked.insert(pair.clone());
             let stage = Stage::Marked(now + PATIENCE);
             self.asked.insert(pair, Asked { request, stage, link });
         }
@@ -110,7 +109,6 @@ impl Replacing {
 
     /// The reply of a transaction is lost.
     pub(super) fn lose(&mut self, pair: &PeeringKey) {
-        self.marked.remove(pair);
         if let Some(asked) = self.asked.get_mut(pair) {
             asked.stage = Stage::Lost;
         }
@@ -123,7 +121,6 @@ impl Replacing {
 
     /// It is decided: whether it was done, or why not.
     pub(super) fn end(&mut self, pair: &PeeringKey, outcome: TakeOverOutcome, why: Vec<String>) {
-        self.marked.remove(pair);
         let Some(Asked { request, mut link, .. }) = self.asked.remove(pair) else { return };
         link.outcome = outcome;
         link.explanations = why;

@@ -204,7 +204,7 @@ impl State {
         most: usize,
     ) -> Resolved {
         let (declarations, policy) = (&self.declarations, &self.policy);
-        let replacing = self.replacing.marked();
+        let replacing = &self.replacing.marked();
         let ground = Ground { declarations, northbound, policy, now, replacing };
         let resolved = self.resolver.resolve(&ground, most);
         let orphans = resolved.orphans.iter().filter_map(|unit| match unit {

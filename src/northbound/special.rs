@@ -47,7 +47,7 @@ pub fn special(prefix: &IpNet) -> Option<&'static str> {
 /// Whether an address is link-local. Every router has such addresses, and they are nobody's address
 /// space.
 #[must_use]
-pub(super) fn is_link_local(address: IpAddr) -> bool {
+pub fn is_link_local(address: IpAddr) -> bool {
     special(&address.into()) == Some(LINK_LOCAL)
 }
 

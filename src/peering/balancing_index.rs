@@ -7,11 +7,11 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey};
-use crate::northbound::{End, Northbound, Touched};
+use crate::northbound::{End, TouchedBalancers};
 
-use super::network::Networks;
 use super::outcome::Link;
 use super::pair::key_of_end;
+use super::pairs_by::PairsBy;
 use super::prefix::{PrefixIndex, Prefixes};
 
 /// The pairs with load balancers.
@@ -29,34 +29,6 @@ pub(super) struct BalancingIndex {
     claimed: PrefixIndex<NetworkKey, PeeringKey>,
     /// By network.
     networks: PairsBy<NetworkKey>,
-}
-
-/// Pairs by something that they have to do with.
-#[derive(Debug)]
-struct PairsBy<K>(BTreeMap<K, BTreeSet<PeeringKey>>);
-
-impl<K> Default for PairsBy<K> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<K: Ord + Clone> PairsBy<K> {
-    fn add(&mut self, key: &K, pair: &PeeringKey) {
-        self.0.entry(key.clone()).or_default().insert(pair.clone());
-    }
-
-    fn remove(&mut self, key: &K, pair: &PeeringKey) {
-        let Some(pairs) = self.0.get_mut(key) else { return };
-        pairs.remove(pair);
-        if pairs.is_empty() {
-            self.0.remove(key);
-        }
-    }
-
-    fn of<'a>(&'a self, key: &K) -> impl Iterator<Item = PeeringKey> + use<'a, K> {
-        self.0.get(key).into_iter().flatten().cloned()
-    }
 }
 
 /// What a pair has in the index.
@@ -82,6 +54,11 @@ impl Entries {
 }
 
 impl BalancingIndex {
+    /// Whether no pair has any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// Notes the link of a pair. Returns the other pairs that may use an address which this one
     /// gained or lost; with `moved`, or has.
     pub(super) fn set(
@@ -168,25 +145,20 @@ impl BalancingIndex {
         found
     }
 
-    /// The pairs that a change of the northbound concerns because of load balancers.
+    /// The pairs that a change of the northbound concerns because of load balancers; `moved` may have
+    /// lost or gained balancers or switches.
     pub(super) fn concerned(
         &self,
-        touched: &Touched,
-        networks: &Networks,
-        northbound: &Northbound,
+        balancers: &TouchedBalancers,
+        moved: &[&NetworkKey],
     ) -> BTreeSet<PeeringKey> {
         let mut found = BTreeSet::new();
-        if self.pairs.is_empty() {
-            return found;
+        for name in &balancers.names {
+            found.extend(self.names.of(&String::from(&**name)));
         }
-        let balancers = &touched.balancers;
         found.extend(balancers.rows.iter().flat_map(|row| self.rows.of(row)));
-        found.extend(balancers.names.iter().flat_map(|name| self.names.of(&String::from(&**name))));
         found.extend(balancers.addresses.iter().flat_map(|address| self.addresses.of(address)));
-        // They may have lost or gained balancers or switches.
-        let routers = touched.routers.iter();
-        let sharing = routers.flat_map(|router| networks.sharing(*router, northbound));
-        found.extend(sharing.flat_map(|network| self.networks.of(network)));
-        found
+        found.extend(moved.iter().flat_map(|network| self.networks.of(network)));
+        found.into_iter().cloned().collect()
     }
 }

@@ -38,8 +38,14 @@ impl LentIndex {
         networks: &Networks,
         northbound: &Northbound,
     ) -> BTreeSet<PeeringKey> {
-        let mut found = self.balancing.concerned(touched, networks, northbound);
-        found.extend(self.naming.concerned(touched, networks, northbound));
+        if self.balancing.is_empty() && self.naming.is_empty() {
+            return BTreeSet::new();
+        }
+        let routers = touched.routers.iter();
+        let moved = routers.flat_map(|router| networks.sharing(*router, northbound));
+        let moved: Vec<_> = moved.collect();
+        let mut found = self.balancing.concerned(&touched.balancers, &moved);
+        found.extend(self.naming.concerned(&touched.named, &moved));
         found
     }
 }

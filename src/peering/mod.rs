@@ -34,6 +34,7 @@ mod naming_index;
 mod network;
 mod outcome;
 mod pair;
+mod pairs_by;
 mod parity;
 pub mod prefix;
 mod quota;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::declare::{NetworkKey, PeeringKey};
-use crate::northbound::{End, Northbound, Touched};
+use crate::northbound::End;
 
-use super::network::Networks;
 use super::outcome::Link;
 use super::pair::key_of_end;
+use super::pairs_by::PairsBy;
 
 /// The pairs with names.
 #[derive(Debug, Default)]
@@ -18,11 +18,11 @@ pub(super) struct NamingIndex {
     /// What each pair has here, to find it again.
     pairs: BTreeMap<PeeringKey, Entries>,
     /// By a switch whose names were read.
-    switches: BTreeMap<Uuid, BTreeSet<PeeringKey>>,
+    switches: PairsBy<Uuid>,
     /// By a network, and a name that its guests are told.
-    claimed: BTreeMap<(NetworkKey, Arc<str>), BTreeSet<PeeringKey>>,
+    claimed: PairsBy<(NetworkKey, Arc<str>)>,
     /// By network.
-    networks: BTreeMap<NetworkKey, BTreeSet<PeeringKey>>,
+    networks: PairsBy<NetworkKey>,
 }
 
 /// What a pair has in the index.
@@ -52,6 +52,11 @@ impl Entries {
 }
 
 impl NamingIndex {
+    /// Whether no pair has any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// Notes the link of a pair. Returns the other pairs that may tell a name which this one gained or
     /// lost; with `moved`, or has.
     pub(super) fn set(
@@ -71,19 +76,19 @@ impl NamingIndex {
         let (before, after) = (old.as_ref().unwrap_or(&none), new.as_ref().unwrap_or(&none));
         for claim in before.claimed.union(&after.claimed) {
             if moved || !before.claimed.contains(claim) || !after.claimed.contains(claim) {
-                let others = self.claimed.get(claim).into_iter().flatten();
+                let others = self.claimed.of(claim);
                 rivals.extend(others.filter(|other| *other != key).cloned());
             }
         }
         if let Some(old) = &old {
-            old.switches.iter().for_each(|switch| remove(&mut self.switches, switch, key));
-            old.claimed.iter().for_each(|claim| remove(&mut self.claimed, claim, key));
-            [key.a(), key.b()].into_iter().for_each(|it| remove(&mut self.networks, it, key));
+            old.switches.iter().for_each(|switch| self.switches.remove(switch, key));
+            old.claimed.iter().for_each(|claim| self.claimed.remove(claim, key));
+            [key.a(), key.b()].into_iter().for_each(|it| self.networks.remove(it, key));
         }
         if let Some(new) = new {
-            new.switches.iter().for_each(|switch| add(&mut self.switches, switch, key));
-            new.claimed.iter().for_each(|claim| add(&mut self.claimed, claim, key));
-            [key.a(), key.b()].into_iter().for_each(|it| add(&mut self.networks, it, key));
+            new.switches.iter().for_each(|switch| self.switches.add(switch, key));
+            new.claimed.iter().for_each(|claim| self.claimed.add(claim, key));
+            [key.a(), key.b()].into_iter().for_each(|it| self.networks.add(it, key));
             self.pairs.insert(key.clone(), new);
         }
         rivals
@@ -95,38 +100,18 @@ impl NamingIndex {
         network: &NetworkKey,
         name: &Arc<str>,
     ) -> impl Iterator<Item = &PeeringKey> {
-        self.claimed.get(&(network.clone(), Arc::clone(name))).into_iter().flatten()
+        self.claimed.of(&(network.clone(), Arc::clone(name)))
     }
 
-    /// The pairs that a change of the northbound concerns because of names.
+    /// The pairs that a change of the northbound concerns because of names: of the switches that it
+    /// names, and of networks that may have lost or gained switches.
     pub(super) fn concerned(
         &self,
-        touched: &Touched,
-        networks: &Networks,
-        northbound: &Northbound,
+        named: &BTreeSet<Uuid>,
+        moved: &[&NetworkKey],
     ) -> BTreeSet<PeeringKey> {
-        let mut found = BTreeSet::new();
-        if self.pairs.is_empty() {
-            return found;
-        }
-        let pairs = touched.named.iter().filter_map(|switch| self.switches.get(switch));
-        found.extend(pairs.flatten().cloned());
-        // They may have lost or gained switches.
-        let routers = touched.routers.iter();
-        let sharing = routers.flat_map(|router| networks.sharing(*router, northbound));
-        found.extend(sharing.filter_map(|it| self.networks.get(it)).flatten().cloned());
-        found
-    }
-}
-
-fn add<K: Ord + Clone>(map: &mut BTreeMap<K, BTreeSet<PeeringKey>>, key: &K, pair: &PeeringKey) {
-    map.entry(key.clone()).or_default().insert(pair.clone());
-}
-
-fn remove<K: Ord>(map: &mut BTreeMap<K, BTreeSet<PeeringKey>>, key: &K, pair: &PeeringKey) {
-    let Some(pairs) = map.get_mut(key) else { return };
-    pairs.remove(pair);
-    if pairs.is_empty() {
-        map.remove(key);
+        let by_switches = named.iter().flat_map(|switch| self.switches.of(switch));
+        let by_networks = moved.iter().flat_map(|network| self.networks.of(network));
+        by_switches.chain(by_networks).cloned().collect()
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Owns row shapes, a file per kind of row (`contributors`), and the assembly of operations.
 //! Decides nothing: a link or a network contains all decisions. Invariants: only this room adds
-//! rows to a transaction; it changes only rows of ours, and single fields of others (`borrowed`), and deletes
-//! the rows of a link of others only where ours takes its place on command (`replaced`); it gives no operation if desired and present rows are equal.
+//! rows to a transaction; it changes only rows of ours, and single fields of others (`borrowed`), and
+//! deletes the rows of a link of others only where ours takes its place on command (`replaced`); it
+//! gives no operation if desired and present rows are equal.
 
 mod borrowed;
 mod contributors;

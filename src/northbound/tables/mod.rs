@@ -22,6 +22,8 @@ macro_rules! columns {
     };
 }
 
+pub(crate) use columns;
+
 pub mod acl;
 pub mod address_set;
 pub mod balancer_group;
